@@ -1,0 +1,32 @@
+/* Memory in one piece, carved by bumping a pointer. Mapped once, touched at creation, so that no
+ * request pays for a page fault; huge pages are asked for. One owner, one thread at a time. */
+#ifndef RESNEXT_BASE_ARENA_H
+#define RESNEXT_BASE_ARENA_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+/* Every block starts on a multiple of this. */
+enum { ARENA_ALIGNMENT = 64 };
+
+struct arena {
+    unsigned char *base;
+    size_t size;
+    size_t used;
+};
+
+/* Maps `size` bytes (zeroed). ERR_NO_MEMORY if the system has none. A size of 0 is fine. */
+int arena_create(struct arena *arena, size_t size, struct error *err);
+
+/* Takes `size` bytes, aligned to ARENA_ALIGNMENT. Taking more than is there is a programmer error.
+ */
+void *arena_take(struct arena *arena, size_t size);
+
+/* What `size` bytes use of an arena. */
+size_t arena_rounded(size_t size);
+
+/* Gives the memory back. Harmless on a zeroed or destroyed arena. */
+void arena_destroy(struct arena *arena);
+
+#endif

@@ -1,0 +1,20 @@
+/* Time from a clock that no administrator can set. */
+#ifndef RESNEXT_BASE_CLOCK_H
+#define RESNEXT_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Nanoseconds since an arbitrary start (CLOCK_MONOTONIC). Any thread. */
+int64_t clock_monotonic_ns(void);
+
+static inline double clock_ns_to_ms(int64_t ns)
+{
+    return (double)ns / 1e6;
+}
+
+static inline double clock_ns_to_s(int64_t ns)
+{
+    return (double)ns / 1e9;
+}
+
+#endif

@@ -1,0 +1,71 @@
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+
+static const struct {
+    int status;
+    const char *code;
+    const char *text;
+} table[ERR_COUNT] = {
+#define E(name, status, code, text) {status, code, text},
+#include "base/errors.def"
+#undef E
+};
+
+static int index_of(int code)
+{
+    CHECK(code < 0 && -1 - code < ERR_COUNT);
+    return -1 - code;
+}
+
+static void replace_control_characters(char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < 0x20 || *s == 0x7f)
+            *s = '?';
+}
+
+int error_set(struct error *err, enum error_code code, const char *format, ...)
+{
+    if (!err)
+        return code;
+    err->code = code;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    replace_control_characters(err->message);
+    return code;
+}
+
+int error_prefix(struct error *err, int code, const char *format, ...)
+{
+    if (!err)
+        return code;
+    char context[sizeof err->message], old[sizeof err->message];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(context, sizeof context, format, args);
+    va_end(args);
+    memcpy(old, err->message, sizeof old);
+    return error_set(err, err->code, "%.200s: %.270s", context, old);
+}
+
+const char *error_text(int code)
+{
+    return table[index_of(code)].text;
+}
+
+int error_status(int code)
+{
+    return table[index_of(code)].status;
+}
+
+const char *error_json_code(int code)
+{
+    return table[index_of(code)].code;
+}

@@ -1,0 +1,43 @@
+/* Errors: one negative code from errors.def, and a message for the person who has to act on it. */
+#ifndef RESNEXT_BASE_ERROR_H
+#define RESNEXT_BASE_ERROR_H
+
+#include <stdbool.h>
+
+enum error_index {
+#define E(name, status, code, text) ERR_INDEX_##name,
+#include "base/errors.def"
+#undef E
+    ERR_COUNT
+};
+
+/* Results of functions that can fail: 0 or one of these, all negative. */
+enum error_code {
+    ERR_OK = 0,
+#define E(name, status, code, text) ERR_##name = -1 - ERR_INDEX_##name,
+#include "base/errors.def"
+#undef E
+};
+
+/* What went wrong. `message` says what is wrong and, where possible, what to change; it never
+ * contains control characters. A function that takes a `struct error *` fills it exactly when it
+ * returns a negative code; NULL is allowed and means that the caller only wants the code. */
+struct error {
+    enum error_code code;
+    char message[480];
+};
+
+/* Fills `err` (if not NULL) and returns `code`, so that `return error_set(...)` reads well. */
+int error_set(struct error *err, enum error_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Puts "context: " before the message of a filled `err`; returns its code. */
+int error_prefix(struct error *err, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The general text, the HTTP status and the JSON code of an error. Valid for every code. */
+const char *error_text(int code);
+int error_status(int code);
+const char *error_json_code(int code);
+
+#endif

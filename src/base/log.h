@@ -1,0 +1,32 @@
+/* Log lines to standard error: text or JSON, one line an event, written by one write(2).
+ * Under systemd (JOURNAL_STREAM) text lines carry a priority prefix. Any thread. A closed pipe or a
+ * full disk loses lines, never the program. */
+#ifndef RESNEXT_BASE_LOG_H
+#define RESNEXT_BASE_LOG_H
+
+#include <stddef.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+
+/* A key and its value: a string if `text` is not NULL, else `number`. Client bytes are safe in
+ * `text`: control characters, quotes and invalid UTF-8 are escaped. */
+struct log_field {
+    const char *key;
+    const char *text;
+    double number;
+};
+
+/* What is shown and how. May be called again at any time. Default: info, text. */
+void log_configure(enum log_level level, enum log_format format);
+
+/* One event with its fields. */
+void log_event(enum log_level level, const char *message, const struct log_field *fields,
+               size_t count);
+
+void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

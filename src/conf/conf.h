@@ -1,0 +1,58 @@
+/* The configuration: command line over environment over file over defaults. */
+#ifndef RESNEXT_CONF_CONF_H
+#define RESNEXT_CONF_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct text_list {
+    char **items;
+    size_t count;
+};
+
+/* One entry of the models group: NAME = { path = "..."; default = true; }. */
+struct conf_model {
+    char *name;
+    char *path;
+    bool is_default;
+};
+
+/* A CHOICE is the index of the chosen word, in the order in which options.def lists them. */
+struct conf {
+#define INTEGER(key, initial, least, most, unit, help) int64_t key;
+#define CHOICE(key, initial, choices, help)            int key;
+#define TEXT_LIST(key, initial, help)                  struct text_list key;
+#include "conf/options.def"
+#undef INTEGER
+#undef CHOICE
+#undef TEXT_LIST
+    struct conf_model *models; /* never empty; exactly one is the default */
+    size_t model_count;
+};
+
+/* What the command line asks for besides options. */
+enum conf_action {
+    CONF_RUN,
+    CONF_CHECK,   /* --check-config */
+    CONF_PRINT,   /* --print-config */
+    CONF_HELP,    /* --help */
+    CONF_VERSION, /* --version */
+};
+
+/* Reads everything. ERR_CONFIG: the message has file and line (or the variable or argument) and
+ * what would be right. `*conf` is freed by conf_free also after a failure. */
+int conf_load(struct conf *conf, enum conf_action *action, int argc, char *const *argv,
+              struct error *err);
+void conf_free(struct conf *conf);
+
+/* The word that a CHOICE stands for: conf_choice("log_level", conf->log_level). */
+const char *conf_choice(const char *key, int index);
+
+/* --help, and the effective configuration in the file's own syntax. */
+void conf_print_help(void);
+void conf_print(const struct conf *conf);
+
+#endif

@@ -1,0 +1,57 @@
+/* From JPEG bytes to the pixels a network sees, equal to Pillow's byte for byte: decode, resize
+ * (antialiased, 8 bits between the passes), crop. */
+#ifndef RESNEXT_IMAGE_PREPROCESS_H
+#define RESNEXT_IMAGE_PREPROCESS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum interpolation { INTERPOLATION_BILINEAR, INTERPOLATION_BICUBIC };
+
+enum crop_mode {
+    CROP_CENTER, /* short edge to `resize`, long edge in proportion (truncated), centre crop */
+    CROP_SQUASH, /* both edges to `resize`, centre crop */
+};
+
+/* What a model wants of its pictures. 1 <= size <= resize <= 4096. */
+struct preprocess_spec {
+    int size;   /* edge of the square that the network sees */
+    int resize; /* edge before the crop */
+    enum interpolation interpolation;
+    enum crop_mode crop_mode;
+    float mean[3], std[3]; /* of pixels scaled to 0..1, in RGB order */
+};
+
+enum exif_orientation { EXIF_IGNORE, EXIF_APPLY };
+enum decode_mode { DECODE_EXACT, DECODE_FAST /* DCT scaling: faster, other pixels */ };
+
+struct preprocess_options {
+    uint64_t max_pixels;
+    int64_t deadline_ns; /* on clock_monotonic_ns; decoding past it is ERR_DEADLINE. 0: none */
+    enum exif_orientation orientation;
+    enum decode_mode decode;
+};
+
+struct preprocess_report {
+    int width, height; /* of the JPEG as its header says */
+    int64_t decode_ns, preprocess_ns;
+};
+
+/* Decoder, buffers and coefficient tables, reused from picture to picture. One thread at a time. */
+struct preprocessor;
+int preprocessor_create(struct preprocessor **out, struct error *err);
+void preprocessor_destroy(struct preprocessor *p);
+
+/* Writes size * size RGB pixels to `rgb`. ERR_NOT_JPEG, ERR_IMAGE_UNDECODABLE, ERR_IMAGE_TOO_LARGE,
+ * ERR_DEADLINE, ERR_NO_MEMORY. The report is filled as far as it is known, also on failure. */
+int preprocessor_run(struct preprocessor *p, const struct preprocess_spec *spec,
+                     const struct preprocess_options *options, const uint8_t *jpeg, size_t length,
+                     uint8_t *rgb, struct preprocess_report *report, struct error *err);
+
+/* out[i] = (rgb[i] / 255 - mean) / std, as PyTorch rounds it; `pixels` RGB triples. */
+void preprocess_normalize(const struct preprocess_spec *spec, const uint8_t *rgb, size_t pixels,
+                          float *out);
+
+#endif
