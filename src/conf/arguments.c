@@ -144,13 +144,15 @@ int conf_read_arguments(struct conf *conf, int argc, char *const *argv, struct e
 static int set_from_variable(struct conf *conf, const struct conf_option *option, char *value,
                              struct error *err)
 {
+    static const char blanks[] = " \t\n";
     bool seen[CONF_OPTION_COUNT] = {false}, model_seen = false;
     if (option && option->type != CONF_TEXT_LIST)
         return conf_set_text(conf, option, value, err);
+    char *rest = NULL, *word = strtok_r(value, blanks, &rest);
+    if (!word)
+        return error_set(err, ERR_CONFIG, "there is no value");
     int rc = ERR_OK;
-    char *rest = NULL;
-    for (char *word = strtok_r(value, " \t\n", &rest); rc == ERR_OK && word;
-         word = strtok_r(NULL, " \t\n", &rest))
+    for (; rc == ERR_OK && word; word = strtok_r(NULL, blanks, &rest))
         rc = option ? set_from_source(conf, option, word, seen, err)
                     : add_model(conf, word, &model_seen, err);
     return rc;
