@@ -219,13 +219,23 @@ def prepare(path, wants):
 
 # Model folders.
 
+def read_labels(folder, config):
+    """Names of the classes: label_names as a list or a map from id to name, else labels.txt."""
+    names = config.get('label_names')
+    if names is None:
+        with open(os.path.join(folder, 'labels.txt'), encoding='utf-8') as file:
+            return file.read().splitlines()
+    return [names[str(i)] for i in range(len(names))] if isinstance(names, dict) else names
+
+
 class Model:
-    """A model folder: .network, .config, .wants (of pictures)."""
+    """A model folder: .network, .config, .wants (of pictures), .labels."""
 
     def __init__(self, folder):
         with open(os.path.join(folder, 'config.json'), encoding='utf-8') as file:
             self.config = json.load(file)
         self.wants = preprocess_config(self.config)
+        self.labels = read_labels(folder, self.config)
         self.network = network_from_tensors(
             read_safetensors(os.path.join(folder, 'model.safetensors')))
 
