@@ -30,10 +30,7 @@ static json_t *predictions_json(const struct classify *c)
         json_t *one = json_pack("{s:i, s:o, s:o}", "class_id", p->class_id, "label",
                                 output_json_text(c->model->labels[p->class_id]), "score",
                                 output_json_float(p->score));
-        if (json_array_append_new(array, one) != 0) {
-            json_decref(array);
-            return NULL;
-        }
+        array = output_json_append(array, one);
     }
     return array;
 }
@@ -42,10 +39,7 @@ static json_t *logits_json(const struct classify *c, const float *logits)
 {
     json_t *array = json_array();
     for (int i = 0; i < c->model->classes; i++)
-        if (json_array_append_new(array, output_json_float(logits[i])) != 0) {
-            json_decref(array);
-            return NULL;
-        }
+        array = output_json_append(array, output_json_float(logits[i]));
     return array;
 }
 
@@ -82,9 +76,9 @@ static void print_csv(const struct classify *c, const struct engine_result *r)
         output_csv_field(r->file->path);
         printf(",%d,%d,", (int)i + 1, p->class_id);
         output_csv_field(c->model->labels[p->class_id]);
-        printf(",%.9g", (double)p->score);
+        printf(",%s", output_float(p->score).text);
         if (c->logits)
-            printf(",%.9g", (double)r->logits[p->class_id]);
+            printf(",%s", output_float(r->logits[p->class_id]).text);
         printf(",\r\n");
     }
 }

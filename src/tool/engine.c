@@ -50,7 +50,7 @@ static int compute(struct worker *w, const struct file_entry *file, float *logit
     const struct model *model = engine->model;
     if (file->problem)
         return error_set(err, ERR_IO, "%s", file->problem);
-    int rc = file_read(file->path, (size_t)engine->options->max_bytes, &w->bytes, err);
+    int rc = files_read(file->path, (size_t)engine->options->max_bytes, &w->bytes, err);
     if (rc != ERR_OK)
         return rc;
     struct preprocess_options options = {.max_pixels = (uint64_t)engine->options->max_pixels};

@@ -174,10 +174,7 @@ static json_t *confusion_json(const struct eval *e)
         const struct confusion *c = &e->confusions[i];
         json_t *one = json_pack("{s:i, s:i, s:I}", "class_id", c->class_id, "predicted",
                                 c->predicted, "count", (json_int_t)c->count);
-        if (json_array_append_new(array, one) != 0) {
-            json_decref(array);
-            return NULL;
-        }
+        array = output_json_append(array, one);
     }
     return array;
 }

@@ -140,7 +140,7 @@ static const char *kind_of(mode_t mode)
                             : "a device";
 }
 
-int file_read(const char *path, size_t limit, struct file_bytes *bytes, struct error *err)
+int files_read(const char *path, size_t limit, struct file_bytes *bytes, struct error *err)
 {
     bytes->length = 0;
     if (strcmp(path, "-") == 0)

@@ -34,6 +34,6 @@ struct file_bytes {
 
 /* Reads a regular file, or standard input for "-", of at most `limit` bytes. Never blocks on a FIFO
  * or device: ERR_IO. ERR_BODY_TOO_LARGE, ERR_NO_MEMORY. The message does not repeat the path. */
-int file_read(const char *path, size_t limit, struct file_bytes *bytes, struct error *err);
+int files_read(const char *path, size_t limit, struct file_bytes *bytes, struct error *err);
 
 #endif

@@ -159,7 +159,7 @@ static json_t *rows_json(const struct info *info)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < info->row_count; i++)
-        json_array_append_new(array, row_json(&info->rows[i]));
+        array = output_json_append(array, row_json(&info->rows[i]));
     return array;
 }
 
@@ -167,7 +167,7 @@ static json_t *kernels_json(const struct info *info)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < info->kernel_count; i++)
-        json_array_append_new(array, json_string(info->kernels[i]));
+        array = output_json_append(array, json_string(info->kernels[i]));
     return array;
 }
 
@@ -178,18 +178,15 @@ static const char *precision(const struct info *info)
 
 static void print_json(const struct info *info)
 {
-    json_t *line =
-        json_pack("{s:s, s:I, s:I, s:i, s:i, s:s, s:s, s:s, s:o, s:o}", "template",
-                  info->template_name, "parameters", (json_int_t)info->parameters, "multiply_adds",
-                  (json_int_t)info->multiply_adds, "classes", info->template.classes, "input_size",
-                  info->template.input_size, "precision", precision(info), "isa",
-                  kernel_ladder_name(info->ladder), "blas_core", kernel_blas_core(), "kernels",
-                  kernels_json(info), "stages", rows_json(info));
-    if (line && info->model) {
-        json_object_set_new(line, "sha256", json_string(info->model->sha256));
-        json_object_set_new(line, "preprocess", preprocess_json(&info->model->preprocess));
-    }
-    output_json_line(line);
+    const struct model *model = info->model;
+    output_json_line(json_pack(
+        "{s:s, s:I, s:I, s:i, s:i, s:s, s:s, s:s, s:o, s:s?, s:o, s:o}", "template",
+        info->template_name, "parameters", (json_int_t)info->parameters, "multiply_adds",
+        (json_int_t)info->multiply_adds, "classes", info->template.classes, "input_size",
+        info->template.input_size, "precision", precision(info), "isa",
+        kernel_ladder_name(info->ladder), "blas_core", kernel_blas_core(), "kernels",
+        kernels_json(info), "sha256", model ? model->sha256 : NULL, "preprocess",
+        model ? preprocess_json(&model->preprocess) : json_null(), "stages", rows_json(info)));
 }
 
 static void print_line(const char *name, const char *output, const char *layers,

@@ -1,6 +1,7 @@
 #include "tool/output.h"
 
 #include <errno.h>
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -74,9 +75,28 @@ json_t *output_json_text(const char *text)
     return json;
 }
 
+struct output_digits output_float(float number)
+{
+    struct output_digits digits;
+    for (int count = FLT_DIG; count <= FLT_DECIMAL_DIG; count++) {
+        snprintf(digits.text, sizeof digits.text, "%.*g", count, (double)number);
+        if (strtof(digits.text, NULL) == number)
+            break;
+    }
+    return digits;
+}
+
 json_t *output_json_float(float number)
 {
-    return isfinite(number) ? json_real((double)number) : json_null();
+    return isfinite(number) ? json_real(strtod(output_float(number).text, NULL)) : json_null();
+}
+
+json_t *output_json_append(json_t *array, json_t *value)
+{
+    if (json_array_append_new(array, value) == 0)
+        return array;
+    json_decref(array);
+    return NULL;
 }
 
 json_t *output_json_error(const struct error *err)
@@ -87,9 +107,8 @@ json_t *output_json_error(const struct error *err)
 
 void output_json_line(json_t *object)
 {
-    enum { FLOAT_DIGITS = 9 }; /* enough to get the same float back */
     if (!object ||
-        json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(FLOAT_DIGITS)) != 0)
+        json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(FLT_DECIMAL_DIG)) != 0)
         first_error = first_error ? first_error : object ? errno : ENOMEM;
     putchar('\n');
     json_decref(object);

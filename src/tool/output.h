@@ -18,6 +18,12 @@ void output_csv_field(const char *text);
 /* A number with thousands separated by commas, e.g. 25,028,904. */
 void output_grouped(int64_t number, char text[32]);
 
+/* The shortest decimal number that reads back as the same float. */
+struct output_digits {
+    char text[32];
+};
+struct output_digits output_float(float number);
+
 /* JSON values from outside bytes (invalid UTF-8 becomes U+FFFD) and from floats (null if not
  * finite). NULL without memory, which output_json_line reports. */
 json_t *output_json_text(const char *text);
@@ -25,6 +31,9 @@ json_t *output_json_float(float number);
 
 /* {"code","message"} of an error. */
 json_t *output_json_error(const struct error *err);
+
+/* Appends `value`, which is taken over; returns `array`, or NULL (both released) without memory. */
+json_t *output_json_append(json_t *array, json_t *value);
 
 /* Prints `object` on one line and releases it; NULL counts as a failure of the output. */
 void output_json_line(json_t *object);

@@ -21,7 +21,7 @@ static int read_pixels(const struct preprocess_spec *spec, const char *path, int
     struct preprocess_options options = {.max_pixels = (uint64_t)max_pixels};
     struct preprocess_report report;
     *rgb = malloc(size * size * 3); /* size is at most 4096 */
-    int rc = *rgb ? file_read(path, (size_t)max_bytes, &bytes, err)
+    int rc = *rgb ? files_read(path, (size_t)max_bytes, &bytes, err)
                   : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
     if (rc == ERR_OK)
         rc = preprocessor_create(&p, err);

@@ -2,19 +2,22 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "tool/output.h"
 
 void tool_message(const char *format, ...)
 {
-    char text[1024];
+    char *text;
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    int length = vasprintf(&text, format, args);
     va_end(args);
     fputs("resnext: ", stderr);
-    output_plain(stderr, text);
+    output_plain(stderr, length < 0 ? "no memory for a message" : text);
     fputc('\n', stderr);
+    if (length >= 0)
+        free(text);
 }
 
 int tool_ladder(const char *isa, struct kernel_ladder *ladder)

@@ -22,8 +22,9 @@ static int report(const struct model *model, double load_ms)
         tool_message("%s", err.message);
         return TOOL_FAILED;
     }
-    printf("self-test  passed: every convolution agrees with plain loops (%.0f ms)\n",
-           clock_ns_to_ms(clock_monotonic_ns() - start));
+    printf("self-test  passed: every convolution agrees with plain loops (%.0f ms, OpenBLAS core "
+           "%s)\n",
+           clock_ns_to_ms(clock_monotonic_ns() - start), kernel_blas_core());
     return TOOL_OK;
 }
 
