@@ -13,6 +13,7 @@ static const char *const rungs[] = {"ref", "openblas", NULL};
 static const struct conv_kernel *const kernels[] = {
     &f32_conv__ref,
     &f32_im2col__openblas,
+    &f32_grouped__openblas,
     &f32_pointwise__openblas,
 };
 

@@ -22,6 +22,10 @@ void blas_prepare(float *y, const float *bias, const float *residual, size_t pix
 /* y = max(y, 0). */
 void blas_relu(float *y, size_t count);
 
+/* out[columns][rows] = in[rows][columns] turned; `in_ld` and `out_ld` are the distances of rows. */
+void blas_transpose(const float *in, size_t rows, size_t columns, size_t in_ld, float *out,
+                    size_t out_ld);
+
 /* c[m][n] += a[m][k] b[k][n], row-major. */
 void blas_multiply_add(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
                        size_t ldb, float *c, size_t ldc);

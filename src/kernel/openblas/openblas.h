@@ -7,6 +7,9 @@
 /* 1x1, any stride, one group: pixels x channels times [in_c][out_c]. */
 extern const struct conv_kernel f32_pointwise__openblas;
 
+/* More than one group: channels are laid out as planes, so that vectors run along pixels. */
+extern const struct conv_kernel f32_grouped__openblas;
+
 /* Any kernel, any groups: a block of pixels of a group is laid out as [pixels][kernel^2 * d]. */
 extern const struct conv_kernel f32_im2col__openblas;
 
