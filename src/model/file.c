@@ -47,7 +47,7 @@ int file_read_at(int fd, const char *path, void *buffer, size_t length, uint64_t
 int file_read_all(const char *path, size_t limit, char **bytes, size_t *length, struct error *err)
 {
     int fd;
-    uint64_t size;
+    uint64_t size = 0;
     int rc = file_open(path, &fd, &size, err);
     if (rc != ERR_OK)
         return rc;
