@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "conf/listen.h"
 
 enum { BACKLOG = 4096 };
 
@@ -79,70 +80,21 @@ static bool is_left_over(const struct sockaddr_un *address)
     return refused;
 }
 
-static int open_unix(struct listener *l, const char *text, struct error *err)
+static int open_address(struct listener *l, const char *text, const struct listen_address *parsed,
+                        struct error *err)
 {
-    const char *path = text + strlen("unix:");
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (path[0] == '\0' || strlen(path) >= sizeof address.sun_path)
-        return cannot_listen(err, text, "the path must have 1 to 107 bytes");
-    memcpy(address.sun_path, path, strlen(path));
-    const struct sockaddr *any = (const struct sockaddr *)&address;
-    int fd = bound_socket(AF_UNIX, any, sizeof address);
-    if (fd < 0 && errno == EADDRINUSE && is_left_over(&address)) {
-        unlink(path);
-        fd = bound_socket(AF_UNIX, any, sizeof address);
+    const struct sockaddr *address = (const struct sockaddr *)&parsed->address;
+    int family = parsed->address.ss_family;
+    const struct sockaddr_un *local = parsed->kind == LISTEN_UNIX ? (const void *)address : NULL;
+    int fd = bound_socket(family, address, parsed->length);
+    if (fd < 0 && errno == EADDRINUSE && local && is_left_over(local)) {
+        unlink(local->sun_path);
+        fd = bound_socket(family, address, parsed->length);
     }
     if (fd < 0)
         return cannot_listen(err, text, strerror(errno));
     int code = add_fd(l, fd, err);
-    return code != ERR_OK ? code : add_unix_path(l, path, err);
-}
-
-/* Cuts HOST:PORT in two; brackets around the host go. False if there is no port. */
-static bool split_address(const char *text, char *host, size_t size, const char **port)
-{
-    const char *colon = strrchr(text, ':');
-    if (!colon || colon[1] == '\0')
-        return false;
-    size_t length = (size_t)(colon - text);
-    if (length > 1 && text[0] == '[' && text[length - 1] == ']') {
-        text++;
-        length -= 2;
-    } else if (memchr(text, ':', length)) {
-        return false;
-    }
-    if (length == 0 || length >= size)
-        return false;
-    memcpy(host, text, length);
-    host[length] = '\0';
-    *port = colon + 1;
-    return true;
-}
-
-static int open_inet(struct listener *l, const char *text, struct error *err)
-{
-    char host[256];
-    const char *port;
-    if (!split_address(text, host, sizeof host, &port))
-        return cannot_listen(err, text,
-                             "expected ADDR:PORT, [IPV6]:PORT, *:PORT, unix:PATH or systemd");
-    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-                                   .ai_family = AF_UNSPEC,
-                                   .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    int rc = getaddrinfo(strcmp(host, "*") == 0 ? NULL : host, port, &hints, &found);
-    if (rc != 0)
-        return cannot_listen(err, text, gai_strerror(rc));
-    int code = ERR_OK;
-    for (const struct addrinfo *a = found; a && code == ERR_OK; a = a->ai_next) {
-        int fd = bound_socket(a->ai_family, a->ai_addr, a->ai_addrlen);
-        /* "*" on a machine without IPv6: the other family is enough. */
-        if (fd < 0 && errno == EAFNOSUPPORT && (a->ai_next || a != found))
-            continue;
-        code = fd < 0 ? cannot_listen(err, text, strerror(errno)) : add_fd(l, fd, err);
-    }
-    freeaddrinfo(found);
-    return code;
+    return code != ERR_OK || !local ? code : add_unix_path(l, local->sun_path, err);
 }
 
 static int open_systemd(struct listener *l, struct error *err)
@@ -183,9 +135,11 @@ int listener_open(struct listener *listener, const struct text_list *addresses, 
     *listener = (struct listener){0};
     for (size_t i = 0; i < addresses->count; i++) {
         const char *text = addresses->items[i];
-        int code = strcmp(text, "systemd") == 0     ? open_systemd(listener, err)
-                   : strncmp(text, "unix:", 5) == 0 ? open_unix(listener, text, err)
-                                                    : open_inet(listener, text, err);
+        struct listen_address parsed;
+        int code = conf_parse_listen(text, &parsed, err);
+        if (code == ERR_OK)
+            code = parsed.kind == LISTEN_SYSTEMD ? open_systemd(listener, err)
+                                                 : open_address(listener, text, &parsed, err);
         if (code != ERR_OK)
             return code;
     }
