@@ -31,16 +31,17 @@ static int32_t fixed_point(double weight)
 /* A filter stretched for a reduction by `scale`. */
 struct stretched {
     double (*filter)(double);
-    double scale, support, inverse;
+    double start, scale, support, inverse;
 };
 
 static struct stretched stretch(const struct resize_shape *shape)
 {
     bool cubic = shape->interpolation == INTERPOLATION_BICUBIC;
-    double scale = (double)shape->in_size / shape->out_size;
+    double scale = (shape->end - shape->start) / shape->out_size;
     double stretching = scale < 1 ? 1 : scale;
     return (struct stretched){
         .filter = cubic ? bicubic : bilinear,
+        .start = shape->start,
         .scale = scale,
         .support = (cubic ? 2 : 1) * stretching,
         .inverse = 1 / stretching,
@@ -50,7 +51,7 @@ static struct stretched stretch(const struct resize_shape *shape)
 static struct resize_span plan_output(const struct stretched *by, int in_size, int output,
                                       double *exact, int32_t *weights)
 {
-    double center = (output + 0.5) * by->scale, sum = 0;
+    double center = by->start + (output + 0.5) * by->scale, sum = 0;
     int first = (int)(center - by->support + 0.5);
     int end = (int)(center + by->support + 0.5);
     if (first < 0)
@@ -69,8 +70,9 @@ static struct resize_span plan_output(const struct stretched *by, int in_size, i
 
 static bool same_shape(const struct resize_shape *a, const struct resize_shape *b)
 {
-    return a->in_size == b->in_size && a->out_size == b->out_size && a->offset == b->offset &&
-           a->count == b->count && a->interpolation == b->interpolation;
+    return a->in_size == b->in_size && a->start == b->start && a->end == b->end &&
+           a->out_size == b->out_size && a->offset == b->offset && a->count == b->count &&
+           a->interpolation == b->interpolation;
 }
 
 static int reserve(struct resize_axis *axis, size_t count, size_t taps, struct error *err)
@@ -85,6 +87,7 @@ static int reserve(struct resize_axis *axis, size_t count, size_t taps, struct e
 
 int resize_axis_plan(struct resize_axis *axis, const struct resize_shape *shape, struct error *err)
 {
+    CHECK(0 <= shape->start && shape->start < shape->end && shape->end <= shape->in_size);
     CHECK(shape->in_size > 0 && shape->out_size > 0 && shape->count > 0 && shape->offset >= 0);
     CHECK(shape->offset <= shape->out_size - shape->count);
     if (same_shape(&axis->shape, shape))

@@ -13,10 +13,15 @@
 /* Fraction bits of a weight. */
 enum { RESIZE_WEIGHT_BITS = 22 };
 
-/* What one direction does: `in_size` pixels become `out_size`, of which `count` from `offset` on
- * are wanted. 1 <= in_size <= 65535, 1 <= out_size < 2^30, 0 <= offset <= out_size - count. */
+/* What one direction does: of `in_size` pixels the part from `start` to `end` becomes `out_size`
+ * pixels, of which `count` from `offset` on are wanted. The part is all, 0 to in_size, except where
+ * the outermost pixels stand for less than a whole one. 1 <= in_size <= 65535, 0 <= start < 1,
+ * in_size - 1 < end <= in_size, start < end, 1 <= out_size < 2^30, 0 <= offset <= out_size - count.
+ */
 struct resize_shape {
-    int in_size, out_size, offset, count;
+    int in_size;
+    double start, end;
+    int out_size, offset, count;
     enum interpolation interpolation;
 };
 
