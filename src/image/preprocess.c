@@ -11,13 +11,14 @@
 #include "image/jpeg.h"
 #include "image/resize.h"
 
-enum { BATCH_ROWS = 8, KEPT_BYTES = 8 << 20 };
+/* The window holds two spans, so that rows are seldom moved. */
+enum { BATCH_ROWS = 8, WINDOW_SPANS = 2, KEPT_BYTES = 8 << 20 };
 
 struct preprocessor {
     struct jpeg_decoder *decoder;
     struct resize_axis across, down;
     struct buffer batch;  /* BATCH_ROWS decoded rows of 4-byte pixels */
-    struct buffer ring;   /* down.max_taps rows of `size` RGB pixels */
+    struct buffer window; /* WINDOW_SPANS * down.max_taps rows of `size` RGB pixels */
     struct buffer canvas; /* the upright picture, 4-byte pixels */
 };
 
@@ -29,6 +30,7 @@ struct job {
     int width, height; /* of the picture that is resized */
     int row;           /* the next input row */
     int output;        /* the next output row */
+    int top;           /* the input row at the window's start */
     struct preprocess_report *report;
     int64_t mark_ns; /* when the clock was last read */
 };
@@ -55,7 +57,7 @@ void preprocessor_destroy(struct preprocessor *p)
     resize_axis_free(&p->across);
     resize_axis_free(&p->down);
     buffer_free(&p->batch);
-    buffer_free(&p->ring);
+    buffer_free(&p->window);
     buffer_free(&p->canvas);
     free(p);
 }
@@ -66,7 +68,7 @@ static void give_back(struct preprocessor *p)
     resize_axis_trim(&p->across, KEPT_BYTES);
     resize_axis_trim(&p->down, KEPT_BYTES);
     buffer_trim(&p->batch, KEPT_BYTES);
-    buffer_trim(&p->ring, KEPT_BYTES);
+    buffer_trim(&p->window, KEPT_BYTES);
     buffer_trim(&p->canvas, KEPT_BYTES);
 }
 
@@ -115,6 +117,11 @@ static int plan_axis(struct resize_axis *axis, const struct preprocess_spec *spe
     return resize_axis_plan(axis, &shape, err);
 }
 
+static int window_rows(const struct preprocessor *p)
+{
+    return WINDOW_SPANS * p->down.max_taps;
+}
+
 /* Plans both directions of the upright picture. */
 static int plan(struct preprocessor *p, const struct preprocess_spec *spec,
                 const struct edge *across, const struct edge *down, struct error *err)
@@ -128,22 +135,40 @@ static int plan(struct preprocessor *p, const struct preprocess_spec *spec,
     if (!code)
         code = plan_axis(&p->down, spec, down, out_height, err);
     if (!code)
-        code = buffer_reserve(&p->ring, (size_t)p->down.max_taps, (size_t)spec->size * 3, err);
+        code = buffer_reserve(&p->window, (size_t)window_rows(p) + RESIZE_SLACK_ROWS,
+                              resize_stride((size_t)spec->size * 3), err);
     return code;
+}
+
+static uint8_t *window_row(const struct job *job, int row)
+{
+    size_t stride = resize_stride((size_t)job->spec->size * 3);
+    return (uint8_t *)job->p->window.data + (size_t)(row - job->top) * stride;
 }
 
 /* Makes the output rows whose inputs are complete. */
 static void emit_rows(struct job *job)
 {
-    const struct preprocessor *p = job->p;
-    const struct resize_span *spans = resize_axis_spans(&p->down);
-    size_t bytes = (size_t)job->spec->size * 3;
+    const struct resize_axis *down = &job->p->down;
+    const struct resize_span *spans = resize_axis_spans(down);
+    size_t bytes = (size_t)job->spec->size * 3, stride = resize_stride(bytes);
     while (job->output < job->spec->size &&
            spans[job->output].first + spans[job->output].taps <= job->row) {
-        resize_vertical(&p->down, job->output, p->ring.data, p->down.max_taps, bytes,
+        resize_vertical(down, job->output, window_row(job, spans[job->output].first), stride, bytes,
                         job->rgb + (size_t)job->output * bytes);
         job->output++;
     }
+}
+
+/* Lets `first`, the first row still needed, start the window, if there is no room for `row`. */
+static void make_room(struct job *job, int row, int first)
+{
+    if (row - job->top < window_rows(job->p))
+        return;
+    if (first < row)
+        memmove(window_row(job, job->top), window_row(job, first),
+                (size_t)(window_row(job, row) - window_row(job, first)));
+    job->top = first;
 }
 
 /* Takes the next `rows` rows of the picture. */
@@ -151,13 +176,12 @@ static void take_rows(struct job *job, const uint8_t *rgbx, int rows)
 {
     const struct preprocessor *p = job->p;
     const struct resize_span *spans = resize_axis_spans(&p->down);
-    const size_t stride = (size_t)job->width * 4, bytes = (size_t)job->spec->size * 3;
-    for (int i = 0; i < rows; i++, rgbx += stride) {
+    for (int i = 0; i < rows; i++, rgbx += (size_t)job->width * 4) {
         int row = job->row++;
         if (job->output == job->spec->size || row < spans[job->output].first)
             continue;
-        uint8_t *ring_row = (uint8_t *)p->ring.data + (size_t)(row % p->down.max_taps) * bytes;
-        resize_horizontal(&p->across, rgbx, ring_row);
+        make_room(job, row, spans[job->output].first);
+        resize_horizontal(&p->across, rgbx, window_row(job, row));
         emit_rows(job);
     }
 }
@@ -181,7 +205,7 @@ static int run_turned(struct job *job, int width, int height, enum orientation o
                       struct error *err)
 {
     struct preprocessor *p = job->p;
-    int code = buffer_reserve(&p->canvas, (size_t)width * (size_t)height, 4, err);
+    int code = buffer_reserve(&p->canvas, (size_t)width * (size_t)height + RESIZE_GROUP, 4, err);
     if (code)
         return code;
     for (int row = 0;;) {
@@ -236,7 +260,7 @@ static int decode(struct job *job, const struct preprocess_options *options,
     job->height = down.decoded;
     code = plan(p, job->spec, &across, &down, err);
     if (!code)
-        code = buffer_reserve(&p->batch, (size_t)width * 4, BATCH_ROWS, err);
+        code = buffer_reserve(&p->batch, (size_t)width * BATCH_ROWS + RESIZE_GROUP, 4, err);
     book(job, &job->report->preprocess_ns);
     if (!code && orientation == ORIENTATION_NORMAL)
         code = run_streaming(job, err);

@@ -30,12 +30,17 @@ struct resize_span {
     int first, taps;
 };
 
+/* Weights come in groups of four taps, missing ones with weight 0, so that the passes need no other
+ * steps. They may read so many bytes past the last pixel of a row, or rows past the last one, but
+ * what is there does not count. */
+enum { RESIZE_GROUP = 4, RESIZE_SLACK_BYTES = 4 * (RESIZE_GROUP - 1), RESIZE_SLACK_ROWS = 3 };
+
 /* The plan of one direction; zeroed, it is empty. Kept while the shape stays the same. */
 struct resize_axis {
     struct resize_shape shape;
-    int max_taps;
+    int max_taps, max_groups;
     struct buffer spans;   /* struct resize_span [count] */
-    struct buffer weights; /* int32_t [count][max_taps] */
+    struct buffer weights; /* int16_t [count][max_groups][2 * RESIZE_GROUP], see resize.c */
     struct buffer exact;   /* double [max_taps], while planning */
 };
 
@@ -51,9 +56,12 @@ const struct resize_span *resize_axis_spans(const struct resize_axis *axis);
 /* One row: in_size pixels of 4 bytes (R, G, B, unused) to count pixels of 3. */
 void resize_horizontal(const struct resize_axis *axis, const uint8_t *rgbx, uint8_t *rgb);
 
-/* Output row `index` of `bytes` bytes from rows of as many; row y of the input is at
- * ring + (y % ring_rows) * bytes, and ring_rows >= max_taps. */
-void resize_vertical(const struct resize_axis *axis, int index, const uint8_t *ring, int ring_rows,
+/* The rows that resize_vertical reads are this far apart, at least. */
+size_t resize_stride(size_t bytes);
+
+/* Output row `index` of `bytes` bytes. `rows` is the first row of its span, the others follow
+ * `stride` = resize_stride(bytes) bytes apart. */
+void resize_vertical(const struct resize_axis *axis, int index, const uint8_t *rows, size_t stride,
                      size_t bytes, uint8_t *out);
 
 #endif

@@ -34,7 +34,7 @@ START_TEST(the_support_grows_with_the_reduction)
 }
 END_TEST
 
-/* What the ring of rows relies on. */
+/* What the window of rows relies on. */
 START_TEST(spans_move_forward_within_the_input)
 {
     for (int in_size = 1; in_size < 70; in_size++) {
@@ -56,9 +56,10 @@ END_TEST
 
 START_TEST(flat_rows_stay_flat_and_extremes_do_not_wrap)
 {
-    enum { IN = 37, OUT = 113, RING = 5 };
+    enum { IN = 37, OUT = 113, TAPS = 5 };
     struct resize_axis axis = plan(IN, OUT, INTERPOLATION_BICUBIC);
-    uint8_t row[IN * 4], out[OUT * 3], ring[RING * OUT];
+    uint8_t row[IN * 4 + RESIZE_SLACK_BYTES], out[OUT * 3];
+    static uint8_t rows[TAPS + RESIZE_SLACK_ROWS][128];
     for (int value = 0; value < 256; value++) {
         memset(row, value, sizeof row);
         resize_horizontal(&axis, row, out);
@@ -70,10 +71,11 @@ START_TEST(flat_rows_stay_flat_and_extremes_do_not_wrap)
     resize_horizontal(&axis, row, out);
     ck_assert_int_eq(out[3], 255);    /* overshoot, clipped */
     ck_assert_int_eq(out[3 * 15], 0); /* undershoot, clipped */
-    ck_assert_int_eq(axis.max_taps, RING);
-    memset(ring, 200, sizeof ring);
-    resize_vertical(&axis, OUT - 1, ring, RING, OUT, out);
-    ck_assert_mem_eq(out, ring, OUT);
+    ck_assert_int_eq(axis.max_taps, TAPS);
+    memset(rows, 200, sizeof rows);
+    ck_assert_uint_eq(resize_stride(OUT), 128);
+    resize_vertical(&axis, OUT - 1, rows[0], 128, OUT, out);
+    ck_assert_mem_eq(out, rows, OUT);
     resize_axis_free(&axis);
 }
 END_TEST
@@ -82,7 +84,8 @@ END_TEST
 START_TEST(the_passes_agree)
 {
     enum { IN = 50, OUT = 13, LINES = 100 };
-    static uint8_t across[LINES][IN * 4], down[IN][LINES * 3], from_across[LINES][OUT * 3];
+    static uint8_t across[LINES][IN * 4 + RESIZE_SLACK_BYTES], down[IN][LINES * 3],
+        from_across[LINES][OUT * 3];
     uint8_t from_down[LINES * 3];
     struct resize_axis axis = plan(IN, OUT, INTERPOLATION_BICUBIC);
     uint32_t seed = 1;
@@ -96,11 +99,13 @@ START_TEST(the_passes_agree)
         resize_horizontal(&axis, across[line], from_across[line]);
     }
     for (int width = 1; width <= LINES * 3; width++) {
-        static uint8_t ring[IN * LINES * 3];
+        static uint8_t rows[(IN + RESIZE_SLACK_ROWS) * (LINES * 3 + 15)];
+        size_t stride = resize_stride((size_t)width);
         for (int i = 0; i < IN; i++)
-            memcpy(ring + (ptrdiff_t)i * width, down[i], (size_t)width);
+            memcpy(rows + (size_t)i * stride, down[i], (size_t)width);
         for (int i = 0; i < OUT; i++) {
-            resize_vertical(&axis, i, ring, IN, (size_t)width, from_down);
+            const uint8_t *first = rows + (size_t)resize_axis_spans(&axis)[i].first * stride;
+            resize_vertical(&axis, i, first, stride, (size_t)width, from_down);
             for (int x = 0; x < width; x++)
                 ck_assert_int_eq(from_down[x], from_across[x / 3][3 * i + x % 3]);
         }
@@ -113,8 +118,8 @@ START_TEST(a_plan_is_kept_while_the_shape_stays)
 {
     struct resize_axis axis = plan(100, 10, INTERPOLATION_BILINEAR);
     struct resize_shape shape = axis.shape;
-    int32_t *weights = axis.weights.data;
-    int32_t weight = weights[0];
+    int16_t *weights = axis.weights.data;
+    int16_t weight = weights[0];
     weights[0] = -7; /* to see whether it is made again */
     ck_assert_int_eq(resize_axis_plan(&axis, &shape, NULL), 0);
     ck_assert_int_eq(weights[0], -7);
@@ -122,13 +127,13 @@ START_TEST(a_plan_is_kept_while_the_shape_stays)
     ck_assert_int_eq(resize_axis_plan(&axis, &shape, NULL), 0);
     shape.interpolation = INTERPOLATION_BILINEAR;
     ck_assert_int_eq(resize_axis_plan(&axis, &shape, NULL), 0);
-    ck_assert_int_eq(((int32_t *)axis.weights.data)[0], weight);
+    ck_assert_int_eq(((int16_t *)axis.weights.data)[0], weight);
     resize_axis_trim(&axis, 1 << 20);
     ck_assert_ptr_nonnull(axis.weights.data);
     resize_axis_trim(&axis, 100);
     ck_assert_ptr_null(axis.weights.data);
     ck_assert_int_eq(resize_axis_plan(&axis, &shape, NULL), 0);
-    ck_assert_int_eq(((int32_t *)axis.weights.data)[0], weight);
+    ck_assert_int_eq(((int16_t *)axis.weights.data)[0], weight);
     resize_axis_free(&axis);
 }
 END_TEST
