@@ -153,6 +153,7 @@ const struct resize_span *resize_axis_spans(const struct resize_axis *axis)
     return axis->spans.data;
 }
 
+typedef uint8_t u8x8 __attribute__((vector_size(8)));
 typedef uint8_t u8x16 __attribute__((vector_size(16)));
 typedef int16_t i16x8 __attribute__((vector_size(16)));
 typedef uint64_t u64x2 __attribute__((vector_size(16)));
@@ -233,14 +234,28 @@ static inline void add_pairs(struct sums *sums, i16x8 pairs, i16x8 low, i16x8 hi
     sums->high += multiply_pairs(pairs, high);
 }
 
-/* Rounds, shifts and clips to 0..255. */
-static inline i32x4 finish(const struct sums *sums)
+static inline i32x4 rounded(const struct sums *sums)
 {
     const uint32_t half = UINT32_C(1) << (RESIZE_WEIGHT_BITS - 1);
-    i32x4 value = (i32x4)(sums->low + (sums->high << LOW_BITS) + half) >> RESIZE_WEIGHT_BITS;
-    value &= value >= 0;
-    i32x4 over = value > 255;
-    return (value & ~over) | (over & 255);
+    return (i32x4)(sums->low + (sums->high << LOW_BITS) + half) >> RESIZE_WEIGHT_BITS;
+}
+
+/* The eight sums, rounded and clipped to 0..255. */
+static inline u8x8 clipped(const struct sums *first, const struct sums *second)
+{
+    i32x4 a = rounded(first), b = rounded(second);
+#ifdef __SSE2__
+    __m128i words = _mm_packs_epi32((__m128i)a, (__m128i)b);
+    u64x2 bytes = (u64x2)_mm_packus_epi16(words, words);
+    return (u8x8)bytes[0];
+#else
+    u8x8 bytes;
+    for (int i = 0; i < 8; i++) {
+        int32_t value = i < 4 ? a[i] : b[i - 4];
+        bytes[i] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+    }
+    return bytes;
+#endif
 }
 
 void resize_horizontal(const struct resize_axis *axis, const uint8_t *rgbx, uint8_t *rgb)
@@ -258,46 +273,43 @@ void resize_horizontal(const struct resize_axis *axis, const uint8_t *rgbx, uint
             weights += 2 * RESIZE_GROUP;
             pixels += 4 * RESIZE_GROUP;
         }
-        i32x4 value = finish(&sums);
-        for (int c = 0; c < 3; c++)
-            rgb[3 * i + c] = (uint8_t)value[c];
+        u8x8 bytes = clipped(&sums, &sums);
+        memcpy(rgb + (ptrdiff_t)3 * i, &bytes, 3);
     }
 }
 
-enum { BLOCK = sizeof(u8x16) };
+enum { BLOCK = sizeof(u8x8) };
 
 size_t resize_stride(size_t bytes)
 {
     return size_round_up(bytes, BLOCK);
 }
 
-static inline void add_rows(struct sums sums[4], const uint8_t *a, const uint8_t *c, i16x8 low,
-                            i16x8 high)
+static inline u8x16 load_pairs(const uint8_t *a, const uint8_t *b)
 {
-    u8x16 left = interleave_low(load(a), load(c)), right = interleave_high(load(a), load(c));
-    add_pairs(&sums[0], widen_low(left), low, high);
-    add_pairs(&sums[1], widen_high(left), low, high);
-    add_pairs(&sums[2], widen_low(right), low, high);
-    add_pairs(&sums[3], widen_high(right), low, high);
+    uint64_t first, second;
+    memcpy(&first, a, sizeof first);
+    memcpy(&second, b, sizeof second);
+    return interleave_low((u8x16)(u64x2){first}, (u8x16)(u64x2){second});
 }
 
 /* One block of the output row from the blocks below each other at `from`. */
-static void resize_block(const int16_t *weights, int taps, const uint8_t *from, size_t stride,
-                         uint8_t out[BLOCK])
+static inline u8x8 resize_block(const int16_t *weights, int taps, const uint8_t *from,
+                                size_t stride)
 {
-    struct sums sums[4] = {{{0}, {0}}};
+    struct sums left = {{0}, {0}}, right = {{0}, {0}};
     for (; taps > 0; taps -= RESIZE_GROUP) {
         struct group group = load_group(weights);
-        add_rows(sums, from, from + 2 * stride, group.low_ac, group.high_ac);
-        add_rows(sums, from + stride, from + 3 * stride, group.low_bd, group.high_bd);
+        u8x16 ac = load_pairs(from, from + 2 * stride);
+        u8x16 bd = load_pairs(from + stride, from + 3 * stride);
+        add_pairs(&left, widen_low(ac), group.low_ac, group.high_ac);
+        add_pairs(&right, widen_high(ac), group.low_ac, group.high_ac);
+        add_pairs(&left, widen_low(bd), group.low_bd, group.high_bd);
+        add_pairs(&right, widen_high(bd), group.low_bd, group.high_bd);
         weights += 2 * RESIZE_GROUP;
         from += RESIZE_GROUP * stride;
     }
-    for (int i = 0; i < BLOCK; i += 4) {
-        i32x4 value = finish(&sums[i / 4]);
-        for (int k = 0; k < 4; k++)
-            out[i + k] = (uint8_t)value[k];
-    }
+    return clipped(&left, &right);
 }
 
 void resize_vertical(const struct resize_axis *axis, int index, const uint8_t *rows, size_t stride,
@@ -305,12 +317,8 @@ void resize_vertical(const struct resize_axis *axis, int index, const uint8_t *r
 {
     const int16_t *weights = groups_of(axis, index);
     int taps = resize_axis_spans(axis)[index].taps;
-    size_t x = 0;
-    for (; x + BLOCK <= bytes; x += BLOCK)
-        resize_block(weights, taps, rows + x, stride, out + x);
-    if (x < bytes) {
-        uint8_t rest[BLOCK];
-        resize_block(weights, taps, rows + x, stride, rest);
-        memcpy(out + x, rest, bytes - x);
+    for (size_t x = 0; x < bytes; x += BLOCK) {
+        u8x8 block = resize_block(weights, taps, rows + x, stride);
+        memcpy(out + x, &block, bytes - x < BLOCK ? bytes - x : BLOCK);
     }
 }
