@@ -12,8 +12,10 @@
 static int make(int count, char **words)
 {
     struct sample sample = {0};
-    if (!sample_parse(&sample, count, words))
-        return EXIT_FAILURE;
+    for (int i = 0; i < count; i++) {
+        if (!sample_parse(&sample, words[i]))
+            return EXIT_FAILURE;
+    }
     struct bytes file = sample_make(&sample);
     size_t written = fwrite(file.data, 1, file.length, stdout);
     free(file.data);

@@ -35,6 +35,7 @@ static void set_colours(struct jpeg_compress_struct *info, enum sample_colour co
         [SAMPLE_RGB] = {JCS_RGB, JCS_RGB, 3},
         [SAMPLE_CMYK] = {JCS_CMYK, JCS_CMYK, 4},
         [SAMPLE_YCCK] = {JCS_CMYK, JCS_YCCK, 4},
+        [SAMPLE_TWO] = {JCS_UNKNOWN, JCS_UNKNOWN, 2},
     };
     info->in_color_space = spaces[colour].in;
     info->input_components = spaces[colour].components;
@@ -185,11 +186,13 @@ static bool parse_word(struct sample *sample, const char *word)
     return true;
 }
 
-bool sample_parse(struct sample *sample, int count, char *const *words)
+bool sample_parse(struct sample *sample, const char *words)
 {
-    for (int i = 0; i < count; i++) {
-        if (!parse_word(sample, words[i]))
-            return false;
-    }
-    return sample->width > 0 && sample->height > 0;
+    char *copy = strdup(words), *rest = NULL;
+    CHECK(copy);
+    bool good = true;
+    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+        good = good && parse_word(sample, word);
+    free(copy);
+    return good;
 }

@@ -6,7 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum sample_colour { SAMPLE_GRAY, SAMPLE_YCC, SAMPLE_RGB, SAMPLE_CMYK, SAMPLE_YCCK };
+enum sample_colour {
+    SAMPLE_GRAY,
+    SAMPLE_YCC,
+    SAMPLE_RGB,
+    SAMPLE_CMYK,
+    SAMPLE_YCCK,
+    SAMPLE_TWO, /* two components without meaning */
+};
 
 enum sample_scans {
     SAMPLE_SEQUENTIAL,
@@ -36,8 +43,8 @@ struct bytes {
 /* The file, to be freed by the caller. Aborts if libjpeg cannot make it. */
 struct bytes sample_make(const struct sample *sample);
 
-/* Reads a sample from `count` words of the form key=value (keys are the members' names, sampling is
- * sampling=HxV,HxV, colour and scans are numbers). False if one is not understood. */
-bool sample_parse(struct sample *sample, int count, char *const *words);
+/* Sets members from "key=value key=value": keys are the members' names, colour and scans are
+ * numbers, sampling is HxV,HxV. False if a word is not understood. */
+bool sample_parse(struct sample *sample, const char *words);
 
 #endif
