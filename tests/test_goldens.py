@@ -114,7 +114,8 @@ def folder_with(scratch, model, changes):
 
 def check_photos(tap, scratch):
     goldens = os.path.join(SHARED, 'data', 'golden_mini_imagenet.json')
-    variants = {'bilinear_0.965': {}, 'bicubic_0.95': {'interpolation': 'bicubic', 'crop_pct': 0.95}}
+    variants = {'bilinear_0.965': {},
+                'bicubic_0.95': {'interpolation': 'bicubic', 'crop_pct': 0.95}}
     if not os.path.exists(goldens):
         for name in variants:
             tap.skip(f'photos, {name}', f'no {goldens}')
