@@ -1,0 +1,32 @@
+/* How a camera was held: EXIF's orientation tag (EXIF 2.3, tag 0x0112). */
+#ifndef RESNEXT_IMAGE_ORIENTATION_H
+#define RESNEXT_IMAGE_ORIENTATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum orientation {
+    ORIENTATION_NORMAL = 1,
+    ORIENTATION_FLIP_X,
+    ORIENTATION_ROTATE_180,
+    ORIENTATION_FLIP_Y,
+    ORIENTATION_TRANSPOSE,
+    ORIENTATION_ROTATE_90, /* clockwise, to be upright */
+    ORIENTATION_TRANSVERSE,
+    ORIENTATION_ROTATE_270,
+};
+
+/* The orientation in the body of an APP1 marker (what follows its length), or 0 if the body is not
+ * EXIF at all. EXIF that is damaged or lacks the tag is ORIENTATION_NORMAL. Any bytes are safe. */
+int orientation_parse(const uint8_t *app1, size_t length);
+
+/* Whether width and height change places. */
+bool orientation_swaps(enum orientation orientation);
+
+/* Writes `rows` rows of 4-byte pixels, rows first_row.. of a picture of `width` x `height`, to
+ * where they belong in the upright picture `canvas` of as many pixels. */
+void orientation_place(enum orientation orientation, int width, int height, const uint32_t *pixels,
+                       int first_row, int rows, uint32_t *canvas);
+
+#endif
