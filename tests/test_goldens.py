@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 
@@ -79,7 +78,7 @@ def compare(tap, what, model, wanted):
     files = [row[0] for row in wanted]
     try:
         problems = differences(run_tool('classify', '--json', '--logits', model, *files), wanted)
-    except (RuntimeError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
         problems = [f'{type(error).__name__}: {error}']
     tap.check(problems, what)
 
@@ -169,24 +168,19 @@ def check_cifar(tap, scratch):
     for what, check in checks.items():
         try:
             problems = check(folder, expected)
-        except (RuntimeError, ValueError, KeyError) as error:
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
             problems = [f'{type(error).__name__}: {error}']
         tap.check(problems, what)
 
 
 def main():
     tap = Tap()
-    if not os.path.exists(TOOL):
-        tap.skip('goldens', f'{TOOL} is not built')
-        tap.plan()
-        return 0
     with tempfile.TemporaryDirectory() as scratch:
         check_own_pictures(tap)
         check_photos(tap, scratch)
         check_cifar(tap, scratch)
     tap.plan()
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()
