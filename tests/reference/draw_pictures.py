@@ -296,14 +296,17 @@ PICTURES = {
 }
 
 
-def main():
-    if len(sys.argv) > 2 or sys.argv[1:2] in (['-h'], ['--help']):
-        sys.exit(__doc__.strip())
-    folder = sys.argv[1] if len(sys.argv) > 1 else DEFAULT_FOLDER
+def draw(folder):
     os.makedirs(folder, exist_ok=True)
     for name, make in PICTURES.items():
         with open(os.path.join(folder, name), 'wb') as file:
             file.write(make())
+
+
+def main():
+    if len(sys.argv) > 2 or sys.argv[1:2] in (['-h'], ['--help']):
+        sys.exit(__doc__.strip())
+    draw(sys.argv[1] if len(sys.argv) > 1 else DEFAULT_FOLDER)
 
 
 if __name__ == '__main__':
