@@ -9,6 +9,7 @@
 enum {
     PATTERN = 4093, /* prime, so that it never lines up with rows or channels */
     STRIP = 4,      /* rows a call; there are three, at the top, in the middle, at the bottom */
+    REF_STRIP = 1,  /* the reference is too slow to spend more on it */
     PIXELS = 3,     /* compared in a row */
     CHANNELS = 16,  /* compared in a pixel */
 };
