@@ -344,9 +344,10 @@ def picture(name):
 
 
 def reference(cache={}):
-    """(JPEG bytes, scores) of the first golden of the default model."""
+    """(JPEG bytes, scores) of the smallest golden picture, by the default model."""
     if not cache:
-        row = next(r for r in goldens() if os.path.basename(r["model"]) == MODEL_NAME)
+        rows = [r for r in goldens() if os.path.basename(r["model"]) == MODEL_NAME]
+        row = min(rows, key=lambda r: len(picture(r["picture"])))
         cache["it"] = picture(row["picture"]), softmax(row["logits"])
     return cache["it"]
 
