@@ -209,6 +209,18 @@ class Daemon:
         except FileNotFoundError:
             return ""
 
+    def lines_of(self, act):
+        """The log lines that `act` adds: what stands between the lines of two marked requests."""
+        def mark():
+            name = f"mark-{random.getrandbits(48):012x}"
+            assert self.ask("GET", "/models", [("X-Request-Id", name)]).status == 200
+            wait_until("the line of a request", lambda: name in self.log(), 3)
+            return next(i for i, line in enumerate(self.log().splitlines()) if name in line)
+        first = mark()
+        act()
+        last = mark()
+        return self.log().splitlines()[first + 1:last]
+
     def check_log(self):
         log = self.log()
         found = SANITIZER_REPORT.search(log)

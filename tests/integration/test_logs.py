@@ -6,19 +6,15 @@ import re
 
 import harness
 import wire
-from harness import case, reference, wait_until
+from harness import case, reference
 
 HOSTILE = ["/a%0aINJECTED", "/%1b[31m", "/a\"b", "/a\\b", "/%c0%af", "/\xff\xfe", "/a=b%20c=d"]
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def new_lines(daemon, act, count):
-    """The lines that `act` adds, once there are `count`."""
-    before = len(daemon.log().splitlines())
-    act()
-    wait_until(f"{count} lines", lambda: len(daemon.log().splitlines()) >= before + count, 3)
-    lines = daemon.log().splitlines()[before:]
-    assert len(lines) == count, lines
+    lines = daemon.lines_of(act)
+    assert len(lines) == count, f"{count} requests, these lines: {lines}"
     return lines
 
 
