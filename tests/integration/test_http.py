@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 """Hostile HTTP: framing, sizes, slow and silent clients, methods, paths. Each case ends with the
 recovery check."""
+import resource
 import time
 
 import harness
@@ -448,6 +449,23 @@ def one_address_cannot_take_all_connections(daemon):
         connection.close()
     assert answers.count(200) == 3 and set(answers) <= {200, 503, None}, answers
     harness.wait_until("room again", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
+
+
+@case(own=True)
+def out_of_descriptors_it_pauses_and_recovers(daemon):
+    used = daemon.resources()["fds"]
+    before = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (used + 6, before[1]))
+    connections = [daemon.connect() for _ in range(40)]
+    for connection in connections:
+        connection.try_send(wire.request("GET", "/livez"))
+    assert connections[0].read().status == 200
+    spent = daemon.cpu_seconds()
+    time.sleep(0.5)
+    assert daemon.cpu_seconds() - spent < 0.3, "it spins while it cannot accept"
+    for connection in connections:
+        connection.close()
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, before)
 
 
 @case()

@@ -138,8 +138,7 @@ def broken_arguments_and_variables_are_named():
     refuse(["--queue-limit"], ["queue-limit"])
     refuse(["stray"], ["stray"])
     refuse(env={"RESNEXTD_QUEUE_LIMIT": "many"}, words=["RESNEXTD_QUEUE_LIMIT"])
-    refuse(env={"RESNEXTD_WORKERS": ""}, words=["RESNEXTD_WORKERS"])
-    refuse(env={"RESNEXTD_QUEUE_LIMITS": "5"}, words=["RESNEXTD_QUEUE_LIMITS"])
+    refuse(env={"RESNEXTD_LOG_FORMAT": "xml"}, words=["RESNEXTD_LOG_FORMAT", "json"])
 
 
 @case(own=None)
@@ -447,6 +446,27 @@ def sockets_can_be_handed_over():
         assert os.path.exists(name), "a handed-over socket is not ours to remove"
         with Daemon(["--listen", "systemd"], listen=False, fds=(tcp.fileno(),), wait=False) as daemon:
             daemon.address = tcp.getsockname()
+            daemon.wait_ready()
+
+
+@case(own=None)
+def clients_of_a_killed_daemon_wait_for_the_next():
+    """As under socket activation: the socket outlives the daemon, and so do the clients."""
+    with socket.socket() as tcp, contextlib.ExitStack() as stack:
+        tcp.bind(("127.0.0.1", 0))
+        tcp.listen(64)
+        with Daemon(["--listen", "systemd"], listen=False, fds=(tcp.fileno(),), wait=False) as daemon:
+            daemon.address = tcp.getsockname()
+            daemon.wait_ready()
+            daemon.kill()
+            daemon.checked = True
+        waiting = [stack.enter_context(wire.Connection(tcp.getsockname(), 20 * SLOW)) for _ in range(10)]
+        for connection in waiting:
+            connection.send(wire.request("POST", "/classify", body=reference()[0]))
+        with Daemon(["--listen", "systemd"], listen=False, fds=(tcp.fileno(),), wait=False) as daemon:
+            daemon.address = tcp.getsockname()
+            for connection in waiting:
+                check_scores(predictions(connection.read()), reference()[1])
             daemon.wait_ready()
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
 """Many connections whose requests wait, beside many that are active: none may be passed over."""
-import threading
+import concurrent.futures
 import time
 
 import harness
@@ -148,13 +148,12 @@ def clients_that_leave_at_any_moment_do_no_harm(daemon):
             step = (step + seed) % 40
             time.sleep(step * 0.0004)
             connection.reset() if step % 2 else connection.close()
-    threads = [threading.Thread(target=churn, args=(seed,), daemon=True) for seed in (1, 3, 7, 11)]
-    for thread in threads:
-        thread.start()
-    while time.monotonic() < stop:
-        daemon.good()
-    for thread in threads:
-        thread.join()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(churn, seed) for seed in (1, 3, 7, 11)]
+        while time.monotonic() < stop:
+            daemon.good()
+        for future in running:
+            future.result()
 
 
 if __name__ == "__main__":
