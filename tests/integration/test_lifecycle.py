@@ -20,7 +20,7 @@ MEGAPIXELS = 64 if SLOW == 1 else 16
 
 def refuse(options=(), words=(), seconds=10.0, **more):
     """The start fails: exit code not 0, one clear line that holds the words, never READY."""
-    with Daemon([*options, "--log-level", "error"], wait=False, **more) as daemon:
+    with Daemon(["--log-level", "error", *options], wait=False, **more) as daemon:
         assert not daemon.notified(seconds * SLOW), "READY=1 from a start that must fail"
         code = daemon.exit_code()
         log = daemon.log()
@@ -118,7 +118,7 @@ def broken_configuration_names_file_line_and_remedy():
             ('queue_limit = 70000;\n', 1, ["queue_limit", "65536"]),
             ('queue_limit = -1;\n', 1, ["queue_limit"]),
             ('queue_limit = 99999999999999999999;\n', 1, []),
-            ('workers = 1;\nworkers = 2;\n', 2, ["workers"]),
+            ('workers = 1;\nworkers = 2;\n', 2, ["duplicate"]),
             ('log_level = "loud";\n', 1, ["log_level", "info"]),
             ('workers = 1.5;\n', 1, ["workers"]),
             ('workers = [1, 2];\n', 1, ["workers"]),
