@@ -110,7 +110,7 @@ def every_flipped_bit_gives_a_sane_answer(daemon):
 
 @case()
 def a_huge_claim_is_422_before_memory_is_spent(daemon):
-    for width, height in ((65500, 65500), (62994, 65284), (65535, 65535), (65500, 1600)):
+    for width, height in ((65500, 65500), (62994, 65284), (65500, 1600), (10001, 10000)):
         for code in (0xc0, 0xc2):
             body = (jpegs.SOI + jpegs.quantizer() + jpegs.frame(width, height, [(1, 1)] * 3, code)
                     + jpegs.huffman() + jpegs.scan_header(3) + bytes(100) + jpegs.EOI)
