@@ -33,8 +33,7 @@ static const struct conv_kernel *kernel_of(const struct network *network, size_t
     for (size_t k = 0; k < count; k++)
         if (strcmp(all[k]->name, name) == 0)
             return all[k];
-    CHECK(!"a network runs on kernels of the list");
-    return NULL;
+    CHECK_NEVER("a network runs on kernels of the list");
 }
 
 static size_t in_floats(const struct conv_shape *s)
