@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 
@@ -79,7 +78,7 @@ def compare(tap, what, model, wanted):
     files = [row[0] for row in wanted]
     try:
         problems = differences(run_tool('classify', '--json', '--logits', model, *files), wanted)
-    except (RuntimeError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
         problems = [f'{type(error).__name__}: {error}']
     tap.check(problems, what)
 
@@ -114,7 +113,8 @@ def folder_with(scratch, model, changes):
 
 def check_photos(tap, scratch):
     goldens = os.path.join(SHARED, 'data', 'golden_mini_imagenet.json')
-    variants = {'bilinear_0.965': {}, 'bicubic_0.95': {'interpolation': 'bicubic', 'crop_pct': 0.95}}
+    variants = {'bilinear_0.965': {},
+                'bicubic_0.95': {'interpolation': 'bicubic', 'crop_pct': 0.95}}
     if not os.path.exists(goldens):
         for name in variants:
             tap.skip(f'photos, {name}', f'no {goldens}')
@@ -168,24 +168,19 @@ def check_cifar(tap, scratch):
     for what, check in checks.items():
         try:
             problems = check(folder, expected)
-        except (RuntimeError, ValueError, KeyError) as error:
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
             problems = [f'{type(error).__name__}: {error}']
         tap.check(problems, what)
 
 
 def main():
     tap = Tap()
-    if not os.path.exists(TOOL):
-        tap.skip('goldens', f'{TOOL} is not built')
-        tap.plan()
-        return 0
     with tempfile.TemporaryDirectory() as scratch:
         check_own_pictures(tap)
         check_photos(tap, scratch)
         check_cifar(tap, scratch)
     tap.plan()
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

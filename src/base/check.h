@@ -8,7 +8,4 @@ _Noreturn void check_failed(const char *condition, const char *file, int line);
 
 #define CHECK(condition) ((condition) ? (void)0 : check_failed(#condition, __FILE__, __LINE__))
 
-/* For a line that cannot be reached; `why` says what would have to be false. */
-#define CHECK_NEVER(why) check_failed(why, __FILE__, __LINE__)
-
 #endif

@@ -60,6 +60,16 @@ static int usage_error(const struct command *command, const char *format, ...)
     return TOOL_USAGE;
 }
 
+/* What getopt_long did not like; `word` is the argument if it was a long option. */
+static int unknown_option(const struct command *command, const char *word)
+{
+    if (optopt >= LONG_OPTION)
+        return usage_error(command, "%s: this option takes no value", word);
+    if (optopt)
+        return usage_error(command, "-%c is not an option", optopt);
+    return usage_error(command, "%s is not an option", word);
+}
+
 static void print_choices(FILE *f, const struct option_row *row)
 {
     fprintf(f, "%s", *row->text);
@@ -170,8 +180,7 @@ static bool collect(const struct command *command, const struct option_row *rows
         if (result == ':')
             *status = usage_error(command, "%s needs a value", argv[optind - 1]);
         else if (result == '?')
-            *status =
-                usage_error(command, "%s is no option here, or takes no value", argv[optind - 1]);
+            *status = unknown_option(command, argv[optind - 1]);
         else if (row == count)
             *status = print_help(command, rows, count);
         else

@@ -61,7 +61,8 @@ def check_all(scratch):
     draw_set(shown, 1)
     draw_set(unseen, 2)
     pictures = train.load_pictures(shown)
-    yield pictures.names == sorted(COLORS) and len(pictures.classes) == 3 * EACH, 'pictures are read'
+    yield pictures.names == sorted(COLORS) and len(pictures.classes) == 3 * EACH, \
+        'pictures are read'
     few = train.load_pictures(shown, 9)
     yield few.classes.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2], 'a subset has as many of each class'
 

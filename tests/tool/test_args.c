@@ -100,6 +100,8 @@ START_TEST(wrong_usage)
     ck_assert_int_eq(PARSE(&first, "a", "--word"), TOOL_USAGE);
     ck_assert_int_eq(PARSE(&first, "a", "-n"), TOOL_USAGE);
     ck_assert_int_eq(PARSE(&first, "a", "-x"), TOOL_USAGE);
+    ck_assert_int_eq(PARSE(&first, "a", "-xn", "3"), TOOL_USAGE);
+    ck_assert_int_eq(PARSE(&first, "a", "--no-such"), TOOL_USAGE);
     ck_assert_int_eq(PARSE(&first, "a", "--flag=1"), TOOL_USAGE);
 }
 END_TEST

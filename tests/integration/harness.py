@@ -1,0 +1,530 @@
+"""Runs the real daemon for a test script and speaks TAP.
+
+A script declares cases with @case and ends with main(). Each case gets a Daemon: the script's shared
+one, or with @case(options=[...]) one of its own. After each case the daemon must have recovered:
+/livez says 200, the next good request gets the right answer, open files and resident memory are back
+where they were. A shared daemon that failed a case is replaced, so that one failure stays one."""
+import contextlib
+import ctypes
+import json
+import math
+import os
+import random
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+import wire
+
+TOP = os.path.realpath(os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "../..")))
+BUILD = os.path.realpath(os.environ.get("top_builddir", os.path.join(TOP, "build")))
+DAEMON = os.path.join(BUILD, "resnextd")
+DATA = os.path.join(TOP, "tests/data")
+SHARED = os.path.join(TOP, "../shared")
+MODEL_NAME = "resnext29-cifar10"
+MODEL = os.path.join(TOP, "models", MODEL_NAME)
+SANITIZER_REPORT = re.compile(r"(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error:"
+                              r"|src/\S+:\d+: .*(CHECK|check failed)")
+RSS_SLACK = 48 << 20  # what malloc may keep of the largest bodies
+WORK = None  # the script's own temporary directory
+
+
+def sanitizer():
+    """"address", "thread" or None: what the daemon was built with."""
+    with open(DAEMON, "rb") as file:
+        data = file.read()
+    return ("thread" if b"__tsan_init" in data else
+            "address" if b"__asan_init" in data else None)
+
+
+def slowness():
+    """What every time limit is multiplied by."""
+    if "RESNEXT_TEST_SLOW" in os.environ:
+        return float(os.environ["RESNEXT_TEST_SLOW"])
+    return {"thread": 10.0, "address": 4.0, None: 1.0}[SANITIZER]
+
+
+SANITIZER = sanitizer() if os.path.exists(DAEMON) else None
+SLOW = slowness()
+
+
+class Skip(Exception):
+    """The case needs something that is absent."""
+
+
+class CaseTimeout(Exception):
+    """The case took longer than it may."""
+
+
+def wait_until(what, condition, seconds=5.0):
+    """Asks until the condition holds and returns its value; fails after the (scaled) time."""
+    end = time.monotonic() + seconds * SLOW
+    while not (value := condition()):
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {seconds * SLOW:.1f} s for: {what}")
+        time.sleep(0.01)
+    return value
+
+
+def path(name):
+    """A path in the script's temporary directory."""
+    return os.path.join(WORK, name)
+
+
+def write(name, text):
+    """Writes a file into the temporary directory, returns its path."""
+    with open(path(name), "wb" if isinstance(text, bytes) else "w") as file:
+        file.write(text)
+    return path(name)
+
+
+def free_port():
+    """(host, port) that was free a moment ago. A loopback address of its own for each daemon, so that
+    tests running side by side do not meet."""
+    host = f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()
+
+
+def environment(more=None):
+    """The test's environment without what would configure a daemon."""
+    clean = {k: v for k, v in os.environ.items()
+             if not k.startswith(("RESNEXTD_", "LISTEN_")) and k not in (
+                 "NOTIFY_SOCKET", "JOURNAL_STREAM", "WATCHDOG_USEC", "WATCHDOG_PID")}
+    return {**clean, **(more or {})}
+
+
+def die_with_parent():
+    """In the child: no daemon survives its test, however the test ends."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+class Daemon:
+    """One running resnextd. `options` are command line words; a listener is added unless
+    `listen=False`. Ready when the constructor returns, unless `wait=False`."""
+
+    def __init__(self, options=(), env=None, listen=True, model=True, wait=True, fds=(),
+                 stderr=None, config=""):
+        self.serial = f"{random.getrandbits(48):012x}"
+        self.address = free_port()
+        self.log_path = path(f"{self.serial}.log")
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        notify_path = path(f"{self.serial}.notify")
+        self.notify.bind(notify_path)
+        self.notifications = []
+        command = [DAEMON, "--config", write(f"{self.serial}.conf", config)]
+        command += ["--listen", f"{self.address[0]}:{self.address[1]}"] if listen else []
+        command += ["--model", MODEL] if model else []
+        command += options
+        if fds:
+            command = [sys.executable, "-c", HAND_OVER, str(len(fds)), *map(str, fds), *command]
+        with contextlib.ExitStack() as stack:
+            sink = stderr or stack.enter_context(open(self.log_path, "wb"))
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, pass_fds=fds,
+                env=environment({"NOTIFY_SOCKET": notify_path, **(env or {})}),
+                preexec_fn=die_with_parent)
+        self.pid = self.process.pid
+        self.checked = False
+        if wait:
+            try:
+                self.wait_ready()
+                self.baseline = self.resources()
+            except BaseException:
+                self.kill()
+                raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *unused):
+        try:
+            if kind is None and not self.checked:
+                self.stop()
+        finally:
+            self.kill()
+
+    # --- its life ---
+
+    def notified(self, seconds):
+        """Collects notifications until READY=1, the end of the process or of the time."""
+        end = time.monotonic() + seconds
+        exit_fd = os.pidfd_open(self.pid)
+        try:
+            while not any("READY=1" in n.split("\n") for n in self.notifications):
+                readable, _, _ = select.select([self.notify, exit_fd], [], [],
+                                               max(0, end - time.monotonic()))
+                if self.notify in readable:
+                    self.notifications.append(self.notify.recv(65536).decode())
+                elif readable:
+                    return False
+                elif time.monotonic() >= end:
+                    return False
+            return True
+        finally:
+            os.close(exit_fd)
+
+    def wait_ready(self):
+        if not self.notified(10 * SLOW):
+            raise AssertionError(f"never READY; exit code {self.process.poll()}; {self.log()[-2000:]}")
+        answer = self.get("/readyz") if self.address else None
+        assert answer is None or answer.status == 200, f"READY=1 but /readyz says {answer}"
+        self.good()
+
+    def exit_code(self, seconds=10.0):
+        """The exit code of a daemon that is ending by itself."""
+        try:
+            code = self.process.wait(seconds * SLOW)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running; {self.log()[-2000:]}") from None
+        self.checked = True
+        self.check_log()
+        return code
+
+    def stop(self, seconds=10.0):
+        """SIGTERM must end it with 0."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.exit_code(seconds)
+        assert code == 0, f"exit code {code}; {self.log()[-2000:]}"
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.notify.close()
+
+    def log(self):
+        try:
+            with open(self.log_path, encoding="utf-8", errors="surrogateescape") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def lines_of(self, act):
+        """The log lines that `act` adds: what stands between the lines of two marked requests."""
+        def mark():
+            name = f"mark-{random.getrandbits(48):012x}"
+            assert self.ask("GET", "/models", [("X-Request-Id", name)]).status == 200
+            wait_until("the line of a request", lambda: name in self.log(), 3)
+            return next(i for i, line in enumerate(self.log().splitlines()) if name in line)
+        first = mark()
+        act()
+        last = mark()
+        return self.log().splitlines()[first + 1:last]
+
+    def check_log(self):
+        log = self.log()
+        found = SANITIZER_REPORT.search(log)
+        if found:
+            raise AssertionError("sanitizer report:\n" + log[max(0, found.start() - 200):][:6000])
+
+    # --- talking to it ---
+
+    def connect(self, timeout=10.0, **more):
+        return wire.Connection(self.address, timeout * SLOW, **more)
+
+    def ask(self, method, target, headers=(), body=None, **more):
+        """One request on a connection of its own."""
+        with self.connect() as connection:
+            return connection.ask(method, target, headers, body, **more)
+
+    def get(self, target):
+        return self.ask("GET", target)
+
+    def classify(self, body, headers=(), query="", target="/classify"):
+        return self.ask("POST", target + query, headers, body)
+
+    def send_raw(self, data):
+        """The answer to hand-made bytes; None if the connection was closed without one."""
+        with self.connect() as connection:
+            connection.try_send(data)
+            try:
+                return connection.read()
+            except wire.Closed:
+                return None
+
+    def good(self):
+        """The picture of the recovery check gets the right answer."""
+        picture, want = reference()
+        answer = self.classify(picture)
+        assert answer.status == 200, f"a good request got {answer}"
+        check_scores(predictions(answer), want)
+
+    def metrics(self):
+        answer = self.get("/metrics")
+        assert answer.status == 200, answer
+        return parse_metrics(answer.body.decode())
+
+    # --- what it uses ---
+
+    def status_kb(self, key):
+        with open(f"/proc/{self.pid}/status") as file:
+            return int(re.search(rf"^{key}:\s+(\d+)", file.read(), re.M)[1])
+
+    def resources(self):
+        return {"fds": len(os.listdir(f"/proc/{self.pid}/fd")), "rss": self.status_kb("VmRSS") << 10,
+                "threads": self.status_kb("Threads")}
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def reset_peak(self):
+        """Makes peak() count from now."""
+        with open(f"/proc/{self.pid}/clear_refs", "w") as file:
+            file.write("5")
+
+    def peak(self):
+        return self.status_kb("VmHWM") << 10
+
+    def recovered(self):
+        """The recovery check that follows every fault."""
+        assert self.process.poll() is None, f"died with {self.process.returncode}; {self.log()[-3000:]}"
+        answer = self.get("/livez")
+        assert answer.status == 200, f"/livez after the fault: {answer}"
+        self.good()
+        for key in ("fds", "threads"):
+            wait_until(f"{key} back at {self.baseline[key]}, now {self.resources()}",
+                       lambda key=key: self.resources()[key] <= self.baseline[key])
+        if not SANITIZER:
+            wait_until(f"memory back at {self.baseline['rss']}, now {self.resources()}",
+                       lambda: self.resources()["rss"] <= self.baseline["rss"] + RSS_SLACK)
+        self.check_log()
+
+
+# Puts inherited sockets at 3, 4, ... and runs the daemon as its own process, as systemd does.
+HAND_OVER = """
+import fcntl, os, sys
+count = int(sys.argv[1])
+fds = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 3 + count) for fd in sys.argv[2:2 + count]]
+for i, fd in enumerate(fds):
+    os.dup2(fd, 3 + i)
+os.closerange(3 + count, 1024)
+os.environ.update(LISTEN_FDS=str(count), LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2 + count], sys.argv[2 + count:])
+"""
+
+
+def run(*words, env=None, seconds=10.0):
+    """The daemon as a command that ends by itself: (exit code, standard output, standard error)."""
+    done = subprocess.run([DAEMON, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          env=environment(env), timeout=seconds * SLOW, preexec_fn=die_with_parent)
+    assert not SANITIZER_REPORT.search(done.stderr), done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+# --- answers ---
+
+def predictions(answer):
+    return json.loads(answer.body)["predictions"]
+
+
+def softmax(logits):
+    top = max(logits)
+    exps = [math.exp(x - top) for x in logits]
+    return [e / sum(exps) for e in exps]
+
+
+def check_scores(got, scores, tolerance=2e-4):
+    """Predictions are the likeliest classes of `scores`, best first."""
+    order = sorted(range(len(scores)), key=lambda i: -scores[i])
+    for rank, p in enumerate(got):
+        want = scores[order[rank]]
+        assert abs(p["score"] - scores[p["class_id"]]) <= tolerance, f"{p}, reference {scores}"
+        assert abs(p["score"] - want) <= tolerance, f"rank {rank}: {p}, reference {want}"
+
+
+def goldens():
+    """Rows {picture, model, logits, top1} that PyTorch and Pillow gave."""
+    with open(os.path.join(DATA, "goldens.json")) as file:
+        return json.load(file)["rows"]
+
+
+def picture(name):
+    with open(os.path.join(DATA, name), "rb") as file:
+        return file.read()
+
+
+def reference(cache={}):
+    """(JPEG bytes, scores) of the smallest golden picture, by the default model."""
+    if not cache:
+        rows = [r for r in goldens() if os.path.basename(r["model"]) == MODEL_NAME]
+        row = min(rows, key=lambda r: len(picture(r["picture"])))
+        cache["it"] = picture(row["picture"]), softmax(row["logits"])
+    return cache["it"]
+
+
+def check_error(answer, status, code=None):
+    """The answer is our JSON error with this status (one or several allowed)."""
+    allowed = status if isinstance(status, (tuple, list)) else (status,)
+    assert answer is not None, f"closed without an answer, wanted {allowed}"
+    assert answer.status in allowed, f"wanted {allowed}, got {answer}"
+    assert answer.header("content-type").startswith("application/json"), answer
+    body = json.loads(answer.body)
+    assert list(body) == ["error", "request_id"], answer
+    assert list(body["error"]) == ["code", "message", "status"], answer
+    assert body["error"]["status"] == answer.status, answer
+    assert answer.header("x-request-id") == body["request_id"], answer
+    assert len(body["error"]["message"]) > 10, answer
+    assert code is None or body["error"]["code"] == code, answer
+    return body["error"]
+
+
+SAMPLE = re.compile(r'([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)\Z')
+LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|\Z)')
+
+
+class Metrics(dict):
+    """Samples: (name, frozenset of label pairs) -> value; `types` and `helps` by family."""
+
+    def __init__(self):
+        super().__init__()
+        self.types, self.helps = {}, {}
+
+    def sum(self, sample, **labels):
+        """The sum of all samples of a name that carry these labels."""
+        want = set(labels.items())
+        return sum(v for (n, have), v in self.items() if n == sample and want <= have)
+
+    def labels(self, sample):
+        return [dict(have) for (n, have) in self if n == sample]
+
+
+def parse_metrics(text):
+    """The text format 0.0.4, read strictly."""
+    metrics = Metrics()
+    assert text.endswith("\n"), "no line feed at the end"
+    for line in text.split("\n")[:-1]:
+        if line.startswith(("# HELP ", "# TYPE ")):
+            _, kind, name, rest = line.split(" ", 3)
+            table = metrics.helps if kind == "HELP" else metrics.types
+            assert name not in table, f"{kind} of {name} twice"
+            table[name] = rest
+            continue
+        match = SAMPLE.match(line)
+        assert match, f"not a sample: {line!r}"
+        labels = LABEL.findall(match[2] or "")
+        assert len("".join(f'{k}="{v}",' for k, v in labels)) in (
+            len(match[2] or "") + 1, len(match[2] or "")), f"labels of {line!r}"
+        key = match[1], frozenset(labels)
+        assert key not in metrics, f"twice: {line!r}"
+        metrics[key] = float(match[3])
+    return metrics
+
+
+# --- the cases of a script ---
+
+CASES = []
+
+
+def case(options=None, seconds=20.0, own=False, config=""):
+    """Declares a case: a function of a Daemon. Options or `own` make it a daemon of its own;
+    `own=None` means that the case starts what it needs and takes no argument."""
+    def declare(function):
+        CASES.append((function, options, seconds, own or bool(options or config), config))
+        return function
+    if own is None:
+        def declare_bare(function):
+            CASES.append((function, None, seconds, None, ""))
+            return function
+        return declare_bare
+    return declare
+
+
+class Shared:
+    """The daemon that the plain cases of a script use one after the other."""
+
+    def __init__(self, options):
+        self.options, self.daemon = options, None
+
+    def get(self):
+        if self.daemon is None:
+            self.daemon = Daemon(self.options)
+        return self.daemon
+
+    def drop(self):
+        if self.daemon:
+            self.daemon.kill()
+            self.daemon = None
+
+
+def run_case(function, options, own, config, shared):
+    if own is None:
+        function()
+    elif own:
+        with Daemon(list(options or ()), config=config) as daemon:
+            function(daemon)
+            daemon.recovered()
+    else:
+        function(shared.get())
+        shared.get().recovered()
+
+
+def alarm(*unused):
+    raise CaseTimeout("the case ran out of time")
+
+
+def end(*unused):
+    sys.exit(1)
+
+
+def tap(number, title, attempt, seconds, after_failure):
+    """Runs one case and prints its line; False if it failed."""
+    signal.setitimer(signal.ITIMER_REAL, seconds * SLOW)
+    try:
+        attempt()
+        outcome, notes = "ok", None
+    except Skip as reason:
+        print(f"ok {number} - {title} # SKIP {reason}", flush=True)
+        return True
+    except Exception:
+        outcome, notes = "not ok", traceback.format_exc()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    if notes:
+        after_failure()
+        print("\n".join("# " + line for line in notes.split("\n")))
+    print(f"{outcome} {number} - {title}", flush=True)
+    return not notes
+
+
+def main(shared_options=()):
+    """Runs the cases named on the command line, or all."""
+    global WORK
+    if not os.path.exists(DAEMON):
+        print(f"Bail out! {DAEMON} is not built")
+        sys.exit(1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, end)
+    signal.signal(signal.SIGALRM, alarm)
+    names = sys.argv[1:]
+    chosen = [c for c in CASES if not names or c[0].__name__ in names]
+    shared = Shared(list(shared_options))
+    WORK = tempfile.mkdtemp(prefix="resnextd-test-")
+    failed = 0
+    try:
+        print(f"1..{len(chosen) + 1}")
+        for number, (function, options, seconds, own, config) in enumerate(chosen, 1):
+            started = time.monotonic()
+            title = function.__name__.replace("_", " ")
+            failed += not tap(number, title,
+                              lambda: run_case(function, options, own, config, shared), seconds,
+                              shared.drop)
+            if "RESNEXT_TEST_TIMES" in os.environ:
+                print(f"# {time.monotonic() - started:.2f} s", flush=True)
+        failed += not tap(len(chosen) + 1, "the shared daemon ends with 0 on SIGTERM",
+                          lambda: shared.daemon and shared.daemon.stop(), 20, shared.drop)
+    finally:
+        shared.drop()
+        shutil.rmtree(WORK, ignore_errors=True)
+    sys.exit(1 if failed else 0)

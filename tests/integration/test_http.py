@@ -1,0 +1,499 @@
+#!/usr/bin/python3 -B
+"""Hostile HTTP: framing, sizes, slow and silent clients, methods, paths. Each case ends with the
+recovery check."""
+import resource
+import time
+
+import harness
+import jpegs
+import wire
+from harness import SLOW, case, check_error, check_scores, predictions, reference
+
+LIMIT = 16777216
+ENDPOINTS = {"/classify": {"POST"}, "/livez": {"GET", "HEAD"}, "/readyz": {"GET", "HEAD"},
+             "/health": {"GET", "HEAD"}, "/metrics": {"GET", "HEAD"}, "/models": {"GET", "HEAD"}}
+
+
+def raw(head, body=b""):
+    """Request bytes from header lines."""
+    return "\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body
+
+
+def post(*headers, body=b""):
+    return raw(["POST /classify HTTP/1.1", "Host: x", *headers], body)
+
+
+def check_status(answer, *allowed):
+    assert answer is not None, f"closed without an answer, wanted {allowed}"
+    assert answer.status in allowed, f"wanted {allowed}, got {answer}"
+
+
+@case()
+def garbage_request_lines_are_refused(daemon):
+    for line in (b"garbage\r\n\r\n", b"\0\1\2\3\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+                 b"GET\r\n\r\n", b"GET /livez\r\n\r\n", b" / HTTP/1.1\r\nHost: x\r\n\r\n",
+                 b"GET  /livez  HTTP/1.1 x\r\nHost: x\r\n\r\n", b"\xff\xd8\xff\xe0" * 1000 + b"\r\n\r\n",
+                 b"GET /livez HTTP/x.y\r\nHost: x\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
+        with daemon.connect() as connection:
+            connection.try_send(line)
+            connection.sock.shutdown(1)
+            try:
+                answer = connection.read()
+                assert 400 <= answer.status < 600 and answer.status != 500, (line[:40], answer)
+            except (wire.Closed, wire.ProtocolError):
+                pass  # HTTP/0.9 clients get a bare body
+
+
+@case()
+def http_2_is_505(daemon):
+    check_status(daemon.send_raw(raw(["GET /livez HTTP/2.0", "Host: x"])), 505)
+    check_status(daemon.send_raw(raw(["GET /livez HTTP/3.1", "Host: x"])), 505)
+
+
+@case()
+def an_endless_uri_is_414(daemon):
+    check_status(daemon.send_raw(raw(["GET /" + "a" * 200000 + " HTTP/1.1", "Host: x"])), 414)
+
+
+@case()
+def too_large_headers_are_431(daemon):
+    many = [f"X-{i}: {'a' * 100}" for i in range(2000)]
+    check_status(daemon.send_raw(raw(["GET /livez HTTP/1.1", "Host: x", *many])), 431)
+    one = "X: " + "a" * 200000
+    check_status(daemon.send_raw(raw(["GET /livez HTTP/1.1", "Host: x", one])), 431)
+
+
+@case()
+def http_1_1_needs_a_host(daemon):
+    check_status(daemon.send_raw(raw(["GET /livez HTTP/1.1"])), 400)
+    check_status(daemon.send_raw(raw(["POST /classify HTTP/1.1", "Content-Length: 3"], b"abc")), 400)
+
+
+@case()
+def http_1_0_is_served_and_closed(daemon):
+    with daemon.connect() as connection:
+        connection.send(raw(["GET /livez HTTP/1.0"]))
+        assert connection.read().status == 200
+        assert connection.closed_within(5 * SLOW)
+    data, scores = reference()
+    answer = daemon.send_raw(raw(["POST /classify HTTP/1.0", f"Content-Length: {len(data)}"], data))
+    check_scores(predictions(answer), scores)
+
+
+@case()
+def malformed_content_lengths_are_400(daemon):
+    for length in ("abc", "-1", "1a", "0x10", "+3", "3 3", "1.0", '"3"'):
+        check_status(daemon.send_raw(post(f"Content-Length: {length}", body=b"abc")), 400)
+
+
+@case()
+def content_lengths_beyond_64_bits_are_refused(daemon):
+    for length in (2**64, 2**64 + 3, 10**40, 2**64 - 1, 2**63):
+        check_status(daemon.send_raw(post(f"Content-Length: {length}", body=b"abc")), 413, 400)
+
+
+@case()
+def a_body_above_the_limit_is_413_at_once(daemon):
+    with daemon.connect() as connection:
+        start = time.monotonic()
+        connection.send(post(f"Content-Length: {LIMIT + 1}", "Expect: 100-continue"))
+        answer = connection.read()
+        assert time.monotonic() - start < 1 * SLOW, "not at once"
+    message = check_error(answer, 413, "body_too_large")["message"]
+    assert not answer.interim, "100 Continue was sent"
+    assert str(LIMIT) in message and "max_body_bytes" in message.replace("-", "_"), message
+    check_error(daemon.send_raw(post(f"Content-Length: {LIMIT * 1000}")), 413, "body_too_large")
+
+
+@case(["--max-body-bytes", "1024"])
+def a_lower_limit_is_kept_to_the_byte(daemon):
+    data = jpegs.small()
+    data += bytes(1024 - len(data))
+    assert daemon.classify(data).status == 200
+    check_error(daemon.classify(data + b"x"), 413, "body_too_large")
+
+
+@case()
+def two_content_lengths_are_400(daemon):
+    body = reference()[0]
+    n = len(body)
+    for headers in ([f"Content-Length: {n}", f"Content-Length: {n}"],
+                    [f"Content-Length: {n}", "Content-Length: 5"],
+                    ["Content-Length: 5", f"content-length: {n}"],
+                    [f"Content-Length: {n}, {n}"],
+                    [f"Content-Length: {n}", "X: y", "CONTENT-LENGTH: 0"]):
+        check_status(daemon.send_raw(post(*headers, body=body)), 400)
+
+
+@case()
+def a_length_beside_a_transfer_coding_is_400(daemon):
+    body = wire.chunked(reference()[0], 1000)
+    for headers in (["Content-Length: 5", "Transfer-Encoding: chunked"],
+                    ["Transfer-Encoding: chunked", f"Content-Length: {len(body)}"],
+                    ["transfer-encoding: Chunked", "content-length: 0"]):
+        check_status(daemon.send_raw(post(*headers, body=body)), 400)
+
+
+@case()
+def other_transfer_codings_are_501(daemon):
+    body = wire.chunked(reference()[0], 1000)
+    for coding in ("gzip, chunked", "gzip", "identity", "chunkedx", "xchunked", "deflate,chunked"):
+        answer = daemon.send_raw(post(f"Transfer-Encoding: {coding}", body=body))
+        check_error(answer, 501, "transfer_coding_unsupported")
+    answer = daemon.send_raw(post("Transfer-Encoding: gzip", "Transfer-Encoding: chunked", body=body))
+    check_error(answer, (400, 501))
+    answer = daemon.send_raw(post("Transfer-Encoding: chunked", "Transfer-Encoding: gzip", body=body))
+    check_error(answer, (400, 501))
+    assert daemon.send_raw(post("Transfer-Encoding: Chunked", body=body)).status == 200
+
+
+@case()
+def a_get_is_framed_as_strictly_as_a_post(daemon):
+    """What one server skips and the next one reads is how requests are smuggled."""
+    inner = raw(["GET /models HTTP/1.1", "Host: x"])
+    for headers in ([f"Content-Length: {len(inner)}", "Content-Length: 0"],
+                    [f"Content-Length: {len(inner)}", "Transfer-Encoding: chunked"]):
+        check_status(daemon.send_raw(raw(["GET /livez HTTP/1.1", "Host: x", *headers], inner)), 400)
+    with daemon.connect() as connection:
+        connection.send(raw(["GET /livez HTTP/1.1", "Host: x", f"Content-Length: {len(inner)}"], inner))
+        assert connection.read().status in (200, 400)
+        connection.sock.settimeout(0.3 * SLOW)
+        try:
+            extra = connection.read()
+            raise AssertionError(f"the body was taken for a request: {extra}")
+        except (wire.Closed, TimeoutError):
+            pass
+
+
+@case()
+def a_space_before_the_colon_does_not_smuggle(daemon):
+    inner = raw(["GET /models HTTP/1.1", "Host: x"])
+    with daemon.connect() as connection:
+        connection.send(post(f"Content-Length : {len(inner)}", body=inner))
+        first = connection.read()
+        assert first.status in (400, 415), first
+        try:
+            second = connection.read()
+            assert first.status != 400 and second.status != 200, f"smuggled: {first} {second}"
+        except (wire.Closed, TimeoutError):
+            pass
+
+
+@case()
+def bad_chunks_are_400(daemon):
+    for body in (b"zz\r\nabc\r\n", b"-1\r\nabc\r\n", b"fffffffffffffffff\r\nabc\r\n", b"\r\nabc\r\n",
+                 b"3\r\nabcdef\r\n0\r\n\r\n", b"0x3\r\nabc\r\n0\r\n\r\n"):
+        answer = daemon.send_raw(post("Transfer-Encoding: chunked", body=body))
+        check_status(answer, 400)
+
+
+@case(seconds=40)
+def a_hundred_thousand_chunks_of_one_byte_cost_little(daemon):
+    data, scores = reference()
+    data += bytes(100000 - len(data))
+    before = daemon.cpu_seconds()
+    daemon.reset_peak()
+    start_rss = daemon.resources()["rss"]
+    answer = daemon.send_raw(post("Transfer-Encoding: chunked", body=wire.chunked(data, 1)))
+    check_scores(predictions(answer), scores)
+    spent = daemon.cpu_seconds() - before
+    assert spent < 2 * SLOW, f"{spent} s of CPU"
+    if not harness.SANITIZER:
+        assert daemon.peak() - start_rss < 16 << 20, "memory"
+
+
+@case(["--max-body-bytes", "1048576"], seconds=40)
+def an_endless_chunked_body_is_closed_at_the_limit(daemon):
+    chunk = b"10000\r\n" + bytes(65536) + b"\r\n"
+    sent = 0
+    daemon.reset_peak()
+    start_rss = daemon.resources()["rss"]
+    with daemon.connect() as connection:
+        connection.send(post("Transfer-Encoding: chunked"))
+        while sent < 256 << 20 and connection.try_send(chunk):
+            sent += 65536
+    assert sent < 32 << 20, f"{sent} bytes were taken"
+    if not harness.SANITIZER:
+        assert daemon.peak() - start_rss < 16 << 20, "memory"
+
+
+@case()
+def other_expectations_are_417(daemon):
+    check_error(daemon.send_raw(post("Content-Length: 3", "Expect: foo", body=b"abc")), 417,
+                "expectation_failed")
+
+
+@case()
+def an_upload_that_waits_for_100_continue_gets_it(daemon):
+    data, scores = reference()
+    with daemon.connect() as connection:
+        connection.send(post(f"Content-Length: {len(data)}", "Expect: 100-continue"))
+        assert connection._head().status == 100
+        connection.send(data)
+        check_scores(predictions(connection.read()), scores)
+
+
+def slow_send(daemon, data, seconds):
+    """Sends a byte every 50 ms; how long until the server closed."""
+    start = time.monotonic()
+    with daemon.connect() as connection:
+        for byte in data:
+            if not connection.try_send(bytes([byte])) or time.monotonic() - start > seconds:
+                break
+            connection.sock.settimeout(0.05)
+            try:
+                if not connection.sock.recv(4096):
+                    break
+            except ConnectionResetError:
+                break
+            except TimeoutError:
+                pass
+    return time.monotonic() - start
+
+
+@case(["--upload-timeout-ms", "1000"])
+def slow_headers_are_closed_at_the_deadline(daemon):
+    took = slow_send(daemon, raw(["GET /livez HTTP/1.1", "Host: x", "X: " + "a" * 500]), 8 * SLOW)
+    assert 0.8 < took < 3 * SLOW, f"closed after {took:.1f} s"
+
+
+@case(["--upload-timeout-ms", "1000"])
+def a_slow_body_is_closed_at_the_total_deadline(daemon):
+    took = slow_send(daemon, post("Content-Length: 600", body=bytes(600)), 8 * SLOW)
+    assert 0.8 < took < 6 * SLOW, f"closed after {took:.1f} s"
+
+
+@case(["--upload-timeout-ms", "1000"])
+def a_body_that_stops_is_closed_at_the_deadline(daemon):
+    with daemon.connect() as connection:
+        start = time.monotonic()
+        connection.send(post("Content-Length: 600", body=bytes(10)))
+        assert connection.closed_within(5 * SLOW), "still open"
+        assert time.monotonic() - start > 0.8, "too early"
+
+
+@case(["--upload-timeout-ms", "1000"])
+def a_slow_chunked_body_is_closed_at_the_total_deadline(daemon):
+    head = post("Transfer-Encoding: chunked")
+    with daemon.connect() as connection:
+        start = time.monotonic()
+        connection.send(head)
+        while time.monotonic() - start < 6 * SLOW and connection.try_send(b"1\r\nx\r\n"):
+            connection.sock.settimeout(0.05)
+            try:
+                if not connection.sock.recv(4096):
+                    break
+            except ConnectionResetError:
+                break
+            except TimeoutError:
+                pass
+        took = time.monotonic() - start
+    assert 0.8 < took < 4 * SLOW, f"closed after {took:.1f} s"
+
+
+@case(["--idle-timeout-s", "1"])
+def an_idle_connection_is_closed(daemon):
+    with daemon.connect() as connection, daemon.connect() as silent:
+        assert connection.ask("GET", "/livez").status == 200
+        assert connection.closed_within(6 * SLOW), "a kept-alive one stays open"
+        assert silent.closed_within(6 * SLOW), "one that never spoke stays open"
+
+
+@case(["--idle-timeout-s", "1", "--request-timeout-ms", "1000", "--upload-timeout-ms", "1000"])
+def a_client_that_never_reads_is_closed(daemon):
+    fds = daemon.resources()["fds"]
+    clients = [daemon.connect(receive_buffer=4096) for _ in range(3)]
+    try:
+        for client in clients:
+            client.sock.settimeout(0.5)
+            try:
+                client.try_send(raw(["GET /metrics HTTP/1.1", "Host: x"]) * 20000)
+            except TimeoutError:
+                pass
+        harness.wait_until("their connections closed",
+                           lambda: daemon.resources()["fds"] <= fds, 8)
+    finally:
+        for client in clients:
+            client.close()
+
+
+@case()
+def a_disconnect_in_mid_upload_is_cleaned_up_and_counted(daemon):
+    def count():
+        metrics = daemon.metrics()
+        return (metrics.sum("resnextd_requests_total", code="499")
+                + metrics.sum("resnextd_rejected_total"))
+    before = count()
+    for how in ("close", "reset", "close", "reset"):
+        for body in (b"", b"abc", bytes(300000)):
+            connection = daemon.connect()
+            connection.send(post("Content-Length: 400000", body=body))
+            getattr(connection, how)()
+    harness.wait_until("all twelve counted", lambda: count() >= before + 12)
+    assert count() == before + 12, f"{count() - before} counted"
+
+
+@case()
+def garbage_after_a_good_request_does_not_harm_it(daemon):
+    data, scores = reference()
+    with daemon.connect() as connection:
+        connection.send(wire.request("POST", "/classify", body=data) + b"\0garbage\r\n\r\n")
+        check_scores(predictions(connection.read()), scores)
+        try:
+            assert 400 <= connection.read().status < 500
+        except (wire.Closed, wire.ProtocolError):
+            pass
+
+
+@case()
+def pipelined_requests_are_answered_in_order(daemon):
+    rows = [r for r in harness.goldens() if r["model"].endswith(harness.MODEL_NAME)]
+    with daemon.connect() as connection:
+        for row in rows:
+            connection.send(wire.request("POST", "/classify", body=harness.picture(row["picture"])))
+            connection.send(wire.request("GET", "/livez"))
+        for row in rows:
+            check_scores(predictions(connection.read()), harness.softmax(row["logits"]))
+            assert connection.read().status == 200
+
+
+@case()
+def a_hundred_requests_share_a_connection(daemon):
+    data, scores = reference()
+    with daemon.connect() as connection:
+        for i in range(100):
+            check_scores(predictions(connection.ask("POST", "/classify", body=data)), scores)
+        assert connection.ask("GET", "/livez", [("Connection", "close")]).header("connection") == "close"
+        assert connection.closed_within(5 * SLOW)
+
+
+@case()
+def an_error_leaves_the_connection_usable(daemon):
+    with daemon.connect() as connection:
+        check_error(connection.ask("POST", "/classify", body=b"no picture"), 415)
+        check_error(connection.ask("GET", "/nothing"), 404)
+        assert connection.ask("GET", "/livez").status == 200
+
+
+@case()
+def a_wrong_method_is_405_with_allow(daemon):
+    for target, allowed in ENDPOINTS.items():
+        for method in ("GET", "PUT", "DELETE", "PATCH", "POST", "FOO"):
+            if method in allowed:
+                continue
+            answer = daemon.ask(method, target)
+            check_error(answer, 405, "method_not_allowed")
+            assert set(answer.header("allow").replace(" ", "").split(",")) == allowed, answer
+    assert daemon.ask("HEAD", "/classify").status == 405
+
+
+@case()
+def a_wrong_method_with_a_body_is_405_too(daemon):
+    with daemon.connect() as connection:
+        check_error(connection.ask("PUT", "/classify", body=bytes(100000)), 405)
+
+
+@case()
+def unknown_paths_are_404(daemon):
+    for target in ("/../", "/livez%00x", "/livez%00", "/%00", "/..%2flivez", "/livez/", "//livez", "/LIVEZ",
+                   "/classify/x", "/classify%20", "/etc/passwd", "/%2e%2e/livez", "/livez;a=b", "/%ff%fe"):
+        check_error(daemon.get(target), 404, "not_found")
+        check_error(daemon.ask("POST", target, body=b"abc"), 404, "not_found")
+
+
+@case()
+def a_query_does_not_change_the_path(daemon):
+    for target in ("/livez?", "/livez?a=b", "/livez?%00", "/livez?a=%ff", "/livez?" + "a=b&" * 500):
+        assert daemon.get(target).status == 200, target
+
+
+@case()
+def a_content_encoding_is_415(daemon):
+    data, _ = reference()
+    for coding in ("gzip", "br", "deflate, gzip", "x"):
+        check_error(daemon.classify(data, [("Content-Encoding", coding)]), 415,
+                    "media_type_unsupported")
+
+
+@case(["--max-connections", "8"])
+def more_connections_than_the_limit_do_no_harm(daemon):
+    connections = []
+    try:
+        for _ in range(40):
+            connections.append(daemon.connect())
+        answers = []
+        for connection in connections:
+            try:
+                answers.append(connection.ask("GET", "/livez").status)
+            except wire.Closed:
+                answers.append(None)
+        assert answers.count(200) == 8, answers
+        assert set(answers) <= {200, 503, None}, answers
+        assert connections[0].ask("GET", "/livez").status == 200, "an old connection lost its place"
+    finally:
+        for connection in connections:
+            connection.close()
+    harness.wait_until("room again", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
+
+
+@case(["--max-connections-per-ip", "3"])
+def one_address_cannot_take_all_connections(daemon):
+    connections = [daemon.connect() for _ in range(10)]
+    answers = []
+    for connection in connections:
+        try:
+            answers.append(connection.ask("GET", "/livez").status)
+        except wire.Closed:
+            answers.append(None)
+    for connection in connections:
+        connection.close()
+    assert answers.count(200) == 3 and set(answers) <= {200, 503, None}, answers
+    harness.wait_until("room again", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
+
+
+@case(own=True)
+def out_of_descriptors_it_pauses_and_recovers(daemon):
+    used = daemon.resources()["fds"]
+    before = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (used + 6, before[1]))
+    connections = [daemon.connect() for _ in range(40)]
+    for connection in connections:
+        connection.try_send(wire.request("GET", "/livez"))
+    assert connections[0].read().status == 200
+    spent = daemon.cpu_seconds()
+    time.sleep(0.5)
+    assert daemon.cpu_seconds() - spent < 0.3, "it spins while it cannot accept"
+    for connection in connections:
+        connection.close()
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, before)
+
+
+@case()
+def top_k_out_of_range_is_400(daemon):
+    for k in ("0", "-1", "1e9", "1000000000", "x", "%31%00"):
+        message = check_error(daemon.classify(reference()[0], query=f"?top_k={k}"), 400)["message"]
+        assert "top_k" in message, message
+
+
+@case()
+def odd_headers_do_no_harm(daemon):
+    data, scores = reference()
+    for line in ("X: \xff\xfe", "X:", "X: " + "a" * 8000, "Cookie: " + "a=b; " * 500, "Range: bytes=0-1",
+                 "Upgrade: h2c", "Connection: upgrade, keep-alive", "Accept: \x01", "TE: trailers"):
+        answer = daemon.send_raw(post(line, f"Content-Length: {len(data)}", body=data))
+        check_status(answer, 200, 400)
+        if answer.status == 200:
+            check_scores(predictions(answer), scores)
+
+
+@case()
+def clients_that_leave_while_reading_the_answer_do_no_harm(daemon):
+    data, _ = reference()
+    for _ in range(30):
+        connection = daemon.connect()
+        connection.send(wire.request("POST", "/classify", body=data))
+        connection.reset()
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,343 @@
+#!/usr/bin/python3 -B
+"""Pictures, odd ones and hostile ones. Each case ends with the recovery check.
+
+Where a file is another coding of the same pixels, the two must get the same scores: that is the
+reference here. PyTorch's own figures for real files are compared in test_classify.py."""
+import json
+import struct
+import time
+
+import harness
+import jpegs
+import wire
+from harness import SLOW, case, check_error, predictions, reference
+from jpegs import flat, marker, pattern
+
+MAGICS = {
+    "PNG": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+    "GIF": b"GIF89a\1\0\1\0",
+    "WebP": b"RIFF\x24\0\0\0WEBPVP8 ",
+    "HEIC": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+    "AVIF": b"\0\0\0\x1cftypavif\0\0\0\0avifmif1",
+    "PDF": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
+    "BMP": b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0",
+    "TIFF": b"II*\0\x08\0\0\0",
+    "JPEG 2000": b"\0\0\0\x0cjP  \r\n\x87\n",
+    "JPEG XL": b"\xff\x0a\xfa\x7f",
+    "SVG": b"<?xml version='1.0'?><svg/>",
+}
+
+
+def scores(answer):
+    """All ten scores, in the order of the classes."""
+    assert answer.status == 200, answer
+    return [p["score"] for p in sorted(predictions(answer), key=lambda p: p["class_id"])]
+
+
+def classify(daemon, data):
+    return daemon.classify(data, query="?top_k=10")
+
+
+def check_same(daemon, one, other, tolerance=1e-5):
+    a, b = scores(classify(daemon, one)), scores(classify(daemon, other))
+    assert max(abs(x - y) for x, y in zip(a, b)) <= tolerance, f"{a}\n{b}"
+    return a
+
+
+def check_differs(a, b):
+    assert max(abs(x - y) for x, y in zip(a, b)) > 1e-3, "the picture does not matter"
+
+
+@case()
+def an_empty_body_is_400(daemon):
+    check_error(daemon.classify(b""), 400, "body_empty")
+    check_error(daemon.ask("POST", "/classify"), 400, "body_empty")
+    chunks = wire.request("POST", "/classify", [("Transfer-Encoding", "chunked")]) + b"0\r\n\r\n"
+    check_error(daemon.send_raw(chunks), 400, "body_empty")
+
+
+@case()
+def other_formats_are_415(daemon):
+    for name, magic in MAGICS.items():
+        for body in (magic, magic + bytes(5000), magic[:3]):
+            check_error(daemon.classify(body, [("Content-Type", "image/jpeg")]), 415, "not_jpeg")
+    for body in (b"\0", b"\xff", b"\xd8\xff", b" " + reference()[0], bytes(100000)):
+        check_error(daemon.classify(body), 415, "not_jpeg")
+
+
+@case()
+def soi_alone_is_422(daemon):
+    check_error(daemon.classify(jpegs.SOI), 422, "image_undecodable")
+    check_error(daemon.classify(jpegs.SOI + jpegs.EOI), 422, "image_undecodable")
+    check_error(daemon.classify(jpegs.SOI * 1000), 422, "image_undecodable")
+
+
+@case(seconds=40)
+def a_file_cut_at_any_offset_is_422(daemon):
+    for data in (jpegs.small(), jpegs.progressive(32, 32, 4)):
+        with daemon.connect() as connection:
+            for cut in range(4, len(data)):
+                answer = connection.ask("POST", "/classify", body=data[:cut])
+                assert answer.status == 422, f"cut to {cut} of {len(data)} bytes: {answer}"
+            assert connection.ask("POST", "/classify", body=data).status == 200
+
+
+@case(seconds=40)
+def a_large_file_cut_anywhere_is_422(daemon):
+    data = max((harness.picture(r["picture"]) for r in harness.goldens()), key=len)
+    with daemon.connect() as connection:
+        for cut in [*range(4, len(data), len(data) // 40), *range(len(data) - 12, len(data))]:
+            check_error(connection.ask("POST", "/classify", body=data[:cut]), 422, "image_undecodable")
+
+
+@case(seconds=60)
+def every_flipped_bit_gives_a_sane_answer(daemon):
+    data = jpegs.encode(8, 8, [flat(9)] * 3)
+    seen = {}
+    with daemon.connect(60) as connection:
+        for first in range(0, len(data) * 8, 64):
+            bits = range(first, min(first + 64, len(data) * 8))
+            for bit in bits:
+                flipped = bytearray(data)
+                flipped[bit // 8] ^= 1 << bit % 8
+                connection.send(wire.request("POST", "/classify", body=bytes(flipped)))
+            for bit in bits:
+                answer = connection.read()
+                seen[answer.status] = seen.get(answer.status, 0) + 1
+                assert answer.status in (200, 415, 422), (bit, answer)
+    assert seen[200] > 50 and seen[415] >= 16 and seen[422] > 50, seen
+
+
+@case()
+def a_huge_claim_is_422_before_memory_is_spent(daemon):
+    for width, height in ((65500, 65500), (62994, 65284), (65500, 1600), (10001, 10000)):
+        for code in (0xc0, 0xc2):
+            body = (jpegs.SOI + jpegs.quantizer() + jpegs.frame(width, height, [(1, 1)] * 3, code)
+                    + jpegs.huffman() + jpegs.scan_header(3) + bytes(100) + jpegs.EOI)
+            daemon.reset_peak()
+            before, start = daemon.resources()["rss"], time.monotonic()
+            message = check_error(daemon.classify(body), 422, "image_too_large")["message"]
+            assert time.monotonic() - start < 0.5 * SLOW
+            assert "max_pixels" in message.replace("-", "_") and "100000000" in message, message
+            if not harness.SANITIZER:
+                assert daemon.peak() - before < 4 << 20, f"{daemon.peak() - before} bytes"
+
+
+@case()
+def a_large_progressive_picture_stays_within_bounds(daemon):
+    """Its coefficients need two bytes for each sample, and that is decided before they are read."""
+    daemon.reset_peak()
+    before = daemon.resources()["rss"]
+    answer = daemon.classify(jpegs.progressive(9000, 9000, 3))
+    assert answer.status in (200, 422), answer
+    if not harness.SANITIZER:
+        assert daemon.peak() - before < 1 << 30, f"{daemon.peak() - before} bytes"
+
+
+@case(["--max-pixels", "10000"])
+def max_pixels_is_kept_exactly(daemon):
+    assert daemon.classify(jpegs.encode(400, 25, [flat(1)])).status == 200
+    check_error(daemon.classify(jpegs.encode(401, 25, [flat(1)])), 422, "image_too_large")
+
+
+@case()
+def a_zero_dimension_is_422(daemon):
+    for width, height in ((0, 16), (16, 0), (0, 0)):
+        body = (jpegs.SOI + jpegs.quantizer() + jpegs.frame(width, height, [(1, 1)])
+                + jpegs.huffman() + jpegs.scan_header(1) + bytes(40) + jpegs.EOI)
+        check_error(daemon.classify(body), 422, "image_undecodable")
+
+
+@case()
+def a_thousand_scans_are_422_soon(daemon):
+    assert daemon.classify(jpegs.progressive(64, 64, 50)).status == 200
+    for edge in (64, 3000):
+        before = daemon.cpu_seconds()
+        check_error(daemon.classify(jpegs.progressive(edge, edge, 1000)), 422, "image_undecodable")
+        spent = daemon.cpu_seconds() - before
+        assert spent < 3 * SLOW, f"{spent} s of CPU"
+
+
+@case()
+def precisions_and_processes_beyond_the_decoder_are_422(daemon):
+    body = jpegs.small()
+    twelve = body.replace(jpegs.frame(16, 16, [(1, 1)]), jpegs.frame(16, 16, [(1, 1)], 0xc1, 12))
+    assert twelve != body
+    check_error(daemon.classify(twelve), 422, "image_undecodable")
+    for code in (0xc3, 0xc5, 0xc6, 0xc7, 0xc8, 0xcb, 0xcd, 0xce, 0xcf):
+        check_error(daemon.classify(body.replace(b"\xff\xc0", bytes([0xff, code]))), 422,
+                    "image_undecodable")
+
+
+@case()
+def arithmetic_coding_gives_the_same_picture(daemon):
+    a = check_same(daemon, jpegs.ARITHMETIC, jpegs.color(1))
+    check_differs(a, scores(classify(daemon, jpegs.color(2))))
+
+
+@case()
+def gray_is_color_without_chroma(daemon):
+    gray = jpegs.encode(40, 32, [pattern(5)])
+    check_same(daemon, gray, jpegs.encode(40, 32, [pattern(5), flat(0), flat(0)]))
+    check_same(daemon, gray, jpegs.encode(40, 32, [pattern(5)] * 3, extra=jpegs.adobe(0)))
+
+
+@case()
+def every_subsampling_of_flat_chroma_is_the_same(daemon):
+    planes = [pattern(6), flat(11), flat(-17)]
+    full = jpegs.encode(64, 64, planes)
+    for luma in ((2, 1), (1, 2), (2, 2), (4, 1), (1, 4), (4, 2)):
+        check_same(daemon, full, jpegs.encode(64, 64, planes, [luma, (1, 1), (1, 1)]))
+
+
+@case()
+def cmyk_is_inverted_as_pillow_does(daemon):
+    """With K at its maximum, Pillow's conversion gives back the first three samples as RGB."""
+    planes = [pattern(c) for c in "rgb"]
+    full = [*planes, flat(64)]
+    check_same(daemon, jpegs.encode(40, 32, planes, extra=jpegs.adobe(0)),
+               jpegs.encode(40, 32, full, extra=jpegs.adobe(0)))
+    check_same(daemon, jpegs.encode(40, 32, full, extra=jpegs.adobe(0)), jpegs.encode(40, 32, full))
+
+
+@case()
+def ycck_is_converted_first(daemon):
+    """YCCK holds the complement of RGB; for grays (no chroma) that is 255 - Y."""
+    ycck = jpegs.encode(40, 32, [flat(20), flat(0), flat(0), flat(64)], extra=jpegs.adobe(2))
+    rgb = jpegs.encode(40, 32, [flat(-20)] * 3, extra=jpegs.adobe(0))
+    check_same(daemon, ycck, rgb, 5e-3)  # 255 - 168 is 87, and the other says 88
+
+
+@case()
+def extreme_shapes_are_200(daemon):
+    one = scores(classify(daemon, jpegs.encode(1, 1, [flat(7)])))
+    tall = jpegs.encode(1, 60000, [flat(7)])
+    wide = jpegs.encode(60000, 1, [flat(7)])
+    for data in (tall, wide, jpegs.encode(65500, 8, [flat(7)])):
+        daemon.reset_peak()
+        before, start = daemon.resources()["rss"], time.monotonic()
+        answer = classify(daemon, data)
+        assert max(abs(x - y) for x, y in zip(one, scores(answer))) < 1e-5, "flat is flat"
+        assert list(json.loads(answer.body)["image"].values()) == list(jpegs.size(data)), answer
+        assert time.monotonic() - start < 2 * SLOW
+        if not harness.SANITIZER:
+            assert daemon.peak() - before < 64 << 20, f"{daemon.peak() - before} bytes"
+
+
+@case()
+def ten_thousand_app_markers_cost_little(daemon):
+    good = scores(classify(daemon, jpegs.small()))
+    for payload in (b"", b"Exif\0\0", b"Adobe", b"ICC_PROFILE\0\1\1", b"x" * 500):
+        for code in (0xe0, 0xe1, 0xe2, 0xee, 0xfe):
+            data = jpegs.encode(16, 16, [pattern(1)], extra=marker(code, payload) * (10000 if code < 0xe2 else 400))
+            before = daemon.cpu_seconds()
+            answer = classify(daemon, data)
+            assert daemon.cpu_seconds() - before < 1 * SLOW
+            assert scores(answer) == good, answer
+
+
+@case()
+def data_after_the_end_is_ignored(daemon):
+    good = scores(classify(daemon, jpegs.small()))
+    for tail in (b"\0", bytes(100000), b"\xff\xd8\xff", jpegs.color(3), b"\xff" * 1000, b"\xff\xd9"):
+        assert scores(classify(daemon, jpegs.small() + tail)) == good, tail[:10]
+
+
+@case()
+def broken_exif_and_icc_are_ignored(daemon):
+    good = scores(classify(daemon, jpegs.small()))
+    tiff = b"II*\0\x08\0\0\0"
+    loop = tiff + struct.pack("<H", 1) + struct.pack("<HHII", 0x8769, 4, 1, 8) + struct.pack("<I", 8)
+    for extra in (marker(0xe1, b"Exif\0\0"), marker(0xe1, b"Exif\0\0MM\0*\xff\xff\xff\xff"),
+                  marker(0xe1, b"Exif\0\0" + tiff), marker(0xe1, b"Exif\0\0" + loop),
+                  marker(0xe1, b"Exif\0\0" + tiff + b"\xff\xff" + bytes(1000)), jpegs.exif(99),
+                  marker(0xe2, b"ICC_PROFILE\0\1\1"), marker(0xe2, b"ICC_PROFILE\0\xff\0" + bytes(100)),
+                  marker(0xe2, b"ICC_PROFILE\0\1\2" + b"\xff" * 128), marker(0xe0, b"JFIF"),
+                  marker(0xe0, b"JFIF\0\1\1\7" + b"\xff" * 6), marker(0xee, b"Adob")):
+        assert scores(classify(daemon, jpegs.encode(16, 16, [pattern(1)], extra=extra))) == good, extra
+
+
+@case(["--exif-orientation", "apply"])
+def a_turned_picture_is_turned_back_if_asked(daemon):
+    corner = [lambda x, y: 60 if (x, y) == (0, 0) else -30]
+    turned = [lambda x, y: 60 if (x, y) == (3, 0) else -30]  # as orientation 6 shows the first
+    plain = scores(classify(daemon, jpegs.encode(32, 32, corner)))
+    want = scores(classify(daemon, jpegs.encode(32, 32, turned)))
+    got = scores(classify(daemon, jpegs.encode(32, 32, corner, extra=jpegs.exif(6))))
+    assert max(abs(a - b) for a, b in zip(want, got)) < 1e-5, (want, got)
+    check_differs(plain, got)
+    for odd in (0, 9, 65535):
+        assert scores(classify(daemon, jpegs.encode(32, 32, corner, extra=jpegs.exif(odd)))) == plain
+
+
+@case()
+def orientation_is_ignored_unless_asked(daemon):
+    data, turned = jpegs.color(8), jpegs.SOI + jpegs.exif(6) + jpegs.color(8)[2:]
+    check_same(daemon, data, turned)
+
+
+@case(["--decode", "fast"])
+def fast_decoding_still_classifies(daemon):
+    flat_small = scores(classify(daemon, jpegs.encode(64, 64, [flat(7)] * 3)))
+    flat_large = scores(classify(daemon, jpegs.encode(1024, 1024, [flat(7)] * 3)))
+    assert max(abs(x - y) for x, y in zip(flat_small, flat_large)) < 1e-5
+
+
+@case()
+def corrupt_entropy_data_is_422(daemon):
+    data = jpegs.color(4, 64, 64)
+    scan = data.index(b"\xff\xda") + 14
+    for broken in (data[:scan] + jpegs.EOI,                       # no data at all
+                   data[:scan + 20] + b"\xff\xd0" + data[scan + 20:],  # a restart nobody announced
+                   data[:scan + 20] + b"\xff\xd9" + data[scan + 20:],  # the end in the middle
+                   data[:scan] + b"\xf0" * 40 + jpegs.EOI,              # codes that do not exist
+                   data[:scan + 20] + jpegs.quantizer() + jpegs.EOI):
+        check_error(daemon.classify(broken), 422, "image_undecodable")
+
+
+@case()
+def missing_tables_are_422(daemon):
+    data = jpegs.small()
+    for part in (jpegs.quantizer(), jpegs.frame(16, 16, [(1, 1)]), jpegs.scan_header(1)):
+        assert part in data
+        check_error(daemon.classify(data.replace(part, b"")), 422, "image_undecodable")
+    check_error(daemon.classify(data.replace(b"\xff\xc0", b"\xff\xc0\0\2\xff\xc0", 1)), 422)
+    twice = data.replace(jpegs.frame(16, 16, [(1, 1)]), jpegs.frame(16, 16, [(1, 1)]) * 2)
+    check_error(daemon.classify(twice), 422, "image_undecodable")
+
+
+@case()
+def odd_component_counts_are_422(daemon):
+    """Pillow reads 1, 3 and 4 components."""
+    for count in (2, 5, 10, 11, 255):
+        body = (jpegs.SOI + jpegs.quantizer() + jpegs.frame(16, 16, [(1, 1)] * count)
+                + jpegs.huffman() + jpegs.scan_header(min(count, 4)) + bytes(60) + jpegs.EOI)
+        check_error(daemon.classify(body), 422, "image_undecodable")
+
+
+@case(seconds=40)
+def random_mutations_never_give_5xx(daemon):
+    import random
+    source = random.Random(20240607)
+    pictures = [harness.picture(r["picture"]) for r in harness.goldens()[:12]]
+    pictures = [p for p in pictures if len(p) < 15000] + [jpegs.color(9), jpegs.progressive(48, 48, 9)]
+    with daemon.connect() as connection:
+        for _ in range(600):
+            data = bytearray(source.choice(pictures))
+            for _ in range(source.randint(1, 8)):
+                at = source.randrange(2, len(data))
+                kind = source.randrange(4)
+                if kind == 0:
+                    data[at] = source.randrange(256)
+                elif kind == 1:
+                    del data[at:at + source.randint(1, 20)]
+                elif kind == 2:
+                    data[at:at] = bytes(source.randrange(256) for _ in range(source.randint(1, 8)))
+                else:
+                    data[at:at] = data[2:2 + source.randint(1, 60)]
+            answer = connection.ask("POST", "/classify", body=bytes(data))
+            assert answer.status in (200, 415, 422), (bytes(data), answer)
+
+
+if __name__ == "__main__":
+    harness.main()

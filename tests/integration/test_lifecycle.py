@@ -1,0 +1,618 @@
+#!/usr/bin/python3 -B
+"""Start, configuration, listeners, draining and end."""
+import concurrent.futures
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import time
+
+import folders
+import harness
+import jpegs
+import wire
+from harness import SLOW, Daemon, case, check_scores, path, predictions, reference, run, wait_until, write
+
+MEGAPIXELS = 64 if SLOW == 1 else 16
+
+
+def refuse(options=(), words=(), seconds=10.0, **more):
+    """The start fails: exit code not 0, one clear line that holds the words, never READY."""
+    with Daemon(["--log-level", "error", *options], wait=False, **more) as daemon:
+        assert not daemon.notified(seconds * SLOW), "READY=1 from a start that must fail"
+        code = daemon.exit_code()
+        log = daemon.log()
+    assert 0 < code < 128, f"exit code {code}: {log}"
+    assert len(log.splitlines()) == 1, f"not one line: {log!r}"
+    for word in words:
+        assert word in log, f"no {word!r} in: {log}"
+    return log
+
+
+def refuse_folder(name, words=(), **files):
+    folder = folders.make(name, **files)
+    return refuse(["--model", folder], [name, *words], model=False)
+
+
+# --- starting ---
+
+@case(own=None)
+def ready_is_said_once_it_answers():
+    with Daemon(wait=False) as daemon:
+        assert daemon.notified(10 * SLOW), daemon.log()
+        assert daemon.get("/readyz").status == 200 and daemon.get("/livez").status == 200
+        daemon.good()
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.exit_code() == 0
+        daemon.notify.settimeout(5)
+        rest = [daemon.notify.recv(65536).decode()]
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                rest.append(daemon.notify.recv(65536, socket.MSG_DONTWAIT).decode())
+        assert any("STOPPING=1" in r for r in rest), rest
+        said = "\n".join(daemon.notifications + rest).split("\n")
+        assert said.count("READY=1") == 1, said
+
+
+@case(own=None)
+def it_starts_without_a_manager():
+    with Daemon(env={"NOTIFY_SOCKET": ""}, wait=False) as daemon:
+        wait_until("it listens", lambda: answers(daemon))
+        daemon.good()
+
+
+def answers(daemon):
+    assert daemon.process.poll() is None, daemon.log()
+    with contextlib.suppress(OSError, wire.Closed):
+        return daemon.get("/readyz").status == 200
+    return False
+
+
+@case(own=None)
+def a_start_is_quick():
+    if SLOW > 1:
+        raise harness.Skip("measured in the plain build")
+    times = []
+    for _ in range(3):
+        start = time.monotonic()
+        with Daemon(wait=False) as daemon:
+            assert daemon.notified(10)
+            times.append(time.monotonic() - start)
+    assert min(times) < 1.0, f"ready after {times} s"
+
+
+@case(own=None)
+def a_port_in_use_stops_the_start():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = "127.0.0.1:%d" % taken.getsockname()[1]
+        refuse(["--listen", listen], [listen], listen=False)
+
+
+@case(own=None)
+def addresses_that_cannot_be_listened_on_stop_the_start():
+    for listen in ("203.0.113.7:8080", "nonsense", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:-1",
+                   "[::1:80", "unix:", "unix:/nonexistent/dir/s", "unix:/" + "a" * 200, "localhost:x"):
+        refuse(["--listen", listen], [], listen=False)
+    refuse(["--listen", "systemd"], ["systemd"], listen=False)
+
+
+@case(own=None)
+def a_second_daemon_cannot_take_the_port():
+    with Daemon() as first:
+        listen = f"{first.address[0]}:{first.address[1]}"
+        refuse(["--listen", listen], [listen], listen=False)
+        first.recovered()
+
+
+# --- configuration ---
+
+@case(own=None)
+def broken_configuration_names_file_line_and_remedy():
+    for text, line, words in (
+            ('workers = 1;\nqueue_limits = 5;\n', 2, ["queue_limits", "queue_limit"]),
+            ('\n\nworkers = "two";\n', 3, ["workers"]),
+            ('queue_limit = 70000;\n', 1, ["queue_limit", "65536"]),
+            ('queue_limit = -1;\n', 1, ["queue_limit"]),
+            ('queue_limit = 99999999999999999999;\n', 1, []),
+            ('workers = 1;\nworkers = 2;\n', 2, ["duplicate"]),
+            ('log_level = "loud";\n', 1, ["log_level", "info"]),
+            ('workers = 1.5;\n', 1, ["workers"]),
+            ('workers = [1, 2];\n', 1, ["workers"]),
+            ('listen = 8080;\n', 1, ["listen"]),
+            ('workers = 1;\nthis is not a configuration\n', 2, []),
+            ('@include "/etc/passwd"\n', 1, ["include"]),
+            ('models = { a = { paht = "/x"; }; };\n', 1, ["paht"])):
+        log = refuse(config=text, words=[".conf", *words], model="models" not in text)
+        assert re.search(rf"\.conf:{line}\b|line {line}\b", log), f"line {line} of {text!r}: {log}"
+
+
+@case(own=None)
+def broken_arguments_and_variables_are_named():
+    refuse(["--queue-limits", "5"], ["queue-limit"])
+    refuse(["--queue-limit", "0x"], ["queue-limit"])
+    refuse(["--queue-limit", "70000"], ["65536"])
+    refuse(["--queue-limit"], ["queue-limit"])
+    refuse(["stray"], ["stray"])
+    refuse(env={"RESNEXTD_QUEUE_LIMIT": "many"}, words=["RESNEXTD_QUEUE_LIMIT"])
+    refuse(env={"RESNEXTD_LOG_FORMAT": "xml"}, words=["RESNEXTD_LOG_FORMAT", "json"])
+
+
+@case(own=None)
+def a_configuration_file_must_be_readable():
+    missing = path("missing.conf")
+    for words in (["--config", missing], ["--config", harness.WORK]):
+        code, out, err = run(*words, "--model", harness.MODEL)
+        assert code != 0 and not out and len(err.splitlines()) == 1 and words[1] in err, (code, err)
+
+
+def printed(*options, config="", env=None):
+    code, out, err = run("--config", write("print.conf", config), *options, "--print-config", env=env)
+    assert code == 0 and not err, (code, err)
+    return out
+
+
+def setting(text, key):
+    match = re.search(rf"^\s*{key}\s*[=:]\s*(.*?);?\s*$", text, re.M)
+    assert match, f"no {key} in {text}"
+    return match[1]
+
+
+@case(own=None)
+def command_line_over_environment_over_file_over_default():
+    env, file = {"RESNEXTD_QUEUE_LIMIT": "22"}, "queue_limit = 11;\n"
+    assert setting(printed(), "queue_limit") == "0"
+    assert setting(printed(config=file), "queue_limit") == "11"
+    assert setting(printed(config=file, env=env), "queue_limit") == "22"
+    assert setting(printed("--queue-limit", "33", config=file, env=env), "queue_limit") == "33"
+    assert setting(printed("--queue-limit=44", config=file, env=env), "queue_limit") == "44"
+    assert setting(printed("--queue-limit", "55", env=env), "max_body_bytes") == "16777216"
+
+
+@case(own=None)
+def precedence_holds_in_the_running_daemon():
+    with Daemon(["--queue-limit", "33"], env={"RESNEXTD_QUEUE_LIMIT": "22", "RESNEXTD_WORKERS": "2"},
+                config="queue_limit = 11;\nworkers = 3;\nlog_format = \"json\";\n") as daemon:
+        assert daemon.metrics().sum("resnextd_queue_limit") == 33
+        assert daemon.metrics().sum("resnextd_workers") == 2
+        json.loads(daemon.log().splitlines()[0])
+
+
+@case(own=None)
+def the_printed_configuration_can_be_read_back():
+    first = printed("--queue-limit", "9", "--log-format", "json", "--model", f'odd"name={harness.MODEL}'
+                    .replace('"', ""), "--listen", "127.0.0.1:1")
+    again = printed(config=first)
+    assert first == again, f"{first}\n---\n{again}"
+
+
+@case(own=None)
+def check_config_says_yes_or_no_and_starts_nothing():
+    good, bad = write("good.conf", "workers = 1;\n"), write("bad.conf", "worker = 1;\n")
+    code, _, err = run("--config", good, "--check-config")
+    assert code == 0, err
+    code, _, err = run("--config", bad, "--check-config")
+    assert code != 0 and "workers" in err and bad in err and len(err.splitlines()) == 1, err
+
+
+@case(own=None)
+def help_lists_every_option():
+    code, out, err = run("--help")
+    assert code == 0 and not err, (code, err)
+    for option in ("config", "model", "listen", "workers", "http-threads", "queue-limit", "top-k",
+                   "request-timeout-ms", "upload-timeout-ms", "idle-timeout-s", "max-body-bytes",
+                   "max-pixels", "max-parts", "max-connections", "max-connections-per-ip", "log-level",
+                   "drain-grace-ms", "drain-timeout-s", "exif-orientation", "decode", "isa",
+                   "log-format", "check-config", "print-config", "version"):
+        assert f"--{option}" in out, option
+    code, out, err = run("--version")
+    assert code == 0 and re.search(r"resnextd.* \d+\.\d+", out) and not err, (out, err)
+
+
+# --- broken model folders ---
+
+@case(own=None, seconds=40)
+def broken_headers_of_weights_stop_the_start():
+    header, data = folders.read()
+    good = folders.archive(header, data)
+    cases = {
+        "empty": b"", "short": b"\1\2\3", "length-max": b"\xff" * 8 + good[8:],
+        "length-past-end": (len(good)).to_bytes(8, "little") + good[8:],
+        "length-huge": (1 << 62).to_bytes(8, "little") + good[8:], "length-zero": bytes(8) + good[8:],
+        "not-json": folders.archive(b"hello", data), "not-an-object": folders.archive(b"[1]", data),
+        "nested": folders.archive(b"[" * 100000, data),
+        "nested-objects": folders.archive(b'{"a":' * 100000, data),
+        "nul-padding": folders.archive(json.dumps(header).encode() + b"\0" * 64, data),
+        "bad-utf8": folders.archive(json.dumps(header).encode().replace(b"conv1", b"c\xffnv1", 1), data),
+        "twice": folders.archive(b'{"fc.bias":{"dtype":"F32","shape":[10],"data_offsets":[0,40]},'
+                                 + json.dumps(header).encode()[1:], data),
+        "bytes-after": good + b"x", "cut": good[:-1], "header-only": good[:len(good) - len(data)],
+        "large-header": folders.archive(json.dumps(header).encode() + b" " * (2 << 20), data),
+    }
+    for name, weights in cases.items():
+        refuse_folder(name, weights=weights)
+
+
+def changed(change):
+    """The default model's weights with a change of the header (and perhaps of the bytes)."""
+    header, data = folders.read()
+    data = bytearray(data)
+    result = change(header, data)
+    return folders.archive(header, bytes(result if result is not None else data))
+
+
+def retype(header, name, **fields):
+    header[name].update(fields)
+
+
+@case(own=None, seconds=40)
+def broken_tensors_stop_the_start():
+    conv, bias = "conv1.weight", "fc.bias"
+
+    def put_float(bits):
+        def change(header, data):
+            at = header[conv]["data_offsets"][0]
+            size = {"F32": 4, "F16": 2, "BF16": 2}[header[conv]["dtype"]]
+            data[at:at + size] = bits[size]
+        return change
+
+    def shift(by):
+        def change(header, data):
+            header[bias]["data_offsets"] = [x + by for x in header[bias]["data_offsets"]]
+        return change
+
+    def gap(header, data):
+        for tensor in header.values():
+            if "data_offsets" in tensor and tensor["data_offsets"][0] > 0:
+                tensor["data_offsets"] = [x + 8 for x in tensor["data_offsets"]]
+        return data + bytes(8)
+
+    def add(name, shape):
+        def change(header, data):
+            size = 4 * max(1, shape[0])
+            header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + size]}
+            return data + bytes(size)
+        return change
+    shape = folders.read()[0][conv]["shape"]
+    cases = {
+        "overlap": shift(-4), "out-of-file": shift(1 << 40), "negative-offset": shift(-(1 << 40)),
+        "gap": gap,
+        "overflow": lambda h, d: retype(h, conv, shape=[1 << 31, 1 << 31, 1 << 31, 4]),
+        "negative": lambda h, d: retype(h, conv, shape=[-shape[0], -shape[1], *shape[2:]]),
+        "zero": lambda h, d: retype(h, conv, shape=[0, *shape[1:]]),
+        "fraction": lambda h, d: retype(h, conv, shape=[float(shape[0]), *shape[1:]]),
+        "rank": lambda h, d: retype(h, conv, shape=shape[:3] + [1] * 50 + shape[3:]),
+        "swapped-shape": lambda h, d: retype(h, conv, shape=shape[::-1]),
+        "wrong-type": lambda h, d: retype(h, conv, dtype="I32"),
+        "unknown-type": lambda h, d: retype(h, conv, dtype="F33"),
+        "type-number": lambda h, d: retype(h, conv, dtype=32),
+        "nan": put_float({4: b"\0\0\xc0\x7f", 2: b"\xff\x7f"}),
+        "infinite": put_float({4: b"\0\0\x80\x7f", 2: b"\x80\x7f"}),
+    }
+    for name, change in cases.items():
+        refuse_folder(name, weights=changed(change))
+    log = refuse_folder("unknown-tensor", ["layer1.0.se.fc1.weight"],
+                        weights=changed(add("layer1.0.se.fc1.weight", [4])))
+    assert "layer1.0.se" in log
+
+
+@case(own=None)
+def a_missing_tensor_is_named():
+    def drop(header, data):
+        start, stop = header["fc.bias"]["data_offsets"]
+        del header["fc.bias"]
+        for tensor in header.values():
+            if "data_offsets" in tensor and tensor["data_offsets"][0] >= stop:
+                tensor["data_offsets"] = [x - (stop - start) for x in tensor["data_offsets"]]
+        return data[:start] + data[stop:]
+    refuse_folder("missing-tensor", ["fc.bias"], weights=changed(drop))
+
+
+@case(own=None, seconds=40)
+def broken_model_descriptions_stop_the_start():
+    def edit(**changes):
+        config = folders.config()
+        for key, value in changes.items():
+            target = config if key in config else config["pretrained_cfg"]
+            target[key] = value
+            if value is ...:
+                del target[key]
+        return config
+    cases = {
+        "no-json": b"{", "a-list": b"[]", "nothing": b"", "deep": b'{"a":' * 100000,
+        "no-input-size": edit(input_size=...), "huge-input": edit(input_size=[3, 1000000, 1000000]),
+        "zero-input": edit(input_size=[3, 0, 0]), "negative-input": edit(input_size=[3, -32, -32]),
+        "two-channels": edit(input_size=[2, 32, 32]), "oblong": edit(input_size=[3, 32, 64]),
+        "text-input": edit(input_size="32"), "bad-interpolation": edit(interpolation="psychic"),
+        "zero-crop": edit(crop_pct=0), "infinite-crop": b'{"pretrained_cfg":{"crop_pct":1e999}}',
+        "tiny-crop": edit(crop_pct=1e-9), "zero-std": edit(std=[0, 0, 0]), "two-means": edit(mean=[0.5, 0.5]),
+        "few-labels": edit(label_names=["a", "b"]), "number-labels": edit(label_names=list(range(10))),
+        "other-family": edit(architecture="resnetaa50"), "not-a-resnext": edit(architecture="vit_base"),
+        "other-class-count": edit(num_classes=1000),
+    }
+    for name, config in cases.items():
+        refuse_folder(name, config=config)
+
+
+@case(own=None)
+def odd_files_in_a_model_folder_stop_the_start_without_blocking():
+    for file in ("model.safetensors", "config.json"):
+        for kind in ("missing", "fifo", "directory", "unreadable", "loop", "device", "socket"):
+            folder = folders.make(f"{kind}-{file}")
+            target = os.path.join(folder, file)
+            os.remove(target)
+            if kind == "fifo":
+                os.mkfifo(target)
+            elif kind == "directory":
+                os.mkdir(target)
+            elif kind == "loop":
+                os.symlink(file, target)
+            elif kind == "device":
+                os.symlink("/dev/zero", target)
+            elif kind == "socket":
+                with socket.socket(socket.AF_UNIX) as listener:
+                    listener.bind(target)
+            elif kind == "unreadable":
+                if os.geteuid() == 0:
+                    continue
+                os.close(os.open(target, os.O_CREAT, 0))
+            refuse(["--model", folder], [file], model=False)
+    refuse(["--model", path("no-such-folder")], ["no-such-folder"], model=False)
+    refuse(["--model", write("a-file", "x")], ["a-file"], model=False)
+    refuse(["--model", f"a={harness.MODEL}", "--model", f"a={harness.MODEL}"], ["a"], model=False)
+
+
+@case(own=None)
+def weights_cut_or_replaced_under_it_do_not_matter():
+    folder = folders.make("served")
+    weights = os.path.join(folder, "model.safetensors")
+    with Daemon(["--model", f"{harness.MODEL_NAME}={folder}"], model=False) as daemon:
+        os.truncate(weights, 100)
+        daemon.good()
+        with open(weights, "wb") as file:
+            file.write(os.urandom(100000))
+        daemon.good()
+        os.remove(weights)
+        daemon.recovered()
+
+
+# --- listeners ---
+
+@case(own=None)
+def a_unix_socket_is_served_and_left_behind_by_nobody():
+    name = path("listen.sock")
+    for _ in range(2):  # what a killed one left must not be in the way of the next
+        with Daemon(["--listen", f"unix:{name}"], listen=False, wait=False) as daemon:
+            daemon.address = name
+            daemon.wait_ready()
+            daemon.process.kill()
+            daemon.process.wait()
+            daemon.checked = True
+        assert os.path.exists(name)
+    with Daemon(["--listen", f"unix:{name}"], listen=False, wait=False) as daemon:
+        daemon.address = name
+        daemon.wait_ready()
+        refuse(["--listen", f"unix:{name}"], [name], listen=False)
+        daemon.good()
+        daemon.stop()
+    assert not os.path.exists(name), "the socket file stays behind"
+
+
+@case(own=None)
+def several_listeners_are_served_at_once():
+    name, other = path("several.sock"), harness.free_port()
+    config = f'listen = ["{other[0]}:{other[1]}", "unix:{name}"];\n'
+    with Daemon(listen=False, config=config, wait=False) as daemon:
+        for address in (other, name):
+            daemon.address = address
+            daemon.wait_ready()
+
+
+@case(own=None)
+def ipv6_is_served():
+    with contextlib.ExitStack() as stack:
+        try:
+            probe = stack.enter_context(socket.socket(socket.AF_INET6))
+            probe.bind(("::1", 0))
+        except OSError:
+            raise harness.Skip("no IPv6") from None
+        port = probe.getsockname()[1]
+    with Daemon(["--listen", f"[::1]:{port}"], listen=False, wait=False) as daemon:
+        daemon.address = ("::1", port)
+        daemon.wait_ready()
+
+
+@case(own=None)
+def sockets_can_be_handed_over():
+    name = path("handed.sock")
+    with socket.socket() as tcp, socket.socket(socket.AF_UNIX) as unix:
+        tcp.bind(("127.0.0.1", 0))
+        tcp.listen(64)
+        unix.bind(name)
+        unix.listen(64)
+        early = wire.Connection(tcp.getsockname(), 20 * SLOW)  # before there is a daemon
+        early.send(wire.request("GET", "/readyz"))
+        with Daemon(["--listen", "systemd"], listen=False, fds=(tcp.fileno(), unix.fileno()),
+                    wait=False) as daemon, early:
+            for address in (tcp.getsockname(), name):
+                daemon.address = address
+                daemon.wait_ready()
+            assert early.read().status == 200
+            daemon.address = tcp.getsockname()
+            daemon.stop()
+        assert os.path.exists(name), "a handed-over socket is not ours to remove"
+        with Daemon(["--listen", "systemd"], listen=False, fds=(tcp.fileno(),), wait=False) as daemon:
+            daemon.address = tcp.getsockname()
+            daemon.wait_ready()
+
+
+@case(own=None)
+def clients_of_a_killed_daemon_wait_for_the_next():
+    """As under socket activation: the socket outlives the daemon, and so do the clients."""
+    with socket.socket() as tcp, contextlib.ExitStack() as stack:
+        tcp.bind(("127.0.0.1", 0))
+        tcp.listen(64)
+        with Daemon(["--listen", "systemd"], listen=False, fds=(tcp.fileno(),), wait=False) as daemon:
+            daemon.address = tcp.getsockname()
+            daemon.wait_ready()
+            daemon.kill()
+            daemon.checked = True
+        waiting = [stack.enter_context(wire.Connection(tcp.getsockname(), 20 * SLOW)) for _ in range(10)]
+        for connection in waiting:
+            connection.send(wire.request("POST", "/classify", body=reference()[0]))
+        with Daemon(["--listen", "systemd"], listen=False, fds=(tcp.fileno(),), wait=False) as daemon:
+            daemon.address = tcp.getsockname()
+            for connection in waiting:
+                check_scores(predictions(connection.read()), reference()[1])
+            daemon.wait_ready()
+
+
+# --- the end ---
+
+def slow_request():
+    return wire.request("POST", "/classify", body=jpegs.slow(MEGAPIXELS))
+
+
+@case(own=None, seconds=40)
+def sigterm_answers_what_was_accepted_and_refuses_the_rest():
+    data, scores = reference()
+    with Daemon(["--workers", "1", "--request-timeout-ms", "300000"]) as daemon:
+        with contextlib.ExitStack() as stack:
+            running = stack.enter_context(daemon.connect(60))
+            running.send(slow_request())
+            wait_until("the worker busy", lambda: daemon.metrics().sum("resnextd_workers_busy") == 1)
+            queued = [stack.enter_context(daemon.connect(60)) for _ in range(6)]
+            for connection in queued:
+                connection.send(wire.request("POST", "/classify", body=data))
+            wait_until("six wait", lambda: daemon.metrics().sum("resnextd_queue_depth") == 6)
+            idle = stack.enter_context(daemon.connect(60))
+            assert idle.ask("GET", "/livez").status == 200
+            daemon.process.send_signal(signal.SIGTERM)
+            daemon.process.send_signal(signal.SIGTERM)
+            wait_until("new ones refused", lambda: refused(daemon))
+            daemon.process.send_signal(signal.SIGTERM)
+            answer = running.read()
+            assert answer.status == 200 and answer.header("connection") == "close", answer
+            for connection in queued:
+                answer = connection.read()
+                assert answer.header("connection") == "close", answer
+                check_scores(predictions(answer), scores)
+                assert connection.closed_within(10 * SLOW)
+        assert daemon.exit_code() == 0
+
+
+def refused(daemon):
+    """No connection, a close, or 503: never an answer 200."""
+    try:
+        with daemon.connect(2) as connection:
+            answer = connection.ask("POST", "/classify", body=reference()[0])
+            return answer.status == 503
+    except (ConnectionError, wire.Closed, TimeoutError):
+        return True
+
+
+@case(own=None)
+def an_idle_daemon_ends_at_once():
+    with Daemon() as daemon, daemon.connect() as idle, daemon.connect() as half:
+        assert idle.ask("GET", "/livez").status == 200
+        half.send(b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Le")
+        start = time.monotonic()
+        daemon.process.send_signal(signal.SIGTERM)
+        assert idle.closed_within(5 * SLOW)
+        assert daemon.exit_code(20) == 0
+        assert time.monotonic() - start < 17 * SLOW
+
+
+@case(own=None)
+def sigint_drains_as_well():
+    with Daemon() as daemon:
+        daemon.process.send_signal(signal.SIGINT)
+        assert daemon.exit_code() == 0
+
+
+@case(own=None)
+def sighup_does_not_end_it():
+    with Daemon() as daemon:
+        for _ in range(100):
+            daemon.process.send_signal(signal.SIGHUP)
+        for name in ("SIGPIPE", "SIGHUP"):
+            daemon.process.send_signal(getattr(signal, name))
+        daemon.recovered()
+
+
+@case(own=None, seconds=30)
+def during_the_grace_it_serves_but_is_not_ready():
+    grace = 1.5 * SLOW
+    with Daemon(["--drain-grace-ms", str(int(grace * 1000))]) as daemon:
+        start = time.monotonic()
+        daemon.process.send_signal(signal.SIGTERM)
+        wait_until("not ready", lambda: daemon.get("/readyz").status == 503, 1)
+        served = 0
+        while time.monotonic() - start < grace * 0.7:
+            daemon.good()
+            assert daemon.get("/livez").status == 200 and daemon.get("/readyz").status == 503
+            served += 1
+        assert served > 3
+        assert daemon.exit_code() == 0
+        assert time.monotonic() - start >= grace * 0.95, "the grace was cut short"
+
+
+@case(own=None, seconds=40)
+def the_drain_timeout_ends_what_does_not_finish():
+    parts = [("f", f"{i}.jpg", None, jpegs.slow(95)) for i in range(8)]
+    with Daemon(["--workers", "1", "--drain-timeout-s", "1", "--request-timeout-ms", "300000"]) as daemon:
+        with daemon.connect(60) as stuck:
+            stuck.send(wire.request("POST", "/classify", [wire.form_type()], wire.multipart(parts)))
+            wait_until("the worker busy", lambda: daemon.metrics().sum("resnextd_workers_busy") == 1)
+            start = time.monotonic()
+            daemon.process.send_signal(signal.SIGTERM)
+            code = daemon.exit_code(15)
+            assert 0.9 < time.monotonic() - start < 5 * SLOW, "not in time"
+            assert code >= 0, f"ended by signal {-code}"
+
+
+@case(own=None, seconds=40)
+def no_request_of_a_busy_client_is_lost_by_a_drain():
+    """Every request that was sent is answered 200 or 503, or its connection closes before a byte."""
+    data, scores = reference()
+    with Daemon(["--workers", "2"]) as daemon:
+        outcomes = []
+
+        def client(_):
+            try:
+                while True:
+                    with daemon.connect() as connection:
+                        while True:
+                            answer = connection.ask("POST", "/classify", body=data)
+                            outcomes.append(answer.status)
+                            if answer.status == 200:
+                                check_scores(predictions(answer), scores)
+                            if answer.header("connection") == "close":
+                                break
+            except wire.Closed as closed:
+                assert "b''" in str(closed), f"half an answer: {closed}"
+            except ConnectionError:
+                pass
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            running = [pool.submit(client, i) for i in range(8)]
+            wait_until("traffic", lambda: len(outcomes) > 100)
+            daemon.process.send_signal(signal.SIGTERM)
+            for future in running:
+                future.result()
+        assert set(outcomes) <= {200, 503}, set(outcomes)
+        assert daemon.exit_code() == 0
+
+
+@case(own=None)
+def it_can_be_started_and_stopped_many_times():
+    for _ in range(10 if SLOW == 1 else 3):
+        with Daemon(wait=False) as daemon:
+            daemon.process.send_signal(signal.SIGTERM)  # perhaps before it is ready
+            assert daemon.exit_code() in (0, -signal.SIGTERM), daemon.log()
+
+
+if __name__ == "__main__":
+    harness.main()

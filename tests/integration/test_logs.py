@@ -1,0 +1,143 @@
+#!/usr/bin/python3 -B
+"""What the daemon writes to standard error: one line a request, safe whatever the client sends."""
+import json
+import os
+import re
+
+import harness
+import wire
+from harness import case, reference
+
+HOSTILE = ["/a%0aINJECTED", "/%1b[31m", "/a\"b", "/a\\b", "/%c0%af", "/\xff\xfe", "/a=b%20c=d"]
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def new_lines(daemon, act, count):
+    lines = daemon.lines_of(act)
+    assert len(lines) == count, f"{count} requests, these lines: {lines}"
+    return lines
+
+
+@case()
+def a_request_is_one_line_with_what_matters(daemon):
+    data, _ = reference()
+    line, = new_lines(daemon, lambda: daemon.classify(data, [("X-Request-Id", "my-id.7")]), 1)
+    for part in ("my-id.7", "POST", "/classify", "200", harness.MODEL_NAME, str(len(data)), "127."):
+        assert part in line, (part, line)
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info ", line), line
+    line, = new_lines(daemon, lambda: daemon.classify(b"bad", [("X-Request-Id", "my-id.8")]), 1)
+    assert "415" in line and "my-id.8" in line, line
+
+
+@case()
+def each_of_several_requests_has_its_own_line(daemon):
+    def act():
+        with daemon.connect() as connection:
+            for i in range(10):
+                connection.ask("GET", "/models", [("X-Request-Id", f"one-of-{i}-")])
+    lines = new_lines(daemon, act, 10)
+    for i, line in enumerate(lines):
+        assert f"one-of-{i}-" in line, lines
+
+
+@case()
+def a_made_id_is_the_one_the_client_got(daemon):
+    answers = []
+    line, = new_lines(daemon, lambda: answers.append(daemon.get("/nothing")), 1)
+    assert answers[0].header("x-request-id") in line and "404" in line, line
+
+
+@case()
+def a_traceparent_is_kept(daemon):
+    line, = new_lines(daemon, lambda: daemon.ask("GET", "/models", [("traceparent", TRACE)]), 1)
+    assert TRACE in line, line
+
+
+@case()
+def a_hostile_traceparent_cannot_break_a_line(daemon):
+    def act():
+        for value in ("x" * 5000, 'a" status=200 b="', "\x1b[2J", "\xff\xfe"):
+            daemon.ask("GET", "/models", [("traceparent", value)])
+    for line in new_lines(daemon, act, 4):
+        assert len(line) < 5000 and all(c.isprintable() for c in line), repr(line)
+
+
+@case()
+def hostile_paths_are_escaped(daemon):
+    def act():
+        for target in HOSTILE:
+            assert daemon.get(target).status in (400, 404), target
+    lines = new_lines(daemon, act, len(HOSTILE))
+    for line in lines:
+        assert not line.startswith("INJECTED") and all(c.isprintable() for c in line), repr(line)
+
+
+@case(["--log-format", "json"])
+def json_lines_parse_whatever_is_in_them(daemon):
+    data, _ = reference()
+
+    def act():
+        for target in HOSTILE:
+            daemon.get(target)
+        daemon.get("/" + "a\"\\" * 2000)
+        daemon.classify(data, [("X-Request-Id", "json-id"), ("traceparent", TRACE)])
+        daemon.classify(data, [("User-Agent", "\x01\xff"), ("X-Request-Id", "b" * 9000)])
+        daemon.classify(wire.multipart([("f", 'x"\\\udcff\x07', None, b"bad")]), [wire.form_type()])
+    lines = new_lines(daemon, act, len(HOSTILE) + 4)
+    events = [json.loads(line) for line in lines]
+    for event in events:
+        assert {"time", "level", "message"} <= set(event), event
+    mine, = [e for e in events if "json-id" in e.values()]
+    assert "POST" in mine.values() and 200 in [int(v) for v in mine.values() if isinstance(v, (int, float))]
+    assert harness.MODEL_NAME in mine.values() and TRACE in mine.values(), mine
+    for line in daemon.log().splitlines():
+        json.loads(line)
+
+
+@case(["--log-level", "error"])
+def at_level_error_requests_are_silent(daemon):
+    for _ in range(3):
+        daemon.good()
+    daemon.classify(b"bad")
+    assert daemon.log() == "", daemon.log()
+
+
+@case()
+def a_start_says_what_was_chosen(daemon):
+    with harness.Daemon() as fresh:
+        log = fresh.log()
+        assert harness.MODEL_NAME in log, log
+        assert f"{fresh.address[0]}:{fresh.address[1]}" in log, log
+        assert re.search(r"openblas|kernel", log, re.I), log
+
+
+@case(own=None)
+def a_closed_log_pipe_does_not_stop_the_service():
+    read_end, write_end = os.pipe()
+    with harness.Daemon(stderr=write_end) as daemon:
+        os.close(write_end)
+        os.close(read_end)
+        for _ in range(5):
+            daemon.good()
+        assert daemon.classify(b"bad").status == 415
+        daemon.recovered()
+
+
+@case(own=None)
+def a_full_disk_does_not_stop_the_service():
+    with open("/dev/full", "wb") as full, harness.Daemon(stderr=full) as daemon:
+        for _ in range(5):
+            daemon.good()
+        daemon.recovered()
+
+
+@case(own=None)
+def under_the_journal_lines_carry_a_priority():
+    with harness.Daemon(env={"JOURNAL_STREAM": "8:1"}) as daemon:
+        daemon.good()
+        for line in daemon.log().splitlines():
+            assert re.match(r"<[3-7]>\S", line), line
+
+
+if __name__ == "__main__":
+    harness.main()

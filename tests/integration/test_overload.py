@@ -1,0 +1,239 @@
+#!/usr/bin/python3 -B
+"""More work than there is time for: the full queue, clients that leave, deadlines, recovery."""
+import concurrent.futures
+import contextlib
+import json
+import statistics
+import threading
+import time
+
+import harness
+import jpegs
+import wire
+from harness import SLOW, case, check_error, check_scores, predictions, reference, wait_until
+
+MEGAPIXELS = 64 if SLOW == 1 else 16
+ONE_WORKER = ["--workers", "1", "--request-timeout-ms", "300000"]
+
+
+def classify_request(data=None):
+    return wire.request("POST", "/classify", body=data or reference()[0])
+
+
+@contextlib.contextmanager
+def busy(daemon, parts=1, close=True):
+    """The only worker is at work on a slow picture (about a second for each part). Gives the
+    connection, whose answer is read (and right) at the end."""
+    data = jpegs.slow(MEGAPIXELS)
+    with daemon.connect(60) as connection:
+        if parts == 1:
+            connection.send(classify_request(data))
+        else:
+            body = wire.multipart([("f", f"{i}.jpg", None, data) for i in range(parts)])
+            connection.send(wire.request("POST", "/classify", [wire.form_type()], body))
+        wait_until("the worker busy", lambda: daemon.metrics().sum("resnextd_workers_busy") == 1)
+        yield connection
+        if close:
+            answer = connection.read()
+            assert answer.status == 200, answer
+
+
+@contextlib.contextmanager
+def waiting(daemon, count):
+    """Connections whose good requests wait in the queue."""
+    before = daemon.metrics().sum("resnextd_queue_depth")
+    connections = [daemon.connect(60) for _ in range(count)]
+    try:
+        for connection in connections:
+            connection.send(classify_request())
+        wait_until(f"{count} in the queue",
+                   lambda: daemon.metrics().sum("resnextd_queue_depth") == before + count)
+        yield connections
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def check_refused(answer, reason="overloaded"):
+    check_error(answer, 503, reason)
+    assert 1 <= int(answer.header("retry-after")) <= 3600, answer
+
+
+def gone(metrics):
+    return (metrics.sum("resnextd_requests_total", code="499")
+            + sum(metrics.sum("resnextd_rejected_total", **labels)
+                  for labels in metrics.labels("resnextd_rejected_total")
+                  if "gone" in labels["reason"] or "disconnect" in labels["reason"]))
+
+
+@case([*ONE_WORKER, "--queue-limit", "4"], seconds=60)
+def a_full_queue_refuses_at_once_and_keeps_its_promises(daemon):
+    data, scores = reference()
+    rejected = daemon.metrics().sum("resnextd_rejected_total")
+    with busy(daemon, parts=3), waiting(daemon, 4) as queued:
+        times = []
+        for _ in range(20):
+            start = time.monotonic()
+            check_refused(daemon.classify(data))
+            times.append(time.monotonic() - start)
+        assert statistics.median(times) < 0.05 * SLOW, f"refusals took {times}"
+        for target in ("/livez", "/health", "/metrics", "/models"):
+            start = time.monotonic()
+            answer = daemon.get(target)
+            assert time.monotonic() - start < 0.5 * SLOW, target
+            assert answer.status == (200 if target != "/health" else answer.status), answer
+        metrics = daemon.metrics()
+        assert metrics.sum("resnextd_queue_depth") == 4 and metrics.sum("resnextd_workers_busy") == 1
+        assert metrics.sum("resnextd_rejected_total") == rejected + 20, metrics
+        assert metrics.sum("resnextd_requests_total", code="503") == 20, metrics
+        for connection in queued:
+            check_scores(predictions(connection.read()), scores)
+    wait_until("the queue empty", lambda: daemon.metrics().sum("resnextd_queue_depth") == 0)
+
+
+@case([*ONE_WORKER, "--queue-limit", "1"], seconds=60)
+def a_full_queue_refuses_before_the_upload(daemon):
+    with busy(daemon, parts=3), waiting(daemon, 1) as queued:
+        with daemon.connect() as connection:
+            connection.send(b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+                            b"Expect: 100-continue\r\n\r\n")
+            answer = connection.read()
+            check_refused(answer)
+            assert not answer.interim, "100 Continue was sent"
+        check_refused(daemon.send_raw(b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n"))
+        assert queued[0].read().status == 200
+
+
+@case([*ONE_WORKER, "--queue-limit", "2"], seconds=60)
+def requests_without_work_are_answered_beside_a_full_queue(daemon):
+    with busy(daemon, parts=2), waiting(daemon, 2) as queued:
+        check_error(daemon.get("/nothing"), 404)
+        check_error(daemon.get("/classify"), 405)
+        assert json.loads(daemon.get("/health").body), "no health"
+        for connection in queued:
+            assert connection.read().status == 200
+
+
+@case([*ONE_WORKER, "--queue-limit", "32"], seconds=60)
+def no_inference_is_run_for_clients_that_left(daemon):
+    before = daemon.metrics()
+    with busy(daemon, parts=3), waiting(daemon, 12) as queued:
+        for i, connection in enumerate(queued[:9]):
+            if i % 3 == 0:
+                connection.close()
+            elif i % 3 == 1:
+                connection.reset()
+            else:
+                connection.sock.shutdown(1)  # half-closed counts as gone
+        wait_until("nine counted", lambda: gone(daemon.metrics()) - gone(before) == 9)
+        for connection in queued[9:]:
+            assert connection.read().status == 200
+    after = daemon.metrics()
+    images = after.sum("resnextd_images_total") - before.sum("resnextd_images_total")
+    assert images == 3 + 3, f"{images} images, of which 3 slow ones and 3 of clients that stayed"
+    assert gone(after) - gone(before) == 9
+
+
+@case([*ONE_WORKER, "--queue-limit", "2"], seconds=60)
+def clients_that_left_make_room_in_the_queue(daemon):
+    with busy(daemon, parts=3):
+        with waiting(daemon, 2):
+            check_refused(daemon.classify(reference()[0]))
+        wait_until("room", lambda: daemon.metrics().sum("resnextd_queue_depth") == 0, 2)
+        with waiting(daemon, 2) as queued:
+            for connection in queued:
+                assert connection.read().status == 200
+
+
+@case([*ONE_WORKER], seconds=60)
+def a_client_that_leaves_while_its_picture_is_decoded_does_no_harm(daemon):
+    for how in ("close", "reset"):
+        with busy(daemon, close=False) as connection:
+            getattr(connection, how)()
+        wait_until("the worker idle", lambda: daemon.metrics().sum("resnextd_workers_busy") == 0, 10)
+
+
+@case(["--workers", "1", "--request-timeout-ms", str(int(400 * SLOW))], seconds=60)
+def a_deadline_is_504_running_or_queued(daemon):
+    limit = 0.4 * SLOW
+    data = jpegs.slow(95)
+    before = daemon.metrics().sum("resnextd_images_total")
+    with daemon.connect(60) as running, daemon.connect(60) as queued:
+        start = time.monotonic()
+        body = wire.multipart([("f", f"{i}.jpg", None, data) for i in range(4)])
+        running.send(wire.request("POST", "/classify", [wire.form_type()], body))
+        wait_until("the worker busy", lambda: daemon.metrics().sum("resnextd_workers_busy") == 1)
+        queued_at = time.monotonic()
+        queued.send(classify_request())
+        check_error(running.read(), 504, "deadline_exceeded")
+        took = time.monotonic() - start
+        assert limit * 0.9 < took < limit + 1.0 * SLOW, f"504 after {took:.2f} s"
+        answer = queued.read()
+        if answer.status != 200:  # 200 if the worker was free in time
+            check_error(answer, 504, "deadline_exceeded")
+            assert time.monotonic() - queued_at < limit + 1.0 * SLOW
+    assert daemon.metrics().sum("resnextd_requests_total", code="504") >= 1
+    start = time.monotonic()
+    daemon.good()
+    assert time.monotonic() - start < limit * 0.9, "the worker went on with a picture nobody waits for"
+    assert daemon.metrics().sum("resnextd_images_total") <= before + 2
+
+
+@case(["--workers", "1", "--request-timeout-ms", str(int(400 * SLOW)), "--queue-limit", "40"], seconds=60)
+def no_inference_is_run_past_the_deadline(daemon):
+    before = daemon.metrics().sum("resnextd_images_total")
+    data = jpegs.slow(95)
+    connections = [daemon.connect(60) for _ in range(12)]
+    for connection in connections:
+        connection.send(classify_request(data))
+    answers = [connection.read() for connection in connections]
+    for connection in connections:
+        connection.close()
+    done = sum(a.status == 200 for a in answers)
+    for answer in answers:
+        if answer.status != 200:
+            check_error(answer, 504, "deadline_exceeded")
+    assert done < 6, f"{done} of 12 slow pictures within {400 * SLOW} ms"
+    images = daemon.metrics().sum("resnextd_images_total") - before
+    assert images <= done + 1, f"{images} images worked on for {done} answers"
+
+
+@case(["--workers", "1", "--queue-limit", "8"], seconds=60)
+def under_ten_times_the_load_the_work_goes_on(daemon):
+    data, scores = reference()
+    seconds = 1.5 * max(1, SLOW / 4)
+
+    def load(clients):
+        """Closed loops for some seconds: (good answers a second, times of refusals)."""
+        good, refusals, lock = [0], [], threading.Lock()
+        end = time.monotonic() + seconds
+
+        def client(_):
+            with daemon.connect() as connection:
+                while time.monotonic() < end:
+                    start = time.monotonic()
+                    answer = connection.ask("POST", "/classify", body=data)
+                    took = time.monotonic() - start
+                    with lock:
+                        if answer.status == 200:
+                            good[0] += 1
+                            check_scores(predictions(answer), scores)
+                        else:
+                            check_refused(answer)
+                            refusals.append(took)
+                    if answer.status != 200:
+                        time.sleep(0.02)
+        with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+            list(pool.map(client, range(clients)))
+        return good[0] / seconds, refusals
+    alone, _ = load(4)
+    crowded, refusals = load(40)
+    assert crowded >= alone * 0.5, f"{crowded:.0f} a second beside {alone:.0f} before"
+    assert refusals, "forty clients and a queue of eight, and nobody was refused"
+    assert statistics.median(refusals) < 0.2 * SLOW, f"refusals took {statistics.median(refusals)} s"
+    for target in ("/livez", "/metrics"):
+        assert daemon.get(target).status == 200
+
+
+if __name__ == "__main__":
+    harness.main()
