@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/size.h"
 #include "model/checkpoint.h"
 #include "model/config.h"
 #include "model/labels.h"

@@ -3,7 +3,6 @@
 
 #include "base/arena.h"
 #include "base/check.h"
-#include "base/size.h"
 #include "model/model.h"
 
 enum {

@@ -22,9 +22,7 @@ static void pack(const struct conv_shape *s, const float *weights, const float *
 {
     size_t in = (size_t)s->in_c, out = (size_t)s->out_c;
     float *p = packed;
-    for (size_t o = 0; o < out; o++)
-        for (size_t i = 0; i < in; i++)
-            p[i * out + o] = weights[o * in + i];
+    blas_transpose(weights, out, in, in, p, out);
     memcpy(p + in * out, bias, out * sizeof *p);
 }
 
