@@ -28,10 +28,11 @@ else
     echo 'not ok 1 - systemd-analyze verify has no complaints'
 fi
 
-if grep -q "ExecStart=$folder/resnextd\$" "$folder/resnextd.service"; then
-    echo 'ok 2 - the service starts the daemon'
+# What the copy above replaced.
+if grep -q '^ExecStart=/[^@]*/resnextd$' "$top_builddir/systemd/resnextd.service"; then
+    echo 'ok 2 - the service starts the installed daemon'
 else
-    echo 'not ok 2 - the service starts the daemon'
+    echo 'not ok 2 - the service starts the installed daemon'
 fi
 
 exposure=$(systemd-analyze security --offline=true "$folder/resnextd.service" 2>/dev/null |
