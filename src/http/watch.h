@@ -69,8 +69,9 @@ int peer_waiting(struct peer *peer, struct request *request);
  * at once could lose the answer. */
 void peer_replying(struct peer *peer, bool unread);
 
-/* The exchange is over; the next may begin within idle_timeout_s. */
-void peer_idle(struct peer *peer);
+/* The exchange is over; the next may begin within idle_timeout_s. `ending`: there will be none, and
+ * the connection need not be counted any more. */
+void peer_idle(struct peer *peer, bool ending);
 
 /* True if the watch has closed this connection because its time was up. */
 bool peer_timed_out(struct peer *peer);
