@@ -253,7 +253,8 @@ class State:
 
 def shortened(runs, epochs):
     """The runs with other numbers of epochs; the share at SMALL_SIZE stays, 0 leaves a run out."""
-    chosen = [dataclasses.replace(run, epochs=n, small_epochs=round(run.small_epochs * n / run.epochs))
+    chosen = [dataclasses.replace(run, epochs=n,
+                                  small_epochs=round(run.small_epochs * n / run.epochs))
               for run, n in zip(runs, epochs) if n]
     if not chosen:
         raise SystemExit('--epochs: at least one run must have an epoch')
@@ -281,11 +282,11 @@ def fit(options, pictures, test=None, report=print):
         while state.epoch < run.epochs:
             began = time.monotonic()
             loss, right = train_epoch(state, run, state.epoch, pictures, options)
-            seconds = time.monotonic() - began
+            speed = len(pictures.classes) / (time.monotonic() - began)
             state.epoch += 1
             state.save(checkpoint)
             line = (f'run {state.run + 1}/{len(runs)} epoch {state.epoch}/{run.epochs} '
-                    f'loss {loss:.4f} train {right:.4f} {len(pictures.classes) / seconds:.0f} images/s')
+                    f'loss {loss:.4f} train {right:.4f} {speed:.0f} images/s')
             if test:
                 line += f' test {accuracy(state.average.network, test)[0]:.4f}'
             report(line)
@@ -302,7 +303,7 @@ def evaluate(folder, source, report=print):
     model, pictures = reference.Model(folder), load_pictures(source)
     strangers = set(pictures.names) - set(model.labels)
     if strangers:
-        raise SystemExit(f'{source}: classes the model does not know: {", ".join(sorted(strangers))}')
+        raise SystemExit(f'{source}: the model does not know {", ".join(sorted(strangers))}')
     own_ids = torch.tensor([model.labels.index(name) for name in pictures.names])
     pictures.classes = own_ids[pictures.classes]
     top1, top5 = accuracy(model.network, pictures)
@@ -311,10 +312,16 @@ def evaluate(folder, source, report=print):
 
 
 def epoch_counts(text):
-    counts = [int(part) for part in text.split(',')]
-    if len(counts) > len(RUNS) or min(counts) < 0:
-        raise argparse.ArgumentTypeError(f'at most {len(RUNS)} numbers, none below 0')
-    return counts
+    parts = text.split(',')
+    if len(parts) > len(RUNS) or not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f'{text}: wanted are 1 to {len(RUNS)} numbers')
+    return [int(part) for part in parts]
+
+
+def positive(text):
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f'{text}: a number above 0 is wanted')
+    return int(text)
 
 
 def parse(arguments):
@@ -328,10 +335,11 @@ def parse(arguments):
     parser.add_argument('--epochs', metavar='N[,N]', type=epoch_counts,
                         default=[run.epochs for run in RUNS],
                         help='epochs of each run; the recipe: 26,10')
-    parser.add_argument('--subset', metavar='N', type=int, help='train with about N pictures only')
-    parser.add_argument('--batch', metavar='N', type=int, default=128, help='default: 128')
+    parser.add_argument('--subset', metavar='N', type=positive,
+                        help='train with about N pictures only')
+    parser.add_argument('--batch', metavar='N', type=positive, default=128, help='default: 128')
     parser.add_argument('--seed', metavar='N', type=int, default=0, help='default: 0')
-    parser.add_argument('--threads', metavar='N', type=int, help='default: one a CPU')
+    parser.add_argument('--threads', metavar='N', type=positive, help='default: one a CPU')
     parser.add_argument('--bf16', action=argparse.BooleanOptionalAction, default=True,
                         help='multiply in bfloat16')
     parser.add_argument('--resume', action='store_true', help='go on after the last whole epoch')
@@ -341,10 +349,7 @@ def parse(arguments):
     return options
 
 
-def main():
-    options = parse(sys.argv[1:])
-    if options.threads:
-        torch.set_num_threads(options.threads)
+def work(options):
     if options.evaluate:
         evaluate(options.out, options.evaluate)
         return
@@ -354,6 +359,16 @@ def main():
     fit(options, pictures, test, report=lambda line: print(line, flush=True))
     if options.test:
         evaluate(options.out, options.test)
+
+
+def main():
+    options = parse(sys.argv[1:])
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        work(options)
+    except (OSError, tarfile.TarError) as error:
+        sys.exit(f'train.py: {error}')
 
 
 if __name__ == '__main__':

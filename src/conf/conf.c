@@ -1,5 +1,6 @@
 #include "conf/conf.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "conf/arguments.h"
@@ -8,6 +9,23 @@
 #include "conf/options.h"
 
 static const char default_file[] = SYSCONFDIR "/resnextd/resnextd.conf";
+
+/* Whether systemd handed sockets to this very process. */
+static bool has_sockets(void)
+{
+    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+    return pid && count && atol(pid) == getpid() && atol(count) > 0;
+}
+
+/* A service that systemd starts for a socket listens there without being told so. */
+static int set_defaults(struct conf *conf, struct error *err)
+{
+    int rc = conf_set_defaults(conf, err);
+    if (rc != ERR_OK || !has_sockets())
+        return rc;
+    conf_list_clear(&conf->listen);
+    return conf_set_text(conf, &conf_options[CONF_OPTION_listen], "systemd", err);
+}
 
 static int read_sources(struct conf *conf, const char *file, int argc, char *const *argv,
                         struct error *err)
@@ -26,7 +44,7 @@ int conf_load(struct conf *conf, enum conf_action *action, int argc, char *const
     struct conf_request request;
     *conf = (struct conf){0};
     *action = CONF_RUN;
-    int rc = conf_set_defaults(conf, err);
+    int rc = set_defaults(conf, err);
     if (rc == ERR_OK)
         rc = conf_scan_arguments(&request, argc, argv, err);
     if (rc != ERR_OK)

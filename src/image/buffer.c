@@ -13,7 +13,7 @@ int buffer_reserve(struct buffer *buffer, size_t count, size_t element, struct e
     if (size <= buffer->size)
         return 0;
     buffer_free(buffer);
-    buffer->data = malloc(size);
+    buffer->data = calloc(size, 1);
     if (!buffer->data)
         return error_set(err, ERR_NO_MEMORY, "no memory for a picture buffer of %zu bytes", size);
     buffer->size = size;

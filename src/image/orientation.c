@@ -71,6 +71,18 @@ bool orientation_swaps(enum orientation orientation)
     return orientation >= ORIENTATION_TRANSPOSE;
 }
 
+bool orientation_reverses_columns(enum orientation orientation)
+{
+    return orientation == ORIENTATION_FLIP_X || orientation == ORIENTATION_ROTATE_180 ||
+           orientation == ORIENTATION_ROTATE_90 || orientation == ORIENTATION_TRANSVERSE;
+}
+
+bool orientation_reverses_rows(enum orientation orientation)
+{
+    return orientation == ORIENTATION_FLIP_Y || orientation == ORIENTATION_ROTATE_180 ||
+           orientation == ORIENTATION_ROTATE_270 || orientation == ORIENTATION_TRANSVERSE;
+}
+
 /* Pixel (x, y) goes to canvas[origin + x * step_x + y * step_y]. */
 struct placement {
     ptrdiff_t origin, step_x, step_y;
@@ -79,11 +91,8 @@ struct placement {
 static struct placement placement_of(enum orientation orientation, int width, int height)
 {
     bool swaps = orientation_swaps(orientation);
-    bool from_right = orientation == ORIENTATION_FLIP_X || orientation == ORIENTATION_ROTATE_180 ||
-                      orientation == ORIENTATION_ROTATE_90 || orientation == ORIENTATION_TRANSVERSE;
-    bool from_bottom = orientation == ORIENTATION_FLIP_Y || orientation == ORIENTATION_ROTATE_180 ||
-                       orientation == ORIENTATION_ROTATE_270 ||
-                       orientation == ORIENTATION_TRANSVERSE;
+    bool from_right = orientation_reverses_columns(orientation);
+    bool from_bottom = orientation_reverses_rows(orientation);
     ptrdiff_t columns = swaps ? height : width, rows = swaps ? width : height;
     ptrdiff_t across = from_right ? -1 : 1, down = from_bottom ? -columns : columns;
     return (struct placement){

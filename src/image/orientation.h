@@ -21,8 +21,11 @@ enum orientation {
  * EXIF at all. EXIF that is damaged or lacks the tag is ORIENTATION_NORMAL. Any bytes are safe. */
 int orientation_parse(const uint8_t *app1, size_t length);
 
-/* Whether width and height change places. */
+/* Whether width and height change places, and whether the upright picture's columns, or its rows,
+ * then run against the file's. */
 bool orientation_swaps(enum orientation orientation);
+bool orientation_reverses_columns(enum orientation orientation);
+bool orientation_reverses_rows(enum orientation orientation);
 
 /* Writes `rows` rows of 4-byte pixels, rows first_row.. of a picture of `width` x `height`, to
  * where they belong in the upright picture `canvas` of as many pixels. */

@@ -11,13 +11,14 @@
 #include "image/jpeg.h"
 #include "image/resize.h"
 
-enum { BATCH_ROWS = 8, KEPT_BYTES = 8 << 20 };
+/* The window holds two spans, so that rows are seldom moved. */
+enum { BATCH_ROWS = 8, WINDOW_SPANS = 2, KEPT_BYTES = 8 << 20 };
 
 struct preprocessor {
     struct jpeg_decoder *decoder;
     struct resize_axis across, down;
     struct buffer batch;  /* BATCH_ROWS decoded rows of 4-byte pixels */
-    struct buffer ring;   /* down.max_taps rows of `size` RGB pixels */
+    struct buffer window; /* WINDOW_SPANS * down.max_taps rows of `size` RGB pixels */
     struct buffer canvas; /* the upright picture, 4-byte pixels */
 };
 
@@ -29,6 +30,7 @@ struct job {
     int width, height; /* of the picture that is resized */
     int row;           /* the next input row */
     int output;        /* the next output row */
+    int top;           /* the input row at the window's start */
     struct preprocess_report *report;
     int64_t mark_ns; /* when the clock was last read */
 };
@@ -55,7 +57,7 @@ void preprocessor_destroy(struct preprocessor *p)
     resize_axis_free(&p->across);
     resize_axis_free(&p->down);
     buffer_free(&p->batch);
-    buffer_free(&p->ring);
+    buffer_free(&p->window);
     buffer_free(&p->canvas);
     free(p);
 }
@@ -66,9 +68,16 @@ static void give_back(struct preprocessor *p)
     resize_axis_trim(&p->across, KEPT_BYTES);
     resize_axis_trim(&p->down, KEPT_BYTES);
     buffer_trim(&p->batch, KEPT_BYTES);
-    buffer_trim(&p->ring, KEPT_BYTES);
+    buffer_trim(&p->window, KEPT_BYTES);
     buffer_trim(&p->canvas, KEPT_BYTES);
 }
+
+/* Width or height of the upright picture: by the header, as decoded at eighths / 8 (rounded up),
+ * and whether it runs against the file's. */
+struct edge {
+    int full, decoded, eighths;
+    bool reversed;
+};
 
 /* Adds the time since the last call to `account`. */
 static void book(struct job *job, int64_t *account)
@@ -91,41 +100,75 @@ static int proportional(int edge, int length, int shortest)
     return (int)((int64_t)edge * length / shortest);
 }
 
-/* Plans both directions for an upright picture of full_width x full_height, of which the decoder
- * gives job->width x job->height pixels. */
-static int plan(struct job *job, int full_width, int full_height, struct error *err)
+/* One direction: `edge` has `full` pixels, of which the decoder gives eighths / 8, rounded up. */
+static int plan_axis(struct resize_axis *axis, const struct preprocess_spec *spec,
+                     const struct edge *edge, int out_size, struct error *err)
 {
-    const struct preprocess_spec *spec = job->spec;
-    struct preprocessor *p = job->p;
+    double part = edge->full * (edge->eighths / (double)JPEG_EIGHTHS_FULL);
+    const struct resize_shape shape = {
+        .in_size = edge->decoded,
+        .start = edge->reversed ? edge->decoded - part : 0,
+        .end = edge->reversed ? edge->decoded : part,
+        .out_size = out_size,
+        .offset = crop_offset(out_size, spec->size),
+        .count = spec->size,
+        .interpolation = spec->interpolation,
+    };
+    return resize_axis_plan(axis, &shape, err);
+}
+
+static int window_rows(const struct preprocessor *p)
+{
+    return WINDOW_SPANS * p->down.max_taps;
+}
+
+/* Plans both directions of the upright picture. */
+static int plan(struct preprocessor *p, const struct preprocess_spec *spec,
+                const struct edge *across, const struct edge *down, struct error *err)
+{
     int out_width = spec->resize, out_height = spec->resize;
-    if (spec->crop_mode == CROP_CENTER && full_width <= full_height)
-        out_height = proportional(spec->resize, full_height, full_width);
+    if (spec->crop_mode == CROP_CENTER && across->full <= down->full)
+        out_height = proportional(spec->resize, down->full, across->full);
     else if (spec->crop_mode == CROP_CENTER)
-        out_width = proportional(spec->resize, full_width, full_height);
-    const struct resize_shape across = {job->width, out_width, crop_offset(out_width, spec->size),
-                                        spec->size, spec->interpolation};
-    const struct resize_shape down = {job->height, out_height, crop_offset(out_height, spec->size),
-                                      spec->size, spec->interpolation};
-    int code = resize_axis_plan(&p->across, &across, err);
+        out_width = proportional(spec->resize, across->full, down->full);
+    int code = plan_axis(&p->across, spec, across, out_width, err);
     if (!code)
-        code = resize_axis_plan(&p->down, &down, err);
+        code = plan_axis(&p->down, spec, down, out_height, err);
     if (!code)
-        code = buffer_reserve(&p->ring, (size_t)p->down.max_taps, (size_t)spec->size * 3, err);
+        code = buffer_reserve(&p->window, (size_t)window_rows(p) + RESIZE_SLACK_ROWS,
+                              resize_stride((size_t)spec->size * 3), err);
     return code;
+}
+
+static uint8_t *window_row(const struct job *job, int row)
+{
+    size_t stride = resize_stride((size_t)job->spec->size * 3);
+    return (uint8_t *)job->p->window.data + (size_t)(row - job->top) * stride;
 }
 
 /* Makes the output rows whose inputs are complete. */
 static void emit_rows(struct job *job)
 {
-    const struct preprocessor *p = job->p;
-    const struct resize_span *spans = resize_axis_spans(&p->down);
-    size_t bytes = (size_t)job->spec->size * 3;
+    const struct resize_axis *down = &job->p->down;
+    const struct resize_span *spans = resize_axis_spans(down);
+    size_t bytes = (size_t)job->spec->size * 3, stride = resize_stride(bytes);
     while (job->output < job->spec->size &&
            spans[job->output].first + spans[job->output].taps <= job->row) {
-        resize_vertical(&p->down, job->output, p->ring.data, p->down.max_taps, bytes,
+        resize_vertical(down, job->output, window_row(job, spans[job->output].first), stride, bytes,
                         job->rgb + (size_t)job->output * bytes);
         job->output++;
     }
+}
+
+/* Lets `first`, the first row still needed, start the window, if there is no room for `row`. */
+static void make_room(struct job *job, int row, int first)
+{
+    if (row - job->top < window_rows(job->p))
+        return;
+    if (first < row)
+        memmove(window_row(job, job->top), window_row(job, first),
+                (size_t)(window_row(job, row) - window_row(job, first)));
+    job->top = first;
 }
 
 /* Takes the next `rows` rows of the picture. */
@@ -133,13 +176,12 @@ static void take_rows(struct job *job, const uint8_t *rgbx, int rows)
 {
     const struct preprocessor *p = job->p;
     const struct resize_span *spans = resize_axis_spans(&p->down);
-    const size_t stride = (size_t)job->width * 4, bytes = (size_t)job->spec->size * 3;
-    for (int i = 0; i < rows; i++, rgbx += stride) {
+    for (int i = 0; i < rows; i++, rgbx += (size_t)job->width * 4) {
         int row = job->row++;
         if (job->output == job->spec->size || row < spans[job->output].first)
             continue;
-        uint8_t *ring_row = (uint8_t *)p->ring.data + (size_t)(row % p->down.max_taps) * bytes;
-        resize_horizontal(&p->across, rgbx, ring_row);
+        make_room(job, row, spans[job->output].first);
+        resize_horizontal(&p->across, rgbx, window_row(job, row));
         emit_rows(job);
     }
 }
@@ -163,7 +205,7 @@ static int run_turned(struct job *job, int width, int height, enum orientation o
                       struct error *err)
 {
     struct preprocessor *p = job->p;
-    int code = buffer_reserve(&p->canvas, (size_t)width * (size_t)height, 4, err);
+    int code = buffer_reserve(&p->canvas, (size_t)width * (size_t)height + RESIZE_GROUP, 4, err);
     if (code)
         return code;
     for (int row = 0;;) {
@@ -182,7 +224,8 @@ static int run_turned(struct job *job, int width, int height, enum orientation o
     return 0;
 }
 
-/* The smallest DCT scaling that leaves the short edge twice as long as needed; 3, 5, 6 and 7
+/* The smallest DCT scaling that leaves the short edge twice as long as needed, so that the filter
+ * still has something to average: pixels are then 0.2 to 0.5 of 255 off on average. 3, 5, 6 and 7
  * eighths have no fast inverse transform. */
 static int fast_eighths(const struct preprocess_spec *spec, const struct jpeg_header *header)
 {
@@ -197,27 +240,32 @@ static int decode(struct job *job, const struct preprocess_options *options,
                   const struct jpeg_header *header, struct error *err)
 {
     struct preprocessor *p = job->p;
-    int eighths =
-        options->decode == DECODE_FAST ? fast_eighths(job->spec, header) : JPEG_EIGHTHS_FULL;
-    enum orientation orientation =
-        options->orientation == EXIF_APPLY ? header->orientation : ORIENTATION_NORMAL;
-    bool swaps = orientation_swaps(orientation);
-    int width, height;
+    bool fast = options->decode == DECODE_FAST, upright = options->orientation == EXIF_APPLY;
+    enum orientation orientation = upright ? header->orientation : ORIENTATION_NORMAL;
+    int eighths = fast ? fast_eighths(job->spec, header) : JPEG_EIGHTHS_FULL, width, height;
     int code = jpeg_decoder_start(p->decoder, eighths, &width, &height, err);
     book(job, &job->report->decode_ns);
     if (code)
         return code;
-    job->width = swaps ? height : width;
-    job->height = swaps ? width : height;
-    code = plan(job, swaps ? header->height : header->width, swaps ? header->width : header->height,
-                err);
+    struct edge across = {header->width, width, eighths, false};
+    struct edge down = {header->height, height, eighths, false};
+    if (orientation_swaps(orientation)) {
+        struct edge other = across;
+        across = down;
+        down = other;
+    }
+    across.reversed = orientation_reverses_columns(orientation);
+    down.reversed = orientation_reverses_rows(orientation);
+    job->width = across.decoded;
+    job->height = down.decoded;
+    code = plan(p, job->spec, &across, &down, err);
     if (!code)
-        code = buffer_reserve(&p->batch, (size_t)width * 4, BATCH_ROWS, err);
+        code = buffer_reserve(&p->batch, (size_t)width * BATCH_ROWS + RESIZE_GROUP, 4, err);
     book(job, &job->report->preprocess_ns);
-    if (code)
-        return code;
-    code = orientation == ORIENTATION_NORMAL ? run_streaming(job, err)
-                                             : run_turned(job, width, height, orientation, err);
+    if (!code && orientation == ORIENTATION_NORMAL)
+        code = run_streaming(job, err);
+    else if (!code)
+        code = run_turned(job, width, height, orientation, err);
     if (!code)
         code = jpeg_decoder_finish(p->decoder, err);
     book(job, &job->report->decode_ns);

@@ -13,10 +13,15 @@
 /* Fraction bits of a weight. */
 enum { RESIZE_WEIGHT_BITS = 22 };
 
-/* What one direction does: `in_size` pixels become `out_size`, of which `count` from `offset` on
- * are wanted. 1 <= in_size <= 65535, 1 <= out_size < 2^30, 0 <= offset <= out_size - count. */
+/* What one direction does: of `in_size` pixels the part from `start` to `end` becomes `out_size`
+ * pixels, of which `count` from `offset` on are wanted. The part is all, 0 to in_size, except where
+ * the outermost pixels stand for less than a whole one. 1 <= in_size <= 65535, 0 <= start < 1,
+ * in_size - 1 < end <= in_size, start < end, 1 <= out_size < 2^30, 0 <= offset <= out_size - count.
+ */
 struct resize_shape {
-    int in_size, out_size, offset, count;
+    int in_size;
+    double start, end;
+    int out_size, offset, count;
     enum interpolation interpolation;
 };
 
@@ -25,12 +30,17 @@ struct resize_span {
     int first, taps;
 };
 
+/* Weights come in groups of four taps, missing ones with weight 0, so that the passes need no other
+ * steps. They may read so many bytes past the last pixel of a row, or rows past the last one, but
+ * what is there does not count. */
+enum { RESIZE_GROUP = 4, RESIZE_SLACK_BYTES = 4 * (RESIZE_GROUP - 1), RESIZE_SLACK_ROWS = 3 };
+
 /* The plan of one direction; zeroed, it is empty. Kept while the shape stays the same. */
 struct resize_axis {
     struct resize_shape shape;
-    int max_taps;
+    int max_taps, max_groups;
     struct buffer spans;   /* struct resize_span [count] */
-    struct buffer weights; /* int32_t [count][max_taps] */
+    struct buffer weights; /* int16_t [count][max_groups][2 * RESIZE_GROUP], see resize.c */
     struct buffer exact;   /* double [max_taps], while planning */
 };
 
@@ -46,9 +56,12 @@ const struct resize_span *resize_axis_spans(const struct resize_axis *axis);
 /* One row: in_size pixels of 4 bytes (R, G, B, unused) to count pixels of 3. */
 void resize_horizontal(const struct resize_axis *axis, const uint8_t *rgbx, uint8_t *rgb);
 
-/* Output row `index` of `bytes` bytes from rows of as many; row y of the input is at
- * ring + (y % ring_rows) * bytes, and ring_rows >= max_taps. */
-void resize_vertical(const struct resize_axis *axis, int index, const uint8_t *ring, int ring_rows,
+/* The rows that resize_vertical reads are this far apart, at least. */
+size_t resize_stride(size_t bytes);
+
+/* Output row `index` of `bytes` bytes. `rows` is the first row of its span, the others follow
+ * `stride` = resize_stride(bytes) bytes apart. */
+void resize_vertical(const struct resize_axis *axis, int index, const uint8_t *rows, size_t stride,
                      size_t bytes, uint8_t *out);
 
 #endif

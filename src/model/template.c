@@ -197,8 +197,15 @@ struct builder {
     size_t count;
     int size, channels; /* of the newest value */
     int stage, block;   /* that names are made from */
-    bool fits;
+    size_t misfit;      /* number of the first layer that cannot be served, from 1; 0 if none */
 };
+
+/* Unless there is one already, the newest layer becomes the misfit. */
+static void mark_misfit(struct builder *b)
+{
+    if (b->misfit == 0)
+        b->misfit = b->count;
+}
 
 static int newest(const struct builder *b)
 {
@@ -236,7 +243,8 @@ static struct layer *add(struct builder *b, enum layer_kind kind, int input, int
     shape.out_h = shape.out_w = reach < 0 ? 0 : reach / shape.stride + 1;
     *layer =
         (struct layer){.kind = kind, .shape = shape, .input = input, .residual = LAYER_NO_VALUE};
-    b->fits = b->fits && is_servable(layer);
+    if (!is_servable(layer))
+        mark_misfit(b);
     b->size = shape.out_h;
     b->channels = shape.out_c;
     return layer;
@@ -286,8 +294,6 @@ static void add_block(struct builder *b, const struct template *t, int stride)
             (struct conv_shape){.kernel = 1, .stride = stride, .groups = 1, .out_c = stage->out});
         name_in_block(b, layer, "downsample.0", "downsample.1");
         shortcut = newest(b);
-    } else {
-        b->fits = b->fits && stride == 1 && in_channels == stage->out;
     }
     b->size = size;
     b->channels = channels;
@@ -295,6 +301,8 @@ static void add_block(struct builder *b, const struct template *t, int stride)
     struct layer *layer = add_block_conv(b, last, kernel, 1, 1, stage->out);
     layer->input = before;
     layer->residual = shortcut;
+    if (shortcut == input && (stride != 1 || in_channels != stage->out))
+        mark_misfit(b);
 }
 
 static void add_stem(struct builder *b, const struct template *t)
@@ -337,19 +345,19 @@ int template_layers(const struct template *t, struct layer **layers, size_t *cou
                     struct error *err)
 {
     CHECK(t->stage_count >= 1 && t->stage_count <= TEMPLATE_MAX_STAGES);
-    struct builder b = {.layers = calloc(most_layers(t), sizeof *b.layers), .fits = true};
+    struct builder b = {.layers = calloc(most_layers(t), sizeof *b.layers)};
     if (!b.layers)
         return error_set(err, ERR_NO_MEMORY, "no memory for the list of layers");
     add_stem(&b, t);
-    for (b.stage = 0; b.stage < t->stage_count && b.fits; b.stage++)
-        for (b.block = 0; b.block < t->stages[b.stage].blocks && b.fits; b.block++)
+    for (b.stage = 0; b.stage < t->stage_count && !b.misfit; b.stage++)
+        for (b.block = 0; b.block < t->stages[b.stage].blocks && !b.misfit; b.block++)
             add_block(&b, t, b.stage > 0 && b.block == 0 ? 2 : 1);
-    if (b.fits)
+    if (!b.misfit)
         add_head(&b, t);
-    if (!b.fits) {
+    if (b.misfit) {
         error_set(err, ERR_MODEL_UNSUPPORTED,
                   "layer %s cannot be served at input size %d: channels, groups or map do not fit",
-                  b.layers[b.count - 1].name, t->input_size);
+                  b.layers[b.misfit - 1].name, t->input_size);
         free(b.layers);
         return ERR_MODEL_UNSUPPORTED;
     }

@@ -111,6 +111,26 @@ START_TEST(lists_are_replaced_by_the_stronger_source)
 }
 END_TEST
 
+START_TEST(sockets_of_systemd_are_the_default)
+{
+    char pid[32];
+    snprintf(pid, sizeof pid, "%ld", (long)getpid());
+    setenv("LISTEN_FDS", "1", 1);
+    setenv("LISTEN_PID", pid, 1);
+    struct conf conf = loaded("");
+    ck_assert_uint_eq(conf.listen.count, 1);
+    ck_assert_str_eq(conf.listen.items[0], "systemd");
+    conf_free(&conf);
+    conf = loaded("--listen 127.0.0.1:1");
+    ck_assert_str_eq(conf.listen.items[0], "127.0.0.1:1");
+    conf_free(&conf);
+    setenv("LISTEN_PID", "1", 1);
+    conf = loaded("");
+    ck_assert_str_eq(conf.listen.items[0], "127.0.0.1:8080");
+    conf_free(&conf);
+}
+END_TEST
+
 START_TEST(models_are_replaced_by_the_stronger_source)
 {
     static const char text[] = "models = { a = { path = \"/a\"; default = true; }; };";
@@ -281,7 +301,7 @@ START_TEST(help_names_every_option_in_80_columns)
 END_TEST
 
 TEST_MAIN("conf/conf", 10, defaults_without_any_source, precedence,
-          lists_are_replaced_by_the_stronger_source, models_are_replaced_by_the_stronger_source,
-          dashes_equals_and_the_last_value, bad_arguments_are_refused, bad_variables_are_refused,
-          variables_of_kubernetes_do_no_harm, actions, what_is_printed_can_be_read_again,
-          help_names_every_option_in_80_columns)
+          lists_are_replaced_by_the_stronger_source, sockets_of_systemd_are_the_default,
+          models_are_replaced_by_the_stronger_source, dashes_equals_and_the_last_value,
+          bad_arguments_are_refused, bad_variables_are_refused, variables_of_kubernetes_do_no_harm,
+          actions, what_is_printed_can_be_read_again, help_names_every_option_in_80_columns)

@@ -10,6 +10,12 @@
 
 enum { COMPONENTS_MAX = 4, SCRIPT_MAX = 3000 };
 
+static uint8_t smooth_value(int x, int y, int component)
+{
+    int phase = (3 * x + (5 + 3 * component) * y + 200 * component) % 1000;
+    return (uint8_t)(phase < 500 ? phase / 2 : (999 - phase) / 2);
+}
+
 /* Smooth in some places, noise in others, saturated in a few. */
 static uint8_t sample_value(const struct sample *sample, int x, int y, int component)
 {
@@ -120,7 +126,8 @@ static void write_rows(struct jpeg_compress_struct *info, const struct sample *s
     for (int y = 0; y < sample->height; y++) {
         for (int x = 0; x < sample->width; x++) {
             for (int c = 0; c < components; c++)
-                row[x * components + c] = sample_value(sample, x, y, c);
+                row[x * components + c] =
+                    sample->smooth ? smooth_value(x, y, c) : sample_value(sample, x, y, c);
         }
         jpeg_write_scanlines(info, &row, 1);
     }
@@ -181,6 +188,8 @@ static bool parse_word(struct sample *sample, const char *word)
         sample->arithmetic = value;
     else if (sscanf(word, "optimize=%d", &value) == 1)
         sample->optimize = value;
+    else if (sscanf(word, "smooth=%d", &value) == 1)
+        sample->smooth = value;
     else
         return sscanf(word, "seed=%u", &sample->seed) == 1;
     return true;

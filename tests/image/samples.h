@@ -32,6 +32,7 @@ struct sample {
     int restart_rows;
     int orientation; /* of an EXIF marker; 0: none is written */
     int app_markers; /* so many APP4 markers */
+    bool smooth;     /* only wide waves, no noise */
     uint32_t seed;
 };
 

@@ -267,7 +267,8 @@ def jpeg_411(image):
     coded = [dict(segments(jpeg(plane))) for plane in planes]
     frame = struct.pack('>2sHBHHB', b'\xff\xc0', 17, 8, height, width, 3)
     frame += bytes([1, 0x41, 0, 2, 0x11, 0, 3, 0x11, 0])
-    tables = b''.join(piece for marker, piece in segments(jpeg(planes[0])) if marker in (0xdb, 0xc4))
+    tables = b''.join(piece for marker, piece in segments(jpeg(planes[0]))
+                      if marker in (0xdb, 0xc4))
     data = b'\xff\xd8' + coded[0][0xe0] + tables + frame
     for i, plane in enumerate(coded):
         scan = bytearray(plane[0xda])
@@ -296,14 +297,17 @@ PICTURES = {
 }
 
 
-def main():
-    if len(sys.argv) > 2 or sys.argv[1:2] in (['-h'], ['--help']):
-        sys.exit(__doc__.strip())
-    folder = sys.argv[1] if len(sys.argv) > 1 else DEFAULT_FOLDER
+def draw(folder):
     os.makedirs(folder, exist_ok=True)
     for name, make in PICTURES.items():
         with open(os.path.join(folder, name), 'wb') as file:
             file.write(make())
+
+
+def main():
+    if len(sys.argv) > 2 or sys.argv[1:2] in (['-h'], ['--help']):
+        sys.exit(__doc__.strip())
+    draw(sys.argv[1] if len(sys.argv) > 1 else DEFAULT_FOLDER)
 
 
 if __name__ == '__main__':

@@ -23,6 +23,11 @@ DEFAULT_MODEL = os.path.join('..', '..', 'models', 'resnext29-cifar10')
 MODELS = [DEFAULT_MODEL, 'tiny-imagenet-style', 'tiny-resnet18-style']
 
 
+def versions():
+    return {'torch': torch.__version__, 'pillow': PIL.__version__, 'numpy': numpy.__version__,
+            'libjpeg_turbo': PIL.features.version('libjpeg_turbo')}
+
+
 def rows(folder):
     """One row a model and picture; paths relative to the folder."""
     pictures = sorted(glob.glob(os.path.join(folder, 'pictures', '*.jpg')))
@@ -40,11 +45,9 @@ def main():
         sys.exit(__doc__.strip())
     folder = sys.argv[1] if len(sys.argv) > 1 else DEFAULT_FOLDER
     torch.set_num_threads(1)
-    goldens = {'torch': torch.__version__, 'pillow': PIL.__version__, 'numpy': numpy.__version__,
-               'libjpeg_turbo': PIL.features.version('libjpeg_turbo')}
     lines = ',\n'.join(json.dumps(row) for row in rows(folder))
     with open(os.path.join(folder, 'goldens.json'), 'w', encoding='utf-8') as file:
-        file.write(json.dumps(goldens)[:-1] + ', "rows": [\n' + lines + '\n]}\n')
+        file.write(json.dumps(versions())[:-1] + ', "rows": [\n' + lines + '\n]}\n')
 
 
 if __name__ == '__main__':

@@ -90,13 +90,16 @@ def tiny_resnet18_style(folder):
         file.writelines(label + '\n' for label in reversed(LABELS))
 
 
+MAKERS = {'tiny-imagenet-style': tiny_imagenet_style, 'tiny-resnet18-style': tiny_resnet18_style}
+
+
 def main():
     if len(sys.argv) > 2 or sys.argv[1:2] in (['-h'], ['--help']):
         sys.exit(__doc__.strip())
     folder = sys.argv[1] if len(sys.argv) > 1 else DEFAULT_FOLDER
     torch.set_num_threads(1)  # the order of sums, and with it the last bit, depends on threads
-    tiny_imagenet_style(folder)
-    tiny_resnet18_style(folder)
+    for maker in MAKERS.values():
+        maker(folder)
 
 
 if __name__ == '__main__':

@@ -220,12 +220,15 @@ def prepare(path, wants):
 # Model folders.
 
 def read_labels(folder, config):
-    """Names of the classes: label_names as a list or a map from id to name, else labels.txt."""
-    names = config.get('label_names')
-    if names is None:
-        with open(os.path.join(folder, 'labels.txt'), encoding='utf-8') as file:
+    """Names of the classes: label_names as a list or a map from id to name, else labels.txt, else
+    numbers."""
+    names, path = config.get('label_names'), os.path.join(folder, 'labels.txt')
+    if isinstance(names, dict):
+        return [names[str(i)] for i in range(len(names))]
+    if names is None and os.path.exists(path):
+        with open(path, encoding='utf-8') as file:
             return file.read().splitlines()
-    return [names[str(i)] for i in range(len(names))] if isinstance(names, dict) else names
+    return names or [f'class {i}' for i in range(config['num_classes'])]
 
 
 class Model:
