@@ -30,9 +30,8 @@ static enum MHD_Result note_argument(void *arg, enum MHD_ValueKind kind, const c
         return MHD_YES;
     if (*known)
         a->code = error_set(a->err, ERR_PARAMETER, "%s is given twice", key);
-    *known = value ? value : "";
-    if (strlen(*known) != value_size)
-        a->code = error_set(a->err, ERR_PARAMETER, "%s has a NUL in its value", key);
+    /* With a NUL in it, it is neither a number nor a name. */
+    *known = value && strlen(value) == value_size ? value : "";
     return MHD_YES;
 }
 
