@@ -39,10 +39,8 @@ int upload_check_framing(struct exchange *x, struct error *err)
     /* libmicrohttpd has refused a first Content-Length that is no number below 2^64. */
     x->upload.announced = f.length ? strtoull(f.length, NULL, 10) : 0;
     x->has_body = f.codings > 0 || x->upload.announced > 0;
-    if (f.bad_name) {
-        x->has_body = true; /* for all we know: the connection cannot be used on */
+    if (f.bad_name)
         return error_set(err, ERR_BAD_REQUEST, "a header's name has a character it cannot have");
-    }
     if (f.lengths > 1)
         return error_set(err, ERR_BAD_REQUEST, "more than one Content-Length; send one");
     if (f.lengths > 0 && f.codings > 0)

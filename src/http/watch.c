@@ -113,6 +113,7 @@ struct timer_list {
 struct watch {
     struct watch_settings settings;
     pthread_t thread;
+    bool started;
     int epoll_fd, wake_fd;
     unsigned char scratch[SCRATCH_SIZE]; /* the watch's own */
 
@@ -585,19 +586,7 @@ static int open_descriptors(struct watch *w, struct error *err)
     return ERR_OK;
 }
 
-static void watch_free(struct watch *w)
-{
-    if (w->epoll_fd >= 0)
-        close(w->epoll_fd);
-    if (w->wake_fd >= 0)
-        close(w->wake_fd);
-    pthread_cond_destroy(&w->emptied);
-    pthread_mutex_destroy(&w->lock);
-    free(w->by_fd);
-    free(w);
-}
-
-int watch_start(struct watch **out, const struct watch_settings *settings, struct error *err)
+int watch_create(struct watch **out, const struct watch_settings *settings, struct error *err)
 {
     struct watch *w = calloc(1, sizeof *w);
     if (!w)
@@ -613,18 +602,25 @@ int watch_start(struct watch **out, const struct watch_settings *settings, struc
     pthread_cond_init(&w->emptied, &monotonic);
     pthread_condattr_destroy(&monotonic);
     int code = open_descriptors(w, err);
-    if (code == ERR_OK)
-        code = thread_start(&w->thread, "watch", watch_main, w, err);
     if (code != ERR_OK) {
-        watch_free(w);
+        watch_destroy(w);
         return code;
     }
     *out = w;
     return ERR_OK;
 }
 
+int watch_start(struct watch *watch, struct error *err)
+{
+    int code = thread_start(&watch->thread, "watch", watch_main, watch, err);
+    watch->started = code == ERR_OK;
+    return code;
+}
+
 void watch_halt(struct watch *watch)
 {
+    if (!watch->started)
+        return;
     watch_cancel_all(watch);
     pthread_mutex_lock(&watch->lock);
     watch->quit = true;
@@ -642,7 +638,14 @@ void watch_destroy(struct watch *watch)
         else if (p)
             forget(p);
     }
-    watch_free(watch);
+    if (watch->epoll_fd >= 0)
+        close(watch->epoll_fd);
+    if (watch->wake_fd >= 0)
+        close(watch->wake_fd);
+    pthread_cond_destroy(&watch->emptied);
+    pthread_mutex_destroy(&watch->lock);
+    free(watch->by_fd);
+    free(watch);
 }
 
 void watch_begin_drain(struct watch *watch)
