@@ -12,15 +12,16 @@
 /* --- the request --- */
 
 struct arguments {
-    const char *top_k, *model;
+    const char *top_k, *model; /* NULL: not given */
     struct error *err;
     int code;
 };
 
 static enum MHD_Result note_argument(void *arg, enum MHD_ValueKind kind, const char *key,
-                                     const char *value)
+                                     size_t key_size, const char *value, size_t value_size)
 {
     (void)kind;
+    (void)key_size;
     struct arguments *a = arg;
     const char **known = strcmp(key, "top_k") == 0   ? &a->top_k
                          : strcmp(key, "model") == 0 ? &a->model
@@ -29,7 +30,8 @@ static enum MHD_Result note_argument(void *arg, enum MHD_ValueKind kind, const c
         return MHD_YES;
     if (*known)
         a->code = error_set(a->err, ERR_PARAMETER, "%s is given twice", key);
-    *known = value ? value : "";
+    /* With a NUL in it, it is neither a number nor a name. */
+    *known = value && strlen(value) == value_size ? value : "";
     return MHD_YES;
 }
 
@@ -49,7 +51,7 @@ static int read_parameters(struct exchange *x, int *top_k, struct error *err)
 {
     const struct server *server = x->context->server;
     struct arguments a = {.err = err};
-    MHD_get_connection_values(x->connection, MHD_GET_ARGUMENT_KIND, note_argument, &a);
+    MHD_get_connection_values_n(x->connection, MHD_GET_ARGUMENT_KIND, note_argument, &a);
     if (a.code != ERR_OK)
         return a.code;
     size_t model;

@@ -117,13 +117,18 @@ static const char *settle_status(struct exchange *x)
         x->status = (int)info->http_status;
         return NULL;
     }
-    x->status = error_status(ERR_CLIENT_GONE);
-    if (x->refusal.code != ERR_OK)
-        return error_json_code(x->refusal.code);
-    if (peer_timed_out(x->peer))
-        return "timed_out";
-    metrics_add(server_metrics(x->context->server), COUNTER_rejected, REASON_CLIENT_GONE, 0, 0, 1);
-    return error_json_code(ERR_CLIENT_GONE);
+    int code = x->refusal.code != ERR_OK ? (int)x->refusal.code
+               : peer_timed_out(x->peer) ? ERR_UPLOAD_TIMEOUT
+                                         : ERR_CLIENT_GONE;
+    x->status = error_status(code);
+    return error_json_code(code);
+}
+
+/* The client will not send another request on this connection, or we shall not answer it. */
+static bool is_last(const struct exchange *x)
+{
+    const char *connection = exchange_header(x, "Connection");
+    return (connection && strcasestr(connection, "close")) || server_draining(x->context->server);
 }
 
 void exchange_end(void *context, struct MHD_Connection *connection, void **exchange,
@@ -142,7 +147,7 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **excha
     metrics_add(metrics, COUNTER_requests, router_endpoint(x->route), x->model,
                 metrics_code(metrics, x->status), 1);
     log_exchange(x, ending);
-    peer_idle(x->peer);
+    peer_idle(x->peer, is_last(x));
     request_release(x->request);
     free(x->upload.bytes);
     free(x->parts);

@@ -129,9 +129,6 @@ static int start_daemon(struct http *http, struct error *err)
 int http_start(struct http *http, struct server *server, struct error *err)
 {
     http->context.server = server;
-    int code = start_daemon(http, err);
-    if (code != ERR_OK)
-        return code;
     const struct watch_settings settings = {
         .conf = http->context.conf,
         .server = server,
@@ -140,7 +137,10 @@ int http_start(struct http *http, struct server *server, struct error *err)
         .adopt = adopt,
         .arg = http,
     };
-    return watch_start(&http->context.watch, &settings, err);
+    int code = watch_create(&http->context.watch, &settings, err);
+    if (code == ERR_OK)
+        code = start_daemon(http, err);
+    return code == ERR_OK ? watch_start(http->context.watch, err) : code;
 }
 
 void http_drain(struct http *http, int64_t deadline_ns)

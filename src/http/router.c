@@ -87,8 +87,11 @@ static int check_capacity(struct exchange *x, struct error *err)
 static int check_headers(struct exchange *x, struct error *err)
 {
     int code = upload_check_framing(x, err);
-    if (code == ERR_OK)
-        code = find_route(x, err);
+    if (code != ERR_OK) {
+        x->has_body = true; /* for all we know: what follows must not be read as a request */
+        return code;
+    }
+    code = find_route(x, err);
     if (code == ERR_OK)
         code = upload_check_acceptable(x, err);
     if (code == ERR_OK)

@@ -16,16 +16,21 @@
  * resumes the connection: that takes libmicrohttpd's own mutex under ours. libmicrohttpd never
  * calls us with its mutex held, so there is no cycle.
  *
+ * A client that closed its side gets an answer to what it had sent before, if it can be had at
+ * once. libmicrohttpd 0.9.75 can miss the end of the stream when it comes together with data, so
+ * such a connection is shut down GONE_NS after it has nothing more to do.
+ *
  * Events are looked up by descriptor and generation, so that one that was fetched from the kernel
  * before its peer went away finds nothing.
  *
  * Deadlines. Each state has one constant time limit, so the peers of one state, in the order in
  * which they entered it, are ordered by deadline: a list for each limit, O(1) to enter and leave,
- * and the earliest deadline is at one of five heads.
+ * and the earliest deadline is at one of a few heads.
  *
  * A peer's states:
  *
- *   OPENING    accepted, no request yet                            upload_timeout_ms
+ *   OPENING    accepted, no request yet                            the lesser of upload_timeout_ms
+ *                                                                  and idle_timeout_s
  *   RECEIVING  a request line has come                             upload_timeout_ms
  *   WAITING    its request is queued or running                    request_timeout_ms
  *   REPLYING   the answer is being sent                            upload_timeout_ms
@@ -39,6 +44,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tcp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -56,6 +62,7 @@
 #include "base/log.h"
 #include "base/threads.h"
 #include "http/id.h"
+#include "http/router.h"
 
 enum {
     EVENTS_AT_ONCE = 64,
@@ -66,12 +73,21 @@ enum {
     ADDRESS_MAX = INET6_ADDRSTRLEN + 16,
 };
 
-static const int64_t LINGER_NS = 2000000000, ACCEPT_PAUSE_NS = 100000000;
+static const int64_t LINGER_NS = 2000000000, GONE_NS = 1000000000, ACCEPT_PAUSE_NS = 100000000;
 static const int64_t NEVER = INT64_MAX;
 
 enum peer_state { OPENING, RECEIVING, WAITING, REPLYING, IDLE, CUT, LINGERING };
 
-enum timer { TIMER_UPLOAD, TIMER_REQUEST, TIMER_REPLY, TIMER_IDLE, TIMER_LINGER, TIMER_COUNT };
+enum timer {
+    TIMER_OPENING,
+    TIMER_UPLOAD,
+    TIMER_REQUEST,
+    TIMER_REPLY,
+    TIMER_IDLE,
+    TIMER_GONE,
+    TIMER_LINGER,
+    TIMER_COUNT
+};
 
 struct peer {
     struct watch *watch;
@@ -79,6 +95,7 @@ struct peer {
     uint32_t generation;
     enum peer_state state;
     bool gone;   /* the client closed its side */
+    bool ending; /* the server is about to */
     bool unread; /* see peer_replying */
     struct request *request;
     int64_t deadline_ns;
@@ -96,6 +113,7 @@ struct timer_list {
 struct watch {
     struct watch_settings settings;
     pthread_t thread;
+    bool started;
     int epoll_fd, wake_fd;
     unsigned char scratch[SCRATCH_SIZE]; /* the watch's own */
 
@@ -149,10 +167,15 @@ static void arm(struct peer *p, enum timer timer)
     }
 }
 
+static bool waits_for_client(enum peer_state state)
+{
+    return state == OPENING || state == RECEIVING || state == IDLE;
+}
+
 static void enter(struct peer *p, enum peer_state state, enum timer timer)
 {
     p->state = state;
-    arm(p, timer);
+    arm(p, p->gone && waits_for_client(state) ? TIMER_GONE : timer);
 }
 
 /* --- the table of peers; with the lock held --- */
@@ -235,17 +258,31 @@ static void describe(struct peer *p, const struct sockaddr *address)
     }
 }
 
-static bool over_limit_of_ip(const struct watch *w, const struct peer *newcomer)
+/* How many connections stay, all of them or (not NULL) those of one address. Those whose client has
+ * left or been told to do not count: they are gone in a moment. */
+static size_t count_staying(const struct watch *w, const struct in6_addr *ip)
 {
-    int64_t limit = w->settings.conf->max_connections_per_ip, count = 0;
-    if (limit == 0 || IN6_IS_ADDR_UNSPECIFIED(&newcomer->ip))
-        return false;
+    size_t count = 0;
     for (size_t fd = 0; fd < w->by_fd_used; fd++) {
         const struct peer *p = w->by_fd[fd];
-        if (p && p->state != LINGERING && IN6_ARE_ADDR_EQUAL(&p->ip, &newcomer->ip))
-            count++;
+        bool stays = p && p->state != LINGERING && !p->gone && !p->ending;
+        count += stays && (!ip || IN6_ARE_ADDR_EQUAL(&p->ip, ip));
     }
-    return count > limit;
+    return count;
+}
+
+/* The option that a newcomer, counted already, goes against; NULL: none. */
+static const char *limit_reached(const struct watch *w, const struct peer *newcomer)
+{
+    size_t all = (size_t)w->settings.conf->max_connections;
+    size_t of_ip = (size_t)w->settings.conf->max_connections_per_ip;
+    /* One that half-closes and never reads its answers takes its time: there is an end to that. */
+    if (w->open > 2 * all || (w->open > all && count_staying(w, NULL) > all))
+        return "max_connections";
+    if (of_ip > 0 && !IN6_IS_ADDR_UNSPECIFIED(&newcomer->ip) &&
+        count_staying(w, &newcomer->ip) > of_ip)
+        return "max_connections_per_ip";
+    return NULL;
 }
 
 /* Answers without reading, and lingers so that the client can read the answer. */
@@ -278,11 +315,9 @@ static bool admit(struct watch *w, int fd, const struct sockaddr *address)
         return false;
     }
     describe(p, address);
-    const char *limit = w->open > (size_t)w->settings.conf->max_connections ? "max_connections"
-                        : over_limit_of_ip(w, p) ? "max_connections_per_ip"
-                                                 : NULL;
+    const char *limit = limit_reached(w, p);
     if (!limit) {
-        arm(p, TIMER_UPLOAD);
+        arm(p, TIMER_OPENING);
         return true;
     }
     forget(p);
@@ -372,11 +407,11 @@ static void cancel(struct peer *p, int outcome)
 
 static void client_left(struct peer *p)
 {
-    if (p->state == LINGERING)
-        return;
     p->gone = true;
     if (p->state == WAITING)
         cancel(p, ERR_CLIENT_GONE);
+    else if (waits_for_client(p->state))
+        arm(p, TIMER_GONE);
 }
 
 static void time_is_up(struct peer *p)
@@ -390,7 +425,8 @@ static void time_is_up(struct peer *p)
         end_linger(p);
         break;
     case RECEIVING:
-        count_rejected(w, REASON_UPLOAD_TIMEOUT);
+        if (!p->gone)
+            count_rejected(w, REASON_UPLOAD_TIMEOUT);
         cut(p);
         break;
     case REPLYING:
@@ -523,10 +559,12 @@ static void *watch_main(void *arg)
 static void set_limits(struct watch *w)
 {
     const struct conf *conf = w->settings.conf;
-    int64_t upload = conf->upload_timeout_ms * 1000000;
+    int64_t upload = conf->upload_timeout_ms * 1000000, idle = conf->idle_timeout_s * 1000000000;
+    w->timers[TIMER_OPENING].limit_ns = upload < idle ? upload : idle;
     w->timers[TIMER_UPLOAD].limit_ns = w->timers[TIMER_REPLY].limit_ns = upload;
     w->timers[TIMER_REQUEST].limit_ns = conf->request_timeout_ms * 1000000;
-    w->timers[TIMER_IDLE].limit_ns = conf->idle_timeout_s * 1000000000;
+    w->timers[TIMER_IDLE].limit_ns = idle;
+    w->timers[TIMER_GONE].limit_ns = GONE_NS;
     w->timers[TIMER_LINGER].limit_ns = LINGER_NS;
 }
 
@@ -548,19 +586,7 @@ static int open_descriptors(struct watch *w, struct error *err)
     return ERR_OK;
 }
 
-static void watch_free(struct watch *w)
-{
-    if (w->epoll_fd >= 0)
-        close(w->epoll_fd);
-    if (w->wake_fd >= 0)
-        close(w->wake_fd);
-    pthread_cond_destroy(&w->emptied);
-    pthread_mutex_destroy(&w->lock);
-    free(w->by_fd);
-    free(w);
-}
-
-int watch_start(struct watch **out, const struct watch_settings *settings, struct error *err)
+int watch_create(struct watch **out, const struct watch_settings *settings, struct error *err)
 {
     struct watch *w = calloc(1, sizeof *w);
     if (!w)
@@ -576,18 +602,25 @@ int watch_start(struct watch **out, const struct watch_settings *settings, struc
     pthread_cond_init(&w->emptied, &monotonic);
     pthread_condattr_destroy(&monotonic);
     int code = open_descriptors(w, err);
-    if (code == ERR_OK)
-        code = thread_start(&w->thread, "watch", watch_main, w, err);
     if (code != ERR_OK) {
-        watch_free(w);
+        watch_destroy(w);
         return code;
     }
     *out = w;
     return ERR_OK;
 }
 
+int watch_start(struct watch *watch, struct error *err)
+{
+    int code = thread_start(&watch->thread, "watch", watch_main, watch, err);
+    watch->started = code == ERR_OK;
+    return code;
+}
+
 void watch_halt(struct watch *watch)
 {
+    if (!watch->started)
+        return;
     watch_cancel_all(watch);
     pthread_mutex_lock(&watch->lock);
     watch->quit = true;
@@ -605,7 +638,14 @@ void watch_destroy(struct watch *watch)
         else if (p)
             forget(p);
     }
-    watch_free(watch);
+    if (watch->epoll_fd >= 0)
+        close(watch->epoll_fd);
+    if (watch->wake_fd >= 0)
+        close(watch->wake_fd);
+    pthread_cond_destroy(&watch->emptied);
+    pthread_mutex_destroy(&watch->lock);
+    free(watch->by_fd);
+    free(watch);
 }
 
 void watch_begin_drain(struct watch *watch)
@@ -697,17 +737,29 @@ void peer_replying(struct peer *peer, bool unread)
     enter_unless_cut(peer, REPLYING, TIMER_REPLY);
 }
 
-void peer_idle(struct peer *peer)
+void peer_idle(struct peer *peer, bool ending)
 {
+    pthread_mutex_lock(&peer->watch->lock);
+    peer->ending = ending;
+    pthread_mutex_unlock(&peer->watch->lock);
     enter_unless_cut(peer, IDLE, TIMER_IDLE);
 }
 
 bool peer_timed_out(struct peer *peer)
 {
     pthread_mutex_lock(&peer->watch->lock);
-    bool timed_out = peer->state == CUT;
+    bool timed_out = peer->state == CUT && !peer->gone;
     pthread_mutex_unlock(&peer->watch->lock);
     return timed_out;
+}
+
+/* A request was sent and lost: the client reset the connection before libmicrohttpd could read. */
+static bool lost_a_request(const struct peer *p)
+{
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+    return p->state == OPENING && getsockopt(p->fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
+           length == sizeof info && info.tcpi_bytes_received > 1;
 }
 
 void peer_closed(struct peer *peer)
@@ -715,6 +767,11 @@ void peer_closed(struct peer *peer)
     struct watch *w = peer->watch;
     pthread_mutex_lock(&w->lock);
     int copy = -1;
+    if (lost_a_request(peer)) {
+        struct metrics *metrics = server_metrics(w->settings.server);
+        metrics_add(metrics, COUNTER_requests, router_endpoint(NULL), metrics_no_model(metrics),
+                    metrics_code(metrics, error_status(ERR_CLIENT_GONE)), 1);
+    }
     if (peer->unread && !peer->gone && peer->state != CUT && w->lingering < LINGERING_MAX)
         copy = fcntl(peer->fd, F_DUPFD_CLOEXEC, 0);
     forget(peer);

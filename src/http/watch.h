@@ -26,13 +26,16 @@ struct watch_settings {
     void *arg;
 };
 
-/* Starts the watch's thread. ERR_THREAD, ERR_NO_MEMORY, ERR_IO. `*out` belongs to the caller. */
-int watch_start(struct watch **out, const struct watch_settings *settings, struct error *err);
+/* Prepares a watch. ERR_NO_MEMORY, ERR_IO. `*out` belongs to the caller. */
+int watch_create(struct watch **out, const struct watch_settings *settings, struct error *err);
+
+/* Starts its thread, which accepts connections from then on. ERR_THREAD. */
+int watch_start(struct watch *watch, struct error *err);
 
 /* Cancels all that waits and ends the thread: no new connections, no deadlines any more. */
 void watch_halt(struct watch *watch);
 
-/* Frees a halted watch. No connection may be left. */
+/* Frees a watch that is halted or was never started. No connection may be left. */
 void watch_destroy(struct watch *watch);
 
 /* Turns away new connections and new requests from now on, once what waits in the backlog is
@@ -69,8 +72,9 @@ int peer_waiting(struct peer *peer, struct request *request);
  * at once could lose the answer. */
 void peer_replying(struct peer *peer, bool unread);
 
-/* The exchange is over; the next may begin within idle_timeout_s. */
-void peer_idle(struct peer *peer);
+/* The exchange is over; the next may begin within idle_timeout_s. `ending`: there will be none, and
+ * the connection need not be counted any more. */
+void peer_idle(struct peer *peer, bool ending);
 
 /* True if the watch has closed this connection because its time was up. */
 bool peer_timed_out(struct peer *peer);

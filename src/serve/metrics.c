@@ -68,7 +68,6 @@ static const char *const reason_names[REASON_COUNT] = {
     [REASON_OVERLOADED] = "overloaded",
     [REASON_DRAINING] = "draining",
     [REASON_DEADLINE] = "deadline",
-    [REASON_CLIENT_GONE] = "client_gone",
     [REASON_BODY_TOO_LARGE] = "body_too_large",
     [REASON_UPLOAD_TIMEOUT] = "upload_timeout",
     [REASON_SLOW_READER] = "slow_reader",
@@ -294,6 +293,18 @@ static void put_head(FILE *f, const char *name, const char *type, const char *he
     fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
+/* Series at zero are shown, so that rates see their first event, unless that would be a matrix of
+ * what never happens, or it has a catch-all label. */
+static bool is_shown(uint64_t n, const struct dimension_values *const *d, const size_t *at)
+{
+    bool catch_all = false;
+    for (int i = 0; i < LABELS_MAX; i++) {
+        const char *value = d[i]->values[at[i]];
+        catch_all = catch_all || (d[i]->key && (value[0] == '\0' || strcmp(value, "other") == 0));
+    }
+    return n > 0 || !(catch_all || d[LABELS_MAX - 1]->key);
+}
+
 static void put_counter(FILE *f, const struct metrics *m, enum metric_counter id)
 {
     const struct dimension_values *d[LABELS_MAX];
@@ -303,17 +314,16 @@ static void put_counter(FILE *f, const struct metrics *m, enum metric_counter id
         cells *= d[i]->count;
     }
     put_head(f, counters[id].name, "counter", counters[id].help);
-    bool labelled = d[0]->key, large = d[1]->key && d[2]->key;
     for (size_t cell = 0; cell < cells; cell++) {
         uint64_t n = atomic_load_explicit(&m->counters[id][cell], memory_order_relaxed);
-        if (n == 0 && large)
-            continue;
         size_t at[LABELS_MAX] = {cell / (d[1]->count * d[2]->count),
                                  cell / d[2]->count % d[1]->count, cell % d[2]->count};
+        if (!is_shown(n, d, at))
+            continue;
         fputs(counters[id].name, f);
         for (int i = 0; i < LABELS_MAX && d[i]->key; i++)
             put_label(f, i ? "," : "{", d[i]->key, d[i]->values[at[i]]);
-        fprintf(f, "%s %llu\n", labelled ? "}" : "", (unsigned long long)n);
+        fprintf(f, "%s %llu\n", d[0]->key ? "}" : "", (unsigned long long)n);
     }
 }
 
