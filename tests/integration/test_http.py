@@ -28,7 +28,7 @@ def check_status(answer, *allowed):
     assert answer.status in allowed, f"wanted {allowed}, got {answer}"
 
 
-@case()
+@case(["--upload-timeout-ms", "500"])
 def garbage_request_lines_are_refused(daemon):
     for line in (b"garbage\r\n\r\n", b"\0\1\2\3\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
                  b"GET\r\n\r\n", b"GET /livez\r\n\r\n", b" / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -36,12 +36,11 @@ def garbage_request_lines_are_refused(daemon):
                  b"GET /livez HTTP/x.y\r\nHost: x\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
         with daemon.connect() as connection:
             connection.try_send(line)
-            connection.sock.shutdown(1)
             try:
                 answer = connection.read()
                 assert 400 <= answer.status < 600 and answer.status != 500, (line[:40], answer)
-            except (wire.Closed, wire.ProtocolError):
-                pass  # HTTP/0.9 clients get a bare body
+            except wire.Closed:
+                pass
 
 
 @case()
@@ -149,42 +148,45 @@ def other_transfer_codings_are_501(daemon):
 
 @case()
 def a_get_is_framed_as_strictly_as_a_post(daemon):
-    """What one server skips and the next one reads is how requests are smuggled."""
-    inner = raw(["GET /models HTTP/1.1", "Host: x"])
-    for headers in ([f"Content-Length: {len(inner)}", "Content-Length: 0"],
-                    [f"Content-Length: {len(inner)}", "Transfer-Encoding: chunked"]):
-        check_status(daemon.send_raw(raw(["GET /livez HTTP/1.1", "Host: x", *headers], inner)), 400)
-    with daemon.connect() as connection:
-        connection.send(raw(["GET /livez HTTP/1.1", "Host: x", f"Content-Length: {len(inner)}"], inner))
-        assert connection.read().status in (200, 400)
-        connection.sock.settimeout(0.3 * SLOW)
-        try:
-            extra = connection.read()
-            raise AssertionError(f"the body was taken for a request: {extra}")
-        except (wire.Closed, TimeoutError):
-            pass
+    for headers in (["Content-Length: 3", "Content-Length: 0"],
+                    ["Content-Length: 3", "Transfer-Encoding: chunked"]):
+        check_status(daemon.send_raw(raw(["GET /livez HTTP/1.1", "Host: x", *headers], b"abc")), 400)
 
 
 @case()
-def a_space_before_the_colon_does_not_smuggle(daemon):
-    inner = raw(["GET /models HTTP/1.1", "Host: x"])
-    with daemon.connect() as connection:
-        connection.send(post(f"Content-Length : {len(inner)}", body=inner))
-        first = connection.read()
-        assert first.status in (400, 415), first
-        try:
-            second = connection.read()
-            assert first.status != 400 and second.status != 200, f"smuggled: {first} {second}"
-        except (wire.Closed, TimeoutError):
-            pass
+def no_request_can_be_smuggled(daemon):
+    """What one server takes for a body and the next one for a request is how caches are poisoned."""
+    inner = raw(["GET /models HTTP/1.1", "Host: x", "X-Request-Id: smuggled"])
+    n = len(inner)
+    for line in ("POST /classify", "GET /livez"):
+        for headers in ([f"Content-Length : {n}"], [f"Content-Length\t: {n}"],
+                        ["Content-Length: 0", f"Content-Length: {n}"],
+                        [f"Content-Length: {n}", "Content-Length: 0"],
+                        [f"Content-Length: {n}", "Transfer-Encoding: gzip"],
+                        [f"Content-Length: {n}", "Transfer-Encoding : chunked"],
+                        [f"X: y\r\n\tContent-Length: 1\r\nContent-Length: {n}"],
+                        ["Transfer-Encoding: chunked", "Content-Length: 0"],
+                        [f"Content-Length: {n}"]):
+            with daemon.connect() as connection:
+                connection.send(raw([f"{line} HTTP/1.1", "Host: x", *headers], inner))
+                connection.sock.settimeout(0.1 * SLOW)
+                answers = []
+                try:
+                    while True:
+                        answers.append(connection.read())
+                except (wire.Closed, TimeoutError):
+                    pass
+            smuggled = [a for a in answers if a.header("x-request-id") == "smuggled"]
+            assert answers and not smuggled, f"{line} with {headers}: {answers}"
 
 
 @case()
 def bad_chunks_are_400(daemon):
-    for body in (b"zz\r\nabc\r\n", b"-1\r\nabc\r\n", b"fffffffffffffffff\r\nabc\r\n", b"\r\nabc\r\n",
-                 b"3\r\nabcdef\r\n0\r\n\r\n", b"0x3\r\nabc\r\n0\r\n\r\n"):
-        answer = daemon.send_raw(post("Transfer-Encoding: chunked", body=body))
-        check_status(answer, 400)
+    for body in (b"zz\r\nabc\r\n", b"-1\r\nabc\r\n", b"\r\nabc\r\n", b"0x3\r\nabc\r\n0\r\n\r\n",
+                 b"3\r\nabcdef\r\n0\r\n\r\n"):
+        check_status(daemon.send_raw(post("Transfer-Encoding: chunked", body=body)), 400)
+    huge = b"fffffffffffffffff\r\nabc\r\n"
+    check_status(daemon.send_raw(post("Transfer-Encoding: chunked", body=huge)), 400, 413)
 
 
 @case(seconds=40)
@@ -228,7 +230,7 @@ def an_upload_that_waits_for_100_continue_gets_it(daemon):
     data, scores = reference()
     with daemon.connect() as connection:
         connection.send(post(f"Content-Length: {len(data)}", "Expect: 100-continue"))
-        assert connection._head().status == 100
+        assert connection.interim() == 100
         connection.send(data)
         check_scores(predictions(connection.read()), scores)
 
@@ -291,7 +293,7 @@ def a_slow_chunked_body_is_closed_at_the_total_deadline(daemon):
     assert 0.8 < took < 4 * SLOW, f"closed after {took:.1f} s"
 
 
-@case(["--idle-timeout-s", "1"])
+@case(["--idle-timeout-s", "1", "--upload-timeout-ms", "2000"])
 def an_idle_connection_is_closed(daemon):
     with daemon.connect() as connection, daemon.connect() as silent:
         assert connection.ask("GET", "/livez").status == 200
@@ -320,29 +322,30 @@ def a_client_that_never_reads_is_closed(daemon):
 @case()
 def a_disconnect_in_mid_upload_is_cleaned_up_and_counted(daemon):
     def count():
-        metrics = daemon.metrics()
-        return (metrics.sum("resnextd_requests_total", code="499")
-                + metrics.sum("resnextd_rejected_total"))
+        return daemon.metrics().sum("resnextd_requests_total", code="499")
     before = count()
     for how in ("close", "reset", "close", "reset"):
         for body in (b"", b"abc", bytes(300000)):
             connection = daemon.connect()
-            connection.send(post("Content-Length: 400000", body=body))
+            connection.send(post("Content-Length: 400000", "Expect: 100-continue"))
+            assert connection.interim() == 100  # so it is known that the request has come
+            connection.send(body)
             getattr(connection, how)()
     harness.wait_until("all twelve counted", lambda: count() >= before + 12)
     assert count() == before + 12, f"{count() - before} counted"
 
 
-@case()
+@case(["--upload-timeout-ms", "500", "--idle-timeout-s", "1"])
 def garbage_after_a_good_request_does_not_harm_it(daemon):
     data, scores = reference()
-    with daemon.connect() as connection:
-        connection.send(wire.request("POST", "/classify", body=data) + b"\0garbage\r\n\r\n")
-        check_scores(predictions(connection.read()), scores)
-        try:
-            assert 400 <= connection.read().status < 500
-        except (wire.Closed, wire.ProtocolError):
-            pass
+    for garbage in (b"\0garbage\r\n\r\n", b"garbage\r\n\r\n", b"\xff" * 100000, data, b"\r\n\r\nG"):
+        with daemon.connect() as connection:
+            connection.try_send(wire.request("POST", "/classify", body=data) + garbage)
+            check_scores(predictions(connection.read()), scores)
+            try:
+                assert 400 <= connection.read().status < 500, garbage[:20]
+            except wire.Closed:
+                pass
 
 
 @case()
@@ -418,6 +421,7 @@ def a_content_encoding_is_415(daemon):
 @case(["--max-connections", "8"])
 def more_connections_than_the_limit_do_no_harm(daemon):
     connections = []
+    time.sleep(0.2)  # until the last connection of the start has left
     try:
         for _ in range(40):
             connections.append(daemon.connect())
@@ -438,6 +442,7 @@ def more_connections_than_the_limit_do_no_harm(daemon):
 
 @case(["--max-connections-per-ip", "3"])
 def one_address_cannot_take_all_connections(daemon):
+    time.sleep(0.2)  # until the last connection of the start has left
     connections = [daemon.connect() for _ in range(10)]
     answers = []
     for connection in connections:

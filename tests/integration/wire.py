@@ -72,6 +72,8 @@ class Connection:
             socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         self.sock = socket.socket(family, socket.SOCK_STREAM)
         self.sock.settimeout(timeout)
+        if family != socket.AF_UNIX:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         try:
@@ -161,6 +163,10 @@ class Connection:
         if not match:
             raise ProtocolError(f"status line {line!r}")
         return Response(match[1].decode(), int(match[2]), match[3].decode(), self._headers())
+
+    def interim(self):
+        """The status of the next head, which is expected to be a 100."""
+        return self._head().status
 
     def read(self, method="GET"):
         """The next final answer; interim ones (100) are kept in .interim."""
