@@ -82,34 +82,3 @@ bool orientation_reverses_rows(enum orientation orientation)
     return orientation == ORIENTATION_FLIP_Y || orientation == ORIENTATION_ROTATE_180 ||
            orientation == ORIENTATION_ROTATE_270 || orientation == ORIENTATION_TRANSVERSE;
 }
-
-/* Pixel (x, y) goes to canvas[origin + x * step_x + y * step_y]. */
-struct placement {
-    ptrdiff_t origin, step_x, step_y;
-};
-
-static struct placement placement_of(enum orientation orientation, int width, int height)
-{
-    bool swaps = orientation_swaps(orientation);
-    bool from_right = orientation_reverses_columns(orientation);
-    bool from_bottom = orientation_reverses_rows(orientation);
-    ptrdiff_t columns = swaps ? height : width, rows = swaps ? width : height;
-    ptrdiff_t across = from_right ? -1 : 1, down = from_bottom ? -columns : columns;
-    return (struct placement){
-        .origin = (from_right ? columns - 1 : 0) + (from_bottom ? (rows - 1) * columns : 0),
-        .step_x = swaps ? down : across,
-        .step_y = swaps ? across : down,
-    };
-}
-
-void orientation_place(enum orientation orientation, int width, int height, const uint32_t *pixels,
-                       int first_row, int rows, uint32_t *canvas)
-{
-    struct placement to = placement_of(orientation, width, height);
-    uint32_t *start = canvas + to.origin + first_row * to.step_y;
-    /* Columns outside: with swapped axes the rows of a batch are neighbours in the canvas. */
-    for (int x = 0; x < width; x++) {
-        for (int y = 0; y < rows; y++)
-            start[x * to.step_x + y * to.step_y] = pixels[(ptrdiff_t)y * width + x];
-    }
-}

@@ -21,15 +21,11 @@ enum orientation {
  * EXIF at all. EXIF that is damaged or lacks the tag is ORIENTATION_NORMAL. Any bytes are safe. */
 int orientation_parse(const uint8_t *app1, size_t length);
 
-/* Whether width and height change places, and whether the upright picture's columns, or its rows,
- * then run against the file's. */
+/* How the upright picture comes from the file's: whether its columns are the file's rows, and
+ * whether its columns (from left to right), or its rows (from top to bottom), run against the
+ * file's. */
 bool orientation_swaps(enum orientation orientation);
 bool orientation_reverses_columns(enum orientation orientation);
 bool orientation_reverses_rows(enum orientation orientation);
-
-/* Writes `rows` rows of 4-byte pixels, rows first_row.. of a picture of `width` x `height`, to
- * where they belong in the upright picture `canvas` of as many pixels. */
-void orientation_place(enum orientation orientation, int width, int height, const uint32_t *pixels,
-                       int first_row, int rows, uint32_t *canvas);
 
 #endif

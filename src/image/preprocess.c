@@ -1,6 +1,12 @@
-/* Rows flow: the decoder fills a batch, each row of it that the crop needs goes through the
- * horizontal pass into a ring, and an output row is made as soon as its last input row is in the
- * ring. So a picture never exists whole in memory, except where EXIF orientation is applied. */
+/* Rows flow: the decoder fills a batch, the rows that the crop needs go to a window, and what a
+ * span of them makes is made as soon as its last row is there. So a picture does not exist whole in
+ * memory.
+ *
+ * The pass across the upright picture comes first, as its result is rounded. Where columns are the
+ * file's rows, the window holds decoded rows: a span of them makes one column of the upright
+ * picture, still of full height, which the pass down then reduces. Else each row is reduced on its
+ * way to the window, and a span makes an output row. What runs backwards is a matter of the plans.
+ */
 #include "image/preprocess.h"
 
 #include <stdlib.h>
@@ -11,28 +17,39 @@
 #include "image/jpeg.h"
 #include "image/resize.h"
 
-/* The window holds two spans, so that rows are seldom moved. */
+/* The window has room for two spans, so that rows are seldom moved. */
 enum { BATCH_ROWS = 8, WINDOW_SPANS = 2, KEPT_BYTES = 8 << 20 };
 
 struct preprocessor {
     struct jpeg_decoder *decoder;
     struct resize_axis across, down;
     struct buffer batch;  /* BATCH_ROWS decoded rows of 4-byte pixels */
-    struct buffer window; /* WINDOW_SPANS * down.max_taps rows of `size` RGB pixels */
-    struct buffer canvas; /* the upright picture, 4-byte pixels */
+    struct buffer window; /* of rows; see window_rows */
+    struct buffer line;   /* a decoded row, then a column of `size` RGB pixels */
 };
 
-/* A picture under way. */
+/* A picture under way. "Rows" and "columns" are the file's. */
 struct job {
     struct preprocessor *p;
     const struct preprocess_spec *spec;
     uint8_t *rgb;
-    int width, height; /* of the picture that is resized */
-    int row;           /* the next input row */
-    int output;        /* the next output row */
-    int top;           /* the input row at the window's start */
+    bool swaps;                          /* the upright picture's columns are the file's rows */
+    const struct resize_axis *by_row;    /* the plan of the direction in which rows follow, */
+    const struct resize_axis *by_column; /* and of the other one */
+    size_t row_bytes;                    /* of a decoded row */
+    size_t window_bytes;                 /* of a row in the window */
+    int row;                             /* the next input row */
+    int span;                            /* the next span of by_row */
+    int top;                             /* the input row at the window's start */
     struct preprocess_report *report;
     int64_t mark_ns; /* when the clock was last read */
+};
+
+/* Width or height of the upright picture: by the header, as decoded at eighths / 8 (rounded up),
+ * and whether it runs against the file's. */
+struct edge {
+    int full, decoded, eighths;
+    bool reversed;
 };
 
 int preprocessor_create(struct preprocessor **out, struct error *err)
@@ -58,7 +75,7 @@ void preprocessor_destroy(struct preprocessor *p)
     resize_axis_free(&p->down);
     buffer_free(&p->batch);
     buffer_free(&p->window);
-    buffer_free(&p->canvas);
+    buffer_free(&p->line);
     free(p);
 }
 
@@ -69,15 +86,8 @@ static void give_back(struct preprocessor *p)
     resize_axis_trim(&p->down, KEPT_BYTES);
     buffer_trim(&p->batch, KEPT_BYTES);
     buffer_trim(&p->window, KEPT_BYTES);
-    buffer_trim(&p->canvas, KEPT_BYTES);
+    buffer_trim(&p->line, KEPT_BYTES);
 }
-
-/* Width or height of the upright picture: by the header, as decoded at eighths / 8 (rounded up),
- * and whether it runs against the file's. */
-struct edge {
-    int full, decoded, eighths;
-    bool reversed;
-};
 
 /* Adds the time since the last call to `account`. */
 static void book(struct job *job, int64_t *account)
@@ -112,14 +122,10 @@ static int plan_axis(struct resize_axis *axis, const struct preprocess_spec *spe
         .out_size = out_size,
         .offset = crop_offset(out_size, spec->size),
         .count = spec->size,
+        .mirrored = edge->reversed,
         .interpolation = spec->interpolation,
     };
     return resize_axis_plan(axis, &shape, err);
-}
-
-static int window_rows(const struct preprocessor *p)
-{
-    return WINDOW_SPANS * p->down.max_taps;
 }
 
 /* Plans both directions of the upright picture. */
@@ -134,36 +140,65 @@ static int plan(struct preprocessor *p, const struct preprocess_spec *spec,
     int code = plan_axis(&p->across, spec, across, out_width, err);
     if (!code)
         code = plan_axis(&p->down, spec, down, out_height, err);
+    return code;
+}
+
+static int window_rows(const struct job *job)
+{
+    int spans = WINDOW_SPANS * job->by_row->max_taps, all = job->by_row->shape.in_size;
+    return spans < all ? spans : all;
+}
+
+/* Buffers for rows of `width` decoded pixels. */
+static int reserve(struct job *job, int width, struct error *err)
+{
+    struct preprocessor *p = job->p;
+    size_t size = (size_t)job->spec->size;
+    job->by_row = job->swaps ? &p->across : &p->down;
+    job->by_column = job->swaps ? &p->down : &p->across;
+    job->row_bytes = (size_t)width * 4;
+    job->window_bytes = resize_stride(job->swaps ? job->row_bytes : size * 3);
+    int code = buffer_reserve(&p->batch, job->row_bytes * BATCH_ROWS + RESIZE_SLACK_BYTES, 1, err);
     if (!code)
-        code = buffer_reserve(&p->window, (size_t)window_rows(p) + RESIZE_SLACK_ROWS,
-                              resize_stride((size_t)spec->size * 3), err);
+        code = buffer_reserve(&p->window, (size_t)window_rows(job) + RESIZE_SLACK_ROWS,
+                              job->window_bytes, err);
+    if (!code)
+        code = buffer_reserve(&p->line, job->row_bytes + RESIZE_SLACK_BYTES + size * 3, 1, err);
     return code;
 }
 
 static uint8_t *window_row(const struct job *job, int row)
 {
-    size_t stride = resize_stride((size_t)job->spec->size * 3);
-    return (uint8_t *)job->p->window.data + (size_t)(row - job->top) * stride;
+    return (uint8_t *)job->p->window.data + (size_t)(row - job->top) * job->window_bytes;
 }
 
-/* Makes the output rows whose inputs are complete. */
-static void emit_rows(struct job *job)
+/* A span of rows makes an upright column of full height, that makes the column of the crop. */
+static void make_column(const struct job *job, const uint8_t *rows)
 {
-    const struct resize_axis *down = &job->p->down;
-    const struct resize_span *spans = resize_axis_spans(down);
-    size_t bytes = (size_t)job->spec->size * 3, stride = resize_stride(bytes);
-    while (job->output < job->spec->size &&
-           spans[job->output].first + spans[job->output].taps <= job->row) {
-        resize_vertical(down, job->output, window_row(job, spans[job->output].first), stride, bytes,
-                        job->rgb + (size_t)job->output * bytes);
-        job->output++;
-    }
+    const size_t size = (size_t)job->spec->size;
+    const struct resize_span *spans = resize_axis_spans(job->by_column);
+    size_t first = (size_t)spans[0].first / 2 * 8; /* blocks end where the row's stride ends */
+    size_t end = (size_t)(spans[size - 1].first + spans[size - 1].taps) * 4;
+    uint8_t *line = job->p->line.data, *column = line + job->row_bytes + RESIZE_SLACK_BYTES;
+    resize_vertical(job->by_row, job->span, rows + first, job->window_bytes, end - first,
+                    line + first);
+    resize_horizontal(job->by_column, line, column);
+    uint8_t *to = job->rgb + 3 * (size_t)resize_axis_output(job->by_row, job->span);
+    for (size_t i = 0; i < size; i++)
+        memcpy(to + i * size * 3, column + i * 3, 3);
+}
+
+static void make_row(const struct job *job, const uint8_t *rows)
+{
+    size_t bytes = (size_t)job->spec->size * 3;
+    resize_vertical(job->by_row, job->span, rows, job->window_bytes, bytes,
+                    job->rgb + (size_t)resize_axis_output(job->by_row, job->span) * bytes);
 }
 
 /* Lets `first`, the first row still needed, start the window, if there is no room for `row`. */
 static void make_room(struct job *job, int row, int first)
 {
-    if (row - job->top < window_rows(job->p))
+    if (row - job->top < window_rows(job))
         return;
     if (first < row)
         memmove(window_row(job, job->top), window_row(job, first),
@@ -171,23 +206,26 @@ static void make_room(struct job *job, int row, int first)
     job->top = first;
 }
 
-/* Takes the next `rows` rows of the picture. */
-static void take_rows(struct job *job, const uint8_t *rgbx, int rows)
+static void take_row(struct job *job, const uint8_t *rgbx)
 {
-    const struct preprocessor *p = job->p;
-    const struct resize_span *spans = resize_axis_spans(&p->down);
-    for (int i = 0; i < rows; i++, rgbx += (size_t)job->width * 4) {
-        int row = job->row++;
-        if (job->output == job->spec->size || row < spans[job->output].first)
-            continue;
-        make_room(job, row, spans[job->output].first);
-        resize_horizontal(&p->across, rgbx, window_row(job, row));
-        emit_rows(job);
+    const struct resize_span *spans = resize_axis_spans(job->by_row);
+    int row = job->row++;
+    if (job->span == job->spec->size || row < spans[job->span].first)
+        return;
+    make_room(job, row, spans[job->span].first);
+    if (job->swaps)
+        memcpy(window_row(job, row), rgbx, job->row_bytes);
+    else
+        resize_horizontal(job->by_column, rgbx, window_row(job, row));
+    for (; job->span < job->spec->size; job->span++) {
+        struct resize_span span = spans[job->span];
+        if (span.first + span.taps > job->row)
+            break;
+        (job->swaps ? make_column : make_row)(job, window_row(job, span.first));
     }
 }
 
-/* Decodes straight into the passes. */
-static int run_streaming(struct job *job, struct error *err)
+static int run(struct job *job, struct error *err)
 {
     struct preprocessor *p = job->p;
     for (;;) {
@@ -195,33 +233,10 @@ static int run_streaming(struct job *job, struct error *err)
         book(job, &job->report->decode_ns);
         if (rows <= 0)
             return rows;
-        take_rows(job, p->batch.data, rows);
+        for (int i = 0; i < rows; i++)
+            take_row(job, (const uint8_t *)p->batch.data + (size_t)i * job->row_bytes);
         book(job, &job->report->preprocess_ns);
     }
-}
-
-/* Decodes all, turned upright on the way, then resizes. */
-static int run_turned(struct job *job, int width, int height, enum orientation orientation,
-                      struct error *err)
-{
-    struct preprocessor *p = job->p;
-    int code = buffer_reserve(&p->canvas, (size_t)width * (size_t)height + RESIZE_GROUP, 4, err);
-    if (code)
-        return code;
-    for (int row = 0;;) {
-        int rows = jpeg_decoder_read(p->decoder, p->batch.data, BATCH_ROWS, err);
-        book(job, &job->report->decode_ns);
-        if (rows < 0)
-            return rows;
-        if (rows == 0)
-            break;
-        orientation_place(orientation, width, height, p->batch.data, row, rows, p->canvas.data);
-        book(job, &job->report->preprocess_ns);
-        row += rows;
-    }
-    take_rows(job, p->canvas.data, job->height);
-    book(job, &job->report->preprocess_ns);
-    return 0;
 }
 
 /* The smallest DCT scaling that leaves the short edge twice as long as needed, so that the filter
@@ -249,23 +264,20 @@ static int decode(struct job *job, const struct preprocess_options *options,
         return code;
     struct edge across = {header->width, width, eighths, false};
     struct edge down = {header->height, height, eighths, false};
-    if (orientation_swaps(orientation)) {
+    job->swaps = orientation_swaps(orientation);
+    if (job->swaps) {
         struct edge other = across;
         across = down;
         down = other;
     }
     across.reversed = orientation_reverses_columns(orientation);
     down.reversed = orientation_reverses_rows(orientation);
-    job->width = across.decoded;
-    job->height = down.decoded;
     code = plan(p, job->spec, &across, &down, err);
     if (!code)
-        code = buffer_reserve(&p->batch, (size_t)width * BATCH_ROWS + RESIZE_GROUP, 4, err);
+        code = reserve(job, width, err);
     book(job, &job->report->preprocess_ns);
-    if (!code && orientation == ORIENTATION_NORMAL)
-        code = run_streaming(job, err);
-    else if (!code)
-        code = run_turned(job, width, height, orientation, err);
+    if (!code)
+        code = run(job, err);
     if (!code)
         code = jpeg_decoder_finish(p->decoder, err);
     book(job, &job->report->decode_ns);

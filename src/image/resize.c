@@ -68,9 +68,11 @@ static void store_weight(int16_t *groups, int tap, int32_t weight)
     group[RESIZE_GROUP + place[tap % RESIZE_GROUP]] = (int16_t)(weight >> LOW_BITS);
 }
 
-static struct resize_span plan_output(const struct stretched *by, int in_size, int output,
-                                      double *exact, int16_t *groups)
+static struct resize_span plan_output(const struct stretched *by, const struct resize_shape *shape,
+                                      int output, double *exact, int16_t *groups)
 {
+    const int in_size = shape->in_size;
+    const bool mirrored = shape->mirrored;
     double center = by->start + (output + 0.5) * by->scale, sum = 0;
     int first = (int)(center - by->support + 0.5);
     int end = (int)(center + by->support + 0.5);
@@ -84,8 +86,9 @@ static struct resize_span plan_output(const struct stretched *by, int in_size, i
         sum += exact[i];
     }
     for (int i = 0; i < taps; i++)
-        store_weight(groups, i, fixed_point(sum != 0 ? exact[i] / sum : exact[i]));
-    return (struct resize_span){first, taps};
+        store_weight(groups, mirrored ? taps - 1 - i : i,
+                     fixed_point(sum != 0 ? exact[i] / sum : exact[i]));
+    return (struct resize_span){mirrored ? in_size - end : first, taps};
 }
 
 static bool same_shape(const struct resize_shape *a, const struct resize_shape *b)
@@ -104,6 +107,11 @@ static int reserve(struct resize_axis *axis, size_t count, struct error *err)
     if (!code)
         code = buffer_reserve(&axis->exact, (size_t)axis->max_taps, sizeof(double), err);
     return code;
+}
+
+int resize_axis_output(const struct resize_axis *axis, int index)
+{
+    return axis->shape.mirrored ? axis->shape.count - 1 - index : index;
 }
 
 static int16_t *groups_of(const struct resize_axis *axis, int index)
@@ -127,10 +135,10 @@ int resize_axis_plan(struct resize_axis *axis, const struct resize_shape *shape,
         return code;
     memset(axis->weights.data, 0, axis->weights.size);
     struct resize_span *spans = axis->spans.data;
-    for (int i = 0; i < shape->count; i++)
-        spans[i] = plan_output(&by, shape->in_size, shape->offset + i, axis->exact.data,
-                               groups_of(axis, i));
     axis->shape = *shape;
+    for (int i = 0; i < shape->count; i++)
+        spans[i] = plan_output(&by, shape, shape->offset + resize_axis_output(axis, i),
+                               axis->exact.data, groups_of(axis, i));
     return 0;
 }
 
@@ -274,7 +282,7 @@ void resize_horizontal(const struct resize_axis *axis, const uint8_t *rgbx, uint
             pixels += 4 * RESIZE_GROUP;
         }
         u8x8 bytes = clipped(&sums, &sums);
-        memcpy(rgb + (ptrdiff_t)3 * i, &bytes, 3);
+        memcpy(rgb + (ptrdiff_t)3 * resize_axis_output(axis, i), &bytes, 3);
     }
 }
 

@@ -4,6 +4,7 @@
 #ifndef RESNEXT_IMAGE_RESIZE_H
 #define RESNEXT_IMAGE_RESIZE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,10 +23,12 @@ struct resize_shape {
     int in_size;
     double start, end;
     int out_size, offset, count;
+    bool mirrored; /* the input is given backwards, from its end to its start */
     enum interpolation interpolation;
 };
 
-/* Inputs first .. first + taps - 1 make an output. Both ends grow with the output. */
+/* Inputs first .. first + taps - 1 (counted as they are given) make an output. Spans are in the
+ * order of the input: both ends grow from one to the next. */
 struct resize_span {
     int first, taps;
 };
@@ -53,13 +56,16 @@ void resize_axis_free(struct resize_axis *axis);
 
 const struct resize_span *resize_axis_spans(const struct resize_axis *axis);
 
+/* Which of the wanted outputs span `index` makes: itself, or counted from the end if mirrored. */
+int resize_axis_output(const struct resize_axis *axis, int index);
+
 /* One row: in_size pixels of 4 bytes (R, G, B, unused) to count pixels of 3. */
 void resize_horizontal(const struct resize_axis *axis, const uint8_t *rgbx, uint8_t *rgb);
 
-/* The rows that resize_vertical reads are this far apart, at least. */
+/* The rows that resize_vertical reads are so far apart, at least: `bytes` rounded up to 8. */
 size_t resize_stride(size_t bytes);
 
-/* Output row `index` of `bytes` bytes. `rows` is the first row of its span, the others follow
+/* What span `index` makes, `bytes` bytes. `rows` is the first row of its span, the others follow
  * `stride` = resize_stride(bytes) bytes apart. */
 void resize_vertical(const struct resize_axis *axis, int index, const uint8_t *rows, size_t stride,
                      size_t bytes, uint8_t *out);

@@ -174,7 +174,7 @@ START_TEST(large_buffers_are_given_back)
     const struct preprocess_spec spec = {.size = 8, .resize = 8};
     const struct preprocess_options upright = {.max_pixels = 100000000, .orientation = EXIF_APPLY};
     struct preprocessor *p = new_preprocessor();
-    struct bytes file = sample("width=2000 height=1500 colour=1 orientation=6");
+    struct bytes file = sample("width=3000 height=2000 colour=0 orientation=6");
     uint8_t rgb[8 * 8 * 3];
     size_t before = bytes_in_use();
     ck_assert_int_eq(run(p, &spec, &upright, file, rgb), 0);

@@ -7,7 +7,11 @@
 static struct resize_axis plan(int in_size, int out_size, enum interpolation interpolation)
 {
     struct resize_axis axis = {0};
-    const struct resize_shape shape = {in_size, 0, in_size, out_size, 0, out_size, interpolation};
+    const struct resize_shape shape = {.in_size = in_size,
+                                       .end = in_size,
+                                       .out_size = out_size,
+                                       .count = out_size,
+                                       .interpolation = interpolation};
     ck_assert_int_eq(resize_axis_plan(&axis, &shape, NULL), 0);
     return axis;
 }
@@ -114,6 +118,38 @@ START_TEST(the_passes_agree)
 }
 END_TEST
 
+/* Not the same as mirroring the output: it is the reference's sums for the input as it was. */
+START_TEST(a_backward_input_gives_the_same_output)
+{
+    enum { OUT = 11, IN_MAX = 40 };
+    for (int in_size = 1; in_size <= IN_MAX; in_size++) {
+        struct resize_axis axis = plan(in_size, 17, INTERPOLATION_BICUBIC);
+        struct resize_axis mirrored = {0};
+        struct resize_shape shape = axis.shape;
+        uint8_t row[IN_MAX * 4 + RESIZE_SLACK_BYTES] = {0}, backward[sizeof row] = {0};
+        uint8_t want[OUT * 3], got[OUT * 3];
+        shape.offset = 4;
+        shape.count = OUT;
+        ck_assert_int_eq(resize_axis_plan(&axis, &shape, NULL), 0);
+        shape.mirrored = true;
+        ck_assert_int_eq(resize_axis_plan(&mirrored, &shape, NULL), 0);
+        for (int x = 0; x < in_size; x++) {
+            for (int c = 0; c < 3; c++)
+                row[4 * x + c] = backward[4 * (in_size - 1 - x) + c] =
+                    (uint8_t)(x * x * 37 + c * 91);
+        }
+        resize_horizontal(&axis, row, want);
+        resize_horizontal(&mirrored, backward, got);
+        ck_assert_mem_eq(got, want, sizeof want);
+        const struct resize_span *spans = resize_axis_spans(&mirrored);
+        for (int i = 1; i < OUT; i++)
+            ck_assert_int_ge(spans[i].first, spans[i - 1].first);
+        resize_axis_free(&axis);
+        resize_axis_free(&mirrored);
+    }
+}
+END_TEST
+
 START_TEST(a_plan_is_kept_while_the_shape_stays)
 {
     struct resize_axis axis = plan(100, 10, INTERPOLATION_BILINEAR);
@@ -140,4 +176,5 @@ END_TEST
 
 TEST_MAIN("image/resize", 30, the_support_grows_with_the_reduction,
           spans_move_forward_within_the_input, flat_rows_stay_flat_and_extremes_do_not_wrap,
-          the_passes_agree, a_plan_is_kept_while_the_shape_stays)
+          the_passes_agree, a_backward_input_gives_the_same_output,
+          a_plan_is_kept_while_the_shape_stays)
