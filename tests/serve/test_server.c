@@ -1,0 +1,229 @@
+/* The server with the installed model, without HTTP. */
+#include "serve/server.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "tests/suite.h"
+
+static struct conf conf;
+static struct server *server;
+static struct error err;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t finished = PTHREAD_COND_INITIALIZER;
+static int finished_count;
+
+static const char *source(const char *path)
+{
+    static char text[1024];
+    const char *top = getenv("top_srcdir");
+    snprintf(text, sizeof text, "%s/%s", top ? top : ".", path);
+    return text;
+}
+
+static void start(const char *option, const char *value)
+{
+    static const char *const endpoints[] = {"/x"};
+    static char model[1024];
+    snprintf(model, sizeof model, "%s", source("models/resnext29-cifar10"));
+    char *argv[] = {"test", "--model", model, (char *)option, (char *)value, NULL};
+    enum conf_action action;
+    ck_assert_msg(conf_load(&conf, &action, 5, argv, &err) == ERR_OK, "%s", err.message);
+    log_configure(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
+    const struct server_settings settings = {
+        .conf = &conf, .endpoints = endpoints, .endpoint_count = 1};
+    ck_assert_msg(server_start(&server, &settings, &err) == ERR_OK, "%s", err.message);
+}
+
+static void stop(void)
+{
+    server_stop(server);
+    conf_free(&conf);
+}
+
+static void note_finished(struct request *r)
+{
+    (void)r;
+    pthread_mutex_lock(&lock);
+    finished_count++;
+    pthread_cond_broadcast(&finished);
+    pthread_mutex_unlock(&lock);
+}
+
+static void wait_finished(int count)
+{
+    pthread_mutex_lock(&lock);
+    while (finished_count < count)
+        pthread_cond_wait(&finished, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+/* A request with the same picture `copies` times. */
+static struct request *new_request(const char *picture, size_t copies)
+{
+    FILE *f = fopen(source(picture), "rb");
+    ck_assert_ptr_nonnull(f);
+    uint8_t *bytes = malloc(1 << 20);
+    size_t length = fread(bytes, 1, 1 << 20, f);
+    fclose(f);
+    struct request *r;
+    ck_assert_int_eq(request_create(&r, 0, 5, copies, bytes, &err), ERR_OK);
+    for (size_t i = 0; i < copies; i++) {
+        r->parts[i].jpeg = bytes;
+        r->parts[i].length = length;
+    }
+    r->deadline_ns = clock_monotonic_ns() + 10000000000;
+    r->done = note_finished;
+    return r;
+}
+
+static double metric(const char *name)
+{
+    size_t length;
+    char *page = server_render_metrics(server, &length);
+    ck_assert_ptr_nonnull(page);
+    const char *line = strstr(page, name);
+    ck_assert_msg(line, "no %s", name);
+    double value = strtod(line + strlen(name), NULL);
+    free(page);
+    return value;
+}
+
+static const char freighter[] = "tests/data/pictures/freighter.jpg";
+static const char images[] = "\nresnextd_images_total{model=\"resnext29-cifar10\"}";
+
+START_TEST(a_picture_is_classified)
+{
+    start("--workers", "1");
+    struct request *r = new_request(freighter, 1);
+    server_submit(server, r);
+    wait_finished(1);
+    ck_assert_int_eq(request_outcome(r), ERR_OK);
+    const struct request_part *part = &r->parts[0];
+    ck_assert_int_eq(part->error.code, ERR_OK);
+    ck_assert_str_eq(part->predictions[0].label, "ship");
+    for (int i = 1; i < 5; i++)
+        ck_assert_float_ge(part->predictions[i - 1].score, part->predictions[i].score);
+    ck_assert(part->decode_ns > 0 && part->inference_ns > 0 && part->width > 0);
+    ck_assert_int_ge(r->started_ns, r->queued_ns);
+    request_release(r);
+    ck_assert_double_eq(metric(images), 1);
+    stop();
+}
+END_TEST
+
+START_TEST(a_bad_part_does_not_harm_the_others)
+{
+    start("--workers", "1");
+    struct request *r = new_request(freighter, 3);
+    r->parts[1].length = 3;
+    server_submit(server, r);
+    wait_finished(1);
+    ck_assert_int_eq(request_outcome(r), ERR_OK);
+    ck_assert_int_eq(r->parts[0].error.code, ERR_OK);
+    ck_assert_int_ne(r->parts[1].error.code, ERR_OK);
+    ck_assert_int_eq(r->parts[2].error.code, ERR_OK);
+    request_release(r);
+    stop();
+}
+END_TEST
+
+START_TEST(more_than_the_queue_holds_is_refused)
+{
+    enum { COUNT = 40 };
+    start("--workers=1", "--queue-limit=2");
+    struct request *r[COUNT];
+    int refused = 0, answered = 0;
+    for (int i = 0; i < COUNT; i++) {
+        r[i] = new_request(freighter, 4);
+        server_submit(server, r[i]);
+    }
+    wait_finished(COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        refused += request_outcome(r[i]) == ERR_OVERLOADED;
+        answered += request_outcome(r[i]) == ERR_OK;
+        request_release(r[i]);
+    }
+    ck_assert_int_eq(refused + answered, COUNT);
+    ck_assert_int_ge(refused, 1);
+    ck_assert_int_ge(answered, 3);
+    stop();
+}
+END_TEST
+
+START_TEST(cancelled_and_late_requests_cost_no_inference)
+{
+    start("--workers=1", "--queue-limit=16");
+    struct request *busy = new_request(freighter, 4), *cancelled = new_request(freighter, 1),
+                   *late = new_request(freighter, 1);
+    late->deadline_ns = clock_monotonic_ns();
+    server_submit(server, busy);
+    server_submit(server, cancelled);
+    server_cancel(server, cancelled, ERR_CLIENT_GONE);
+    server_submit(server, late);
+    wait_finished(3);
+    ck_assert_int_eq(request_outcome(busy), ERR_OK);
+    ck_assert_int_eq(request_outcome(cancelled), ERR_CLIENT_GONE);
+    ck_assert_int_eq(request_outcome(late), ERR_DEADLINE);
+    ck_assert_double_eq(metric(images), 4);
+    request_release(busy);
+    request_release(cancelled);
+    request_release(late);
+    stop();
+}
+END_TEST
+
+START_TEST(models_are_found_by_name)
+{
+    start("--workers", "1");
+    size_t index = 99;
+    ck_assert_uint_eq(server_model_count(server), 1);
+    ck_assert_int_eq(server_find_model(server, NULL, &index, &err), ERR_OK);
+    ck_assert_int_eq(server_find_model(server, "resnext29-cifar10", &index, &err), ERR_OK);
+    ck_assert_uint_eq(index, 0);
+    ck_assert_int_eq(server_model(server, 0)->classes, 10);
+    ck_assert_int_eq(server_find_model(server, "nothing", &index, &err), ERR_MODEL_UNKNOWN);
+    ck_assert_ptr_nonnull(strstr(err.message, "resnext29-cifar10"));
+    stop();
+}
+END_TEST
+
+START_TEST(a_draining_server_is_not_ready_but_works)
+{
+    start("--workers", "1");
+    ck_assert_int_eq(server_ready(server, &err), ERR_OK);
+    server_begin_drain(server);
+    ck_assert_int_eq(server_ready(server, &err), ERR_DRAINING);
+    struct request *r = new_request(freighter, 1);
+    server_submit(server, r);
+    wait_finished(1);
+    ck_assert_int_eq(request_outcome(r), ERR_OK);
+    request_release(r);
+    stop();
+}
+END_TEST
+
+START_TEST(a_missing_model_is_an_error_with_its_name)
+{
+    char *argv[] = {"test", "--model", "gone=/nonexistent", NULL};
+    enum conf_action action;
+    static const char *const endpoints[] = {"/x"};
+    ck_assert_int_eq(conf_load(&conf, &action, 3, argv, &err), ERR_OK);
+    log_configure(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
+    const struct server_settings settings = {
+        .conf = &conf, .endpoints = endpoints, .endpoint_count = 1};
+    ck_assert_int_ne(server_start(&server, &settings, &err), ERR_OK);
+    ck_assert_ptr_nonnull(strstr(err.message, "gone"));
+    conf_free(&conf);
+}
+END_TEST
+
+TEST_MAIN("serve/server", 60, a_picture_is_classified, a_bad_part_does_not_harm_the_others,
+          more_than_the_queue_holds_is_refused, cancelled_and_late_requests_cost_no_inference,
+          models_are_found_by_name, a_draining_server_is_not_ready_but_works,
+          a_missing_model_is_an_error_with_its_name)
