@@ -448,14 +448,12 @@ static void drain_lingering(struct watch *w, struct peer *p)
         end_linger(p);
 }
 
-/* A connection without a request gets to the end of what it has sent already, and no further. */
-static void end_idle_peers(struct watch *w)
+/* Without a request, or after one that was answered before the drain began, a connection gets to
+ * the end of what its client has sent already, and no further. */
+static void end_idle(struct peer *p)
 {
-    for (size_t fd = 0; fd < w->by_fd_used; fd++) {
-        struct peer *p = w->by_fd[fd];
-        if (p && (p->state == OPENING || p->state == IDLE))
-            shutdown(p->fd, SHUT_RD);
-    }
+    if (p->state == OPENING || p->state == IDLE)
+        shutdown(p->fd, SHUT_RD);
 }
 
 static int64_t expire_timers(struct watch *w)
@@ -510,7 +508,9 @@ static void stop_accepting(struct watch *w)
     w->accept_again_ns = NEVER;
     pthread_mutex_lock(&w->lock);
     w->accepting_stopped = true;
-    end_idle_peers(w);
+    for (size_t fd = 0; fd < w->by_fd_used; fd++)
+        if (w->by_fd[fd])
+            end_idle(w->by_fd[fd]);
     pthread_cond_broadcast(&w->emptied);
     pthread_mutex_unlock(&w->lock);
 }
@@ -739,10 +739,13 @@ void peer_replying(struct peer *peer, bool unread)
 
 void peer_idle(struct peer *peer, bool ending)
 {
-    pthread_mutex_lock(&peer->watch->lock);
-    peer->ending = ending;
-    pthread_mutex_unlock(&peer->watch->lock);
+    struct watch *w = peer->watch;
     enter_unless_cut(peer, IDLE, TIMER_IDLE);
+    pthread_mutex_lock(&w->lock);
+    peer->ending = ending;
+    if (w->accepting_stopped)
+        end_idle(peer);
+    pthread_mutex_unlock(&w->lock);
 }
 
 bool peer_timed_out(struct peer *peer)
