@@ -21,11 +21,11 @@ static int suite_run(const char *name, void (*add)(TCase *), double timeout_s)
 
 /* TEST_MAIN("room/file", 10, test_a, test_b): one case each, `timeout_s` seconds at most. */
 #define TEST_MAIN(name, timeout_s, ...)                                                            \
-    static void add_cases(TCase *cases)                                                            \
+    static void add_cases(TCase *tcase)                                                            \
     {                                                                                              \
         const TTest *const all[] = {__VA_ARGS__};                                                  \
         for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)                                    \
-            tcase_add_test(cases, all[i]);                                                         \
+            tcase_add_test(tcase, all[i]);                                                         \
     }                                                                                              \
     int main(void)                                                                                 \
     {                                                                                              \

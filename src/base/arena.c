@@ -26,7 +26,7 @@ int arena_create(struct arena *arena, size_t size, struct error *err)
 void *arena_take(struct arena *arena, size_t size)
 {
     size_t rounded = arena_rounded(size);
-    CHECK(rounded <= arena->size - arena->used);
+    CHECK(rounded >= size && rounded <= arena->size - arena->used);
     void *p = arena->base + arena->used;
     arena->used += rounded;
     return p;

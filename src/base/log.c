@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
+
 static atomic_int current_level = LOG_LEVEL_INFO;
 static atomic_int current_format = LOG_FORMAT_TEXT;
 
@@ -23,10 +25,13 @@ static const struct {
     [LOG_LEVEL_DEBUG] = {"debug", "<7>"},
 };
 
-/* A line under construction; what does not fit is cut, the newline always fits. */
+/* A line under construction. What does not fit is left out or cut in a way that keeps the line well
+ * formed: ordinary text ends at `FULL`, and what must close it has the rest. */
+enum { LINE_MAX_BYTES = 4096, FULL = LINE_MAX_BYTES - sizeof("\"}\n") };
+
 struct line {
     size_t length;
-    char text[4096];
+    char text[LINE_MAX_BYTES];
 };
 
 void log_configure(enum log_level level, enum log_format format)
@@ -35,76 +40,69 @@ void log_configure(enum log_level level, enum log_format format)
     atomic_store(&current_format, format);
 }
 
-static void put(struct line *line, const char *s, size_t n)
+/* Appends all of it or nothing. */
+static bool put(struct line *line, const char *s, size_t n)
 {
-    size_t room = sizeof line->text - 2 - line->length;
-    n = n < room ? n : room;
+    if (line->length + n > FULL)
+        return false;
     memcpy(line->text + line->length, s, n);
     line->length += n;
+    return true;
 }
 
-static void put_string(struct line *line, const char *s)
+static bool put_string(struct line *line, const char *s)
 {
-    put(line, s, strlen(s));
+    return put(line, s, strlen(s));
 }
 
-/* Length of the valid UTF-8 sequence at s, 0 if it is none. */
-static size_t utf8_length(const unsigned char *s)
+static void put_closing(struct line *line, char c)
 {
-    size_t n = s[0] < 0x80   ? 1
-               : s[0] < 0xc2 ? 0
-               : s[0] < 0xe0 ? 2
-               : s[0] < 0xf0 ? 3
-               : s[0] < 0xf5 ? 4
-                             : 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
-    bool surrogate = s[0] == 0xed && s[1] > 0x9f;
-    bool beyond = s[0] == 0xf4 && s[1] > 0x8f;
-    return overlong || surrogate || beyond ? 0 : n;
+    line->text[line->length++] = c;
 }
 
-/* A quoted string in JSON's escapes; invalid UTF-8 becomes U+FFFD. */
-static void put_quoted(struct line *line, const char *text)
+/* One character of a quoted string, in JSON's escapes; invalid UTF-8 becomes U+FFFD. Moves *s on.
+ */
+static bool put_character(struct line *line, const unsigned char **s)
 {
-    put_string(line, "\"");
-    for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        size_t n = utf8_length(s);
-        char escape[8];
-        if (n == 0) {
-            put_string(line, "\xef\xbf\xbd");
-            n = 1;
-        } else if (*s < 0x20 || *s == 0x7f || *s == '"' || *s == '\\') {
-            snprintf(escape, sizeof escape, *s == '"' || *s == '\\' ? "\\%c" : "\\u%04x", *s);
-            put_string(line, escape);
-        } else {
-            put(line, (const char *)s, n);
-        }
-        s += n;
-    }
-    put_string(line, "\"");
+    const unsigned char *c = *s;
+    size_t n = utf8_length(c);
+    char escape[8];
+    *s += n == 0 ? 1 : n;
+    if (n == 0)
+        return put_string(line, "\xef\xbf\xbd");
+    if (*c >= 0x20 && *c != 0x7f && *c != '"' && *c != '\\')
+        return put(line, (const char *)c, n);
+    snprintf(escape, sizeof escape, *c == '"' || *c == '\\' ? "\\%c" : "\\u%04x", *c);
+    return put_string(line, escape);
 }
 
-static void put_number(struct line *line, double number)
+/* A quoted string, cut between characters where the line is full. */
+static bool put_quoted(struct line *line, const char *text)
+{
+    if (!put_string(line, "\""))
+        return false;
+    const unsigned char *s = (const unsigned char *)text;
+    while (*s && put_character(line, &s))
+        ;
+    put_closing(line, '"');
+    return true;
+}
+
+static bool put_number(struct line *line, double number)
 {
     char digits[32];
     if (!isfinite(number))
         snprintf(digits, sizeof digits, "null");
-    else if (number == trunc(number) && fabs(number) < 1e15)
-        snprintf(digits, sizeof digits, "%.0f", number);
+    else if (fabs(number) >= 1e15)
+        snprintf(digits, sizeof digits, "%.17g", number);
     else
-        snprintf(digits, sizeof digits, "%.3f", number);
-    put_string(line, digits);
+        snprintf(digits, sizeof digits, number == trunc(number) ? "%.0f" : "%.3f", number);
+    return put_string(line, digits);
 }
 
-static void put_value(struct line *line, const struct log_field *field)
+static bool put_value(struct line *line, const struct log_field *field)
 {
-    if (field->text)
-        put_quoted(line, field->text);
-    else
-        put_number(line, field->number);
+    return field->text ? put_quoted(line, field->text) : put_number(line, field->number);
 }
 
 static void put_time(struct line *line)
@@ -129,22 +127,22 @@ static void format_json(struct line *line, enum log_level level, const char *mes
     put_string(line, ",\"message\":");
     put_quoted(line, message);
     for (size_t i = 0; i < count; i++) {
-        put_string(line, ",");
-        put_quoted(line, fields[i].key);
-        put_string(line, ":");
-        put_value(line, &fields[i]);
+        size_t before = line->length;
+        if (!(put_string(line, ",") && put_quoted(line, fields[i].key) && put_string(line, ":") &&
+              put_value(line, &fields[i])))
+            line->length = before;
     }
-    put_string(line, "}");
+    put_closing(line, '}');
 }
 
-/* Message text is the program's own, but may quote outside bytes: control characters are cut. */
+/* Message text is the program's own, but may quote outside bytes: control characters become '?'. */
 static void put_message(struct line *line, const char *message)
 {
-    size_t start = line->length;
-    put_string(line, message);
-    for (size_t i = start; i < line->length; i++)
-        if ((unsigned char)line->text[i] < 0x20 || line->text[i] == 0x7f)
-            line->text[i] = '?';
+    for (; *message; message++) {
+        bool control = (unsigned char)*message < 0x20 || *message == 0x7f;
+        if (!put(line, control ? "?" : message, 1))
+            return;
+    }
 }
 
 static void format_text(struct line *line, enum log_level level, const char *message,
@@ -160,10 +158,10 @@ static void format_text(struct line *line, enum log_level level, const char *mes
     }
     put_message(line, message);
     for (size_t i = 0; i < count; i++) {
-        put_string(line, " ");
-        put_string(line, fields[i].key);
-        put_string(line, "=");
-        put_value(line, &fields[i]);
+        size_t before = line->length;
+        if (!(put_string(line, " ") && put_string(line, fields[i].key) && put_string(line, "=") &&
+              put_value(line, &fields[i])))
+            line->length = before;
     }
 }
 
@@ -177,7 +175,7 @@ void log_event(enum log_level level, const char *message, const struct log_field
         format_json(&line, level, message, fields, count);
     else
         format_text(&line, level, message, fields, count);
-    line.text[line.length++] = '\n';
+    put_closing(&line, '\n');
     ssize_t written = write(STDERR_FILENO, line.text, line.length);
     (void)written;
 }

@@ -28,7 +28,7 @@ static int affinity_cpus(void)
     return CPU_COUNT(&set);
 }
 
-/* The whole CPUs of one cgroup's cpu.max, or INT_MAX without a limit. */
+/* The CPUs, rounded up, of one cgroup's cpu.max, or INT_MAX without a limit. */
 static int cgroup_cpus(const char *directory)
 {
     char path[PATH_MAX + 16], quota[32];
@@ -46,33 +46,44 @@ static int cgroup_cpus(const char *directory)
     return cpus < INT_MAX ? (int)cpus : INT_MAX;
 }
 
-/* The path of this process in the unified hierarchy, "" if there is none. */
-static void own_cgroup(char *path, size_t size)
+/* The folder of the cgroup that `membership` names in the unified hierarchy, "" if it names none.
+ */
+static void own_cgroup(const char *membership, const char *mount, char path[PATH_MAX])
 {
-    char line[PATH_MAX - 32];
+    char line[PATH_MAX];
     path[0] = '\0';
-    FILE *f = fopen("/proc/self/cgroup", "re");
+    FILE *f = fopen(membership, "re");
     if (!f)
         return;
     while (fgets(line, sizeof line, f)) {
-        if (strncmp(line, "0::", 3) != 0)
+        if (strncmp(line, "0::/", 4) != 0)
             continue;
         line[strcspn(line, "\n")] = '\0';
-        snprintf(path, size, "/sys/fs/cgroup%s", line + 3);
+        if (snprintf(path, PATH_MAX, "%s%s", mount, line + 3) >= PATH_MAX)
+            path[0] = '\0';
     }
     fclose(f);
 }
 
-int thread_cpu_budget(void)
+int thread_cgroup_cpus(const char *membership, const char *mount)
 {
-    int cpus = affinity_cpus();
+    int cpus = INT_MAX;
     char path[PATH_MAX];
-    own_cgroup(path, sizeof path);
-    while (strlen(path) >= strlen("/sys/fs/cgroup")) {
+    own_cgroup(membership, mount, path);
+    while (strlen(path) >= strlen(mount)) {
         int limit = cgroup_cpus(path);
         if (limit < cpus)
             cpus = limit;
         *strrchr(path, '/') = '\0';
     }
+    return cpus;
+}
+
+int thread_cpu_budget(void)
+{
+    int cpus = affinity_cpus();
+    int limit = thread_cgroup_cpus("/proc/self/cgroup", "/sys/fs/cgroup");
+    if (limit < cpus)
+        cpus = limit;
     return cpus < 1 ? 1 : cpus;
 }

@@ -15,4 +15,8 @@ int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void
  * every ancestor (rounded up), at least 1. Never the host's CPU count. */
 int thread_cpu_budget(void);
 
+/* The cgroups' part of that: the smallest cpu.max from the cgroup that the file `membership` (as
+ * /proc/self/cgroup) names up to `mount` (as /sys/fs/cgroup); INT_MAX without a limit. */
+int thread_cgroup_cpus(const char *membership, const char *mount);
+
 #endif

@@ -22,7 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A square convolution. in_c and out_c count all groups; both are multiples of `groups`. */
+/* A convolution with a square kernel. in_c and out_c count all groups; both are multiples of
+ * `groups`. */
 struct conv_shape {
     int in_h, in_w, in_c;
     int out_h, out_w, out_c;
@@ -51,23 +52,23 @@ struct conv_kernel {
     void (*pack)(const struct conv_shape *shape, const float *weights, const float *bias,
                  void *packed);
     size_t (*scratch_size)(const struct conv_shape *shape);
-    /* How many output rows a tile should have when a layer of `images` is cut up. */
-    int (*tile_rows)(const struct conv_shape *shape, int images);
     void (*run)(const struct conv_call *call);
 };
 
-/* The rung `name` of the ladder (NULL or "auto": the highest that this machine has). Rungs are
- * cumulative. False if the name is unknown or the machine lacks it. */
+/* The rungs of the ladder that are in use: 0..top. */
 struct kernel_ladder {
-    int top; /* index of the highest rung in use */
+    int top;
 };
+
+/* Everything up to the rung `name` (NULL or "auto": the highest that this machine has). False if
+ * the name is unknown or the machine lacks it. */
 bool kernel_ladder_select(const char *name, struct kernel_ladder *ladder);
 const char *kernel_ladder_name(struct kernel_ladder ladder);
 
 /* The rungs' names, lowest first, NULL-terminated; for --help and messages. */
 const char *const *kernel_rung_names(void);
 
-/* The kernel that `ladder` gives for a shape. Never NULL. */
+/* The kernel that `ladder` gives for a shape. Never NULL. Any thread. */
 const struct conv_kernel *kernel_conv(struct kernel_ladder ladder, const struct conv_shape *shape);
 
 /* Every row, lowest first, for the checker and the micro-benchmark. */

@@ -42,7 +42,8 @@ struct template
 int template_from_name(const char *name, struct template *out, struct error *err);
 
 /* The name as the field writes it: resnext50_32x4d, resnet18, wide_resnet50_2; a description of the
- * same form when there is no common name. */
+ * same form when there is no common name, with a tag (".variant") if another network has that name.
+ * Input size and classes do not count. */
 void template_name(const struct template *t, char name[TEMPLATE_NAME_MAX]);
 
 /* The layers for one input size. `*layers` belongs to the caller (free). ERR_MODEL_UNSUPPORTED if

@@ -1,0 +1,87 @@
+#!/usr/bin/python3
+"""Writes the option tables of etc/resnextd.conf and man/resnextd.conf.5 from src/conf/options.def.
+
+Run it after a change of options.def. With --check it changes nothing and fails if it would.
+Both files keep what stands outside the two marked lines."""
+
+import ast
+import os
+import re
+import sys
+import textwrap
+
+TOP = os.environ.get("top_srcdir") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+
+
+def options():
+    """Each option as (kind, key, arguments)."""
+    with open(os.path.join(TOP, "src/conf/options.def"), encoding="utf-8") as file:
+        text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
+    call = re.compile(r'^(INTEGER|CHOICE|TEXT_LIST)\((\w+),((?:[^"()]|"(?:[^"\\]|\\.)*")*)\)', re.M)
+    found = [(kind, key, ast.literal_eval("(" + rest + ",)")) for kind, key, rest in call.findall(text)]
+    left = call.sub("", text).strip()
+    if left:
+        sys.exit("options.def has something that this script does not understand: " + left)
+    return found
+
+
+def sentences(kind, arguments):
+    """The help text, then range and default."""
+    if kind == "INTEGER":
+        initial, least, most, unit, _ = arguments
+        limits = f"{least} to {most} {unit}; default {initial}."
+    elif kind == "CHOICE":
+        limits = f"One of {', '.join(arguments[1].split('|'))}; default {arguments[0]}."
+    else:
+        limits = f"Default {arguments[0]}."
+    return arguments[-1][0].upper() + arguments[-1][1:] + ".", limits
+
+
+def sample():
+    for kind, key, arguments in options():
+        comment = " ".join(sentences(kind, arguments))
+        yield from textwrap.wrap(comment, 96, initial_indent="# ", subsequent_indent="# ")
+        value = str(arguments[0]) if kind == "INTEGER" else f'"{arguments[0]}"'
+        yield f"#{key} = " + (f"[ {value} ]" if kind == "TEXT_LIST" else value) + ";"
+        yield ""
+
+
+def manual():
+    for kind, key, arguments in options():
+        text, limits = sentences(kind, arguments)
+        yield f".It Ic {key}"
+        yield from textwrap.wrap(text, 78)
+        yield ".br"
+        yield from textwrap.wrap(limits, 78)
+
+
+def renewed(text, lines, mark):
+    """`text` with `lines` between the lines that end in BEGIN and END."""
+    begin, end = f"{mark} BEGIN options.def\n", f"{mark} END options.def\n"
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return before + begin + "".join(line + "\n" for line in lines) + end + after
+
+
+def main():
+    check = sys.argv[1:] == ["--check"]
+    stale = False
+    for path, lines, mark in (("etc/resnextd.conf", sample(), "#"),
+                              ("man/resnextd.conf.5", manual(), '.\\"')):
+        full = os.path.join(TOP, path)
+        with open(full, encoding="utf-8") as file:
+            old = file.read()
+        new = renewed(old, lines, mark)
+        if old == new:
+            continue
+        stale = True
+        if check:
+            print(f"{path} is not what options.def says; run man/options.py", file=sys.stderr)
+        else:
+            with open(full, "w", encoding="utf-8") as file:
+                file.write(new)
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

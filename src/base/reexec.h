@@ -1,0 +1,11 @@
+/* Starting again with one OpenBLAS thread. */
+#ifndef RESNEXT_BASE_REEXEC_H
+#define RESNEXT_BASE_REEXEC_H
+
+/* OpenBLAS reads OPENBLAS_NUM_THREADS and starts its threads before main, so the only way to have
+ * none is to be executed with the variable set. If it is not 1, this sets it and executes the
+ * program again with the same arguments and process id; otherwise, or if that is impossible (then
+ * with a warning), it returns. Never more than one attempt a process. First thing in main. */
+void reexec_with_one_blas_thread(char *const *argv);
+
+#endif

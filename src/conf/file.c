@@ -1,0 +1,251 @@
+#include "conf/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libconfig.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conf/models.h"
+#include "conf/options.h"
+#include "conf/screen.h"
+
+static const char *const model_keys[] = {"path", "default"};
+static const char *const group_keys[] = {"models", NULL};
+
+/* One file being read; every message begins with its name and a line. */
+struct reader {
+    struct conf *conf;
+    const char *name;
+    struct error *err;
+};
+
+static int at_line(const struct reader *reader, const config_setting_t *setting)
+{
+    return error_prefix(reader->err, ERR_CONFIG, "%s:%u", reader->name,
+                        config_setting_source_line(setting));
+}
+
+static const char *type_name(const config_setting_t *setting)
+{
+    switch (config_setting_type(setting)) {
+    case CONFIG_TYPE_GROUP:
+        return "a group";
+    case CONFIG_TYPE_INT:
+    case CONFIG_TYPE_INT64:
+        return "a whole number";
+    case CONFIG_TYPE_FLOAT:
+        return "a number with a fraction";
+    case CONFIG_TYPE_STRING:
+        return "a string";
+    case CONFIG_TYPE_BOOL:
+        return "true or false";
+    default:
+        return "a list";
+    }
+}
+
+static int wrong_type(const struct reader *reader, const config_setting_t *setting,
+                      const char *wanted)
+{
+    const char *name = config_setting_name(setting);
+    error_set(reader->err, ERR_CONFIG, "%.60s is %s; it must be %s", name ? name : "this item",
+              type_name(setting), wanted);
+    return at_line(reader, setting);
+}
+
+static bool is_string(const config_setting_t *setting)
+{
+    return config_setting_type(setting) == CONFIG_TYPE_STRING;
+}
+
+static bool is_integer(const config_setting_t *setting)
+{
+    return config_setting_type(setting) == CONFIG_TYPE_INT ||
+           config_setting_type(setting) == CONFIG_TYPE_INT64;
+}
+
+static int read_string(const struct reader *reader, const struct conf_option *option,
+                       const config_setting_t *setting)
+{
+    const char *text = config_setting_get_string(setting);
+    int rc = conf_set_text(reader->conf, option, text, reader->err);
+    return rc == ERR_OK ? ERR_OK : at_line(reader, setting);
+}
+
+static int read_text_list(const struct reader *reader, const struct conf_option *option,
+                          const config_setting_t *setting)
+{
+    static const char wanted[] = "a list of strings, as in [ \"a\", \"b\" ]";
+    conf_list_clear(conf_list_of(reader->conf, option));
+    if (is_string(setting))
+        return read_string(reader, option, setting);
+    if (!config_setting_is_array(setting) && !config_setting_is_list(setting))
+        return wrong_type(reader, setting, wanted);
+    int count = config_setting_length(setting);
+    for (int i = 0; i < count; i++) {
+        const config_setting_t *item = config_setting_get_elem(setting, (unsigned)i);
+        int rc = is_string(item) ? read_string(reader, option, item)
+                                 : wrong_type(reader, item, "a string");
+        if (rc != ERR_OK)
+            return rc;
+    }
+    if (count > 0)
+        return ERR_OK;
+    error_set(reader->err, ERR_CONFIG, "%s is empty; it must be %s", option->key, wanted);
+    return at_line(reader, setting);
+}
+
+static int read_option(const struct reader *reader, const struct conf_option *option,
+                       const config_setting_t *setting)
+{
+    if (option->type == CONF_TEXT_LIST)
+        return read_text_list(reader, option, setting);
+    if (option->type == CONF_CHOICE)
+        return is_string(setting) ? read_string(reader, option, setting)
+                                  : wrong_type(reader, setting, "a string");
+    if (!is_integer(setting))
+        return wrong_type(reader, setting, "a whole number");
+    int rc = conf_set_integer(reader->conf, option, config_setting_get_int64(setting), reader->err);
+    return rc == ERR_OK ? ERR_OK : at_line(reader, setting);
+}
+
+static int check_model_keys(const struct reader *reader, config_setting_t *model)
+{
+    int count = config_setting_length(model);
+    for (int i = 0; i < count; i++) {
+        const config_setting_t *setting = config_setting_get_elem(model, (unsigned)i);
+        const char *key = config_setting_name(setting);
+        if (strcmp(key, model_keys[0]) == 0 || strcmp(key, model_keys[1]) == 0)
+            continue;
+        error_set(reader->err, ERR_CONFIG, "unknown key \"%.60s\"; a model has %s and %s", key,
+                  model_keys[0], model_keys[1]);
+        return at_line(reader, setting);
+    }
+    return ERR_OK;
+}
+
+static int read_model(const struct reader *reader, config_setting_t *model)
+{
+    if (!config_setting_is_group(model))
+        return wrong_type(reader, model, "a group, as in { path = \"...\"; }");
+    int rc = check_model_keys(reader, model);
+    if (rc != ERR_OK)
+        return rc;
+    const config_setting_t *path = config_setting_get_member(model, model_keys[0]);
+    const config_setting_t *is_default = config_setting_get_member(model, model_keys[1]);
+    if (!path) {
+        error_set(reader->err, ERR_CONFIG, "model %.60s has no path", config_setting_name(model));
+        return at_line(reader, model);
+    }
+    if (!is_string(path))
+        return wrong_type(reader, path, "a string");
+    if (is_default && config_setting_type(is_default) != CONFIG_TYPE_BOOL)
+        return wrong_type(reader, is_default, "true or false");
+    rc = conf_models_add(reader->conf, config_setting_name(model), config_setting_get_string(path),
+                         is_default && config_setting_get_bool(is_default), reader->err);
+    return rc == ERR_OK ? ERR_OK : at_line(reader, model);
+}
+
+static int read_models(const struct reader *reader, config_setting_t *group)
+{
+    if (!config_setting_is_group(group))
+        return wrong_type(reader, group, "a group, as in { name = { path = \"...\"; }; }");
+    int rc = ERR_OK;
+    int count = config_setting_length(group);
+    for (int i = 0; rc == ERR_OK && i < count; i++)
+        rc = read_model(reader, config_setting_get_elem(group, (unsigned)i));
+    return rc;
+}
+
+static int read_setting(const struct reader *reader, config_setting_t *setting)
+{
+    const char *key = config_setting_name(setting);
+    if (strcmp(key, group_keys[0]) == 0)
+        return read_models(reader, setting);
+    const struct conf_option *option = conf_option_find(key);
+    if (option)
+        return read_option(reader, option, setting);
+    conf_unknown_key(key, group_keys, '_', reader->err);
+    return at_line(reader, setting);
+}
+
+static int read_settings(const struct reader *reader, const char *text)
+{
+    config_t config;
+    config_init(&config);
+    int rc = ERR_OK;
+    if (!config_read_string(&config, text)) {
+        rc = error_set(reader->err, ERR_CONFIG, "%s:%d: %s", reader->name,
+                       config_error_line(&config), config_error_text(&config));
+    } else {
+        config_setting_t *root = config_root_setting(&config);
+        int count = config_setting_length(root);
+        for (int i = 0; rc == ERR_OK && i < count; i++)
+            rc = read_setting(reader, config_setting_get_elem(root, (unsigned)i));
+    }
+    config_destroy(&config);
+    return rc;
+}
+
+int conf_read_text(struct conf *conf, const char *name, const char *text, size_t length,
+                   struct error *err)
+{
+    char *screened;
+    int rc = conf_screen(name, text, length, &screened, err);
+    if (rc != ERR_OK)
+        return rc;
+    const struct reader reader = {conf, name, err};
+    rc = read_settings(&reader, screened);
+    free(screened);
+    return rc;
+}
+
+/* Reads at most CONF_FILE_MAX + 1 bytes. */
+static int read_all(int fd, char *buffer, size_t *length, const char *path, struct error *err)
+{
+    *length = 0;
+    while (*length <= CONF_FILE_MAX) {
+        ssize_t n = read(fd, buffer + *length, CONF_FILE_MAX + 1 - *length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
+        if (n == 0)
+            return ERR_OK;
+        *length += (size_t)n;
+    }
+    return error_set(err, ERR_CONFIG, "%s has more than %d bytes; is it a configuration?", path,
+                     CONF_FILE_MAX);
+}
+
+static int read_open_file(struct conf *conf, int fd, const char *path, struct error *err)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
+        return error_set(err, ERR_CONFIG, "%s is not a regular file", path);
+    char *text = malloc(CONF_FILE_MAX + 1);
+    if (!text)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
+    size_t length;
+    int rc = read_all(fd, text, &length, path, err);
+    if (rc == ERR_OK)
+        rc = conf_read_text(conf, path, text, length, err);
+    free(text);
+    return rc;
+}
+
+int conf_read_file(struct conf *conf, const char *path, bool may_be_absent, struct error *err)
+{
+    /* O_NONBLOCK: a FIFO must not hang the start. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 && errno == ENOENT && may_be_absent)
+        return ERR_OK;
+    if (fd < 0)
+        return error_set(err, ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    int rc = read_open_file(conf, fd, path, err);
+    close(fd);
+    return rc;
+}

@@ -1,0 +1,94 @@
+#include "conf/listen.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+static int parse_unix(const char *path, struct listen_address *out, struct error *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(path);
+    if (path[0] != '/' || path[length - 1] == '/')
+        return error_set(err, ERR_CONFIG, "\"unix:%.100s\": the path must be absolute, as in %s",
+                         path, "unix:/run/resnextd/http");
+    if (length >= sizeof address.sun_path)
+        return error_set(err, ERR_CONFIG, "\"unix:%.100s\": the path has %zu bytes; at most %zu",
+                         path, length, sizeof address.sun_path - 1);
+    memcpy(address.sun_path, path, length);
+    out->kind = LISTEN_UNIX;
+    out->length = sizeof address;
+    memcpy(&out->address, &address, sizeof address);
+    return ERR_OK;
+}
+
+/* 0..65535 in plain digits, or -1. */
+static int parse_port(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 5 || text[digits] != '\0')
+        return -1;
+    int port = atoi(text);
+    return port <= 65535 ? port : -1;
+}
+
+static bool set_ipv4(const char *host, in_port_t port, struct listen_address *out)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = port};
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
+        return false;
+    out->length = sizeof address;
+    memcpy(&out->address, &address, sizeof address);
+    return true;
+}
+
+static bool set_ipv6(const char *host, in_port_t port, struct listen_address *out)
+{
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = port};
+    if (inet_pton(AF_INET6, host, &address.sin6_addr) != 1)
+        return false;
+    out->length = sizeof address;
+    memcpy(&out->address, &address, sizeof address);
+    return true;
+}
+
+static int parse_tcp(const char *text, struct listen_address *out, struct error *err)
+{
+    char host[INET6_ADDRSTRLEN];
+    const char *colon = strrchr(text, ':');
+    if (!colon)
+        return error_set(err, ERR_CONFIG,
+                         "\"%.100s\" is none of ADDR:PORT, [ADDR]:PORT, unix:PATH, systemd", text);
+    int port = parse_port(colon + 1);
+    if (port < 0)
+        return error_set(err, ERR_CONFIG, "\"%.100s\": the port must be 0 to 65535", text);
+    bool bracketed = text[0] == '[' && colon > text + 1 && colon[-1] == ']';
+    const char *begin = text + bracketed;
+    size_t length = (size_t)(colon - begin) - bracketed;
+    host[0] = '\0';
+    if (length < sizeof host) {
+        memcpy(host, begin, length);
+        host[length] = '\0';
+    }
+    in_port_t network_port = htons((uint16_t)port);
+    if (!(bracketed ? set_ipv6 : set_ipv4)(host, network_port, out))
+        return error_set(err, ERR_CONFIG,
+                         "\"%.100s\": the address must be numeric, as in 127.0.0.1:8080, "
+                         "0.0.0.0:8080 or [::1]:8080",
+                         text);
+    out->kind = LISTEN_TCP;
+    return ERR_OK;
+}
+
+int conf_parse_listen(const char *text, struct listen_address *out, struct error *err)
+{
+    *out = (struct listen_address){0};
+    if (strcmp(text, "systemd") == 0) {
+        out->kind = LISTEN_SYSTEMD;
+        return ERR_OK;
+    }
+    if (strncmp(text, "unix:", 5) == 0)
+        return parse_unix(text + 5, out, err);
+    return parse_tcp(text, out, err);
+}

@@ -1,0 +1,26 @@
+/* Where to listen, parsed. */
+#ifndef RESNEXT_CONF_LISTEN_H
+#define RESNEXT_CONF_LISTEN_H
+
+#include <sys/socket.h>
+
+#include "base/error.h"
+
+enum listen_kind {
+    LISTEN_TCP,
+    LISTEN_UNIX,
+    LISTEN_SYSTEMD, /* the sockets that systemd hands over; no address */
+};
+
+/* `address` is ready for bind(2). */
+struct listen_address {
+    enum listen_kind kind;
+    struct sockaddr_storage address;
+    socklen_t length;
+};
+
+/* Parses "ADDR:PORT" (IPv4), "[ADDR]:PORT" (IPv6), "unix:PATH" (absolute) or "systemd". Port 0 lets
+ * the kernel choose. Names are not looked up. ERR_CONFIG says what would be right. */
+int conf_parse_listen(const char *text, struct listen_address *out, struct error *err);
+
+#endif

@@ -1,0 +1,119 @@
+#include "conf/models.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_RULE "a letter, then letters, digits, '_' and '-', at most 64"
+static const char installed_name[] = "resnext29-cifar10";
+static const char installed_path[] = PKGDATADIR "/models/resnext29-cifar10";
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_name_character(char c)
+{
+    return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
+bool conf_model_name_is_valid(const char *name, size_t length)
+{
+    if (length == 0 || length > CONF_MODEL_NAME_MAX || !is_letter(name[0]))
+        return false;
+    for (size_t i = 1; i < length; i++)
+        if (!is_name_character(name[i]))
+            return false;
+    return true;
+}
+
+static int check_model(const struct conf *conf, const char *name, const char *path, bool is_default,
+                       struct error *err)
+{
+    if (!conf_model_name_is_valid(name, strlen(name)))
+        return error_set(err, ERR_CONFIG, "model name \"%.80s\" is not valid: " NAME_RULE, name);
+    if (path[0] == '\0')
+        return error_set(err, ERR_CONFIG, "model %s has no path", name);
+    for (size_t i = 0; i < conf->model_count; i++) {
+        if (strcmp(conf->models[i].name, name) == 0)
+            return error_set(err, ERR_CONFIG, "there are two models called %s; name one otherwise",
+                             name);
+        if (is_default && conf->models[i].is_default)
+            return error_set(err, ERR_CONFIG, "models %s and %s are both the default",
+                             conf->models[i].name, name);
+    }
+    return ERR_OK;
+}
+
+int conf_models_add(struct conf *conf, const char *name, const char *path, bool is_default,
+                    struct error *err)
+{
+    int rc = check_model(conf, name, path, is_default, err);
+    if (rc != ERR_OK)
+        return rc;
+    struct conf_model *models = reallocarray(conf->models, conf->model_count + 1, sizeof *models);
+    if (models)
+        conf->models = models;
+    struct conf_model model = {strdup(name), strdup(path), is_default};
+    if (!models || !model.name || !model.path) {
+        free(model.name);
+        free(model.path);
+        return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
+    }
+    models[conf->model_count++] = model;
+    return ERR_OK;
+}
+
+/* The name of a folder: its last component, what a name may not have replaced by '_'. */
+static int add_folder(struct conf *conf, const char *path, struct error *err)
+{
+    char name[CONF_MODEL_NAME_MAX + 1] = "";
+    size_t end = strlen(path);
+    while (end > 0 && path[end - 1] == '/')
+        end--;
+    size_t begin = end;
+    while (begin > 0 && path[begin - 1] != '/')
+        begin--;
+    if (end - begin <= CONF_MODEL_NAME_MAX)
+        memcpy(name, path + begin, end - begin);
+    for (char *s = name; *s; s++)
+        if (!is_name_character(*s))
+            *s = '_';
+    if (!is_letter(name[0]))
+        return error_set(err, ERR_CONFIG,
+                         "no model name can be made from \"%.100s\"; write NAME=%.100s", path,
+                         path);
+    return conf_models_add(conf, name, path, false, err);
+}
+
+int conf_models_add_text(struct conf *conf, const char *text, struct error *err)
+{
+    size_t length = strcspn(text, "=");
+    if (text[length] != '=' || !conf_model_name_is_valid(text, length))
+        return add_folder(conf, text, err);
+    char name[CONF_MODEL_NAME_MAX + 1] = "";
+    memcpy(name, text, length);
+    return conf_models_add(conf, name, text + length + 1, false, err);
+}
+
+void conf_models_clear(struct conf *conf)
+{
+    for (size_t i = 0; i < conf->model_count; i++) {
+        free(conf->models[i].name);
+        free(conf->models[i].path);
+    }
+    free(conf->models);
+    conf->models = NULL;
+    conf->model_count = 0;
+}
+
+int conf_models_complete(struct conf *conf, struct error *err)
+{
+    if (conf->model_count == 0)
+        return conf_models_add(conf, installed_name, installed_path, true, err);
+    for (size_t i = 0; i < conf->model_count; i++)
+        if (conf->models[i].is_default)
+            return ERR_OK;
+    conf->models[0].is_default = true;
+    return ERR_OK;
+}

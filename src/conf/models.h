@@ -1,0 +1,27 @@
+/* The models group. */
+#ifndef RESNEXT_CONF_MODELS_H
+#define RESNEXT_CONF_MODELS_H
+
+#include "conf/conf.h"
+
+/* Longest name of a model. */
+enum { CONF_MODEL_NAME_MAX = 64 };
+
+/* Whether a model may be called the first `length` bytes of `name`: a letter, then letters, digits,
+ * '_' and '-'. */
+bool conf_model_name_is_valid(const char *name, size_t length);
+
+/* Appends a model; `name` and `path` are copied. ERR_CONFIG on a bad or second name, an empty path,
+ * a second default. */
+int conf_models_add(struct conf *conf, const char *name, const char *path, bool is_default,
+                    struct error *err);
+
+/* Appends "NAME=DIR", or "DIR" named after its last component. */
+int conf_models_add_text(struct conf *conf, const char *text, struct error *err);
+
+void conf_models_clear(struct conf *conf);
+
+/* Adds the installed model if there is none, and makes the first the default if none is. */
+int conf_models_complete(struct conf *conf, struct error *err);
+
+#endif

@@ -1,0 +1,65 @@
+/* The table made from options.def, and the setters that every source of values shares. */
+#ifndef RESNEXT_CONF_OPTIONS_H
+#define RESNEXT_CONF_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+
+enum conf_type { CONF_INTEGER, CONF_CHOICE, CONF_TEXT_LIST };
+
+struct conf_option {
+    const char *key;
+    enum conf_type type;
+    size_t offset; /* of the value in struct conf */
+    int64_t initial, least, most;
+    const char *initial_text; /* of a CHOICE or TEXT_LIST */
+    const char *choices;      /* "one|two" */
+    const char *unit;
+    const char *help;
+};
+
+enum conf_option_index {
+#define INTEGER(key, initial, least, most, unit, help) CONF_OPTION_##key,
+#define CHOICE(key, initial, choices, help)            CONF_OPTION_##key,
+#define TEXT_LIST(key, initial, help)                  CONF_OPTION_##key,
+#include "conf/options.def"
+#undef INTEGER
+#undef CHOICE
+#undef TEXT_LIST
+    CONF_OPTION_COUNT
+};
+
+extern const struct conf_option conf_options[CONF_OPTION_COUNT];
+
+/* The option called `key`, or NULL. */
+const struct conf_option *conf_option_find(const char *key);
+
+int64_t *conf_integer_of(struct conf *conf, const struct conf_option *option);
+int *conf_choice_of(struct conf *conf, const struct conf_option *option);
+struct text_list *conf_list_of(struct conf *conf, const struct conf_option *option);
+
+/* Sets every option to its default. ERR_NO_MEMORY. */
+int conf_set_defaults(struct conf *conf, struct error *err);
+
+/* Sets an INTEGER; ERR_CONFIG if it is out of range. */
+int conf_set_integer(struct conf *conf, const struct conf_option *option, int64_t value,
+                     struct error *err);
+
+/* Sets an INTEGER or CHOICE from its text, or appends to a TEXT_LIST (`text` is copied). ERR_CONFIG
+ * says what would be right. */
+int conf_set_text(struct conf *conf, const struct conf_option *option, const char *text,
+                  struct error *err);
+
+/* Empties a TEXT_LIST, before the values of a source that has precedence. */
+void conf_list_clear(struct text_list *list);
+
+/* ERR_CONFIG "unknown key ...; did you mean ...", the nearest of conf_options or else `extra`
+ * (NULL-terminated). Every '_' of the suggestion becomes `separator`. */
+int conf_unknown_key(const char *key, const char *const *extra, char separator, struct error *err);
+
+/* The key of conf_options, or of `extra`, that `key` is likely a misspelling of, or NULL. */
+const char *conf_nearest_key(const char *key, const char *const *extra);
+
+#endif

@@ -1,0 +1,43 @@
+#include <jansson.h>
+
+#include "http/handlers.h"
+#include "http/reply.h"
+
+enum MHD_Result livez_answer(struct exchange *x)
+{
+    return reply_json(x, 200, json_pack("{s:s}", "status", "alive"));
+}
+
+enum MHD_Result readyz_answer(struct exchange *x)
+{
+    struct error err;
+    if (server_ready(x->context->server, &err) != ERR_OK)
+        return reply_error(x, &err);
+    return reply_json(x, 200, json_pack("{s:s}", "status", "ready"));
+}
+
+static json_t *model_names(const struct server *server)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; i < server_model_count(server); i++)
+        if (json_array_append_new(names, json_string(server_model(server, i)->name)) != 0) {
+            json_decref(names);
+            return NULL;
+        }
+    return names;
+}
+
+enum MHD_Result health_answer(struct exchange *x)
+{
+    struct server *server = x->context->server;
+    struct server_load load;
+    struct error err;
+    int code = server_ready(server, &err);
+    server_load(server, &load);
+    json_t *body = json_pack("{s:s, s:b, s:b, s:o, s:{s:I, s:I}, s:{s:i, s:i}}", "status",
+                             code == ERR_OK ? "ready" : error_json_code(code), "live", 1, "ready",
+                             code == ERR_OK, "models", model_names(server), "queue", "depth",
+                             (json_int_t)load.queue_depth, "limit", (json_int_t)load.queue_limit,
+                             "workers", "total", load.workers, "busy", load.workers_busy);
+    return reply_json(x, code == ERR_OK ? 200 : error_status(code), body);
+}

@@ -1,0 +1,39 @@
+#include "http/id.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/check.h"
+
+void id_generate(char id[ID_SIZE])
+{
+    unsigned char bytes[16];
+    /* Up to 256 bytes are never cut short, and interrupted only before the pool is ready. */
+    CHECK(getrandom(bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(id + 2 * i, 3, "%02x", bytes[i]);
+}
+
+bool id_is_sane(const char *id)
+{
+    size_t n = 0;
+    for (; id[n]; n++)
+        if (n == ID_MAX || !(isalnum((unsigned char)id[n]) || strchr("._-", id[n])))
+            return false;
+    return n > 0;
+}
+
+bool id_is_traceparent(const char *text)
+{
+    static const char form[] = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+    if (strlen(text) != TRACEPARENT_LENGTH)
+        return false;
+    for (size_t i = 0; i < TRACEPARENT_LENGTH; i++) {
+        bool digit = isdigit((unsigned char)text[i]) || (text[i] >= 'a' && text[i] <= 'f');
+        if (form[i] == 'x' ? !digit : text[i] != form[i])
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,165 @@
+#include "http/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "conf/listen.h"
+
+enum { BACKLOG = 4096 };
+
+static int add_fd(struct listener *l, int fd, struct error *err)
+{
+    int *fds = realloc(l->fds, (l->count + 1) * sizeof *fds);
+    if (!fds) {
+        close(fd);
+        return error_set(err, ERR_NO_MEMORY, "no memory for a listening socket");
+    }
+    l->fds = fds;
+    l->fds[l->count++] = fd;
+    return ERR_OK;
+}
+
+static int add_unix_path(struct listener *l, const char *path, struct error *err)
+{
+    char **paths = realloc(l->unix_paths, (l->unix_path_count + 1) * sizeof *paths);
+    if (paths) {
+        l->unix_paths = paths;
+        paths[l->unix_path_count] = strdup(path);
+        if (paths[l->unix_path_count++])
+            return ERR_OK;
+    }
+    return error_set(err, ERR_NO_MEMORY, "no memory for a listening socket");
+}
+
+static int cannot_listen(struct error *err, const char *address, const char *why)
+{
+    return error_set(err, ERR_CONFIG, "cannot listen on %s: %s", address, why);
+}
+
+static int bound_socket(int family, const struct sockaddr *address, socklen_t length)
+{
+    int one = 1;
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    if (family != AF_UNIX)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (family == AF_INET6) /* 0.0.0.0 and [::] stand side by side */
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+    if (bind(fd, address, length) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    int reason = errno;
+    close(fd);
+    errno = reason;
+    return -1;
+}
+
+/* A socket file is left over if it refuses connections. */
+static bool is_left_over(const struct sockaddr_un *address)
+{
+    struct stat status;
+    if (lstat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
+        return false;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool refused = connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
+                   errno == ECONNREFUSED;
+    close(fd);
+    return refused;
+}
+
+static int open_address(struct listener *l, const char *text, const struct listen_address *parsed,
+                        struct error *err)
+{
+    const struct sockaddr *address = (const struct sockaddr *)&parsed->address;
+    int family = parsed->address.ss_family;
+    const struct sockaddr_un *local = parsed->kind == LISTEN_UNIX ? (const void *)address : NULL;
+    int fd = bound_socket(family, address, parsed->length);
+    if (fd < 0 && errno == EADDRINUSE && local && is_left_over(local)) {
+        unlink(local->sun_path);
+        fd = bound_socket(family, address, parsed->length);
+    }
+    if (fd < 0)
+        return cannot_listen(err, text, strerror(errno));
+    int code = add_fd(l, fd, err);
+    return code != ERR_OK || !local ? code : add_unix_path(l, local->sun_path, err);
+}
+
+static int open_systemd(struct listener *l, struct error *err)
+{
+    int count = sd_listen_fds(1);
+    if (count <= 0)
+        return cannot_listen(err, "systemd",
+                             "systemd handed over no sockets; start resnextd.socket, not this");
+    for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; fd++) {
+        if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
+            return cannot_listen(err, "systemd", "what was handed over is no listening socket");
+        if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0)
+            return cannot_listen(err, "systemd", strerror(errno));
+        int code = add_fd(l, fd, err);
+        if (code != ERR_OK)
+            return code;
+    }
+    return ERR_OK;
+}
+
+static void log_address(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
+        return;
+    if (address.ss_family == AF_UNIX)
+        log_info("listening on unix:%s", ((const struct sockaddr_un *)&address)->sun_path);
+    else if (getnameinfo((const struct sockaddr *)&address, length, host, sizeof host, port,
+                         sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+        log_info(address.ss_family == AF_INET6 ? "listening on [%s]:%s" : "listening on %s:%s",
+                 host, port);
+}
+
+int listener_open(struct listener *listener, const struct text_list *addresses, struct error *err)
+{
+    *listener = (struct listener){0};
+    for (size_t i = 0; i < addresses->count; i++) {
+        const char *text = addresses->items[i];
+        struct listen_address parsed;
+        int code = conf_parse_listen(text, &parsed, err);
+        if (code == ERR_OK)
+            code = parsed.kind == LISTEN_SYSTEMD ? open_systemd(listener, err)
+                                                 : open_address(listener, text, &parsed, err);
+        if (code != ERR_OK)
+            return code;
+    }
+    if (listener->count == 0)
+        return error_set(err, ERR_CONFIG, "listen is empty: name at least one address");
+    for (size_t i = 0; i < listener->count; i++)
+        log_address(listener->fds[i]);
+    return ERR_OK;
+}
+
+void listener_close(struct listener *listener)
+{
+    for (size_t i = 0; i < listener->count; i++)
+        close(listener->fds[i]);
+    for (size_t i = 0; i < listener->unix_path_count; i++) {
+        if (listener->unix_paths[i])
+            unlink(listener->unix_paths[i]);
+        free(listener->unix_paths[i]);
+    }
+    free(listener->unix_paths);
+    free(listener->fds);
+    *listener = (struct listener){0};
+}

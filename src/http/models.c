@@ -1,0 +1,26 @@
+#include <jansson.h>
+
+#include "http/handlers.h"
+#include "http/reply.h"
+
+static json_t *describe(const struct model_info *m)
+{
+    return json_pack("{s:s, s:b, s:s, s:s, s:i, s:i, s:I, s:I, s:s, s:s}", "name", m->name,
+                     "default", m->is_default, "state", "ready", "template", m->template_name,
+                     "classes", m->classes, "input_size", m->input_size, "parameters",
+                     (json_int_t)m->parameters, "multiply_adds", (json_int_t)m->multiply_adds,
+                     "precision", m->precision, "sha256", m->sha256);
+}
+
+enum MHD_Result models_answer(struct exchange *x)
+{
+    struct server *server = x->context->server;
+    json_t *models = json_array();
+    for (size_t i = 0; i < server_model_count(server); i++)
+        if (json_array_append_new(models, describe(server_model(server, i))) != 0) {
+            json_decref(models);
+            models = NULL;
+            break;
+        }
+    return reply_json(x, 200, json_pack("{s:o}", "models", models));
+}

@@ -1,0 +1,42 @@
+/* multipart/form-data (RFC 7578, RFC 2046 section 5.1) over a body that is in memory as a whole:
+ * parts are slices of it, nothing is copied. Strict: what is not clearly right is refused. Pure
+ * functions; any thread. */
+#ifndef RESNEXT_HTTP_MULTIPART_H
+#define RESNEXT_HTTP_MULTIPART_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum { MULTIPART_BOUNDARY_MAX = 70 };
+
+/* Bytes of the body, not NUL-terminated; `bytes` is NULL if there are none. */
+struct slice {
+    const char *bytes;
+    size_t length;
+};
+
+struct multipart_part {
+    struct slice name;      /* of the field, as it stands between the quotes; never missing */
+    struct slice file_name; /* the same; missing for most fields that are no files */
+    struct slice data;
+    bool is_file; /* it has a file name, or an image/... content type */
+};
+
+/* True if a Content-Type's value names multipart/<anything>. */
+bool multipart_is_multipart(const char *content_type);
+
+/* The boundary that a Content-Type announces. ERR_MULTIPART if it is missing, empty, too long or
+ * made of characters that a boundary cannot have; ERR_MEDIA_TYPE if this is not form-data. */
+int multipart_boundary(const char *content_type, char boundary[MULTIPART_BOUNDARY_MAX + 1],
+                       struct error *err);
+
+/* Cuts a body into at most `max` parts. ERR_TOO_MANY_PARTS if there are more; ERR_MULTIPART if the
+ * body does not end with the closing boundary, a part's header is malformed or longer than 8 KiB, a
+ * part is itself multipart or has a transfer encoding. */
+int multipart_parse(const void *body, size_t length, const char *boundary,
+                    struct multipart_part *parts, size_t max, size_t *count, struct error *err);
+
+#endif

@@ -1,0 +1,171 @@
+#include "http/router.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "http/handlers.h"
+#include "http/reply.h"
+#include "http/upload.h"
+
+struct route {
+    const char *path, *method; /* HEAD works where GET does */
+    enum MHD_Result (*answer)(struct exchange *x);
+    enum MHD_Result (*resume)(struct exchange *x);
+    bool takes_body; /* is work: refused while the server is overloaded or draining */
+};
+
+static const struct route routes[] = {
+    {"/classify", "POST", classify_answer, classify_resume, true},
+    {"/livez", "GET", livez_answer, NULL, false},
+    {"/readyz", "GET", readyz_answer, NULL, false},
+    {"/health", "GET", health_answer, NULL, false},
+    {"/metrics", "GET", metrics_answer, NULL, false},
+    {"/models", "GET", models_answer, NULL, false},
+};
+
+enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
+
+const char *const *router_endpoints(size_t *count)
+{
+    static const char *names[ROUTE_COUNT];
+    for (size_t i = 0; i < ROUTE_COUNT; i++)
+        names[i] = routes[i].path;
+    *count = ROUTE_COUNT;
+    return names;
+}
+
+size_t router_endpoint(const struct route *route)
+{
+    return route ? (size_t)(route - routes) : ROUTE_COUNT;
+}
+
+void router_allow(const char *path, char allow[ROUTER_ALLOW_MAX])
+{
+    size_t length = 0;
+    allow[0] = '\0';
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        if (strcmp(routes[i].path, path) != 0)
+            continue;
+        const char *method = strcmp(routes[i].method, "GET") == 0 ? "GET, HEAD" : routes[i].method;
+        int n =
+            snprintf(allow + length, ROUTER_ALLOW_MAX - length, "%s%s", length ? ", " : "", method);
+        length += (size_t)n;
+    }
+}
+
+static int find_route(struct exchange *x, struct error *err)
+{
+    const char *method = strcmp(x->method, "HEAD") == 0 ? "GET" : x->method;
+    bool path_exists = false;
+    for (size_t i = 0; i < ROUTE_COUNT && !x->nul_in_path; i++) {
+        if (strcmp(routes[i].path, x->path) != 0)
+            continue;
+        path_exists = true;
+        if (strcmp(routes[i].method, method) == 0) {
+            x->route = &routes[i];
+            return ERR_OK;
+        }
+    }
+    if (!path_exists)
+        return error_set(err, ERR_NOT_FOUND, "there is nothing at %.128s", x->path);
+    char allow[ROUTER_ALLOW_MAX];
+    router_allow(x->path, allow);
+    return error_set(err, ERR_METHOD, "%s is not allowed at %s; use %s", x->method, x->path, allow);
+}
+
+static int check_capacity(struct exchange *x, struct error *err)
+{
+    if (!x->route->takes_body)
+        return ERR_OK;
+    if (watch_draining(x->context->watch))
+        return error_set(err, ERR_DRAINING, "this server is shutting down; ask another one");
+    int code = server_ready(x->context->server, err);
+    /* While it drains, the server takes work until the watch stops, see drain_grace_ms. */
+    return code == ERR_DRAINING ? ERR_OK : code;
+}
+
+static int check_headers(struct exchange *x, struct error *err)
+{
+    int code = upload_check_framing(x, err);
+    if (code != ERR_OK) {
+        x->has_body = true; /* for all we know: what follows must not be read as a request */
+        return code;
+    }
+    code = find_route(x, err);
+    if (code == ERR_OK)
+        code = upload_check_acceptable(x, err);
+    if (code == ERR_OK)
+        code = check_capacity(x, err);
+    return code;
+}
+
+static void count_refusal(const struct exchange *x, int code)
+{
+    static const struct {
+        int code;
+        enum metric_reason reason;
+    } counted[] = {
+        {ERR_OVERLOADED, REASON_OVERLOADED},
+        {ERR_DRAINING, REASON_DRAINING},
+        {ERR_BODY_TOO_LARGE, REASON_BODY_TOO_LARGE},
+    };
+    for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
+        if (counted[i].code == code)
+            metrics_add(server_metrics(x->context->server), COUNTER_rejected, counted[i].reason, 0,
+                        0, 1);
+}
+
+static enum MHD_Result handle_headers(struct exchange *x, const char *method)
+{
+    struct error refusal;
+    exchange_identify(x, method);
+    int code = check_headers(x, &refusal);
+    if (code != ERR_OK) {
+        count_refusal(x, code);
+        /* Answering now spares us the body, but ends the connection: without a body, wait. */
+        if (x->has_body)
+            return reply_error(x, &refusal);
+        x->refusal = refusal;
+    }
+    x->phase = EXCHANGE_UPLOAD;
+    return MHD_YES;
+}
+
+static enum MHD_Result handle_upload(struct exchange *x, const char *bytes, size_t *length)
+{
+    if (*length == 0)
+        return x->refusal.code != ERR_OK ? reply_error(x, &x->refusal) : x->route->answer(x);
+    int code = upload_append(x, bytes, *length, x->route->takes_body, &x->refusal);
+    if (code != ERR_OK) {
+        /* In mid-upload libmicrohttpd can only close. */
+        count_refusal(x, code);
+        return MHD_NO;
+    }
+    *length = 0;
+    return MHD_YES;
+}
+
+enum MHD_Result router_handle(void *context, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *upload_data,
+                              size_t *upload_data_size, void **exchange)
+{
+    (void)context;
+    (void)connection;
+    (void)url;
+    (void)version;
+    struct exchange *x = *exchange;
+    if (!x)
+        return MHD_NO;
+    switch (x->phase) {
+    case EXCHANGE_HEADERS:
+        return handle_headers(x, method);
+    case EXCHANGE_UPLOAD:
+        return handle_upload(x, upload_data, upload_data_size);
+    case EXCHANGE_WAITING:
+        return x->route->resume(x);
+    case EXCHANGE_ANSWERED:
+        break;
+    }
+    *upload_data_size = 0;
+    return MHD_YES;
+}

@@ -1,0 +1,20 @@
+/* Request bodies: what the headers may announce, and how the bytes are kept. */
+#ifndef RESNEXT_HTTP_UPLOAD_H
+#define RESNEXT_HTTP_UPLOAD_H
+
+#include "http/exchange.h"
+
+/* Checks how the body is framed and encoded, before a byte of it is read; fills x->has_body and
+ * upload.announced. ERR_BAD_REQUEST, ERR_TRANSFER_CODING. */
+int upload_check_framing(struct exchange *x, struct error *err);
+
+/* The same for what we could read but will not: ERR_EXPECTATION, ERR_MEDIA_TYPE,
+ * ERR_BODY_TOO_LARGE. */
+int upload_check_acceptable(const struct exchange *x, struct error *err);
+
+/* Appends to x->upload, or only counts if `keep` is false. Memory grows with what has come, by
+ * doubling, never beyond what was announced or is allowed. ERR_BODY_TOO_LARGE, ERR_NO_MEMORY. */
+int upload_append(struct exchange *x, const char *bytes, size_t length, bool keep,
+                  struct error *err);
+
+#endif

@@ -1,0 +1,85 @@
+/* What libmicrohttpd does not do for us: accepting within our limits, deadlines for whole uploads
+ * and requests, and noticing clients that go away while their request waits. */
+#ifndef RESNEXT_HTTP_WATCH_H
+#define RESNEXT_HTTP_WATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/error.h"
+#include "conf/conf.h"
+#include "serve/server.h"
+
+struct watch;
+struct peer; /* one client connection */
+
+struct watch_settings {
+    const struct conf *conf;
+    struct server *server;
+    const int *listen_fds;
+    size_t listen_fd_count;
+    /* Hands an accepted connection on; false if that failed, and the socket is closed then. It may
+     * call watch_adopted for it right away or later, in any thread. */
+    bool (*adopt)(void *arg, int fd, const struct sockaddr *address, socklen_t length);
+    void *arg;
+};
+
+/* Prepares a watch. ERR_NO_MEMORY, ERR_IO. `*out` belongs to the caller. */
+int watch_create(struct watch **out, const struct watch_settings *settings, struct error *err);
+
+/* Starts its thread, which accepts connections from then on. ERR_THREAD. */
+int watch_start(struct watch *watch, struct error *err);
+
+/* Cancels all that waits and ends the thread: no new connections, no deadlines any more. */
+void watch_halt(struct watch *watch);
+
+/* Frees a watch that is halted or was never started. No connection may be left. */
+void watch_destroy(struct watch *watch);
+
+/* Turns away new connections and new requests from now on, once what waits in the backlog is
+ * accepted, and ends the connections that have nothing to say. */
+void watch_begin_drain(struct watch *watch);
+
+/* True from watch_begin_drain on. */
+bool watch_draining(const struct watch *watch);
+
+/* Waits until no connection is left, at most until `deadline_ns`. True if none is. */
+bool watch_wait_empty(struct watch *watch, int64_t deadline_ns);
+
+/* Finishes every request that waits with ERR_DRAINING, and from now on lets none wait. */
+void watch_cancel_all(struct watch *watch);
+
+/* The rest is for the threads that speak HTTP, in the order of a connection's life. */
+
+/* The peer of a socket that was handed on. Never NULL. It lives until peer_closed. */
+struct peer *watch_adopted(struct watch *watch, int fd);
+
+/* "192.0.2.1", "2001:db8::1" or "unix". */
+const char *peer_address(const struct peer *peer);
+
+/* A request has begun: its upload must be complete within upload_timeout_ms. */
+void peer_receiving(struct peer *peer);
+
+/* `request` is about to be submitted for this connection, which is suspended. Sets the request's
+ * deadline; at that time, or if the client goes away, the watch cancels it. ERR_CLIENT_GONE and
+ * ERR_DRAINING: too late. */
+int peer_waiting(struct peer *peer, struct request *request);
+
+/* The answer is on its way, and must be taken within upload_timeout_ms. `unread`: the client may
+ * still be sending what nobody will read; keep the socket open for a moment then, since closing it
+ * at once could lose the answer. */
+void peer_replying(struct peer *peer, bool unread);
+
+/* The exchange is over; the next may begin within idle_timeout_s. `ending`: there will be none, and
+ * the connection need not be counted any more. */
+void peer_idle(struct peer *peer, bool ending);
+
+/* True if the watch has closed this connection because its time was up. */
+bool peer_timed_out(struct peer *peer);
+
+/* The connection is gone, but its socket not closed yet. Frees the peer. */
+void peer_closed(struct peer *peer);
+
+#endif

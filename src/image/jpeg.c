@@ -1,0 +1,355 @@
+#include "image/jpeg.h"
+
+#include <limits.h>
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+
+/* Progressive files need about ten scans; each costs a pass over all coefficients. */
+enum { MAX_SCANS = 100 };
+
+struct jpeg_decoder {
+    struct jpeg_decompress_struct info;
+    struct jpeg_error_mgr callbacks;
+    struct jpeg_progress_mgr progress;
+    jmp_buf escape; /* set in guarded() */
+    struct error failure;
+    int64_t deadline_ns;
+    bool open;
+};
+
+static _Noreturn void escape(struct jpeg_decoder *decoder)
+{
+    longjmp(decoder->escape, 1);
+}
+
+/* Runs `body`, the only place from which libjpeg is called: its errors jump back to here. Bodies
+ * are functions of their own, so that no local variable is alive across the jump. */
+static int guarded(struct jpeg_decoder *decoder, void (*body)(struct jpeg_decoder *, void *),
+                   void *argument, struct error *err)
+{
+    if (setjmp(decoder->escape)) {
+        if (err)
+            *err = decoder->failure;
+        return decoder->failure.code;
+    }
+    body(decoder, argument);
+    return 0;
+}
+
+static void describe_failure(struct jpeg_decoder *decoder, int message_code, const char *text)
+{
+    struct error *failure = &decoder->failure;
+    switch (message_code) {
+    case JERR_OUT_OF_MEMORY:
+        error_set(failure, ERR_NO_MEMORY, "no memory to decode the JPEG");
+        break;
+    case JERR_NO_BACKING_STORE:
+        error_set(failure, ERR_IMAGE_TOO_LARGE,
+                  "decoding the JPEG takes more memory than max_pixels allows for; send a smaller "
+                  "or a baseline one");
+        break;
+    case JERR_BAD_PRECISION:
+    case JERR_SOF_UNSUPPORTED:
+    case JERR_CONVERSION_NOTIMPL:
+        error_set(failure, ERR_IMAGE_UNDECODABLE,
+                  "the JPEG is of a kind that is not supported (%s); send an 8-bit baseline or "
+                  "progressive one",
+                  text);
+        break;
+    case JWRN_JPEG_EOF:
+        error_set(failure, ERR_IMAGE_UNDECODABLE, "the JPEG ends early; send the whole file");
+        break;
+    default:
+        error_set(failure, ERR_IMAGE_UNDECODABLE, "the JPEG is damaged (%s); send an intact file",
+                  text);
+    }
+}
+
+static void on_error(j_common_ptr info)
+{
+    struct jpeg_decoder *decoder = info->client_data;
+    char text[JMSG_LENGTH_MAX];
+    info->err->format_message(info, text);
+    describe_failure(decoder, info->err->msg_code, text);
+    escape(decoder);
+}
+
+/* Warnings that leave no doubt about the pixels. */
+static bool is_harmless(int message_code)
+{
+    return message_code == JWRN_EXTRANEOUS_DATA || message_code == JWRN_ADOBE_XFORM ||
+           message_code == JWRN_JFIF_MAJOR || message_code == JWRN_NOT_SEQUENTIAL;
+}
+
+static void on_message(j_common_ptr info, int level)
+{
+    bool is_warning = level < 0;
+    if (is_warning && !is_harmless(info->err->msg_code))
+        on_error(info);
+}
+
+/* libjpeg would print to standard error. */
+static void on_output(j_common_ptr info)
+{
+    (void)info;
+}
+
+static void check_deadline(struct jpeg_decoder *decoder)
+{
+    if (decoder->deadline_ns == 0 || clock_monotonic_ns() < decoder->deadline_ns)
+        return;
+    error_set(&decoder->failure, ERR_DEADLINE, "decoding the JPEG took longer than the deadline");
+    escape(decoder);
+}
+
+static void on_progress(j_common_ptr info)
+{
+    struct jpeg_decoder *decoder = info->client_data;
+    if (decoder->info.input_scan_number > MAX_SCANS) {
+        error_set(&decoder->failure, ERR_IMAGE_UNDECODABLE,
+                  "the JPEG has more than %d scans; save it again", MAX_SCANS);
+        escape(decoder);
+    }
+    check_deadline(decoder);
+}
+
+int jpeg_decoder_create(struct jpeg_decoder **out, struct error *err)
+{
+    struct jpeg_decoder *decoder = calloc(1, sizeof *decoder);
+    *out = decoder;
+    return decoder ? 0 : error_set(err, ERR_NO_MEMORY, "no memory for a JPEG decoder");
+}
+
+void jpeg_decoder_destroy(struct jpeg_decoder *decoder)
+{
+    if (!decoder)
+        return;
+    jpeg_decoder_close(decoder);
+    free(decoder);
+}
+
+void jpeg_decoder_close(struct jpeg_decoder *decoder)
+{
+    if (decoder->open)
+        jpeg_destroy_decompress(&decoder->info);
+    decoder->open = false;
+}
+
+/* What other kinds of files start with. A '?' matches any byte. */
+static const struct {
+    const char *name, *magic;
+    size_t length;
+} other_kinds[] = {
+    {"a PNG", "\x89PNG", 4},
+    {"a GIF", "GIF8", 4},
+    {"a WebP", "RIFF????WEBP", 12},
+    {"a HEIC", "????ftyphei", 11},
+    {"a HEIC", "????ftyphev", 11},
+    {"a HEIC", "????ftypmif1", 12},
+    {"an AVIF", "????ftypavi", 11},
+    {"a JPEG 2000", "????jP  ", 8},
+    {"a JPEG XL", "????JXL ", 8},
+    {"a JPEG XL", "\xff\x0a", 2},
+    {"a PDF", "%PDF", 4},
+    {"a TIFF", "II*\0", 4},
+    {"a TIFF", "MM\0*", 4},
+    {"a BMP", "BM????\0\0\0\0", 10},
+    {"an SVG", "<svg", 4},
+    {"an HTML or XML document", "<", 1},
+    {"JSON", "{", 1},
+};
+
+static bool starts_with(const uint8_t *bytes, size_t length, const char *magic, size_t magic_length)
+{
+    if (length < magic_length)
+        return false;
+    for (size_t i = 0; i < magic_length; i++) {
+        if (magic[i] != '?' && bytes[i] != (uint8_t)magic[i])
+            return false;
+    }
+    return true;
+}
+
+static int check_magic(const uint8_t *bytes, size_t length, struct error *err)
+{
+    if (starts_with(bytes, length, "\xff\xd8", 2))
+        return 0;
+    if (length == 0)
+        return error_set(err, ERR_NOT_JPEG, "there are no bytes; send a JPEG");
+    for (size_t i = 0; i < sizeof other_kinds / sizeof other_kinds[0]; i++) {
+        if (starts_with(bytes, length, other_kinds[i].magic, other_kinds[i].length))
+            return error_set(err, ERR_NOT_JPEG, "this looks like %s; send a JPEG",
+                             other_kinds[i].name);
+    }
+    return error_set(err, ERR_NOT_JPEG, "this does not start as a JPEG does; send a JPEG");
+}
+
+static void set_memory_limit(struct jpeg_decompress_struct *info, uint64_t max_pixels)
+{
+    const uint64_t bytes_per_pixel = 8, fixed = 64u << 20;
+    bool fits = max_pixels < (LONG_MAX - fixed) / bytes_per_pixel;
+    info->mem->max_memory_to_use = fits ? (long)(max_pixels * bytes_per_pixel + fixed) : LONG_MAX;
+}
+
+struct source {
+    const uint8_t *bytes;
+    size_t length;
+    uint64_t max_pixels;
+};
+
+/* A new libjpeg object for every picture: tables live as long as the object, and a file without its
+ * own must not be decoded with those of another client. */
+static void open_source(struct jpeg_decoder *decoder, void *argument)
+{
+    const struct source *source = argument;
+    struct jpeg_decompress_struct *info = &decoder->info;
+    memset(info, 0, sizeof *info);
+    info->err = jpeg_std_error(&decoder->callbacks);
+    decoder->callbacks.error_exit = on_error;
+    decoder->callbacks.emit_message = on_message;
+    decoder->callbacks.output_message = on_output;
+    info->client_data = decoder;
+    decoder->open = true;
+    jpeg_create_decompress(info);
+    decoder->progress.progress_monitor = on_progress;
+    info->progress = &decoder->progress;
+    set_memory_limit(info, source->max_pixels);
+    check_deadline(decoder);
+    jpeg_mem_src(info, source->bytes, source->length);
+    jpeg_save_markers(info, JPEG_APP0 + 1, 0xffff);
+    jpeg_read_header(info, TRUE);
+}
+
+static enum orientation find_orientation(const struct jpeg_decompress_struct *info)
+{
+    for (jpeg_saved_marker_ptr marker = info->marker_list; marker; marker = marker->next) {
+        int found = orientation_parse(marker->data, marker->data_length);
+        if (found)
+            return (enum orientation)found;
+    }
+    return ORIENTATION_NORMAL;
+}
+
+static int check_header(struct jpeg_decoder *decoder, const struct jpeg_limits *limits,
+                        const struct jpeg_header *header, struct error *err)
+{
+    if ((uint64_t)header->width * (uint64_t)header->height > limits->max_pixels)
+        return error_set(err, ERR_IMAGE_TOO_LARGE,
+                         "the JPEG has %d x %d pixels, more than max_pixels (%llu); send a smaller "
+                         "one or raise the limit",
+                         header->width, header->height, (unsigned long long)limits->max_pixels);
+    int components = decoder->info.num_components;
+    if (components != 1 && components != 3 && components != 4)
+        return error_set(err, ERR_IMAGE_UNDECODABLE,
+                         "the JPEG has %d components; send one with 1 (gray), 3 or 4 (CMYK)",
+                         components);
+    return 0;
+}
+
+int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t length,
+                      const struct jpeg_limits *limits, struct jpeg_header *header,
+                      struct error *err)
+{
+    CHECK(!decoder->open);
+    *header = (struct jpeg_header){.orientation = ORIENTATION_NORMAL};
+    int code = check_magic(bytes, length, err);
+    if (code)
+        return code;
+    decoder->deadline_ns = limits->deadline_ns;
+    struct source source = {bytes, length, limits->max_pixels};
+    code = guarded(decoder, open_source, &source, err);
+    if (code)
+        return code;
+    header->width = (int)decoder->info.image_width;
+    header->height = (int)decoder->info.image_height;
+    header->orientation = find_orientation(&decoder->info);
+    return check_header(decoder, limits, header, err);
+}
+
+static void start(struct jpeg_decoder *decoder, void *argument)
+{
+    const int *eighths = argument;
+    struct jpeg_decompress_struct *info = &decoder->info;
+    info->out_color_space = info->num_components == 4 ? JCS_CMYK : JCS_EXT_RGBX;
+    info->scale_num = (unsigned)*eighths;
+    info->scale_denom = JPEG_EIGHTHS_FULL;
+    jpeg_start_decompress(info);
+    CHECK(info->output_components == 4);
+}
+
+int jpeg_decoder_start(struct jpeg_decoder *decoder, int eighths, int *width, int *height,
+                       struct error *err)
+{
+    int code = guarded(decoder, start, &eighths, err);
+    if (code)
+        return code;
+    *width = (int)decoder->info.output_width;
+    *height = (int)decoder->info.output_height;
+    return 0;
+}
+
+/* round(a * b / 255) for 0 <= a, b <= 255. */
+static unsigned scale_255(unsigned a, unsigned b)
+{
+    unsigned product = a * b + 128;
+    return (product + (product >> 8)) >> 8;
+}
+
+/* Pixels of inverted CMYK to RGBX, in place. With C, M, Y, K not inverted the reference computes
+ * (255 - K) - C * (255 - K) / 255, rounded; 255 - K is what the file has. */
+static void convert_cmyk(uint8_t *pixels, size_t count)
+{
+    for (uint8_t *p = pixels; p < pixels + 4 * count; p += 4) {
+        unsigned light = p[3];
+        for (int i = 0; i < 3; i++)
+            p[i] = (uint8_t)(light - scale_255(255u - p[i], light));
+    }
+}
+
+struct batch {
+    uint8_t *rgbx;
+    JDIMENSION rows;
+};
+
+static void read_batch(struct jpeg_decoder *decoder, void *argument)
+{
+    const struct batch *batch = argument;
+    struct jpeg_decompress_struct *info = &decoder->info;
+    JSAMPROW row = batch->rgbx;
+    for (JDIMENSION i = 0; i < batch->rows; i++, row += (size_t)info->output_width * 4)
+        jpeg_read_scanlines(info, &row, 1);
+}
+
+int jpeg_decoder_read(struct jpeg_decoder *decoder, uint8_t *rgbx, int max_rows, struct error *err)
+{
+    const struct jpeg_decompress_struct *info = &decoder->info;
+    JDIMENSION left = info->output_height - info->output_scanline;
+    struct batch batch = {rgbx, left < (JDIMENSION)max_rows ? left : (JDIMENSION)max_rows};
+    int code = guarded(decoder, read_batch, &batch, err);
+    if (code)
+        return code;
+    if (info->out_color_space == JCS_CMYK)
+        convert_cmyk(rgbx, (size_t)batch.rows * info->output_width);
+    return (int)batch.rows;
+}
+
+static void finish(struct jpeg_decoder *decoder, void *argument)
+{
+    (void)argument;
+    jpeg_finish_decompress(&decoder->info);
+}
+
+int jpeg_decoder_finish(struct jpeg_decoder *decoder, struct error *err)
+{
+    return guarded(decoder, finish, NULL, err);
+}

@@ -1,0 +1,57 @@
+/* JPEG decoding a few rows at a time, on libjpeg-turbo. Strict where libjpeg is lenient: a file
+ * that ends early or has damaged entropy data is refused, never half grey. */
+#ifndef RESNEXT_IMAGE_JPEG_H
+#define RESNEXT_IMAGE_JPEG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "image/orientation.h"
+
+/* Life of a picture: open, start, read until all rows are there, finish; close at any point.
+ * One thread at a time. Nothing of one picture (tables included) is left for the next. */
+struct jpeg_decoder;
+
+struct jpeg_limits {
+    uint64_t max_pixels;
+    int64_t deadline_ns; /* on clock_monotonic_ns; 0: none */
+};
+
+struct jpeg_header {
+    int width, height;
+    enum orientation orientation; /* of the first EXIF segment */
+};
+
+/* Full size, for jpeg_decoder_start. */
+enum { JPEG_EIGHTHS_FULL = 8 };
+
+int jpeg_decoder_create(struct jpeg_decoder **out, struct error *err);
+void jpeg_decoder_destroy(struct jpeg_decoder *decoder);
+
+/* Reads up to the first scan. `bytes` must live until close. `header` is filled on success and when
+ * the picture is too large, else zeroed. A picture may use max_pixels pixels and, for the
+ * coefficients of a progressive one, 8 bytes a pixel (4 components, 2 bytes) plus 64 MiB.
+ * ERR_NOT_JPEG, ERR_IMAGE_UNDECODABLE, ERR_IMAGE_TOO_LARGE, ERR_DEADLINE, ERR_NO_MEMORY. */
+int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t length,
+                      const struct jpeg_limits *limits, struct jpeg_header *header,
+                      struct error *err);
+
+/* Starts the decoding at `eighths` / 8 of the size (DCT scaling; 8 gives every pixel) and tells the
+ * size of the rows to come. A progressive picture is read to its end here. Errors as above. */
+int jpeg_decoder_start(struct jpeg_decoder *decoder, int eighths, int *width, int *height,
+                       struct error *err);
+
+/* Decodes up to `max_rows` > 0 rows of width pixels of 4 bytes (R, G, B, unused) to `rgbx`. Gray is
+ * spread over the three; CMYK and YCCK are taken as inverted, as Pillow does. Returns the number
+ * of rows, 0 after the last one, or an error as above. */
+int jpeg_decoder_read(struct jpeg_decoder *decoder, uint8_t *rgbx, int max_rows, struct error *err);
+
+/* After the last row: reads on to the end of the picture, which must be there. Bytes after it are
+ * of no concern. */
+int jpeg_decoder_finish(struct jpeg_decoder *decoder, struct error *err);
+
+/* Gives back what the picture used. Harmless without an open one. */
+void jpeg_decoder_close(struct jpeg_decoder *decoder);
+
+#endif

@@ -1,0 +1,332 @@
+#include "image/resize.h"
+
+#include <math.h>
+#include <string.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "base/check.h"
+#include "base/size.h"
+
+/* A weight w of 22 fraction bits is kept as two numbers of 16 bits, low = w & 2047 and high =
+ * w >> 11, because x86 multiplies and adds pairs of those in one step. A group of taps a, b, c, d
+ * is stored as low a, c, b, d, high a, c, b, d: interleaving the first eight bytes of four pixels
+ * (or of rows) with the next eight makes pairs of a and c, and of b and d. Sums are taken modulo
+ * 2^32; what comes out fits. */
+enum { LOW_BITS = 11 };
+
+/* The triangle. */
+static double bilinear(double x)
+{
+    x = fabs(x);
+    return x < 1 ? 1 - x : 0;
+}
+
+/* Cubic convolution (Keys 1981) with a = -0.5. The order of operations is the reference's. */
+static double bicubic(double x)
+{
+    const double a = -0.5;
+    x = fabs(x);
+    if (x < 1)
+        return ((a + 2) * x - (a + 3)) * x * x + 1;
+    return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
+}
+
+static int32_t fixed_point(double weight)
+{
+    double scaled = weight * (1 << RESIZE_WEIGHT_BITS);
+    return (int32_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+}
+
+/* A filter stretched for a reduction by `scale`. */
+struct stretched {
+    double (*filter)(double);
+    double start, scale, support, inverse;
+};
+
+static struct stretched stretch(const struct resize_shape *shape)
+{
+    bool cubic = shape->interpolation == INTERPOLATION_BICUBIC;
+    double scale = (shape->end - shape->start) / shape->out_size;
+    double stretching = scale < 1 ? 1 : scale;
+    return (struct stretched){
+        .filter = cubic ? bicubic : bilinear,
+        .start = shape->start,
+        .scale = scale,
+        .support = (cubic ? 2 : 1) * stretching,
+        .inverse = 1 / stretching,
+    };
+}
+
+static void store_weight(int16_t *groups, int tap, int32_t weight)
+{
+    static const int place[RESIZE_GROUP] = {0, 2, 1, 3};
+    int16_t *group = groups + tap / RESIZE_GROUP * 2 * RESIZE_GROUP;
+    group[place[tap % RESIZE_GROUP]] = (int16_t)(weight & ((1 << LOW_BITS) - 1));
+    group[RESIZE_GROUP + place[tap % RESIZE_GROUP]] = (int16_t)(weight >> LOW_BITS);
+}
+
+static struct resize_span plan_output(const struct stretched *by, const struct resize_shape *shape,
+                                      int output, double *exact, int16_t *groups)
+{
+    const int in_size = shape->in_size;
+    const bool mirrored = shape->mirrored;
+    double center = by->start + (output + 0.5) * by->scale, sum = 0;
+    int first = (int)(center - by->support + 0.5);
+    int end = (int)(center + by->support + 0.5);
+    if (first < 0)
+        first = 0;
+    if (end > in_size)
+        end = in_size;
+    int taps = end - first;
+    for (int i = 0; i < taps; i++) {
+        exact[i] = by->filter((first + i - center + 0.5) * by->inverse);
+        sum += exact[i];
+    }
+    for (int i = 0; i < taps; i++)
+        store_weight(groups, mirrored ? taps - 1 - i : i,
+                     fixed_point(sum != 0 ? exact[i] / sum : exact[i]));
+    return (struct resize_span){mirrored ? in_size - end : first, taps};
+}
+
+static bool same_shape(const struct resize_shape *a, const struct resize_shape *b)
+{
+    return a->in_size == b->in_size && a->start == b->start && a->end == b->end &&
+           a->out_size == b->out_size && a->offset == b->offset && a->count == b->count &&
+           a->interpolation == b->interpolation;
+}
+
+static int reserve(struct resize_axis *axis, size_t count, struct error *err)
+{
+    size_t groups = count * (size_t)axis->max_groups;
+    int code = buffer_reserve(&axis->spans, count, sizeof(struct resize_span), err);
+    if (!code)
+        code = buffer_reserve(&axis->weights, groups, 2 * RESIZE_GROUP * sizeof(int16_t), err);
+    if (!code)
+        code = buffer_reserve(&axis->exact, (size_t)axis->max_taps, sizeof(double), err);
+    return code;
+}
+
+int resize_axis_output(const struct resize_axis *axis, int index)
+{
+    return axis->shape.mirrored ? axis->shape.count - 1 - index : index;
+}
+
+static int16_t *groups_of(const struct resize_axis *axis, int index)
+{
+    return (int16_t *)axis->weights.data + (ptrdiff_t)index * axis->max_groups * 2 * RESIZE_GROUP;
+}
+
+int resize_axis_plan(struct resize_axis *axis, const struct resize_shape *shape, struct error *err)
+{
+    CHECK(0 <= shape->start && shape->start < shape->end && shape->end <= shape->in_size);
+    CHECK(shape->in_size > 0 && shape->out_size > 0 && shape->count > 0 && shape->offset >= 0);
+    CHECK(shape->offset <= shape->out_size - shape->count);
+    if (same_shape(&axis->shape, shape))
+        return 0;
+    struct stretched by = stretch(shape);
+    axis->shape = (struct resize_shape){0};
+    axis->max_taps = (int)ceil(by.support) * 2 + 1;
+    axis->max_groups = (axis->max_taps + RESIZE_GROUP - 1) / RESIZE_GROUP;
+    int code = reserve(axis, (size_t)shape->count, err);
+    if (code)
+        return code;
+    memset(axis->weights.data, 0, axis->weights.size);
+    struct resize_span *spans = axis->spans.data;
+    axis->shape = *shape;
+    for (int i = 0; i < shape->count; i++)
+        spans[i] = plan_output(&by, shape, shape->offset + resize_axis_output(axis, i),
+                               axis->exact.data, groups_of(axis, i));
+    return 0;
+}
+
+void resize_axis_trim(struct resize_axis *axis, size_t limit)
+{
+    if (axis->weights.size + axis->exact.size + axis->spans.size > limit)
+        resize_axis_free(axis);
+}
+
+void resize_axis_free(struct resize_axis *axis)
+{
+    buffer_free(&axis->spans);
+    buffer_free(&axis->weights);
+    buffer_free(&axis->exact);
+    *axis = (struct resize_axis){0};
+}
+
+const struct resize_span *resize_axis_spans(const struct resize_axis *axis)
+{
+    return axis->spans.data;
+}
+
+typedef uint8_t u8x8 __attribute__((vector_size(8)));
+typedef uint8_t u8x16 __attribute__((vector_size(16)));
+typedef int16_t i16x8 __attribute__((vector_size(16)));
+typedef uint64_t u64x2 __attribute__((vector_size(16)));
+typedef uint32_t u32x4 __attribute__((vector_size(16)));
+typedef int32_t i32x4 __attribute__((vector_size(16)));
+
+static inline u8x16 load(const void *from)
+{
+    u8x16 v;
+    memcpy(&v, from, sizeof v);
+    return v;
+}
+
+static inline u8x16 interleave_low(u8x16 a, u8x16 b)
+{
+    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+static inline u8x16 interleave_high(u8x16 a, u8x16 b)
+{
+    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
+                                   31);
+}
+
+/* The low half with the high half. */
+static inline u8x16 interleave_halves(u8x16 a)
+{
+    u64x2 halves = (u64x2)a;
+    return interleave_low(a, (u8x16)__builtin_shufflevector(halves, halves, 1, 1));
+}
+
+static inline i16x8 widen_low(u8x16 a)
+{
+    return (i16x8)interleave_low(a, (u8x16){0});
+}
+
+static inline i16x8 widen_high(u8x16 a)
+{
+    return (i16x8)interleave_high(a, (u8x16){0});
+}
+
+/* a[2i] * b[2i] + a[2i + 1] * b[2i + 1] */
+static inline u32x4 multiply_pairs(i16x8 a, i16x8 b)
+{
+#ifdef __SSE2__
+    return (u32x4)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+    u32x4 sum;
+    for (int i = 0; i < 4; i++)
+        sum[i] = (uint32_t)(a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1]);
+    return sum;
+#endif
+}
+
+/* The four pairs of weights of a group, each spread over a vector. */
+struct group {
+    i16x8 low_ac, low_bd, high_ac, high_bd;
+};
+
+static inline struct group load_group(const int16_t *from)
+{
+    i32x4 all = (i32x4)load(from);
+    return (struct group){
+        (i16x8)__builtin_shufflevector(all, all, 0, 0, 0, 0),
+        (i16x8)__builtin_shufflevector(all, all, 1, 1, 1, 1),
+        (i16x8)__builtin_shufflevector(all, all, 2, 2, 2, 2),
+        (i16x8)__builtin_shufflevector(all, all, 3, 3, 3, 3),
+    };
+}
+
+struct sums {
+    u32x4 low, high;
+};
+
+static inline void add_pairs(struct sums *sums, i16x8 pairs, i16x8 low, i16x8 high)
+{
+    sums->low += multiply_pairs(pairs, low);
+    sums->high += multiply_pairs(pairs, high);
+}
+
+static inline i32x4 rounded(const struct sums *sums)
+{
+    const uint32_t half = UINT32_C(1) << (RESIZE_WEIGHT_BITS - 1);
+    return (i32x4)(sums->low + (sums->high << LOW_BITS) + half) >> RESIZE_WEIGHT_BITS;
+}
+
+/* The eight sums, rounded and clipped to 0..255. */
+static inline u8x8 clipped(const struct sums *first, const struct sums *second)
+{
+    i32x4 a = rounded(first), b = rounded(second);
+#ifdef __SSE2__
+    __m128i words = _mm_packs_epi32((__m128i)a, (__m128i)b);
+    u64x2 bytes = (u64x2)_mm_packus_epi16(words, words);
+    return (u8x8)bytes[0];
+#else
+    u8x8 bytes;
+    for (int i = 0; i < 8; i++) {
+        int32_t value = i < 4 ? a[i] : b[i - 4];
+        bytes[i] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+    }
+    return bytes;
+#endif
+}
+
+void resize_horizontal(const struct resize_axis *axis, const uint8_t *rgbx, uint8_t *rgb)
+{
+    const struct resize_span *spans = axis->spans.data;
+    for (int i = 0; i < axis->shape.count; i++) {
+        const int16_t *weights = groups_of(axis, i);
+        const uint8_t *pixels = rgbx + (ptrdiff_t)spans[i].first * 4;
+        struct sums sums = {{0}, {0}};
+        for (int taps = spans[i].taps; taps > 0; taps -= RESIZE_GROUP) {
+            struct group group = load_group(weights);
+            u8x16 pairs = interleave_halves(load(pixels));
+            add_pairs(&sums, widen_low(pairs), group.low_ac, group.high_ac);
+            add_pairs(&sums, widen_high(pairs), group.low_bd, group.high_bd);
+            weights += 2 * RESIZE_GROUP;
+            pixels += 4 * RESIZE_GROUP;
+        }
+        u8x8 bytes = clipped(&sums, &sums);
+        memcpy(rgb + (ptrdiff_t)3 * resize_axis_output(axis, i), &bytes, 3);
+    }
+}
+
+enum { BLOCK = sizeof(u8x8) };
+
+size_t resize_stride(size_t bytes)
+{
+    return size_round_up(bytes, BLOCK);
+}
+
+static inline u8x16 load_pairs(const uint8_t *a, const uint8_t *b)
+{
+    uint64_t first, second;
+    memcpy(&first, a, sizeof first);
+    memcpy(&second, b, sizeof second);
+    return interleave_low((u8x16)(u64x2){first}, (u8x16)(u64x2){second});
+}
+
+/* One block of the output row from the blocks below each other at `from`. */
+static inline u8x8 resize_block(const int16_t *weights, int taps, const uint8_t *from,
+                                size_t stride)
+{
+    struct sums left = {{0}, {0}}, right = {{0}, {0}};
+    for (; taps > 0; taps -= RESIZE_GROUP) {
+        struct group group = load_group(weights);
+        u8x16 ac = load_pairs(from, from + 2 * stride);
+        u8x16 bd = load_pairs(from + stride, from + 3 * stride);
+        add_pairs(&left, widen_low(ac), group.low_ac, group.high_ac);
+        add_pairs(&right, widen_high(ac), group.low_ac, group.high_ac);
+        add_pairs(&left, widen_low(bd), group.low_bd, group.high_bd);
+        add_pairs(&right, widen_high(bd), group.low_bd, group.high_bd);
+        weights += 2 * RESIZE_GROUP;
+        from += RESIZE_GROUP * stride;
+    }
+    return clipped(&left, &right);
+}
+
+void resize_vertical(const struct resize_axis *axis, int index, const uint8_t *rows, size_t stride,
+                     size_t bytes, uint8_t *out)
+{
+    const int16_t *weights = groups_of(axis, index);
+    int taps = resize_axis_spans(axis)[index].taps;
+    for (size_t x = 0; x < bytes; x += BLOCK) {
+        u8x8 block = resize_block(weights, taps, rows + x, stride);
+        memcpy(out + x, &block, bytes - x < BLOCK ? bytes - x : BLOCK);
+    }
+}

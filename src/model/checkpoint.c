@@ -1,0 +1,250 @@
+#include "model/checkpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/fold.h"
+
+/* Above any network worth serving, and small enough for checked arithmetic further on. */
+enum { CHANNELS_MAX = 1 << 17 };
+
+/* The tensor of this name with `rank` dimensions of 1..CHANNELS_MAX, or NULL and `err` filled. */
+static const struct tensor_info *find(const struct tensor_table *tensors, const char *name,
+                                      int rank, struct error *err)
+{
+    char shape[SAFETENSORS_SHAPE_TEXT];
+    const struct tensor_info *t = tensor_table_find(tensors, name);
+    if (!t) {
+        error_set(err, ERR_MODEL_UNSUPPORTED,
+                  "tensor %s is missing: neither a ResNet nor a ResNeXt as torchvision names them",
+                  name);
+        return NULL;
+    }
+    bool sane = t->rank == rank;
+    for (int i = 0; sane && i < rank; i++)
+        sane = t->shape[i] >= 1 && t->shape[i] <= CHANNELS_MAX;
+    if (sane)
+        return t;
+    error_set(err, ERR_MODEL_UNSUPPORTED,
+              "tensor %s has shape %s; %d dimensions of 1 to %d are served", name,
+              tensor_shape_text(t, shape), rank, CHANNELS_MAX);
+    return NULL;
+}
+
+static int take_stem(const struct tensor_table *tensors, struct template *t, struct error *err)
+{
+    char shape[SAFETENSORS_SHAPE_TEXT];
+    if (tensor_table_find(tensors, "conv1.0.weight"))
+        return error_set(err, ERR_MODEL_UNSUPPORTED,
+                         "tensor conv1.0.weight belongs to a deep stem, which is not served");
+    const struct tensor_info *conv = find(tensors, "conv1.weight", 4, err);
+    if (!conv)
+        return ERR_MODEL_UNSUPPORTED;
+    if (conv->shape[2] != 7 && conv->shape[2] != 3)
+        return error_set(err, ERR_MODEL_UNSUPPORTED,
+                         "tensor conv1.weight has shape %s; stems of 7 x 7 and 3 x 3 are served",
+                         tensor_shape_text(conv, shape));
+    t->stem = conv->shape[2] == 7 ? STEM_IMAGENET : STEM_CIFAR;
+    t->stem_channels = (int)conv->shape[0];
+    return ERR_OK;
+}
+
+static const char *tensor_name(char name[SAFETENSORS_NAME_MAX], int stage, int block,
+                               const char *rest)
+{
+    snprintf(name, SAFETENSORS_NAME_MAX, "layer%d.%d.%s", stage + 1, block, rest);
+    return name;
+}
+
+static bool has(const struct tensor_table *tensors, int stage, int block, const char *rest)
+{
+    char name[SAFETENSORS_NAME_MAX];
+    return tensor_table_find(tensors, tensor_name(name, stage, block, rest)) != NULL;
+}
+
+/* The outputs of a convolution of the stage's first block, and what one of them reads. */
+static int take_conv(const struct tensor_table *tensors, int stage, const char *rest, int *out,
+                     int *per_group, struct error *err)
+{
+    char name[SAFETENSORS_NAME_MAX];
+    const struct tensor_info *conv = find(tensors, tensor_name(name, stage, 0, rest), 4, err);
+    if (!conv)
+        return ERR_MODEL_UNSUPPORTED;
+    *out = (int)conv->shape[0];
+    *per_group = (int)conv->shape[1];
+    return ERR_OK;
+}
+
+static int take_stage(const struct tensor_table *tensors, struct template *t, int index,
+                      struct error *err)
+{
+    struct stage *stage = &t->stages[index];
+    bool bottleneck = t->block == BLOCK_BOTTLENECK;
+    int per_group, ignored;
+    *stage = (struct stage){.cardinality = 1};
+    int rc = take_conv(tensors, index, bottleneck ? "conv2.weight" : "conv1.weight", &stage->width,
+                       &per_group, err);
+    if (rc == ERR_OK)
+        rc = take_conv(tensors, index, bottleneck ? "conv3.weight" : "conv2.weight", &stage->out,
+                       &ignored, err);
+    if (rc != ERR_OK)
+        return rc;
+    if (bottleneck && stage->width % per_group != 0)
+        return error_set(
+            err, ERR_MODEL_UNSUPPORTED,
+            "tensor layer%d.0.conv2.weight: %d channels are no multiple of a group's %d", index + 1,
+            stage->width, per_group);
+    if (bottleneck)
+        stage->cardinality = stage->width / per_group;
+    stage->projection = has(tensors, index, 0, "downsample.0.weight");
+    while (stage->blocks < TEMPLATE_MAX_BLOCKS &&
+           has(tensors, index, stage->blocks, "conv1.weight"))
+        stage->blocks++;
+    return ERR_OK;
+}
+
+int checkpoint_template(const struct tensor_table *tensors, struct template *t, struct error *err)
+{
+    int rc = take_stem(tensors, t, err);
+    if (rc != ERR_OK)
+        return rc;
+    t->block = has(tensors, 0, 0, "conv3.weight") ? BLOCK_BOTTLENECK : BLOCK_BASIC;
+    t->stage_count = 0;
+    do {
+        rc = take_stage(tensors, t, t->stage_count++, err);
+        if (rc != ERR_OK)
+            return rc;
+    } while (t->stage_count < TEMPLATE_MAX_STAGES &&
+             has(tensors, t->stage_count, 0, "conv1.weight"));
+    const struct tensor_info *head = find(tensors, "fc.weight", 2, err);
+    if (!head)
+        return ERR_MODEL_UNSUPPORTED;
+    t->classes = (int)head->shape[0];
+    return ERR_OK;
+}
+
+static void name_tensor(struct tensor_info *out, const char *prefix, const char *suffix)
+{
+    *out = (struct tensor_info){.type = TENSOR_F32};
+    snprintf(out->name, sizeof out->name, "%s.%s", prefix, suffix);
+}
+
+static void expect_vector(struct tensor_info *out, const char *prefix, const char *suffix,
+                          size_t length)
+{
+    name_tensor(out, prefix, suffix);
+    out->rank = 1;
+    out->shape[0] = out->elements = length;
+}
+
+size_t checkpoint_layer_tensors(const struct layer *layer,
+                                struct tensor_info out[CHECKPOINT_LAYER_TENSORS])
+{
+    static const char *const norm[] = {"weight", "bias", "running_mean", "running_var"};
+    const struct conv_shape *s = &layer->shape;
+    size_t channels = (size_t)s->out_c, each = (size_t)(s->in_c / s->groups);
+    size_t kernel = (size_t)s->kernel;
+    if (layer->kind != LAYER_CONV && layer->kind != LAYER_LINEAR)
+        return 0;
+    name_tensor(&out[0], layer->name, "weight");
+    out[0].rank = layer->kind == LAYER_CONV ? 4 : 2;
+    out[0].shape[0] = channels;
+    out[0].shape[1] = each;
+    if (layer->kind == LAYER_CONV)
+        out[0].shape[2] = out[0].shape[3] = kernel;
+    out[0].elements = channels * each * kernel * kernel;
+    if (layer->kind == LAYER_LINEAR) {
+        expect_vector(&out[1], layer->name, "bias", channels);
+        return 2;
+    }
+    for (size_t i = 0; i < sizeof norm / sizeof norm[0]; i++)
+        expect_vector(&out[1 + i], layer->norm, norm[i], channels);
+    return CHECKPOINT_LAYER_TENSORS;
+}
+
+static int check_tensor(const struct tensor_info *found, const struct tensor_info *expected,
+                        struct error *err)
+{
+    char is[SAFETENSORS_SHAPE_TEXT], should[SAFETENSORS_SHAPE_TEXT];
+    if (!found)
+        return error_set(err, ERR_MODEL_INVALID, "tensor %s is missing", expected->name);
+    if (found->type == TENSOR_I64)
+        return error_set(err, ERR_MODEL_INVALID, "tensor %s has type I64, not F32, F16 or BF16",
+                         found->name);
+    if (found->rank != expected->rank ||
+        memcmp(found->shape, expected->shape, (size_t)found->rank * sizeof found->shape[0]) != 0)
+        return error_set(err, ERR_MODEL_INVALID, "tensor %s has shape %s, not %s", found->name,
+                         tensor_shape_text(found, is), tensor_shape_text(expected, should));
+    return ERR_OK;
+}
+
+/* The counter that PyTorch keeps beside a batch norm. */
+static int check_counter(const struct tensor_table *tensors, const struct layer *layer,
+                         bool *accounted, struct error *err)
+{
+    struct tensor_info counter;
+    name_tensor(&counter, layer->norm, "num_batches_tracked");
+    const struct tensor_info *found = tensor_table_find(tensors, counter.name);
+    if (!found)
+        return ERR_OK;
+    if (found->type != TENSOR_I64 || found->elements != 1)
+        return error_set(err, ERR_MODEL_INVALID, "tensor %s is not one number of type I64",
+                         found->name);
+    accounted[found - tensors->tensors] = true;
+    return ERR_OK;
+}
+
+static int check_layer(const struct tensor_table *tensors, const struct layer *layer,
+                       bool *accounted, struct error *err)
+{
+    struct tensor_info expected[CHECKPOINT_LAYER_TENSORS];
+    size_t count = checkpoint_layer_tensors(layer, expected);
+    for (size_t i = 0; i < count; i++) {
+        const struct tensor_info *found = tensor_table_find(tensors, expected[i].name);
+        int rc = check_tensor(found, &expected[i], err);
+        if (rc != ERR_OK)
+            return rc;
+        accounted[found - tensors->tensors] = true;
+    }
+    return check_counter(tensors, layer, accounted, err);
+}
+
+int checkpoint_check(const struct tensor_table *tensors, const struct layer *layers, size_t count,
+                     struct error *err)
+{
+    bool *accounted = calloc(tensors->count + 1, sizeof *accounted);
+    if (!accounted)
+        return error_set(err, ERR_NO_MEMORY, "no memory to check the tensors");
+    int rc = ERR_OK;
+    for (size_t i = 0; rc == ERR_OK && i < count; i++)
+        rc = check_layer(tensors, &layers[i], accounted, err);
+    for (size_t i = 0; rc == ERR_OK && i < tensors->count; i++)
+        if (!accounted[i])
+            rc = error_set(err, ERR_MODEL_UNSUPPORTED,
+                           "tensor %s is no part of a plain ResNet or ResNeXt",
+                           tensors->tensors[i].name);
+    free(accounted);
+    return rc;
+}
+
+int checkpoint_read(const struct safetensors *file, const struct layer *layer, float *weights,
+                    float *bias, float *norm, struct error *err)
+{
+    struct tensor_info tensors[CHECKPOINT_LAYER_TENSORS];
+    size_t count = checkpoint_layer_tensors(layer, tensors), channels = (size_t)layer->shape.out_c;
+    for (size_t i = 0; i < count; i++) {
+        const struct tensor_info *t = tensor_table_find(safetensors_tensors(file), tensors[i].name);
+        float *to = i == 0                        ? weights
+                    : layer->kind == LAYER_LINEAR ? bias
+                                                  : norm + (i - 1) * channels;
+        int rc = safetensors_read(file, t, to, err);
+        if (rc != ERR_OK)
+            return rc;
+    }
+    if (layer->kind == LAYER_LINEAR)
+        return ERR_OK;
+    const struct batch_norm bn = {norm, norm + channels, norm + 2 * channels, norm + 3 * channels};
+    int rc = fold_batch_norm(&bn, channels, tensors[0].elements / channels, weights, bias, err);
+    return rc == ERR_OK ? ERR_OK : error_prefix(err, rc, "batch norm %s", layer->norm);
+}

@@ -1,0 +1,36 @@
+/* config.json as timm writes it: which network, how its pictures are prepared, what its classes are
+ * called. The keys of the picture stand in "pretrained_cfg" or, in old files, at the root. Keys
+ * that are not needed are ignored. */
+#ifndef RESNEXT_MODEL_CONFIG_H
+#define RESNEXT_MODEL_CONFIG_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "image/preprocess.h"
+#include "model/labels.h"
+
+enum {
+    MODEL_CONFIG_FILE_MAX = 16 << 20,
+    MODEL_EDGE_MIN = 8,
+    MODEL_EDGE_MAX = 1024,
+    MODEL_CLASSES_MAX = 1 << 17,
+};
+
+struct model_config {
+    int classes; /* 0 if the file does not say */
+    struct preprocess_spec preprocess;
+    struct label_list labels; /* count 0 if the file has none */
+};
+
+/* Reads the bytes of a config.json. `*out` is to be destroyed when ERR_OK is returned.
+ * ERR_MODEL_INVALID names the key and what would be right, ERR_MODEL_UNSUPPORTED names what is not
+ * served, ERR_NO_MEMORY. */
+int model_config_parse(struct model_config *out, const char *bytes, size_t length,
+                       struct error *err);
+
+/* The same for a file; ERR_IO too. */
+int model_config_read(struct model_config *out, const char *path, struct error *err);
+void model_config_destroy(struct model_config *config);
+
+#endif

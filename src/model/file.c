@@ -1,0 +1,77 @@
+#include "model/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int file_open(const char *path, int *fd, uint64_t *size, struct error *err)
+{
+    struct stat st;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (*fd < 0)
+        return error_set(err, ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    int rc = ERR_OK;
+    if (fstat(*fd, &st) != 0)
+        rc = error_set(err, ERR_IO, "cannot examine %s: %s", path, strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        rc = error_set(err, ERR_IO, "%s is not a regular file", path);
+    else
+        *size = (uint64_t)st.st_size;
+    if (rc != ERR_OK)
+        close(*fd);
+    return rc;
+}
+
+int file_read_at(int fd, const char *path, void *buffer, size_t length, uint64_t offset,
+                 struct error *err)
+{
+    unsigned char *p = buffer;
+    while (length > 0) {
+        ssize_t n = pread(fd, p, length, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
+        if (n == 0)
+            return error_set(err, ERR_IO, "%s became shorter while it was read", path);
+        p += n;
+        offset += (uint64_t)n;
+        length -= (size_t)n;
+    }
+    return ERR_OK;
+}
+
+int file_read_all(const char *path, size_t limit, char **bytes, size_t *length, struct error *err)
+{
+    int fd;
+    uint64_t size = 0;
+    int rc = file_open(path, &fd, &size, err);
+    if (rc != ERR_OK)
+        return rc;
+    *bytes = NULL;
+    if (size > limit) {
+        rc = error_set(err, ERR_MODEL_INVALID, "%s has %ju bytes; at most %zu are read", path,
+                       (uintmax_t)size, limit);
+        goto fail;
+    }
+    *length = (size_t)size;
+    *bytes = malloc(*length + 1);
+    if (!*bytes) {
+        rc = error_set(err, ERR_NO_MEMORY, "no memory for %s", path);
+        goto fail;
+    }
+    rc = file_read_at(fd, path, *bytes, *length, 0, err);
+    if (rc != ERR_OK)
+        goto fail;
+    (*bytes)[*length] = '\0';
+    close(fd);
+    return ERR_OK;
+fail:
+    free(*bytes);
+    *bytes = NULL;
+    close(fd);
+    return rc;
+}

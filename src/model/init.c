@@ -1,0 +1,226 @@
+#include "model/init.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "model/checkpoint.h"
+#include "model/config.h"
+
+/* Mean and variance of a value's elements under the assumption that they are normal. */
+struct moments {
+    double mean, variance;
+};
+
+struct random {
+    uint64_t state;
+};
+
+/* SplitMix64. */
+static uint64_t random_bits(struct random *random)
+{
+    uint64_t z = random->state += 0x9e3779b97f4a7c15U;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
+    return z ^ z >> 31;
+}
+
+/* In (0, 1). */
+static double random_unit(struct random *random)
+{
+    return ((double)(random_bits(random) >> 11) + 0.5) / 9007199254740992.0;
+}
+
+/* Standard normal, by Box and Muller. */
+static double random_normal(struct random *random)
+{
+    double radius = sqrt(-2 * log(random_unit(random)));
+    return radius * cos(2 * M_PI * random_unit(random));
+}
+
+/* Of max(0, x) when x is normal. */
+static struct moments rectified(struct moments x)
+{
+    double sigma = sqrt(x.variance), t = x.mean / sigma;
+    double density = exp(-t * t / 2) / sqrt(2 * M_PI), below = erfc(-t / M_SQRT2) / 2;
+    double mean = x.mean * below + sigma * density;
+    double square = (x.mean * x.mean + x.variance) * below + x.mean * sigma * density;
+    return (struct moments){mean, square - mean * mean};
+}
+
+/* What batch norm (scale 1, shift 0), shortcut and ReLU make of a convolution's output. */
+static struct moments layer_output(const struct layer *layer, const struct moments *values)
+{
+    struct moments y = {0, 1};
+    if (layer->kind == LAYER_MAX_POOL || layer->kind == LAYER_AVG_POOL)
+        return values[layer->input];
+    if (layer->residual != LAYER_NO_VALUE) {
+        y.mean += values[layer->residual].mean;
+        y.variance += values[layer->residual].variance;
+    }
+    return layer->relu ? rectified(y) : y;
+}
+
+static void fill(float *out, size_t count, double value)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = (float)value;
+}
+
+/* Rows of `each` normal numbers, each row centred, so that the inputs' common mean has no effect.
+ */
+static void fill_filters(struct random *random, float *out, size_t rows, size_t each, double sigma)
+{
+    for (; rows > 0; rows--, out += each) {
+        double sum = 0;
+        for (size_t i = 0; i < each; i++) {
+            out[i] = (float)(sigma * random_normal(random));
+            sum += out[i];
+        }
+        for (size_t i = 0; i < each && each > 1; i++)
+            out[i] -= (float)(sum / (double)each);
+    }
+}
+
+/* One tensor, which is number `i` of checkpoint_layer_tensors. */
+static void fill_tensor(struct random *random, const struct layer *layer,
+                        const struct tensor_info *tensor, size_t i, struct moments input,
+                        float *out)
+{
+    enum { WEIGHT, NORM_WEIGHT, NORM_BIAS, NORM_MEAN, NORM_VARIANCE };
+    size_t rows = tensor->shape[0], each = tensor->elements / rows;
+    bool linear = layer->kind == LAYER_LINEAR;
+    if (i == WEIGHT)
+        fill_filters(random, out, rows, each, sqrt((linear ? 1.0 : 2.0) / (double)each));
+    else if (i == NORM_WEIGHT && !linear)
+        fill(out, rows, 1);
+    else
+        fill(out, rows, i == NORM_VARIANCE ? 2 * input.variance : 0);
+}
+
+static int write_layer(struct safetensors_writer *writer, const struct layer *layer,
+                       struct moments input, struct random *random, struct error *err)
+{
+    struct tensor_info tensors[CHECKPOINT_LAYER_TENSORS];
+    size_t count = checkpoint_layer_tensors(layer, tensors);
+    int rc = ERR_OK;
+    for (size_t i = 0; rc == ERR_OK && i < count; i++) {
+        float *values = calloc(tensors[i].elements, sizeof *values);
+        if (!values)
+            return error_set(err, ERR_NO_MEMORY, "no memory for tensor %s", tensors[i].name);
+        fill_tensor(random, layer, &tensors[i], i, input, values);
+        rc = safetensors_writer_put(writer, values, tensors[i].elements * sizeof *values, err);
+        free(values);
+    }
+    return rc;
+}
+
+static int write_layers(struct safetensors_writer *writer, const struct layer *layers, size_t count,
+                        uint64_t seed, struct error *err)
+{
+    struct random random = {seed};
+    struct moments *values = calloc(count + 1, sizeof *values);
+    if (!values)
+        return error_set(err, ERR_NO_MEMORY, "no memory to write weights");
+    values[0] = (struct moments){0, 1};
+    int rc = ERR_OK;
+    for (size_t i = 0; rc == ERR_OK && i < count; i++) {
+        rc = write_layer(writer, &layers[i], values[layers[i].input], &random, err);
+        values[i + 1] = layer_output(&layers[i], values);
+    }
+    free(values);
+    return rc;
+}
+
+static int write_weights(const char *path, const struct layer *layers, size_t count, uint64_t seed,
+                         struct error *err)
+{
+    struct safetensors_writer *writer = NULL;
+    size_t used = 0;
+    struct tensor_info *all = calloc(count * CHECKPOINT_LAYER_TENSORS, sizeof *all);
+    if (!all)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the list of tensors");
+    for (size_t i = 0; i < count; i++)
+        used += checkpoint_layer_tensors(&layers[i], all + used);
+    int rc = safetensors_writer_create(&writer, path, all, used, err);
+    free(all);
+    if (rc != ERR_OK)
+        return rc;
+    rc = write_layers(writer, layers, count, seed, err);
+    if (rc == ERR_OK)
+        return safetensors_writer_finish(writer, err);
+    safetensors_writer_abort(writer);
+    return rc;
+}
+
+static json_t *describe(const struct template *t)
+{
+    char name[TEMPLATE_NAME_MAX];
+    template_name(t, name);
+    json_t *picture =
+        json_pack("{s:[i,i,i], s:s, s:f, s:s, s:[f,f,f], s:[f,f,f], s:i}", "input_size", 3,
+                  t->input_size, t->input_size, "interpolation", "bilinear", "crop_pct",
+                  t->stem == STEM_IMAGENET ? 0.875 : 1.0, "crop_mode", "center", "mean", 0.485,
+                  0.456, 0.406, "std", 0.229, 0.224, 0.225, "num_classes", t->classes);
+    return json_pack("{s:s, s:i, s:o}", "architecture", name, "num_classes", t->classes,
+                     "pretrained_cfg", picture);
+}
+
+static int write_config(const char *path, const struct template *t, struct error *err)
+{
+    json_t *root = describe(t);
+    FILE *file = root ? fopen(path, "wxe") : NULL;
+    int rc = ERR_OK;
+    if (!root)
+        rc = error_set(err, ERR_NO_MEMORY, "no memory for %s", path);
+    else if (!file)
+        rc = error_set(err, ERR_IO, "cannot create %s: %s", path, strerror(errno));
+    else if (json_dumpf(root, file, JSON_INDENT(1)) != 0 || fputc('\n', file) == EOF ||
+             fflush(file) != 0)
+        rc = error_set(err, ERR_IO, "cannot write %s: %s", path, strerror(errno));
+    if (file)
+        fclose(file);
+    if (file && rc != ERR_OK)
+        unlink(path);
+    json_decref(root);
+    return rc;
+}
+
+static int check_sizes(const struct template *t, struct error *err)
+{
+    if (t->input_size < MODEL_EDGE_MIN || t->input_size > MODEL_EDGE_MAX)
+        return error_set(err, ERR_MODEL_UNSUPPORTED, "input size %d is not from %d to %d",
+                         t->input_size, MODEL_EDGE_MIN, MODEL_EDGE_MAX);
+    if (t->classes < 1 || t->classes > MODEL_CLASSES_MAX)
+        return error_set(err, ERR_MODEL_UNSUPPORTED, "%d classes are not from 1 to %d", t->classes,
+                         MODEL_CLASSES_MAX);
+    return ERR_OK;
+}
+
+int model_init_folder(const struct template *t, uint64_t seed, const char *out, struct error *err)
+{
+    char weights[4096], config[4096];
+    struct layer *layers = NULL;
+    size_t count = 0;
+    if (snprintf(weights, sizeof weights, "%s/model.safetensors", out) >= (int)sizeof weights ||
+        snprintf(config, sizeof config, "%s/config.json", out) >= (int)sizeof config)
+        return error_set(err, ERR_IO, "the path of the new model is too long");
+    int rc = check_sizes(t, err);
+    if (rc == ERR_OK)
+        rc = template_layers(t, &layers, &count, err);
+    if (rc != ERR_OK)
+        return rc;
+    if (mkdir(out, 0777) != 0 && errno != EEXIST)
+        rc = error_set(err, ERR_IO, "cannot make %s: %s", out, strerror(errno));
+    if (rc == ERR_OK)
+        rc = write_config(config, t, err);
+    if (rc == ERR_OK && (rc = write_weights(weights, layers, count, seed, err)) != ERR_OK)
+        unlink(config);
+    free(layers);
+    return rc;
+}

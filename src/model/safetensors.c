@@ -1,0 +1,184 @@
+#include "model/safetensors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <nettle/sha2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "model/file.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file format is little-endian");
+
+struct safetensors {
+    int fd;
+    char *path;
+    struct stat opened; /* the file as it was when it was opened */
+    struct tensor_table table;
+};
+
+static int read_header(struct safetensors *file, uint64_t size, struct error *err)
+{
+    unsigned char prefix[8];
+    size_t length = 0;
+    if (size < sizeof prefix)
+        return error_set(err, ERR_MODEL_INVALID, "the file has only %ju bytes", (uintmax_t)size);
+    int rc = file_read_at(file->fd, file->path, prefix, sizeof prefix, 0, err);
+    if (rc == ERR_OK)
+        rc = tensor_table_header_length(prefix, size, &length, err);
+    if (rc != ERR_OK)
+        return rc;
+    char *header = malloc(length + 1);
+    if (!header)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the header");
+    rc = file_read_at(file->fd, file->path, header, length, sizeof prefix, err);
+    if (rc == ERR_OK)
+        rc = tensor_table_parse(&file->table, header, length, size, err);
+    free(header);
+    return rc;
+}
+
+int safetensors_open(struct safetensors **out, const char *path, struct error *err)
+{
+    uint64_t size = 0;
+    struct safetensors *file = calloc(1, sizeof *file);
+    if (!file)
+        return error_set(err, ERR_NO_MEMORY, "no memory to open %s", path);
+    file->fd = -1;
+    file->path = strdup(path);
+    int rc = file->path ? file_open(path, &file->fd, &size, err)
+                        : error_set(err, ERR_NO_MEMORY, "no memory to open %s", path);
+    if (rc != ERR_OK) {
+        file->fd = -1;
+        goto fail;
+    }
+    if (fstat(file->fd, &file->opened) != 0) {
+        rc = error_set(err, ERR_IO, "cannot examine %s: %s", path, strerror(errno));
+        goto fail;
+    }
+    rc = read_header(file, size, err);
+    if (rc != ERR_OK) {
+        error_prefix(err, rc, "%s", path);
+        goto fail;
+    }
+    *out = file;
+    return ERR_OK;
+fail:
+    safetensors_close(file);
+    return rc;
+}
+
+void safetensors_close(struct safetensors *file)
+{
+    if (!file)
+        return;
+    tensor_table_destroy(&file->table);
+    if (file->fd >= 0)
+        close(file->fd);
+    free(file->path);
+    free(file);
+}
+
+const struct tensor_table *safetensors_tensors(const struct safetensors *file)
+{
+    return &file->table;
+}
+
+/* IEEE binary16 to binary32, exact. */
+static uint32_t widen_f16(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16;
+    uint32_t exponent = half >> 10 & 0x1f, fraction = half & 0x3ff;
+    if (exponent == 0x1f)
+        return sign | 0x7f800000 | fraction << 13;
+    if (exponent != 0)
+        return sign | (exponent + 112) << 23 | fraction << 13;
+    if (fraction == 0)
+        return sign;
+    uint32_t shift = (uint32_t)__builtin_clz(fraction) - 21; /* to bring the leading 1 to bit 10 */
+    return sign | (113 - shift) << 23 | (fraction << shift & 0x3ff) << 13;
+}
+
+/* The 16-bit values lie in the upper half of `out`, so that going upwards no value is overwritten
+ * before it is read. */
+static void widen(enum tensor_type type, float *out, size_t count)
+{
+    const unsigned char *in = (const unsigned char *)out + 2 * count;
+    for (size_t i = 0; i < count; i++) {
+        uint16_t half;
+        memcpy(&half, in + 2 * i, sizeof half);
+        uint32_t bits = type == TENSOR_F16 ? widen_f16(half) : (uint32_t)half << 16;
+        memcpy(&out[i], &bits, sizeof bits);
+    }
+}
+
+static size_t first_not_finite(const float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        if ((bits & 0x7f800000) == 0x7f800000)
+            return i;
+    }
+    return count;
+}
+
+int safetensors_read(const struct safetensors *file, const struct tensor_info *tensor, float *out,
+                     struct error *err)
+{
+    CHECK(tensor->type != TENSOR_I64);
+    size_t skip = tensor->elements * sizeof *out - tensor->bytes;
+    int rc = file_read_at(file->fd, file->path, (unsigned char *)out + skip, tensor->bytes,
+                          file->table.data_start + tensor->begin, err);
+    if (rc != ERR_OK)
+        return rc;
+    if (tensor->type != TENSOR_F32)
+        widen(tensor->type, out, tensor->elements);
+    size_t bad = first_not_finite(out, tensor->elements);
+    if (bad != tensor->elements)
+        return error_set(err, ERR_MODEL_INVALID, "%s: tensor %s holds NaN or infinity at index %zu",
+                         file->path, tensor->name, bad);
+    return ERR_OK;
+}
+
+static int check_unchanged(const struct safetensors *file, struct error *err)
+{
+    struct stat now;
+    if (fstat(file->fd, &now) != 0)
+        return error_set(err, ERR_IO, "cannot examine %s: %s", file->path, strerror(errno));
+    const struct timespec *a = &file->opened.st_mtim, *b = &now.st_mtim;
+    if (now.st_size != file->opened.st_size || a->tv_sec != b->tv_sec || a->tv_nsec != b->tv_nsec)
+        return error_set(err, ERR_IO, "%s changed while it was read; try again", file->path);
+    return ERR_OK;
+}
+
+int safetensors_sha256(const struct safetensors *file, char text[SAFETENSORS_SHA256_TEXT],
+                       struct error *err)
+{
+    enum { PIECE = 128 << 10 };
+    struct sha256_ctx sha;
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    uint8_t *piece = malloc(PIECE);
+    if (!piece)
+        return error_set(err, ERR_NO_MEMORY, "no memory to read %s", file->path);
+    sha256_init(&sha);
+    int rc = ERR_OK;
+    uint64_t size = (uint64_t)file->opened.st_size;
+    for (uint64_t at = 0; rc == ERR_OK && at < size; at += PIECE) {
+        size_t n = size - at < PIECE ? (size_t)(size - at) : PIECE;
+        rc = file_read_at(file->fd, file->path, piece, n, at, err);
+        if (rc == ERR_OK)
+            sha256_update(&sha, n, piece);
+    }
+    free(piece);
+    if (rc == ERR_OK)
+        rc = check_unchanged(file, err);
+    sha256_digest(&sha, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    return rc;
+}

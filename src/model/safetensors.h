@@ -1,0 +1,92 @@
+/* Files in safetensors format, read by strict rules: a header of at most 1 MiB of valid JSON, no
+ * name twice; the tensors cover the rest of the file without gap or overlap; the bytes of each are
+ * its shape times its type; no value is NaN or infinite. Nothing in the file is trusted. */
+#ifndef RESNEXT_MODEL_SAFETENSORS_H
+#define RESNEXT_MODEL_SAFETENSORS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum tensor_type { TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_I64 };
+
+enum {
+    SAFETENSORS_MAX_HEADER = 1 << 20,
+    SAFETENSORS_MAX_TENSORS = 8192,
+    SAFETENSORS_MAX_RANK = 8,
+    SAFETENSORS_NAME_MAX = 128,
+    SAFETENSORS_SHAPE_TEXT = 160,
+    SAFETENSORS_SHA256_TEXT = 65,
+};
+
+struct tensor_info {
+    char name[SAFETENSORS_NAME_MAX]; /* printable ASCII */
+    enum tensor_type type;
+    int rank;
+    size_t shape[SAFETENSORS_MAX_RANK];
+    size_t elements; /* the product of `shape` */
+    size_t begin;    /* first byte, counted from the end of the header */
+    size_t bytes;
+};
+
+/* The tensors of a file, sorted by name. */
+struct tensor_table {
+    struct tensor_info *tensors;
+    size_t count;
+    uint64_t data_start; /* where in the file the tensors' bytes begin */
+};
+
+/* "F32", "BF16", ...; how the header writes a type. */
+const char *tensor_type_name(enum tensor_type type);
+
+/* "[64, 3, 7, 7]", cut if it is longer; returns `text`. */
+const char *tensor_shape_text(const struct tensor_info *tensor, char text[SAFETENSORS_SHAPE_TEXT]);
+
+/* Reads the length prefix, 8 bytes, of a file of `file_size` bytes. ERR_MODEL_INVALID. */
+int tensor_table_header_length(const unsigned char prefix[8], uint64_t file_size, size_t *length,
+                               struct error *err);
+
+/* Parses a header of `length` bytes of a file of `file_size` bytes. `*out` is to be destroyed when
+ * ERR_OK is returned. ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED (a type that is not read here),
+ * ERR_NO_MEMORY; the message names the tensor. */
+int tensor_table_parse(struct tensor_table *out, const char *header, size_t length,
+                       uint64_t file_size, struct error *err);
+void tensor_table_destroy(struct tensor_table *table);
+
+/* NULL if there is none of this name. */
+const struct tensor_info *tensor_table_find(const struct tensor_table *table, const char *name);
+
+/* An open file. One thread at a time. */
+struct safetensors;
+int safetensors_open(struct safetensors **out, const char *path, struct error *err);
+void safetensors_close(struct safetensors *file);
+const struct tensor_table *safetensors_tensors(const struct safetensors *file);
+
+/* Reads a tensor of floating-point type as float32, out[tensor->elements]. ERR_IO,
+ * ERR_MODEL_INVALID if a value is not finite. */
+int safetensors_read(const struct safetensors *file, const struct tensor_info *tensor, float *out,
+                     struct error *err);
+
+/* The SHA-256 of the whole file in lower-case hexadecimal. ERR_IO, also if the file has changed
+ * since it was opened, so that sum and weights belong together when it is called last. */
+int safetensors_sha256(const struct safetensors *file, char text[SAFETENSORS_SHA256_TEXT],
+                       struct error *err);
+
+/* Writes a new file: a header for `count` tensors (name, type, rank and shape are used), then the
+ * values in the same order, in as many pieces as the caller likes. ERR_IO, also if the file exists.
+ */
+struct safetensors_writer;
+int safetensors_writer_create(struct safetensors_writer **out, const char *path,
+                              const struct tensor_info *tensors, size_t count, struct error *err);
+int safetensors_writer_put(struct safetensors_writer *writer, const void *bytes, size_t length,
+                           struct error *err);
+
+/* Makes the file durable and frees the writer, on failure too. ERR_IO, ERR_INTERNAL if the bytes
+ * put are not those that the header announced. */
+int safetensors_writer_finish(struct safetensors_writer *writer, struct error *err);
+
+/* Gives up: closes and removes the file. NULL is fine. */
+void safetensors_writer_abort(struct safetensors_writer *writer);
+
+#endif

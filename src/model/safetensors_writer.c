@@ -1,0 +1,146 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "model/safetensors.h"
+#include "model/strict_json.h"
+
+struct safetensors_writer {
+    FILE *file;
+    char *path;
+    uint64_t announced, written;
+};
+
+static int write_failed(const struct safetensors_writer *writer, struct error *err)
+{
+    return error_set(err, ERR_IO, "cannot write %s: %s", writer->path, strerror(errno));
+}
+
+static size_t element_bytes(enum tensor_type type)
+{
+    return type == TENSOR_I64 ? 8 : type == TENSOR_F32 ? 4 : 2;
+}
+
+/* Adds one entry, with its bytes from `begin`; returns where they end. */
+static uint64_t describe(json_t *root, const struct tensor_info *tensor, uint64_t begin)
+{
+    uint64_t bytes = element_bytes(tensor->type);
+    json_t *shape = json_array();
+    for (int i = 0; i < tensor->rank; i++) {
+        bytes *= tensor->shape[i];
+        json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i]));
+    }
+    uint64_t end = begin + bytes;
+    json_object_set_new(root, tensor->name,
+                        json_pack("{s:s, s:o, s:[I, I]}", "dtype", tensor_type_name(tensor->type),
+                                  "shape", shape, "data_offsets", (json_int_t)begin,
+                                  (json_int_t)end));
+    return end;
+}
+
+/* The header padded to 8 bytes, or NULL without memory. */
+static char *header_text(struct safetensors_writer *writer, const struct tensor_info *tensors,
+                         size_t count, size_t *length)
+{
+    json_t *root = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
+    for (size_t i = 0; i < count; i++)
+        writer->announced = describe(root, &tensors[i], writer->announced);
+    char *text = json_object_size(root) == count + 1 ? json_dumps(root, JSON_COMPACT) : NULL;
+    json_decref(root);
+    if (!text)
+        return NULL;
+    size_t used = strlen(text);
+    *length = (used + 7) / 8 * 8;
+    char *padded = malloc(*length);
+    if (padded) {
+        memcpy(padded, text, used);
+        memset(padded + used, ' ', *length - used);
+    }
+    free(text);
+    return padded;
+}
+
+static int put_header(struct safetensors_writer *writer, const struct tensor_info *tensors,
+                      size_t count, struct error *err)
+{
+    size_t length;
+    char *text = header_text(writer, tensors, count, &length);
+    if (!text)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the header of %s", writer->path);
+    uint64_t prefix = length;
+    int rc = ERR_OK;
+    if (fwrite(&prefix, sizeof prefix, 1, writer->file) != 1 ||
+        fwrite(text, length, 1, writer->file) != 1)
+        rc = write_failed(writer, err);
+    free(text);
+    return rc;
+}
+
+int safetensors_writer_create(struct safetensors_writer **out, const char *path,
+                              const struct tensor_info *tensors, size_t count, struct error *err)
+{
+    struct safetensors_writer *writer = calloc(1, sizeof *writer);
+    char *copy = strdup(path);
+    if (!writer || !copy) {
+        free(writer);
+        free(copy);
+        return error_set(err, ERR_NO_MEMORY, "no memory to write %s", path);
+    }
+    writer->path = copy;
+    int rc;
+    writer->file = fopen(path, "wxe");
+    if (!writer->file) {
+        rc = write_failed(writer, err);
+        free(writer->path);
+        free(writer);
+        return rc;
+    }
+    rc = put_header(writer, tensors, count, err);
+    if (rc != ERR_OK) {
+        safetensors_writer_abort(writer);
+        return rc;
+    }
+    *out = writer;
+    return ERR_OK;
+}
+
+int safetensors_writer_put(struct safetensors_writer *writer, const void *bytes, size_t length,
+                           struct error *err)
+{
+    writer->written += length;
+    if (fwrite(bytes, 1, length, writer->file) != length)
+        return write_failed(writer, err);
+    return ERR_OK;
+}
+
+int safetensors_writer_finish(struct safetensors_writer *writer, struct error *err)
+{
+    int rc = ERR_OK;
+    if (writer->written != writer->announced)
+        rc = error_set(err, ERR_INTERNAL, "%s: %ju bytes put, %ju announced", writer->path,
+                       (uintmax_t)writer->written, (uintmax_t)writer->announced);
+    else if (fflush(writer->file) != 0 || fsync(fileno(writer->file)) != 0)
+        rc = write_failed(writer, err);
+    if (rc != ERR_OK) {
+        safetensors_writer_abort(writer);
+        return rc;
+    }
+    fclose(writer->file);
+    free(writer->path);
+    free(writer);
+    return ERR_OK;
+}
+
+void safetensors_writer_abort(struct safetensors_writer *writer)
+{
+    if (!writer)
+        return;
+    fclose(writer->file);
+    unlink(writer->path);
+    free(writer->path);
+    free(writer);
+}

@@ -1,0 +1,18 @@
+/* JSON from outside, read with the rules that keep it unambiguous and cheap. */
+#ifndef RESNEXT_MODEL_STRICT_JSON_H
+#define RESNEXT_MODEL_STRICT_JSON_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "base/error.h"
+
+/* Deepest nesting that is read. */
+enum { STRICT_JSON_DEPTH = 16 };
+
+/* Parses exactly one JSON object: valid UTF-8, no key twice, no NUL, nothing behind it, at most
+ * STRICT_JSON_DEPTH levels. `*object` belongs to the caller (json_decref). ERR_MODEL_INVALID names
+ * the line. */
+int strict_json_object(const char *bytes, size_t length, json_t **object, struct error *err);
+
+#endif

@@ -1,0 +1,100 @@
+/* The counters of metrics.def and their exposition in Prometheus' text format, version 0.0.4.
+ * Counting is a relaxed atomic addition: any thread, no lock. */
+#ifndef RESNEXT_SERVE_METRICS_H
+#define RESNEXT_SERVE_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum metric_counter {
+#define COUNTER(id, name, first, second, third, help) COUNTER_##id,
+#include "serve/metrics.def"
+    COUNTER_COUNT
+};
+
+enum metric_histogram {
+#define HISTOGRAM(id, name, label, help) HISTOGRAM_##id,
+#include "serve/metrics.def"
+    HISTOGRAM_COUNT
+};
+
+enum metric_gauge {
+#define GAUGE(id, name, type, help) GAUGE_##id,
+#include "serve/metrics.def"
+    GAUGE_COUNT
+};
+
+enum metric_info {
+#define INFO(id, name, help) INFO_##id,
+#include "serve/metrics.def"
+    INFO_COUNT
+};
+
+/* Stages of a request: DIMENSION_STAGE. */
+enum metric_stage {
+    STAGE_QUEUE,
+    STAGE_DECODE,
+    STAGE_PREPROCESS,
+    STAGE_INFERENCE,
+    STAGE_ENCODE,
+    STAGE_COUNT,
+};
+
+/* Why something was turned away: DIMENSION_REASON. */
+enum metric_reason {
+    REASON_OVERLOADED,
+    REASON_DRAINING,
+    REASON_DEADLINE,
+    REASON_BODY_TOO_LARGE,
+    REASON_UPLOAD_TIMEOUT,
+    REASON_SLOW_READER,
+    REASON_CONNECTIONS,
+    REASON_COUNT,
+};
+
+/* Results of loading a model: DIMENSION_RESULT. */
+enum metric_result { RESULT_OK, RESULT_FAILED, RESULT_COUNT };
+
+/* Label values that the caller knows. Indices into them are what metrics_add takes; one past the
+ * last stands for "other". For models, one past that stands for "none": an empty label. */
+struct metrics_names {
+    const char *const *endpoints;
+    size_t endpoint_count;
+    const char *const *models;
+    size_t model_count;
+};
+
+struct metrics;
+
+/* Copies the names. ERR_NO_MEMORY. `*out` belongs to the caller. */
+int metrics_create(struct metrics **out, const struct metrics_names *names, struct error *err);
+void metrics_destroy(struct metrics *m);
+
+/* The index for an HTTP status in the dimension CODE: 200 or one of errors.def, else "other". */
+size_t metrics_code(const struct metrics *m, int status);
+
+/* The index of "no model" in the dimension MODEL. */
+size_t metrics_no_model(const struct metrics *m);
+
+/* Adds to a counter; i, j, k index its labels, 0 where it has none. */
+void metrics_add(struct metrics *m, enum metric_counter id, size_t i, size_t j, size_t k,
+                 uint64_t n);
+
+/* Counts one duration. */
+void metrics_observe(struct metrics *m, enum metric_histogram id, size_t i, int64_t ns);
+
+/* Remembers one line of an INFO metric; `labels` are pairs of key and value, ended by NULL. Before
+ * threads only. ERR_NO_MEMORY. */
+int metrics_info(struct metrics *m, enum metric_info id, const char *const *labels,
+                 struct error *err);
+
+/* The exposition; `gauges` has GAUGE_COUNT values, NaN: leave out. Owned by the caller (free);
+ * NULL without memory. */
+char *metrics_render(const struct metrics *m, const double *gauges, size_t *length);
+
+/* Fills the gauges of the process_* family; what cannot be read becomes NaN. */
+void metrics_process(double *gauges);
+
+#endif

@@ -1,0 +1,134 @@
+#include "serve/queue.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+
+struct queue {
+    pthread_mutex_t lock;
+    pthread_cond_t not_empty; /* on CLOCK_MONOTONIC */
+    struct request *first, *last;
+    size_t depth, limit;
+    bool closed;
+};
+
+int queue_create(struct queue **out, size_t limit, struct error *err)
+{
+    CHECK(limit > 0);
+    struct queue *q = calloc(1, sizeof *q);
+    if (!q)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the queue");
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&q->lock, NULL);
+    pthread_cond_init(&q->not_empty, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    q->limit = limit;
+    *out = q;
+    return ERR_OK;
+}
+
+static void unlink_request(struct queue *q, struct request *r)
+{
+    *(r->previous ? &r->previous->next : &q->first) = r->next;
+    *(r->next ? &r->next->previous : &q->last) = r->previous;
+    r->previous = r->next = NULL;
+    r->queued = false;
+    q->depth--;
+}
+
+void queue_destroy(struct queue *queue)
+{
+    if (!queue)
+        return;
+    while (queue->first) {
+        struct request *r = queue->first;
+        unlink_request(queue, r);
+        request_release(r);
+    }
+    pthread_cond_destroy(&queue->not_empty);
+    pthread_mutex_destroy(&queue->lock);
+    free(queue);
+}
+
+int queue_push(struct queue *queue, struct request *request)
+{
+    int result = ERR_OK;
+    pthread_mutex_lock(&queue->lock);
+    if (queue->closed) {
+        result = ERR_DRAINING;
+    } else if (queue->depth == queue->limit) {
+        result = ERR_OVERLOADED;
+    } else {
+        request_reference(request);
+        request->queued = true;
+        request->previous = queue->last;
+        *(queue->last ? &queue->last->next : &queue->first) = request;
+        queue->last = request;
+        queue->depth++;
+        pthread_cond_signal(&queue->not_empty);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    return result;
+}
+
+/* Waits until there is something to do or the time is up. */
+static void wait_for_request(struct queue *q, int64_t wait_ns)
+{
+    int64_t until = clock_monotonic_ns() + wait_ns;
+    struct timespec at = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
+    int rc = 0;
+    while (!q->first && !q->closed && rc == 0)
+        rc = wait_ns < 0 ? pthread_cond_wait(&q->not_empty, &q->lock)
+                         : pthread_cond_timedwait(&q->not_empty, &q->lock, &at);
+}
+
+enum queue_result queue_pop(struct queue *queue, int64_t wait_ns, struct request **out)
+{
+    enum queue_result result = QUEUE_GOT;
+    pthread_mutex_lock(&queue->lock);
+    wait_for_request(queue, wait_ns);
+    *out = queue->first;
+    if (*out)
+        unlink_request(queue, *out);
+    else
+        result = queue->closed ? QUEUE_CLOSED : QUEUE_TIMEOUT;
+    pthread_mutex_unlock(&queue->lock);
+    return result;
+}
+
+void queue_remove(struct queue *queue, struct request *request)
+{
+    pthread_mutex_lock(&queue->lock);
+    bool was_queued = request->queued;
+    if (was_queued)
+        unlink_request(queue, request);
+    pthread_mutex_unlock(&queue->lock);
+    if (was_queued)
+        request_release(request);
+}
+
+void queue_close(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->closed = true;
+    pthread_cond_broadcast(&queue->not_empty);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+size_t queue_depth(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    size_t depth = queue->depth;
+    pthread_mutex_unlock(&queue->lock);
+    return depth;
+}
+
+size_t queue_limit(const struct queue *queue)
+{
+    return queue->limit;
+}

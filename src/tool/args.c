@@ -1,0 +1,206 @@
+#include "tool/args.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+
+enum { MAX_ROWS = 16, LONG_OPTION = 256 };
+
+/* What getopt_long wants. Long options return LONG_OPTION + row, --help LONG_OPTION + count. */
+struct getopt_form {
+    struct option longs[MAX_ROWS + 2];
+    char shorts[2 * MAX_ROWS + 3];
+};
+
+static void make_getopt_form(struct getopt_form *form, const struct option_row *rows, size_t count)
+{
+    CHECK(count <= MAX_ROWS);
+    *form = (struct getopt_form){0};
+    char *s = form->shorts;
+    *s++ = ':';
+    *s++ = 'h';
+    for (size_t i = 0; i < count; i++) {
+        bool takes_value = !rows[i].flag;
+        form->longs[i] = (struct option){rows[i].name, takes_value, NULL, LONG_OPTION + (int)i};
+        if (rows[i].letter)
+            *s++ = rows[i].letter;
+        if (rows[i].letter && takes_value)
+            *s++ = ':';
+    }
+    form->longs[count] = (struct option){"help", no_argument, NULL, LONG_OPTION + (int)count};
+}
+
+static size_t row_of(int result, const struct option_row *rows, size_t count)
+{
+    if (result >= LONG_OPTION)
+        return (size_t)(result - LONG_OPTION);
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].letter == result)
+            return i;
+    return count;
+}
+
+static int usage_error(const struct command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static int usage_error(const struct command *command, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    tool_message("%s: %s; see resnext %s --help", command->name, text, command->name);
+    return TOOL_USAGE;
+}
+
+/* What getopt_long did not like; `word` is the argument if it was a long option. */
+static int unknown_option(const struct command *command, const char *word)
+{
+    if (optopt >= LONG_OPTION)
+        return usage_error(command, "%s: this option takes no value", word);
+    if (optopt)
+        return usage_error(command, "-%c is not an option", optopt);
+    return usage_error(command, "%s is not an option", word);
+}
+
+static void print_choices(FILE *f, const struct option_row *row)
+{
+    fprintf(f, "%s", *row->text);
+    for (const char *const *word = row->choices; *word; word++)
+        fprintf(f, ", %s", *word);
+}
+
+static int store_integer(const struct command *command, const struct option_row *row,
+                         const char *value)
+{
+    char *end;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    bool digits = *value && !strchr(" \t\n\v\f\r+", *value) && !*end;
+    if (digits && errno == 0 && number >= row->least && number <= row->most) {
+        *row->integer = number;
+        return TOOL_OK;
+    }
+    tool_message("%s: --%s %s: a whole number from %" PRId64 " to %" PRId64 " is needed",
+                 command->name, row->name, value, row->least, row->most);
+    return TOOL_USAGE;
+}
+
+static int store_text(const struct command *command, const struct option_row *row,
+                      const char *value)
+{
+    bool known = !row->choices || strcmp(value, *row->text) == 0;
+    for (const char *const *word = row->choices; !known && *word; word++)
+        known = strcmp(value, *word) == 0;
+    if (known) {
+        *row->text = value;
+        return TOOL_OK;
+    }
+    char *list = NULL;
+    size_t size;
+    FILE *f = open_memstream(&list, &size);
+    if (f) {
+        print_choices(f, row);
+        fclose(f);
+    }
+    tool_message("%s: --%s %s: it can be %s", command->name, row->name, value, list ? list : "");
+    free(list);
+    return TOOL_USAGE;
+}
+
+static int store(const struct command *command, const struct option_row *row, const char *value)
+{
+    if (row->integer)
+        return store_integer(command, row, value);
+    if (row->text)
+        return store_text(command, row, value);
+    *row->flag = true;
+    return TOOL_OK;
+}
+
+static void print_row(const struct option_row *row)
+{
+    char left[48];
+    snprintf(left, sizeof left, "--%s%s%s", row->name, row->argument ? " " : "",
+             row->argument ? row->argument : "");
+    printf("  %c%c%c %-20s %s", row->letter ? '-' : ' ', row->letter ? row->letter : ' ',
+           row->letter ? ',' : ' ', left, row->help);
+    if (row->choices) {
+        printf(": ");
+        print_choices(stdout, row);
+    }
+    if (row->integer && *row->integer >= row->least)
+        printf(" (default %" PRId64 ")", *row->integer);
+    else if (row->text && *row->text)
+        printf(" (default %s)", *row->text);
+    putchar('\n');
+}
+
+static int print_help(const struct command *command, const struct option_row *rows, size_t count)
+{
+    static const struct option_row help = {
+        .name = "help", .letter = 'h', .help = "print this and exit"};
+    printf("Usage: resnext %s [OPTION]... %s\n%s.\n\n", command->name, command->operands,
+           command->summary);
+    if (*command->details)
+        printf("%s\n\n", command->details);
+    puts("Options:");
+    for (size_t i = 0; i < count; i++)
+        print_row(&rows[i]);
+    print_row(&help);
+    return TOOL_OK;
+}
+
+static int check_operands(const struct command *command, int given)
+{
+    if (given < command->least)
+        return usage_error(command, "an operand is missing: %s", command->operands);
+    if (given > command->most)
+        return usage_error(command, "too many operands: %s", command->operands);
+    return TOOL_OK;
+}
+
+/* The values as given, by row; NULL where an option was not. False to return *status at once. */
+static bool collect(const struct command *command, const struct option_row *rows, size_t count,
+                    int argc, char **argv, const char *values[MAX_ROWS], int *status)
+{
+    struct getopt_form form;
+    make_getopt_form(&form, rows, count);
+    optind = 0; /* a fresh scan */
+    opterr = 0;
+    for (int result; (result = getopt_long(argc, argv, form.shorts, form.longs, NULL)) != -1;) {
+        size_t row = row_of(result, rows, count);
+        if (result == ':')
+            *status = usage_error(command, "%s needs a value", argv[optind - 1]);
+        else if (result == '?')
+            *status = unknown_option(command, argv[optind - 1]);
+        else if (row == count)
+            *status = print_help(command, rows, count);
+        else
+            values[row] = rows[row].flag ? "" : optarg;
+        if (row == count)
+            return false;
+    }
+    return true;
+}
+
+bool args_parse(const struct command *command, const struct option_row *rows, size_t count,
+                int argc, char **argv, int *first, int *status)
+{
+    const char *values[MAX_ROWS] = {0};
+    if (!collect(command, rows, count, argc, argv, values, status))
+        return false;
+    *first = optind;
+    *status = check_operands(command, argc - optind);
+    for (size_t i = 0; i < count && *status == TOOL_OK; i++)
+        if (values[i])
+            *status = store(command, &rows[i], values[i]);
+    return *status == TOOL_OK;
+}

@@ -1,0 +1,64 @@
+/* Options of a command, declared once: the parser and --help are made from the same rows. */
+#ifndef RESNEXT_TOOL_ARGS_H
+#define RESNEXT_TOOL_ARGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tool/tool.h"
+
+/* One option. Exactly one of `flag`, `integer` and `text` is set: where the value goes. Its value
+ * before parsing is the default, which --help shows unless it is out of range, false or NULL. */
+struct option_row {
+    const char *name; /* without the dashes */
+    char letter;      /* 0: none */
+    const char *help;
+    bool *flag;
+    int64_t *integer;
+    int64_t least, most;
+    const char **text;
+    const char *const *choices; /* NULL-terminated words that `text` may be besides its default */
+    const char *argument;       /* what --help calls the value */
+};
+
+/* Rows that several commands have. */
+#define OPTION_ISA(variable)                                                                       \
+    {                                                                                              \
+        .name = "isa", .text = &(variable), .choices = kernel_rung_names(), .argument = "RUNG",    \
+        .help = "highest rung of the kernel ladder to use; it can only lower the choice"           \
+    }
+#define OPTION_PRECISION(variable)                                                                 \
+    {                                                                                              \
+        .name = "precision", .text = &(variable), .choices = (const char *const[]){"f32", NULL},   \
+        .argument = "NAME", .help = "arithmetic to compute in"                                     \
+    }
+#define OPTION_JSON(variable)                                                                      \
+    {                                                                                              \
+        .name = "json", .flag = &(variable), .help = "print one JSON object a line"                \
+    }
+#define OPTION_THREADS(variable)                                                                   \
+    {                                                                                              \
+        .name = "threads", .letter = 't', .integer = &(variable), .least = 1, .most = 1024,        \
+        .argument = "N", .help = "pictures worked on at a time"                                    \
+    }
+#define OPTION_MAX_BYTES(variable)                                                                 \
+    {                                                                                              \
+        .name = "max-bytes", .integer = &(variable), .least = 1, .most = INT64_C(1) << 40,         \
+        .argument = "N", .help = "largest file read"                                               \
+    }
+#define OPTION_MAX_PIXELS(variable)                                                                \
+    {                                                                                              \
+        .name = "max-pixels", .integer = &(variable), .least = 1, .most = INT64_C(1) << 40,        \
+        .argument = "N", .help = "largest picture decoded, width x height"                         \
+    }
+
+enum { ARGS_MAX_BYTES = 64 << 20, ARGS_MAX_PIXELS = 100000000 };
+
+/* Parses a command's argv: options may stand before, between and after operands, which are moved to
+ * argv[*first .. argc-1]. True to go on; false to return *status at once: TOOL_OK after --help,
+ * TOOL_USAGE after a message. */
+bool args_parse(const struct command *command, const struct option_row *rows, size_t count,
+                int argc, char **argv, int *first, int *status);
+
+#endif

@@ -1,0 +1,205 @@
+/* Concurrency. Threads claim file numbers in order from `next`; the result of file i goes into slot
+ * i % slot_count. The caller's thread takes results in order and counts them in `taken`. A file may
+ * be claimed only while next < taken + slot_count, so a slot has one user at a time: first the
+ * thread that claimed it, then, once `ready` is set, the caller. That bounds memory, and a slow
+ * picture delays those after it only in the output. Everything in struct engine but the slots'
+ * contents is guarded by `lock`. */
+#include "tool/engine.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/size.h"
+#include "base/threads.h"
+
+enum { SLOTS_PER_THREAD = 4 };
+
+struct slot {
+    bool ready;
+    struct engine_result result;
+    float *logits; /* [classes] */
+};
+
+struct engine {
+    const struct model *model;
+    const struct file_list *files;
+    const struct engine_options *options;
+    pthread_mutex_t lock;
+    pthread_cond_t has_result, has_room;
+    size_t next, taken;
+    bool stop;
+    size_t slot_count;
+    struct slot *slots;
+    float *logits; /* of all slots */
+};
+
+struct worker {
+    struct engine *engine;
+    pthread_t thread;
+    struct preprocessor *preprocessor;
+    struct workspace *workspace;
+    uint8_t *rgb; /* [size][size][3] */
+    struct file_bytes bytes;
+};
+
+static int compute(struct worker *w, const struct file_entry *file, float *logits,
+                   struct error *err)
+{
+    const struct engine *engine = w->engine;
+    const struct model *model = engine->model;
+    if (file->problem)
+        return error_set(err, ERR_IO, "%s", file->problem);
+    int rc = files_read(file->path, (size_t)engine->options->max_bytes, &w->bytes, err);
+    if (rc != ERR_OK)
+        return rc;
+    struct preprocess_options options = {.max_pixels = (uint64_t)engine->options->max_pixels};
+    struct preprocess_report report;
+    rc = preprocessor_run(w->preprocessor, &model->preprocess, &options, w->bytes.data,
+                          w->bytes.length, w->rgb, &report, err);
+    if (rc != ERR_OK)
+        return rc;
+    size_t pixels = (size_t)model->preprocess.size * (size_t)model->preprocess.size;
+    preprocess_normalize(&model->preprocess, w->rgb, pixels, workspace_input(w->workspace));
+    const float *out = network_forward(model->network, w->workspace, 1);
+    for (int i = 0; i < model->classes; i++)
+        logits[i] = out[i];
+    return ERR_OK;
+}
+
+/* Claims a file; false when there is nothing left to do. */
+static bool claim(struct engine *engine, size_t *index)
+{
+    pthread_mutex_lock(&engine->lock);
+    while (!engine->stop && engine->next < engine->files->count &&
+           engine->next >= engine->taken + engine->slot_count)
+        pthread_cond_wait(&engine->has_room, &engine->lock);
+    bool claimed = !engine->stop && engine->next < engine->files->count;
+    if (claimed)
+        *index = engine->next++;
+    pthread_mutex_unlock(&engine->lock);
+    return claimed;
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    struct engine *engine = w->engine;
+    for (size_t i; claim(engine, &i);) {
+        struct slot *slot = &engine->slots[i % engine->slot_count];
+        slot->result = (struct engine_result){.file = &engine->files->entries[i]};
+        if (compute(w, slot->result.file, slot->logits, &slot->result.error) == ERR_OK)
+            slot->result.logits = slot->logits;
+        pthread_mutex_lock(&engine->lock);
+        slot->ready = true;
+        pthread_cond_signal(&engine->has_result);
+        pthread_mutex_unlock(&engine->lock);
+    }
+    return NULL;
+}
+
+static void take_results(struct engine *engine, engine_sink *sink, void *context)
+{
+    bool go_on = true;
+    for (size_t i = 0; go_on && i < engine->files->count; i++) {
+        struct slot *slot = &engine->slots[i % engine->slot_count];
+        pthread_mutex_lock(&engine->lock);
+        while (!slot->ready)
+            pthread_cond_wait(&engine->has_result, &engine->lock);
+        pthread_mutex_unlock(&engine->lock);
+        go_on = sink(context, &slot->result);
+        pthread_mutex_lock(&engine->lock);
+        slot->ready = false;
+        engine->taken++;
+        pthread_cond_broadcast(&engine->has_room);
+        pthread_mutex_unlock(&engine->lock);
+    }
+}
+
+static void stop(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    engine->stop = true;
+    pthread_cond_broadcast(&engine->has_room);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+static int worker_create(struct worker *w, struct engine *engine, struct error *err)
+{
+    const struct model *model = engine->model;
+    size_t size = (size_t)model->preprocess.size;
+    w->engine = engine;
+    w->rgb = malloc(size * size * 3); /* size is at most 4096 */
+    if (!w->rgb)
+        return error_set(err, ERR_NO_MEMORY, "no memory for a picture");
+    int rc = preprocessor_create(&w->preprocessor, err);
+    return rc != ERR_OK ? rc : workspace_create(&w->workspace, model->network, 1, err);
+}
+
+static void worker_destroy(struct worker *w)
+{
+    preprocessor_destroy(w->preprocessor);
+    workspace_destroy(w->workspace);
+    free(w->bytes.data);
+    free(w->rgb);
+}
+
+static int create_slots(struct engine *engine, size_t workers, struct error *err)
+{
+    size_t classes = (size_t)engine->model->classes, floats;
+    engine->slot_count = SLOTS_PER_THREAD * workers;
+    engine->slots = calloc(engine->slot_count, sizeof *engine->slots);
+    if (size_mul(engine->slot_count, classes, &floats))
+        engine->logits = calloc(floats, sizeof *engine->logits);
+    if (!engine->slots || !engine->logits)
+        return error_set(err, ERR_NO_MEMORY, "no memory for results");
+    for (size_t i = 0; i < engine->slot_count; i++)
+        engine->slots[i].logits = engine->logits + i * classes;
+    return ERR_OK;
+}
+
+/* Starts the threads; how many run is *started, also after a failure. */
+static int start_workers(struct engine *engine, struct worker *workers, size_t count,
+                         size_t *started, struct error *err)
+{
+    for (*started = 0; *started < count; ++*started) {
+        struct worker *w = &workers[*started];
+        int rc = worker_create(w, engine, err);
+        if (rc == ERR_OK)
+            rc = thread_start(&w->thread, "classify", worker_main, w, err);
+        if (rc != ERR_OK)
+            return rc;
+    }
+    return ERR_OK;
+}
+
+int engine_run(const struct model *model, const struct file_list *files,
+               const struct engine_options *options, engine_sink *sink, void *context,
+               struct error *err)
+{
+    struct engine engine = {.model = model,
+                            .files = files,
+                            .options = options,
+                            .lock = PTHREAD_MUTEX_INITIALIZER,
+                            .has_result = PTHREAD_COND_INITIALIZER,
+                            .has_room = PTHREAD_COND_INITIALIZER};
+    size_t threads = (size_t)options->threads, started = 0;
+    size_t count = threads < files->count ? threads : files->count;
+    CHECK(count > 0);
+    struct worker *workers = calloc(count, sizeof *workers);
+    int rc = workers ? create_slots(&engine, count, err)
+                     : error_set(err, ERR_NO_MEMORY, "no memory for %zu threads", count);
+    if (rc == ERR_OK)
+        rc = start_workers(&engine, workers, count, &started, err);
+    if (rc == ERR_OK)
+        take_results(&engine, sink, context);
+    stop(&engine);
+    for (size_t i = 0; i < started; i++)
+        pthread_join(workers[i].thread, NULL);
+    for (size_t i = 0; workers && i < count; i++)
+        worker_destroy(&workers[i]);
+    free(workers);
+    free(engine.logits);
+    free(engine.slots);
+    return rc;
+}

@@ -1,0 +1,164 @@
+#include "tool/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int append(struct file_list *list, const char *path, int class_id, const char *problem,
+                  struct error *err)
+{
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? 2 * list->capacity : 64;
+        struct file_entry *entries = reallocarray(list->entries, capacity, sizeof *entries);
+        if (!entries)
+            return error_set(err, ERR_NO_MEMORY, "no memory for the list of files");
+        list->entries = entries;
+        list->capacity = capacity;
+    }
+    char *copy = strdup(path);
+    if (!copy)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the list of files");
+    list->entries[list->count++] = (struct file_entry){copy, class_id, problem};
+    return ERR_OK;
+}
+
+static bool is_jpeg_name(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0);
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(((const struct file_entry *)a)->path, ((const struct file_entry *)b)->path);
+}
+
+/* Adds what one step of the walk has found. A directory that cannot be read is added like a file:
+ * reading it fails for the same reason. */
+static int add_found(struct file_list *list, const FTSENT *found, int class_id, struct error *err)
+{
+    switch (found->fts_info) {
+    case FTS_D:
+    case FTS_DP:
+    case FTS_DC: /* a link back up */
+        return ERR_OK;
+    case FTS_DNR:
+    case FTS_ERR:
+        return append(list, found->fts_path, class_id, NULL, err);
+    default:
+        return is_jpeg_name(found->fts_name) ? append(list, found->fts_path, class_id, NULL, err)
+                                             : ERR_OK;
+    }
+}
+
+static int add_tree(struct file_list *list, const char *path, int class_id, struct error *err)
+{
+    char *root = strdup(path);
+    char *const roots[] = {root, NULL};
+    FTS *tree = root ? fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, NULL) : NULL;
+    free(root);
+    if (!tree)
+        return error_set(err, ERR_NO_MEMORY, "no memory to walk %s", path);
+    size_t before = list->count;
+    int rc = ERR_OK;
+    for (FTSENT *found; rc == ERR_OK && (found = fts_read(tree));)
+        rc = add_found(list, found, class_id, err);
+    fts_close(tree);
+    if (rc == ERR_OK && list->count == before)
+        rc = append(list, path, class_id, "there is no *.jpg or *.jpeg in this directory", err);
+    else if (rc == ERR_OK)
+        qsort(list->entries + before, list->count - before, sizeof *list->entries, by_path);
+    return rc;
+}
+
+int files_add(struct file_list *list, const char *path, int class_id, struct error *err)
+{
+    struct stat st;
+    bool is_tree = strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    return is_tree ? add_tree(list, path, class_id, err) : append(list, path, class_id, NULL, err);
+}
+
+void files_free(struct file_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->entries[i].path);
+    free(list->entries);
+    *list = (struct file_list){0};
+}
+
+static int grow(struct file_bytes *bytes, size_t capacity, struct error *err)
+{
+    if (capacity <= bytes->capacity)
+        return ERR_OK;
+    uint8_t *data = realloc(bytes->data, capacity);
+    if (!data)
+        return error_set(err, ERR_NO_MEMORY, "no memory for %zu bytes of a file", capacity);
+    bytes->data = data;
+    bytes->capacity = capacity;
+    return ERR_OK;
+}
+
+static int too_large(size_t limit, struct error *err)
+{
+    return error_set(err, ERR_BODY_TOO_LARGE,
+                     "larger than the limit of %zu bytes; --max-bytes raises it", limit);
+}
+
+/* Reads to the end, but no more than one byte over `limit`: that byte tells that it is too much. */
+static int read_all(int fd, size_t limit, struct file_bytes *bytes, struct error *err)
+{
+    for (;;) {
+        if (bytes->length > limit)
+            return too_large(limit, err);
+        if (bytes->length == bytes->capacity) {
+            size_t more = bytes->capacity < limit / 2 ? 2 * bytes->capacity : limit + 1;
+            int rc = grow(bytes, more > 65536 ? more : 65536, err);
+            if (rc != ERR_OK)
+                return rc;
+        }
+        ssize_t n = read(fd, bytes->data + bytes->length, bytes->capacity - bytes->length);
+        if (n == 0)
+            return ERR_OK;
+        if (n > 0)
+            bytes->length += (size_t)n;
+        else if (errno != EINTR)
+            return error_set(err, ERR_IO, "cannot read: %s", strerror(errno));
+    }
+}
+
+static const char *kind_of(mode_t mode)
+{
+    return S_ISDIR(mode)    ? "a directory"
+           : S_ISFIFO(mode) ? "a FIFO"
+           : S_ISSOCK(mode) ? "a socket"
+                            : "a device";
+}
+
+int files_read(const char *path, size_t limit, struct file_bytes *bytes, struct error *err)
+{
+    bytes->length = 0;
+    if (strcmp(path, "-") == 0)
+        return read_all(STDIN_FILENO, limit, bytes, err);
+    /* O_NONBLOCK: a FIFO without a writer must not stop us before we see that it is one. */
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, ERR_IO, "cannot open: %s", strerror(errno));
+    struct stat st;
+    int rc;
+    if (fstat(fd, &st) != 0)
+        rc = error_set(err, ERR_IO, "cannot open: %s", strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        rc = error_set(err, ERR_IO, "%s, not a regular file", kind_of(st.st_mode));
+    else if (st.st_size > (off_t)limit)
+        rc = too_large(limit, err);
+    else if ((rc = grow(bytes, (size_t)st.st_size + 1, err)) == ERR_OK)
+        rc = read_all(fd, limit, bytes, err);
+    close(fd);
+    return rc;
+}

@@ -1,0 +1,331 @@
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/check.h"
+#include "tool/args.h"
+#include "tool/output.h"
+#include "tool/tool.h"
+
+enum { MAX_ROWS = TEMPLATE_MAX_STAGES + 2, MAX_KERNELS = 8, LAYERS_WIDTH = 48 };
+
+/* One line of the paper's Table 1: the stem, a stage, or the head. */
+struct row {
+    char name[16];
+    int output; /* edge of its output map */
+    char layers[160];
+    int64_t parameters, multiply_adds;
+};
+
+/* What `info` shows, of a model folder or of a template alone. */
+struct info {
+    struct template template;
+    char template_name[TEMPLATE_NAME_MAX];
+    const struct model *model; /* NULL for a template */
+    struct kernel_ladder ladder;
+    struct row rows[MAX_ROWS];
+    size_t row_count;
+    int64_t parameters, multiply_adds;
+    const char *kernels[MAX_KERNELS]; /* distinct, in order of first use */
+    size_t kernel_count;
+};
+
+static void describe_stem(const struct template *t, struct row *stem)
+{
+    bool imagenet = t->stem == STEM_IMAGENET;
+    snprintf(stem->name, sizeof stem->name, "conv1");
+    snprintf(stem->layers, sizeof stem->layers, imagenet ? "7x7, %d, stride 2" : "3x3, %d",
+             t->stem_channels);
+}
+
+static void describe_stage(const struct template *t, int i, struct row *row)
+{
+    const struct stage *s = &t->stages[i];
+    char groups[24] = "";
+    if (s->cardinality > 1)
+        snprintf(groups, sizeof groups, ", C=%d", s->cardinality);
+    snprintf(row->name, sizeof row->name, "conv%d", i + 2);
+    const char *pool = i == 0 && t->stem == STEM_IMAGENET ? "3x3 max pool, stride 2; " : "";
+    if (t->block == BLOCK_BOTTLENECK)
+        snprintf(row->layers, sizeof row->layers, "%s[1x1, %d / 3x3, %d%s / 1x1, %d] x %d", pool,
+                 s->width, s->width, groups, s->out, s->blocks);
+    else
+        snprintf(row->layers, sizeof row->layers, "%s[3x3, %d%s / 3x3, %d] x %d", pool, s->width,
+                 groups, s->out, s->blocks);
+}
+
+static void describe_head(const struct template *t, struct row *head)
+{
+    snprintf(head->name, sizeof head->name, "head");
+    snprintf(head->layers, sizeof head->layers, "global average pool, %d-d fc, softmax",
+             t->classes);
+}
+
+static void describe_rows(struct info *info)
+{
+    const struct template *t = &info->template;
+    describe_stem(t, &info->rows[0]);
+    for (int i = 0; i < t->stage_count; i++)
+        describe_stage(t, i, &info->rows[i + 1]);
+    describe_head(t, &info->rows[t->stage_count + 1]);
+    info->row_count = (size_t)t->stage_count + 2;
+}
+
+/* The row that a layer belongs to; layers come in the order of the rows. */
+static size_t row_of(const struct info *info, const struct layer *layer, size_t row)
+{
+    int stage;
+    if (layer->kind == LAYER_AVG_POOL || layer->kind == LAYER_LINEAR)
+        return info->row_count - 1;
+    if (layer->kind == LAYER_MAX_POOL)
+        return 1;
+    if (sscanf(layer->name, "layer%d.", &stage) == 1)
+        row = (size_t)stage;
+    CHECK(row < info->row_count);
+    return row;
+}
+
+static void add_kernel(struct info *info, const char *name)
+{
+    for (size_t i = 0; i < info->kernel_count; i++)
+        if (strcmp(info->kernels[i], name) == 0)
+            return;
+    if (info->kernel_count < MAX_KERNELS)
+        info->kernels[info->kernel_count++] = name;
+}
+
+static void add_layer(struct info *info, const struct layer *layer, size_t row)
+{
+    struct row *r = &info->rows[row];
+    r->output = layer->shape.out_h;
+    r->parameters += layer_parameters(layer);
+    r->multiply_adds += layer_multiply_adds(layer);
+    info->parameters += layer_parameters(layer);
+    info->multiply_adds += layer_multiply_adds(layer);
+    if (layer->kind == LAYER_CONV || layer->kind == LAYER_LINEAR)
+        add_kernel(info, kernel_conv(info->ladder, &layer->shape)->name);
+}
+
+static int fill(struct info *info, struct error *err)
+{
+    struct layer *layers;
+    size_t count, row = 0;
+    int rc = template_layers(&info->template, &layers, &count, err);
+    if (rc != ERR_OK)
+        return rc;
+    describe_rows(info);
+    for (size_t i = 0; i < count; i++) {
+        row = row_of(info, &layers[i], row);
+        add_layer(info, &layers[i], row);
+    }
+    free(layers);
+    return ERR_OK;
+}
+
+static const char *interpolation_name(const struct preprocess_spec *p)
+{
+    return p->interpolation == INTERPOLATION_BICUBIC ? "bicubic" : "bilinear";
+}
+
+static const char *crop_name(const struct preprocess_spec *p)
+{
+    return p->crop_mode == CROP_SQUASH ? "squash" : "center";
+}
+
+static json_t *floats_json(const float *values)
+{
+    return json_pack("[o, o, o]", output_json_float(values[0]), output_json_float(values[1]),
+                     output_json_float(values[2]));
+}
+
+static json_t *preprocess_json(const struct preprocess_spec *p)
+{
+    return json_pack("{s:i, s:i, s:s, s:s, s:o, s:o}", "size", p->size, "resize", p->resize,
+                     "interpolation", interpolation_name(p), "crop_mode", crop_name(p), "mean",
+                     floats_json(p->mean), "std", floats_json(p->std));
+}
+
+static json_t *row_json(const struct row *r)
+{
+    return json_pack("{s:s, s:i, s:s, s:I, s:I}", "name", r->name, "output_size", r->output,
+                     "layers", r->layers, "parameters", (json_int_t)r->parameters, "multiply_adds",
+                     (json_int_t)r->multiply_adds);
+}
+
+static json_t *rows_json(const struct info *info)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < info->row_count; i++)
+        array = output_json_append(array, row_json(&info->rows[i]));
+    return array;
+}
+
+static json_t *kernels_json(const struct info *info)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < info->kernel_count; i++)
+        array = output_json_append(array, json_string(info->kernels[i]));
+    return array;
+}
+
+static const char *precision(const struct info *info)
+{
+    return info->model ? info->model->precision : "f32";
+}
+
+static void print_json(const struct info *info)
+{
+    const struct model *model = info->model;
+    output_json_line(json_pack(
+        "{s:s, s:I, s:I, s:i, s:i, s:s, s:s, s:s, s:o, s:s?, s:o, s:o}", "template",
+        info->template_name, "parameters", (json_int_t)info->parameters, "multiply_adds",
+        (json_int_t)info->multiply_adds, "classes", info->template.classes, "input_size",
+        info->template.input_size, "precision", precision(info), "isa",
+        kernel_ladder_name(info->ladder), "blas_core", kernel_blas_core(), "kernels",
+        kernels_json(info), "sha256", model ? model->sha256 : NULL, "preprocess",
+        model ? preprocess_json(&model->preprocess) : json_null(), "stages", rows_json(info)));
+}
+
+static void print_line(const char *name, const char *output, const char *layers,
+                       const char *parameters, const char *multiply_adds)
+{
+    printf("%-6s %8s  %-*s %12s %15s\n", name, output, LAYERS_WIDTH, layers, parameters,
+           multiply_adds);
+}
+
+/* A row's layers stand one below the other, as in the paper; the numbers beside the last. */
+static void print_row(const struct row *r)
+{
+    char output[24], parameters[32], multiply_adds[32], pool[sizeof r->layers];
+    snprintf(output, sizeof output, "%dx%d", r->output, r->output);
+    output_grouped(r->parameters, parameters);
+    output_grouped(r->multiply_adds, multiply_adds);
+    const char *separator = strstr(r->layers, "; ");
+    if (!separator) {
+        print_line(r->name, output, r->layers, parameters, multiply_adds);
+        return;
+    }
+    snprintf(pool, sizeof pool, "%.*s", (int)(separator - r->layers), r->layers);
+    print_line(r->name, output, pool, "", "");
+    print_line("", "", separator + 2, parameters, multiply_adds);
+}
+
+static void print_table(const struct info *info)
+{
+    char parameters[32], multiply_adds[32];
+    output_grouped(info->parameters, parameters);
+    output_grouped(info->multiply_adds, multiply_adds);
+    putchar('\n');
+    print_line("stage", "output", "layers", "parameters", "multiply-adds");
+    for (size_t i = 0; i < info->row_count; i++)
+        print_row(&info->rows[i]);
+    print_line("total", "", "", parameters, multiply_adds);
+}
+
+static void print_model(const struct model *model)
+{
+    const struct preprocess_spec *p = &model->preprocess;
+    printf("pictures   %s, %s to %d, crop %d; mean %.4g %.4g %.4g, std %.4g %.4g %.4g\n",
+           interpolation_name(p), p->crop_mode == CROP_SQUASH ? "both edges" : "short edge",
+           p->resize, p->size, (double)p->mean[0], (double)p->mean[1], (double)p->mean[2],
+           (double)p->std[0], (double)p->std[1], (double)p->std[2]);
+    printf("sha256     %s\n", model->sha256);
+}
+
+static void print_text(const struct info *info)
+{
+    printf("template   %s\n", info->template_name);
+    printf("input      %dx%d\n", info->template.input_size, info->template.input_size);
+    printf("classes    %d", info->template.classes);
+    if (info->model) {
+        printf(": ");
+        output_plain(stdout, info->model->labels[0]);
+        printf(info->model->classes > 1 ? " ... " : "");
+        if (info->model->classes > 1)
+            output_plain(stdout, info->model->labels[info->model->classes - 1]);
+    }
+    printf("\nprecision  %s\n", precision(info));
+    printf("kernels    ");
+    for (size_t i = 0; i < info->kernel_count; i++)
+        printf("%s%s", i ? ", " : "", info->kernels[i]);
+    printf("; OpenBLAS core %s\n", kernel_blas_core());
+    if (info->model)
+        print_model(info->model);
+    print_table(info);
+}
+
+/* Whatever exists or has a slash is a folder, anything else the name of a template. */
+static bool is_folder(const char *operand)
+{
+    struct stat st;
+    return strchr(operand, '/') || stat(operand, &st) == 0;
+}
+
+static int show(struct info *info, bool json)
+{
+    struct error err;
+    if (fill(info, &err) != ERR_OK) {
+        tool_message("%s", err.message);
+        return TOOL_FAILED;
+    }
+    if (json)
+        print_json(info);
+    else
+        print_text(info);
+    return TOOL_OK;
+}
+
+static int show_folder(struct info *info, const char *path, const char *isa, bool json)
+{
+    struct model *model;
+    int status = tool_open_model(&model, path, isa);
+    if (status != TOOL_OK)
+        return status;
+    info->model = model;
+    info->template = model->template;
+    memcpy(info->template_name, model->template_name, sizeof info->template_name);
+    status = show(info, json);
+    model_destroy(model);
+    return status;
+}
+
+static int show_template(struct info *info, const char *name, bool json)
+{
+    struct error err;
+    if (template_from_name(name, &info->template, &err) != ERR_OK) {
+        tool_message("%s is no folder; as a template: %s", name, err.message);
+        return TOOL_FAILED;
+    }
+    template_name(&info->template, info->template_name);
+    return show(info, json);
+}
+
+static int info_run(int argc, char **argv)
+{
+    bool json = false;
+    const char *isa = "auto";
+    const struct option_row rows[] = {OPTION_JSON(json), OPTION_ISA(isa)};
+    int first, status;
+    if (!args_parse(&command_info, rows, sizeof rows / sizeof rows[0], argc, argv, &first, &status))
+        return status;
+    struct info info = {0};
+    status = tool_ladder(isa, &info.ladder);
+    if (status != TOOL_OK)
+        return status;
+    return is_folder(argv[first]) ? show_folder(&info, argv[first], isa, json)
+                                  : show_template(&info, argv[first], json);
+}
+
+const struct command command_info = {
+    .name = "info",
+    .operands = "MODEL|TEMPLATE",
+    .summary = "Show a network: stages, parameters, multiply-adds, kernels",
+    .details = "MODEL is a folder with model.safetensors and config.json, TEMPLATE a name like "
+               "resnext50_32x4d.",
+    .least = 1,
+    .most = 1,
+    .run = info_run,
+};

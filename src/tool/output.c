@@ -1,0 +1,131 @@
+#include "tool/output.h"
+
+#include <errno.h>
+#include <float.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+
+static int first_error; /* errno of the first failure */
+
+static bool is_control(const unsigned char *s)
+{
+    bool c1 = s[0] == 0xc2 && s[1] < 0xa0;
+    return s[0] < 0x20 || s[0] == 0x7f || c1;
+}
+
+void output_plain(FILE *f, const char *text)
+{
+    for (const unsigned char *s = (const unsigned char *)text; *s;) {
+        size_t n = utf8_length(s);
+        if (n == 0 || is_control(s))
+            fputc('?', f);
+        else
+            fwrite(s, 1, n, f);
+        s += n ? n : 1;
+    }
+}
+
+void output_csv_field(const char *text)
+{
+    if (!text[strcspn(text, ",\"\r\n")]) {
+        fputs(text, stdout);
+        return;
+    }
+    putchar('"');
+    for (; *text; text++) {
+        if (*text == '"')
+            putchar('"');
+        putchar(*text);
+    }
+    putchar('"');
+}
+
+void output_grouped(int64_t number, char text[32])
+{
+    char digits[24];
+    int n = snprintf(digits, sizeof digits, "%" PRId64, number);
+    for (int i = 0; i < n; i++) {
+        if (i > 0 && (n - i) % 3 == 0 && digits[i - 1] != '-')
+            *text++ = ',';
+        *text++ = digits[i];
+    }
+    *text = '\0';
+}
+
+json_t *output_json_text(const char *text)
+{
+    json_t *whole = json_string(text);
+    if (whole)
+        return whole;
+    char *clean = malloc(3 * strlen(text) + 1), *to = clean;
+    if (!clean)
+        return NULL;
+    for (const unsigned char *s = (const unsigned char *)text; *s;) {
+        size_t n = utf8_length(s);
+        to = n ? mempcpy(to, s, n) : mempcpy(to, "\xef\xbf\xbd", 3);
+        s += n ? n : 1;
+    }
+    *to = '\0';
+    json_t *json = json_string(clean);
+    free(clean);
+    return json;
+}
+
+struct output_digits output_float(float number)
+{
+    struct output_digits digits;
+    for (int count = FLT_DIG; count <= FLT_DECIMAL_DIG; count++) {
+        snprintf(digits.text, sizeof digits.text, "%.*g", count, (double)number);
+        if (strtof(digits.text, NULL) == number)
+            break;
+    }
+    return digits;
+}
+
+json_t *output_json_float(float number)
+{
+    return isfinite(number) ? json_real(strtod(output_float(number).text, NULL)) : json_null();
+}
+
+json_t *output_json_append(json_t *array, json_t *value)
+{
+    if (json_array_append_new(array, value) == 0)
+        return array;
+    json_decref(array);
+    return NULL;
+}
+
+json_t *output_json_error(const struct error *err)
+{
+    return json_pack("{s:s, s:o}", "code", error_json_code(err->code), "message",
+                     output_json_text(err->message));
+}
+
+void output_json_line(json_t *object)
+{
+    if (!object ||
+        json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(FLT_DECIMAL_DIG)) != 0)
+        first_error = first_error ? first_error : object ? errno : ENOMEM;
+    putchar('\n');
+    json_decref(object);
+}
+
+bool output_flush(void)
+{
+    if (fflush(stdout) != 0 && !first_error)
+        first_error = errno;
+    return !first_error;
+}
+
+int output_close(int status)
+{
+    if (output_flush())
+        return status;
+    if (first_error != EPIPE)
+        tool_message("cannot write the output: %s", strerror(first_error));
+    return status != TOOL_OK ? status : TOOL_FAILED;
+}

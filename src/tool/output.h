@@ -1,0 +1,47 @@
+/* Standard output: text for people, CSV, JSON lines; and whether it got there. One thread. */
+#ifndef RESNEXT_TOOL_OUTPUT_H
+#define RESNEXT_TOOL_OUTPUT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "nn/layer.h"
+#include "tool/tool.h"
+
+/* Text for a terminal: control characters and invalid UTF-8 become '?'. */
+void output_plain(FILE *f, const char *text);
+
+/* One CSV field (RFC 4180), quoted where needed; the bytes stay as they are. */
+void output_csv_field(const char *text);
+
+/* A number with thousands separated by commas, e.g. 25,028,904. */
+void output_grouped(int64_t number, char text[32]);
+
+/* The shortest decimal number that reads back as the same float. */
+struct output_digits {
+    char text[32];
+};
+struct output_digits output_float(float number);
+
+/* JSON values from outside bytes (invalid UTF-8 becomes U+FFFD) and from floats (null if not
+ * finite). NULL without memory, which output_json_line reports. */
+json_t *output_json_text(const char *text);
+json_t *output_json_float(float number);
+
+/* {"code","message"} of an error. */
+json_t *output_json_error(const struct error *err);
+
+/* Appends `value`, which is taken over; returns `array`, or NULL (both released) without memory. */
+json_t *output_json_append(json_t *array, json_t *value);
+
+/* Prints `object` on one line and releases it; NULL counts as a failure of the output. */
+void output_json_line(json_t *object);
+
+/* Flushes standard output. False once anything has been lost: there is no point in going on. */
+bool output_flush(void);
+
+/* At the end: `status`, or TOOL_FAILED if output was lost. Says why, unless a reader has left. */
+int output_close(int status);
+
+#endif

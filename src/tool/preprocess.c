@@ -1,0 +1,104 @@
+#include "image/preprocess.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tool/args.h"
+#include "tool/files.h"
+#include "tool/output.h"
+#include "tool/tool.h"
+
+/* The pixels of one file, RGB [size][size][3]; *rgb belongs to the caller. */
+static int read_pixels(const struct preprocess_spec *spec, const char *path, int64_t max_bytes,
+                       int64_t max_pixels, uint8_t **rgb, struct error *err)
+{
+    size_t size = (size_t)spec->size;
+    struct file_bytes bytes = {0};
+    struct preprocessor *p = NULL;
+    struct preprocess_options options = {.max_pixels = (uint64_t)max_pixels};
+    struct preprocess_report report;
+    *rgb = malloc(size * size * 3); /* size is at most 4096 */
+    int rc = *rgb ? files_read(path, (size_t)max_bytes, &bytes, err)
+                  : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
+    if (rc == ERR_OK)
+        rc = preprocessor_create(&p, err);
+    if (rc == ERR_OK)
+        rc = preprocessor_run(p, spec, &options, bytes.data, bytes.length, *rgb, &report, err);
+    preprocessor_destroy(p);
+    free(bytes.data);
+    return rc;
+}
+
+static bool write_ppm(FILE *f, const uint8_t *rgb, int size)
+{
+    size_t bytes = (size_t)size * (size_t)size * 3;
+    fprintf(f, "P6\n%d %d\n255\n", size, size);
+    return fwrite(rgb, 1, bytes, f) == bytes;
+}
+
+static int write_file(const char *path, const uint8_t *rgb, int size)
+{
+    FILE *f = fopen(path, "wbe");
+    bool written = f && write_ppm(f, rgb, size);
+    if (f)
+        written = fclose(f) == 0 && written;
+    if (!written) {
+        tool_message("cannot write %s: %s", path, strerror(errno));
+        return TOOL_FAILED;
+    }
+    return TOOL_OK;
+}
+
+static int preprocess_run(int argc, char **argv)
+{
+    const char *out = NULL;
+    int64_t max_bytes = ARGS_MAX_BYTES, max_pixels = ARGS_MAX_PIXELS;
+    const struct option_row rows[] = {
+        {.name = "output",
+         .letter = 'o',
+         .text = &out,
+         .argument = "OUT",
+         .help = "write this file instead of standard output"},
+        OPTION_MAX_BYTES(max_bytes),
+        OPTION_MAX_PIXELS(max_pixels),
+    };
+    int first, status;
+    if (!args_parse(&command_preprocess, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
+                    &status))
+        return status;
+    if (!out && isatty(STDOUT_FILENO)) {
+        tool_message("preprocess: a picture on the terminal is of no use: give -o OUT");
+        return TOOL_USAGE;
+    }
+    struct model *model;
+    status = tool_open_model(&model, argv[first], "auto");
+    if (status != TOOL_OK)
+        return status;
+    uint8_t *rgb;
+    struct error err;
+    const char *path = argv[first + 1];
+    if (read_pixels(&model->preprocess, path, max_bytes, max_pixels, &rgb, &err) != ERR_OK) {
+        tool_message("%s: %s", path, err.message);
+        status = TOOL_FAILED;
+    } else if (out) {
+        status = write_file(out, rgb, model->preprocess.size);
+    } else {
+        write_ppm(stdout, rgb, model->preprocess.size);
+    }
+    free(rgb);
+    model_destroy(model);
+    return status;
+}
+
+const struct command command_preprocess = {
+    .name = "preprocess",
+    .operands = "MODEL FILE",
+    .summary = "Write the cropped RGB pixels that the network would see, as PPM",
+    .details = "FILE is a JPEG, - for standard input.",
+    .least = 2,
+    .most = 2,
+    .run = preprocess_run,
+};

@@ -1,0 +1,69 @@
+/* resnext: the command line tool. Each command is in the file of its name. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/reexec.h"
+#include "tool/output.h"
+#include "tool/tool.h"
+
+static const struct command *const commands[] = {
+    &command_info,       &command_classify, &command_eval,
+    &command_preprocess, &command_verify,   &command_init,
+};
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+static void print_help(void)
+{
+    puts("Usage: resnext COMMAND [OPTION]... OPERAND...\n"
+         "Classify pictures with ResNeXt networks.\n\n"
+         "Commands:");
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        printf("  %-11s %s\n", commands[i]->name, commands[i]->summary);
+    puts("\nresnext COMMAND --help says more; resnext --version prints the version.\n"
+         "Exit codes: 0 all went well, 1 a file or a model failed, 2 wrong usage.");
+}
+
+/* A file opened later must not become standard input or output by accident: what is closed is
+ * replaced by something that fails in the same way. */
+static void fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0) {
+            int got = open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+            (void)got; /* the lowest free number is fd itself */
+        }
+}
+
+static int run(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_help();
+        return TOOL_OK;
+    }
+    if (strcmp(name, "--version") == 0) {
+        puts("resnext " PACKAGE_VERSION);
+        return TOOL_OK;
+    }
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(name, commands[i]->name) == 0)
+            return commands[i]->run(argc - 1, argv + 1);
+    if (*name)
+        tool_message("%s is not a command; see resnext --help", name);
+    else
+        tool_message("a command is missing; see resnext --help");
+    return TOOL_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    reexec_with_one_blas_thread(argv);
+    fill_standard_descriptors();
+    signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an error like any other */
+    log_configure(LOG_LEVEL_WARNING, LOG_FORMAT_TEXT);
+    return output_close(run(argc, argv));
+}

@@ -1,0 +1,42 @@
+#include "tool/tool.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tool/output.h"
+
+void tool_message(const char *format, ...)
+{
+    char *text;
+    va_list args;
+    va_start(args, format);
+    int length = vasprintf(&text, format, args);
+    va_end(args);
+    fputs("resnext: ", stderr);
+    output_plain(stderr, length < 0 ? "no memory for a message" : text);
+    fputc('\n', stderr);
+    if (length >= 0)
+        free(text);
+}
+
+int tool_ladder(const char *isa, struct kernel_ladder *ladder)
+{
+    if (kernel_ladder_select(isa, ladder))
+        return TOOL_OK;
+    tool_message("--isa %s: this machine lacks it; use a lower rung or auto", isa);
+    return TOOL_USAGE;
+}
+
+int tool_open_model(struct model **out, const char *path, const char *isa)
+{
+    struct kernel_ladder ladder;
+    int status = tool_ladder(isa, &ladder);
+    if (status != TOOL_OK)
+        return status;
+    struct error err;
+    if (model_load(out, path, ladder, &err) == ERR_OK)
+        return TOOL_OK;
+    tool_message("%s", err.message);
+    return TOOL_FAILED;
+}

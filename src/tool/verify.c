@@ -1,0 +1,57 @@
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "tool/args.h"
+#include "tool/output.h"
+#include "tool/tool.h"
+
+static int report(const struct model *model, double load_ms)
+{
+    char parameters[32];
+    output_grouped(model->parameters, parameters);
+    printf("tensors    all present, of the right shape and finite: %s, %s parameters\n",
+           model->template_name, parameters);
+    printf("sha256     %s\n", model->sha256);
+    printf("loading    %.0f ms, %zu bytes of packed weights\n", load_ms,
+           network_weight_bytes(model->network));
+    struct error err;
+    int64_t start = clock_monotonic_ns();
+    if (model_self_test(model, &err) != ERR_OK) {
+        printf("self-test  failed\n");
+        tool_message("%s", err.message);
+        return TOOL_FAILED;
+    }
+    printf("self-test  passed: every convolution agrees with plain loops (%.0f ms, OpenBLAS core "
+           "%s)\n",
+           clock_ns_to_ms(clock_monotonic_ns() - start), kernel_blas_core());
+    return TOOL_OK;
+}
+
+static int verify_run(int argc, char **argv)
+{
+    const char *isa = "auto";
+    const struct option_row rows[] = {OPTION_ISA(isa)};
+    int first, status;
+    if (!args_parse(&command_verify, rows, 1, argc, argv, &first, &status))
+        return status;
+    struct model *model;
+    int64_t start = clock_monotonic_ns();
+    status = tool_open_model(&model, argv[first], isa);
+    if (status != TOOL_OK)
+        return status;
+    status = report(model, clock_ns_to_ms(clock_monotonic_ns() - start));
+    model_destroy(model);
+    return status;
+}
+
+const struct command command_verify = {
+    .name = "verify",
+    .operands = "MODEL",
+    .summary = "Check a model folder and the arithmetic of this machine",
+    .details = "Loads the model, checks every tensor, and compares each shape of convolution with "
+               "plain loops.",
+    .least = 1,
+    .most = 1,
+    .run = verify_run,
+};

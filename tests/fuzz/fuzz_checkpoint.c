@@ -1,0 +1,31 @@
+/* A model.safetensors with any tensors: which network they make, and whether they are all there. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/checkpoint.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The input is a header behind four bytes that say how much data follows in the file. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct template t = {.input_size = 224};
+    struct tensor_table table;
+    struct layer *layers;
+    size_t count;
+    if (size < 4)
+        return 0;
+    uint32_t bytes;
+    memcpy(&bytes, data, sizeof bytes);
+    if (tensor_table_parse(&table, (const char *)data + 4, size - 4, 4 + (uint64_t)size + bytes,
+                           NULL))
+        return 0;
+    if (checkpoint_template(&table, &t, NULL) == ERR_OK &&
+        template_layers(&t, &layers, &count, NULL) == ERR_OK) {
+        checkpoint_check(&table, layers, count, NULL);
+        free(layers);
+    }
+    tensor_table_destroy(&table);
+    return 0;
+}

@@ -1,0 +1,14 @@
+/* A config.json with any content. */
+#include <stdint.h>
+
+#include "model/config.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct model_config config;
+    if (model_config_parse(&config, (const char *)data, size, NULL) == ERR_OK)
+        model_config_destroy(&config);
+    return 0;
+}

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Makes the seeds of fuzz_jpeg: tests/fuzz/make_jpeg_seeds.sh BUILD_FOLDER, in the source folder.
+set -eu
+out=tests/fuzz/corpus/jpeg
+mkdir -p "$out"
+seed() {
+    name=$1
+    shift
+    "$build/tests/image/image_cli" make quality=40 "$@" >"$out/$name"
+}
+build=$1
+seed gray width=9 height=10 colour=0
+seed ycc_420 width=33 height=20 colour=1 sampling=2x2,1x1
+seed ycc_422_restart width=33 height=20 colour=1 sampling=2x1,1x1 restart_rows=1
+seed ycc_411 width=40 height=8 colour=1 sampling=4x1,1x1
+seed rgb width=8 height=8 colour=2 optimize=1
+seed cmyk width=8 height=8 colour=3 optimize=1
+seed ycck width=16 height=16 colour=4 sampling=2x2,1x1 optimize=1
+seed progressive width=33 height=20 colour=1 sampling=2x2,1x1 scans=2
+seed separate_scans width=17 height=17 colour=1 scans=1
+seed arithmetic width=17 height=17 colour=1 arithmetic=1
+seed arithmetic_progressive width=17 height=17 colour=1 arithmetic=1 scans=2
+seed turned width=24 height=9 colour=0 orientation=6 app_markers=2
+seed one_pixel width=1 height=1 colour=1
+seed tall width=1 height=200 colour=0
+seed wide_fast width=300 height=40 colour=0 smooth=1
+head -c 200 "$out/progressive" >"$out/cut"
+printf '\377\330' >"$out/start_only"
+printf '\211PNG\r\n\032\n' >"$out/png"

@@ -1,0 +1,93 @@
+/* What the comparison with the reference needs of this room, for any specification:
+ *   image_cli make KEY=VALUE...        writes a sample JPEG (samples.h) to standard output
+ *   image_cli pixels SIZE RESIZE bilinear|bicubic center|squash ignore|apply exact|fast FILE...
+ * `pixels` writes a P6 PPM for each file, or a line "error CODE MESSAGE". */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/preprocess.h"
+#include "tests/image/samples.h"
+
+static int make(int count, char **words)
+{
+    struct sample sample = {0};
+    for (int i = 0; i < count; i++) {
+        if (!sample_parse(&sample, words[i]))
+            return EXIT_FAILURE;
+    }
+    struct bytes file = sample_make(&sample);
+    size_t written = fwrite(file.data, 1, file.length, stdout);
+    free(file.data);
+    return written == file.length ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static struct bytes read_file(const char *path)
+{
+    struct bytes file = {0};
+    FILE *stream = fopen(path, "rb");
+    if (stream && fseek(stream, 0, SEEK_END) == 0) {
+        file.length = (size_t)ftell(stream);
+        file.data = malloc(file.length + 1);
+        rewind(stream);
+        if (file.data && fread(file.data, 1, file.length, stream) != file.length)
+            file.length = 0;
+    }
+    if (stream)
+        fclose(stream);
+    return file;
+}
+
+static void print_pixels(struct preprocessor *p, const struct preprocess_spec *spec,
+                         const struct preprocess_options *options, const char *path, uint8_t *rgb)
+{
+    struct bytes file = read_file(path);
+    struct preprocess_report report;
+    struct error err;
+    int code = preprocessor_run(p, spec, options, file.data, file.length, rgb, &report, &err);
+    if (code) {
+        printf("error %s %s\n", error_json_code(code), err.message);
+    } else {
+        printf("P6\n%d %d\n255\n", spec->size, spec->size);
+        fwrite(rgb, 3, (size_t)spec->size * (size_t)spec->size, stdout);
+    }
+    fprintf(stderr, "%s: %d x %d, decode %.3f ms, preprocess %.3f ms\n", path, report.width,
+            report.height, (double)report.decode_ns / 1e6, (double)report.preprocess_ns / 1e6);
+    free(file.data);
+}
+
+static int pixels(int count, char **words)
+{
+    if (count < 7)
+        return EXIT_FAILURE;
+    struct preprocess_spec spec = {
+        .size = atoi(words[0]),
+        .resize = atoi(words[1]),
+        .interpolation =
+            strcmp(words[2], "bicubic") == 0 ? INTERPOLATION_BICUBIC : INTERPOLATION_BILINEAR,
+        .crop_mode = strcmp(words[3], "squash") == 0 ? CROP_SQUASH : CROP_CENTER,
+    };
+    const struct preprocess_options options = {
+        .max_pixels = 100000000,
+        .orientation = strcmp(words[4], "apply") == 0 ? EXIF_APPLY : EXIF_IGNORE,
+        .decode = strcmp(words[5], "fast") == 0 ? DECODE_FAST : DECODE_EXACT,
+    };
+    struct preprocessor *p;
+    uint8_t *rgb = malloc((size_t)spec.size * (size_t)spec.size * 3);
+    if (!rgb || preprocessor_create(&p, NULL))
+        return EXIT_FAILURE;
+    for (int i = 6; i < count; i++)
+        print_pixels(p, &spec, &options, words[i], rgb);
+    preprocessor_destroy(p);
+    free(rgb);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 2 && strcmp(argv[1], "make") == 0)
+        return make(argc - 2, argv + 2);
+    if (argc > 2 && strcmp(argv[1], "pixels") == 0)
+        return pixels(argc - 2, argv + 2);
+    return EXIT_FAILURE;
+}

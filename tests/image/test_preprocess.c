@@ -1,0 +1,191 @@
+#include "image/preprocess.h"
+
+#include <malloc.h>
+#include <string.h>
+
+#include "tests/image/samples.h"
+#include "tests/suite.h"
+
+#include "tests/image/pixel_goldens.inc"
+
+enum { GOLDENS = sizeof pixel_goldens / sizeof pixel_goldens[0] };
+
+static const struct preprocess_options plain = {.max_pixels = 100000000};
+
+static struct bytes sample(const char *words)
+{
+    struct sample made = {0};
+    ck_assert(sample_parse(&made, words));
+    return sample_make(&made);
+}
+
+static struct preprocessor *new_preprocessor(void)
+{
+    struct preprocessor *p;
+    ck_assert_int_eq(preprocessor_create(&p, NULL), 0);
+    return p;
+}
+
+static int run(struct preprocessor *p, const struct preprocess_spec *spec,
+               const struct preprocess_options *options, struct bytes file, uint8_t *rgb)
+{
+    struct preprocess_report report;
+    return preprocessor_run(p, spec, options, file.data, file.length, rgb, &report, NULL);
+}
+
+static void check_golden(struct preprocessor *p, int index)
+{
+    const struct preprocess_spec *spec = &pixel_goldens[index].spec;
+    const struct preprocess_options options = {.max_pixels = 10000,
+                                               .orientation = pixel_goldens[index].orientation};
+    struct bytes file = sample(pixel_goldens[index].sample);
+    uint8_t rgb[sizeof pixel_goldens[0].rgb];
+    ck_assert_int_eq(run(p, spec, &options, file, rgb), 0);
+    size_t size = (size_t)spec->size * (size_t)spec->size * 3;
+    ck_assert_msg(memcmp(rgb, pixel_goldens[index].rgb, size) == 0, "golden %d: %s", index,
+                  pixel_goldens[index].sample);
+    free(file.data);
+}
+
+START_TEST(pixels_are_the_references)
+{
+    for (int i = 0; i < GOLDENS; i++) {
+        struct preprocessor *p = new_preprocessor();
+        check_golden(p, i);
+        preprocessor_destroy(p);
+    }
+}
+END_TEST
+
+START_TEST(a_used_preprocessor_gives_the_same_pixels)
+{
+    struct preprocessor *p = new_preprocessor();
+    for (int i = 0; i < 7 * GOLDENS; i++)
+        check_golden(p, i * 5 % GOLDENS);
+    preprocessor_destroy(p);
+}
+END_TEST
+
+START_TEST(normalization_rounds_as_pytorch_does)
+{
+    const struct preprocess_spec spec = {.mean = {0.485f, 0.456f, 0.406f},
+                                         .std = {0.229f, 0.224f, 0.225f}};
+    uint8_t rgb[18][3];
+    float out[18][3];
+    for (int i = 0; i < 18; i++)
+        memset(rgb[i], 15 * i, 3);
+    preprocess_normalize(&spec, rgb[0], 18, out[0]);
+    ck_assert_mem_eq(out, normalize_goldens, sizeof out);
+}
+END_TEST
+
+START_TEST(the_report_has_the_headers_size_and_both_times)
+{
+    const struct preprocess_spec spec = {.size = 8, .resize = 8};
+    struct preprocessor *p = new_preprocessor();
+    struct preprocess_options options = {.max_pixels = 60 * 40, .orientation = EXIF_APPLY};
+    struct bytes file = sample("width=60 height=40 colour=1 orientation=6");
+    struct preprocess_report report;
+    struct error err;
+    uint8_t rgb[8 * 8 * 3];
+    ck_assert_int_eq(
+        preprocessor_run(p, &spec, &options, file.data, file.length, rgb, &report, &err), 0);
+    ck_assert_int_eq(report.width, 60);
+    ck_assert_int_eq(report.height, 40);
+    ck_assert_int_gt(report.decode_ns, 0);
+    ck_assert_int_gt(report.preprocess_ns, 0);
+    options.max_pixels--;
+    ck_assert_int_eq(
+        preprocessor_run(p, &spec, &options, file.data, file.length, rgb, &report, &err),
+        ERR_IMAGE_TOO_LARGE);
+    ck_assert_int_eq(report.width, 60);
+    ck_assert_int_eq(report.height, 40);
+    ck_assert_ptr_nonnull(strstr(err.message, "2399"));
+    options.max_pixels++;
+    ck_assert_int_eq(
+        preprocessor_run(p, &spec, &options, file.data, file.length - 1, rgb, &report, &err),
+        ERR_IMAGE_UNDECODABLE);
+    ck_assert_int_eq(report.width, 60);
+    ck_assert_int_eq(preprocessor_run(p, &spec, &options, file.data, 1, rgb, &report, &err),
+                     ERR_NOT_JPEG);
+    ck_assert_int_eq(report.width, 0);
+    preprocessor_destroy(p);
+    free(file.data);
+}
+END_TEST
+
+static double mean_difference(const uint8_t *a, const uint8_t *b, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += abs(a[i] - b[i]);
+    return sum / (double)count;
+}
+
+START_TEST(fast_pixels_are_close_and_from_the_same_place)
+{
+    static const char *const samples[] = {
+        "width=1001 height=777 smooth=1 colour=1 sampling=2x2,1x1",
+        "width=1001 height=777 smooth=1 colour=0",
+        "width=777 height=1001 smooth=1 colour=4 orientation=7",
+        "width=400 height=2000 smooth=1 colour=1 orientation=3"};
+    const struct preprocess_options fast = {
+        .max_pixels = 10000000, .orientation = EXIF_APPLY, .decode = DECODE_FAST};
+    const struct preprocess_options exact = {.max_pixels = 10000000, .orientation = EXIF_APPLY};
+    struct preprocessor *p = new_preprocessor();
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+        struct bytes file = sample(samples[i]);
+        for (int size = 3; size < 60; size += 8) {
+            const struct preprocess_spec spec = {.size = size, .resize = size + 3};
+            uint8_t a[59 * 59 * 3], b[59 * 59 * 3];
+            ck_assert_int_eq(run(p, &spec, &fast, file, a), 0);
+            ck_assert_int_eq(run(p, &spec, &exact, file, b), 0);
+            double difference = mean_difference(a, b, (size_t)(size * size) * 3);
+            ck_assert_msg(difference < 2, "%s to %d: %g", samples[i], size, difference);
+        }
+        free(file.data);
+    }
+    preprocessor_destroy(p);
+}
+END_TEST
+
+START_TEST(a_past_deadline_is_told)
+{
+    const struct preprocess_spec spec = {.size = 8, .resize = 8};
+    const struct preprocess_options options = {.max_pixels = 10000, .deadline_ns = 1};
+    struct preprocessor *p = new_preprocessor();
+    struct bytes file = sample("width=60 height=40 colour=1");
+    uint8_t rgb[8 * 8 * 3];
+    ck_assert_int_eq(run(p, &spec, &options, file, rgb), ERR_DEADLINE);
+    ck_assert_int_eq(run(p, &spec, &plain, file, rgb), 0);
+    preprocessor_destroy(p);
+    free(file.data);
+}
+END_TEST
+
+static size_t bytes_in_use(void)
+{
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+START_TEST(large_buffers_are_given_back)
+{
+    const struct preprocess_spec spec = {.size = 8, .resize = 8};
+    const struct preprocess_options upright = {.max_pixels = 100000000, .orientation = EXIF_APPLY};
+    struct preprocessor *p = new_preprocessor();
+    struct bytes file = sample("width=3000 height=2000 colour=0 orientation=6");
+    uint8_t rgb[8 * 8 * 3];
+    size_t before = bytes_in_use();
+    ck_assert_int_eq(run(p, &spec, &upright, file, rgb), 0);
+    ck_assert_uint_lt(bytes_in_use(), before + (1 << 20));
+    preprocessor_destroy(p);
+    free(file.data);
+}
+END_TEST
+
+TEST_MAIN("image/preprocess", 60, pixels_are_the_references,
+          a_used_preprocessor_gives_the_same_pixels, normalization_rounds_as_pytorch_does,
+          the_report_has_the_headers_size_and_both_times,
+          fast_pixels_are_close_and_from_the_same_place, a_past_deadline_is_told,
+          large_buffers_are_given_back)

@@ -1,0 +1,250 @@
+#include "model/template.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/suite.h"
+
+static const struct {
+    const char *name;
+    int classes, input_size;
+    int64_t parameters, multiply_adds; /* 0: not asserted */
+} named[] = {
+    {"resnext50_32x4d", 1000, 224, 25028904, 4230479872},
+    {"resnext101_32x4d", 1000, 224, 44177704, 0},
+    {"resnext101_32x8d", 1000, 224, 88791336, 0},
+    {"resnext101_32x16d", 1000, 224, 194026792, 0},
+    {"resnext101_32x32d", 1000, 224, 468530472, 0},
+    {"resnext101_64x4d", 1000, 224, 83455272, 0},
+    {"resnext29_8x4d", 10, 32, 728490, 0},
+    {"resnext29_8x64d", 10, 32, 34426698, 0},
+    {"resnext29_16x64d", 10, 32, 68155210, 0},
+    {"resnet18", 1000, 224, 11689512, 1814073344},
+    {"resnet34", 1000, 224, 21797672, 0},
+    {"resnet50", 1000, 224, 25557032, 4089184256},
+    {"resnet101", 1000, 224, 44549160, 0},
+    {"resnet152", 1000, 224, 60192808, 0},
+    {"wide_resnet50_2", 1000, 224, 68883240, 0},
+    {"wide_resnet101_2", 1000, 224, 126886696, 0},
+};
+enum { NAMED = sizeof named / sizeof named[0] };
+
+START_TEST(named_templates_have_the_published_sizes)
+{
+    for (int i = 0; i < NAMED; i++) {
+        struct template t;
+        struct layer *layers;
+        size_t count;
+        ck_assert_int_eq(template_from_name(named[i].name, &t, NULL), ERR_OK);
+        ck_assert_int_eq(t.classes, named[i].classes);
+        ck_assert_int_eq(t.input_size, named[i].input_size);
+        ck_assert_int_eq(template_layers(&t, &layers, &count, NULL), ERR_OK);
+        int64_t parameters = 0, multiply_adds = 0;
+        for (size_t l = 0; l < count; l++) {
+            parameters += layer_parameters(&layers[l]);
+            multiply_adds += layer_multiply_adds(&layers[l]);
+        }
+        ck_assert_msg(parameters == named[i].parameters, "%s: %ld", named[i].name, parameters);
+        if (named[i].multiply_adds)
+            ck_assert_int_eq(multiply_adds, named[i].multiply_adds);
+        free(layers);
+    }
+}
+END_TEST
+
+START_TEST(a_template_knows_its_name)
+{
+    char name[TEMPLATE_NAME_MAX];
+    struct template t;
+    for (int i = 0; i < NAMED; i++) {
+        ck_assert_int_eq(template_from_name(named[i].name, &t, NULL), ERR_OK);
+        t.classes = 7;
+        t.input_size = 64;
+        template_name(&t, name);
+        ck_assert_str_eq(name, named[i].name);
+    }
+}
+END_TEST
+
+static void check_changed(const char *from, void (*change)(struct template *), const char *expected)
+{
+    char name[TEMPLATE_NAME_MAX];
+    struct template t;
+    ck_assert_int_eq(template_from_name(from, &t, NULL), ERR_OK);
+    change(&t);
+    template_name(&t, name);
+    ck_assert_str_eq(name, expected);
+}
+
+static void narrow_stem(struct template *t)
+{
+    t->stem_channels = 32;
+}
+
+static void one_block_less(struct template *t)
+{
+    t->stages[2].blocks--;
+}
+
+static void five_wide(struct template *t)
+{
+    t->stages[0].width = 320;
+}
+
+static void odd_width(struct template *t)
+{
+    t->stages[0].width = 100;
+}
+
+START_TEST(other_networks_are_described)
+{
+    check_changed("resnext50_32x4d", narrow_stem, "resnext50_32x4d.variant");
+    check_changed("resnext50_32x4d", one_block_less, "resnext47_32x4d");
+    check_changed("resnet18", one_block_less, "resnet16");
+    check_changed("resnet50", five_wide, "wide_resnet50_5");
+    check_changed("resnet50", odd_width, "resnet50.w100");
+}
+END_TEST
+
+START_TEST(an_unknown_name_lists_the_known)
+{
+    struct template t;
+    struct error err;
+    ck_assert_int_eq(template_from_name("resnext51", &t, &err), ERR_MODEL_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.message, "resnext51"));
+    ck_assert_ptr_nonnull(strstr(err.message, "resnext50_32x4d"));
+    ck_assert_ptr_nonnull(strstr(err.message, "wide_resnet101_2"));
+}
+END_TEST
+
+static void check_shape(const struct layer *l, int in, int in_c, int out, int out_c, int kernel,
+                        int stride, int groups)
+{
+    const struct conv_shape *s = &l->shape;
+    ck_assert_int_eq(s->in_h, in);
+    ck_assert_int_eq(s->in_w, in);
+    ck_assert_int_eq(s->in_c, in_c);
+    ck_assert_int_eq(s->out_h, out);
+    ck_assert_int_eq(s->out_w, out);
+    ck_assert_int_eq(s->out_c, out_c);
+    ck_assert_int_eq(s->kernel, kernel);
+    ck_assert_int_eq(s->stride, stride);
+    ck_assert_int_eq(s->groups, groups);
+    ck_assert_int_eq(s->pad, l->kind == LAYER_AVG_POOL ? 0 : kernel / 2);
+}
+
+START_TEST(resnext50_runs_as_the_paper_says)
+{
+    struct template t;
+    struct layer *l;
+    size_t count;
+    ck_assert_int_eq(template_from_name("resnext50_32x4d", &t, NULL), ERR_OK);
+    ck_assert_int_eq(template_layers(&t, &l, &count, NULL), ERR_OK);
+    ck_assert_uint_eq(count, 1 + 1 + 16 * 3 + 4 + 1 + 1);
+    check_shape(&l[0], 224, 3, 112, 64, 7, 2, 1);
+    ck_assert_str_eq(l[0].name, "conv1");
+    ck_assert_str_eq(l[0].norm, "bn1");
+    ck_assert(l[0].relu);
+    ck_assert_int_eq(l[1].kind, LAYER_MAX_POOL);
+    check_shape(&l[1], 112, 64, 56, 64, 3, 2, 1);
+    check_shape(&l[2], 56, 64, 56, 128, 1, 1, 1);
+    check_shape(&l[3], 56, 128, 56, 128, 3, 1, 32);
+    ck_assert_str_eq(l[3].name, "layer1.0.conv2");
+    ck_assert_str_eq(l[3].norm, "layer1.0.bn2");
+    /* the projection reads the block's input, and has no ReLU */
+    ck_assert_str_eq(l[4].name, "layer1.0.downsample.0");
+    ck_assert_str_eq(l[4].norm, "layer1.0.downsample.1");
+    check_shape(&l[4], 56, 64, 56, 256, 1, 1, 1);
+    ck_assert_int_eq(l[4].input, 2);
+    ck_assert(!l[4].relu);
+    /* the last convolution reads the 3x3's output and adds the projection */
+    check_shape(&l[5], 56, 128, 56, 256, 1, 1, 1);
+    ck_assert_int_eq(l[5].input, 4);
+    ck_assert_int_eq(l[5].residual, 5);
+    ck_assert(l[5].relu);
+    /* the second block adds its own input */
+    ck_assert_str_eq(l[6].name, "layer1.1.conv1");
+    ck_assert_int_eq(l[6].input, 6);
+    ck_assert_int_eq(l[6].residual, LAYER_NO_VALUE);
+    ck_assert_str_eq(l[8].name, "layer1.1.conv3");
+    ck_assert_int_eq(l[8].residual, 6);
+    /* where the map halves, the stride sits on the 3x3 and on the projection */
+    ck_assert_str_eq(l[12].name, "layer2.0.conv1");
+    check_shape(&l[12], 56, 256, 56, 256, 1, 1, 1);
+    check_shape(&l[13], 56, 256, 28, 256, 3, 2, 32);
+    check_shape(&l[14], 56, 256, 28, 512, 1, 2, 1);
+    check_shape(&l[15], 28, 256, 28, 512, 1, 1, 1);
+    ck_assert_int_eq(l[count - 2].kind, LAYER_AVG_POOL);
+    check_shape(&l[count - 2], 7, 2048, 1, 2048, 7, 1, 1);
+    ck_assert_int_eq(l[count - 1].kind, LAYER_LINEAR);
+    check_shape(&l[count - 1], 1, 2048, 1, 1000, 1, 1, 1);
+    ck_assert_str_eq(l[count - 1].name, "fc");
+    ck_assert_str_eq(l[count - 1].norm, "");
+    ck_assert(!l[count - 1].relu);
+    free(l);
+}
+END_TEST
+
+START_TEST(basic_blocks_run_as_the_paper_says)
+{
+    struct template t;
+    struct layer *l;
+    size_t count;
+    ck_assert_int_eq(template_from_name("resnet18", &t, NULL), ERR_OK);
+    ck_assert_int_eq(template_layers(&t, &l, &count, NULL), ERR_OK);
+    ck_assert_uint_eq(count, 1 + 1 + 8 * 2 + 3 + 1 + 1);
+    check_shape(&l[2], 56, 64, 56, 64, 3, 1, 1);
+    ck_assert_int_eq(l[3].residual, 2);
+    ck_assert_str_eq(l[6].name, "layer2.0.conv1");
+    check_shape(&l[6], 56, 64, 28, 128, 3, 2, 1);
+    ck_assert_str_eq(l[7].name, "layer2.0.downsample.0");
+    check_shape(&l[8], 28, 128, 28, 128, 3, 1, 1);
+    ck_assert_int_eq(l[8].input, 7);
+    ck_assert_int_eq(l[8].residual, 8);
+    free(l);
+}
+END_TEST
+
+static int layers_of(const struct template *t, struct error *err)
+{
+    struct layer *layers;
+    size_t count;
+    int rc = template_layers(t, &layers, &count, err);
+    if (rc == ERR_OK)
+        free(layers);
+    return rc;
+}
+
+START_TEST(what_cannot_be_computed_is_refused)
+{
+    struct template good, t;
+    struct error err;
+    ck_assert_int_eq(template_from_name("resnext29_8x4d", &good, NULL), ERR_OK);
+    t = good;
+    t.input_size = 0;
+    ck_assert_int_eq(layers_of(&t, &err), ERR_MODEL_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.message, "conv1"));
+    t.input_size = 1;
+    ck_assert_int_eq(layers_of(&t, &err), ERR_OK);
+    t = good;
+    t.stages[1].projection = false;
+    ck_assert_int_eq(layers_of(&t, &err), ERR_MODEL_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.message, "layer2.0"));
+    t = good;
+    t.stages[2].cardinality = 3;
+    ck_assert_int_eq(layers_of(&t, &err), ERR_MODEL_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.message, "layer3.0.conv2"));
+    t = good;
+    t.input_size = 30000;
+    ck_assert_int_eq(layers_of(&t, &err), ERR_MODEL_UNSUPPORTED);
+    t = good;
+    t.stages[0].out = INT_MAX;
+    ck_assert_int_eq(layers_of(&t, &err), ERR_MODEL_UNSUPPORTED);
+}
+END_TEST
+
+TEST_MAIN("model/template", 10, named_templates_have_the_published_sizes, a_template_knows_its_name,
+          other_networks_are_described, an_unknown_name_lists_the_known,
+          resnext50_runs_as_the_paper_says, basic_blocks_run_as_the_paper_says,
+          what_cannot_be_computed_is_refused)

@@ -1,0 +1,84 @@
+#include "nn/plan.h"
+
+#include "tests/nn/block.h"
+#include "tests/suite.h"
+
+static size_t size_of(const struct layer *layers, size_t v)
+{
+    const struct conv_shape *s = &layers[v ? v - 1 : 0].shape;
+    return v ? (size_t)(s->out_h * s->out_w * s->out_c) : (size_t)(s->in_h * s->in_w * s->in_c);
+}
+
+static size_t last_read(const struct layer *layers, size_t v)
+{
+    size_t last = v == BLOCK_LAYERS ? BLOCK_LAYERS : 0;
+    for (size_t i = 0; i < BLOCK_LAYERS; i++)
+        if (layers[i].input == (int)v || layers[i].residual == (int)v)
+            last = i;
+    return last;
+}
+
+START_TEST(values_that_live_together_do_not_overlap)
+{
+    struct layer layers[BLOCK_LAYERS];
+    struct plan plan;
+    block_layers(layers);
+    ck_assert_int_eq(plan_create(&plan, layers, BLOCK_LAYERS, NULL), 0);
+    ck_assert_uint_eq(plan.value_count, BLOCK_LAYERS + 1);
+    for (size_t v = 1; v <= BLOCK_LAYERS; v++)
+        for (size_t u = 0; u < v; u++) {
+            size_t made = v - 1;
+            if (last_read(layers, u) < made || layers[v - 1].residual == (int)u)
+                continue;
+            bool apart = plan.offset[v] >= plan.offset[u] + size_of(layers, u) ||
+                         plan.offset[u] >= plan.offset[v] + size_of(layers, v);
+            ck_assert_msg(apart, "values %zu and %zu overlap", u, v);
+        }
+    plan_destroy(&plan);
+}
+END_TEST
+
+START_TEST(everything_is_aligned_and_inside)
+{
+    struct layer layers[BLOCK_LAYERS];
+    struct plan plan;
+    block_layers(layers);
+    ck_assert_int_eq(plan_create(&plan, layers, BLOCK_LAYERS, NULL), 0);
+    ck_assert_uint_eq(plan.offset[0], 0);
+    size_t sum = 0;
+    for (size_t v = 0; v <= BLOCK_LAYERS; v++) {
+        ck_assert_uint_eq(plan.offset[v] % 16, 0);
+        ck_assert_uint_le(plan.offset[v] + size_of(layers, v), plan.total);
+        sum += size_of(layers, v);
+    }
+    ck_assert_uint_lt(plan.total, sum);
+    plan_destroy(&plan);
+}
+END_TEST
+
+START_TEST(a_sum_takes_the_place_of_its_dead_residual)
+{
+    struct layer layers[BLOCK_LAYERS];
+    struct plan plan;
+    block_layers(layers);
+    ck_assert_int_eq(plan_create(&plan, layers, BLOCK_LAYERS, NULL), 0);
+    ck_assert_uint_eq(plan.offset[6], plan.offset[5]);
+    ck_assert_uint_eq(plan.offset[9], plan.offset[6]);
+    plan_destroy(&plan);
+}
+END_TEST
+
+START_TEST(an_absurd_size_is_refused)
+{
+    struct layer layers[BLOCK_LAYERS];
+    struct plan plan;
+    struct error err;
+    block_layers(layers);
+    layers[3].shape.out_h = layers[3].shape.out_w = 1 << 30;
+    ck_assert_int_eq(plan_create(&plan, layers, BLOCK_LAYERS, &err), ERR_MODEL_UNSUPPORTED);
+    ck_assert_str_eq(err.message, "layer a.conv2: its output is too large");
+}
+END_TEST
+
+TEST_MAIN("nn/plan", 10, values_that_live_together_do_not_overlap, everything_is_aligned_and_inside,
+          a_sum_takes_the_place_of_its_dead_residual, an_absurd_size_is_refused)

@@ -1,0 +1,222 @@
+#!/usr/bin/python3
+"""Compares our pixels byte for byte with Pillow's: compare_pixels.py [RESNEXT].
+
+Photos of ../shared (where present) and 200 generated JPEGs go through the room's test program with
+many specifications; if the `resnext` tool is there, it is compared on the models' own.
+"""
+import json
+import math
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+
+try:
+    from PIL import Image, ImageFile, ImageOps
+except ImportError:
+    print("1..1\nok 1 # SKIP python3-pil is not installed")
+    sys.exit(0)
+
+SRC = os.environ.get("top_srcdir", ".")
+BUILD = os.environ.get("top_builddir", ".")
+CLI = os.path.join(BUILD, "tests/image/image_cli")
+SHARED = os.path.join(SRC, "../shared")
+TOOL = sys.argv[1] if len(sys.argv) > 1 else os.path.join(BUILD, "resnext")
+FILTERS = {"bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC}
+GRAY, YCC, RGB, CMYK, YCCK = range(5)
+GENERATED = 200
+Image.MAX_IMAGE_PIXELS = None
+# Read a file in one piece: libjpeg's arithmetic decoder cannot go on after a pause.
+ImageFile.MAXBLOCK = 1 << 26
+
+
+class Tap:
+    def __init__(self):
+        self.count = self.failed = 0
+
+    def report(self, good, name, reason=""):
+        self.count += 1
+        self.failed += not good
+        print(f"{'ok' if good else 'not ok'} {self.count} - {name}{reason and ' # ' + reason}",
+              flush=True)
+
+    def end(self):
+        print(f"1..{self.count}")
+        return 1 if self.failed else 0
+
+
+def reference(path, spec):
+    """The reference pipeline. A spec is (size, resize, filter, crop mode, orientation)."""
+    size, short, name, crop, orientation = spec
+    image = Image.open(path)
+    if orientation == "apply":
+        image = ImageOps.exif_transpose(image)
+    image = image.convert("RGB")
+    w, h = image.size
+    if crop == "squash":
+        nw, nh = short, short
+    elif w <= h:
+        nw, nh = short, int(short * h / w)
+    else:
+        nw, nh = int(short * w / h), short
+    if (nw, nh) != (w, h):
+        image = image.resize((nw, nh), FILTERS[name])
+    top, left = int(round((nh - size) / 2.0)), int(round((nw - size) / 2.0))
+    return image.crop((left, top, left + size, top + size)).tobytes()
+
+
+def read_ppm(data, at):
+    """The pixels of the P6 picture at `at`, or its error line, and where the next one starts."""
+    if not data.startswith(b"P6\n", at):
+        end = data.index(b"\n", at)
+        return data[at:end].decode(), end + 1
+    head = data.index(b"\n255\n", at)
+    w, h = map(int, data[at + 3:head].split())
+    start = head + 5
+    return data[start:start + 3 * w * h], start + 3 * w * h
+
+
+def ours(paths, spec, decode="exact"):
+    args = [CLI, "pixels", *map(str, spec), decode, *paths]
+    data = subprocess.run(args, check=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL).stdout
+    results, at = [], 0
+    for _ in paths:
+        pixels, at = read_ppm(data, at)
+        results.append(pixels)
+    return results
+
+
+def difference(got, want):
+    if isinstance(got, str):
+        return got
+    if len(got) != len(want):
+        return f"{len(got)} bytes instead of {len(want)}"
+    wrong = [abs(a - b) for a, b in zip(got, want) if a != b]
+    return f"{len(wrong)} of {len(want)} bytes differ, by up to {max(wrong)}" if wrong else ""
+
+
+def compare(tap, cases):
+    """cases: list of (name, path, specs). One test a file, all its specs."""
+    by_spec = {}
+    for index, (_, _, specs) in enumerate(cases):
+        for spec in specs:
+            by_spec.setdefault(spec, []).append(index)
+    faults = [[] for _ in cases]
+    for spec, indices in by_spec.items():
+        for index, got in zip(indices, ours([cases[i][1] for i in indices], spec)):
+            fault = difference(got, reference(cases[index][1], spec))
+            if fault:
+                faults[index].append(f"{spec}: {fault}")
+    for (name, _, _), found in zip(cases, faults):
+        tap.report(not found, name, "; ".join(found))
+
+
+def photo_cases():
+    folder = os.path.join(SHARED, "data/photos")
+    if not os.path.isdir(folder):
+        return []
+    specs = [(224, 256, "bilinear", "center", "ignore"), (224, 235, "bicubic", "center", "ignore"),
+             (97, 110, "bicubic", "squash", "apply"), (64, 64, "bilinear", "squash", "ignore"),
+             (33, 64, "bilinear", "center", "apply"), (500, 700, "bicubic", "center", "ignore")]
+    return [(f"photo {name}", os.path.join(folder, name), specs)
+            for name in sorted(os.listdir(folder)) if name.endswith(".jpg")]
+
+
+def generated_sample(rng, index):
+    """The words for `image_cli make`."""
+    extremes = [(1, 1), (1, 2000), (2000, 1), (1, 60000), (60000, 1), (2, 2), (7, 9), (8, 8)]
+    width, height = extremes[index] if index < len(extremes) else (rng.randint(1, 400),
+                                                                  rng.randint(1, 400))
+    colour = rng.choice([GRAY, YCC, YCC, YCC, RGB, CMYK, YCCK])
+    samplings = ["1x1,1x1", "2x1,1x1", "2x2,1x1", "1x2,1x1", "4x1,1x1", "1x4,1x1", "4x2,1x1",
+                 "2x2,2x1", "2x2,1x2", "3x1,1x1", "1x1,2x1", "1x1,2x2", "4x1,2x1"]
+    if colour == YCCK:  # at most ten blocks in an MCU
+        samplings = [s for s in samplings if 2 * sum(int(f[0]) * int(f[2])
+                                                     for f in s.split(",")) <= 10]
+    words = dict(width=width, height=height, colour=colour, quality=rng.randint(1, 100),
+                 sampling=rng.choice(samplings if colour in (YCC, YCCK) else samplings[:1]),
+                 scans=rng.choice([0, 0, 1, 2]), arithmetic=int(rng.random() < 0.1),
+                 optimize=int(rng.random() < 0.3), restart_rows=rng.choice([0, 0, 1, 3]),
+                 orientation=rng.choice([0, 0, 1, 2, 3, 4, 5, 6, 7, 8]), seed=index)
+    if words["arithmetic"]:
+        words["optimize"] = 0
+    return words
+
+
+def generated_spec(rng, extreme):
+    size = rng.randint(1, 9) if extreme else rng.randint(1, 260)
+    return (size, size + rng.choice([0, 0, rng.randint(0, 4 if extreme else 80)]),
+            rng.choice(["bilinear", "bicubic"]), rng.choice(["center", "squash"]),
+            rng.choice(["ignore", "apply"]))
+
+
+def generated_cases(folder):
+    rng = random.Random(20240229)
+    cases = []
+    for index in range(GENERATED):
+        words = generated_sample(rng, index)
+        path = os.path.join(folder, f"{index}.jpg")
+        with open(path, "wb") as out:
+            subprocess.run([CLI, "make", *(f"{k}={v}" for k, v in words.items())], check=True,
+                           stdout=out)
+        long, short = sorted((words["width"], words["height"]), reverse=True)
+        specs = [generated_spec(rng, long > 20 * short) for _ in range(4)]
+        cases.append((f"generated {' '.join(f'{k}={v}' for k, v in words.items())}", path, specs))
+    return cases
+
+
+def model_spec(folder):
+    config = json.load(open(os.path.join(folder, "config.json")))
+    config = config.get("pretrained_cfg", config)
+    size = config["input_size"][1]
+    short = config.get("resize_size") or int(math.floor(size / config.get("crop_pct", 1.0)))
+    return (size, short, config.get("interpolation", "bilinear"),
+            config.get("crop_mode", "center"), "ignore")
+
+
+def with_spec(model, folder, **changes):
+    """A copy of a model folder whose config.json is changed."""
+    os.mkdir(folder)
+    shutil.copyfile(os.path.join(model, "model.safetensors"),
+                    os.path.join(folder, "model.safetensors"))
+    config = json.load(open(os.path.join(model, "config.json")))
+    config["pretrained_cfg"].update(changes)
+    json.dump(config, open(os.path.join(folder, "config.json"), "w"))
+    return folder
+
+
+def compare_tool(tap, photos, folder):
+    models = os.path.join(SHARED, "models")
+    if not (os.access(TOOL, os.X_OK) and os.path.isdir(models) and photos):
+        tap.report(True, "the tool's preprocess", "SKIP no resnext tool, models or photos")
+        return
+    for name in sorted(os.listdir(models)):
+        model = os.path.join(models, name)
+        variants = [model,
+                    with_spec(model, f"{folder}/{name}-bicubic", interpolation="bicubic",
+                              crop_pct=0.875),
+                    with_spec(model, f"{folder}/{name}-squash", crop_mode="squash", crop_pct=0.9)]
+        for variant in variants:
+            spec = model_spec(variant)
+            for photo, path, _ in photos:
+                run = subprocess.run([TOOL, "preprocess", variant, path], stdout=subprocess.PIPE,
+                                     stderr=subprocess.DEVNULL)
+                got = read_ppm(run.stdout, 0)[0] if run.returncode == 0 else "the tool failed"
+                fault = difference(got, reference(path, spec))
+                tap.report(not fault, f"tool {os.path.basename(variant)} {photo}", fault)
+
+
+def main():
+    tap = Tap()
+    with tempfile.TemporaryDirectory() as folder:
+        photos = photo_cases()
+        compare(tap, photos + generated_cases(folder))
+        compare_tool(tap, photos, folder)
+    return tap.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

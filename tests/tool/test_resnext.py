@@ -1,0 +1,680 @@
+#!/usr/bin/python3
+"""Drives the real `resnext`: every command, its output, its errors, its exit codes."""
+import csv
+import io
+import json
+import math
+import os
+import pty
+import shutil
+import stat
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+SOURCE = os.path.abspath(os.environ["top_srcdir"])
+RESNEXT = os.path.join(os.path.abspath(os.environ["top_builddir"]), "resnext")
+DATA = os.path.join(SOURCE, "tests", "data")
+PICTURES = os.path.join(DATA, "pictures")
+CIFAR = os.path.join(SOURCE, "models", "resnext29-cifar10")
+TINY = os.path.join(DATA, "tiny-resnet18-style")
+COMMANDS = ["info", "classify", "eval", "preprocess", "verify", "init"]
+TIMEOUT = 120
+
+with open(os.path.join(DATA, "goldens.json"), encoding="utf-8") as goldens_file:
+    GOLDENS = [
+        dict(row, model=os.path.normpath(os.path.join(DATA, row["model"])),
+             picture=os.path.join(DATA, row["picture"]))
+        for row in json.load(goldens_file)["rows"]
+    ]
+
+
+class Skip(Exception):
+    pass
+
+
+def run(*args, **options):
+    options.setdefault("stdin", subprocess.DEVNULL)
+    if "input" in options:
+        del options["stdin"]
+    return subprocess.run([RESNEXT, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=TIMEOUT, check=False, **options)
+
+
+def good(*args, **options):
+    """Standard output of a run that succeeds and has nothing to complain about."""
+    done = run(*args, **options)
+    assert done.returncode == 0, (args, done.returncode, done.stderr)
+    assert done.stderr == b"", (args, done.stderr)
+    return done.stdout.decode()
+
+
+def bad(code, *args, **options):
+    """Standard error of a run that ends with `code`, one line or more of plain messages."""
+    done = run(*args, **options)
+    assert done.returncode == code, (args, done.returncode, done.stderr)
+    text = done.stderr.decode()
+    assert text, args
+    assert all(line.startswith("resnext: ") for line in text.splitlines()), text
+    return text
+
+
+def json_lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def picture(name):
+    return os.path.join(PICTURES, name)
+
+
+def pictures(count=8):
+    return sorted(os.path.join(PICTURES, name) for name in os.listdir(PICTURES))[:count]
+
+
+def copy_model(source, target):
+    """A copy that can be changed, even if the source tree is read-only."""
+    os.mkdir(target)
+    for name in os.listdir(source):
+        shutil.copyfile(os.path.join(source, name), os.path.join(target, name))
+    return target
+
+
+def write(path, data=b""):
+    with open(path, "wb") as f:
+        f.write(data)
+    return path
+
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+# -- help and usage
+
+def test_help_lists_the_commands(_):
+    text = good("--help")
+    assert text == good("-h")
+    for command in COMMANDS:
+        assert f"  {command} " in text
+
+
+def test_each_command_has_help(_):
+    for command in COMMANDS:
+        text = good(command, "--help")
+        assert text == good(command, "-h") == good(command, "operand", "--help")
+        assert text.startswith(f"Usage: resnext {command} ")
+    text = good("classify", "--top-k", "3", "--help")
+    assert "(default 5)" in text and "--isa RUNG" in text and "auto, ref" in text
+    for option in ["json", "csv", "logits", "top-k", "threads", "precision", "max-bytes"]:
+        assert f"--{option}" in text, option
+
+
+def test_version(_):
+    assert good("--version").startswith("resnext ")
+
+
+def test_wrong_usage_is_2(_):
+    one = pictures(1)[0]
+    for args in [
+        [], ["no-such"], ["classify"], ["classify", CIFAR], ["info"], ["info", CIFAR, "more"],
+        ["eval", CIFAR], ["init", "resnet18"], ["verify"], ["preprocess", CIFAR],
+        ["classify", "--no-such", CIFAR, one], ["classify", "--json=1", CIFAR, one],
+        ["classify", CIFAR, one, "--threads"], ["classify", CIFAR, one, "--threads", "0"],
+        ["classify", CIFAR, one, "--threads", "x"], ["classify", CIFAR, one, "--threads", ""],
+        ["classify", CIFAR, one, "--threads", " 2"], ["classify", CIFAR, one, "--threads", "2x"],
+        ["classify", CIFAR, one, "--threads", "99999999999999999999"],
+        ["classify", CIFAR, one, "--top-k", "0"], ["classify", CIFAR, one, "--top-k", "11"],
+        ["classify", CIFAR, one, "--top-k", "-1"], ["classify", CIFAR, one, "--json", "--csv"],
+        ["classify", CIFAR, one, "--isa", "no-such"], ["classify", CIFAR, one, "--precision", "f8"],
+        ["classify", CIFAR, "-", "-"], ["init", "resnet18", "out", "--seed", "-1"],
+        ["init", "resnet18", "out", "--classes", "0"],
+    ]:
+        bad(2, *args)
+
+
+def test_options_may_stand_anywhere(_):
+    one = pictures(1)[0]
+    expected = good("classify", CIFAR, one, "--json", "--top-k", "2")
+    assert expected == good("classify", "--json", "--top-k=2", CIFAR, one)
+    assert expected == good("classify", CIFAR, "--json", one, "-k2")
+    assert expected == good("classify", "-k", "9", "-k", "2", "--json", "--", CIFAR, one)
+
+
+# -- info
+
+def multiply_adds_of_resnext50():
+    """Counted from the paper's Table 1: output pixels x output channels x inputs of each."""
+    total = 112 * 112 * 64 * 7 * 7 * 3 + 2048 * 1000
+    in_c, in_edge = 64, 56
+    for stage, (blocks, edge) in enumerate([(3, 56), (4, 28), (6, 14), (3, 7)]):
+        width, out = 128 << stage, 256 << stage
+        total += edge * edge * in_c * out  # the projection shortcut
+        for _ in range(blocks):
+            total += in_edge * in_edge * in_c * width
+            total += edge * edge * width * 3 * 3 * (width // 32)
+            total += edge * edge * width * out
+            in_c, in_edge = out, edge
+    return total
+
+
+def test_info_of_a_template(_):
+    out = json.loads(good("info", "--json", "resnext50_32x4d"))
+    assert out["template"] == "resnext50_32x4d"
+    assert out["parameters"] == 25028904
+    assert out["multiply_adds"] == multiply_adds_of_resnext50()
+    assert (out["classes"], out["input_size"], out["precision"]) == (1000, 224, "f32")
+    assert [s["output_size"] for s in out["stages"]] == [112, 56, 28, 14, 7, 1]
+    for field in ["parameters", "multiply_adds"]:
+        assert sum(s[field] for s in out["stages"]) == out[field]
+    assert out["stages"][0]["parameters"] == 9536
+    assert out["kernels"] and out["isa"] and out["blas_core"]
+
+
+def test_info_prints_table_1(_):
+    text = good("info", "resnext50_32x4d")
+    for part in ["7x7, 64, stride 2", "3x3 max pool, stride 2",
+                 "[1x1, 128 / 3x3, 128, C=32 / 1x1, 256] x 3",
+                 "[1x1, 1024 / 3x3, 1024, C=32 / 1x1, 2048] x 3",
+                 "global average pool, 1000-d fc, softmax", "25,028,904"]:
+        assert part in text, part
+    assert "[3x3, 64 / 3x3, 64] x 2" in good("info", "resnet18")
+
+
+def test_info_of_a_model(_):
+    out = json.loads(good("info", CIFAR, "--json"))
+    for field, kind in [("template", str), ("parameters", int), ("multiply_adds", int),
+                        ("classes", int), ("input_size", int), ("precision", str),
+                        ("stages", list)]:
+        assert isinstance(out[field], kind), field
+    assert (out["classes"], out["input_size"]) == (10, 32)
+    assert [s["output_size"] for s in out["stages"]] == [32, 32, 16, 8, 1]
+    assert len(out["sha256"]) == 64 and out["preprocess"]["size"] == 32
+    assert out["sha256"] in good("info", CIFAR)
+
+
+def test_info_of_nothing(scratch):
+    assert "resnext50_32x4d" in bad(1, "info", "resnext51")
+    bad(1, "info", os.path.join(scratch, "absent"))
+    bad(1, "info", scratch)
+
+
+# -- classify
+
+def check_row(got, row, k):
+    assert got["file"] == row["picture"]
+    assert max(abs(a - b) for a, b in zip(got["logits"], row["logits"])) < 1e-3, row["picture"]
+    assert len(got["logits"]) == len(row["logits"])
+    top = max(got["logits"])
+    powers = [math.exp(x - top) for x in got["logits"]]
+    order = sorted(range(len(powers)), key=lambda i: (-powers[i], i))
+    assert [p["class_id"] for p in got["predictions"]] == order[:k]
+    for p in got["predictions"]:
+        assert abs(p["score"] - powers[p["class_id"]] / sum(powers)) < 1e-6
+    assert got["predictions"][0]["class_id"] == row["top1"]
+    assert got["predictions"][0]["label"] == row["label"]
+
+
+def test_classify_agrees_with_the_reference(_):
+    for model in sorted({row["model"] for row in GOLDENS}):
+        rows = [row for row in GOLDENS if row["model"] == model]
+        out = json_lines(good("classify", "--json", "--logits", model,
+                              *[row["picture"] for row in rows]))
+        assert len(out) == len(rows) > 0
+        for got, row in zip(out, rows):
+            check_row(got, row, 5)
+
+
+def test_json_has_exactly_its_fields(_):
+    out = json_lines(good("classify", "--json", "-k", "3", CIFAR, *pictures(2)))
+    assert all(list(line) == ["file", "predictions"] for line in out)
+    assert all(len(line["predictions"]) == 3 for line in out)
+    for p in out[0]["predictions"]:
+        assert list(p) == ["class_id", "label", "score"]
+        assert [type(v) for v in p.values()] == [int, str, float]
+
+
+def test_text(_):
+    one = picture("airliner.jpg")
+    lines = good("classify", CIFAR, one).splitlines()
+    assert lines[0] == one and len(lines) == 6
+    assert "airplane" in lines[1] and "%" in lines[1]
+    assert len(good("classify", CIFAR, one, "--logits").splitlines()[1].split()) == 4
+
+
+def test_csv(scratch):
+    name = os.path.join(scratch, 'a "quoted", name.jpg')
+    shutil.copy(picture("toad.jpg"), name)
+    broken = write(os.path.join(scratch, "broken.jpg"), b"no picture")
+    done = run("classify", "--csv", "--logits", "-k", "2", CIFAR, name, broken)
+    assert done.returncode == 1
+    rows = list(csv.DictReader(io.StringIO(done.stdout.decode(), newline="")))
+    assert [row["file"] for row in rows] == [name, name, broken]
+    assert [row["rank"] for row in rows] == ["1", "2", ""]
+    reference = json_lines(good("classify", "--json", "--logits", CIFAR, name))[0]
+    for row, p in zip(rows[:2], reference["predictions"]):
+        assert int(row["class_id"]) == p["class_id"] and row["label"] == p["label"]
+        assert float(row["score"]) == p["score"]
+        assert float(row["logit"]) == reference["logits"][p["class_id"]]
+    assert rows[0]["error"] == "" and rows[2]["error"] != "" and rows[2]["label"] == ""
+    plain = list(csv.reader(io.StringIO(good("classify", "--csv", CIFAR, name))))
+    assert plain[0] == ["file", "rank", "class_id", "label", "score", "error"]
+    assert {len(row) for row in plain} == {6} and len(plain) == 6
+
+
+def test_order_does_not_depend_on_threads(_):
+    # Big and small pictures mixed, so that threads do not finish in the order in which they start.
+    names = pictures(99) * 3
+    expected = good("classify", "--json", "--threads", "1", CIFAR, *names)
+    assert [line["file"] for line in json_lines(expected)] == names
+    for threads in ["2", "7", "64"]:
+        assert good("classify", "--json", "--threads", threads, CIFAR, *names) == expected
+
+
+def test_isa_lowers_the_choice(_):
+    one = picture("toad.jpg")
+    row = next(r for r in GOLDENS if r["picture"] == one and r["model"] == CIFAR)
+    for args in [["--isa", "ref"], ["--isa", "auto"], ["--precision", "f32"]]:
+        out = json_lines(good("classify", "--json", "--logits", CIFAR, one, *args))
+        check_row(out[0], row, 5)
+    kernels = json.loads(good("info", "--json", "--isa", "ref", CIFAR))["kernels"]
+    assert all(name.endswith("__ref") for name in kernels), kernels
+
+
+def test_standard_input(_):
+    data = read(picture("saloon.jpg"))
+    out = json_lines(good("classify", "--json", CIFAR, "-", input=data))
+    expected = json_lines(good("classify", "--json", CIFAR, picture("saloon.jpg")))
+    assert out[0]["file"] == "-"
+    assert out[0]["predictions"] == expected[0]["predictions"]
+    bad(1, "classify", CIFAR, "-", input=b"")
+    bad(1, "classify", CIFAR, "-", "--max-bytes", "100", input=data)
+
+
+def test_directories_are_walked(scratch):
+    root = os.path.join(scratch, "tree")
+    os.makedirs(os.path.join(root, "b", "deep"))
+    source = picture("toad.jpg")
+    names = ["z.jpg", "A.JPG", "b/c.jpeg", "b/deep/d.JPeG", "b.jpg"]
+    for name in names + ["notes.txt", "b/e.png", "jpg"]:
+        shutil.copy(source, os.path.join(root, name))
+    os.symlink(source, os.path.join(root, "b", "link.jpg"))
+    os.symlink("..", os.path.join(root, "b", "loop"))
+    found = [line["file"] for line in json_lines(good("classify", "--json", CIFAR, root))]
+    assert found == sorted(os.path.join(root, name) for name in names + ["b/link.jpg"]), found
+    other = os.path.join(root, "notes.txt")
+    found = json_lines(good("classify", "--json", CIFAR, other, root + "/b/deep", other))
+    assert [line["file"] for line in found] == [other, root + "/b/deep/d.JPeG", other]
+
+
+def make_faulty(scratch):
+    """(path, error code or None) of good and bad operands in one row."""
+    data = read(picture("toad.jpg"))
+    fifo = os.path.join(scratch, "fifo.jpg")
+    os.mkfifo(fifo)
+    empty = os.path.join(scratch, "empty")
+    os.mkdir(empty)
+    return [
+        (picture("toad.jpg"), None),
+        (write(os.path.join(scratch, "cut.jpg"), data[:len(data) // 2]), "image_undecodable"),
+        (write(os.path.join(scratch, "text.jpg"), b"not a picture"), "not_jpeg"),
+        (fifo, "io"),
+        (empty, "io"),
+        ("/dev/zero", "io"),
+        (os.path.join(scratch, "absent.jpg"), "io"),
+        (picture("mare.jpg"), None),
+    ]
+
+
+def test_a_bad_file_does_not_stop_the_others(scratch):
+    faulty = make_faulty(scratch)
+    for threads in ["1", "3"]:
+        done = run("classify", "--json", "--threads", threads, CIFAR, *[f for f, _ in faulty])
+        assert done.returncode == 1 and done.stderr == b"", done
+        out = json_lines(done.stdout.decode())
+        assert [line["file"] for line in out] == [f for f, _ in faulty]
+        for line, (_, code) in zip(out, faulty):
+            if code is None:
+                assert len(line["predictions"]) == 5
+                continue
+            assert list(line) == ["file", "error"] and list(line["error"]) == ["code", "message"]
+            assert line["error"]["code"] == code, line
+            assert line["error"]["message"]
+
+
+def test_text_reports_failures_on_standard_error(scratch):
+    faulty = make_faulty(scratch)
+    done = run("classify", CIFAR, *[f for f, _ in faulty])
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == sum(code is not None for _, code in faulty)
+    assert len(done.stdout.splitlines()) == 6 * sum(code is None for _, code in faulty)
+
+
+def as_somebody(scratch):
+    """Options for run() that take root's right to read everything away."""
+    if os.geteuid() != 0:
+        return {}
+    os.chmod(scratch, 0o755)
+    try:
+        run("--version", user=65534, group=65534)
+    except PermissionError:
+        raise Skip("root reads everything, and nobody else may run the program") from None
+    return {"user": 65534, "group": 65534}
+
+
+def test_unreadable_files(scratch):
+    user = as_somebody(scratch)
+    path = os.path.join(scratch, "secret.jpg")
+    shutil.copy(picture("toad.jpg"), path)
+    os.chmod(path, 0)
+    folder = os.path.join(scratch, "closed")
+    os.mkdir(folder)
+    os.chmod(folder, 0)
+    for operand in [path, folder]:
+        done = run("classify", "--json", CIFAR, operand, **user)
+        assert done.returncode == 1
+        assert "ermission" in json.loads(done.stdout)["error"]["message"]
+    os.chmod(folder, stat.S_IRWXU)
+
+
+def test_limits(_):
+    one = picture("panorama_wide.jpg")
+    done = run("classify", "--json", "--max-bytes", "1000", CIFAR, one)
+    error = json.loads(done.stdout)["error"]
+    assert done.returncode == 1 and error["code"] == "body_too_large"
+    assert "--max-bytes" in error["message"] and "1000" in error["message"]
+    done = run("classify", "--json", "--max-pixels", "1000", CIFAR, one)
+    assert done.returncode == 1 and json.loads(done.stdout)["error"]["code"] == "image_too_large"
+
+
+def test_odd_file_names(scratch):
+    raw = os.fsencode(scratch) + b"/\xff\x1b[31m\n.jpg"
+    shutil.copy(os.fsencode(picture("toad.jpg")), raw)
+    line = json.loads(good("classify", "--json", CIFAR, raw))
+    assert line["file"].endswith("/\ufffd\x1b[31m\n.jpg")
+    text = good("classify", CIFAR, raw)
+    assert text.splitlines()[0].endswith("/??[31m?.jpg") and "\x1b" not in text
+
+
+def test_a_model_that_is_none(scratch):
+    one = pictures(1)[0]
+    bad(1, "classify", os.path.join(scratch, "absent"), one)
+    bad(1, "classify", one, one)
+    broken = copy_model(TINY, os.path.join(scratch, "broken"))
+    weights = read(os.path.join(broken, "model.safetensors"))
+    write(os.path.join(broken, "model.safetensors"), weights[:-2])
+    bad(1, "classify", broken, one)
+    bad(1, "verify", broken)
+
+
+# -- output that fails, processes
+
+def test_a_reader_that_leaves(_):
+    names = pictures(99) * 40
+    with subprocess.Popen([RESNEXT, "classify", CIFAR, *names], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(TIMEOUT) == 1
+        assert process.stderr.read() == b""
+
+
+def test_a_full_disk(_):
+    if not os.path.exists("/dev/full"):
+        raise Skip("no /dev/full")
+    for args in [["classify", CIFAR, pictures(1)[0]], ["info", CIFAR, "--json"], ["--help"],
+                 ["preprocess", CIFAR, pictures(1)[0]]]:
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([RESNEXT, *args], stdout=full, stderr=subprocess.PIPE,
+                                  timeout=TIMEOUT, check=False)
+        assert done.returncode == 1 and b"cannot write" in done.stderr, (args, done)
+    bad(1, "preprocess", CIFAR, pictures(1)[0], "-o", "/dev/full")
+
+
+def test_closed_descriptors(_):
+    command = f"exec {RESNEXT} classify {CIFAR} {pictures(1)[0]} >&- <&-"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, timeout=TIMEOUT,
+                          check=False)
+    assert done.returncode == 1 and b"cannot write" in done.stderr, done
+
+
+def test_the_program_keeps_openblas_to_one_thread(_):
+    environment = dict(os.environ, OPENBLAS_NUM_THREADS="8")
+    with subprocess.Popen([RESNEXT, "classify", CIFAR, "-", "--threads", "4"],
+                          stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, env=environment) as process:
+        folder = f"/proc/{process.pid}"
+        deadline = time.monotonic() + TIMEOUT
+        names = []
+        while "classify" not in names and time.monotonic() < deadline:
+            time.sleep(0.02)
+            names = [read(f"{folder}/task/{task}/comm").decode().strip()
+                     for task in os.listdir(f"{folder}/task")]
+        variables = read(f"{folder}/environ").split(b"\0")
+        name = read(f"{folder}/comm").decode().strip()
+        process.stdin.close()
+        process.wait(TIMEOUT)
+    # One file: one thread of the program's own beside the main thread, none of OpenBLAS's.
+    assert sorted(names) == ["classify", "resnext"], names
+    assert b"OPENBLAS_NUM_THREADS=1" in variables
+    assert name == "resnext"
+
+
+def test_the_program_starts_again_only_once(_):
+    # The mark of a program that has done so already: it must go on, not try for ever.
+    command = f"RESNEXT_REEXECUTED=$$ OPENBLAS_NUM_THREADS=2 exec {RESNEXT} --version"
+    done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=TIMEOUT, check=False)
+    assert done.returncode == 0 and done.stdout.startswith(b"resnext ")
+    assert b"OPENBLAS_NUM_THREADS" in done.stderr
+    good("--version", env=dict(os.environ, RESNEXT_REEXECUTED="1", OPENBLAS_NUM_THREADS="2"))
+
+
+def run_on_terminal(*args):
+    """(standard output, what a terminal on standard error got, exit code)"""
+    master, slave = pty.openpty()
+    environment = dict(os.environ, TERM="xterm")
+    with tempfile.TemporaryFile() as out:
+        with subprocess.Popen([RESNEXT, *args], stdin=subprocess.DEVNULL, stdout=out,
+                              stderr=slave, env=environment) as process:
+            os.close(slave)
+            screen = b""
+            while True:
+                try:
+                    chunk = os.read(master, 65536)
+                except OSError:
+                    break
+                if not chunk:
+                    break
+                screen += chunk
+            code = process.wait(TIMEOUT)
+        os.close(master)
+        out.seek(0)
+        return out.read().decode(), screen.decode(), code
+
+
+def test_the_progress_bar(_):
+    names = pictures(99) * 4
+    out, screen, code = run_on_terminal("classify", "--json", CIFAR, *names)
+    assert code == 0 and out == good("classify", "--json", CIFAR, *names)
+    assert f"1/{len(names)}" in screen and "ETA" in screen and "/s" in screen, screen
+    assert screen.endswith("\r\x1b[K")
+    _, screen, code = run_on_terminal("classify", CIFAR, names[0])
+    assert code == 0 and screen == ""
+
+
+# -- eval
+
+def make_tree(scratch, name_of):
+    """Pictures under directories; name_of(row) names them. Returns the tree and its rows."""
+    root = os.path.join(scratch, "eval")
+    rows = [row for row in GOLDENS if row["model"] == CIFAR]
+    for row in rows:
+        folder = os.path.join(root, name_of(row))
+        os.makedirs(folder, exist_ok=True)
+        shutil.copy(row["picture"], folder)
+    return root, rows
+
+
+def test_eval_by_label(scratch):
+    root, rows = make_tree(scratch, lambda row: row["label"])
+    write(os.path.join(root, "README"), b"passed over")
+    out = json.loads(good("eval", "--json", CIFAR, root))
+    for field, kind in [("images", int), ("failed", int), ("top1", float), ("top5", float),
+                        ("images_per_s", float)]:
+        assert type(out[field]) is kind, field
+    assert (out["images"], out["failed"], out["top1"], out["top5"]) == (len(rows), 0, 1.0, 1.0)
+    assert out["images_per_s"] > 0
+    assert all(c["class_id"] == c["predicted"] for c in out["confusion"])
+    assert sum(c["count"] for c in out["confusion"]) == len(rows)
+
+
+def test_eval_by_class_id(scratch):
+    # All under class 3: right are those whose reference says so.
+    root, rows = make_tree(scratch, lambda _: "3")
+    out = json.loads(good("eval", "--json", CIFAR, root, "--threads", "2"))
+    first = sum(row["top1"] == 3 for row in rows)
+    five = sum(3 in sorted(range(10), key=lambda i: -row["logits"][i])[:5] for row in rows)
+    assert first < five, "the pictures must tell top-1 from top-5"
+    assert out["top1"] == first / len(rows) and out["top5"] == five / len(rows)
+    for c in out["confusion"]:
+        assert c["class_id"] == 3
+        assert c["count"] == sum(row["top1"] == c["predicted"] for row in rows)
+    text = good("eval", CIFAR, root)
+    for part in ["top-1", "top-5", "images/s", "confusion", "airplane"]:
+        assert part in text, part
+
+
+def test_eval_lists_the_worst_confusions(scratch):
+    rows = [row for row in GOLDENS if row["model"] == TINY]
+    wrong = next(row for row in rows if row["top1"] != 0)
+    os.makedirs(os.path.join(scratch, "t", "0"))
+    shutil.copy(wrong["picture"], os.path.join(scratch, "t", "0"))
+    text = good("eval", TINY, os.path.join(scratch, "t"))
+    assert f"taken for {wrong['top1']} {wrong['label']}" in text, text
+
+
+def test_eval_counts_failures(scratch):
+    root, rows = make_tree(scratch, lambda row: row["label"])
+    write(os.path.join(root, rows[0]["label"], "broken.jpg"), b"no picture")
+    done = run("eval", "--json", CIFAR, root)
+    out = json.loads(done.stdout)
+    assert done.returncode == 1 and b"broken.jpg" in done.stderr
+    assert (out["images"], out["failed"], out["top1"]) == (len(rows), 1, 1.0)
+
+
+def test_eval_refuses_what_it_does_not_know(scratch):
+    root, _ = make_tree(scratch, lambda row: row["label"])
+    os.mkdir(os.path.join(root, "10"))
+    assert "10" in bad(1, "eval", CIFAR, root)
+    os.rmdir(os.path.join(root, "10"))
+    os.mkdir(os.path.join(root, "unicorn"))
+    assert "unicorn" in bad(1, "eval", CIFAR, root)
+    os.mkdir(os.path.join(scratch, "nothing"))
+    bad(1, "eval", CIFAR, os.path.join(scratch, "nothing"))
+    bad(1, "eval", CIFAR, os.path.join(scratch, "absent"))
+
+
+def test_eval_wants_ids_for_labels_that_occur_twice(scratch):
+    model = copy_model(CIFAR, os.path.join(scratch, "twice"))
+    path = os.path.join(model, "config.json")
+    config = json.loads(read(path))
+    config["label_names"] = ["crane"] * 2 + [f"label {i}" for i in range(8)]
+    write(path, json.dumps(config).encode())
+    os.makedirs(os.path.join(scratch, "tree", "crane"))
+    assert "class id" in bad(1, "eval", model, os.path.join(scratch, "tree"))
+
+
+# -- preprocess, verify, init
+
+def test_preprocess(scratch):
+    out = os.path.join(scratch, "out.ppm")
+    for model, size in [(CIFAR, 32), (TINY, 72)]:
+        for path in pictures(4):
+            ppm = run("preprocess", model, path)
+            assert ppm.returncode == 0 and ppm.stderr == b""
+            header = b"P6\n%d %d\n255\n" % (size, size)
+            assert ppm.stdout.startswith(header)
+            assert len(ppm.stdout) == len(header) + 3 * size * size
+            assert len(set(ppm.stdout[len(header):])) > 3
+            assert good("preprocess", model, path, "-o", out) == ""
+            assert read(out) == ppm.stdout
+            assert run("preprocess", model, "-", input=read(path)).stdout == ppm.stdout
+
+
+def test_preprocess_fails_cleanly(scratch):
+    bad(1, "preprocess", CIFAR, os.path.join(scratch, "absent.jpg"))
+    bad(1, "preprocess", CIFAR, scratch)
+    bad(1, "preprocess", CIFAR, pictures(1)[0], "-o", os.path.join(scratch, "absent", "x.ppm"))
+
+
+def test_preprocess_refuses_a_terminal(_):
+    master, slave = pty.openpty()
+    done = subprocess.run([RESNEXT, "preprocess", CIFAR, pictures(1)[0]], stdout=slave,
+                          stderr=subprocess.PIPE, timeout=TIMEOUT, check=False)
+    os.close(slave)
+    os.close(master)
+    assert done.returncode == 2 and b"-o" in done.stderr
+
+
+def test_verify(_):
+    for model in [CIFAR, TINY]:
+        text = good("verify", model)
+        assert "passed" in text and "finite" in text
+
+
+def test_verify_finds_a_nan(scratch):
+    model = copy_model(CIFAR, os.path.join(scratch, "nan"))
+    path = os.path.join(model, "model.safetensors")
+    data = bytearray(read(path))
+    header = struct.unpack("<Q", data[:8])[0]
+    tensors = json.loads(data[8:8 + header])
+    begin, end = tensors["fc.bias"]["data_offsets"]
+    data[8 + header + begin:8 + header + end] = b"\xff" * (end - begin)
+    write(path, bytes(data))
+    assert "fc.bias" in bad(1, "verify", model)
+
+
+def test_init(scratch):
+    first, again, other = (os.path.join(scratch, name) for name in ["a", "b", "c"])
+    options = ["--classes", "7", "--input-size", "64"]
+    assert "resnet18" in good("init", "resnet18", first, *options, "--seed", "1")
+    good("init", *options, "--seed", "1", "resnet18", again)
+    good("init", "resnet18", other, *options, "--seed", "2")
+    weights = [read(os.path.join(m, "model.safetensors")) for m in [first, again, other]]
+    assert weights[0] == weights[1] != weights[2]
+    out = json.loads(good("info", first, "--json"))
+    assert (out["template"], out["classes"], out["input_size"]) == ("resnet18", 7, 64)
+    assert "passed" in good("verify", first)
+    line = json.loads(good("classify", "--json", "--logits", first, picture("toad.jpg")))
+    assert len(line["logits"]) == 7 and len(line["predictions"]) == 5
+
+
+def test_init_refuses(scratch):
+    assert "resnet18" in bad(1, "init", "no-such", os.path.join(scratch, "x"))
+    bad(1, "init", "resnet18", os.path.join(scratch, "absent", "x"), "--input-size", "64")
+    assert not os.path.exists(os.path.join(scratch, "x"))
+
+
+def main():
+    tests = [(name[5:], test) for name, test in globals().items() if name.startswith("test_")]
+    print(f"1..{len(tests)}")
+    failed = 0
+    for number, (name, test) in enumerate(tests, 1):
+        with tempfile.TemporaryDirectory() as scratch:
+            try:
+                test(scratch)
+                print(f"ok {number} - {name}", flush=True)
+            except Skip as reason:
+                print(f"ok {number} - {name} # SKIP {reason}", flush=True)
+            except Exception as error:  # every failure is a result, none stops the others
+                failed += 1
+                text = f"{type(error).__name__}: {error}"
+                print(f"not ok {number} - {name}\n# " + text.replace("\n", "\n# "), flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
