@@ -174,7 +174,33 @@ START_TEST(a_plan_is_kept_while_the_shape_stays)
 }
 END_TEST
 
+START_TEST(each_member_of_the_shape_makes_another_plan)
+{
+    const struct resize_shape shape = {.in_size = 40, .end = 40, .out_size = 9, .count = 5};
+    struct resize_shape others[] = {shape, shape, shape, shape, shape, shape, shape, shape};
+    others[0].in_size = 41;
+    others[1].start = 2;
+    others[2].end = 39;
+    others[3].out_size = 8;
+    others[4].offset = 3;
+    others[5].count = 6;
+    others[6].mirrored = true;
+    others[7].interpolation = INTERPOLATION_BICUBIC;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        struct resize_axis reused = {0}, fresh = {0};
+        ck_assert_int_eq(resize_axis_plan(&reused, &shape, NULL), 0);
+        ck_assert_int_eq(resize_axis_plan(&reused, &others[i], NULL), 0);
+        ck_assert_int_eq(resize_axis_plan(&fresh, &others[i], NULL), 0);
+        size_t spans = (size_t)others[i].count * sizeof(struct resize_span);
+        ck_assert_mem_eq(reused.spans.data, fresh.spans.data, spans);
+        ck_assert_int_eq(reused.shape.mirrored, fresh.shape.mirrored);
+        resize_axis_free(&reused);
+        resize_axis_free(&fresh);
+    }
+}
+END_TEST
+
 TEST_MAIN("image/resize", 30, the_support_grows_with_the_reduction,
           spans_move_forward_within_the_input, flat_rows_stay_flat_and_extremes_do_not_wrap,
           the_passes_agree, a_backward_input_gives_the_same_output,
-          a_plan_is_kept_while_the_shape_stays)
+          a_plan_is_kept_while_the_shape_stays, each_member_of_the_shape_makes_another_plan)

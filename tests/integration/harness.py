@@ -225,7 +225,8 @@ class Daemon:
         log = self.log()
         found = SANITIZER_REPORT.search(log)
         if found:
-            raise AssertionError("sanitizer report:\n" + log[max(0, found.start() - 200):][:6000])
+            report = log[found.start():][:6000]
+            raise AssertionError("sanitizer report: " + report.split("\nSUMMARY")[0])
 
     # --- talking to it ---
 

@@ -13,6 +13,7 @@ import wire
 from harness import SLOW, case, check_error, check_scores, predictions, reference, wait_until
 
 MEGAPIXELS = 95 if SLOW == 1 else 16
+DEADLINE = 0.4 * max(1, SLOW / 4)
 ONE_WORKER = ["--workers", "1", "--request-timeout-ms", "300000"]
 
 
@@ -153,33 +154,34 @@ def a_client_that_leaves_while_its_picture_is_decoded_does_no_harm(daemon):
         wait_until("the worker idle", lambda: daemon.metrics().sum("resnextd_workers_busy") == 0, 10)
 
 
-@case(["--workers", "1", "--request-timeout-ms", str(int(400 * SLOW))], seconds=60)
+@case(["--workers", "1", "--request-timeout-ms", str(int(DEADLINE * 1000))], seconds=60)
 def a_deadline_is_504_running_or_queued(daemon):
-    limit = 0.4 * SLOW
     data = jpegs.slow(95)
-    before = daemon.metrics().sum("resnextd_images_total")
     with daemon.connect(60) as running, daemon.connect(60) as queued:
         start = time.monotonic()
-        body = wire.multipart([("f", f"{i}.jpg", None, data) for i in range(4)])
+        body = wire.multipart([("f", f"{i}.jpg", None, data) for i in range(5)])
         running.send(wire.request("POST", "/classify", [wire.form_type()], body))
         wait_until("the worker busy", lambda: daemon.metrics().sum("resnextd_workers_busy") == 1)
         queued_at = time.monotonic()
         queued.send(classify_request())
         check_error(running.read(), 504, "deadline_exceeded")
         took = time.monotonic() - start
-        assert limit * 0.9 < took < limit + 1.0 * SLOW, f"504 after {took:.2f} s"
+        assert DEADLINE * 0.9 < took < DEADLINE + 1.0 * SLOW, f"504 after {took:.2f} s"
         answer = queued.read()
         if answer.status != 200:  # 200 if the worker was free in time
             check_error(answer, 504, "deadline_exceeded")
-            assert time.monotonic() - queued_at < limit + 1.0 * SLOW
+            assert time.monotonic() - queued_at < DEADLINE + 1.0 * SLOW
     assert daemon.metrics().sum("resnextd_requests_total", code="504") >= 1
     start = time.monotonic()
     daemon.good()
-    assert time.monotonic() - start < limit * 0.9, "the worker went on with a picture nobody waits for"
-    assert daemon.metrics().sum("resnextd_images_total") <= before + 2
+    assert time.monotonic() - start < DEADLINE, "the worker went on with a picture nobody waits for"
+    images = daemon.metrics().sum("resnextd_images_total")
+    time.sleep(0.5)
+    assert daemon.metrics().sum("resnextd_images_total") == images, "it still does"
 
 
-@case(["--workers", "1", "--request-timeout-ms", str(int(400 * SLOW)), "--queue-limit", "40"], seconds=60)
+@case(["--workers", "1", "--request-timeout-ms", str(int(DEADLINE * 1000)), "--queue-limit", "40"],
+      seconds=60)
 def no_inference_is_run_past_the_deadline(daemon):
     before = daemon.metrics().sum("resnextd_images_total")
     data = jpegs.slow(95)
@@ -193,7 +195,7 @@ def no_inference_is_run_past_the_deadline(daemon):
     for answer in answers:
         if answer.status != 200:
             check_error(answer, 504, "deadline_exceeded")
-    assert done < 6, f"{done} of 12 slow pictures within {400 * SLOW} ms"
+    assert done < 6, f"{done} of 12 slow pictures within {DEADLINE} s"
     images = daemon.metrics().sum("resnextd_images_total") - before
     assert images <= done + 1, f"{images} images worked on for {done} answers"
 
