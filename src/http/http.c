@@ -146,6 +146,7 @@ int http_start(struct http *http, struct server *server, struct error *err)
 void http_drain(struct http *http, int64_t deadline_ns)
 {
     watch_begin_drain(http->context.watch);
+    listener_close(&http->listener); /* who comes now is refused at once, or waits with systemd */
     if (watch_wait_empty(http->context.watch, deadline_ns))
         return;
     log_warning("not everything was answered within drain_timeout_s");

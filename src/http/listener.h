@@ -21,7 +21,7 @@ struct listener {
  * close after a failure. */
 int listener_open(struct listener *listener, const struct text_list *addresses, struct error *err);
 
-/* Closes what is open and removes the socket files. */
+/* Closes what is open and removes the socket files. What systemd handed over stays open there. */
 void listener_close(struct listener *listener);
 
 #endif

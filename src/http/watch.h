@@ -10,10 +10,10 @@
 
 #include "base/error.h"
 #include "conf/conf.h"
+#include "http/peer.h"
 #include "serve/server.h"
 
 struct watch;
-struct peer; /* one client connection */
 
 struct watch_settings {
     const struct conf *conf;
@@ -38,8 +38,9 @@ void watch_halt(struct watch *watch);
 /* Frees a watch that is halted or was never started. No connection may be left. */
 void watch_destroy(struct watch *watch);
 
-/* Turns away new connections and new requests from now on, once what waits in the backlog is
- * accepted, and ends the connections that have nothing to say. */
+/* Turns away new connections and new requests from now on, and ends the connections that have
+ * nothing to say. When it returns, what stood in the backlog is accepted, and the listening sockets
+ * are not used any more. */
 void watch_begin_drain(struct watch *watch);
 
 /* True from watch_begin_drain on. */
@@ -51,35 +52,8 @@ bool watch_wait_empty(struct watch *watch, int64_t deadline_ns);
 /* Finishes every request that waits with ERR_DRAINING, and from now on lets none wait. */
 void watch_cancel_all(struct watch *watch);
 
-/* The rest is for the threads that speak HTTP, in the order of a connection's life. */
-
-/* The peer of a socket that was handed on. Never NULL. It lives until peer_closed. */
+/* The peer of a socket that was handed on, for its HTTP thread. Never NULL. It lives until
+ * peer_closed. */
 struct peer *watch_adopted(struct watch *watch, int fd);
-
-/* "192.0.2.1", "2001:db8::1" or "unix". */
-const char *peer_address(const struct peer *peer);
-
-/* A request has begun: its upload must be complete within upload_timeout_ms. */
-void peer_receiving(struct peer *peer);
-
-/* `request` is about to be submitted for this connection, which is suspended. Sets the request's
- * deadline; at that time, or if the client goes away, the watch cancels it. ERR_CLIENT_GONE and
- * ERR_DRAINING: too late. */
-int peer_waiting(struct peer *peer, struct request *request);
-
-/* The answer is on its way, and must be taken within upload_timeout_ms. `unread`: the client may
- * still be sending what nobody will read; keep the socket open for a moment then, since closing it
- * at once could lose the answer. */
-void peer_replying(struct peer *peer, bool unread);
-
-/* The exchange is over; the next may begin within idle_timeout_s. `ending`: there will be none, and
- * the connection need not be counted any more. */
-void peer_idle(struct peer *peer, bool ending);
-
-/* True if the watch has closed this connection because its time was up. */
-bool peer_timed_out(struct peer *peer);
-
-/* The connection is gone, but its socket not closed yet. Frees the peer. */
-void peer_closed(struct peer *peer);
 
 #endif

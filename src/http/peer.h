@@ -1,0 +1,39 @@
+/* A client's connection as the watch sees it (watch.h). These functions are for the HTTP thread
+ * that the connection belongs to, in the order of a connection's life; a peer comes from
+ * watch_adopted. */
+#ifndef RESNEXT_HTTP_PEER_H
+#define RESNEXT_HTTP_PEER_H
+
+#include <stdbool.h>
+
+#include "serve/request.h"
+
+struct peer;
+
+/* "192.0.2.1", "2001:db8::1" or "unix". */
+const char *peer_address(const struct peer *peer);
+
+/* A request has begun: its upload must be complete within upload_timeout_ms. */
+void peer_receiving(struct peer *peer);
+
+/* `request` is about to be submitted for this connection, which is suspended. Sets the request's
+ * deadline; at that time, or if the client goes away, the watch cancels it. ERR_CLIENT_GONE and
+ * ERR_DRAINING: too late. */
+int peer_waiting(struct peer *peer, struct request *request);
+
+/* The answer is on its way, and must be taken within upload_timeout_ms. `unread`: the client may
+ * still be sending what nobody will read; keep the socket open for a moment then, since closing it
+ * at once could lose the answer. */
+void peer_replying(struct peer *peer, bool unread);
+
+/* The exchange is over; the next may begin within idle_timeout_s. `ending`: there will be none, and
+ * the connection need not be counted any more. */
+void peer_idle(struct peer *peer, bool ending);
+
+/* True if the watch has closed this connection because its time was up. */
+bool peer_timed_out(struct peer *peer);
+
+/* The connection is gone, but its socket not closed yet. Frees the peer. */
+void peer_closed(struct peer *peer);
+
+#endif

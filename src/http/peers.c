@@ -1,0 +1,361 @@
+#include "http/peers.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/router.h"
+
+enum { LINGERING_MAX = 64, DESCRIPTORS_MAX = 1 << 20, SCRATCH_SIZE = 65536 };
+
+static const int64_t LINGER_NS = 2000000000, GONE_NS = 1000000000;
+
+void peers_wake(struct peers *all)
+{
+    uint64_t one = 1;
+    ssize_t written = write(all->wake_fd, &one, sizeof one);
+    (void)written; /* it can only fail by being awake already */
+}
+
+static void disarm(struct peer *p)
+{
+    struct timer_list *list = p->timer;
+    if (!list)
+        return;
+    *(p->previous ? &p->previous->next : &list->first) = p->next;
+    *(p->next ? &p->next->previous : &list->last) = p->previous;
+    p->previous = p->next = NULL;
+    p->timer = NULL;
+}
+
+void peers_arm(struct peer *p, enum peer_timer timer)
+{
+    struct peers *all = p->peers;
+    struct timer_list *list = &all->timers[timer];
+    disarm(p);
+    p->timer = list;
+    p->deadline_ns = clock_monotonic_ns() + list->limit_ns;
+    p->previous = list->last;
+    *(list->last ? &list->last->next : &list->first) = p;
+    list->last = p;
+    if (p->deadline_ns < all->sleeps_until_ns) {
+        all->sleeps_until_ns = p->deadline_ns;
+        peers_wake(all);
+    }
+}
+
+static bool waits_for_client(enum peer_state state)
+{
+    return state == OPENING || state == RECEIVING || state == IDLE;
+}
+
+static void enter(struct peer *p, enum peer_state state, enum peer_timer timer)
+{
+    p->state = state;
+    peers_arm(p, p->gone && waits_for_client(state) ? TIMER_GONE : timer);
+}
+
+void peers_watch_descriptor(struct peers *all, int fd, uint32_t generation, uint32_t events)
+{
+    struct epoll_event event = {.events = events,
+                                .data.u64 = (uint64_t)generation << 32 | (uint32_t)fd};
+    if (epoll_ctl(all->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0 && errno != EEXIST)
+        log_warning("cannot watch a connection: %s", strerror(errno));
+}
+
+void peers_remove(struct peer *p)
+{
+    struct peers *all = p->peers;
+    disarm(p);
+    epoll_ctl(all->epoll_fd, EPOLL_CTL_DEL, p->fd, NULL);
+    all->by_fd[p->fd] = NULL;
+    (*(p->state == LINGERING ? &all->lingering : &all->open))--;
+    if (all->open == 0)
+        pthread_cond_broadcast(&all->changed);
+    free(p);
+}
+
+struct peer *peers_add(struct peers *all, int fd, enum peer_state state)
+{
+    if ((size_t)fd >= all->by_fd_size)
+        return NULL;
+    /* Whoever had this descriptor before was dropped by libmicrohttpd without a word, as it does
+     * when it is out of memory. */
+    if (all->by_fd[fd])
+        peers_remove(all->by_fd[fd]);
+    struct peer *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    if (++all->generation == 0)
+        all->generation = 1;
+    *p = (struct peer){.peers = all, .fd = fd, .generation = all->generation, .state = state};
+    all->by_fd[fd] = p;
+    if ((size_t)fd >= all->by_fd_used)
+        all->by_fd_used = (size_t)fd + 1;
+    (*(state == LINGERING ? &all->lingering : &all->open))++;
+    peers_watch_descriptor(all, fd, p->generation,
+                           state == LINGERING ? EPOLLIN | EPOLLRDHUP : EPOLLRDHUP | EPOLLET);
+    return p;
+}
+
+static void end_linger(struct peer *p)
+{
+    int fd = p->fd;
+    peers_remove(p);
+    close(fd);
+}
+
+void peers_linger(struct peers *all, int fd)
+{
+    struct peer *p = all->lingering < LINGERING_MAX ? peers_add(all, fd, LINGERING) : NULL;
+    if (p)
+        peers_arm(p, TIMER_LINGER);
+    else
+        close(fd);
+}
+
+static void count_rejected(struct peers *all, enum metric_reason reason)
+{
+    metrics_add(server_metrics(all->server), COUNTER_rejected, reason, 0, 0, 1);
+}
+
+static void cut(struct peer *p)
+{
+    disarm(p);
+    p->state = CUT;
+    shutdown(p->fd, SHUT_RDWR);
+}
+
+void peers_cancel(struct peer *p, int outcome)
+{
+    /* The peer stays WAITING, without a timer, until the HTTP thread takes the answer. */
+    disarm(p);
+    server_cancel(p->peers->server, p->request, outcome);
+}
+
+static void client_left(struct peer *p)
+{
+    p->gone = true;
+    if (p->state == WAITING)
+        peers_cancel(p, ERR_CLIENT_GONE);
+    else if (waits_for_client(p->state))
+        peers_arm(p, TIMER_GONE);
+}
+
+static void time_is_up(struct peer *p)
+{
+    struct peers *all = p->peers;
+    switch (p->state) {
+    case WAITING:
+        peers_cancel(p, ERR_DEADLINE);
+        break;
+    case LINGERING:
+        end_linger(p);
+        break;
+    case RECEIVING:
+        if (!p->gone)
+            count_rejected(all, REASON_UPLOAD_TIMEOUT);
+        cut(p);
+        break;
+    case REPLYING:
+        count_rejected(all, REASON_SLOW_READER);
+        cut(p);
+        break;
+    case OPENING:
+    case IDLE:
+    case CUT:
+        cut(p);
+        break;
+    }
+}
+
+static void drain_lingering(struct peer *p)
+{
+    char scratch[SCRATCH_SIZE];
+    ssize_t n = recv(p->fd, scratch, sizeof scratch, MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        end_linger(p);
+}
+
+void peers_end_idle(struct peer *p)
+{
+    if (p->state == OPENING || p->state == IDLE)
+        shutdown(p->fd, SHUT_RD);
+}
+
+int64_t peers_expire(struct peers *all)
+{
+    int64_t now = clock_monotonic_ns(), next = PEERS_NEVER;
+    for (int i = 0; i < TIMER_COUNT; i++) {
+        struct timer_list *list = &all->timers[i];
+        while (list->first && list->first->deadline_ns <= now)
+            time_is_up(list->first);
+        if (list->first && list->first->deadline_ns < next)
+            next = list->first->deadline_ns;
+    }
+    return next;
+}
+
+void peers_handle_event(struct peers *all, uint64_t tag, uint32_t events)
+{
+    struct peer *p = all->by_fd[(uint32_t)tag];
+    if (!p || p->generation != tag >> 32)
+        return;
+    if (p->state == LINGERING)
+        drain_lingering(p);
+    else if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        client_left(p);
+}
+
+static void set_limits(struct peers *all, const struct conf *conf)
+{
+    int64_t upload = conf->upload_timeout_ms * 1000000, idle = conf->idle_timeout_s * 1000000000;
+    all->timers[TIMER_OPENING].limit_ns = upload < idle ? upload : idle;
+    all->timers[TIMER_UPLOAD].limit_ns = all->timers[TIMER_REPLY].limit_ns = upload;
+    all->timers[TIMER_REQUEST].limit_ns = conf->request_timeout_ms * 1000000;
+    all->timers[TIMER_IDLE].limit_ns = idle;
+    all->timers[TIMER_GONE].limit_ns = GONE_NS;
+    all->timers[TIMER_LINGER].limit_ns = LINGER_NS;
+}
+
+int peers_open(struct peers *all, const struct conf *conf, struct server *server, struct error *err)
+{
+    pthread_condattr_t monotonic;
+    struct rlimit files = {.rlim_cur = DESCRIPTORS_MAX};
+    *all = (struct peers){.server = server, .sleeps_until_ns = PEERS_NEVER};
+    set_limits(all, conf);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&all->lock, NULL);
+    pthread_cond_init(&all->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    getrlimit(RLIMIT_NOFILE, &files);
+    all->by_fd_size = files.rlim_cur < DESCRIPTORS_MAX ? files.rlim_cur : DESCRIPTORS_MAX;
+    all->by_fd = calloc(all->by_fd_size, sizeof(struct peer *));
+    all->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    all->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (!all->by_fd)
+        return error_set(err, ERR_NO_MEMORY, "no memory for %zu connections", all->by_fd_size);
+    if (all->epoll_fd < 0 || all->wake_fd < 0)
+        return error_set(err, ERR_IO, "cannot watch connections: %s", strerror(errno));
+    peers_watch_descriptor(all, all->wake_fd, 0, EPOLLIN);
+    return ERR_OK;
+}
+
+void peers_close(struct peers *all)
+{
+    for (size_t fd = 0; fd < all->by_fd_used; fd++) {
+        struct peer *p = all->by_fd[fd];
+        if (p && p->state == LINGERING)
+            end_linger(p);
+        else if (p)
+            peers_remove(p);
+    }
+    if (all->epoll_fd >= 0)
+        close(all->epoll_fd);
+    if (all->wake_fd >= 0)
+        close(all->wake_fd);
+    pthread_cond_destroy(&all->changed);
+    pthread_mutex_destroy(&all->lock);
+    free(all->by_fd);
+}
+
+/* --- for HTTP threads; these take the lock --- */
+
+const char *peer_address(const struct peer *peer)
+{
+    return peer->address;
+}
+
+/* A peer that was cut stays so, whatever its HTTP thread is still doing. */
+static void enter_unless_cut(struct peer *p, enum peer_state state, enum peer_timer timer)
+{
+    pthread_mutex_lock(&p->peers->lock);
+    p->request = NULL;
+    if (p->state != CUT)
+        enter(p, state, timer);
+    pthread_mutex_unlock(&p->peers->lock);
+}
+
+void peer_receiving(struct peer *peer)
+{
+    enter_unless_cut(peer, RECEIVING, TIMER_UPLOAD);
+}
+
+int peer_waiting(struct peer *peer, struct request *request)
+{
+    struct peers *all = peer->peers;
+    pthread_mutex_lock(&all->lock);
+    int code = all->cancelled                     ? ERR_DRAINING
+               : peer->gone || peer->state == CUT ? ERR_CLIENT_GONE
+                                                  : ERR_OK;
+    if (code == ERR_OK) {
+        enter(peer, WAITING, TIMER_REQUEST);
+        peer->request = request;
+        request->deadline_ns = peer->deadline_ns;
+    }
+    pthread_mutex_unlock(&all->lock);
+    return code;
+}
+
+void peer_replying(struct peer *peer, bool unread)
+{
+    peer->unread = unread;
+    enter_unless_cut(peer, REPLYING, TIMER_REPLY);
+}
+
+void peer_idle(struct peer *peer, bool ending)
+{
+    struct peers *all = peer->peers;
+    enter_unless_cut(peer, IDLE, TIMER_IDLE);
+    pthread_mutex_lock(&all->lock);
+    peer->ending = ending;
+    if (all->accepting_stopped)
+        peers_end_idle(peer);
+    pthread_mutex_unlock(&all->lock);
+}
+
+bool peer_timed_out(struct peer *peer)
+{
+    pthread_mutex_lock(&peer->peers->lock);
+    bool timed_out = peer->state == CUT && !peer->gone;
+    pthread_mutex_unlock(&peer->peers->lock);
+    return timed_out;
+}
+
+/* A request was sent and lost: the client reset the connection before libmicrohttpd could read. */
+static bool lost_a_request(const struct peer *p)
+{
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+    return p->state == OPENING && getsockopt(p->fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
+           length == sizeof info && info.tcpi_bytes_received > 1;
+}
+
+void peer_closed(struct peer *peer)
+{
+    struct peers *all = peer->peers;
+    pthread_mutex_lock(&all->lock);
+    int copy = -1;
+    if (lost_a_request(peer)) {
+        struct metrics *metrics = server_metrics(all->server);
+        metrics_add(metrics, COUNTER_requests, router_endpoint(NULL), metrics_no_model(metrics),
+                    metrics_code(metrics, error_status(ERR_CLIENT_GONE)), 1);
+    }
+    if (peer->unread && !peer->gone && peer->state != CUT && all->lingering < LINGERING_MAX)
+        copy = fcntl(peer->fd, F_DUPFD_CLOEXEC, 0);
+    peers_remove(peer);
+    if (copy >= 0)
+        peers_linger(all, copy);
+    pthread_mutex_unlock(&all->lock);
+}

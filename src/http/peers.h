@@ -1,0 +1,121 @@
+/* The table of all peers, their states and deadlines. Shared by watch.c, which owns it, and
+ * peers.c; nobody else includes this. Everything here is called, and every field read, with `lock`
+ * held, but for peers_open and peers_close; watch.c tells why that is enough.
+ *
+ * Deadlines. Each state has one constant time limit, so the peers of one state, in the order in
+ * which they entered it, are ordered by deadline: a list for each limit, O(1) to enter and leave,
+ * and the earliest deadline is at one of a few heads.
+ *
+ * A peer's states:
+ *
+ *   OPENING    accepted, no request yet                            the lesser of upload_timeout_ms
+ *                                                                  and idle_timeout_s
+ *   RECEIVING  a request line has come                             upload_timeout_ms
+ *   WAITING    its request is queued or running                    request_timeout_ms
+ *   REPLYING   the answer is being sent                            upload_timeout_ms
+ *   IDLE       kept alive                                          idle_timeout_s
+ *   CUT        shut down by the watch; libmicrohttpd will notice   none
+ *   LINGERING  not libmicrohttpd's any more: answered, being drained so that closing it does not
+ *              destroy the answer on its way                       LINGER_NS
+ */
+#ifndef RESNEXT_HTTP_PEERS_H
+#define RESNEXT_HTTP_PEERS_H
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "http/peer.h"
+#include "serve/server.h"
+
+#define PEERS_NEVER INT64_MAX
+
+enum peer_state { OPENING, RECEIVING, WAITING, REPLYING, IDLE, CUT, LINGERING };
+
+enum peer_timer {
+    TIMER_OPENING,
+    TIMER_UPLOAD,
+    TIMER_REQUEST,
+    TIMER_REPLY,
+    TIMER_IDLE,
+    TIMER_GONE,
+    TIMER_LINGER,
+    TIMER_COUNT,
+};
+
+enum { PEER_ADDRESS_MAX = INET6_ADDRSTRLEN };
+
+struct timer_list {
+    int64_t limit_ns;
+    struct peer *first, *last;
+};
+
+struct peer {
+    struct peers *peers;
+    int fd;
+    uint32_t generation;
+    enum peer_state state;
+    bool gone;   /* the client closed its side */
+    bool ending; /* the server is about to */
+    bool unread; /* see peer_replying */
+    struct request *request;
+    int64_t deadline_ns;
+    struct timer_list *timer; /* NULL: none */
+    struct peer *previous, *next;
+    struct in6_addr ip; /* IPv4 mapped; all zero for a Unix socket */
+    char address[PEER_ADDRESS_MAX];
+};
+
+struct peers {
+    struct server *server;
+    int epoll_fd, wake_fd;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* `open` is 0, or accepting_stopped; on CLOCK_MONOTONIC */
+    struct timer_list timers[TIMER_COUNT];
+    struct peer **by_fd; /* [by_fd_size], NULL from by_fd_used on */
+    size_t by_fd_size, by_fd_used;
+    uint32_t generation;
+    size_t open, lingering;
+    int64_t sleeps_until_ns; /* the watch; earlier deadlines wake it */
+    bool accepting_stopped;  /* idle peers are ended */
+    bool cancelled;          /* no request may wait */
+};
+
+/* ERR_IO, ERR_NO_MEMORY. To be closed also after a failure. */
+int peers_open(struct peers *peers, const struct conf *conf, struct server *server,
+               struct error *err);
+void peers_close(struct peers *peers);
+
+/* Makes the watch look at its orders. Needs no lock. */
+void peers_wake(struct peers *peers);
+
+/* Has the watch told of events on a descriptor; generation 0: it is no peer's. */
+void peers_watch_descriptor(struct peers *peers, int fd, uint32_t generation, uint32_t events);
+
+/* A new peer without a deadline; NULL without memory or beyond by_fd_size. */
+struct peer *peers_add(struct peers *peers, int fd, enum peer_state state);
+void peers_remove(struct peer *peer);
+
+/* Starts a deadline, in place of the one that runs. */
+void peers_arm(struct peer *peer, enum peer_timer timer);
+
+/* Takes over an answered socket and closes it when the client has, or after a moment. */
+void peers_linger(struct peers *peers, int fd);
+
+/* Something happened on a peer's descriptor; `tag` is generation << 32 | descriptor. */
+void peers_handle_event(struct peers *peers, uint64_t tag, uint32_t events);
+
+/* Does what is due, and returns the next deadline, PEERS_NEVER if there is none. */
+int64_t peers_expire(struct peers *peers);
+
+/* Finishes the request that a peer waits for with an error. */
+void peers_cancel(struct peer *peer, int outcome);
+
+/* Ends a connection without a request, or after one that was answered before the drain began: it
+ * gets to the end of what its client has sent already, and no further. */
+void peers_end_idle(struct peer *peer);
+
+#endif
