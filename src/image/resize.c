@@ -95,7 +95,7 @@ static bool same_shape(const struct resize_shape *a, const struct resize_shape *
 {
     return a->in_size == b->in_size && a->start == b->start && a->end == b->end &&
            a->out_size == b->out_size && a->offset == b->offset && a->count == b->count &&
-           a->interpolation == b->interpolation;
+           a->mirrored == b->mirrored && a->interpolation == b->interpolation;
 }
 
 static int reserve(struct resize_axis *axis, size_t count, struct error *err)
