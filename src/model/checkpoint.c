@@ -150,7 +150,7 @@ size_t checkpoint_layer_tensors(const struct layer *layer,
     const struct conv_shape *s = &layer->shape;
     size_t channels = (size_t)s->out_c, each = (size_t)(s->in_c / s->groups);
     size_t kernel = (size_t)s->kernel;
-    if (layer->kind != LAYER_CONV && layer->kind != LAYER_LINEAR)
+    if (!layer_has_weights(layer))
         return 0;
     name_tensor(&out[0], layer->name, "weight");
     out[0].rank = layer->kind == LAYER_CONV ? 4 : 2;
