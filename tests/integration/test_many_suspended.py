@@ -37,6 +37,10 @@ def occupy(daemon, connection, parts=2):
     wait_until("the worker busy", lambda: daemon.metrics().sum("resnextd_workers_busy") == 1)
 
 
+# Nothing is refused and nothing times out: what is late was passed over.
+PATIENT = ["--workers", "2", "--queue-limit", "400", "--request-timeout-ms", str(int(60000 * SLOW))]
+
+
 @case(QUIET, seconds=60)
 def active_connections_are_served_beside_many_suspended(daemon):
     _, scores = reference()
@@ -77,17 +81,17 @@ def rounds(daemon, count, crowd):
             assert time.monotonic() < end, "a round took too long: someone was passed over"
 
 
-@case(["--workers", "2", "--queue-limit", "400"], seconds=60)
+@case([*PATIENT], seconds=60)
 def ready_connections_are_not_passed_over_while_others_are_suspended(daemon):
     rounds(daemon, 25 if SLOW == 1 else 6, 64)
 
 
-@case(["--workers", "2", "--queue-limit", "400", "--http-threads", "4"], seconds=60)
+@case([*PATIENT, "--http-threads", "4"], seconds=60)
 def nor_with_several_http_threads(daemon):
     rounds(daemon, 25 if SLOW == 1 else 6, 64)
 
 
-@case(["--workers", "2", "--queue-limit", "400", "--http-threads", "2"], seconds=60)
+@case([*PATIENT, "--http-threads", "2"], seconds=60)
 def pipelines_survive_suspension(daemon):
     _, scores = reference()
     with Crowd(daemon, 16) as connections:
@@ -99,7 +103,7 @@ def pipelines_survive_suspension(daemon):
                 assert connection.read().status == 200
 
 
-@case(["--workers", "2", "--queue-limit", "400"], seconds=60)
+@case([*PATIENT], seconds=60)
 def uploads_in_small_pieces_go_on_beside_suspended_ones(daemon):
     _, scores = reference()
     whole = classify_request()
@@ -135,7 +139,7 @@ def suspended_clients_that_leave_make_way(daemon):
                 check_scores(predictions(connection.read()), scores)
 
 
-@case(["--workers", "2", "--queue-limit", "400"], seconds=60)
+@case([*PATIENT], seconds=60)
 def clients_that_leave_at_any_moment_do_no_harm(daemon):
     """The end of a request, its answer and the client's going meet in every order."""
     stop = time.monotonic() + 1.5 * max(1, SLOW / 5)
