@@ -6,7 +6,7 @@
 /* Packed: weights [in_c][out_c], then bias [out_c]. */
 
 /* Fewer pixels than this a product, and packing the weights costs more than staying in L2 saves. */
-enum { LEAST_PIXELS = 196 };
+enum { LEAST_PIXELS = 392 };
 
 static bool supports(const struct conv_shape *s)
 {
