@@ -10,7 +10,7 @@
 enum { KEY_MAX = 64 };
 static const char variable_prefix[] = "RESNEXTD_";
 
-/* Names that are no options: those that take a value, then those that do not. */
+/* Names that are no options. */
 static const char *const other_names[] = {
     "config", "model", "check_config", "print_config", "help", "version", NULL};
 static const char *const model_name[] = {"model", NULL};
@@ -56,9 +56,10 @@ static bool to_key(char key[KEY_MAX], const char *name, size_t length)
 
 static bool is_known(const char *key)
 {
-    enum conf_action action;
-    return conf_option_find(key) || find_action(key, &action) || strcmp(key, "config") == 0 ||
-           strcmp(key, "model") == 0;
+    bool known = conf_option_find(key);
+    for (const char *const *name = other_names; *name; name++)
+        known = known || strcmp(*name, key) == 0;
+    return known;
 }
 
 /* Reads the argument at argv[*i] and its value, and moves *i to the next. */

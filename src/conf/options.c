@@ -1,6 +1,5 @@
 #include "conf/options.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -83,7 +82,6 @@ static int set_integer_text(struct conf *conf, const struct conf_option *option,
                             struct error *err)
 {
     char *end;
-    errno = 0;
     long long value = strtoll(text, &end, 10);
     if (end == text || *end != '\0' || (unsigned char)*text <= ' ')
         return error_set(err, ERR_CONFIG,

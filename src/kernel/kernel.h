@@ -30,6 +30,9 @@ struct conv_shape {
     int kernel, stride, pad, groups;
 };
 
+/* How many weights it has: out_c * (in_c / groups) * kernel * kernel. */
+size_t conv_weight_count(const struct conv_shape *shape);
+
 /* One call: y[rows] = act(conv(x, w) + bias + residual). `residual` (or NULL) has y's layout and
  * may be y itself. `scratch` is aligned, private to the calling thread, scratch_size bytes. */
 struct conv_call {

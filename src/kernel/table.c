@@ -39,6 +39,11 @@ bool kernel_ladder_select(const char *name, struct kernel_ladder *ladder)
     return true;
 }
 
+size_t conv_weight_count(const struct conv_shape *s)
+{
+    return (size_t)s->out_c * (size_t)(s->in_c / s->groups) * (size_t)s->kernel * (size_t)s->kernel;
+}
+
 const char *kernel_ladder_name(struct kernel_ladder ladder)
 {
     return rungs[ladder.top];

@@ -63,6 +63,12 @@ static bool has(const struct tensor_table *tensors, int stage, int block, const 
     return tensor_table_find(tensors, tensor_name(name, stage, block, rest)) != NULL;
 }
 
+/* One of them is enough, so that the other is missed by name. */
+static bool has_block(const struct tensor_table *tensors, int stage, int block)
+{
+    return has(tensors, stage, block, "conv1.weight") || has(tensors, stage, block, "conv2.weight");
+}
+
 /* The outputs of a convolution of the stage's first block, and what one of them reads. */
 static int take_conv(const struct tensor_table *tensors, int stage, const char *rest, int *out,
                      int *per_group, struct error *err)
@@ -97,9 +103,9 @@ static int take_stage(const struct tensor_table *tensors, struct template *t, in
             stage->width, per_group);
     if (bottleneck)
         stage->cardinality = stage->width / per_group;
-    stage->projection = has(tensors, index, 0, "downsample.0.weight");
-    while (stage->blocks < TEMPLATE_MAX_BLOCKS &&
-           has(tensors, index, stage->blocks, "conv1.weight"))
+    stage->projection = has(tensors, index, 0, "downsample.0.weight") ||
+                        has(tensors, index, 0, "downsample.1.weight");
+    while (stage->blocks < TEMPLATE_MAX_BLOCKS && has_block(tensors, index, stage->blocks))
         stage->blocks++;
     return ERR_OK;
 }
@@ -115,8 +121,7 @@ int checkpoint_template(const struct tensor_table *tensors, struct template *t, 
         rc = take_stage(tensors, t, t->stage_count++, err);
         if (rc != ERR_OK)
             return rc;
-    } while (t->stage_count < TEMPLATE_MAX_STAGES &&
-             has(tensors, t->stage_count, 0, "conv1.weight"));
+    } while (t->stage_count < TEMPLATE_MAX_STAGES && has_block(tensors, t->stage_count, 0));
     const struct tensor_info *head = find(tensors, "fc.weight", 2, err);
     if (!head)
         return ERR_MODEL_UNSUPPORTED;
@@ -145,7 +150,7 @@ size_t checkpoint_layer_tensors(const struct layer *layer,
     const struct conv_shape *s = &layer->shape;
     size_t channels = (size_t)s->out_c, each = (size_t)(s->in_c / s->groups);
     size_t kernel = (size_t)s->kernel;
-    if (layer->kind != LAYER_CONV && layer->kind != LAYER_LINEAR)
+    if (!layer_has_weights(layer))
         return 0;
     name_tensor(&out[0], layer->name, "weight");
     out[0].rank = layer->kind == LAYER_CONV ? 4 : 2;

@@ -97,7 +97,7 @@ static int read_weights(struct loader *l, struct error *err)
                                      : error_set(err, ERR_NO_MEMORY, "no memory to read weights");
     for (size_t i = 0; rc == ERR_OK && i < l->layer_count; i++) {
         const struct layer *layer = &l->layers[i];
-        if (layer->kind != LAYER_CONV && layer->kind != LAYER_LINEAR)
+        if (!layer_has_weights(layer))
             continue;
         rc = checkpoint_read(l->file, layer, weights, bias, norm, err);
         if (rc == ERR_OK)

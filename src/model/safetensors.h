@@ -40,6 +40,9 @@ struct tensor_table {
 /* "F32", "BF16", ...; how the header writes a type. */
 const char *tensor_type_name(enum tensor_type type);
 
+/* Bytes of one element. */
+size_t tensor_type_bytes(enum tensor_type type);
+
 /* "[64, 3, 7, 7]", cut if it is longer; returns `text`. */
 const char *tensor_shape_text(const struct tensor_info *tensor, char text[SAFETENSORS_SHAPE_TEXT]);
 

@@ -20,15 +20,10 @@ static int write_failed(const struct safetensors_writer *writer, struct error *e
     return error_set(err, ERR_IO, "cannot write %s: %s", writer->path, strerror(errno));
 }
 
-static size_t element_bytes(enum tensor_type type)
-{
-    return type == TENSOR_I64 ? 8 : type == TENSOR_F32 ? 4 : 2;
-}
-
 /* Adds one entry, with its bytes from `begin`; returns where they end. */
 static uint64_t describe(json_t *root, const struct tensor_info *tensor, uint64_t begin)
 {
-    uint64_t bytes = element_bytes(tensor->type);
+    uint64_t bytes = tensor_type_bytes(tensor->type);
     json_t *shape = json_array();
     for (int i = 0; i < tensor->rank; i++) {
         bytes *= tensor->shape[i];

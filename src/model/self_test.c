@@ -46,15 +46,10 @@ static size_t out_floats(const struct conv_shape *s)
     return (size_t)s->out_h * (size_t)s->out_w * (size_t)s->out_c;
 }
 
-static size_t weight_floats(const struct conv_shape *s)
-{
-    return (size_t)s->out_c * (size_t)(s->in_c / s->groups) * (size_t)(s->kernel * s->kernel);
-}
-
 static size_t trial_bytes(const struct trial *t)
 {
     const struct conv_shape *s = &t->layer->shape;
-    const size_t parts[] = {in_floats(s) * sizeof(float),     weight_floats(s) * sizeof(float),
+    const size_t parts[] = {in_floats(s) * sizeof(float),     conv_weight_count(s) * sizeof(float),
                             (size_t)s->out_c * sizeof(float), out_floats(s) * sizeof(float),
                             out_floats(s) * sizeof(float),    t->kernel->packed_size(s),
                             t->kernel->scratch_size(s)};
@@ -91,7 +86,7 @@ static void set_up(struct trial *t, struct arena *arena, const float pattern[PAT
     const struct conv_shape *s = &t->layer->shape;
     arena->used = 0;
     t->x = take_filled(arena, in_floats(s), pattern, 0);
-    t->weights = take_filled(arena, weight_floats(s), pattern, 1000);
+    t->weights = take_filled(arena, conv_weight_count(s), pattern, 1000);
     t->bias = take_filled(arena, (size_t)s->out_c, pattern, 2000);
     t->residual = take_filled(arena, out_floats(s), pattern, 3000);
     t->y = arena_take(arena, out_floats(s) * sizeof(float));
@@ -180,14 +175,9 @@ static bool trial_passes(const struct trial *t)
     return true;
 }
 
-static bool has_weights(const struct layer *layer)
-{
-    return layer->kind == LAYER_CONV || layer->kind == LAYER_LINEAR;
-}
-
 static bool same_work(const struct layer *a, const struct layer *b)
 {
-    return has_weights(a) && a->relu == b->relu &&
+    return layer_has_weights(a) && a->relu == b->relu &&
            (a->residual == LAYER_NO_VALUE) == (b->residual == LAYER_NO_VALUE) &&
            memcmp(&a->shape, &b->shape, sizeof a->shape) == 0;
 }
@@ -199,7 +189,7 @@ static bool is_new(const struct network *network, size_t i)
     for (size_t k = 0; k < i; k++)
         if (same_work(network_layer(network, k), layer))
             return false;
-    return has_weights(layer);
+    return layer_has_weights(layer);
 }
 
 static size_t largest_trial(const struct network *network)

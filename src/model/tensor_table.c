@@ -22,6 +22,11 @@ const char *tensor_type_name(enum tensor_type type)
     return types[type].name;
 }
 
+size_t tensor_type_bytes(enum tensor_type type)
+{
+    return types[type].bytes;
+}
+
 const char *tensor_shape_text(const struct tensor_info *tensor, char text[SAFETENSORS_SHAPE_TEXT])
 {
     size_t used = (size_t)snprintf(text, SAFETENSORS_SHAPE_TEXT, "[");

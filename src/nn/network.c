@@ -31,11 +31,6 @@ struct workspace {
     int max_images;
 };
 
-static bool is_convolution(const struct layer *layer)
-{
-    return layer->kind == LAYER_CONV || layer->kind == LAYER_LINEAR;
-}
-
 /* Chooses the kernels; `*weight_size` is what all packed weights need. */
 static int choose_kernels(struct network *n, struct kernel_ladder ladder, size_t *weight_size,
                           struct error *err)
@@ -43,7 +38,7 @@ static int choose_kernels(struct network *n, struct kernel_ladder ladder, size_t
     *weight_size = 0;
     for (size_t i = 0; i < n->count; i++) {
         const struct conv_shape *shape = &n->layers[i].shape;
-        if (!is_convolution(&n->layers[i]))
+        if (!layer_has_weights(&n->layers[i]))
             continue;
         const struct conv_kernel *kernel = kernel_conv(ladder, shape);
         n->steps[i].kernel = kernel;

@@ -66,6 +66,28 @@ START_TEST(a_used_preprocessor_gives_the_same_pixels)
 }
 END_TEST
 
+/* Only what runs backwards sets these apart: one picture's plan must not serve the next. */
+START_TEST(one_orientation_leaves_no_trace_in_the_next)
+{
+    const struct preprocess_spec spec = {.size = 10, .resize = 12};
+    const struct preprocess_options upright = {.max_pixels = 10000, .orientation = EXIF_APPLY};
+    struct preprocessor *used = new_preprocessor();
+    for (int orientation = 8; orientation >= 1; orientation--) {
+        char words[64];
+        uint8_t want[10 * 10 * 3], got[sizeof want];
+        snprintf(words, sizeof words, "width=30 height=30 colour=1 orientation=%d", orientation);
+        struct bytes file = sample(words);
+        struct preprocessor *fresh = new_preprocessor();
+        ck_assert_int_eq(run(fresh, &spec, &upright, file, want), 0);
+        ck_assert_int_eq(run(used, &spec, &upright, file, got), 0);
+        ck_assert_msg(memcmp(got, want, sizeof want) == 0, "orientation %d", orientation);
+        preprocessor_destroy(fresh);
+        free(file.data);
+    }
+    preprocessor_destroy(used);
+}
+END_TEST
+
 START_TEST(normalization_rounds_as_pytorch_does)
 {
     const struct preprocess_spec spec = {.mean = {0.485f, 0.456f, 0.406f},
@@ -185,7 +207,7 @@ START_TEST(large_buffers_are_given_back)
 END_TEST
 
 TEST_MAIN("image/preprocess", 60, pixels_are_the_references,
-          a_used_preprocessor_gives_the_same_pixels, normalization_rounds_as_pytorch_does,
-          the_report_has_the_headers_size_and_both_times,
+          a_used_preprocessor_gives_the_same_pixels, one_orientation_leaves_no_trace_in_the_next,
+          normalization_rounds_as_pytorch_does, the_report_has_the_headers_size_and_both_times,
           fast_pixels_are_close_and_from_the_same_place, a_past_deadline_is_told,
           large_buffers_are_given_back)

@@ -49,14 +49,9 @@ static bool supports(const struct conv_shape *s)
     return s->groups > 1;
 }
 
-static size_t weight_count(const struct conv_shape *s)
-{
-    return (size_t)s->out_c * (size_t)(s->in_c / s->groups) * (size_t)(s->kernel * s->kernel);
-}
-
 static size_t packed_size(const struct conv_shape *s)
 {
-    return (weight_count(s) + (size_t)s->out_c) * sizeof(float);
+    return (conv_weight_count(s) + (size_t)s->out_c) * sizeof(float);
 }
 
 static void pack(const struct conv_shape *s, const float *weights, const float *bias, void *packed)
@@ -206,7 +201,7 @@ static void run_chunk(const struct work *w, const struct conv_call *call, size_t
     const struct layout *l = w->layout;
     size_t pixels = w->rows * (size_t)s->out_w, channels = count * l->d_out;
     size_t at = block_start + first * l->d_out, group_weights = l->k * l->k * l->d_in * l->d_out;
-    const float *weights = call->packed, *bias = weights + weight_count(s) + first * l->d_out;
+    const float *weights = call->packed, *bias = weights + conv_weight_count(s) + first * l->d_out;
     prepare_outputs(w, channels, bias, call->residual ? call->residual + at : NULL);
     for (size_t g = 0; g < count; g++) {
         if (s->stride == 1 && s->out_w == s->in_w)

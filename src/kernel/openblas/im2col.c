@@ -73,13 +73,13 @@ static void gather_patch(const struct conv_shape *s, const float *x, size_t pixe
                          float *patch)
 {
     size_t d = (size_t)(s->in_c / s->groups), width = (size_t)s->out_w, height = (size_t)s->out_h;
-    size_t image = pixel / width / height, line = (size_t)s->in_w * (size_t)s->in_c;
+    size_t line = (size_t)s->in_w * (size_t)s->in_c;
+    const float *image = x + pixel / width / height * (size_t)s->in_h * line + group * d;
     int top = (int)(pixel / width % height) * s->stride - s->pad;
     int left = (int)(pixel % width) * s->stride - s->pad;
     for (int y = top; y < top + s->kernel; y++, patch += (size_t)s->kernel * d) {
         bool inside = y >= 0 && y < s->in_h;
-        const float *from = x + (image * (size_t)s->in_h + (size_t)y) * line + group * d;
-        gather_line(s, inside ? from : NULL, left, patch);
+        gather_line(s, inside ? image + (size_t)y * line : NULL, left, patch);
     }
 }
 

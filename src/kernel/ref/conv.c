@@ -4,11 +4,6 @@
 
 /* Packed: weights [out_c][in_c / groups][kernel][kernel] as they come, then bias [out_c]. */
 
-static size_t weight_count(const struct conv_shape *s)
-{
-    return (size_t)s->out_c * (size_t)(s->in_c / s->groups) * (size_t)s->kernel * (size_t)s->kernel;
-}
-
 static bool supports(const struct conv_shape *shape)
 {
     (void)shape;
@@ -17,14 +12,14 @@ static bool supports(const struct conv_shape *shape)
 
 static size_t packed_size(const struct conv_shape *s)
 {
-    return (weight_count(s) + (size_t)s->out_c) * sizeof(float);
+    return (conv_weight_count(s) + (size_t)s->out_c) * sizeof(float);
 }
 
 static void pack(const struct conv_shape *s, const float *weights, const float *bias, void *packed)
 {
     float *p = packed;
-    memcpy(p, weights, weight_count(s) * sizeof *p);
-    memcpy(p + weight_count(s), bias, (size_t)s->out_c * sizeof *p);
+    memcpy(p, weights, conv_weight_count(s) * sizeof *p);
+    memcpy(p + conv_weight_count(s), bias, (size_t)s->out_c * sizeof *p);
 }
 
 static size_t scratch_size(const struct conv_shape *shape)
@@ -56,8 +51,8 @@ static float dot(const struct conv_shape *s, const float *x, const float *w, int
 static void run(const struct conv_call *call)
 {
     const struct conv_shape *s = call->shape;
-    const float *weights = call->packed, *bias = weights + weight_count(s);
-    size_t taps = weight_count(s) / (size_t)s->out_c;
+    const float *weights = call->packed, *bias = weights + conv_weight_count(s);
+    size_t taps = conv_weight_count(s) / (size_t)s->out_c;
     size_t image_in = (size_t)s->in_h * (size_t)s->in_w * (size_t)s->in_c;
     for (int row = call->row_begin; row < call->row_end; row++) {
         const float *image = call->x + (size_t)(row / s->out_h) * image_in;
