@@ -31,6 +31,14 @@ static void end(void)
     conf_free(&conf);
 }
 
+static void need(int code, const struct error *err)
+{
+    if (code == ERR_OK)
+        return;
+    fprintf(stderr, "cannot start: %s\n", err->message);
+    abort();
+}
+
 static void begin(void)
 {
     char model[1024], listen[128];
@@ -45,10 +53,10 @@ static void begin(void)
     settings.endpoints = http_endpoints(&settings.endpoint_count);
     signal(SIGPIPE, SIG_IGN);
     log_configure(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
-    CHECK(conf_load(&conf, &action, 6, argv, &err) == ERR_OK);
-    CHECK(http_open(&http, &conf, &err) == ERR_OK);
-    CHECK(server_start(&server, &settings, &err) == ERR_OK);
-    CHECK(http_start(http, server, &err) == ERR_OK);
+    need(conf_load(&conf, &action, 6, argv, &err), &err);
+    need(http_open(&http, &conf, &err), &err);
+    need(server_start(&server, &settings, &err), &err);
+    need(http_start(http, server, &err), &err);
     atexit(end);
 }
 
