@@ -6,6 +6,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/reexec.h"
 #include "conf/conf.h"
@@ -94,6 +95,7 @@ static int run(const struct conf *conf, struct error *err)
 int main(int argc, char **argv)
 {
     reexec_with_one_blas_thread(argv);
+    descriptors_fill_standard();
     struct conf conf;
     struct error err;
     enum conf_action action;

@@ -4,9 +4,11 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -145,10 +147,20 @@ static void put_message(struct line *line, const char *message)
     }
 }
 
+/* JOURNAL_STREAM may be inherited while standard error goes elsewhere (systemd.exec(5)). */
+static bool writes_to_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    uintmax_t device, inode;
+    struct stat st;
+    return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 &&
+           fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
 static void format_text(struct line *line, enum log_level level, const char *message,
                         const struct log_field *fields, size_t count)
 {
-    if (getenv("JOURNAL_STREAM")) {
+    if (writes_to_journal()) {
         put_string(line, levels[level].journal_prefix);
     } else {
         put_time(line);

@@ -1,7 +1,7 @@
 /* Log lines to standard error: text or JSON, one line an event, written by one write(2).
  * A line has at most 4 KiB: what does not fit is cut or left out, and the line stays well formed.
- * Under systemd (JOURNAL_STREAM) text lines carry a priority prefix. Any thread. A closed pipe or a
- * full disk loses lines, never the program. */
+ * To systemd's journal (JOURNAL_STREAM) text lines carry a priority prefix. Any thread. A closed
+ * pipe or a full disk loses lines, never the program. */
 #ifndef RESNEXT_BASE_LOG_H
 #define RESNEXT_BASE_LOG_H
 

@@ -69,6 +69,8 @@ static int add_tree(struct file_list *list, const char *path, int class_id, stru
     int rc = ERR_OK;
     for (FTSENT *found; rc == ERR_OK && (found = fts_read(tree));)
         rc = add_found(list, found, class_id, err);
+    if (rc == ERR_OK && errno != 0)
+        rc = error_set(err, ERR_IO, "cannot walk %s: %s", path, strerror(errno));
     fts_close(tree);
     if (rc == ERR_OK && list->count == before)
         rc = append(list, path, class_id, "there is no *.jpg or *.jpeg in this directory", err);

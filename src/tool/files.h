@@ -20,7 +20,7 @@ struct file_list {
 
 /* Adds `path`: itself, or for a directory every *.jpg and *.jpeg (whatever the case) in and below
  * it, sorted by path in byte order; links are followed. A directory without any becomes an entry
- * with a problem. What does not exist is added too: reading it says why. ERR_NO_MEMORY. */
+ * with a problem. What does not exist is added too: reading it says why. ERR_NO_MEMORY, ERR_IO. */
 int files_add(struct file_list *list, const char *path, int class_id, struct error *err);
 
 /* Harmless on a zeroed list. */

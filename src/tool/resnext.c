@@ -1,10 +1,9 @@
 /* resnext: the command line tool. Each command is in the file of its name. */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/reexec.h"
 #include "tool/output.h"
@@ -25,17 +24,6 @@ static void print_help(void)
         printf("  %-11s %s\n", commands[i]->name, commands[i]->summary);
     puts("\nresnext COMMAND --help says more; resnext --version prints the version.\n"
          "Exit codes: 0 all went well, 1 a file or a model failed, 2 wrong usage.");
-}
-
-/* A file opened later must not become standard input or output by accident: what is closed is
- * replaced by something that fails in the same way. */
-static void fill_standard_descriptors(void)
-{
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0) {
-            int got = open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
-            (void)got; /* the lowest free number is fd itself */
-        }
 }
 
 static int run(int argc, char **argv)
@@ -62,7 +50,7 @@ static int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
     reexec_with_one_blas_thread(argv);
-    fill_standard_descriptors();
+    descriptors_fill_standard();
     signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an error like any other */
     log_configure(LOG_LEVEL_WARNING, LOG_FORMAT_TEXT);
     return output_close(run(argc, argv));

@@ -3,11 +3,27 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/suite.h"
+
+/* Makes the file standard error; with `journal`, it is systemd's journal to the program. */
+static void enter(int file, bool journal)
+{
+    struct stat st;
+    char stream[64];
+    dup2(file, STDERR_FILENO);
+    ck_assert_int_eq(fstat(file, &st), 0);
+    snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)st.st_dev,
+             (uintmax_t)st.st_ino + !journal);
+    setenv("JOURNAL_STREAM", stream, 1);
+}
+
+static bool to_journal;
 
 /* What one event writes to standard error; the caller frees it. */
 static char *logged(enum log_level level, const char *message, const struct log_field *fields,
@@ -16,7 +32,7 @@ static char *logged(enum log_level level, const char *message, const struct log_
     char path[] = "test_log_XXXXXX";
     int file = mkstemp(path), old = dup(STDERR_FILENO);
     ck_assert(file >= 0 && old >= 0);
-    dup2(file, STDERR_FILENO);
+    enter(file, to_journal);
     log_event(level, message, fields, count);
     dup2(old, STDERR_FILENO);
     close(old);
@@ -139,12 +155,11 @@ START_TEST(text_lines)
     const struct log_field fields[] = {{.key = "file", .text = "a b\n\"c\""},
                                        {.key = "n", .number = 2.5}};
     log_configure(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
-    unsetenv("JOURNAL_STREAM");
     char *text = logged(LOG_LEVEL_WARNING, "odd\r\nname", fields, 2);
     ck_assert_ptr_nonnull(
         strstr(text, "Z warning odd??name file=\"a b\\u000a\\\"c\\\"\" n=2.500\n"));
     free(text);
-    setenv("JOURNAL_STREAM", "1:2", 1);
+    to_journal = true;
     text = logged(LOG_LEVEL_ERROR, "m", fields + 1, 1);
     ck_assert_str_eq(text, "<3>m n=2.500\n");
     free(text);

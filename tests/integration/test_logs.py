@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import tempfile
 
 import harness
 import wire
@@ -133,9 +134,15 @@ def a_full_disk_does_not_stop_the_service():
 
 @case(own=None)
 def under_the_journal_lines_carry_a_priority():
-    with harness.Daemon(env={"JOURNAL_STREAM": "8:1"}) as daemon:
-        daemon.good()
-        for line in daemon.log().splitlines():
+    with tempfile.TemporaryFile() as journal:
+        found = os.fstat(journal.fileno())
+        stream = f"{found.st_dev}:{found.st_ino}"
+        with harness.Daemon(env={"JOURNAL_STREAM": stream}, stderr=journal) as daemon:
+            daemon.good()
+        journal.seek(0)
+        lines = journal.read().decode().splitlines()
+        assert lines
+        for line in lines:
             assert re.match(r"<[3-7]>\S", line), line
 
 
