@@ -324,6 +324,19 @@ def run(*words, env=None, seconds=10.0):
     return done.returncode, done.stdout, done.stderr
 
 
+def refuse(options=(), words=(), seconds=10.0, **more):
+    """The start fails: exit code not 0, one clear line that holds the words, never READY."""
+    with Daemon(["--log-level", "error", *options], wait=False, **more) as daemon:
+        assert not daemon.notified(seconds * SLOW), "READY=1 from a start that must fail"
+        code = daemon.exit_code()
+        log = daemon.log()
+    assert 0 < code < 128, f"exit code {code}: {log}"
+    assert len(log.splitlines()) == 1, f"not one line: {log!r}"
+    for word in words:
+        assert word in log, f"no {word!r} in: {log}"
+    return log
+
+
 # --- answers ---
 
 def predictions(answer):

@@ -188,9 +188,11 @@ def every_golden_picture_gets_its_scores(daemon):
 @case(own=None)
 def several_models_are_told_apart():
     folders = sorted({r["model"] for r in harness.goldens()})
-    config = "models = {\n%s};\n" % "".join(
-        f'  m{i} = {{ path = "{os.path.join(harness.DATA, f)}"; default = {"true" if i == 1 else "false"}; }};\n'
-        for i, f in enumerate(folders))
+    entries = ""
+    for i, folder in enumerate(folders):
+        where, default = os.path.join(harness.DATA, folder), "true" if i == 1 else "false"
+        entries += f'  m{i} = {{ path = "{where}"; default = {default}; }};\n'
+    config = f"models = {{\n{entries}}};\n"
     assert len(folders) >= 2
     with harness.Daemon(model=False, config=config, wait=False) as daemon:
         assert daemon.notified(20 * harness.SLOW), daemon.log()

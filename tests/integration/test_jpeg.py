@@ -229,7 +229,8 @@ def ten_thousand_app_markers_cost_little(daemon):
     good = scores(classify(daemon, jpegs.small()))
     for payload in (b"", b"Exif\0\0", b"Adobe", b"ICC_PROFILE\0\1\1", b"x" * 500):
         for code in (0xe0, 0xe1, 0xe2, 0xee, 0xfe):
-            data = jpegs.encode(16, 16, [pattern(1)], extra=marker(code, payload) * (10000 if code < 0xe2 else 400))
+            count = 10000 if code < 0xe2 else 400
+            data = jpegs.encode(16, 16, [pattern(1)], extra=marker(code, payload) * count)
             before = daemon.cpu_seconds()
             answer = classify(daemon, data)
             assert daemon.cpu_seconds() - before < 1 * SLOW

@@ -89,7 +89,7 @@ def json_lines_parse_whatever_is_in_them(daemon):
     for event in events:
         assert {"time", "level", "message"} <= set(event), event
     mine, = [e for e in events if "json-id" in e.values()]
-    assert "POST" in mine.values() and 200 in [int(v) for v in mine.values() if isinstance(v, (int, float))]
+    assert "POST" in mine.values() and 200 in mine.values(), mine
     assert harness.MODEL_NAME in mine.values() and TRACE in mine.values(), mine
     for line in daemon.log().splitlines():
         json.loads(line)

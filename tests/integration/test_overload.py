@@ -101,7 +101,8 @@ def a_full_queue_refuses_before_the_upload(daemon):
             answer = connection.read()
             check_refused(answer)
             assert not answer.interim, "100 Continue was sent"
-        check_refused(daemon.send_raw(b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n"))
+        check_refused(daemon.send_raw(b"POST /classify HTTP/1.1\r\nHost: x\r\n"
+                                      b"Content-Length: 9000\r\n\r\n"))
         assert queued[0].read().status == 200
 
 
