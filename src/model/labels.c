@@ -116,6 +116,18 @@ static bool join(char path[4096], const char *folder, const char *name, struct e
     return fits;
 }
 
+/* Where the names of ImageNet's classes lie in the source tree that the program was built in. */
+static bool in_source_tree(char path[4096])
+{
+    char program[3072];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (n <= 0)
+        return false;
+    program[n] = '\0';
+    *strrchr(program, '/') = '\0';
+    return join(path, program, "../models/labels/imagenet-1k.txt", NULL);
+}
+
 int labels_find(struct label_list *list, const char *folder, size_t classes, struct error *err)
 {
     char path[4096];
@@ -131,5 +143,7 @@ int labels_find(struct label_list *list, const char *folder, size_t classes, str
         return read_file(list, path, classes, err);
     if (access(PKGDATADIR "/labels/imagenet-1k.txt", F_OK) == 0)
         return read_file(list, PKGDATADIR "/labels/imagenet-1k.txt", classes, err);
+    if (in_source_tree(path) && access(path, F_OK) == 0)
+        return read_file(list, path, classes, err);
     return number_them(list, classes, err);
 }

@@ -652,6 +652,14 @@ def test_init(scratch):
     assert len(line["logits"]) == 7 and len(line["predictions"]) == 5
 
 
+def test_a_thousand_classes_have_imagenets_names(scratch):
+    model = os.path.join(scratch, "m")
+    good("init", "resnext29_8x4d", model, "--classes", "1000")
+    line = json.loads(good("classify", "--json", "--top-k", "1000", model, picture("toad.jpg")))
+    labels = {p["class_id"]: p["label"] for p in line["predictions"]}
+    assert (labels[0], labels[999]) == ("tench", "toilet tissue"), labels
+
+
 def test_init_refuses(scratch):
     assert "resnet18" in bad(1, "init", "no-such", os.path.join(scratch, "x"))
     bad(1, "init", "resnet18", os.path.join(scratch, "absent", "x"), "--input-size", "64")
