@@ -62,6 +62,17 @@ static void drain(struct http *http, struct server *server, const struct conf *c
     http_drain(http, clock_monotonic_ns() + conf->drain_timeout_s * NS_PER_S);
 }
 
+/* Who connects to a socket that systemd holds and nobody accepts from waits for ever. */
+static void warn_of_idle_sockets(const struct conf *conf)
+{
+    bool named = false;
+    for (size_t i = 0; i < conf->listen.count; i++)
+        named = named || strcmp(conf->listen.items[i], "systemd") == 0;
+    if (!named && sd_listen_fds(0) > 0)
+        log_warning("systemd handed over sockets that are not served: add \"systemd\" to listen, "
+                    "or disable resnextd.socket");
+}
+
 static int run(const struct conf *conf, struct error *err)
 {
     sigset_t handled;
@@ -70,6 +81,7 @@ static int run(const struct conf *conf, struct error *err)
     int64_t begin = clock_monotonic_ns();
     uint64_t watchdog_us = 0;
     block_signals(&handled);
+    warn_of_idle_sockets(conf);
     int64_t watchdog_ns =
         sd_watchdog_enabled(0, &watchdog_us) > 0 ? (int64_t)watchdog_us * NS_PER_US : 0;
     struct server_settings settings = {.conf = conf, .heartbeat_ns = watchdog_ns / 4};
@@ -100,18 +112,20 @@ int main(int argc, char **argv)
     struct error err;
     enum conf_action action;
     int code = conf_load(&conf, &action, argc, argv, &err);
-    if (code == ERR_OK && action == CONF_RUN) {
+    if (code != ERR_OK) {
+        fprintf(stderr, "resnextd: %s\n", err.message);
+    } else if (action == CONF_RUN) {
         log_configure((enum log_level)conf.log_level, (enum log_format)conf.log_format);
         code = run(&conf, &err);
-    } else if (code == ERR_OK && action == CONF_PRINT) {
+        if (code != ERR_OK)
+            log_error("%s", err.message);
+    } else if (action == CONF_PRINT) {
         conf_print(&conf);
-    } else if (code == ERR_OK && action == CONF_HELP) {
+    } else if (action == CONF_HELP) {
         conf_print_help();
-    } else if (code == ERR_OK && action == CONF_VERSION) {
+    } else if (action == CONF_VERSION) {
         puts(PACKAGE_STRING);
     }
     conf_free(&conf);
-    if (code != ERR_OK)
-        fprintf(stderr, "resnextd: %s\n", err.message);
     return code == ERR_OK ? 0 : 1;
 }

@@ -172,14 +172,21 @@ static int read_setting(const struct reader *reader, config_setting_t *setting)
     return at_line(reader, setting);
 }
 
+/* libconfig says no more than that it did not understand, and what is wrong may end a line above.
+ */
+static const char syntax_hint[] =
+    " here or just before: settings are KEY = VALUE, words stand in double quotes, lists in [ ]";
+
 static int read_settings(const struct reader *reader, const char *text)
 {
     config_t config;
     config_init(&config);
     int rc = ERR_OK;
     if (!config_read_string(&config, text)) {
-        rc = error_set(reader->err, ERR_CONFIG, "%s:%d: %s", reader->name,
-                       config_error_line(&config), config_error_text(&config));
+        const char *problem = config_error_text(&config);
+        rc = error_set(reader->err, ERR_CONFIG, "%s:%d: %s%s", reader->name,
+                       config_error_line(&config), problem,
+                       strcmp(problem, "syntax error") == 0 ? syntax_hint : "");
     } else {
         config_setting_t *root = config_root_setting(&config);
         int count = config_setting_length(root);

@@ -26,7 +26,7 @@ struct option_row {
 #define OPTION_ISA(variable)                                                                       \
     {                                                                                              \
         .name = "isa", .text = &(variable), .choices = kernel_rung_names(), .argument = "RUNG",    \
-        .help = "highest rung of the kernel ladder to use; it can only lower the choice"           \
+        .help = "kernels to compute with; ref, plain loops, is slow and there to compare"          \
     }
 #define OPTION_PRECISION(variable)                                                                 \
     {                                                                                              \

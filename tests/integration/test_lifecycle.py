@@ -264,6 +264,16 @@ def sockets_can_be_handed_over():
 
 
 @case(own=None)
+def a_handed_over_socket_that_is_not_served_is_warned_of():
+    with socket.socket() as tcp:
+        tcp.bind(("127.0.0.1", 0))
+        tcp.listen(64)
+        with Daemon(fds=(tcp.fileno(),)) as daemon:
+            daemon.stop()
+            assert "warning systemd handed over sockets that are not served" in daemon.log()
+
+
+@case(own=None)
 def clients_of_a_killed_daemon_wait_for_the_next():
     """As under socket activation: the socket outlives the daemon, and so do the clients."""
     with socket.socket() as tcp, contextlib.ExitStack() as stack:

@@ -95,6 +95,13 @@ def json_lines_parse_whatever_is_in_them(daemon):
         json.loads(line)
 
 
+@case(own=None)
+def a_start_that_fails_is_a_json_line_too():
+    line = harness.refuse(["--log-format", "json", "--model", harness.path("no-such-folder")], model=False)
+    assert json.loads(line)["level"] == "error"
+    assert "no-such-folder" in json.loads(line)["message"]
+
+
 @case(["--log-level", "error"])
 def at_level_error_requests_are_silent(daemon):
     for _ in range(3):

@@ -126,6 +126,20 @@ START_TEST(a_deep_stem_is_named)
 }
 END_TEST
 
+START_TEST(a_prefix_of_all_names_is_named)
+{
+    struct folder_tensors *all = begin();
+    for (size_t i = 0; i < all->count; i++) {
+        char name[SAFETENSORS_NAME_MAX];
+        strcpy(name, all->tensors[i].name);
+        snprintf(all->tensors[i].name, sizeof name, "module.%.100s", name);
+    }
+    check_refused(
+        all, ERR_MODEL_UNSUPPORTED,
+        "tensor conv1.weight is called module.conv1.weight: take \"module.\" off the names");
+}
+END_TEST
+
 START_TEST(a_wrong_shape_is_named)
 {
     struct folder_tensors *all = begin();
@@ -384,8 +398,9 @@ START_TEST(extreme_logits_give_numbers)
 END_TEST
 
 TEST_MAIN("model/model", 60, a_whole_model_is_loaded, a_missing_tensor_is_named,
-          an_unknown_tensor_is_named, a_deep_stem_is_named, a_wrong_shape_is_named,
-          a_wrong_type_is_named, bad_numbers_are_named, a_config_that_does_not_fit_is_refused,
-          a_missing_config_is_named, a_model_outlives_its_file, bf16_weights_load,
-          the_self_test_finds_a_wrong_kernel, an_absent_model_can_be_destroyed,
-          top_k_is_softmax_in_order, top_k_agrees_with_sorting, extreme_logits_give_numbers)
+          an_unknown_tensor_is_named, a_deep_stem_is_named, a_prefix_of_all_names_is_named,
+          a_wrong_shape_is_named, a_wrong_type_is_named, bad_numbers_are_named,
+          a_config_that_does_not_fit_is_refused, a_missing_config_is_named,
+          a_model_outlives_its_file, bf16_weights_load, the_self_test_finds_a_wrong_kernel,
+          an_absent_model_can_be_destroyed, top_k_is_softmax_in_order, top_k_agrees_with_sorting,
+          extreme_logits_give_numbers)
