@@ -62,6 +62,7 @@ void source_open(struct source *source, const char *folder, const char *picture)
     ck_assert(kernel_ladder_select(NULL, &ladder));
     ck_assert_int_eq(model_load(&model, folder, ladder, NULL), ERR_OK);
     source->template = model->template;
+    source->preprocess = model->preprocess;
     source->input = read_picture(&model->preprocess, picture);
     model_destroy(model);
     ck_assert_int_eq(template_layers(&source->template, &source->layers, &source->count, NULL),
@@ -79,6 +80,12 @@ void source_init(struct source *source, const char *template, uint64_t seed, con
     ck_assert_int_eq(model_init_folder(&t, seed, folder, NULL), ERR_OK);
     source_open(source, folder, picture);
     folder_remove(folder);
+}
+
+void source_show(struct source *source, const char *picture)
+{
+    free(source->input);
+    source->input = read_picture(&source->preprocess, picture);
 }
 
 void source_close(struct source *source)

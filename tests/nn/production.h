@@ -13,6 +13,7 @@ struct source {
     struct layer *layers;
     size_t count;
     struct safetensors *file;
+    struct preprocess_spec preprocess;
     float *input; /* [size][size][3] */
 };
 
@@ -21,6 +22,9 @@ void source_open(struct source *source, const char *folder, const char *picture)
 
 /* A model that `resnext init` would make of this template. */
 void source_init(struct source *source, const char *template, uint64_t seed, const char *picture);
+
+/* Puts another picture in the place of the first. */
+void source_show(struct source *source, const char *picture);
 void source_close(struct source *source);
 
 /* The number of the layer of this name. */
