@@ -6,10 +6,8 @@
 
 #include "model/fold.h"
 
-/* Above any network worth serving, and small enough for checked arithmetic further on. */
-enum { CHANNELS_MAX = 1 << 17 };
-
-/* The tensor of this name with `rank` dimensions of 1..CHANNELS_MAX, or NULL and `err` filled. */
+/* The tensor of this name with `rank` dimensions of 1..TEMPLATE_MAX_CHANNELS, or NULL and `err`
+ * filled. */
 static const struct tensor_info *find(const struct tensor_table *tensors, const char *name,
                                       int rank, struct error *err)
 {
@@ -23,12 +21,12 @@ static const struct tensor_info *find(const struct tensor_table *tensors, const 
     }
     bool sane = t->rank == rank;
     for (int i = 0; sane && i < rank; i++)
-        sane = t->shape[i] >= 1 && t->shape[i] <= CHANNELS_MAX;
+        sane = t->shape[i] >= 1 && t->shape[i] <= TEMPLATE_MAX_CHANNELS;
     if (sane)
         return t;
     error_set(err, ERR_MODEL_UNSUPPORTED,
               "tensor %s has shape %s; %d dimensions of 1 to %d are served", name,
-              tensor_shape_text(t, shape), rank, CHANNELS_MAX);
+              tensor_shape_text(t, shape), rank, TEMPLATE_MAX_CHANNELS);
     return NULL;
 }
 

@@ -53,10 +53,26 @@ static struct moments rectified(struct moments x)
     return (struct moments){mean, square - mean * mean};
 }
 
-/* What batch norm (scale 1, shift 0), shortcut and ReLU make of a convolution's output. */
-static struct moments layer_output(const struct layer *layer, const struct moments *values)
+/* Batch norm's scale. The last convolution of a block gets 0.5 / sqrt(n) where its stage has n
+ * blocks, so that all of them together add a quarter of the shortcut's variance. With 1 each, deep
+ * stages would grow with their depth, and magnify rounding errors ten thousandfold. */
+static double norm_scale(const struct layer *layers, size_t count, const struct layer *layer)
 {
-    struct moments y = {0, 1};
+    int blocks = 0;
+    if (layer->residual == LAYER_NO_VALUE)
+        return 1;
+    for (size_t i = 0; i < count; i++)
+        blocks += layers[i].residual != LAYER_NO_VALUE &&
+                  layers[i].shape.out_h == layer->shape.out_h &&
+                  layers[i].shape.out_c == layer->shape.out_c;
+    return 0.5 / sqrt(blocks);
+}
+
+/* What batch norm (of that scale, shift 0), shortcut and ReLU make of a convolution's output. */
+static struct moments layer_output(const struct layer *layer, double scale,
+                                   const struct moments *values)
+{
+    struct moments y = {0, scale * scale};
     if (layer->kind == LAYER_MAX_POOL || layer->kind == LAYER_AVG_POOL)
         return values[layer->input];
     if (layer->residual != LAYER_NO_VALUE) {
@@ -89,8 +105,8 @@ static void fill_filters(struct random *random, float *out, size_t rows, size_t 
 
 /* One tensor, which is number `i` of checkpoint_layer_tensors. */
 static void fill_tensor(struct random *random, const struct layer *layer,
-                        const struct tensor_info *tensor, size_t i, struct moments input,
-                        float *out)
+                        const struct tensor_info *tensor, size_t i, double scale,
+                        struct moments input, float *out)
 {
     enum { WEIGHT, NORM_WEIGHT, NORM_BIAS, NORM_MEAN, NORM_VARIANCE };
     size_t rows = tensor->shape[0], each = tensor->elements / rows;
@@ -98,12 +114,12 @@ static void fill_tensor(struct random *random, const struct layer *layer,
     if (i == WEIGHT)
         fill_filters(random, out, rows, each, sqrt((linear ? 1.0 : 2.0) / (double)each));
     else if (i == NORM_WEIGHT && !linear)
-        fill(out, rows, 1);
+        fill(out, rows, scale);
     else
         fill(out, rows, i == NORM_VARIANCE ? 2 * input.variance : 0);
 }
 
-static int write_layer(struct safetensors_writer *writer, const struct layer *layer,
+static int write_layer(struct safetensors_writer *writer, const struct layer *layer, double scale,
                        struct moments input, struct random *random, struct error *err)
 {
     struct tensor_info tensors[CHECKPOINT_LAYER_TENSORS];
@@ -113,7 +129,7 @@ static int write_layer(struct safetensors_writer *writer, const struct layer *la
         float *values = calloc(tensors[i].elements, sizeof *values);
         if (!values)
             return error_set(err, ERR_NO_MEMORY, "no memory for tensor %s", tensors[i].name);
-        fill_tensor(random, layer, &tensors[i], i, input, values);
+        fill_tensor(random, layer, &tensors[i], i, scale, input, values);
         rc = safetensors_writer_put(writer, values, tensors[i].elements * sizeof *values, err);
         free(values);
     }
@@ -130,8 +146,9 @@ static int write_layers(struct safetensors_writer *writer, const struct layer *l
     values[0] = (struct moments){0, 1};
     int rc = ERR_OK;
     for (size_t i = 0; rc == ERR_OK && i < count; i++) {
-        rc = write_layer(writer, &layers[i], values[layers[i].input], &random, err);
-        values[i + 1] = layer_output(&layers[i], values);
+        double scale = norm_scale(layers, count, &layers[i]);
+        rc = write_layer(writer, &layers[i], scale, values[layers[i].input], &random, err);
+        values[i + 1] = layer_output(&layers[i], scale, values);
     }
     free(values);
     return rc;

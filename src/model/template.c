@@ -1,194 +1,41 @@
 #include "model/template.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 
-enum { COMMON_STAGES = 4, LAYERS_PER_BLOCK = 4, LAYERS_BESIDE = 4 };
+enum { LAYERS_PER_BLOCK = 4, LAYERS_BESIDE = 4 };
 
-/* Names of the field. Width and output of the first stage; both double from stage to stage. */
-static const struct common {
-    const char *name;
-    enum stem_kind stem;
-    enum block_kind block;
-    int blocks[COMMON_STAGES]; /* 0: the stage is not there */
-    int stem_channels, cardinality, width, out, classes, input_size;
-} commons[] = {
-    {"resnext50_32x4d", STEM_IMAGENET, BLOCK_BOTTLENECK, {3, 4, 6, 3}, 64, 32, 128, 256, 1000, 224},
-    {"resnext101_32x4d",
-     STEM_IMAGENET,
-     BLOCK_BOTTLENECK,
-     {3, 4, 23, 3},
-     64,
-     32,
-     128,
-     256,
-     1000,
-     224},
-    {"resnext101_32x8d",
-     STEM_IMAGENET,
-     BLOCK_BOTTLENECK,
-     {3, 4, 23, 3},
-     64,
-     32,
-     256,
-     256,
-     1000,
-     224},
-    {"resnext101_32x16d",
-     STEM_IMAGENET,
-     BLOCK_BOTTLENECK,
-     {3, 4, 23, 3},
-     64,
-     32,
-     512,
-     256,
-     1000,
-     224},
-    {"resnext101_32x32d",
-     STEM_IMAGENET,
-     BLOCK_BOTTLENECK,
-     {3, 4, 23, 3},
-     64,
-     32,
-     1024,
-     256,
-     1000,
-     224},
-    {"resnext101_64x4d",
-     STEM_IMAGENET,
-     BLOCK_BOTTLENECK,
-     {3, 4, 23, 3},
-     64,
-     64,
-     256,
-     256,
-     1000,
-     224},
-    {"resnext29_8x4d", STEM_CIFAR, BLOCK_BOTTLENECK, {3, 3, 3, 0}, 32, 8, 32, 128, 10, 32},
-    {"resnext29_8x64d", STEM_CIFAR, BLOCK_BOTTLENECK, {3, 3, 3, 0}, 64, 8, 512, 256, 10, 32},
-    {"resnext29_16x64d", STEM_CIFAR, BLOCK_BOTTLENECK, {3, 3, 3, 0}, 64, 16, 1024, 256, 10, 32},
-    {"resnet18", STEM_IMAGENET, BLOCK_BASIC, {2, 2, 2, 2}, 64, 1, 64, 64, 1000, 224},
-    {"resnet34", STEM_IMAGENET, BLOCK_BASIC, {3, 4, 6, 3}, 64, 1, 64, 64, 1000, 224},
-    {"resnet50", STEM_IMAGENET, BLOCK_BOTTLENECK, {3, 4, 6, 3}, 64, 1, 64, 256, 1000, 224},
-    {"resnet101", STEM_IMAGENET, BLOCK_BOTTLENECK, {3, 4, 23, 3}, 64, 1, 64, 256, 1000, 224},
-    {"resnet152", STEM_IMAGENET, BLOCK_BOTTLENECK, {3, 8, 36, 3}, 64, 1, 64, 256, 1000, 224},
-    {"wide_resnet50_2", STEM_IMAGENET, BLOCK_BOTTLENECK, {3, 4, 6, 3}, 64, 1, 128, 256, 1000, 224},
-    {"wide_resnet101_2",
-     STEM_IMAGENET,
-     BLOCK_BOTTLENECK,
-     {3, 4, 23, 3},
-     64,
-     1,
-     128,
-     256,
-     1000,
-     224},
-};
-enum { COMMON_COUNT = sizeof commons / sizeof commons[0] };
-
-static void expand(const struct common *common, struct template *t)
+/* The two rules of section 3.1, which leave little of a network to choose. Rule 1: blocks that make
+ * maps of the same size share their width and the sizes of their filters, so one struct stage
+ * stands for all of them. Rule 2: each time the map is halved, the width is doubled. */
+int template_by_rules(const struct design *d, struct template *t, struct error *err)
 {
+    int64_t width = (int64_t)d->cardinality * d->path_width, out = d->out;
     *t = (struct template){
-        .stem = common->stem,
-        .stem_channels = common->stem_channels,
-        .block = common->block,
-        .classes = common->classes,
-        .input_size = common->input_size,
+        .stem = d->stem,
+        .stem_channels = d->stem_channels,
+        .block = d->block,
+        .stage_count = d->stage_count,
+        .classes = d->classes,
+        .input_size = d->input_size,
     };
-    int in = common->stem_channels;
-    for (int i = 0; i < COMMON_STAGES && common->blocks[i] > 0; i++) {
-        struct stage *stage = &t->stages[t->stage_count++];
-        *stage = (struct stage){
-            .blocks = common->blocks[i],
-            .width = common->width << i,
-            .out = common->out << i,
-            .cardinality = common->cardinality,
-            .projection = i > 0 || in != common->out,
+    for (int i = 0; i < d->stage_count; i++, width *= 2, out *= 2) {
+        if (width > TEMPLATE_MAX_CHANNELS || out > TEMPLATE_MAX_CHANNELS)
+            return error_set(err, ERR_MODEL_UNSUPPORTED,
+                             "stage %d would have more than %d channels; make C, d or out smaller",
+                             i + 1, TEMPLATE_MAX_CHANNELS);
+        t->stages[i] = (struct stage){
+            .blocks = d->blocks[i],
+            .width = (int)width,
+            .out = (int)out,
+            .cardinality = d->cardinality,
+            .projection = i > 0 || d->stem_channels != d->out,
         };
     }
-}
-
-static int unknown_name(const char *name, struct error *err)
-{
-    char known[400] = "";
-    size_t used = 0;
-    for (size_t i = 0; i < COMMON_COUNT && used < sizeof known; i++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
-                                 commons[i].name);
-    return error_set(err, ERR_MODEL_UNSUPPORTED, "unknown template %.40s; known are %s", name,
-                     known);
-}
-
-int template_from_name(const char *name, struct template *out, struct error *err)
-{
-    for (size_t i = 0; i < COMMON_COUNT; i++) {
-        if (strcmp(name, commons[i].name) == 0) {
-            expand(&commons[i], out);
-            return ERR_OK;
-        }
-    }
-    return unknown_name(name, err);
-}
-
-static bool same_stage(const struct stage *a, const struct stage *b)
-{
-    return a->blocks == b->blocks && a->width == b->width && a->out == b->out &&
-           a->cardinality == b->cardinality && a->projection == b->projection;
-}
-
-/* The same network but for the number of classes and the size of its input. */
-static bool same_network(const struct template *a, const struct template *b)
-{
-    bool same = a->stem == b->stem && a->stem_channels == b->stem_channels &&
-                a->block == b->block && a->stage_count == b->stage_count;
-    for (int i = 0; same && i < a->stage_count; i++)
-        same = same_stage(&a->stages[i], &b->stages[i]);
-    return same;
-}
-
-/* Layers with weights on the longest way through: what the number in a name counts. */
-static int depth_of(const struct template *t)
-{
-    int blocks = 0;
-    for (int i = 0; i < t->stage_count; i++)
-        blocks += t->stages[i].blocks;
-    return blocks * (t->block == BLOCK_BOTTLENECK ? 3 : 2) + 2;
-}
-
-static void describe(const struct template *t, char name[TEMPLATE_NAME_MAX])
-{
-    const struct stage *first = &t->stages[0];
-    int depth = depth_of(t), width = first->width / first->cardinality;
-    int usual = t->block == BLOCK_BOTTLENECK ? first->out / 4 : first->out;
-    if (first->cardinality > 1)
-        snprintf(name, TEMPLATE_NAME_MAX, "resnext%d_%dx%dd", depth, first->cardinality, width);
-    else if (width == usual)
-        snprintf(name, TEMPLATE_NAME_MAX, "resnet%d", depth);
-    else if (usual > 0 && width % usual == 0)
-        snprintf(name, TEMPLATE_NAME_MAX, "wide_resnet%d_%d", depth, width / usual);
-    else
-        snprintf(name, TEMPLATE_NAME_MAX, "resnet%d.w%d", depth, width);
-}
-
-void template_name(const struct template *t, char name[TEMPLATE_NAME_MAX])
-{
-    struct template common;
-    bool taken = false;
-    describe(t, name);
-    for (size_t i = 0; i < COMMON_COUNT; i++) {
-        expand(&commons[i], &common);
-        if (same_network(t, &common)) {
-            snprintf(name, TEMPLATE_NAME_MAX, "%s", commons[i].name);
-            return;
-        }
-        taken = taken || strcmp(name, commons[i].name) == 0;
-    }
-    if (taken)
-        strncat(name, ".variant", TEMPLATE_NAME_MAX - strlen(name) - 1);
+    return ERR_OK;
 }
 
 /* A list of layers under construction, and where its output stands. */
@@ -305,6 +152,15 @@ static void add_block(struct builder *b, const struct template *t, int stride)
         mark_misfit(b);
 }
 
+/* Unrolls the rules' stages: every block of a stage is the same (rule 1), and the first of every
+ * stage but the first halves the map (rule 2). */
+static void add_stages(struct builder *b, const struct template *t)
+{
+    for (b->stage = 0; b->stage < t->stage_count && !b->misfit; b->stage++)
+        for (b->block = 0; b->block < t->stages[b->stage].blocks && !b->misfit; b->block++)
+            add_block(b, t, b->stage > 0 && b->block == 0 ? 2 : 1);
+}
+
 static void add_stem(struct builder *b, const struct template *t)
 {
     bool imagenet = t->stem == STEM_IMAGENET;
@@ -349,9 +205,7 @@ int template_layers(const struct template *t, struct layer **layers, size_t *cou
     if (!b.layers)
         return error_set(err, ERR_NO_MEMORY, "no memory for the list of layers");
     add_stem(&b, t);
-    for (b.stage = 0; b.stage < t->stage_count && !b.misfit; b.stage++)
-        for (b.block = 0; b.block < t->stages[b.stage].blocks && !b.misfit; b.block++)
-            add_block(&b, t, b.stage > 0 && b.block == 0 ? 2 : 1);
+    add_stages(&b, t);
     if (!b.misfit)
         add_head(&b, t);
     if (b.misfit) {

@@ -6,7 +6,12 @@
 #include "base/error.h"
 #include "nn/layer.h"
 
-enum { TEMPLATE_MAX_STAGES = 8, TEMPLATE_MAX_BLOCKS = 256, TEMPLATE_NAME_MAX = 64 };
+enum {
+    TEMPLATE_MAX_STAGES = 8,
+    TEMPLATE_MAX_BLOCKS = 256,       /* a stage */
+    TEMPLATE_MAX_CHANNELS = 1 << 17, /* also classes; small enough for checked arithmetic */
+    TEMPLATE_NAME_MAX = 64,
+};
 
 enum stem_kind {
     STEM_IMAGENET, /* 7x7 stride 2, 3x3 max pool stride 2 */
@@ -37,8 +42,47 @@ struct template
     int input_size;
 };
 
-/* A named template with its usual input size and classes: "resnext50_32x4d", "resnet18", ...
- * ERR_MODEL_UNSUPPORTED if the name is unknown; the message lists what is known. */
+/* What there is to choose when a network follows the paper's rules: stages, and the numbers of the
+ * first of them. */
+struct design {
+    enum stem_kind stem;
+    int stem_channels;
+    enum block_kind block;
+    int stage_count;
+    int blocks[TEMPLATE_MAX_STAGES];
+    int cardinality; /* C */
+    int path_width;  /* d in the first stage */
+    int out;         /* channels of the first stage's output */
+    int classes;
+    int input_size;
+};
+
+/* The stages that the two rules of section 3.1 make of a design whose numbers are all in their
+ * ranges. ERR_MODEL_UNSUPPORTED if a stage would have more than TEMPLATE_MAX_CHANNELS. */
+int template_by_rules(const struct design *design, struct template *out, struct error *err);
+
+/* The free grammar, as --help shows it. */
+#define TEMPLATE_GRAMMAR_HELP                                                                      \
+    "TEMPLATE is a name like resnext50_32x4d, or numbers like blocks=3,4,6,3:C=32:d=4, which\n"    \
+    "mean the same. KEY=VALUE in any order with colons between; blocks, C and d are needed:\n"     \
+    "  blocks=N,N,...         blocks of each stage, 1 to 8 stages of 1 to 256 blocks\n"            \
+    "  C=N                    cardinality: paths of a block; 1 is a ResNet\n"                      \
+    "  d=N                    width of a path in the first stage; doubles with every stage\n"      \
+    "  block=bottleneck|basic 1x1, 3x3, 1x1 (default), or 3x3, 3x3 with C=1\n"                     \
+    "  stem=imagenet|cifar    7x7 stride 2 and max pool (default), or 3x3\n"                       \
+    "  stem_width=N           channels of the stem (default 64)\n"                                 \
+    "  out=N                  channels of the first stage's output; doubles as d does\n"           \
+    "                         (default 256, with block=basic 64)\n"                                \
+    "  classes=N              (default 1000, with stem=cifar 10)\n"                                \
+    "  size=N                 edge of the input (default 224, with stem=cifar 32)"
+
+/* Reads the free grammar. ERR_MODEL_UNSUPPORTED names the key that is unknown, missing, there twice
+ * or has no such value. */
+int template_parse(const char *text, struct template *out, struct error *err);
+
+/* A template by its name ("resnext50_32x4d", "resnet18", ...), or else, if there is a '=' in it, by
+ * the free grammar. ERR_MODEL_UNSUPPORTED if the name is unknown, with a list of the known, or as
+ * template_parse. */
 int template_from_name(const char *name, struct template *out, struct error *err);
 
 /* The name as the field writes it: resnext50_32x4d, resnet18, wide_resnet50_2; a description of the

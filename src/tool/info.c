@@ -10,13 +10,15 @@
 #include "tool/output.h"
 #include "tool/tool.h"
 
-enum { MAX_ROWS = TEMPLATE_MAX_STAGES + 2, MAX_KERNELS = 8, LAYERS_WIDTH = 48 };
+enum { MAX_ROWS = TEMPLATE_MAX_STAGES + 2, MAX_KERNELS = 8, MAX_DEPTH = 3, LAYERS_WIDTH = 48 };
 
-/* One line of the paper's Table 1: the stem, a stage, or the head. */
+/* One row of the paper's Table 1: the stem, a stage, or the head. */
 struct row {
     char name[16];
-    int output; /* edge of its output map */
-    char layers[160];
+    int output;      /* edge of its output map */
+    char before[64]; /* what comes before the blocks, or all there is; "" if nothing */
+    char block[MAX_DEPTH][32];
+    int depth, blocks; /* convolutions of a block; number of blocks */
     int64_t parameters, multiply_adds;
 };
 
@@ -37,30 +39,37 @@ static void describe_stem(const struct template *t, struct row *stem)
 {
     bool imagenet = t->stem == STEM_IMAGENET;
     snprintf(stem->name, sizeof stem->name, "conv1");
-    snprintf(stem->layers, sizeof stem->layers, imagenet ? "7x7, %d, stride 2" : "3x3, %d",
+    snprintf(stem->before, sizeof stem->before, imagenet ? "7x7, %d, stride 2" : "3x3, %d",
              t->stem_channels);
+}
+
+static void describe_conv(struct row *row, int kernel, int channels, int cardinality)
+{
+    char *out = row->block[row->depth++];
+    size_t size = sizeof row->block[0];
+    int used = snprintf(out, size, "%dx%d, %d", kernel, kernel, channels);
+    if (cardinality > 1)
+        snprintf(out + used, size - (size_t)used, ", C=%d", cardinality);
 }
 
 static void describe_stage(const struct template *t, int i, struct row *row)
 {
     const struct stage *s = &t->stages[i];
-    char groups[24] = "";
-    if (s->cardinality > 1)
-        snprintf(groups, sizeof groups, ", C=%d", s->cardinality);
+    bool bottleneck = t->block == BLOCK_BOTTLENECK;
     snprintf(row->name, sizeof row->name, "conv%d", i + 2);
-    const char *pool = i == 0 && t->stem == STEM_IMAGENET ? "3x3 max pool, stride 2; " : "";
-    if (t->block == BLOCK_BOTTLENECK)
-        snprintf(row->layers, sizeof row->layers, "%s[1x1, %d / 3x3, %d%s / 1x1, %d] x %d", pool,
-                 s->width, s->width, groups, s->out, s->blocks);
-    else
-        snprintf(row->layers, sizeof row->layers, "%s[3x3, %d%s / 3x3, %d] x %d", pool, s->width,
-                 groups, s->out, s->blocks);
+    if (i == 0 && t->stem == STEM_IMAGENET)
+        snprintf(row->before, sizeof row->before, "3x3 max pool, stride 2");
+    if (bottleneck)
+        describe_conv(row, 1, s->width, 1);
+    describe_conv(row, 3, s->width, s->cardinality);
+    describe_conv(row, bottleneck ? 1 : 3, s->out, 1);
+    row->blocks = s->blocks;
 }
 
 static void describe_head(const struct template *t, struct row *head)
 {
     snprintf(head->name, sizeof head->name, "head");
-    snprintf(head->layers, sizeof head->layers, "global average pool, %d-d fc, softmax",
+    snprintf(head->before, sizeof head->before, "global average pool, %d-d fc, softmax",
              t->classes);
 }
 
@@ -148,11 +157,23 @@ static json_t *preprocess_json(const struct preprocess_spec *p)
                      floats_json(p->mean), "std", floats_json(p->std));
 }
 
+/* A row in one line: "3x3 max pool, stride 2; [1x1, 128 / 3x3, 128, C=32 / 1x1, 256] x 3". */
+static json_t *layers_json(const struct row *r)
+{
+    char block[MAX_DEPTH * sizeof r->block[0]] = "";
+    for (int i = 0; i < r->depth; i++)
+        snprintf(block + strlen(block), sizeof block - strlen(block), "%s%s", i ? " / " : "",
+                 r->block[i]);
+    if (r->depth == 0)
+        return json_string(r->before);
+    return json_sprintf("%s%s[%s] x %d", r->before, *r->before ? "; " : "", block, r->blocks);
+}
+
 static json_t *row_json(const struct row *r)
 {
-    return json_pack("{s:s, s:i, s:s, s:I, s:I}", "name", r->name, "output_size", r->output,
-                     "layers", r->layers, "parameters", (json_int_t)r->parameters, "multiply_adds",
-                     (json_int_t)r->multiply_adds);
+    return json_pack("{s:s, s:i, s:o, s:I, s:I}", "name", r->name, "output_size", r->output,
+                     "layers", layers_json(r), "parameters", (json_int_t)r->parameters,
+                     "multiply_adds", (json_int_t)r->multiply_adds);
 }
 
 static json_t *rows_json(const struct info *info)
@@ -192,25 +213,43 @@ static void print_json(const struct info *info)
 static void print_line(const char *name, const char *output, const char *layers,
                        const char *parameters, const char *multiply_adds)
 {
-    printf("%-6s %8s  %-*s %12s %15s\n", name, output, LAYERS_WIDTH, layers, parameters,
-           multiply_adds);
+    printf("%-6s %8s  ", name, output);
+    if (*parameters)
+        printf("%-*s %12s %15s\n", LAYERS_WIDTH, layers, parameters, multiply_adds);
+    else
+        printf("%s\n", layers);
 }
 
-/* A row's layers stand one below the other, as in the paper; the numbers beside the last. */
+static int longest(const struct row *r)
+{
+    size_t length = 0;
+    for (int i = 0; i < r->depth; i++)
+        length = strlen(r->block[i]) > length ? strlen(r->block[i]) : length;
+    return (int)length;
+}
+
+/* A row's layers stand one below the other, a block's in brackets, as in the paper; the numbers
+ * beside the last. */
 static void print_row(const struct row *r)
 {
-    char output[24], parameters[32], multiply_adds[32], pool[sizeof r->layers];
+    char output[24], parameters[32], multiply_adds[32], line[LAYERS_WIDTH + 1], times[16];
     snprintf(output, sizeof output, "%dx%d", r->output, r->output);
     output_grouped(r->parameters, parameters);
     output_grouped(r->multiply_adds, multiply_adds);
-    const char *separator = strstr(r->layers, "; ");
-    if (!separator) {
-        print_line(r->name, output, r->layers, parameters, multiply_adds);
-        return;
+    bool first = true;
+    if (*r->before) {
+        print_line(r->name, output, r->before, r->depth ? "" : parameters,
+                   r->depth ? "" : multiply_adds);
+        first = false;
     }
-    snprintf(pool, sizeof pool, "%.*s", (int)(separator - r->layers), r->layers);
-    print_line(r->name, output, pool, "", "");
-    print_line("", "", separator + 2, parameters, multiply_adds);
+    snprintf(times, sizeof times, " x %d", r->blocks);
+    for (int i = 0; i < r->depth; i++, first = false) {
+        bool last = i == r->depth - 1;
+        snprintf(line, sizeof line, "[ %-*s ]%s", longest(r), r->block[i],
+                 i == r->depth / 2 ? times : "");
+        print_line(first ? r->name : "", first ? output : "", line, last ? parameters : "",
+                   last ? multiply_adds : "");
+    }
 }
 
 static void print_table(const struct info *info)
@@ -223,6 +262,9 @@ static void print_table(const struct info *info)
     for (size_t i = 0; i < info->row_count; i++)
         print_row(&info->rows[i]);
     print_line("total", "", "", parameters, multiply_adds);
+    snprintf(parameters, sizeof parameters, "%.1f x 10^6", (double)info->parameters / 1e6);
+    snprintf(multiply_adds, sizeof multiply_adds, "%.1f x 10^9", (double)info->multiply_adds / 1e9);
+    print_line("", "", "", parameters, multiply_adds);
 }
 
 static void print_model(const struct model *model)
@@ -323,8 +365,7 @@ const struct command command_info = {
     .name = "info",
     .operands = "MODEL|TEMPLATE",
     .summary = "Show a network: stages, parameters, multiply-adds, kernels",
-    .details = "MODEL is a folder with model.safetensors and config.json, TEMPLATE a name like "
-               "resnext50_32x4d.",
+    .details = "MODEL is a folder with model.safetensors and config.json.\n" TEMPLATE_GRAMMAR_HELP,
     .least = 1,
     .most = 1,
     .run = info_run,

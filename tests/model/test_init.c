@@ -3,9 +3,8 @@
 #include <math.h>
 
 #include "model/file.h"
-#include "model/model.h"
 #include "tests/model/folder.h"
-#include "tests/random.h"
+#include "tests/nn/production.h"
 #include "tests/suite.h"
 
 static char folder[FOLDER_PATH];
@@ -38,54 +37,79 @@ START_TEST(the_same_seed_gives_the_same_bytes)
 }
 END_TEST
 
-/* Mean and standard deviation over the classes for one made-up picture. */
-static void logits_of(const struct model *model, uint64_t seed, float *out)
+static double deviation(const float *values, size_t count)
 {
-    struct workspace *workspace;
-    size_t count = (size_t)model->preprocess.size * (size_t)model->preprocess.size * 3;
-    ck_assert_int_eq(workspace_create(&workspace, model->network, 1, NULL), ERR_OK);
-    float *input = workspace_input(workspace);
-    random_floats(&seed, input, count);
-    for (size_t i = 0; i < count; i++)
-        input[i] *= 1.7F; /* a variance of about 1, like a picture's */
-    memcpy(out, network_forward(model->network, workspace, 1),
-           (size_t)model->classes * sizeof *out);
-    workspace_destroy(workspace);
-}
-
-static void check_sizes(const char *name, int input_size)
-{
-    enum { CLASSES = 200 };
-    struct template t;
-    struct model *model;
-    struct kernel_ladder ladder;
-    float a[CLASSES], b[CLASSES];
-    double square = 0, difference = 0;
-    folder_make(folder);
-    ck_assert_int_eq(template_from_name(name, &t, NULL), ERR_OK);
-    t.classes = CLASSES;
-    t.input_size = input_size;
-    ck_assert_int_eq(model_init_folder(&t, 4, folder, NULL), ERR_OK);
-    ck_assert(kernel_ladder_select(NULL, &ladder));
-    ck_assert_int_eq(model_load(&model, folder, ladder, NULL), ERR_OK);
-    ck_assert_str_eq(model->template_name, name);
-    logits_of(model, 1, a);
-    logits_of(model, 2, b);
-    for (int i = 0; i < CLASSES; i++) {
-        square += (double)a[i] * a[i] / CLASSES;
-        difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]) / CLASSES;
+    double sum = 0, square = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += (double)values[i];
+        square += (double)values[i] * (double)values[i];
     }
-    ck_assert_msg(square > 0.01 && square < 100, "%s: logits of size %g", name, sqrt(square));
-    ck_assert_msg(difference > 1e-4, "%s: pictures differ by %g only", name, sqrt(difference));
-    model_destroy(model);
-    folder_remove(folder);
+    sum /= (double)count;
+    return sqrt(square / (double)count - sum * sum);
 }
 
+/* Smallest and largest standard deviation of a block's output, from the first block to the last. */
+struct range {
+    double least, most;
+};
+
+static struct range deviations(const struct source *source)
+{
+    struct range range = {INFINITY, 0};
+    float *x = NULL;
+    for (int stage = 0; stage < source->template.stage_count; stage++)
+        for (int block = 0; block < source->template.stages[stage].blocks; block++) {
+            char prefix[LAYER_NAME_MAX];
+            struct cut cut;
+            snprintf(prefix, sizeof prefix, "layer%d.%d", stage + 1, block);
+            cut_block(&cut, source, prefix);
+            x = x ? x : source_value(source, cut.input);
+            float *y = cut_run(&cut, NULL, x);
+            const struct conv_shape *s = &cut.layers[cut.count - 1].shape;
+            double d = deviation(y, (size_t)(s->out_h * s->out_w * s->out_c));
+            range.least = fmin(range.least, d);
+            range.most = fmax(range.most, d);
+            free(x);
+            x = y;
+            cut_destroy(&cut);
+        }
+    free(x);
+    return range;
+}
+
+/* Depth is what could make activations vanish or explode; two pictures must not look alike. */
+static void check_activations(const char *template)
+{
+    struct source source;
+    source_init(&source, template, 4, "flowers_422.jpg");
+    struct range range = deviations(&source);
+    float *a = source_value(&source, source.count);
+    source_show(&source, "night_coarse.jpg");
+    float *b = source_value(&source, source.count);
+    size_t classes = (size_t)source.template.classes;
+    double logits = deviation(a, classes);
+    for (size_t i = 0; i < classes; i++)
+        b[i] -= a[i];
+    double difference = deviation(b, classes);
+    printf("# %s: activations %.2f to %.2f, logits %.2f, between pictures %.2f\n", template,
+           range.least, range.most, logits, difference);
+    ck_assert_msg(range.least > 0.3 && range.most < 3, "%s: %g to %g", template, range.least,
+                  range.most);
+    ck_assert_msg(logits > 0.1 && logits < 10, "%s: logits %g", template, logits);
+    ck_assert_msg(difference > 0.3 * logits, "%s: pictures differ by %g", template, difference);
+    free(a);
+    free(b);
+    source_close(&source);
+}
+
+/* The last two are as deep as resnext101_64x4d and resnet152, and narrower. */
 START_TEST(activations_keep_a_realistic_size)
 {
-    check_sizes("resnet18", 64);
-    check_sizes("resnext50_32x4d", 64);
-    check_sizes("resnext29_8x4d", 32);
+    check_activations("resnet18");
+    check_activations("resnext29_8x4d");
+    check_activations("blocks=3,4,6,3:C=32:d=4:size=96");
+    check_activations("blocks=3,4,23,3:C=64:d=1:stem_width=16:out=64:size=96");
+    check_activations("blocks=3,8,36,3:C=1:d=16:stem_width=16:out=64:size=96");
 }
 END_TEST
 

@@ -118,6 +118,112 @@ START_TEST(an_unknown_name_lists_the_known)
 }
 END_TEST
 
+static void check_same(const struct template *a, const struct template *b)
+{
+    ck_assert_int_eq(a->stem, b->stem);
+    ck_assert_int_eq(a->stem_channels, b->stem_channels);
+    ck_assert_int_eq(a->block, b->block);
+    ck_assert_int_eq(a->classes, b->classes);
+    ck_assert_int_eq(a->input_size, b->input_size);
+    ck_assert_int_eq(a->stage_count, b->stage_count);
+    for (int i = 0; i < a->stage_count; i++) {
+        ck_assert_int_eq(a->stages[i].blocks, b->stages[i].blocks);
+        ck_assert_int_eq(a->stages[i].width, b->stages[i].width);
+        ck_assert_int_eq(a->stages[i].out, b->stages[i].out);
+        ck_assert_int_eq(a->stages[i].cardinality, b->stages[i].cardinality);
+        ck_assert_int_eq(a->stages[i].projection, b->stages[i].projection);
+    }
+}
+
+START_TEST(numbers_are_read_into_the_stages)
+{
+    struct template t;
+    const struct template wanted = {
+        .stem = STEM_CIFAR,
+        .stem_channels = 16,
+        .block = BLOCK_BOTTLENECK,
+        .stage_count = 3,
+        .stages = {{.blocks = 1, .width = 15, .out = 16, .cardinality = 5, .projection = false},
+                   {.blocks = 20, .width = 30, .out = 32, .cardinality = 5, .projection = true},
+                   {.blocks = 3, .width = 60, .out = 64, .cardinality = 5, .projection = true}},
+        .classes = 100,
+        .input_size = 33,
+    };
+    ck_assert_int_eq(template_from_name("out=16:size=33:classes=100:stem_width=16:stem=cifar:"
+                                        "block=bottleneck:d=3:C=5:blocks=1,20,3",
+                                        &t, NULL),
+                     ERR_OK);
+    check_same(&t, &wanted);
+}
+END_TEST
+
+START_TEST(what_is_not_said_is_usual)
+{
+    static const char *const same[][2] = {
+        {"blocks=3,4,6,3:C=32:d=4", "resnext50_32x4d"},
+        {"blocks=2,2,2,2:C=1:d=64:block=basic", "resnet18"},
+        {"blocks=3,3,3:C=8:d=64:stem=cifar", "resnext29_8x64d"},
+        {"blocks=3,4,6,3:C=32:d=4:stem=imagenet:stem_width=64:block=bottleneck:out=256:"
+         "classes=1000:size=224",
+         "resnext50_32x4d"},
+    };
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+        struct template a, b;
+        ck_assert_int_eq(template_from_name(same[i][0], &a, NULL), ERR_OK);
+        ck_assert_int_eq(template_from_name(same[i][1], &b, NULL), ERR_OK);
+        check_same(&a, &b);
+    }
+}
+END_TEST
+
+START_TEST(wrong_numbers_are_refused)
+{
+    static const struct {
+        const char *text, *says;
+    } wrong[] = {
+        {"blocks=3:C=1", "d=..."},
+        {"blocks=3:d=1", "C=..."},
+        {"C=1:d=1", "blocks=..."},
+        {"blocks=3:C=1:d=1:", "KEY=VALUE"},
+        {":blocks=3:C=1:d=1", "KEY=VALUE"},
+        {"blocks=3::C=1:d=1", "KEY=VALUE"},
+        {"blocks=3:C=1:d=1:classes", "classes"},
+        {"blocks=3:C=1:d=1:depth=3", "depth=3"},
+        {"blocks=3:c=1:d=1", "c=1"},
+        {"blocks=3:C=1:d=1:C=1", "twice"},
+        {"blocks=3:C=0:d=1", "C=0"},
+        {"blocks=3:C=01:d=1", "C=01"},
+        {"blocks=3:C=-1:d=1", "C=-1"},
+        {"blocks=3:C= 1:d=1", "C= 1"},
+        {"blocks=3:C=1 :d=1", "C=1 "},
+        {"blocks=3:C=:d=1", "C="},
+        {"blocks=3:C=131073:d=1", "131072"},
+        {"blocks=3:C=18446744073709551617:d=1", "131072"},
+        {"blocks=3:C=1:d==1", "d==1"},
+        {"blocks=:C=1:d=1", "blocks="},
+        {"blocks=3,:C=1:d=1", "blocks=3,"},
+        {"blocks=,3:C=1:d=1", "blocks=,3"},
+        {"blocks=257:C=1:d=1", "256"},
+        {"blocks=1,1,1,1,1,1,1,1,1:C=1:d=1", "1 to 8"},
+        {"blocks=1:C=1:d=1:block=big", "basic"},
+        {"blocks=1:C=1:d=1:stem=", "cifar"},
+        {"blocks=1:C=1:d=1:stem=cifarx", "cifar"},
+        {"blocks=1:C=2:d=1:block=basic", "figure 4"},
+        {"blocks=1:C=65536:d=65536", "stage 1"},
+        {"blocks=1,1,1:C=2:d=32768", "stage 3"},
+        {"blocks=1,1,1:C=2:d=3:out=65536", "stage 3"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct template t;
+        struct error err;
+        ck_assert_msg(template_from_name(wrong[i].text, &t, &err) == ERR_MODEL_UNSUPPORTED, "%s",
+                      wrong[i].text);
+        ck_assert_msg(strstr(err.message, wrong[i].says) != NULL, "%s: %s", wrong[i].text,
+                      err.message);
+    }
+}
+END_TEST
+
 static void check_shape(const struct layer *l, int in, int in_c, int out, int out_c, int kernel,
                         int stride, int groups)
 {
@@ -246,5 +352,6 @@ END_TEST
 
 TEST_MAIN("model/template", 10, named_templates_have_the_published_sizes, a_template_knows_its_name,
           other_networks_are_described, an_unknown_name_lists_the_known,
+          numbers_are_read_into_the_stages, what_is_not_said_is_usual, wrong_numbers_are_refused,
           resnext50_runs_as_the_paper_says, basic_blocks_run_as_the_paper_says,
           what_cannot_be_computed_is_refused)

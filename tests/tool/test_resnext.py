@@ -173,14 +173,52 @@ def test_info_of_a_template(_):
     assert out["kernels"] and out["isa"] and out["blas_core"]
 
 
+TABLE_1 = """
+conv1   112x112  7x7, 64, stride 2                  9,536     118,013,952
+conv2     56x56  3x3 max pool, stride 2
+                 [ 1x1, 128       ]
+                 [ 3x3, 128, C=32 ] x 3
+                 [ 1x1, 256       ]               205,824     634,224,640
+conv3     28x28  [ 1x1, 256       ]
+                 [ 3x3, 256, C=32 ] x 4
+                 [ 1x1, 512       ]             1,197,056   1,085,407,232
+conv4     14x14  [ 1x1, 512       ]
+                 [ 3x3, 512, C=32 ] x 6
+                 [ 1x1, 1024      ]             7,022,592   1,525,350,400
+conv5       7x7  [ 1x1, 1024       ]
+                 [ 3x3, 1024, C=32 ] x 3
+                 [ 1x1, 2048       ]           14,544,896     865,435,648
+head        1x1  global average pool, 1000-d fc, softmax  2,049,000  2,048,000
+total                                          25,028,904   4,230,479,872
+                                              25.0 x 10^6      4.2 x 10^9
+"""
+
+
 def test_info_prints_table_1(_):
-    text = good("info", "resnext50_32x4d")
-    for part in ["7x7, 64, stride 2", "3x3 max pool, stride 2",
-                 "[1x1, 128 / 3x3, 128, C=32 / 1x1, 256] x 3",
-                 "[1x1, 1024 / 3x3, 1024, C=32 / 1x1, 2048] x 3",
-                 "global average pool, 1000-d fc, softmax", "25,028,904"]:
-        assert part in text, part
-    assert "[3x3, 64 / 3x3, 64] x 2" in good("info", "resnet18")
+    table = good("info", "resnext50_32x4d").split("multiply-adds\n")[1]
+    assert [line.split() for line in table.strip().splitlines()] == \
+        [line.split() for line in TABLE_1.strip().splitlines()]
+    assert "[ 3x3, 64 ]\n                 [ 3x3, 64 ] x 2 " in good("info", "resnet18")
+
+
+def test_templates_by_numbers(scratch):
+    by_name = json.loads(good("info", "--json", "resnext50_32x4d"))
+    assert by_name == json.loads(good("info", "--json", "C=32:blocks=3,4,6,3:d=4"))
+    assert by_name["stages"][1]["layers"] == \
+        "3x3 max pool, stride 2; [1x1, 128 / 3x3, 128, C=32 / 1x1, 256] x 3"
+    assert "[ 3x3, 24, C=3 ] x 2" in good("info", "blocks=1,2:C=3:d=4:stem=cifar")
+    small = os.path.join(scratch, "small")
+    good("init", "blocks=1,1:C=4:d=2:stem=cifar:stem_width=8:out=16:classes=3:size=24", small)
+    out = json.loads(good("info", "--json", small))
+    assert (out["classes"], out["input_size"]) == (3, 24)
+    assert [s["output_size"] for s in out["stages"]] == [24, 24, 12, 1]
+    assert "passed" in good("verify", small)
+    for text, part in [("blocks=1:C=1", "d=..."), ("blocks=1:C=0:d=1", "C=0"), ("x=1", "stem_width"),
+                       ("blocks=1:C=2:d=1:block=basic", "figure 4")]:
+        assert part in bad(1, "info", text), text
+        assert part in bad(1, "init", text, os.path.join(scratch, "none")), text
+    for command in ["info", "init"]:
+        assert "blocks=3,4,6,3:C=32:d=4" in good(command, "--help")
 
 
 def test_info_of_a_model(_):

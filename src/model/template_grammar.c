@@ -1,0 +1,178 @@
+/* The free grammar of templates: KEY=VALUE, colons between, numbers in plain decimal. */
+#include <string.h>
+
+#include "model/template.h"
+
+enum key {
+    KEY_BLOCKS,
+    KEY_C,
+    KEY_D,
+    KEY_BLOCK,
+    KEY_STEM,
+    KEY_STEM_WIDTH,
+    KEY_OUT,
+    KEY_CLASSES,
+    KEY_SIZE,
+    KEY_COUNT
+};
+
+static const struct {
+    const char *name, *wants;
+} keys[KEY_COUNT] = {
+    [KEY_BLOCKS] = {"blocks", "1 to 8 numbers from 1 to 256, with commas between"},
+    [KEY_C] = {"C", "a number from 1 to 131072"},
+    [KEY_D] = {"d", "a number from 1 to 131072"},
+    [KEY_BLOCK] = {"block", "bottleneck or basic"},
+    [KEY_STEM] = {"stem", "imagenet or cifar"},
+    [KEY_STEM_WIDTH] = {"stem_width", "a number from 1 to 131072"},
+    [KEY_OUT] = {"out", "a number from 1 to 131072"},
+    [KEY_CLASSES] = {"classes", "a number from 1 to 131072"},
+    [KEY_SIZE] = {"size", "a number from 1 to 131072"},
+};
+
+/* A part of the text. */
+struct span {
+    const char *at;
+    size_t length;
+};
+
+/* Up to the first of `ends` or the end of the text; `*rest` goes behind that character, or becomes
+ * NULL. */
+static struct span take_until(const char **rest, const char *ends)
+{
+    struct span s = {*rest, strcspn(*rest, ends)};
+    *rest = s.at[s.length] ? s.at + s.length + 1 : NULL;
+    return s;
+}
+
+static bool is_word(struct span s, const char *word)
+{
+    return s.length == strlen(word) && memcmp(s.at, word, s.length) == 0;
+}
+
+/* 1..most; no sign, no space, no zero in front. */
+static bool read_number(struct span s, int most, int *out)
+{
+    int number = 0;
+    if (s.length == 0 || s.at[0] == '0')
+        return false;
+    for (size_t i = 0; i < s.length; i++) {
+        if (s.at[i] < '0' || s.at[i] > '9')
+            return false;
+        number = number * 10 + (s.at[i] - '0');
+        if (number > most)
+            return false;
+    }
+    *out = number;
+    return true;
+}
+
+static bool read_blocks(struct span s, struct design *d)
+{
+    const char *end = s.at + s.length;
+    for (d->stage_count = 0; d->stage_count < TEMPLATE_MAX_STAGES; d->stage_count++) {
+        const char *comma = memchr(s.at, ',', s.length);
+        s.length = (size_t)((comma ? comma : end) - s.at);
+        if (!read_number(s, TEMPLATE_MAX_BLOCKS, &d->blocks[d->stage_count]))
+            return false;
+        if (!comma) {
+            d->stage_count++;
+            return true;
+        }
+        s = (struct span){comma + 1, (size_t)(end - comma - 1)};
+    }
+    return false;
+}
+
+/* Index of the word that it is, into `*out`. */
+static bool read_choice(struct span s, const char *first, const char *second, int *out)
+{
+    *out = is_word(s, second);
+    return *out || is_word(s, first);
+}
+
+static bool read_value(enum key key, struct span value, struct design *d)
+{
+    int choice, *const numbers[KEY_COUNT] = {
+                    [KEY_C] = &d->cardinality,   [KEY_D] = &d->path_width,
+                    [KEY_OUT] = &d->out,         [KEY_STEM_WIDTH] = &d->stem_channels,
+                    [KEY_CLASSES] = &d->classes, [KEY_SIZE] = &d->input_size,
+                };
+    bool good;
+    switch (key) {
+    case KEY_BLOCKS:
+        return read_blocks(value, d);
+    case KEY_BLOCK:
+        good = read_choice(value, "bottleneck", "basic", &choice);
+        d->block = choice ? BLOCK_BASIC : BLOCK_BOTTLENECK;
+        return good;
+    case KEY_STEM:
+        good = read_choice(value, "imagenet", "cifar", &choice);
+        d->stem = choice ? STEM_CIFAR : STEM_IMAGENET;
+        return good;
+    default:
+        return read_number(value, TEMPLATE_MAX_CHANNELS, numbers[key]);
+    }
+}
+
+static int read_pair(const char **rest, struct design *d, bool seen[KEY_COUNT], struct error *err)
+{
+    struct span pair = take_until(rest, ":");
+    const char *equals = memchr(pair.at, '=', pair.length);
+    struct span name = {pair.at, equals ? (size_t)(equals - pair.at) : pair.length};
+    int shown = pair.length < 60 ? (int)pair.length : 60;
+    enum key key = 0;
+    while (key < KEY_COUNT && !is_word(name, keys[key].name))
+        key++;
+    if (key == KEY_COUNT || !equals)
+        return error_set(err, ERR_MODEL_UNSUPPORTED,
+                         "'%.*s': KEY=VALUE is needed, KEY being blocks, C, d, block, stem, "
+                         "stem_width, out, classes or size",
+                         shown, pair.at);
+    if (seen[key])
+        return error_set(err, ERR_MODEL_UNSUPPORTED, "'%.*s': %s is there twice", shown, pair.at,
+                         keys[key].name);
+    seen[key] = true;
+    struct span value = {equals + 1, pair.length - name.length - 1};
+    if (!read_value(key, value, d))
+        return error_set(err, ERR_MODEL_UNSUPPORTED, "'%.*s': %s is needed", shown, pair.at,
+                         keys[key].wants);
+    return ERR_OK;
+}
+
+static void set_default(int *number, int value)
+{
+    if (*number == 0)
+        *number = value;
+}
+
+static void set_defaults(struct design *d)
+{
+    bool cifar = d->stem == STEM_CIFAR;
+    set_default(&d->stem_channels, 64);
+    set_default(&d->out, d->block == BLOCK_BOTTLENECK ? 256 : 64);
+    set_default(&d->classes, cifar ? 10 : 1000);
+    set_default(&d->input_size, cifar ? 32 : 224);
+}
+
+int template_parse(const char *text, struct template *out, struct error *err)
+{
+    struct design d = {0};
+    bool seen[KEY_COUNT] = {false};
+    for (const char *rest = text; rest;) {
+        int rc = read_pair(&rest, &d, seen, err);
+        if (rc != ERR_OK)
+            return rc;
+    }
+    for (enum key key = KEY_BLOCKS; key <= KEY_D; key++)
+        if (!seen[key])
+            return error_set(err, ERR_MODEL_UNSUPPORTED, "%s=... is missing: %s is needed",
+                             keys[key].name, keys[key].wants);
+    if (d.block == BLOCK_BASIC && d.cardinality > 1)
+        return error_set(err, ERR_MODEL_UNSUPPORTED,
+                         "C=%d: paths of a basic block make one wide dense block (figure 4 of the "
+                         "paper); use C=1 and d as wide as all paths together",
+                         d.cardinality);
+    set_defaults(&d);
+    return template_by_rules(&d, out, err);
+}

@@ -1,0 +1,23 @@
+/* A template by name or by numbers, and the layers that it stands for. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/template.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char name[TEMPLATE_NAME_MAX], *text = strndup((const char *)data, size);
+    struct template t;
+    struct layer *layers;
+    size_t count;
+    if (text && template_from_name(text, &t, NULL) == ERR_OK) {
+        template_name(&t, name);
+        if (template_layers(&t, &layers, &count, NULL) == ERR_OK)
+            free(layers);
+    }
+    free(text);
+    return 0;
+}

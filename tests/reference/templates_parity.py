@@ -1,0 +1,122 @@
+#!/usr/bin/python3
+"""Every named template from `resnext init` to logits, held against PyTorch on the same weights.
+
+usage: templates_parity.py [--all]
+
+Without --all only the templates of at most 45 million parameters. Each model is made, compared and
+removed before the next; the largest takes 2 GB of disk and 8 GB of memory, and is skipped where
+there is less. Needs Debian's python3-torch, python3-pil and python3-numpy; skips without them.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+SOURCE = os.environ.get('top_srcdir', '.')
+TOOL = os.path.join(os.environ.get('top_builddir', '.'), 'resnext')
+sys.path.insert(0, os.path.join(SOURCE, 'tests', 'reference'))
+try:
+    import numpy as np
+    import torch
+    import reference
+except ImportError as missing:
+    print(f'1..1\nok 1 # SKIP {missing}')
+    sys.exit(0)
+
+PICTURE = os.path.join(SOURCE, 'tests', 'data', 'pictures', 'flowers_422.jpg')
+TOLERANCE = 1e-4  # of the largest logit; PyTorch itself is off by up to 1e-5 from its own float64
+SMALL = 45e6      # parameters
+FLOAT_BYTES = 4
+# In memory at once: the file, its tensors in the network, and some room.
+COPIES = 4
+LEAST_DEVIATION, MOST_DEVIATION = 0.3, 3  # of a block's output
+
+
+def run(*arguments):
+    return subprocess.run([TOOL, *arguments], stdout=subprocess.PIPE, check=True).stdout
+
+
+def known_names():
+    """What the tool says when it does not know a name."""
+    done = subprocess.run([TOOL, 'info', 'unknown'], stderr=subprocess.PIPE, text=True, check=False)
+    return done.stderr.split('known are ')[1].strip().split(', ')
+
+
+def parameters(name):
+    return json.loads(run('info', '--json', name))['parameters']
+
+
+def free_bytes(field):
+    with open('/proc/meminfo', encoding='ascii') as file:
+        lines = dict(line.split(':') for line in file)
+    return int(lines[field].split()[0]) * 1024
+
+
+def lacks(folder, count):
+    """What this machine has too little of for so many parameters, or None."""
+    if shutil.disk_usage(folder).free < 1.2 * FLOAT_BYTES * count:
+        return 'disk'
+    if free_bytes('MemAvailable') < COPIES * FLOAT_BYTES * count:
+        return 'memory'
+    return None
+
+
+def watch_blocks(network):
+    """A list that a forward pass fills with the standard deviation of each block's output."""
+    deviations = []
+    for module in network.modules():
+        if isinstance(module, reference.Unit):
+            module.register_forward_hook(lambda _, __, y: deviations.append(float(y.std())))
+    return deviations
+
+
+def compare(name, folder):
+    """Problems in words, and a line of figures."""
+    run('init', '--seed', '7', name, folder)
+    answer = json.loads(run('classify', '--json', '--logits', folder, PICTURE))
+    model = reference.Model(folder)
+    deviations = watch_blocks(model.network)
+    expected = model.logits(PICTURE).numpy()
+    logits = np.array(answer['logits'])
+    problems = []
+    if logits.shape != expected.shape:
+        return [f'{logits.size} logits, not {expected.size}'], ''
+    off = float(np.abs(logits - expected).max() / np.abs(expected).max())
+    if not off <= TOLERANCE:
+        problems.append(f'off by {off:.1e} of the largest logit')
+    if answer['predictions'][0]['class_id'] != int(expected.argmax()):
+        problems.append('another top class')
+    if min(deviations) < LEAST_DEVIATION or max(deviations) > MOST_DEVIATION:
+        problems.append('activations vanish or explode')
+    return problems, (f'off by {off:.1e} of the largest logit; activations {min(deviations):.2f} '
+                      f'to {max(deviations):.2f}')
+
+
+def main():
+    if sys.argv[1:] not in ([], ['--all']):
+        sys.exit(__doc__.strip())
+    if not os.access(TOOL, os.X_OK):
+        print('1..1\nok 1 # SKIP the tool is not built')
+        return 0
+    torch.set_num_threads(1)
+    sizes = {name: parameters(name) for name in known_names()}
+    chosen = [name for name, count in sizes.items() if sys.argv[1:] or count <= SMALL]
+    good = True
+    print(f'1..{len(chosen)}')
+    for number, name in enumerate(chosen, 1):
+        with tempfile.TemporaryDirectory() as scratch:
+            too_little = lacks(scratch, sizes[name])
+            if too_little:
+                print(f'ok {number} - {name} # SKIP too little {too_little}', flush=True)
+                continue
+            problems, figures = compare(name, os.path.join(scratch, 'model'))
+        good &= not problems
+        print(f'{"not ok" if problems else "ok"} {number} - {name}: {figures}', flush=True)
+        for problem in problems:
+            print(f'# {problem}')
+    return 0 if good else 1
+
+
+sys.exit(main())
