@@ -101,8 +101,21 @@ def a_full_queue_refuses_before_the_upload(daemon):
             answer = connection.read()
             check_refused(answer)
             assert not answer.interim, "100 Continue was sent"
-        check_refused(daemon.send_raw(b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n"))
+        check_refused(daemon.send_raw(b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n"))
         assert queued[0].read().status == 200
+
+
+@case([*ONE_WORKER, "--queue-limit", "1"], seconds=60)
+def a_refusal_of_a_small_picture_keeps_the_connection(daemon):
+    data, scores = reference()
+    with busy(daemon, parts=2), waiting(daemon, 1), daemon.connect(60) as connection:
+        for _ in range(3):
+            answer = connection.ask("POST", "/classify", body=data + bytes(100000))
+            check_refused(answer)
+            assert answer.header("connection") != "close", answer
+        answer = wait_until("room", lambda: (a := connection.ask("POST", "/classify", body=data)).status
+                            == 200 and a, 20)
+        check_scores(predictions(answer), scores)
 
 
 @case([*ONE_WORKER, "--queue-limit", "2"], seconds=60)
