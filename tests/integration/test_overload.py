@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import json
+import os
 import statistics
 import threading
 import time
@@ -116,6 +117,17 @@ def a_refusal_of_a_small_picture_keeps_the_connection(daemon):
         answer = wait_until("room", lambda: (a := connection.ask("POST", "/classify", body=data)).status
                             == 200 and a, 20)
         check_scores(predictions(answer), scores)
+
+
+@case(["--workers", "2", "--http-threads", "2"])
+def workers_go_before_http(daemon):
+    niceness = {"worker": [], "other": []}
+    for task in os.listdir(f"/proc/{daemon.pid}/task"):
+        with open(f"/proc/{daemon.pid}/task/{task}/stat") as file:
+            name, rest = file.read().split("(")[1].rsplit(")", 1)
+        niceness["worker" if name.startswith("worker") else "other"].append(int(rest.split()[16]))
+    assert len(niceness["worker"]) == 2 and len(niceness["other"]) >= 4, niceness
+    assert max(niceness["worker"]) < min(niceness["other"]), niceness
 
 
 @case([*ONE_WORKER, "--queue-limit", "2"], seconds=60)
