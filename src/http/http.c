@@ -137,9 +137,18 @@ static void give_way_to_workers(void)
         log_warning("cannot lower the priority of the HTTP threads: %s", strerror(errno));
 }
 
+/* As much as the requests that may wait or run take at their largest. */
+static size_t upload_memory_limit(const struct conf *conf, struct server *server)
+{
+    struct server_load load;
+    server_load(server, &load);
+    return (load.queue_limit + (size_t)load.workers) * (size_t)conf->max_body_bytes;
+}
+
 int http_start(struct http *http, struct server *server, struct error *err)
 {
     http->context.server = server;
+    http->context.upload_memory_limit = upload_memory_limit(http->context.conf, server);
     give_way_to_workers();
     const struct watch_settings settings = {
         .conf = http->context.conf,

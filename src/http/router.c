@@ -57,7 +57,7 @@ static int find_route(struct exchange *x, struct error *err)
 {
     const char *method = strcmp(x->method, "HEAD") == 0 ? "GET" : x->method;
     bool path_exists = false;
-    for (size_t i = 0; i < ROUTE_COUNT && !x->nul_in_path; i++) {
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
         if (strcmp(routes[i].path, x->path) != 0)
             continue;
         path_exists = true;
@@ -79,9 +79,8 @@ static int check_capacity(struct exchange *x, struct error *err)
         return ERR_OK;
     if (watch_draining(x->context->watch))
         return error_set(err, ERR_DRAINING, "this server is shutting down; ask another one");
-    int code = server_ready(x->context->server, err);
-    /* While it drains, the server takes work until the watch stops, see drain_grace_ms. */
-    return code == ERR_DRAINING ? ERR_OK : code;
+    int code = server_check_room(x->context->server, err);
+    return code == ERR_OK ? upload_check_memory(x, err) : code;
 }
 
 static int check_headers(struct exchange *x, struct error *err)
