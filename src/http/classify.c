@@ -272,7 +272,6 @@ enum MHD_Result classify_resume(struct exchange *x)
     int outcome = request_outcome(x->request);
     CHECK(outcome != REQUEST_PENDING);
     int64_t begin = clock_monotonic_ns();
-    /* peer_waiting may have refused before the request was ever submitted. */
     if (x->request->queued_ns > 0)
         metrics_observe(metrics, HISTOGRAM_request_duration, 0, begin - x->request->queued_ns);
     if (outcome != ERR_OK)

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/router.h"
+#include "http/upload.h"
 
 /* The path of a request target in origin or absolute form, without its query. */
 static void copy_path(char *out, size_t size, const char *uri)
@@ -29,7 +30,6 @@ void *exchange_begin(void *context, const char *uri, struct MHD_Connection *conn
     x->peer =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
     copy_path(x->path, sizeof x->path, uri);
-    x->nul_in_path = strstr(x->path, "%00") != NULL;
     id_generate(x->id);
     peer_receiving(x->peer);
     return x;
@@ -149,7 +149,7 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **excha
     log_exchange(x, ending);
     peer_idle(x->peer, is_last(x));
     request_release(x->request);
-    free(x->upload.bytes);
+    upload_free(x);
     free(x->parts);
     free(x);
 }

@@ -11,6 +11,7 @@
 #define RESNEXT_HTTP_EXCHANGE_H
 
 #include <microhttpd.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,8 @@ struct http_context {
     const struct conf *conf;
     struct server *server;
     struct watch *watch;
+    size_t upload_memory_limit; /* for the bodies of all exchanges together */
+    atomic_size_t upload_memory;
 };
 
 enum exchange_phase { EXCHANGE_HEADERS, EXCHANGE_UPLOAD, EXCHANGE_WAITING, EXCHANGE_ANSWERED };
@@ -33,21 +36,20 @@ enum exchange_phase { EXCHANGE_HEADERS, EXCHANGE_UPLOAD, EXCHANGE_WAITING, EXCHA
 /* A body as far as it has come; grows in steps, see upload.h. */
 struct upload {
     uint8_t *bytes;
-    size_t length, capacity;
-    size_t announced; /* Content-Length, 0 if unknown */
+    size_t length, capacity; /* capacity counts in upload_memory until the exchange ends */
+    size_t announced;        /* Content-Length, 0 if unknown */
 };
 
 struct route;
 
 struct exchange {
-    const struct http_context *context;
+    struct http_context *context;
     struct MHD_Connection *connection;
     struct peer *peer;
     enum exchange_phase phase;
     const struct route *route; /* NULL: none fits */
     char method[16], path[256];
     char id[ID_SIZE], traceparent[TRACEPARENT_LENGTH + 1];
-    bool nul_in_path;
     bool has_body;        /* the headers announce one */
     struct error refusal; /* the answer, once the request is complete */
     struct upload upload;

@@ -1,5 +1,6 @@
 #include "http/http.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <microhttpd.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 enum {
     CONNECTION_MEMORY = 65536, /* headers, and how much of an upload is read at once */
     SPARE_DESCRIPTORS = 128,
+    HTTP_NICENESS = 10,
 };
 
 static const int64_t FLUSH_NS = 200000000;
@@ -126,9 +128,28 @@ static int start_daemon(struct http *http, struct error *err)
     return ERR_OK;
 }
 
+/* The workers go first: while they have work, HTTP only adds to it, or refuses; without, they leave
+ * the CPU to HTTP. So a flood of refusals cannot slow down what was accepted. This is the main
+ * thread's niceness on Linux, which the HTTP threads inherit; the workers are running already. */
+static void give_way_to_workers(void)
+{
+    if (setpriority(PRIO_PROCESS, 0, HTTP_NICENESS) != 0)
+        log_warning("cannot lower the priority of the HTTP threads: %s", strerror(errno));
+}
+
+/* As much as the requests that may wait or run take at their largest. */
+static size_t upload_memory_limit(const struct conf *conf, struct server *server)
+{
+    struct server_load load;
+    server_load(server, &load);
+    return (load.queue_limit + (size_t)load.workers) * (size_t)conf->max_body_bytes;
+}
+
 int http_start(struct http *http, struct server *server, struct error *err)
 {
     http->context.server = server;
+    http->context.upload_memory_limit = upload_memory_limit(http->context.conf, server);
+    give_way_to_workers();
     const struct watch_settings settings = {
         .conf = http->context.conf,
         .server = server,

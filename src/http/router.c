@@ -23,7 +23,7 @@ static const struct route routes[] = {
     {"/models", "GET", models_answer, NULL, false},
 };
 
-enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
+enum { ROUTE_COUNT = sizeof routes / sizeof routes[0], SMALL_BODY = 262144 };
 
 const char *const *router_endpoints(size_t *count)
 {
@@ -57,7 +57,7 @@ static int find_route(struct exchange *x, struct error *err)
 {
     const char *method = strcmp(x->method, "HEAD") == 0 ? "GET" : x->method;
     bool path_exists = false;
-    for (size_t i = 0; i < ROUTE_COUNT && !x->nul_in_path; i++) {
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
         if (strcmp(routes[i].path, x->path) != 0)
             continue;
         path_exists = true;
@@ -79,16 +79,17 @@ static int check_capacity(struct exchange *x, struct error *err)
         return ERR_OK;
     if (watch_draining(x->context->watch))
         return error_set(err, ERR_DRAINING, "this server is shutting down; ask another one");
-    int code = server_ready(x->context->server, err);
-    /* While it drains, the server takes work until the watch stops, see drain_grace_ms. */
-    return code == ERR_DRAINING ? ERR_OK : code;
+    int code = server_check_room(x->context->server, err);
+    return code == ERR_OK ? upload_check_memory(x, err) : code;
 }
 
 static int check_headers(struct exchange *x, struct error *err)
 {
     int code = upload_check_framing(x, err);
     if (code != ERR_OK) {
-        x->has_body = true; /* for all we know: what follows must not be read as a request */
+        /* For all we know: what follows must not be read as a request. */
+        x->has_body = true;
+        x->upload.announced = 0;
         return code;
     }
     code = find_route(x, err);
@@ -115,6 +116,17 @@ static void count_refusal(const struct exchange *x, int code)
                         0, 1);
 }
 
+/* Answering at once spares us the body, but ends the connection, and a new one costs more than to
+ * read a small body that is on its way. */
+static bool is_soon_read(const struct exchange *x)
+{
+    if (!x->has_body)
+        return true;
+    size_t limit = (size_t)x->context->conf->max_body_bytes, announced = x->upload.announced;
+    limit = limit < SMALL_BODY ? limit : SMALL_BODY;
+    return announced > 0 && announced <= limit && !exchange_header(x, "Expect");
+}
+
 static enum MHD_Result handle_headers(struct exchange *x, const char *method)
 {
     struct error refusal;
@@ -122,8 +134,7 @@ static enum MHD_Result handle_headers(struct exchange *x, const char *method)
     int code = check_headers(x, &refusal);
     if (code != ERR_OK) {
         count_refusal(x, code);
-        /* Answering now spares us the body, but ends the connection: without a body, wait. */
-        if (x->has_body)
+        if (!is_soon_read(x))
             return reply_error(x, &refusal);
         x->refusal = refusal;
     }
@@ -135,7 +146,8 @@ static enum MHD_Result handle_upload(struct exchange *x, const char *bytes, size
 {
     if (*length == 0)
         return x->refusal.code != ERR_OK ? reply_error(x, &x->refusal) : x->route->answer(x);
-    int code = upload_append(x, bytes, *length, x->route->takes_body, &x->refusal);
+    bool keep = x->refusal.code == ERR_OK && x->route->takes_body;
+    int code = upload_append(x, bytes, *length, keep, &x->refusal);
     if (code != ERR_OK) {
         /* In mid-upload libmicrohttpd can only close. */
         count_refusal(x, code);

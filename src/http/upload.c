@@ -73,17 +73,49 @@ int upload_check_acceptable(const struct exchange *x, struct error *err)
     return ERR_OK;
 }
 
-static int reserve(struct upload *u, size_t needed, size_t limit, struct error *err)
+static int no_room(struct error *err)
 {
+    return error_set(err, ERR_OVERLOADED, "too many uploads are in memory; try again later");
+}
+
+int upload_check_memory(const struct exchange *x, struct error *err)
+{
+    size_t used = atomic_load(&x->context->upload_memory), limit = x->context->upload_memory_limit;
+    return used > limit || x->upload.announced > limit - used ? no_room(err) : ERR_OK;
+}
+
+static int take_memory(struct http_context *context, size_t bytes, struct error *err)
+{
+    if (atomic_fetch_add(&context->upload_memory, bytes) + bytes <= context->upload_memory_limit)
+        return ERR_OK;
+    atomic_fetch_sub(&context->upload_memory, bytes);
+    return no_room(err);
+}
+
+void upload_free(struct exchange *x)
+{
+    atomic_fetch_sub(&x->context->upload_memory, x->upload.capacity);
+    free(x->upload.bytes);
+}
+
+static int reserve(struct exchange *x, size_t needed, size_t limit, struct error *err)
+{
+    struct upload *u = &x->upload;
     if (needed <= u->capacity)
         return ERR_OK;
     size_t capacity = u->capacity < FIRST_CAPACITY / 2 ? FIRST_CAPACITY : 2 * u->capacity;
     if (u->announced > 0)
         limit = u->announced;
     capacity = capacity < needed ? needed : capacity > limit ? limit : capacity;
+    size_t growth = capacity - u->capacity;
+    int code = take_memory(x->context, growth, err);
+    if (code != ERR_OK)
+        return code;
     uint8_t *bytes = realloc(u->bytes, capacity);
-    if (!bytes)
+    if (!bytes) {
+        atomic_fetch_sub(&x->context->upload_memory, growth);
         return error_set(err, ERR_NO_MEMORY, "no memory for the upload; try again later");
+    }
     u->bytes = bytes;
     u->capacity = capacity;
     return ERR_OK;
@@ -99,7 +131,7 @@ int upload_append(struct exchange *x, const char *bytes, size_t length, bool kee
     if (!keep)
         return ERR_OK;
     struct upload *u = &x->upload;
-    int code = reserve(u, x->received, limit, err);
+    int code = reserve(x, x->received, limit, err);
     if (code != ERR_OK)
         return code;
     memcpy(u->bytes + u->length, bytes, length);

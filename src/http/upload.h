@@ -12,9 +12,16 @@ int upload_check_framing(struct exchange *x, struct error *err);
  * ERR_BODY_TOO_LARGE. */
 int upload_check_acceptable(const struct exchange *x, struct error *err);
 
+/* ERR_OVERLOADED if what was announced does not fit beside the other uploads. */
+int upload_check_memory(const struct exchange *x, struct error *err);
+
 /* Appends to x->upload, or only counts if `keep` is false. Memory grows with what has come, by
- * doubling, never beyond what was announced or is allowed. ERR_BODY_TOO_LARGE, ERR_NO_MEMORY. */
+ * doubling, never beyond what was announced or is allowed. ERR_BODY_TOO_LARGE, ERR_OVERLOADED,
+ * ERR_NO_MEMORY. */
 int upload_append(struct exchange *x, const char *bytes, size_t length, bool keep,
                   struct error *err);
+
+/* Frees what is not handed on, and makes room for other uploads. */
+void upload_free(struct exchange *x);
 
 #endif

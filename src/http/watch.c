@@ -102,8 +102,19 @@ static const char *limit_reached(const struct watch *w, const struct peer *newco
     return NULL;
 }
 
+static void log_turned_away(const char *id, const char *client, const char *option)
+{
+    const struct log_field fields[] = {
+        {.key = "id", .text = id},
+        {.key = "client", .text = client},
+        {.key = "status", .number = 503},
+        {.key = "limit", .text = option},
+    };
+    log_event(LOG_LEVEL_INFO, "connection turned away", fields, sizeof fields / sizeof fields[0]);
+}
+
 /* Answers without reading, and lingers so that the client can read the answer. */
-static void turn_away(struct watch *w, int fd, const char *option)
+static void turn_away(struct watch *w, int fd, const char *client, const char *option)
 {
     char id[ID_SIZE], body[512], text[1024];
     id_generate(id);
@@ -120,40 +131,56 @@ static void turn_away(struct watch *w, int fd, const char *option)
     (void)sent; /* a fresh socket takes it whole, or the client is gone already */
     shutdown(fd, SHUT_WR);
     metrics_add(server_metrics(w->settings.server), COUNTER_rejected, REASON_CONNECTIONS, 0, 0, 1);
+    log_turned_away(id, client, option);
+    pthread_mutex_lock(&w->peers.lock);
     peers_linger(&w->peers, fd);
+    pthread_mutex_unlock(&w->peers.lock);
 }
 
-/* A new connection, counted and limited. True if it is to be handed on. */
-static bool admit(struct watch *w, int fd, const struct sockaddr *address)
+struct newcomer {
+    const char *limit; /* that it goes against, or NULL */
+    uint32_t generation;
+    char client[PEER_ADDRESS_MAX];
+};
+
+/* Counts a new connection, unless it goes against a limit. False without memory or descriptors. */
+static bool admit(struct watch *w, int fd, const struct sockaddr *address, struct newcomer *out)
 {
     struct peer *p = peers_add(&w->peers, fd, OPENING);
-    if (!p) {
-        close(fd);
+    if (!p)
         return false;
-    }
     describe(p, address);
-    const char *limit = limit_reached(w, p);
-    if (!limit) {
+    *out = (struct newcomer){.limit = limit_reached(w, p), .generation = p->generation};
+    memcpy(out->client, p->address, sizeof out->client);
+    if (out->limit)
+        peers_remove(p);
+    else
         peers_arm(p, TIMER_OPENING);
-        return true;
-    }
-    peers_remove(p);
-    turn_away(w, fd, limit);
-    return false;
+    return true;
+}
+
+/* A connection that could not be handed on; its socket is closed. */
+static void forget(struct watch *w, int fd, uint32_t generation)
+{
+    pthread_mutex_lock(&w->peers.lock);
+    struct peer *p = w->peers.by_fd[fd];
+    if (p && p->generation == generation)
+        peers_remove(p);
+    pthread_mutex_unlock(&w->peers.lock);
 }
 
 static void accept_one(struct watch *w, int fd, const struct sockaddr *address, socklen_t length)
 {
+    struct newcomer newcomer;
     pthread_mutex_lock(&w->peers.lock);
-    bool admitted = admit(w, fd, address);
-    uint32_t generation = w->peers.generation;
+    bool counted = admit(w, fd, address, &newcomer);
     pthread_mutex_unlock(&w->peers.lock);
-    if (!admitted || w->settings.adopt(w->settings.arg, fd, address, length))
-        return;
-    pthread_mutex_lock(&w->peers.lock);
-    if (w->peers.by_fd[fd] && w->peers.by_fd[fd]->generation == generation)
-        peers_remove(w->peers.by_fd[fd]);
-    pthread_mutex_unlock(&w->peers.lock);
+    if (!counted)
+        close(fd);
+    else if (newcomer.limit)
+        turn_away(w, fd, newcomer.client, newcomer.limit);
+    else if (!w->settings.adopt(w->settings.arg, fd, address, length))
+        forget(w, fd, newcomer.generation);
 }
 
 static void set_accepting(struct watch *w, bool on)

@@ -54,7 +54,8 @@ struct request {
     struct request_part *parts;
     size_t part_count;
 
-    int64_t queued_ns, started_ns; /* when submitted, and when a worker took it */
+    int64_t queued_ns;  /* when it was submitted; 0: it was not, or refused */
+    int64_t started_ns; /* when a worker took it */
     atomic_int outcome;
 
     void (*done)(struct request *request);

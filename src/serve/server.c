@@ -125,10 +125,8 @@ bool server_draining(const struct server *server)
     return atomic_load(&server->draining);
 }
 
-int server_ready(struct server *server, struct error *err)
+int server_check_room(struct server *server, struct error *err)
 {
-    if (server_draining(server))
-        return error_set(err, ERR_DRAINING, "this server is shutting down; ask another one");
     if (queue_depth(server->queue) < queue_limit(server->queue))
         return ERR_OK;
     return error_set(err, ERR_OVERLOADED,
@@ -136,12 +134,21 @@ int server_ready(struct server *server, struct error *err)
                      queue_limit(server->queue));
 }
 
+int server_ready(struct server *server, struct error *err)
+{
+    if (server_draining(server))
+        return error_set(err, ERR_DRAINING, "this server is shutting down; ask another one");
+    return server_check_room(server, err);
+}
+
 void server_submit(struct server *server, struct request *request)
 {
     request->queued_ns = clock_monotonic_ns();
     int code = queue_push(server->queue, request);
-    if (code != ERR_OK)
-        request_finish(request, code);
+    if (code == ERR_OK)
+        return;
+    request->queued_ns = 0;
+    request_finish(request, code);
 }
 
 void server_cancel(struct server *server, struct request *request, int outcome)

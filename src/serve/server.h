@@ -40,7 +40,10 @@ void server_stop(struct server *server);
 /* From now on /readyz says no; requests are still taken. */
 void server_begin_drain(struct server *server);
 
-/* ERR_OK if a request would be taken now, else ERR_DRAINING or ERR_OVERLOADED with what to do. */
+/* ERR_OVERLOADED with what to do if the queue is full. */
+int server_check_room(struct server *server, struct error *err);
+
+/* What /readyz says: the same, or ERR_DRAINING. */
 int server_ready(struct server *server, struct error *err);
 bool server_draining(const struct server *server);
 

@@ -30,6 +30,19 @@ def a_request_is_one_line_with_what_matters(daemon):
     assert "415" in line and "my-id.8" in line, line
 
 
+@case(["--max-connections", "2"])
+def a_connection_that_is_turned_away_has_its_line(daemon):
+    with daemon.connect() as first, daemon.connect() as second:
+        for connection in (first, second):
+            connection.send(b"GET")
+        with daemon.connect() as third:
+            name = third.read().header("x-request-id")
+        harness.wait_until("the line", lambda: name in daemon.log())
+        line, = [line for line in daemon.log().splitlines() if name in line]
+    for part in ("503", "max_connections", "127."):
+        assert part in line, (part, line)
+
+
 @case()
 def each_of_several_requests_has_its_own_line(daemon):
     def act():

@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import json
+import os
 import statistics
 import threading
 import time
@@ -102,8 +103,78 @@ def a_full_queue_refuses_before_the_upload(daemon):
             check_refused(answer)
             assert not answer.interim, "100 Continue was sent"
         check_refused(daemon.send_raw(b"POST /classify HTTP/1.1\r\nHost: x\r\n"
-                                      b"Content-Length: 9000\r\n\r\n"))
+                                      b"Content-Length: 300000\r\n\r\n"))
         assert queued[0].read().status == 200
+
+
+@case([*ONE_WORKER, "--queue-limit", "1"], seconds=60)
+def a_refusal_of_a_small_picture_keeps_the_connection(daemon):
+    data, scores = reference()
+    with busy(daemon, parts=2), waiting(daemon, 1), daemon.connect(60) as connection:
+        for _ in range(3):
+            answer = connection.ask("POST", "/classify", body=data + bytes(100000))
+            check_refused(answer)
+            assert answer.header("connection") != "close", answer
+        answer = wait_until("room", lambda: (a := connection.ask("POST", "/classify", body=data)).status
+                            == 200 and a, 20)
+        check_scores(predictions(answer), scores)
+
+
+@case([*ONE_WORKER, "--queue-limit", "1", "--max-body-bytes", "1048576"])
+def uploads_share_a_bounded_memory(daemon):
+    data, scores = reference()
+    body = data + bytes(1048576 - len(data))
+    head = f"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    chunks = wire.request("POST", "/classify", [("Transfer-Encoding", "chunked")])
+    rejected = daemon.metrics().sum("resnextd_rejected_total", reason="overloaded")
+
+    def received():
+        with open(f"/proc/{daemon.pid}/net/tcp") as file:
+            return all(f"{0:08X}" == line.split()[4].split(":")[1] for line in file.readlines()[1:]
+                       if line.split()[1].endswith(f":{daemon.address[1]:04X}"))
+    for finish in (True, False):
+        with daemon.connect() as first, daemon.connect() as second, daemon.connect() as third:
+            for connection in (first, second):
+                connection.send(head + body[:-1])
+            wait_until("both received", received)
+            check_refused(third.ask("POST", "/classify", body=body))
+            third.close()
+            with daemon.connect() as fourth:  # whose length nobody knows before
+                fourth.try_send(chunks + b"100000\r\n" + body)
+                assert fourth.closed_within(5 * SLOW), "it was kept"
+            assert daemon.get("/livez").status == 200
+            for connection in (first, second) if finish else ():
+                connection.send(body[-1:])
+                check_scores(predictions(connection.read()), scores)
+        wait_until("room again", lambda: daemon.classify(body).status == 200)
+    assert daemon.metrics().sum("resnextd_rejected_total", reason="overloaded") >= rejected + 4
+
+
+@case([*ONE_WORKER, "--queue-limit", "1"], seconds=60)
+def a_refusal_after_the_upload_is_no_duration(daemon):
+    data, _ = reference()
+    request = classify_request(data)
+    with daemon.connect(60) as late:
+        late.send(request[:-1])
+        with busy(daemon, parts=2), waiting(daemon, 1) as queued:
+            before = daemon.metrics()
+            late.send(request[-1:])
+            check_refused(late.read())
+            after = daemon.metrics()
+            name = "resnextd_request_duration_seconds_count"
+            assert after.sum(name) == before.sum(name), "a refusal counts as a duration of work"
+            assert queued[0].read().status == 200
+
+
+@case(["--workers", "2", "--http-threads", "2"])
+def workers_go_before_http(daemon):
+    niceness = {"worker": [], "other": []}
+    for task in os.listdir(f"/proc/{daemon.pid}/task"):
+        with open(f"/proc/{daemon.pid}/task/{task}/stat") as file:
+            name, rest = file.read().split("(")[1].rsplit(")", 1)
+        niceness["worker" if name.startswith("worker") else "other"].append(int(rest.split()[16]))
+    assert len(niceness["worker"]) == 2 and len(niceness["other"]) >= 4, niceness
+    assert max(niceness["worker"]) < min(niceness["other"]), niceness
 
 
 @case([*ONE_WORKER, "--queue-limit", "2"], seconds=60)
