@@ -192,19 +192,23 @@ static void run_convolution(const struct network *n, struct workspace *w, size_t
     n->steps[i].kernel->run(&call);
 }
 
+void network_run_layer(const struct network *n, struct workspace *w, size_t i, int images)
+{
+    CHECK(i < n->count && images > 0 && images <= w->max_images);
+    const struct layer *layer = &n->layers[i];
+    const float *x = value(n, w, layer->input);
+    float *y = value(n, w, (int)i + 1);
+    if (layer->kind == LAYER_MAX_POOL)
+        pool_max(&layer->shape, images, x, y);
+    else if (layer->kind == LAYER_AVG_POOL)
+        pool_average(&layer->shape, images, x, y);
+    else
+        run_convolution(n, w, i, images);
+}
+
 const float *network_forward(const struct network *n, struct workspace *w, int images)
 {
-    CHECK(images > 0 && images <= w->max_images);
-    for (size_t i = 0; i < n->count; i++) {
-        const struct layer *layer = &n->layers[i];
-        const float *x = value(n, w, layer->input);
-        float *y = value(n, w, (int)i + 1);
-        if (layer->kind == LAYER_MAX_POOL)
-            pool_max(&layer->shape, images, x, y);
-        else if (layer->kind == LAYER_AVG_POOL)
-            pool_average(&layer->shape, images, x, y);
-        else
-            run_convolution(n, w, i, images);
-    }
+    for (size_t i = 0; i < n->count; i++)
+        network_run_layer(n, w, i, images);
     return value(n, w, (int)n->count);
 }

@@ -48,4 +48,8 @@ float *workspace_input(struct workspace *workspace);
 const float *network_forward(const struct network *network, struct workspace *workspace,
                              int images);
 
+/* One layer of network_forward, which runs all of them in order; for those who time them. */
+void network_run_layer(const struct network *network, struct workspace *workspace, size_t i,
+                       int images);
+
 #endif

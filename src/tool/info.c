@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/check.h"
 #include "tool/args.h"
@@ -299,13 +298,6 @@ static void print_text(const struct info *info)
     print_table(info);
 }
 
-/* Whatever exists or has a slash is a folder, anything else the name of a template. */
-static bool is_folder(const char *operand)
-{
-    struct stat st;
-    return strchr(operand, '/') || stat(operand, &st) == 0;
-}
-
 static int show(struct info *info, bool json)
 {
     struct error err;
@@ -357,8 +349,8 @@ static int info_run(int argc, char **argv)
     status = tool_ladder(isa, &info.ladder);
     if (status != TOOL_OK)
         return status;
-    return is_folder(argv[first]) ? show_folder(&info, argv[first], isa, json)
-                                  : show_template(&info, argv[first], json);
+    return tool_is_folder(argv[first]) ? show_folder(&info, argv[first], isa, json)
+                                       : show_template(&info, argv[first], json);
 }
 
 const struct command command_info = {

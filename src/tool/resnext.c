@@ -10,8 +10,8 @@
 #include "tool/tool.h"
 
 static const struct command *const commands[] = {
-    &command_info,       &command_classify, &command_eval,
-    &command_preprocess, &command_verify,   &command_init,
+    &command_info,   &command_classify, &command_eval,  &command_preprocess,
+    &command_verify, &command_init,     &command_bench,
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "tool/output.h"
 
@@ -18,6 +20,12 @@ void tool_message(const char *format, ...)
     fputc('\n', stderr);
     if (length >= 0)
         free(text);
+}
+
+bool tool_is_folder(const char *operand)
+{
+    struct stat st;
+    return strchr(operand, '/') || stat(operand, &st) == 0;
 }
 
 int tool_ladder(const char *isa, struct kernel_ladder *ladder)

@@ -2,6 +2,8 @@
 #ifndef RESNEXT_TOOL_TOOL_H
 #define RESNEXT_TOOL_TOOL_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "model/model.h"
 
@@ -22,10 +24,14 @@ struct command {
 };
 
 extern const struct command command_info, command_classify, command_eval, command_preprocess,
-    command_verify, command_init;
+    command_verify, command_init, command_bench;
 
 /* One line "resnext: ..." on standard error; control characters become '?'. */
 void tool_message(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Whether an operand means a folder: whatever exists or has a slash. Anything else is the name of a
+ * template. */
+bool tool_is_folder(const char *operand);
 
 /* The ladder that --isa asks for. TOOL_USAGE, with a message, if the machine lacks it. */
 int tool_ladder(const char *isa, struct kernel_ladder *ladder);

@@ -93,6 +93,26 @@ START_TEST(a_workspace_can_be_used_again)
 }
 END_TEST
 
+START_TEST(layer_by_layer_is_a_forward)
+{
+    struct network *network = make_network(NULL);
+    struct workspace *whole, *single;
+    ck_assert_int_eq(workspace_create(&whole, network, 2, NULL), 0);
+    ck_assert_int_eq(workspace_create(&single, network, 2, NULL), 0);
+    fill_input(workspace_input(whole), 2);
+    fill_input(workspace_input(single), 2);
+    /* The place of the logits, which both workspaces have alike. */
+    const float *logits = network_forward(network, whole, 2);
+    const float *other = workspace_input(single) + (logits - workspace_input(whole));
+    for (size_t i = 0; i < network_layer_count(network); i++)
+        network_run_layer(network, single, i, 2);
+    ck_assert_mem_eq(logits, other, 2 * BLOCK_CLASSES * sizeof *logits);
+    workspace_destroy(whole);
+    workspace_destroy(single);
+    network_destroy(network);
+}
+END_TEST
+
 START_TEST(it_describes_itself)
 {
     struct network *network = make_network(NULL);
@@ -109,4 +129,4 @@ START_TEST(it_describes_itself)
 END_TEST
 
 TEST_MAIN("nn/network", 30, openblas_equals_the_reference, several_images_at_once_equal_one_by_one,
-          a_workspace_can_be_used_again, it_describes_itself)
+          a_workspace_can_be_used_again, layer_by_layer_is_a_forward, it_describes_itself)

@@ -20,7 +20,7 @@ DATA = os.path.join(SOURCE, "tests", "data")
 PICTURES = os.path.join(DATA, "pictures")
 CIFAR = os.path.join(SOURCE, "models", "resnext29-cifar10")
 TINY = os.path.join(DATA, "tiny-resnet18-style")
-COMMANDS = ["info", "classify", "eval", "preprocess", "verify", "init"]
+COMMANDS = ["info", "classify", "eval", "preprocess", "verify", "init", "bench"]
 TIMEOUT = 120
 
 with open(os.path.join(DATA, "goldens.json"), encoding="utf-8") as goldens_file:
@@ -704,8 +704,8 @@ def test_init_refuses(scratch):
     assert not os.path.exists(os.path.join(scratch, "x"))
 
 
-def main():
-    tests = [(name[5:], test) for name, test in globals().items() if name.startswith("test_")]
+def main(namespace):
+    tests = [(name[5:], test) for name, test in namespace.items() if name.startswith("test_")]
     print(f"1..{len(tests)}")
     failed = 0
     for number, (name, test) in enumerate(tests, 1):
@@ -723,4 +723,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(globals()))

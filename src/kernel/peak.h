@@ -1,0 +1,19 @@
+/* The limit of every float32 kernel: how many operations a core can do at all. */
+#ifndef RESNEXT_KERNEL_PEAK_H
+#define RESNEXT_KERNEL_PEAK_H
+
+#include "kernel/cpu.h"
+
+/* 10^9 float32 operations a second, a multiply and an add being two, and the instruction set that
+ * reached it: "avx512", "avx2" (both with FMA), "generic" (separate multiplies and adds). */
+struct fma_peak {
+    double gflops;
+    const char *isa;
+};
+
+/* Measures the core that the calling thread runs on, for about 0.1 s: the best of many short runs
+ * on registers alone, with the widest that `features` has; the machine must have it. Any number of
+ * threads at once; they share what their cores share. */
+struct fma_peak fma_peak_measure(struct cpu_features features);
+
+#endif

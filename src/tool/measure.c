@@ -1,0 +1,352 @@
+/* Concurrency. Each worker is a thread with a workspace and samples of its own. It warms up, then
+ * waits at the gate until all others have done so, too, so that every sample is taken under full
+ * load. What workers share: the gate (guarded by its lock), `next`, from which they claim batches,
+ * and `failed`, which makes all of them stop. The caller reads a worker's results after joining it.
+ */
+#include "tool/measure.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/size.h"
+#include "base/threads.h"
+
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int waiting;
+    bool open;
+};
+
+struct run {
+    const struct model *model;
+    const struct measure_options *options;
+    size_t pixels; /* of one input */
+    float *random; /* [pixels][3]; NULL with pictures */
+    struct gate gate;
+    int64_t deadline_ns; /* written before the gate opens */
+    atomic_llong next;
+    atomic_bool failed;
+};
+
+struct worker {
+    struct run *run;
+    pthread_t thread;
+    struct workspace *workspace;
+    struct preprocessor *preprocessor;
+    uint8_t *rgb; /* [pixels][3] */
+    size_t capacity;
+    struct measure result; /* images_per_s is not used */
+    struct error error;    /* code ERR_OK if all went well */
+};
+
+static void gate_wait(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    gate->waiting++;
+    pthread_cond_broadcast(&gate->changed);
+    while (!gate->open)
+        pthread_cond_wait(&gate->changed, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+/* Opens the gate when `count` threads wait at it. */
+static void gate_open(struct run *run, int count)
+{
+    struct gate *gate = &run->gate;
+    pthread_mutex_lock(&gate->lock);
+    while (gate->waiting < count)
+        pthread_cond_wait(&gate->changed, &gate->lock);
+    run->deadline_ns = clock_monotonic_ns() + run->options->duration_ns;
+    gate->open = true;
+    pthread_cond_broadcast(&gate->changed);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+/* Decodes the pictures of batch number `batch`, in turn, into the network's input. */
+static int decode_batch(struct worker *w, int64_t batch)
+{
+    const struct measure_options *o = w->run->options;
+    const struct preprocess_spec *spec = &w->run->model->preprocess;
+    const struct preprocess_options options = {.max_pixels = o->max_pixels};
+    for (int i = 0; i < o->batch; i++) {
+        uint64_t number = (uint64_t)batch * (uint64_t)o->batch + (uint64_t)i;
+        const struct picture *picture = &o->pictures[number % o->picture_count];
+        struct preprocess_report report;
+        int rc = preprocessor_run(w->preprocessor, spec, &options, picture->bytes.data,
+                                  picture->bytes.length, w->rgb, &report, &w->error);
+        if (rc != ERR_OK)
+            return error_prefix(&w->error, rc, "%s", picture->path);
+        preprocess_normalize(spec, w->rgb, w->run->pixels,
+                             workspace_input(w->workspace) + (size_t)i * w->run->pixels * 3);
+        w->result.decode_ns += report.decode_ns;
+    }
+    return ERR_OK;
+}
+
+static void forward(struct worker *w)
+{
+    const struct network *network = w->run->model->network;
+    int images = w->run->options->batch;
+    if (!w->run->options->layers) {
+        network_forward(network, w->workspace, images);
+        return;
+    }
+    int64_t before = clock_monotonic_ns();
+    for (size_t i = 0; i < network_layer_count(network); i++) {
+        struct layer_time *time = &w->result.layers[i];
+        network_run_layer(network, w->workspace, i, images);
+        int64_t now = clock_monotonic_ns(), taken = now - before;
+        time->total_ns += taken;
+        if (time->least_ns == 0 || taken < time->least_ns)
+            time->least_ns = taken;
+        before = now;
+    }
+}
+
+/* A forward pass overwrites its input; so every batch gets it anew, off the clock. */
+static void copy_random(struct worker *w)
+{
+    const struct run *run = w->run;
+    for (size_t i = 0; i < (size_t)run->options->batch; i++)
+        memcpy(workspace_input(w->workspace) + i * run->pixels * 3, run->random,
+               run->pixels * 3 * sizeof(float));
+}
+
+/* One batch; `*taken` is its time. */
+static int run_batch(struct worker *w, int64_t batch, int64_t *taken)
+{
+    if (w->run->random)
+        copy_random(w);
+    int64_t start = clock_monotonic_ns(), decoded_before = w->result.decode_ns;
+    int rc = w->run->random ? ERR_OK : decode_batch(w, batch);
+    if (rc != ERR_OK)
+        return rc;
+    int64_t ready = clock_monotonic_ns();
+    forward(w);
+    int64_t end = clock_monotonic_ns();
+    w->result.preprocess_ns += ready - start - (w->result.decode_ns - decoded_before);
+    w->result.inference_ns += end - ready;
+    *taken = end - start;
+    return ERR_OK;
+}
+
+static int keep_sample(struct worker *w, int64_t taken)
+{
+    struct measure *r = &w->result;
+    if (r->count == w->capacity) {
+        size_t capacity = w->capacity ? 2 * w->capacity : 4096;
+        int64_t *samples = reallocarray(r->samples, capacity, sizeof *samples);
+        if (!samples)
+            return error_set(&w->error, ERR_NO_MEMORY, "no memory for %zu samples", capacity);
+        r->samples = samples;
+        w->capacity = capacity;
+    }
+    r->samples[r->count++] = taken;
+    return ERR_OK;
+}
+
+static int warm_up(struct worker *w)
+{
+    int64_t taken;
+    int rc = ERR_OK;
+    for (int64_t i = 0; rc == ERR_OK && i < w->run->options->warmup; i++)
+        rc = run_batch(w, i, &taken);
+    struct measure *r = &w->result;
+    r->decode_ns = r->preprocess_ns = r->inference_ns = 0;
+    if (r->layers)
+        memset(r->layers, 0, network_layer_count(w->run->model->network) * sizeof *r->layers);
+    return rc;
+}
+
+/* Claims the next batch; false when the measurement is over. */
+static bool claim(struct worker *w, int64_t *batch)
+{
+    struct run *run = w->run;
+    bool more = run->options->iterations > 0 || w->result.count == 0 ||
+                clock_monotonic_ns() < run->deadline_ns;
+    if (!more || atomic_load(&run->failed))
+        return false;
+    *batch = atomic_fetch_add(&run->next, 1);
+    return run->options->iterations == 0 || *batch < run->options->iterations;
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    int64_t batch, taken;
+    int rc = warm_up(w);
+    gate_wait(&w->run->gate);
+    while (rc == ERR_OK && claim(w, &batch)) {
+        rc = run_batch(w, batch, &taken);
+        if (rc == ERR_OK)
+            rc = keep_sample(w, taken);
+    }
+    if (rc != ERR_OK)
+        atomic_store(&w->run->failed, true);
+    return NULL;
+}
+
+static int worker_create(struct worker *w, struct run *run, struct error *err)
+{
+    const struct network *network = run->model->network;
+    w->run = run;
+    w->rgb = calloc(run->pixels, 3);
+    if (run->options->layers)
+        w->result.layers = calloc(network_layer_count(network), sizeof *w->result.layers);
+    if (!w->rgb || (run->options->layers && !w->result.layers))
+        return error_set(err, ERR_NO_MEMORY, "no memory for a worker");
+    int rc = preprocessor_create(&w->preprocessor, err);
+    return rc != ERR_OK ? rc : workspace_create(&w->workspace, network, run->options->batch, err);
+}
+
+static void worker_destroy(struct worker *w)
+{
+    workspace_destroy(w->workspace);
+    preprocessor_destroy(w->preprocessor);
+    measure_destroy(&w->result);
+    free(w->rgb);
+}
+
+/* Runs all workers to their end. The first error of any. */
+static int run_workers(struct run *run, struct worker *workers, struct error *err)
+{
+    int started = 0, rc = ERR_OK;
+    for (int i = 0; rc == ERR_OK && i < run->options->workers; i++)
+        rc = worker_create(&workers[i], run, err);
+    while (rc == ERR_OK && started < run->options->workers) {
+        struct worker *w = &workers[started];
+        rc = thread_start(&w->thread, "bench", worker_main, w, err);
+        started += rc == ERR_OK;
+    }
+    if (rc != ERR_OK)
+        atomic_store(&run->failed, true);
+    gate_open(run, started);
+    for (int i = 0; i < started; i++) {
+        pthread_join(workers[i].thread, NULL);
+        if (rc == ERR_OK && workers[i].error.code != ERR_OK) {
+            rc = workers[i].error.code;
+            if (err)
+                *err = workers[i].error;
+        }
+    }
+    return rc;
+}
+
+static void add_worker(struct measure *sum, const struct measure *one, size_t layers, int batch)
+{
+    int64_t taken = 0;
+    for (size_t i = 0; i < one->count; i++)
+        taken += one->samples[i];
+    if (taken > 0)
+        sum->images_per_s += (double)one->count * batch / clock_ns_to_s(taken);
+    if (one->count > 0)
+        memcpy(sum->samples + sum->count, one->samples, one->count * sizeof *sum->samples);
+    sum->count += one->count;
+    sum->decode_ns += one->decode_ns;
+    sum->preprocess_ns += one->preprocess_ns;
+    sum->inference_ns += one->inference_ns;
+    for (size_t i = 0; one->count > 0 && sum->layers && i < layers; i++) {
+        struct layer_time *to = &sum->layers[i];
+        const struct layer_time *from = &one->layers[i];
+        to->total_ns += from->total_ns;
+        if (to->least_ns == 0 || from->least_ns < to->least_ns)
+            to->least_ns = from->least_ns;
+    }
+}
+
+static int add_workers(const struct run *run, const struct worker *workers, struct measure *sum,
+                       struct error *err)
+{
+    size_t layers = network_layer_count(run->model->network), count = 0;
+    for (int i = 0; i < run->options->workers; i++)
+        count += workers[i].result.count;
+    sum->samples = calloc(count, sizeof *sum->samples);
+    if (run->options->layers)
+        sum->layers = calloc(layers, sizeof *sum->layers);
+    if (!sum->samples || (run->options->layers && !sum->layers))
+        return error_set(err, ERR_NO_MEMORY, "no memory for %zu samples", count);
+    for (int i = 0; i < run->options->workers; i++)
+        add_worker(sum, &workers[i].result, layers, run->options->batch);
+    return ERR_OK;
+}
+
+/* Numbers in [-2, 2), about what normalised pixels are. */
+static float *make_random(size_t count)
+{
+    float *out = calloc(count, sizeof *out);
+    uint32_t state = 1;
+    for (size_t i = 0; out && i < count; i++) {
+        state = state * 1664525 + 1013904223;
+        out[i] = (float)(state >> 8) / (float)(1 << 22) - 2;
+    }
+    return out;
+}
+
+int measure_run(const struct model *model, const struct measure_options *options,
+                struct measure *out, struct error *err)
+{
+    CHECK(options->workers > 0 && options->batch > 0);
+    size_t size = (size_t)model->preprocess.size;
+    struct run run = {.model = model,
+                      .options = options,
+                      .pixels = size * size, /* size is at most 4096 */
+                      .gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, false}};
+    struct worker *workers = calloc((size_t)options->workers, sizeof *workers);
+    *out = (struct measure){0};
+    if (!options->pictures)
+        run.random = make_random(run.pixels * 3);
+    int rc = workers && (run.random || options->pictures)
+                 ? run_workers(&run, workers, err)
+                 : error_set(err, ERR_NO_MEMORY, "no memory for %d workers", options->workers);
+    if (rc == ERR_OK)
+        rc = add_workers(&run, workers, out, err);
+    for (int i = 0; workers && i < options->workers; i++)
+        worker_destroy(&workers[i]);
+    free(workers);
+    free(run.random);
+    if (rc != ERR_OK)
+        measure_destroy(out);
+    return rc;
+}
+
+void measure_destroy(struct measure *m)
+{
+    free(m->samples);
+    free(m->layers);
+    *m = (struct measure){0};
+}
+
+struct peak_thread {
+    pthread_t thread;
+    struct fma_peak peak;
+};
+
+static void *peak_main(void *arg)
+{
+    struct peak_thread *t = arg;
+    t->peak = fma_peak_measure(cpu_features());
+    return NULL;
+}
+
+int measure_peak(int threads, struct fma_peak *out, struct error *err)
+{
+    struct peak_thread *all = calloc((size_t)threads, sizeof *all);
+    int started = 0;
+    int rc = all ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for %d threads", threads);
+    while (rc == ERR_OK && started < threads) {
+        rc = thread_start(&all[started].thread, "peak", peak_main, &all[started], err);
+        started += rc == ERR_OK;
+    }
+    *out = (struct fma_peak){0};
+    for (int i = 0; i < started; i++) {
+        pthread_join(all[i].thread, NULL);
+        out->gflops += all[i].peak.gflops;
+        out->isa = all[i].peak.isa;
+    }
+    free(all);
+    return rc;
+}

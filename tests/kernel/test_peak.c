@@ -1,0 +1,39 @@
+#include "kernel/peak.h"
+
+#include <string.h>
+
+#include "tests/suite.h"
+
+/* Between a tenth of what one FMA unit does in a cycle at 1 GHz and what four do at 10 GHz. */
+static void check_peak(struct fma_peak peak, const char *isa, int lanes)
+{
+    ck_assert_str_eq(peak.isa, isa);
+    ck_assert_double_gt(peak.gflops, 0.2 * lanes);
+    ck_assert_double_lt(peak.gflops, 80 * lanes);
+}
+
+START_TEST(the_widest_registers_count)
+{
+    struct cpu_features f = cpu_features();
+    struct fma_peak peak = fma_peak_measure(f);
+    check_peak(peak,
+               f.avx512f ? "avx512"
+               : f.avx2  ? "avx2"
+                         : "generic",
+               f.avx512f ? 16
+               : f.avx2  ? 8
+                         : 4);
+}
+END_TEST
+
+/* What a lesser machine would run. */
+START_TEST(narrower_registers_work_too)
+{
+    struct cpu_features f = {.avx2 = cpu_features().avx2};
+    if (f.avx2)
+        check_peak(fma_peak_measure(f), "avx2", 8);
+    check_peak(fma_peak_measure((struct cpu_features){0}), "generic", 4);
+}
+END_TEST
+
+TEST_MAIN("kernel/peak", 30, the_widest_registers_count, narrower_registers_work_too)
