@@ -37,8 +37,11 @@ const char *const *http_endpoints(size_t *count)
 static void raise_file_limit(const struct conf *conf)
 {
     struct rlimit files;
-    rlim_t wanted = (rlim_t)conf->max_connections + SPARE_DESCRIPTORS;
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= wanted)
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    rlim_t wanted = conf->max_connections > 0 ? (rlim_t)conf->max_connections + SPARE_DESCRIPTORS
+                                              : files.rlim_max;
+    if (files.rlim_cur >= wanted)
         return;
     files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
     if (setrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur < wanted)

@@ -94,7 +94,8 @@ static const char *limit_reached(const struct watch *w, const struct peer *newco
     size_t all = (size_t)w->settings.conf->max_connections;
     size_t of_ip = (size_t)w->settings.conf->max_connections_per_ip;
     /* One that half-closes and never reads its answers takes its time: there is an end to that. */
-    if (w->peers.open > 2 * all || (w->peers.open > all && count_staying(w, NULL) > all))
+    if (all > 0 &&
+        (w->peers.open > 2 * all || (w->peers.open > all && count_staying(w, NULL) > all)))
         return "max_connections";
     if (of_ip > 0 && !IN6_IS_ADDR_UNSPECIFIED(&newcomer->ip) &&
         count_staying(w, &newcomer->ip) > of_ip)

@@ -113,7 +113,7 @@ static void add_layer(struct info *info, const struct layer *layer, size_t row)
     r->multiply_adds += layer_multiply_adds(layer);
     info->parameters += layer_parameters(layer);
     info->multiply_adds += layer_multiply_adds(layer);
-    if (layer->kind == LAYER_CONV || layer->kind == LAYER_LINEAR)
+    if (layer_has_weights(layer))
         add_kernel(info, kernel_conv(info->ladder, &layer->shape)->name);
 }
 

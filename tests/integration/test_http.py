@@ -456,6 +456,15 @@ def one_address_cannot_take_all_connections(daemon):
     harness.wait_until("room again", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
 
 
+@case(["--max-connections", "0"])
+def no_limit_of_connections_is_0(daemon):
+    connections = [daemon.connect() for _ in range(100)]
+    assert {c.ask("GET", "/livez").status for c in connections} == {200}
+    for connection in connections:
+        connection.close()
+    harness.wait_until("room again", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
+
+
 @case(own=True)
 def out_of_descriptors_it_pauses_and_recovers(daemon):
     used = daemon.resources()["fds"]
