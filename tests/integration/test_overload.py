@@ -167,13 +167,15 @@ def a_refusal_after_the_upload_is_no_duration(daemon):
 
 @case(["--workers", "2", "--http-threads", "2"])
 def workers_go_before_http(daemon):
-    niceness = {"worker": [], "other": []}
+    niceness = {"worker": [], "MHD": [], "watch": []}
     for task in os.listdir(f"/proc/{daemon.pid}/task"):
         with open(f"/proc/{daemon.pid}/task/{task}/stat") as file:
             name, rest = file.read().split("(")[1].rsplit(")", 1)
-        niceness["worker" if name.startswith("worker") else "other"].append(int(rest.split()[16]))
-    assert len(niceness["worker"]) == 2 and len(niceness["other"]) >= 4, niceness
-    assert max(niceness["worker"]) < min(niceness["other"]), niceness
+        for kind in niceness:
+            if name.startswith(kind):
+                niceness[kind].append(int(rest.split()[16]))
+    assert len(niceness["worker"]) == len(niceness["MHD"]) == 2, niceness
+    assert max(niceness["worker"]) < min(niceness["MHD"] + niceness["watch"]), niceness
 
 
 @case([*ONE_WORKER, "--queue-limit", "2"], seconds=60)
