@@ -182,7 +182,8 @@ void log_event(enum log_level level, const char *message, const struct log_field
 {
     if ((int)level > atomic_load(&current_level))
         return;
-    struct line line = {0};
+    struct line line;
+    line.length = 0; /* no need to clear the rest */
     if (atomic_load(&current_format) == LOG_FORMAT_JSON)
         format_json(&line, level, message, fields, count);
     else

@@ -1,7 +1,6 @@
 #include "http/id.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -9,11 +8,15 @@
 
 void id_generate(char id[ID_SIZE])
 {
+    static const char digits[] = "0123456789abcdef";
     unsigned char bytes[16];
     /* Up to 256 bytes are never cut short, and interrupted only before the pool is ready. */
     CHECK(getrandom(bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(id + 2 * i, 3, "%02x", bytes[i]);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        id[2 * i] = digits[bytes[i] >> 4];
+        id[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    id[2 * sizeof bytes] = '\0';
 }
 
 bool id_is_sane(const char *id)

@@ -145,6 +145,8 @@ void peers_cancel(struct peer *p, int outcome)
 
 static void client_left(struct peer *p)
 {
+    if (p->state == CUT) /* that was us */
+        return;
     p->gone = true;
     if (p->state == WAITING)
         peers_cancel(p, ERR_CLIENT_GONE);
@@ -280,16 +282,16 @@ const char *peer_address(const struct peer *peer)
 /* A peer that was cut stays so, whatever its HTTP thread is still doing. */
 static void enter_unless_cut(struct peer *p, enum peer_state state, enum peer_timer timer)
 {
-    pthread_mutex_lock(&p->peers->lock);
     p->request = NULL;
     if (p->state != CUT)
         enter(p, state, timer);
-    pthread_mutex_unlock(&p->peers->lock);
 }
 
 void peer_receiving(struct peer *peer)
 {
+    pthread_mutex_lock(&peer->peers->lock);
     enter_unless_cut(peer, RECEIVING, TIMER_UPLOAD);
+    pthread_mutex_unlock(&peer->peers->lock);
 }
 
 int peer_waiting(struct peer *peer, struct request *request)
@@ -310,15 +312,17 @@ int peer_waiting(struct peer *peer, struct request *request)
 
 void peer_replying(struct peer *peer, bool unread)
 {
+    pthread_mutex_lock(&peer->peers->lock);
     peer->unread = unread;
     enter_unless_cut(peer, REPLYING, TIMER_REPLY);
+    pthread_mutex_unlock(&peer->peers->lock);
 }
 
 void peer_idle(struct peer *peer, bool ending)
 {
     struct peers *all = peer->peers;
-    enter_unless_cut(peer, IDLE, TIMER_IDLE);
     pthread_mutex_lock(&all->lock);
+    enter_unless_cut(peer, IDLE, TIMER_IDLE);
     peer->ending = ending;
     if (all->accepting_stopped)
         peers_end_idle(peer);

@@ -274,6 +274,23 @@ def a_body_that_stops_is_closed_at_the_deadline(daemon):
         assert time.monotonic() - start > 0.8, "too early"
 
 
+@case(["--upload-timeout-ms", "300"])
+def an_upload_timeout_is_counted_as_one(daemon):
+    before = daemon.metrics()
+    for _ in range(10):
+        with daemon.connect() as connection:
+            connection.send(post("Content-Length: 600", body=bytes(10)))
+            assert connection.closed_within(5 * SLOW), "still open"
+
+    def grown(name, **labels):
+        return daemon.metrics().sum(name, **labels) - before.sum(name, **labels)
+    harness.wait_until("all counted", lambda: grown("resnextd_requests_total", code="408")
+                       + grown("resnextd_requests_total", code="499") == 10)
+    assert grown("resnextd_requests_total", code="499") == 0, "as clients that left"
+    assert grown("resnextd_rejected_total", reason="upload_timeout") == 10
+    assert len([line for line in daemon.log().splitlines() if "status=408" in line]) == 10
+
+
 @case(["--upload-timeout-ms", "1000"])
 def a_slow_chunked_body_is_closed_at_the_total_deadline(daemon):
     head = post("Transfer-Encoding: chunked")
