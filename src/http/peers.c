@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -14,7 +13,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "http/router.h"
 
 enum { LINGERING_MAX = 64, DESCRIPTORS_MAX = 1 << 20, SCRATCH_SIZE = 65536 };
 
@@ -337,25 +335,11 @@ bool peer_timed_out(struct peer *peer)
     return timed_out;
 }
 
-/* A request was sent and lost: the client reset the connection before libmicrohttpd could read. */
-static bool lost_a_request(const struct peer *p)
-{
-    struct tcp_info info;
-    socklen_t length = sizeof info;
-    return p->state == OPENING && getsockopt(p->fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
-           length == sizeof info && info.tcpi_bytes_received > 1;
-}
-
 void peer_closed(struct peer *peer)
 {
     struct peers *all = peer->peers;
     pthread_mutex_lock(&all->lock);
     int copy = -1;
-    if (lost_a_request(peer)) {
-        struct metrics *metrics = server_metrics(all->server);
-        metrics_add(metrics, COUNTER_requests, router_endpoint(NULL), metrics_no_model(metrics),
-                    metrics_code(metrics, error_status(ERR_CLIENT_GONE)), 1);
-    }
     if (peer->unread && !peer->gone && peer->state != CUT && all->lingering < LINGERING_MAX)
         copy = fcntl(peer->fd, F_DUPFD_CLOEXEC, 0);
     peers_remove(peer);
