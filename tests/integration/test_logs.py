@@ -4,10 +4,11 @@ import json
 import os
 import re
 import tempfile
+import time
 
 import harness
 import wire
-from harness import case, reference
+from harness import SLOW, case, reference
 
 HOSTILE = ["/a%0aINJECTED", "/%1b[31m", "/a\"b", "/a\\b", "/%c0%af", "/\xff\xfe", "/a=b%20c=d"]
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -32,6 +33,7 @@ def a_request_is_one_line_with_what_matters(daemon):
 
 @case(["--max-connections", "2"])
 def a_connection_that_is_turned_away_has_its_line(daemon):
+    time.sleep(0.2 * SLOW)  # until the last connection of the start has left
     with daemon.connect() as first, daemon.connect() as second:
         for connection in (first, second):
             connection.send(b"GET")
@@ -41,6 +43,7 @@ def a_connection_that_is_turned_away_has_its_line(daemon):
         line, = [line for line in daemon.log().splitlines() if name in line]
     for part in ("503", "max_connections", "127."):
         assert part in line, (part, line)
+    harness.wait_until("room again", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
 
 
 @case()
