@@ -118,11 +118,6 @@ size_t network_weight_bytes(const struct network *n)
     return n->weights.used;
 }
 
-int network_classes(const struct network *n)
-{
-    return n->layers[n->count - 1].shape.out_c;
-}
-
 const char *network_kernel_name(const struct network *n, size_t i)
 {
     CHECK(i < n->count);

@@ -26,9 +26,8 @@ void network_set_weights(struct network *network, size_t i, const float *weights
 size_t network_layer_count(const struct network *network);
 const struct layer *network_layer(const struct network *network, size_t i);
 
-/* Bytes of packed weights, and the number of classes. */
+/* Bytes of packed weights. */
 size_t network_weight_bytes(const struct network *network);
-int network_classes(const struct network *network);
 
 /* Name of the kernel that layer i runs on. */
 const char *network_kernel_name(const struct network *network, size_t i);
