@@ -14,45 +14,59 @@ TOP = os.environ.get("top_srcdir") or os.path.join(os.path.dirname(os.path.abspa
 
 
 def options():
-    """Each option as (kind, key, arguments)."""
+    """Each option as (kind, key, when, arguments)."""
     with open(os.path.join(TOP, "src/conf/options.def"), encoding="utf-8") as file:
         text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
-    call = re.compile(r'^(INTEGER|CHOICE|TEXT_LIST)\((\w+),((?:[^"()]|"(?:[^"\\]|\\.)*")*)\)', re.M)
-    found = [(kind, key, ast.literal_eval("(" + rest + ",)")) for kind, key, rest in call.findall(text)]
+    call = re.compile(r'^(INTEGER|CHOICE|TEXT|TEXT_LIST)\((\w+), (RELOAD|RESTART),((?:[^"()]|"(?:[^"\\]|\\.)*")*)\)', re.M)
+    found = [(kind, key, when, ast.literal_eval("(" + rest + ",)"))
+             for kind, key, when, rest in call.findall(text)]
     left = call.sub("", text).strip()
     if left:
         sys.exit("options.def has something that this script does not understand: " + left)
     return found
 
 
-def sentences(kind, arguments):
+def sentences(kind, when, arguments):
     """The help text, then range and default."""
     if kind == "INTEGER":
         initial, least, most, unit, _ = arguments
         limits = f"{least} to {most} {unit}; default {initial}."
     elif kind == "CHOICE":
         limits = f"One of {', '.join(arguments[1].split('|'))}; default {arguments[0]}."
-    else:
+    elif kind == "TEXT_LIST" and arguments[0]:
         limits = f"Default {arguments[0]}."
+    else:
+        limits = "Not set by default."
+    if when == "RESTART":
+        limits += " A change needs a restart."
     return arguments[-1][0].upper() + arguments[-1][1:] + ".", limits
 
 
 def sample():
-    for kind, key, arguments in options():
-        comment = " ".join(sentences(kind, arguments))
+    for kind, key, when, arguments in options():
+        comment = " ".join(sentences(kind, when, arguments))
         yield from textwrap.wrap(comment, 96, initial_indent="# ", subsequent_indent="# ")
-        value = str(arguments[0]) if kind == "INTEGER" else f'"{arguments[0]}"'
-        yield f"#{key} = " + (f"[ {value} ]" if kind == "TEXT_LIST" else value) + ";"
+        initial = "" if kind == "TEXT" else arguments[0]
+        value = str(initial) if kind == "INTEGER" else f'"{initial}"'
+        if kind == "TEXT_LIST":
+            value = f"[ {value} ]" if initial else "[ ]"
+        yield f"#{key} = {value};"
         yield ""
 
 
+def lines_of(text):
+    """Lines for mdoc, which wants every sentence to begin one."""
+    for sentence in re.split(r"(?<=\.) (?=[A-Z])", text):
+        yield from textwrap.wrap(sentence, 78)
+
+
 def manual():
-    for kind, key, arguments in options():
-        text, limits = sentences(kind, arguments)
+    for kind, key, when, arguments in options():
+        text, limits = sentences(kind, when, arguments)
         yield f".It Ic {key}"
-        yield from textwrap.wrap(text, 78)
+        yield from lines_of(text)
         yield ".br"
-        yield from textwrap.wrap(limits, 78)
+        yield from lines_of(limits)
 
 
 def renewed(text, lines, mark):

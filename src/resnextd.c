@@ -1,16 +1,21 @@
 /* resnextd: the daemon. Starts the parts in order, waits for signals, and drains. */
-#include <errno.h>
+#include <malloc.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/log.h"
-#include "base/reexec.h"
+#include "base/notify.h"
 #include "conf/conf.h"
+#include "conf/keys.h"
 #include "http/http.h"
+#include "kernel/kernel.h"
+#include "serve/reload.h"
 #include "serve/server.h"
 
 static const int64_t NS_PER_US = 1000, NS_PER_MS = 1000000, NS_PER_S = 1000000000;
@@ -34,32 +39,68 @@ static int next_signal(const sigset_t *handled, int64_t wait_ns)
     return number > 0 ? number : 0;
 }
 
-/* Until SIGTERM or SIGINT. While the workers move, the watchdog (0: there is none) is told so. */
-static void serve(struct server *server, const sigset_t *handled, int64_t watchdog_ns)
+/* The parts of the service; each may be NULL. */
+struct service {
+    const struct conf *conf; /* of the start */
+    struct http *http;
+    struct server *server;
+    struct reload *reload;
+    int64_t watchdog_ns; /* systemd's patience; 0: it does not watch */
+};
+
+/* Until SIGTERM or SIGINT. A manager that is not told that the service is ready kills it in the
+ * end, so that is repeated until it goes out. While every thread moves, the watchdog is told so. */
+static void serve(struct service *s, const sigset_t *handled)
 {
-    int64_t wait_ns = watchdog_ns > 0 ? watchdog_ns / 4 : 3600 * NS_PER_S;
+    int64_t wait_ns = s->watchdog_ns > 0 ? s->watchdog_ns / 4 : 3600 * NS_PER_S;
+    bool told = notify(NOTIFY_READY);
     for (;;) {
-        int number = next_signal(handled, wait_ns);
+        int number = next_signal(handled, told || wait_ns < NS_PER_S ? wait_ns : NS_PER_S);
         if (number == SIGTERM || number == SIGINT)
             return;
         if (number == SIGHUP)
-            log_warning("SIGHUP is ignored: restart to read the configuration anew");
-        if (watchdog_ns > 0 && server_alive(server, watchdog_ns))
-            sd_notify(0, "WATCHDOG=1");
+            reload_ask(s->reload, NULL);
+        told = told || notify(NOTIFY_READY);
+        bool alive = s->watchdog_ns == 0 || http_alive(s->http, s->watchdog_ns);
+        if (s->watchdog_ns > 0 && alive && server_alive(s->server, s->watchdog_ns))
+            notify("WATCHDOG=1");
     }
 }
 
-static void drain(struct http *http, struct server *server, const struct conf *conf,
-                  const sigset_t *handled)
+/* Nobody tells the watchdog anything during a drain. */
+static void put_watchdog_off(int64_t ms)
 {
+    char text[64];
+    snprintf(text, sizeof text, "WATCHDOG_USEC=%lld\nWATCHDOG=1", (long long)(ms * 1000));
+    notify(text);
+}
+
+static void drain(struct service *s, const sigset_t *handled)
+{
+    struct edition *edition = server_edition(s->server);
+    int64_t grace_ms = edition_conf(edition)->drain_grace_ms;
+    int64_t timeout_s = edition_conf(edition)->drain_timeout_s;
+    edition_release(edition);
     log_info("draining: no new requests after %lld ms, then up to %lld s for the accepted ones",
-             (long long)conf->drain_grace_ms, (long long)conf->drain_timeout_s);
-    sd_notify(0, "STOPPING=1\nSTATUS=draining");
-    server_begin_drain(server);
-    int64_t grace_ends = clock_monotonic_ns() + conf->drain_grace_ms * NS_PER_MS, left;
+             (long long)grace_ms, (long long)timeout_s);
+    server_begin_drain(s->server);
+    notify("STOPPING=1\nSTATUS=draining");
+    if (s->watchdog_ns > 0)
+        put_watchdog_off(grace_ms + (timeout_s + 60) * 1000);
+    int64_t grace_ends = clock_monotonic_ns() + grace_ms * NS_PER_MS, left;
     while ((left = grace_ends - clock_monotonic_ns()) > 0)
         next_signal(handled, left); /* a second SIGTERM changes nothing */
-    http_drain(http, clock_monotonic_ns() + conf->drain_timeout_s * NS_PER_S);
+    http_drain(s->http, clock_monotonic_ns() + timeout_s * NS_PER_S);
+}
+
+/* A worker or a reload that ends a request calls libmicrohttpd, so they end before it does. */
+static void end(struct service *s)
+{
+    reload_halt(s->reload);
+    server_halt(s->server);
+    http_close(s->http);
+    reload_destroy(s->reload);
+    server_stop(s->server);
 }
 
 /* Who connects to a socket that systemd holds and nobody accepts from waits for ever. */
@@ -68,64 +109,120 @@ static void warn_of_idle_sockets(const struct conf *conf)
     bool named = false;
     for (size_t i = 0; i < conf->listen.count; i++)
         named = named || strcmp(conf->listen.items[i], "systemd") == 0;
+    for (size_t i = 0; i < conf->admin_listen.count; i++)
+        named = named || strcmp(conf->admin_listen.items[i], "systemd") == 0;
     if (!named && sd_listen_fds(0) > 0)
         log_warning("systemd handed over sockets that are not served: add \"systemd\" to listen, "
                     "or disable resnextd.socket");
 }
 
-static int run(const struct conf *conf, struct error *err)
+static int apply(void *arg, const struct conf *next, struct error *err)
+{
+    const struct service *s = arg;
+    return http_apply(s->http, next, err);
+}
+
+static int start(struct service *s, int argc, char **argv, struct error *err)
+{
+    struct server_settings server = {.conf = s->conf, .heartbeat_ns = s->watchdog_ns / 4};
+    server.endpoints = http_endpoints(&server.endpoint_count);
+    int code = http_open(&s->http, s->conf, err);
+    if (code == ERR_OK)
+        code = server_start(&s->server, &server, err);
+    const struct reload_settings reload = {
+        .server = s->server,
+        .conf = s->conf,
+        .argc = argc,
+        .argv = argv,
+        .apply = apply,
+        .arg = s,
+    };
+    if (code == ERR_OK)
+        code = reload_start(&s->reload, &reload, err);
+    const struct http_settings http = {
+        .server = s->server, .reload = s->reload, .heartbeat_ns = s->watchdog_ns / 4};
+    return code == ERR_OK ? http_start(s->http, &http, err) : code;
+}
+
+static int run(const struct conf *conf, int argc, char **argv, struct error *err)
 {
     sigset_t handled;
-    struct http *http = NULL;
-    struct server *server = NULL;
-    int64_t begin = clock_monotonic_ns();
     uint64_t watchdog_us = 0;
+    struct service s = {.conf = conf};
+    int64_t begin = clock_monotonic_ns();
     block_signals(&handled);
     warn_of_idle_sockets(conf);
-    int64_t watchdog_ns =
-        sd_watchdog_enabled(0, &watchdog_us) > 0 ? (int64_t)watchdog_us * NS_PER_US : 0;
-    struct server_settings settings = {.conf = conf, .heartbeat_ns = watchdog_ns / 4};
-    settings.endpoints = http_endpoints(&settings.endpoint_count);
-    int code = http_open(&http, conf, err);
-    if (code == ERR_OK)
-        code = server_start(&server, &settings, err);
-    if (code == ERR_OK)
-        code = http_start(http, server, err);
+    if (sd_watchdog_enabled(0, &watchdog_us) > 0)
+        s.watchdog_ns = (int64_t)watchdog_us * NS_PER_US;
+    int code = start(&s, argc, argv, err);
     if (code == ERR_OK) {
         log_info("ready after %.0f ms", clock_ns_to_ms(clock_monotonic_ns() - begin));
-        sd_notifyf(0, "READY=1\nSTATUS=serving %zu model(s)", server_model_count(server));
-        serve(server, &handled, watchdog_ns);
-        drain(http, server, conf, &handled);
+        serve(&s, &handled);
+        drain(&s, &handled);
     }
-    http_close(http);
-    server_stop(server);
+    end(&s);
     if (code == ERR_OK)
         log_info("stopped");
     return code;
 }
 
+/* By itself malloc keeps tens of MiB in each thread's heap once large blocks were freed. What is
+ * below the first limit stays for the next picture; a heap's free end, up to the second. */
+static void return_large_blocks(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 2 << 20);
+}
+
+/* What the configuration names must be there and fit, as far as that shows without its doing any
+ * work. */
+static int check(const struct conf *conf, struct error *err)
+{
+    int code = http_check(conf, err);
+    return code == ERR_OK ? edition_check(conf, err) : code;
+}
+
+static int act(enum conf_action action, const struct conf *conf, int argc, char **argv,
+               struct error *err)
+{
+    switch (action) {
+    case CONF_RUN:
+        log_configure((enum log_level)conf->log_level, (enum log_format)conf->log_format);
+        return_large_blocks();
+        return run(conf, argc, argv, err);
+    case CONF_CHECK:
+        return check(conf, err);
+    case CONF_PRINT:
+        conf_print(conf);
+        return ERR_OK;
+    case CONF_HASH:
+        return keys_hash_input(err);
+    case CONF_HELP:
+        conf_print_help();
+        return ERR_OK;
+    case CONF_VERSION:
+        break;
+    }
+    puts(PACKAGE_STRING);
+    return ERR_OK;
+}
+
 int main(int argc, char **argv)
 {
-    reexec_with_one_blas_thread(argv);
-    descriptors_fill_standard();
-    struct conf conf;
+    struct conf conf = {0};
     struct error err;
-    enum conf_action action;
-    int code = conf_load(&conf, &action, argc, argv, &err);
-    if (code != ERR_OK) {
+    enum conf_action action = CONF_VERSION;
+    int code = kernel_blas_start(argv, &err);
+    descriptors_fill_standard();
+    if (code == ERR_OK)
+        code = conf_load(&conf, &action, argc, argv, &err);
+    bool started = code == ERR_OK && action == CONF_RUN;
+    if (code == ERR_OK)
+        code = act(action, &conf, argc, argv, &err);
+    if (code != ERR_OK && started)
+        log_error("%s", err.message);
+    else if (code != ERR_OK)
         fprintf(stderr, "resnextd: %s\n", err.message);
-    } else if (action == CONF_RUN) {
-        log_configure((enum log_level)conf.log_level, (enum log_format)conf.log_format);
-        code = run(&conf, &err);
-        if (code != ERR_OK)
-            log_error("%s", err.message);
-    } else if (action == CONF_PRINT) {
-        conf_print(&conf);
-    } else if (action == CONF_HELP) {
-        conf_print_help();
-    } else if (action == CONF_VERSION) {
-        puts(PACKAGE_STRING);
-    }
     conf_free(&conf);
     return code == ERR_OK ? 0 : 1;
 }

@@ -16,7 +16,7 @@ skip() { # NAME REASON
 commands_of() { "$top_builddir/resnext" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'; }
 options_of() { "$top_builddir/resnextd" --help | sed -n 's/^  --\([a-z-]*\) .*/\1/p' | tr - _; }
 
-echo 1..5
+echo 1..6
 top_srcdir="$top_srcdir" /usr/bin/python3 -B "$top_srcdir/man/options.py" --check
 result $? 'sample and manual list the options as options.def has them'
 
@@ -41,7 +41,7 @@ if [ -x "$top_builddir/resnextd" ]; then
 
     missing=0
     for key in $(options_of); do
-        case $key in config | model | check_config | print_config | help) continue ;; esac
+        case $key in config | model | check_config | print_config | hash_api_key | help) continue ;; esac
         grep -q "^\.It Ic $key\$" "$top_srcdir/man/resnextd.conf.5" || { echo "# $key"; missing=1; }
     done
     [ -n "$(options_of)" ] && [ $missing -eq 0 ]
@@ -61,3 +61,12 @@ if [ -x "$top_builddir/resnext" ]; then
 else
     skip 'every command of resnext is in the manual' 'resnext is not built'
 fi
+
+# What is sent of errors.def: an upload that is too slow and a client that has gone get no answer.
+missing=0
+for code in $(sed -n 's/^E([A-Z_]*, [0-9]*, "\([a-z_]*\)",.*/\1/p' "$top_srcdir/src/base/errors.def"); do
+    case $code in upload_timeout | client_gone) continue ;; esac
+    grep -q "^\.Ic .*\b$code\b" "$top_srcdir/man/resnextd.8" || { echo "# $code"; missing=1; }
+done
+[ $missing -eq 0 ]
+result $? 'every code of an error is in the manual'

@@ -9,8 +9,11 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
+
+from tap import Tap
 
 TOP_SRCDIR = os.environ.get('top_srcdir', '.')
 TOP_BUILDDIR = os.environ.get('top_builddir', '.')
@@ -20,27 +23,6 @@ CIFAR_MODEL = os.path.join(TOP_SRCDIR, 'models', 'resnext29-cifar10')
 SHARED = os.path.join(TOP_SRCDIR, '..', 'shared')
 TOLERANCE = 2e-4
 TIMEOUT_S = 600
-
-
-class Tap:
-    def __init__(self):
-        self.count = 0
-
-    def _line(self, status, what):
-        self.count += 1
-        print(f'{status} {self.count} {what}', flush=True)
-
-    def check(self, problems, what):
-        """One test: it holds if the list of problems is empty."""
-        for problem in problems[:10]:
-            print(f'# {problem}')
-        self._line('not ok' if problems else 'ok', f'- {what}')
-
-    def skip(self, what, reason):
-        self._line('ok', f'- {what} # SKIP {reason}')
-
-    def plan(self):
-        print(f'1..{self.count}')
 
 
 def run_tool(*arguments):
@@ -77,7 +59,8 @@ def differences(answers, wanted):
 def compare(tap, what, model, wanted):
     files = [row[0] for row in wanted]
     try:
-        problems = differences(run_tool('classify', '--json', '--logits', model, *files), wanted)
+        problems = differences(run_tool('classify', '--json', '--logits', '--precision', 'f32', model,
+                                        *files), wanted)
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         problems = [f'{type(error).__name__}: {error}']
     tap.check(problems, what)
@@ -131,7 +114,7 @@ def check_photos(tap, scratch):
 
 def check_cifar_predictions(folder, predicted):
     files = [os.path.join(folder, name) for name in sorted(predicted)]
-    answers = run_tool('classify', '--json', CIFAR_MODEL, *files)
+    answers = run_tool('classify', '--json', '--precision', 'f32', CIFAR_MODEL, *files)
     problems = []
     if [answer['file'] for answer in answers] != files:
         problems.append('not one answer a file, in order')
@@ -144,7 +127,7 @@ def check_cifar_predictions(folder, predicted):
 
 
 def check_cifar_accuracy(folder, expected):
-    answer, = run_tool('eval', '--json', CIFAR_MODEL, folder)
+    answer, = run_tool('eval', '--json', '--precision', 'f32', CIFAR_MODEL, folder)
     wanted = {'images': expected['images'], 'failed': 0, 'top1': expected['top1'],
               'top5': expected['top5']}
     return [f'{key} is {answer.get(key)}, not {value}' for key, value in wanted.items()
@@ -179,8 +162,8 @@ def main():
         check_own_pictures(tap)
         check_photos(tap, scratch)
         check_cifar(tap, scratch)
-    tap.plan()
+    return tap.end()
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -7,6 +7,8 @@ import os
 import re
 import sys
 
+from tap import Tap
+
 SOURCE = os.environ.get('top_srcdir', '.')
 PAGE = os.path.join('src', 'nn', 'PAPER.md')
 STATEMENTS = ['rule 1', 'rule 2', 'Table 1', 'Table 2', 'Equation 1', 'Equation 2', 'Equation 3',
@@ -39,13 +41,6 @@ def problems_of(line):
     return found + [f'no file behind {name}' for name in names]
 
 
-def result(number, problems, what):
-    print(f'{"not ok" if problems else "ok"} {number} - {what}')
-    for problem in problems:
-        print(f'# {problem}')
-    return bool(problems)
-
-
 def main():
     with open(os.path.join(SOURCE, PAGE), encoding='utf-8') as file:
         lines = file.read().splitlines()
@@ -58,15 +53,15 @@ def main():
         # called there, not defined
         '`network_create` in `tests/nn/production.c`',
     ]
-    print('1..3')
-    failed = result(1, [p for line in lines for p in problems_of(line)],
-                    'every file and function of the page exists')
-    failed |= result(2, [f'no row for {s}' for s in STATEMENTS if not any(s in c for c in cells)] +
-                     [f'a row without a test: {row}' for row in rows if '`tests/' not in row],
-                     'every statement has a row, and every row a test')
-    failed |= result(3, [f'passed: {line}' for line in wrong if not problems_of(line)],
-                     'made-up names are found out')
-    return 1 if failed else 0
+    tap = Tap()
+    tap.check([p for line in lines for p in problems_of(line)],
+              'every file and function of the page exists')
+    tap.check([f'no row for {s}' for s in STATEMENTS if not any(s in c for c in cells)] +
+              [f'a row without a test: {row}' for row in rows if '`tests/' not in row],
+              'every statement has a row, and every row a test')
+    tap.check([f'passed: {line}' for line in wrong if not problems_of(line)],
+              'made-up names are found out')
+    return tap.end()
 
 
 sys.exit(main())

@@ -1,6 +1,8 @@
 #include "base/log.h"
 
 #include <math.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -12,10 +14,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/utf8.h"
 
 static atomic_int current_level = LOG_LEVEL_INFO;
 static atomic_int current_format = LOG_FORMAT_TEXT;
+static atomic_ulong dropped;
+static pthread_mutex_t write_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static const struct {
     const char *name;
@@ -68,13 +73,14 @@ static bool put_character(struct line *line, const unsigned char **s)
 {
     const unsigned char *c = *s;
     size_t n = utf8_length(c);
+    bool special = *c == '"' || *c == '\\';
     char escape[8];
     *s += n == 0 ? 1 : n;
     if (n == 0)
         return put_string(line, "\xef\xbf\xbd");
-    if (*c >= 0x20 && *c != 0x7f && *c != '"' && *c != '\\')
+    if (!special && !utf8_is_control(c))
         return put(line, (const char *)c, n);
-    snprintf(escape, sizeof escape, *c == '"' || *c == '\\' ? "\\%c" : "\\u%04x", *c);
+    snprintf(escape, sizeof escape, special ? "\\%c" : "\\u%04x", c[n - 1]);
     return put_string(line, escape);
 }
 
@@ -140,10 +146,12 @@ static void format_json(struct line *line, enum log_level level, const char *mes
 /* Message text is the program's own, but may quote outside bytes: control characters become '?'. */
 static void put_message(struct line *line, const char *message)
 {
-    for (; *message; message++) {
-        bool control = (unsigned char)*message < 0x20 || *message == 0x7f;
+    while (*message) {
+        const unsigned char *c = (const unsigned char *)message;
+        bool control = utf8_is_control(c);
         if (!put(line, control ? "?" : message, 1))
             return;
+        message += control ? utf8_length(c) : 1;
     }
 }
 
@@ -177,11 +185,26 @@ static void format_text(struct line *line, enum log_level level, const char *mes
     }
 }
 
-void log_event(enum log_level level, const char *message, const struct log_field *fields,
-               size_t count)
+/* Whether standard error takes a line without making us wait. A pipe that poll(2) calls writable
+ * has room for PIPE_BUF bytes, which is the longest line; only another process that writes to the
+ * same pipe at this very moment can take it away. */
+static bool has_room(void)
 {
-    if ((int)level > atomic_load(&current_level))
-        return;
+    struct pollfd stream = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&stream, 1, 0) > 0 && stream.revents & POLLOUT;
+}
+
+static void write_line(const struct line *line)
+{
+    pthread_mutex_lock(&write_lock);
+    if (!has_room() || write(STDERR_FILENO, line->text, line->length) < 0)
+        atomic_fetch_add(&dropped, 1);
+    pthread_mutex_unlock(&write_lock);
+}
+
+static void put_event(enum log_level level, const char *message, const struct log_field *fields,
+                      size_t count)
+{
     struct line line;
     line.length = 0; /* no need to clear the rest */
     if (atomic_load(&current_format) == LOG_FORMAT_JSON)
@@ -189,8 +212,91 @@ void log_event(enum log_level level, const char *message, const struct log_field
     else
         format_text(&line, level, message, fields, count);
     put_closing(&line, '\n');
-    ssize_t written = write(STDERR_FILENO, line.text, line.length);
-    (void)written;
+    write_line(&line);
+}
+
+/* --- repeats --- */
+
+/* Of warnings and errors with the same message, so many are written in a period; the others are
+ * counted, and the count is written when the period is over and something else is logged. */
+enum { REPEATS_WRITTEN = 5, REPEATS_TRACKED = 16, REPEAT_TEXT = 128 };
+
+static const int64_t REPEAT_PERIOD_NS = 10000000000;
+
+struct repeat {
+    char message[REPEAT_TEXT]; /* as much of it as tells messages apart */
+    enum log_level level;
+    int64_t since_ns;
+    unsigned count;
+};
+
+static struct repeat repeats[REPEATS_TRACKED];
+static pthread_mutex_t repeat_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void tell_repeats(const struct repeat *r)
+{
+    const struct log_field fields[] = {
+        {.key = "times", .number = r->count - REPEATS_WRITTEN},
+        {.key = "line", .text = r->message},
+    };
+    put_event(r->level, "repeated lines were left out", fields, 2);
+}
+
+/* Forgets the oldest of those whose period is over, and copies it if it has something to tell. */
+static bool expire_one(int64_t now, struct repeat *out)
+{
+    bool found = false;
+    pthread_mutex_lock(&repeat_lock);
+    for (size_t i = 0; i < REPEATS_TRACKED && !found; i++) {
+        if (repeats[i].count == 0 || now - repeats[i].since_ns < REPEAT_PERIOD_NS)
+            continue;
+        found = repeats[i].count > REPEATS_WRITTEN;
+        *out = repeats[i];
+        repeats[i].count = 0;
+    }
+    pthread_mutex_unlock(&repeat_lock);
+    return found;
+}
+
+/* Counts one more of a message; false if there were enough of it. What finds no place is written.
+ */
+static bool may_repeat(enum log_level level, const char *message, int64_t now)
+{
+    struct repeat *free_one = NULL, *r = NULL;
+    pthread_mutex_lock(&repeat_lock);
+    for (size_t i = 0; i < REPEATS_TRACKED && !r; i++) {
+        if (repeats[i].count == 0)
+            free_one = &repeats[i];
+        else if (repeats[i].level == level &&
+                 strncmp(repeats[i].message, message, REPEAT_TEXT - 1) == 0)
+            r = &repeats[i];
+    }
+    if (!r && free_one) {
+        r = free_one;
+        *r = (struct repeat){.level = level, .since_ns = now};
+        snprintf(r->message, sizeof r->message, "%s", message);
+    }
+    bool may = !r || ++r->count <= REPEATS_WRITTEN;
+    pthread_mutex_unlock(&repeat_lock);
+    return may;
+}
+
+void log_event(enum log_level level, const char *message, const struct log_field *fields,
+               size_t count)
+{
+    struct repeat over;
+    if ((int)level > atomic_load(&current_level))
+        return;
+    int64_t now = clock_monotonic_ns();
+    while (expire_one(now, &over))
+        tell_repeats(&over);
+    if (level > LOG_LEVEL_WARNING || may_repeat(level, message, now))
+        put_event(level, message, fields, count);
+}
+
+unsigned long log_dropped(void)
+{
+    return atomic_load(&dropped);
 }
 
 #define LOG_FUNCTION(name, level)                                                                  \

@@ -1,7 +1,8 @@
 /* Log lines to standard error: text or JSON, one line an event, written by one write(2).
  * A line has at most 4 KiB: what does not fit is cut or left out, and the line stays well formed.
- * To systemd's journal (JOURNAL_STREAM) text lines carry a priority prefix. Any thread. A closed
- * pipe or a full disk loses lines, never the program. */
+ * To systemd's journal (JOURNAL_STREAM) text lines carry a priority prefix. Any thread. A full or
+ * closed pipe and a full disk lose lines, never the program. Warnings and errors that repeat are
+ * written a few times in ten seconds, then counted. */
 #ifndef RESNEXT_BASE_LOG_H
 #define RESNEXT_BASE_LOG_H
 
@@ -20,6 +21,9 @@ struct log_field {
 
 /* What is shown and how. May be called again at any time. Default: info, text. */
 void log_configure(enum log_level level, enum log_format format);
+
+/* How many lines were lost. */
+unsigned long log_dropped(void);
 
 /* One event with its fields. */
 void log_event(enum log_level level, const char *message, const struct log_field *fields,

@@ -10,33 +10,47 @@
 
 #include "base/log.h"
 
-static const char variable[] = "OPENBLAS_NUM_THREADS";
+static const char threads_variable[] = "OPENBLAS_NUM_THREADS";
 /* Holds the process id of who set it: children that inherit it are not mistaken. */
 static const char marker[] = "RESNEXT_REEXECUTED";
 
-static bool take_marker(const char *pid)
+struct pid_text {
+    char text[24];
+};
+
+static struct pid_text own_pid(void)
+{
+    struct pid_text pid;
+    snprintf(pid.text, sizeof pid.text, "%ld", (long)getpid());
+    return pid;
+}
+
+static bool take_marker(void)
 {
     const char *value = getenv(marker);
-    bool mine = value && strcmp(value, pid) == 0;
+    bool mine = value && strcmp(value, own_pid().text) == 0;
     unsetenv(marker);
     return mine;
 }
 
+void reexec_with(const char *variable, const char *value, char *const *argv)
+{
+    if (setenv(variable, value, 1) == 0 && setenv(marker, own_pid().text, 1) == 0)
+        execv("/proc/self/exe", argv);
+    unsetenv(marker);
+}
+
 void reexec_with_one_blas_thread(char *const *argv)
 {
-    char pid[24];
-    snprintf(pid, sizeof pid, "%ld", (long)getpid());
-    bool again = take_marker(pid);
+    bool again = take_marker();
     if (again) /* the kernel now calls the program "exe" */
         prctl(PR_SET_NAME, program_invocation_short_name);
-    const char *threads = getenv(variable);
+    const char *threads = getenv(threads_variable);
     if (threads && strcmp(threads, "1") == 0)
         return;
-    if (!again && setenv(variable, "1", 1) == 0 && setenv(marker, pid, 1) == 0) {
-        execv("/proc/self/exe", argv);
-        unsetenv(marker);
-    }
+    if (!again)
+        reexec_with(threads_variable, "1", argv);
     log_warning("cannot restart with %s=1: OpenBLAS may use more threads than it should; set it in "
                 "the environment",
-                variable);
+                threads_variable);
 }

@@ -8,4 +8,8 @@
  * with a warning), it returns. Never more than one attempt a process. First thing in main. */
 void reexec_with_one_blas_thread(char *const *argv);
 
+/* Sets a variable and executes the program again, with the same arguments and process id; returns
+ * if that is impossible. The caller sees to it that there is an end. */
+void reexec_with(const char *variable, const char *value, char *const *argv);
+
 #endif

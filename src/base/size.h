@@ -23,4 +23,10 @@ static inline size_t size_round_up(size_t n, size_t unit)
     return (n + unit - 1) & ~(unit - 1);
 }
 
+/* a / b, rounded up. */
+static inline size_t size_ceil_div(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
 #endif

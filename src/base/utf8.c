@@ -1,7 +1,5 @@
 #include "base/utf8.h"
 
-#include <stdbool.h>
-
 size_t utf8_length(const unsigned char *s)
 {
     size_t n = s[0] < 0x80   ? 1
@@ -17,4 +15,10 @@ size_t utf8_length(const unsigned char *s)
     bool surrogate = s[0] == 0xed && s[1] > 0x9f;
     bool beyond = s[0] == 0xf4 && s[1] > 0x8f;
     return overlong || surrogate || beyond ? 0 : n;
+}
+
+bool utf8_is_control(const unsigned char *s)
+{
+    bool of_two_bytes = s[0] == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0;
+    return s[0] < 0x20 || s[0] == 0x7f || of_two_bytes;
 }

@@ -11,18 +11,16 @@ enum { KEY_MAX = 64 };
 static const char variable_prefix[] = "RESNEXTD_";
 
 /* Names that are no options. */
-static const char *const other_names[] = {
-    "config", "model", "check_config", "print_config", "help", "version", NULL};
+static const char *const other_names[] = {"config",       "model", "check_config", "print_config",
+                                          "hash_api_key", "help",  "version",      NULL};
 static const char *const model_name[] = {"model", NULL};
 
 static const struct {
     const char *name;
     enum conf_action action;
 } actions[] = {
-    {"check_config", CONF_CHECK},
-    {"print_config", CONF_PRINT},
-    {"help", CONF_HELP},
-    {"version", CONF_VERSION},
+    {"check_config", CONF_CHECK}, {"print_config", CONF_PRINT}, {"hash_api_key", CONF_HASH},
+    {"help", CONF_HELP},          {"version", CONF_VERSION},
 };
 
 /* One --key value or --key=value. */

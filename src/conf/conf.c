@@ -1,8 +1,10 @@
 #include "conf/conf.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "conf/arguments.h"
 #include "conf/file.h"
 #include "conf/models.h"
@@ -38,6 +40,34 @@ static int read_sources(struct conf *conf, const char *file, int argc, char *con
     return rc;
 }
 
+/* A scheme and a host, as browsers send it, or "*". It becomes a header. */
+static bool is_origin(const char *text)
+{
+    size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+    if (strcmp(text, "*") == 0)
+        return true;
+    if (scheme == 0 || strncmp(text + scheme, "://", 3) != 0)
+        return false;
+    const char *host = text + scheme + 3;
+    return *host && host[strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                      "0123456789.-_:[]")] == '\0';
+}
+
+/* What no option can check by itself. */
+static int check_together(const struct conf *conf, struct error *err)
+{
+    if (!conf->tls_cert != !conf->tls_key)
+        return error_set(err, ERR_CONFIG, "%s is set without %s; TLS needs both",
+                         conf->tls_cert ? "tls_cert" : "tls_key",
+                         conf->tls_cert ? "tls_key" : "tls_cert");
+    if (conf->cors_origin && !is_origin(conf->cors_origin))
+        return error_set(err, ERR_CONFIG,
+                         "cors_origin is \"%.100s\"; it must be * or an origin, as in "
+                         "https://photos.example",
+                         conf->cors_origin);
+    return ERR_OK;
+}
+
 int conf_load(struct conf *conf, enum conf_action *action, int argc, char *const *argv,
               struct error *err)
 {
@@ -50,8 +80,10 @@ int conf_load(struct conf *conf, enum conf_action *action, int argc, char *const
     if (rc != ERR_OK)
         return rc;
     *action = request.action;
-    if (request.action != CONF_HELP && request.action != CONF_VERSION)
+    if (request.action == CONF_RUN || request.action == CONF_CHECK || request.action == CONF_PRINT)
         rc = read_sources(conf, request.file, argc, argv, err);
+    if (rc == ERR_OK)
+        rc = check_together(conf, err);
     if (rc == ERR_OK)
         rc = conf_models_complete(conf, err);
     return rc;
@@ -62,5 +94,50 @@ void conf_free(struct conf *conf)
     for (size_t i = 0; i < CONF_OPTION_COUNT; i++)
         if (conf_options[i].type == CONF_TEXT_LIST)
             conf_list_clear(conf_list_of(conf, &conf_options[i]));
+        else if (conf_options[i].type == CONF_TEXT)
+            free(*conf_text_of(conf, &conf_options[i]));
     conf_models_clear(conf);
+}
+
+static bool texts_differ(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) != 0 : a != b;
+}
+
+static bool lists_differ(const struct text_list *a, const struct text_list *b)
+{
+    bool differ = a->count != b->count;
+    for (size_t i = 0; !differ && i < a->count; i++)
+        differ = texts_differ(a->items[i], b->items[i]);
+    return differ;
+}
+
+static bool values_differ(const struct conf_option *option, const void *a, const void *b)
+{
+    switch (option->type) {
+    case CONF_INTEGER:
+        return *(const int64_t *)a != *(const int64_t *)b;
+    case CONF_CHOICE:
+        return *(const int *)a != *(const int *)b;
+    case CONF_TEXT:
+        return texts_differ(*(char *const *)a, *(char *const *)b);
+    case CONF_TEXT_LIST:
+        break;
+    }
+    return lists_differ(a, b);
+}
+
+size_t conf_report_restart_only(const struct conf *running, const struct conf *wanted)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < CONF_OPTION_COUNT; i++) {
+        const struct conf_option *option = &conf_options[i];
+        if (option->when != CONF_WHEN_RESTART ||
+            !values_differ(option, (const char *)running + option->offset,
+                           (const char *)wanted + option->offset))
+            continue;
+        log_warning("%s has changed, which takes effect only at a restart", option->key);
+        count++;
+    }
+    return count;
 }

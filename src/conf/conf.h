@@ -13,21 +13,24 @@ struct text_list {
     size_t count;
 };
 
-/* One entry of the models group: NAME = { path = "..."; default = true; }. */
+/* One entry of the models group: NAME = { path = "..."; precision = "auto"; default = true; }. */
 struct conf_model {
     char *name;
     char *path;
+    int precision; /* as the option of that name, which holds where the model does not say */
     bool is_default;
 };
 
 /* A CHOICE is the index of the chosen word, in the order in which options.def lists them. */
 struct conf {
-#define INTEGER(key, initial, least, most, unit, help) int64_t key;
-#define CHOICE(key, initial, choices, help)            int key;
-#define TEXT_LIST(key, initial, help)                  struct text_list key;
+#define INTEGER(key, when, initial, least, most, unit, help) int64_t key;
+#define CHOICE(key, when, initial, choices, help)            int key;
+#define TEXT(key, when, help)                                char *key; /* NULL: not set */
+#define TEXT_LIST(key, when, initial, help)                  struct text_list key;
 #include "conf/options.def"
 #undef INTEGER
 #undef CHOICE
+#undef TEXT
 #undef TEXT_LIST
     struct conf_model *models; /* never empty; exactly one is the default */
     size_t model_count;
@@ -38,6 +41,7 @@ enum conf_action {
     CONF_RUN,
     CONF_CHECK,   /* --check-config */
     CONF_PRINT,   /* --print-config */
+    CONF_HASH,    /* --hash-api-key */
     CONF_HELP,    /* --help */
     CONF_VERSION, /* --version */
 };
@@ -47,6 +51,10 @@ enum conf_action {
 int conf_load(struct conf *conf, enum conf_action *action, int argc, char *const *argv,
               struct error *err);
 void conf_free(struct conf *conf);
+
+/* Logs, by name, the options that differ between two configurations but take effect only at a
+ * restart; returns how many there are. */
+size_t conf_report_restart_only(const struct conf *running, const struct conf *wanted);
 
 /* The word that a CHOICE stands for: conf_choice("log_level", conf->log_level). */
 const char *conf_choice(const char *key, int index);

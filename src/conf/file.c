@@ -1,18 +1,17 @@
 #include "conf/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <libconfig.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf/models.h"
 #include "conf/options.h"
 #include "conf/screen.h"
+#include "conf/text.h"
 
-static const char *const model_keys[] = {"path", "default"};
+static const char *const model_keys[] = {"path", "precision", "default"};
 static const char *const group_keys[] = {"models", NULL};
 
 /* One file being read; every message begins with its name and a line. */
@@ -92,7 +91,7 @@ static int read_text_list(const struct reader *reader, const struct conf_option 
         if (rc != ERR_OK)
             return rc;
     }
-    if (count > 0)
+    if (count > 0 || !option->initial_text)
         return ERR_OK;
     error_set(reader->err, ERR_CONFIG, "%s is empty; it must be %s", option->key, wanted);
     return at_line(reader, setting);
@@ -103,7 +102,7 @@ static int read_option(const struct reader *reader, const struct conf_option *op
 {
     if (option->type == CONF_TEXT_LIST)
         return read_text_list(reader, option, setting);
-    if (option->type == CONF_CHOICE)
+    if (option->type == CONF_CHOICE || option->type == CONF_TEXT)
         return is_string(setting) ? read_string(reader, option, setting)
                                   : wrong_type(reader, setting, "a string");
     if (!is_integer(setting))
@@ -118,10 +117,11 @@ static int check_model_keys(const struct reader *reader, config_setting_t *model
     for (int i = 0; i < count; i++) {
         const config_setting_t *setting = config_setting_get_elem(model, (unsigned)i);
         const char *key = config_setting_name(setting);
-        if (strcmp(key, model_keys[0]) == 0 || strcmp(key, model_keys[1]) == 0)
+        if (strcmp(key, model_keys[0]) == 0 || strcmp(key, model_keys[1]) == 0 ||
+            strcmp(key, model_keys[2]) == 0)
             continue;
-        error_set(reader->err, ERR_CONFIG, "unknown key \"%.60s\"; a model has %s and %s", key,
-                  model_keys[0], model_keys[1]);
+        error_set(reader->err, ERR_CONFIG, "unknown key \"%.60s\"; a model has %s, %s and %s", key,
+                  model_keys[0], model_keys[1], model_keys[2]);
         return at_line(reader, setting);
     }
     return ERR_OK;
@@ -135,16 +135,20 @@ static int read_model(const struct reader *reader, config_setting_t *model)
     if (rc != ERR_OK)
         return rc;
     const config_setting_t *path = config_setting_get_member(model, model_keys[0]);
-    const config_setting_t *is_default = config_setting_get_member(model, model_keys[1]);
+    const config_setting_t *precision = config_setting_get_member(model, model_keys[1]);
+    const config_setting_t *is_default = config_setting_get_member(model, model_keys[2]);
     if (!path) {
         error_set(reader->err, ERR_CONFIG, "model %.60s has no path", config_setting_name(model));
         return at_line(reader, model);
     }
     if (!is_string(path))
         return wrong_type(reader, path, "a string");
+    if (precision && !is_string(precision))
+        return wrong_type(reader, precision, "a string");
     if (is_default && config_setting_type(is_default) != CONFIG_TYPE_BOOL)
         return wrong_type(reader, is_default, "true or false");
     rc = conf_models_add(reader->conf, config_setting_name(model), config_setting_get_string(path),
+                         precision ? config_setting_get_string(precision) : NULL,
                          is_default && config_setting_get_bool(is_default), reader->err);
     return rc == ERR_OK ? ERR_OK : at_line(reader, model);
 }
@@ -210,49 +214,14 @@ int conf_read_text(struct conf *conf, const char *name, const char *text, size_t
     return rc;
 }
 
-/* Reads at most CONF_FILE_MAX + 1 bytes. */
-static int read_all(int fd, char *buffer, size_t *length, const char *path, struct error *err)
-{
-    *length = 0;
-    while (*length <= CONF_FILE_MAX) {
-        ssize_t n = read(fd, buffer + *length, CONF_FILE_MAX + 1 - *length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
-        if (n == 0)
-            return ERR_OK;
-        *length += (size_t)n;
-    }
-    return error_set(err, ERR_CONFIG, "%s has more than %d bytes; is it a configuration?", path,
-                     CONF_FILE_MAX);
-}
-
-static int read_open_file(struct conf *conf, int fd, const char *path, struct error *err)
-{
-    struct stat status;
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
-        return error_set(err, ERR_CONFIG, "%s is not a regular file", path);
-    char *text = malloc(CONF_FILE_MAX + 1);
-    if (!text)
-        return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
-    size_t length;
-    int rc = read_all(fd, text, &length, path, err);
-    if (rc == ERR_OK)
-        rc = conf_read_text(conf, path, text, length, err);
-    free(text);
-    return rc;
-}
-
 int conf_read_file(struct conf *conf, const char *path, bool may_be_absent, struct error *err)
 {
-    /* O_NONBLOCK: a FIFO must not hang the start. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 && errno == ENOENT && may_be_absent)
+    struct text text;
+    if (may_be_absent && access(path, F_OK) != 0 && errno == ENOENT)
         return ERR_OK;
-    if (fd < 0)
-        return error_set(err, ERR_IO, "cannot open %s: %s", path, strerror(errno));
-    int rc = read_open_file(conf, fd, path, err);
-    close(fd);
+    int rc = text_read(&text, path, CONF_FILE_MAX, err);
+    if (rc == ERR_OK)
+        rc = conf_read_text(conf, path, text.bytes, text.length, err);
+    text_free(&text);
     return rc;
 }

@@ -6,10 +6,24 @@
 #include <string.h>
 #include <sys/un.h>
 
+/* The permissions that the text ends in, as in "/path:660"; -1 without. */
+static int parse_mode(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    size_t digits = colon ? strspn(colon + 1, "01234567") : 0;
+    if (digits < 3 || digits > 4 || colon[1 + digits] != '\0')
+        return -1;
+    return (int)strtol(colon + 1, NULL, 8);
+}
+
 static int parse_unix(const char *path, struct listen_address *out, struct error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t length = strlen(path);
+    out->mode = parse_mode(path);
+    size_t length = out->mode < 0 ? strlen(path) : (size_t)(strrchr(path, ':') - path);
+    if (out->mode > 0777)
+        return error_set(err, ERR_CONFIG, "\"unix:%.100s\": the mode must be 000 to 777, octal",
+                         path);
     if (path[0] != '/' || path[length - 1] == '/')
         return error_set(err, ERR_CONFIG, "\"unix:%.100s\": the path must be absolute, as in %s",
                          path, "unix:/run/resnextd/http");
@@ -83,7 +97,7 @@ static int parse_tcp(const char *text, struct listen_address *out, struct error 
 
 int conf_parse_listen(const char *text, struct listen_address *out, struct error *err)
 {
-    *out = (struct listen_address){0};
+    *out = (struct listen_address){.mode = -1};
     if (strcmp(text, "systemd") == 0) {
         out->kind = LISTEN_SYSTEMD;
         return ERR_OK;

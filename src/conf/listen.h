@@ -17,10 +17,12 @@ struct listen_address {
     enum listen_kind kind;
     struct sockaddr_storage address;
     socklen_t length;
+    int mode; /* permissions of a socket file; -1: as the umask leaves them */
 };
 
-/* Parses "ADDR:PORT" (IPv4), "[ADDR]:PORT" (IPv6), "unix:PATH" (absolute) or "systemd". Port 0 lets
- * the kernel choose. Names are not looked up. ERR_CONFIG says what would be right. */
+/* Parses "ADDR:PORT" (IPv4), "[ADDR]:PORT" (IPv6), "unix:PATH" (absolute), "unix:PATH:MODE" (three
+ * or four octal digits) or "systemd". Port 0 lets the kernel choose. Names are not looked up.
+ * ERR_CONFIG says what would be right. */
 int conf_parse_listen(const char *text, struct listen_address *out, struct error *err);
 
 #endif

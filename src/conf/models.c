@@ -3,6 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/options.h"
+
+enum { NOT_SAID = -1 };
+
 #define NAME_RULE "a letter, then letters, digits, '_' and '-', at most 64"
 static const char installed_name[] = "resnext29-cifar10";
 static const char installed_path[] = PKGDATADIR "/models/resnext29-cifar10";
@@ -45,16 +49,31 @@ static int check_model(const struct conf *conf, const char *name, const char *pa
     return ERR_OK;
 }
 
-int conf_models_add(struct conf *conf, const char *name, const char *path, bool is_default,
-                    struct error *err)
+/* A copy of the configuration's option is set as a text like any other. */
+static int read_precision(const char *text, int *precision, struct error *err)
 {
+    struct conf scratch = {0};
+    *precision = NOT_SAID;
+    if (!text)
+        return ERR_OK;
+    int rc = conf_set_text(&scratch, &conf_options[CONF_OPTION_precision], text, err);
+    *precision = scratch.precision;
+    return rc;
+}
+
+int conf_models_add(struct conf *conf, const char *name, const char *path, const char *precision,
+                    bool is_default, struct error *err)
+{
+    int precision_index;
     int rc = check_model(conf, name, path, is_default, err);
+    if (rc == ERR_OK)
+        rc = read_precision(precision, &precision_index, err);
     if (rc != ERR_OK)
         return rc;
     struct conf_model *models = reallocarray(conf->models, conf->model_count + 1, sizeof *models);
     if (models)
         conf->models = models;
-    struct conf_model model = {strdup(name), strdup(path), is_default};
+    struct conf_model model = {strdup(name), strdup(path), precision_index, is_default};
     if (!models || !model.name || !model.path) {
         free(model.name);
         free(model.path);
@@ -83,7 +102,7 @@ static int add_folder(struct conf *conf, const char *path, struct error *err)
         return error_set(err, ERR_CONFIG,
                          "no model name can be made from \"%.100s\"; write NAME=%.100s", path,
                          path);
-    return conf_models_add(conf, name, path, false, err);
+    return conf_models_add(conf, name, path, NULL, false, err);
 }
 
 int conf_models_add_text(struct conf *conf, const char *text, struct error *err)
@@ -93,7 +112,7 @@ int conf_models_add_text(struct conf *conf, const char *text, struct error *err)
         return add_folder(conf, text, err);
     char name[CONF_MODEL_NAME_MAX + 1] = "";
     memcpy(name, text, length);
-    return conf_models_add(conf, name, text + length + 1, false, err);
+    return conf_models_add(conf, name, text + length + 1, NULL, false, err);
 }
 
 void conf_models_clear(struct conf *conf)
@@ -109,11 +128,19 @@ void conf_models_clear(struct conf *conf)
 
 int conf_models_complete(struct conf *conf, struct error *err)
 {
-    if (conf->model_count == 0)
-        return conf_models_add(conf, installed_name, installed_path, true, err);
-    for (size_t i = 0; i < conf->model_count; i++)
-        if (conf->models[i].is_default)
-            return ERR_OK;
-    conf->models[0].is_default = true;
+    bool has_default = false;
+    if (conf->model_count == 0) {
+        int rc = conf_models_add(conf, installed_name, installed_path, NULL, true, err);
+        if (rc != ERR_OK)
+            return rc;
+    }
+    for (size_t i = 0; i < conf->model_count; i++) {
+        struct conf_model *model = &conf->models[i];
+        has_default |= model->is_default;
+        if (model->precision == NOT_SAID)
+            model->precision = conf->precision;
+    }
+    if (!has_default)
+        conf->models[0].is_default = true;
     return ERR_OK;
 }

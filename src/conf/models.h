@@ -11,17 +11,19 @@ enum { CONF_MODEL_NAME_MAX = 64 };
  * '_' and '-'. */
 bool conf_model_name_is_valid(const char *name, size_t length);
 
-/* Appends a model; `name` and `path` are copied. ERR_CONFIG on a bad or second name, an empty path,
- * a second default. */
-int conf_models_add(struct conf *conf, const char *name, const char *path, bool is_default,
-                    struct error *err);
+/* Appends a model; `name` and `path` are copied. `precision` is NULL, or one that the option of
+ * this name may have. ERR_CONFIG on a bad or second name, an empty path, another precision, a
+ * second default. */
+int conf_models_add(struct conf *conf, const char *name, const char *path, const char *precision,
+                    bool is_default, struct error *err);
 
 /* Appends "NAME=DIR", or "DIR" named after its last component. */
 int conf_models_add_text(struct conf *conf, const char *text, struct error *err);
 
 void conf_models_clear(struct conf *conf);
 
-/* Adds the installed model if there is none, and makes the first the default if none is. */
+/* Adds the installed model if there is none, makes the first the default if none is, and gives the
+ * option `precision` to those that do not say. */
 int conf_models_complete(struct conf *conf, struct error *err);
 
 #endif

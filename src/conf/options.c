@@ -10,31 +10,41 @@
 #include "conf/listen.h"
 
 const struct conf_option conf_options[CONF_OPTION_COUNT] = {
-#define INTEGER(name, first, low, high, measure, text)                                             \
+#define INTEGER(name, then, first, low, high, measure, text)                                       \
     [CONF_OPTION_##name] = {.key = #name,                                                          \
                             .type = CONF_INTEGER,                                                  \
+                            .when = CONF_WHEN_##then,                                              \
                             .offset = offsetof(struct conf, name),                                 \
                             .initial = first,                                                      \
                             .least = low,                                                          \
                             .most = high,                                                          \
                             .unit = measure,                                                       \
                             .help = text},
-#define CHOICE(name, first, words, text)                                                           \
+#define CHOICE(name, then, first, words, text)                                                     \
     [CONF_OPTION_##name] = {.key = #name,                                                          \
                             .type = CONF_CHOICE,                                                   \
+                            .when = CONF_WHEN_##then,                                              \
                             .offset = offsetof(struct conf, name),                                 \
                             .initial_text = first,                                                 \
                             .choices = words,                                                      \
                             .help = text},
-#define TEXT_LIST(name, first, text)                                                               \
+#define TEXT(name, then, text)                                                                     \
+    [CONF_OPTION_##name] = {.key = #name,                                                          \
+                            .type = CONF_TEXT,                                                     \
+                            .when = CONF_WHEN_##then,                                              \
+                            .offset = offsetof(struct conf, name),                                 \
+                            .help = text},
+#define TEXT_LIST(name, then, first, text)                                                         \
     [CONF_OPTION_##name] = {.key = #name,                                                          \
                             .type = CONF_TEXT_LIST,                                                \
+                            .when = CONF_WHEN_##then,                                              \
                             .offset = offsetof(struct conf, name),                                 \
-                            .initial_text = first,                                                 \
+                            .initial_text = sizeof first > 1 ? first : NULL,                       \
                             .help = text},
 #include "conf/options.def"
 #undef INTEGER
 #undef CHOICE
+#undef TEXT
 #undef TEXT_LIST
 };
 
@@ -60,6 +70,11 @@ int64_t *conf_integer_of(struct conf *conf, const struct conf_option *option)
 int *conf_choice_of(struct conf *conf, const struct conf_option *option)
 {
     return value_of(conf, option, CONF_CHOICE);
+}
+
+char **conf_text_of(struct conf *conf, const struct conf_option *option)
+{
+    return value_of(conf, option, CONF_TEXT);
 }
 
 struct text_list *conf_list_of(struct conf *conf, const struct conf_option *option)
@@ -136,13 +151,24 @@ static int add_to_list(struct conf *conf, const struct conf_option *option, cons
 {
     struct text_list *list = conf_list_of(conf, option);
     struct listen_address address;
-    if (option == &conf_options[CONF_OPTION_listen] &&
-        conf_parse_listen(text, &address, err) != ERR_OK)
+    /* Every list is one of addresses. */
+    if (conf_parse_listen(text, &address, err) != ERR_OK)
         return error_prefix(err, ERR_CONFIG, "%s", option->key);
     for (size_t i = 0; i < list->count; i++)
         if (strcmp(list->items[i], text) == 0)
             return error_set(err, ERR_CONFIG, "%s has \"%.100s\" twice", option->key, text);
     return list_append(list, text, err);
+}
+
+static int set_text(struct conf *conf, const struct conf_option *option, const char *text,
+                    struct error *err)
+{
+    char **value = conf_text_of(conf, option), *copy = NULL;
+    if (*text && !(copy = strdup(text)))
+        return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
+    free(*value);
+    *value = copy;
+    return ERR_OK;
 }
 
 int conf_set_text(struct conf *conf, const struct conf_option *option, const char *text,
@@ -153,6 +179,8 @@ int conf_set_text(struct conf *conf, const struct conf_option *option, const cha
         return set_integer_text(conf, option, text, err);
     case CONF_CHOICE:
         return set_choice(conf, option, text, err);
+    case CONF_TEXT:
+        return set_text(conf, option, text, err);
     case CONF_TEXT_LIST:
         break;
     }
@@ -171,9 +199,11 @@ int conf_set_defaults(struct conf *conf, struct error *err)
 {
     for (size_t i = 0; i < CONF_OPTION_COUNT; i++) {
         const struct conf_option *option = &conf_options[i];
-        int rc = option->type == CONF_INTEGER
-                     ? conf_set_integer(conf, option, option->initial, err)
-                     : conf_set_text(conf, option, option->initial_text, err);
+        int rc = ERR_OK;
+        if (option->type == CONF_INTEGER)
+            rc = conf_set_integer(conf, option, option->initial, err);
+        else if (option->initial_text)
+            rc = conf_set_text(conf, option, option->initial_text, err);
         if (rc != ERR_OK)
             return rc;
     }
@@ -181,16 +211,18 @@ int conf_set_defaults(struct conf *conf, struct error *err)
 }
 
 /* conf_choice needs each word with its own end. */
-#define INTEGER(key, initial, least, most, unit, help)
-#define TEXT_LIST(key, initial, help)
-#define CHOICE(key, initial, choices, help) static char words_of_##key[] = choices;
+#define INTEGER(key, when, initial, least, most, unit, help)
+#define TEXT(key, when, help)
+#define TEXT_LIST(key, when, initial, help)
+#define CHOICE(key, when, initial, choices, help) static char words_of_##key[] = choices;
 #include "conf/options.def"
 #undef CHOICE
 static char *const words[CONF_OPTION_COUNT] = {
-#define CHOICE(key, initial, choices, help) [CONF_OPTION_##key] = words_of_##key,
+#define CHOICE(key, when, initial, choices, help) [CONF_OPTION_##key] = words_of_##key,
 #include "conf/options.def"
 #undef INTEGER
 #undef CHOICE
+#undef TEXT
 #undef TEXT_LIST
 };
 static pthread_once_t words_once = PTHREAD_ONCE_INIT;

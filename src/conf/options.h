@@ -7,26 +7,31 @@
 
 #include "conf/conf.h"
 
-enum conf_type { CONF_INTEGER, CONF_CHOICE, CONF_TEXT_LIST };
+enum conf_type { CONF_INTEGER, CONF_CHOICE, CONF_TEXT, CONF_TEXT_LIST };
+
+enum conf_when { CONF_WHEN_RELOAD, CONF_WHEN_RESTART };
 
 struct conf_option {
     const char *key;
     enum conf_type type;
-    size_t offset; /* of the value in struct conf */
+    enum conf_when when; /* a changed value takes effect */
+    size_t offset;       /* of the value in struct conf */
     int64_t initial, least, most;
-    const char *initial_text; /* of a CHOICE or TEXT_LIST */
+    const char *initial_text; /* of a CHOICE or TEXT_LIST; NULL: not set */
     const char *choices;      /* "one|two" */
     const char *unit;
     const char *help;
 };
 
 enum conf_option_index {
-#define INTEGER(key, initial, least, most, unit, help) CONF_OPTION_##key,
-#define CHOICE(key, initial, choices, help)            CONF_OPTION_##key,
-#define TEXT_LIST(key, initial, help)                  CONF_OPTION_##key,
+#define INTEGER(key, when, initial, least, most, unit, help) CONF_OPTION_##key,
+#define CHOICE(key, when, initial, choices, help)            CONF_OPTION_##key,
+#define TEXT(key, when, help)                                CONF_OPTION_##key,
+#define TEXT_LIST(key, when, initial, help)                  CONF_OPTION_##key,
 #include "conf/options.def"
 #undef INTEGER
 #undef CHOICE
+#undef TEXT
 #undef TEXT_LIST
     CONF_OPTION_COUNT
 };
@@ -38,6 +43,7 @@ const struct conf_option *conf_option_find(const char *key);
 
 int64_t *conf_integer_of(struct conf *conf, const struct conf_option *option);
 int *conf_choice_of(struct conf *conf, const struct conf_option *option);
+char **conf_text_of(struct conf *conf, const struct conf_option *option);
 struct text_list *conf_list_of(struct conf *conf, const struct conf_option *option);
 
 /* Sets every option to its default. ERR_NO_MEMORY. */
@@ -47,8 +53,8 @@ int conf_set_defaults(struct conf *conf, struct error *err);
 int conf_set_integer(struct conf *conf, const struct conf_option *option, int64_t value,
                      struct error *err);
 
-/* Sets an INTEGER or CHOICE from its text, or appends to a TEXT_LIST (`text` is copied). ERR_CONFIG
- * says what would be right. */
+/* Sets an INTEGER, CHOICE or TEXT from its text, or appends to a TEXT_LIST (`text` is copied).
+ * ERR_CONFIG says what would be right. */
 int conf_set_text(struct conf *conf, const struct conf_option *option, const char *text,
                   struct error *err);
 

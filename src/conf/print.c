@@ -22,6 +22,10 @@ static void print_quoted(const char *text)
 
 static void print_list(const struct text_list *list)
 {
+    if (list->count == 0) {
+        printf("[ ]");
+        return;
+    }
     printf("[");
     for (size_t i = 0; i < list->count; i++) {
         printf(i == 0 ? " " : ", ");
@@ -41,6 +45,9 @@ static void print_option(const struct conf *conf, const struct conf_option *opti
     case CONF_CHOICE:
         print_quoted(conf_choice(option->key, *(const int *)value));
         break;
+    case CONF_TEXT:
+        print_quoted(*(char *const *)value ? *(char *const *)value : "");
+        break;
     case CONF_TEXT_LIST:
         print_list(value);
         break;
@@ -55,6 +62,8 @@ static void print_models(const struct conf *conf)
         const struct conf_model *model = &conf->models[i];
         printf("    %s = { path = ", model->name);
         print_quoted(model->path);
+        printf("; precision = ");
+        print_quoted(conf_choice("precision", model->precision));
         printf("; default = %s; };\n", model->is_default ? "true" : "false");
     }
     printf("};\n");
@@ -104,9 +113,15 @@ static void print_option_help(const struct conf_option *option)
         printf(" %s\n", option->choices);
         snprintf(text, sizeof text, "%s. Default %s.", option->help, option->initial_text);
         break;
+    case CONF_TEXT:
+        puts(" TEXT");
+        snprintf(text, sizeof text, "%s. Not set by default.", option->help);
+        break;
     case CONF_TEXT_LIST:
         puts(" TEXT (repeatable)");
-        snprintf(text, sizeof text, "%s. Default %s.", option->help, option->initial_text);
+        snprintf(text, sizeof text,
+                 option->initial_text ? "%s. Default %s." : "%s. Not set by default.", option->help,
+                 option->initial_text);
         break;
     }
     print_wrapped(text);
@@ -123,9 +138,12 @@ void conf_print_help(void)
          "        serve these models instead of those in the file; the first is the\n"
          "        default. Without any: the one in " PKGDATADIR "/models.\n"
          "  --check-config\n"
-         "        check the configuration and exit.\n"
+         "        check the configuration and the files it names, and exit.\n"
          "  --print-config\n"
          "        print the configuration in effect, as a file, and exit.\n"
+         "  --hash-api-key\n"
+         "        read a key from standard input, print its line for the file that\n"
+         "        api_keys names, and exit.\n"
          "  --help, --version\n"
          "        print this, or the version, and exit.\n"
          "\n"

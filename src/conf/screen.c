@@ -88,10 +88,13 @@ static int copy_block_comment(struct scan *scan, struct error *err)
     return ERR_OK;
 }
 
+/* libconfig knows no comment that ends with the file. */
 static void copy_line_comment(struct scan *scan)
 {
     while (scan->at < scan->end && *scan->at != '\n')
         copy(scan);
+    if (scan->at == scan->end)
+        *scan->out++ = '\n';
 }
 
 /* Whether what stands after digits makes them a real number. */
@@ -158,8 +161,8 @@ int conf_screen(const char *name, const char *text, size_t length, char **out, s
     if (nul)
         return error_set(err, ERR_CONFIG, "%s:%d: there is a NUL byte; this is no text file", name,
                          line_of(text, nul));
-    /* One byte in two can be an integer that grows by an L. */
-    char *copied = malloc(length + length / 2 + 2);
+    /* One byte in two can be an integer that grows by an L, and one more may be a line's end. */
+    char *copied = malloc(length + length / 2 + 3);
     if (!copied)
         return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
     struct scan scan = {.name = name, .at = text, .end = text + length, .out = copied, .line = 1};

@@ -3,19 +3,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/router.h"
 #include "http/upload.h"
 
+static const int64_t NS_PER_MS = 1000000;
+
 /* The path of a request target in origin or absolute form, without its query. */
-static void copy_path(char *out, size_t size, const char *uri)
+static void copy_path(struct exchange *x, const char *uri)
 {
-    if (strncmp(uri, "http://", 7) == 0)
-        uri = strchrnul(uri + 7, '/');
+    if (strncmp(uri, "http://", 7) == 0 || strncmp(uri, "https://", 8) == 0) {
+        uri = strchr(uri, ':') + 3;
+        uri += strcspn(uri, "/?");
+    }
     size_t length = strcspn(uri, "?");
-    snprintf(out, size, "%.*s", (int)(length < size ? length : size), uri);
+    x->path_is_cut = length >= sizeof x->path;
+    snprintf(x->path, sizeof x->path, "%.*s", x->path_is_cut ? (int)sizeof x->path : (int)length,
+             uri);
 }
 
 void *exchange_begin(void *context, const char *uri, struct MHD_Connection *connection)
@@ -26,10 +33,12 @@ void *exchange_begin(void *context, const char *uri, struct MHD_Connection *conn
     x->begin_ns = clock_monotonic_ns();
     x->context = context;
     x->connection = connection;
-    x->model = metrics_no_model(server_metrics(x->context->server));
+    x->edition = server_edition(x->context->server);
+    x->conf = edition_conf(x->edition);
+    x->timeout_ns = x->conf->request_timeout_ms * NS_PER_MS;
     x->peer =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    copy_path(x->path, sizeof x->path, uri);
+    copy_path(x, uri);
     id_generate(x->id);
     peer_receiving(x->peer);
     return x;
@@ -51,7 +60,41 @@ void exchange_identify(struct exchange *x, const char *method)
         memcpy(x->traceparent, trace, TRACEPARENT_LENGTH + 1);
 }
 
-enum { FIELDS_MAX = 16 };
+int exchange_read_timeout(struct exchange *x, struct error *err)
+{
+    const char *text = exchange_header(x, "X-Request-Timeout-Ms");
+    if (!text)
+        return ERR_OK;
+    size_t digits = strspn(text, "0123456789");
+    long long ms = digits > 0 && digits <= 9 ? atoll(text) : 0;
+    if (ms < 1 || text[digits] != '\0')
+        return error_set(err, ERR_PARAMETER,
+                         "X-Request-Timeout-Ms must be a whole number of milliseconds, 1 or more");
+    if (ms * NS_PER_MS < x->timeout_ns)
+        x->timeout_ns = ms * NS_PER_MS;
+    return ERR_OK;
+}
+
+static void resume_connection(struct request *request)
+{
+    MHD_resume_connection(request->waiter);
+}
+
+bool exchange_suspend(struct exchange *x, int64_t timeout_ns)
+{
+    x->request->done = resume_connection;
+    x->request->waiter = x->connection;
+    x->phase = EXCHANGE_WAITING;
+    /* Suspended first: the answer may come, and resume it, before the next line. */
+    MHD_suspend_connection(x->connection);
+    int code = peer_waiting(x->peer, x->request, timeout_ns);
+    if (code == ERR_OK)
+        return true;
+    server_cancel(x->context->server, x->request, code);
+    return false;
+}
+
+enum { FIELDS_MAX = 20 };
 
 struct fields {
     struct log_field list[FIELDS_MAX];
@@ -90,19 +133,23 @@ static void log_exchange(const struct exchange *x, const char *ending)
     put_text(&f, "client", peer_address(x->peer));
     put_text(&f, "method", x->method);
     put_text(&f, "path", x->path);
-    if (x->model < server_model_count(x->context->server))
-        put_text(&f, "model", server_model(x->context->server, x->model)->name);
+    if (x->key && x->key->name[0])
+        put_text(&f, "key", x->key->name);
+    if (x->model)
+        put_text(&f, "model", x->model->name);
     put_number(&f, "status", x->status);
     put_number(&f, "bytes_in", (double)x->received);
     put_number(&f, "bytes_out", (double)x->sent);
-    if (x->request && request_outcome(x->request) == ERR_OK)
+    if (x->request && x->request->queued_ns > 0 && request_outcome(x->request) == ERR_OK)
         put_stages(&f, x->request);
     put_number(&f, "total_ms", clock_ns_to_ms(clock_monotonic_ns() - x->begin_ns));
     if (x->traceparent[0])
         put_text(&f, "traceparent", x->traceparent);
     if (ending)
         put_text(&f, "ended", ending);
-    log_event(LOG_LEVEL_INFO, "request", f.list, f.count);
+    /* Every second or so of a day, and of no use while all is well. */
+    bool is_routine = router_is_probe(x->route) && x->status == 200 && !ending;
+    log_event(is_routine ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "request", f.list, f.count);
 }
 
 /* How an exchange without an answer of ours ended, for the log; NULL if it was answered. */
@@ -124,11 +171,29 @@ static const char *settle_status(struct exchange *x)
     return error_json_code(code);
 }
 
-/* The client will not send another request on this connection, or we shall not answer it. */
+/* Whether a list with commas has an item. */
+static bool has_item(const char *list, const char *item)
+{
+    size_t wanted = strlen(item);
+    while (*list) {
+        list += strspn(list, ", \t");
+        size_t length = strcspn(list, ",");
+        const char *next = list + length;
+        while (length > 0 && (list[length - 1] == ' ' || list[length - 1] == '\t'))
+            length--;
+        if (length == wanted && strncasecmp(list, item, length) == 0)
+            return true;
+        list = next;
+    }
+    return false;
+}
+
+/* The client will not send another request on this connection, or we shall not answer it. To be
+ * sure of that: such a connection is not counted any more. */
 static bool is_last(const struct exchange *x)
 {
     const char *connection = exchange_header(x, "Connection");
-    return (connection && strcasestr(connection, "close")) || server_draining(x->context->server);
+    return (connection && has_item(connection, "close")) || server_draining(x->context->server);
 }
 
 void exchange_end(void *context, struct MHD_Connection *connection, void **exchange,
@@ -144,11 +209,13 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **excha
     struct metrics *metrics = server_metrics(x->context->server);
     const char *ending = settle_status(x);
     metrics_add(metrics, COUNTER_upload_bytes, 0, 0, 0, x->received);
-    metrics_add(metrics, COUNTER_requests, router_endpoint(x->route), x->model,
+    metrics_add(metrics, COUNTER_requests, router_endpoint(x->route),
+                x->model ? x->model->metric : metrics_no_model(metrics),
                 metrics_code(metrics, x->status), 1);
     log_exchange(x, ending);
     peer_idle(x->peer, is_last(x));
     request_release(x->request);
+    edition_release(x->edition);
     upload_free(x);
     free(x->parts);
     free(x);

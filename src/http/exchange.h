@@ -22,13 +22,23 @@
 #include "http/watch.h"
 #include "serve/server.h"
 
-/* What all exchanges share. */
+/* For the bodies of all exchanges together. */
+struct upload_memory {
+    atomic_size_t used, limit;
+};
+
+struct reload;
+
+/* What the exchanges of a front share. */
 struct http_context {
-    const struct conf *conf;
+    const struct conf *conf; /* of the start: what takes effect only at a restart */
     struct server *server;
+    struct reload *reload;
     struct watch *watch;
-    size_t upload_memory_limit; /* for the bodies of all exchanges together */
-    atomic_size_t upload_memory;
+    struct upload_memory *uploads;
+    bool is_admin;  /* this is admin_listen's front */
+    bool has_admin; /* there is one */
+    int threads;    /* that speak HTTP here */
 };
 
 enum exchange_phase { EXCHANGE_HEADERS, EXCHANGE_UPLOAD, EXCHANGE_WAITING, EXCHANGE_ANSWERED };
@@ -46,9 +56,12 @@ struct exchange {
     struct http_context *context;
     struct MHD_Connection *connection;
     struct peer *peer;
+    struct edition *edition; /* a reference: what was in use when the request came */
+    const struct conf *conf; /* the edition's */
     enum exchange_phase phase;
     const struct route *route; /* NULL: none fits */
     char method[16], path[256];
+    bool path_is_cut; /* there is more of it, and nothing there */
     char id[ID_SIZE], traceparent[TRACEPARENT_LENGTH + 1];
     bool has_body;        /* the headers announce one */
     struct error refusal; /* the answer, once the request is complete */
@@ -57,9 +70,13 @@ struct exchange {
     struct request *request;      /* a reference, or NULL */
     struct multipart_part *parts; /* of a multipart body, one for each part of `request` */
     size_t part_count;
-    size_t model; /* index; the metrics' "none" until one is chosen */
-    int status;   /* of the answer; 0: none yet */
-    size_t sent;  /* bytes of the answer's body */
+    const struct model_info *model; /* NULL until one is chosen */
+    size_t model_index;             /* in the edition; if one is chosen */
+    const struct key *key;          /* that was shown, or NULL */
+    int64_t timeout_ns;             /* for queue and work */
+    size_t inference_header;        /* Inference-Header-Content-Length of the answer; 0: none */
+    int status;                     /* of the answer; 0: none yet */
+    size_t sent;                    /* bytes of the answer's body */
     int64_t begin_ns;
 };
 
@@ -70,9 +87,17 @@ void *exchange_begin(void *context, const char *uri, struct MHD_Connection *conn
 /* Reads method, X-Request-Id and traceparent. */
 void exchange_identify(struct exchange *x, const char *method);
 
+/* Reads X-Request-Timeout-Ms, which can only shorten request_timeout_ms. ERR_PARAMETER. */
+int exchange_read_timeout(struct exchange *x, struct error *err);
+
 /* MHD_OPTION_NOTIFY_COMPLETED: counts, logs and frees. */
 void exchange_end(void *context, struct MHD_Connection *connection, void **exchange,
                   enum MHD_RequestTerminationCode how);
+
+/* Suspends the connection until x->request is finished, for at most that long; then the route's
+ * `resume` is called. True: the request is to be submitted now; false: it is finished already,
+ * because the client has left or the service ends. */
+bool exchange_suspend(struct exchange *x, int64_t timeout_ns);
 
 /* A request header's first value, NULL if there is none. */
 const char *exchange_header(const struct exchange *x, const char *name);

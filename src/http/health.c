@@ -16,17 +16,6 @@ enum MHD_Result readyz_answer(struct exchange *x)
     return reply_json(x, 200, json_pack("{s:s}", "status", "ready"));
 }
 
-static json_t *model_names(const struct server *server)
-{
-    json_t *names = json_array();
-    for (size_t i = 0; i < server_model_count(server); i++)
-        if (json_array_append_new(names, json_string(server_model(server, i)->name)) != 0) {
-            json_decref(names);
-            return NULL;
-        }
-    return names;
-}
-
 enum MHD_Result health_answer(struct exchange *x)
 {
     struct server *server = x->context->server;
@@ -34,10 +23,11 @@ enum MHD_Result health_answer(struct exchange *x)
     struct error err;
     int code = server_ready(server, &err);
     server_load(server, &load);
-    json_t *body = json_pack("{s:s, s:b, s:b, s:o, s:{s:I, s:I}, s:{s:i, s:i}}", "status",
-                             code == ERR_OK ? "ready" : error_json_code(code), "live", 1, "ready",
-                             code == ERR_OK, "models", model_names(server), "queue", "depth",
-                             (json_int_t)load.queue_depth, "limit", (json_int_t)load.queue_limit,
-                             "workers", "total", load.workers, "busy", load.workers_busy);
+    json_t *body =
+        json_pack("{s:s, s:b, s:b, s:o, s:{s:I, s:I}, s:{s:i, s:i}}", "status",
+                  code == ERR_OK ? "ready" : error_json_code(code), "live", 1, "ready",
+                  code == ERR_OK, "models", reply_model_names(x->edition), "queue", "depth",
+                  (json_int_t)load.queue_depth, "limit", (json_int_t)load.queue_limit, "workers",
+                  "total", load.workers, "busy", load.workers_busy);
     return reply_json(x, code == ERR_OK ? 200 : error_status(code), body);
 }

@@ -1,32 +1,25 @@
 #include "http/http.h"
 
-#include <errno.h>
 #include <jansson.h>
-#include <microhttpd.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "http/exchange.h"
-#include "http/listener.h"
+#include "http/front.h"
 #include "http/router.h"
+#include "http/tls.h"
 
-enum {
-    CONNECTION_MEMORY = 65536, /* headers, and how much of an upload is read at once */
-    SPARE_DESCRIPTORS = 128,
-    HTTP_NICENESS = 10,
-};
+enum { SPARE_DESCRIPTORS = 256, FRONTS_MAX = 2 };
 
 static const int64_t FLUSH_NS = 200000000;
 
 struct http {
-    struct http_context context;
-    struct listener listener;
-    struct MHD_Daemon *daemon;
+    const struct conf *conf; /* of the start */
+    struct server *server;
+    struct upload_memory uploads;
+    struct front fronts[FRONTS_MAX]; /* the service's, and perhaps admin_listen's */
+    int front_count;
 };
 
 const char *const *http_endpoints(size_t *count)
@@ -54,141 +47,116 @@ static void raise_file_limit(const struct conf *conf)
 int http_open(struct http **out, const struct conf *conf, struct error *err)
 {
     struct http *http = calloc(1, sizeof *http);
+    struct tls_pair *pair;
     if (!http)
         return error_set(err, ERR_NO_MEMORY, "no memory for the HTTP side");
     json_object_seed(0); /* before threads, which would race to it */
-    http->context.conf = conf;
+    http->conf = conf;
     raise_file_limit(conf);
-    int code = listener_open(&http->listener, &conf->listen, err);
-    if (code != ERR_OK) {
+    int code = ERR_OK;
+    http->front_count = conf->admin_listen.count > 0 ? 2 : 1;
+    for (int i = 0; code == ERR_OK && i < http->front_count; i++)
+        code = front_open(&http->fronts[i], conf, i > 0, err);
+    if (code == ERR_OK && conf->tls_cert) {
+        code = tls_read(&pair, conf, err);
+        if (code == ERR_OK)
+            tls_use(pair);
+    }
+    if (code == ERR_OK)
+        *out = http;
+    else
         http_close(http);
-        return code;
-    }
-    *out = http;
-    return ERR_OK;
+    return code;
 }
 
-static bool adopt(void *arg, int fd, const struct sockaddr *address, socklen_t length)
+int http_check(const struct conf *conf, struct error *err)
 {
-    struct http *http = arg;
-    return MHD_add_connection(http->daemon, fd, address, length) == MHD_YES;
-}
-
-static void notify_connection(void *arg, struct MHD_Connection *connection, void **peer,
-                              enum MHD_ConnectionNotificationCode what)
-{
-    struct http *http = arg;
-    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
-        peer_closed(*peer);
-        return;
-    }
-    int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    *peer = watch_adopted(http->context.watch, fd);
-}
-
-static void log_library(void *arg, const char *format, va_list args)
-{
-    (void)arg;
-    char text[512];
-    vsnprintf(text, sizeof text, format, args);
-    text[strcspn(text, "\n")] = '\0';
-    log_debug("libmicrohttpd: %s", text);
-}
-
-static int start_daemon(struct http *http, struct error *err)
-{
-    const struct conf *conf = http->context.conf;
-    struct rlimit files = {.rlim_cur = 65536};
-    getrlimit(RLIMIT_NOFILE, &files);
-    /* The watch counts connections. libmicrohttpd's own limit must never be reached: it would close
-     * without an answer, and version 0.9.75 forgets to unlock a mutex then. Each of its threads
-     * gets its share, so each share must be more than there can be descriptors. */
-    unsigned threads = (unsigned)conf->http_threads;
-    uint64_t most = ((uint64_t)files.rlim_cur + 1) * threads;
-    unsigned limit = most < INT32_MAX ? (unsigned)most : INT32_MAX;
-    struct MHD_OptionItem pool[] = {
-        {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL},
-        {MHD_OPTION_END, 0, NULL},
-    };
-    if (threads == 1) /* a pool of one is no pool to it */
-        pool[0].option = MHD_OPTION_END;
-    http->daemon =
-        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
-                             MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG,
-                         0, NULL, NULL, router_handle, &http->context,                  //
-                         MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,                 //
-                         MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, &http->context,   //
-                         MHD_OPTION_NOTIFY_COMPLETED, exchange_end, &http->context,     //
-                         MHD_OPTION_NOTIFY_CONNECTION, notify_connection, http,         //
-                         MHD_OPTION_STRICT_FOR_CLIENT, 1,                               //
-                         MHD_OPTION_CONNECTION_LIMIT, limit,                            //
-                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, //
-                         MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
-    if (!http->daemon)
-        return error_set(err, ERR_THREAD,
-                         "libmicrohttpd does not start: no threads, memory or "
-                         "descriptors left");
-    return ERR_OK;
-}
-
-/* The workers go first: while they have work, HTTP only adds to it, or refuses; without, they leave
- * the CPU to HTTP. So a flood of refusals cannot slow down what was accepted. This is the main
- * thread's niceness on Linux, which the HTTP threads inherit; the workers are running already. */
-static void give_way_to_workers(void)
-{
-    if (setpriority(PRIO_PROCESS, 0, HTTP_NICENESS) != 0)
-        log_warning("cannot lower the priority of the HTTP threads: %s", strerror(errno));
+    struct tls_pair *pair;
+    if (!conf->tls_cert)
+        return ERR_OK;
+    int code = tls_read(&pair, conf, err);
+    if (code == ERR_OK)
+        tls_pair_free(pair);
+    return code;
 }
 
 /* As much as the requests that may wait or run take at their largest. */
-static size_t upload_memory_limit(const struct conf *conf, struct server *server)
+static void limit_uploads(struct http *http, const struct conf *conf)
 {
     struct server_load load;
-    server_load(server, &load);
-    return (load.queue_limit + (size_t)load.workers) * (size_t)conf->max_body_bytes;
+    server_load(http->server, &load);
+    atomic_store(&http->uploads.limit,
+                 (load.queue_limit + (size_t)load.workers) * (size_t)conf->max_body_bytes);
 }
 
-int http_start(struct http *http, struct server *server, struct error *err)
+int http_start(struct http *http, const struct http_settings *settings, struct error *err)
 {
-    http->context.server = server;
-    http->context.upload_memory_limit = upload_memory_limit(http->context.conf, server);
-    give_way_to_workers();
-    const struct watch_settings settings = {
-        .conf = http->context.conf,
-        .server = server,
-        .listen_fds = http->listener.fds,
-        .listen_fd_count = http->listener.count,
-        .adopt = adopt,
-        .arg = http,
-    };
-    int code = watch_create(&http->context.watch, &settings, err);
-    if (code == ERR_OK)
-        code = start_daemon(http, err);
-    return code == ERR_OK ? watch_start(http->context.watch, err) : code;
+    int code = ERR_OK;
+    http->server = settings->server;
+    limit_uploads(http, http->conf);
+    for (int i = 0; code == ERR_OK && i < http->front_count; i++) {
+        struct http_context *context = &http->fronts[i].context;
+        context->server = settings->server;
+        context->reload = settings->reload;
+        context->uploads = &http->uploads;
+        context->has_admin = http->front_count > 1;
+        code = front_start(&http->fronts[i], settings->heartbeat_ns, err);
+    }
+    return code;
+}
+
+int http_apply(struct http *http, const struct conf *conf, struct error *err)
+{
+    bool tls = http->conf->tls_cert;
+    if (tls != !!conf->tls_cert) {
+        log_warning("tls_cert is %s now, which takes effect only at a restart",
+                    tls ? "not set" : "set");
+    } else if (tls) {
+        struct tls_pair *pair;
+        int code = tls_read(&pair, conf, err);
+        if (code != ERR_OK)
+            return code;
+        tls_use(pair);
+    }
+    limit_uploads(http, conf);
+    for (int i = 0; i < http->front_count; i++)
+        front_apply(&http->fronts[i], conf);
+    return ERR_OK;
+}
+
+bool http_alive(struct http *http, int64_t ns)
+{
+    bool alive = true;
+    for (int i = 0; i < http->front_count; i++)
+        alive = front_alive(&http->fronts[i], ns) && alive;
+    return alive;
+}
+
+static void drain_front(struct front *front, int64_t deadline_ns)
+{
+    struct watch *watch = front->context.watch;
+    watch_begin_drain(watch);
+    listener_close(&front->listener); /* who comes now is refused at once, or waits with systemd */
+    if (watch_wait_empty(watch, deadline_ns))
+        return;
+    log_warning("not everything was answered within drain_timeout_s");
+    watch_cancel_all(watch);
+    watch_wait_empty(watch, clock_monotonic_ns() + FLUSH_NS);
 }
 
 void http_drain(struct http *http, int64_t deadline_ns)
 {
-    watch_begin_drain(http->context.watch);
-    listener_close(&http->listener); /* who comes now is refused at once, or waits with systemd */
-    if (watch_wait_empty(http->context.watch, deadline_ns))
-        return;
-    log_warning("not everything was answered within drain_timeout_s");
-    watch_cancel_all(http->context.watch);
-    watch_wait_empty(http->context.watch, clock_monotonic_ns() + FLUSH_NS);
+    /* The admin front last: it tells how the drain goes. */
+    for (int i = 0; i < http->front_count; i++)
+        drain_front(&http->fronts[i], deadline_ns);
 }
 
 void http_close(struct http *http)
 {
     if (!http)
         return;
-    struct watch *watch = http->context.watch;
-    if (watch)
-        watch_halt(watch);
-    if (http->daemon)
-        MHD_stop_daemon(http->daemon);
-    if (watch)
-        watch_destroy(watch);
-    listener_close(&http->listener);
+    for (int i = 0; i < http->front_count; i++)
+        front_close(&http->fronts[i]);
+    tls_end();
     free(http);
 }

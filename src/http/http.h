@@ -1,4 +1,4 @@
-/* The HTTP side of the service as a whole. Main thread. */
+/* The HTTP side of the service as a whole. Main thread, but for http_apply. */
 #ifndef RESNEXT_HTTP_HTTP_H
 #define RESNEXT_HTTP_HTTP_H
 
@@ -6,24 +6,43 @@
 
 #include "base/error.h"
 #include "conf/conf.h"
+#include "serve/reload.h"
 #include "serve/server.h"
 
 struct http;
 
-/* Opens the sockets, so that addresses are known to be right before models are loaded; raises the
- * limit of open files if max_connections needs it. Before any thread. `conf` must outlive it.
- * ERR_CONFIG, ERR_NO_MEMORY. `*out` belongs to the caller. */
+/* Opens the sockets and reads the certificates, so that both are known to be right before models
+ * are loaded; raises the limit of open files if max_connections needs it. Before any thread. `conf`
+ * must outlive it. ERR_CONFIG, ERR_IO, ERR_NO_MEMORY. `*out` belongs to the caller. */
 int http_open(struct http **out, const struct conf *conf, struct error *err);
 
+struct http_settings {
+    struct server *server;
+    struct reload *reload; /* what POST /admin/reload asks; may be NULL without admin_listen */
+    int64_t heartbeat_ns;  /* its threads show that often that they live; 0: they need not */
+};
+
 /* Starts to serve. ERR_THREAD, ERR_NO_MEMORY, ERR_IO. */
-int http_start(struct http *http, struct server *server, struct error *err);
+int http_start(struct http *http, const struct http_settings *settings, struct error *err);
+
+/* Puts limits and certificates of a new configuration into effect, or leaves everything as it was:
+ * ERR_CONFIG, ERR_IO, ERR_NO_MEMORY. One thread at a time, between http_start and http_close. */
+int http_apply(struct http *http, const struct conf *conf, struct error *err);
+
+/* False if one of its threads has not moved for `ns`: it hangs, and only a restart helps. To be
+ * called once a heartbeat. */
+bool http_alive(struct http *http, int64_t ns);
 
 /* Takes no new connections and no new requests from now on, answers the accepted ones, and returns
- * when all are answered or at `deadline_ns`. */
+ * when all are answered or at `deadline_ns`; what waits then gets 503. */
 void http_drain(struct http *http, int64_t deadline_ns);
 
-/* Ends everything; what still waits gets 503. NULL is fine, and so is one that was not started. */
+/* Ends everything. The server and the reload must be halted, so that no request is finished by
+ * another thread. NULL is fine, and so is one that was not started. */
 void http_close(struct http *http);
+
+/* Checks what http_open would read, but for the sockets. */
+int http_check(const struct conf *conf, struct error *err);
 
 /* Values of the metrics' label `endpoint`. */
 const char *const *http_endpoints(size_t *count);

@@ -47,9 +47,23 @@ static int cannot_listen(struct error *err, const char *address, const char *why
     return error_set(err, ERR_CONFIG, "cannot listen on %s: %s", address, why);
 }
 
-static int bound_socket(int family, const struct sockaddr *address, socklen_t length)
+/* The umask makes the permissions right from the first moment; a chmod(2) would be late. There are
+ * no other threads yet that make files. */
+static int bind_with_mode(int fd, const struct listen_address *parsed)
 {
-    int one = 1;
+    const struct sockaddr *address = (const struct sockaddr *)&parsed->address;
+    if (parsed->mode < 0)
+        return bind(fd, address, parsed->length);
+    mode_t before = umask(0777 & ~(mode_t)parsed->mode);
+    int rc = bind(fd, address, parsed->length), reason = errno;
+    umask(before);
+    errno = reason;
+    return rc;
+}
+
+static int bound_socket(const struct listen_address *parsed)
+{
+    int one = 1, family = parsed->address.ss_family;
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
@@ -57,7 +71,7 @@ static int bound_socket(int family, const struct sockaddr *address, socklen_t le
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (family == AF_INET6) /* 0.0.0.0 and [::] stand side by side */
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-    if (bind(fd, address, length) == 0 && listen(fd, BACKLOG) == 0)
+    if (bind_with_mode(fd, parsed) == 0 && listen(fd, BACKLOG) == 0)
         return fd;
     int reason = errno;
     close(fd);
@@ -65,13 +79,14 @@ static int bound_socket(int family, const struct sockaddr *address, socklen_t le
     return -1;
 }
 
-/* A socket file is left over if it refuses connections. */
+/* A socket file is left over if it refuses connections. One whose backlog is full would have us
+ * wait until its owner accepts. */
 static bool is_left_over(const struct sockaddr_un *address)
 {
     struct stat status;
     if (lstat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
         return false;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
     bool refused = connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
@@ -84,35 +99,50 @@ static int open_address(struct listener *l, const char *text, const struct liste
                         struct error *err)
 {
     const struct sockaddr *address = (const struct sockaddr *)&parsed->address;
-    int family = parsed->address.ss_family;
     const struct sockaddr_un *local = parsed->kind == LISTEN_UNIX ? (const void *)address : NULL;
-    int fd = bound_socket(family, address, parsed->length);
+    int fd = bound_socket(parsed);
     if (fd < 0 && errno == EADDRINUSE && local && is_left_over(local)) {
         unlink(local->sun_path);
-        fd = bound_socket(family, address, parsed->length);
+        fd = bound_socket(parsed);
     }
+    if (fd < 0 && errno == EACCES && !local)
+        return cannot_listen(err, text,
+                             "Permission denied; take a port from 1024 on, or grant "
+                             "CAP_NET_BIND_SERVICE, or let systemd listen (resnextd.socket)");
     if (fd < 0)
         return cannot_listen(err, text, strerror(errno));
     int code = add_fd(l, fd, err);
     return code != ERR_OK || !local ? code : add_unix_path(l, local->sun_path, err);
 }
 
-static int open_systemd(struct listener *l, struct error *err)
+static int add_systemd_socket(struct listener *l, int fd, struct error *err)
 {
-    int count = sd_listen_fds(1);
-    if (count <= 0)
-        return cannot_listen(err, "systemd",
-                             "systemd handed over no sockets; start resnextd.socket, not this");
-    for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; fd++) {
-        if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
-            return cannot_listen(err, "systemd", "what was handed over is no listening socket");
-        if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0)
-            return cannot_listen(err, "systemd", strerror(errno));
-        int code = add_fd(l, fd, err);
-        if (code != ERR_OK)
-            return code;
+    if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
+        return cannot_listen(err, "systemd", "what was handed over is no listening socket");
+    if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0)
+        return cannot_listen(err, "systemd", strerror(errno));
+    return add_fd(l, fd, err);
+}
+
+static int open_systemd(struct listener *l, bool admin, struct error *err)
+{
+    char **names = NULL;
+    int count = sd_listen_fds_with_names(0, &names), code = ERR_OK;
+    size_t before = l->count;
+    for (int i = 0; i < count; i++) {
+        bool is_admin = names && names[i] && strcmp(names[i], "admin") == 0;
+        if (code == ERR_OK && is_admin == admin)
+            code = add_systemd_socket(l, SD_LISTEN_FDS_START + i, err);
+        if (names)
+            free(names[i]);
     }
-    return ERR_OK;
+    free(names);
+    if (code == ERR_OK && l->count == before)
+        code = cannot_listen(
+            err, "systemd",
+            admin ? "systemd handed over no socket with FileDescriptorName=admin"
+                  : "systemd handed over no sockets; start resnextd.socket, not this");
+    return code;
 }
 
 static void log_address(int fd)
@@ -130,7 +160,8 @@ static void log_address(int fd)
                  host, port);
 }
 
-int listener_open(struct listener *listener, const struct text_list *addresses, struct error *err)
+int listener_open(struct listener *listener, const struct text_list *addresses, bool admin,
+                  struct error *err)
 {
     *listener = (struct listener){0};
     for (size_t i = 0; i < addresses->count; i++) {
@@ -138,7 +169,7 @@ int listener_open(struct listener *listener, const struct text_list *addresses, 
         struct listen_address parsed;
         int code = conf_parse_listen(text, &parsed, err);
         if (code == ERR_OK)
-            code = parsed.kind == LISTEN_SYSTEMD ? open_systemd(listener, err)
+            code = parsed.kind == LISTEN_SYSTEMD ? open_systemd(listener, admin, err)
                                                  : open_address(listener, text, &parsed, err);
         if (code != ERR_OK)
             return code;
@@ -152,13 +183,15 @@ int listener_open(struct listener *listener, const struct text_list *addresses, 
 
 void listener_close(struct listener *listener)
 {
-    for (size_t i = 0; i < listener->count; i++)
-        close(listener->fds[i]);
+    /* Files first: one whose socket is closed is free to be taken by a successor, whose file it
+     * would be then. */
     for (size_t i = 0; i < listener->unix_path_count; i++) {
         if (listener->unix_paths[i])
             unlink(listener->unix_paths[i]);
         free(listener->unix_paths[i]);
     }
+    for (size_t i = 0; i < listener->count; i++)
+        close(listener->fds[i]);
     free(listener->unix_paths);
     free(listener->fds);
     *listener = (struct listener){0};

@@ -3,6 +3,7 @@
 #ifndef RESNEXT_HTTP_LISTENER_H
 #define RESNEXT_HTTP_LISTENER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -15,11 +16,12 @@ struct listener {
     size_t unix_path_count;
 };
 
-/* Opens `ADDR:PORT` (ADDR may be a name, an IPv6 address in brackets, or * for every address),
- * `unix:PATH` and `systemd` (all stream sockets that systemd handed over). A socket file that
- * nobody listens on any more is replaced. ERR_CONFIG names the address and the reason. Harmless to
- * close after a failure. */
-int listener_open(struct listener *listener, const struct text_list *addresses, struct error *err);
+/* Opens the addresses (conf/listen.h); `systemd` is every stream socket that systemd handed over
+ * under the name "admin" (FileDescriptorName=), if `admin` is true, or else under another. A socket
+ * file that nobody listens on any more is replaced. ERR_CONFIG names the address and the reason.
+ * Harmless to close after a failure. */
+int listener_open(struct listener *listener, const struct text_list *addresses, bool admin,
+                  struct error *err);
 
 /* Closes what is open and removes the socket files. What systemd handed over stays open there. */
 void listener_close(struct listener *listener);

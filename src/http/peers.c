@@ -27,29 +27,23 @@ void peers_wake(struct peers *all)
 
 static void disarm(struct peer *p)
 {
-    struct timer_list *list = p->timer;
-    if (!list)
-        return;
-    *(p->previous ? &p->previous->next : &list->first) = p->next;
-    *(p->next ? &p->next->previous : &list->last) = p->previous;
-    p->previous = p->next = NULL;
-    p->timer = NULL;
+    deadlines_unset(&p->peers->deadlines, &p->deadline);
+}
+
+static void arm_after(struct peer *p, int64_t ns)
+{
+    struct peers *all = p->peers;
+    int64_t at_ns = clock_monotonic_ns() + ns;
+    deadlines_set(&all->deadlines, &p->deadline, at_ns);
+    if (at_ns < all->sleeps_until_ns) {
+        all->sleeps_until_ns = at_ns;
+        peers_wake(all);
+    }
 }
 
 void peers_arm(struct peer *p, enum peer_timer timer)
 {
-    struct peers *all = p->peers;
-    struct timer_list *list = &all->timers[timer];
-    disarm(p);
-    p->timer = list;
-    p->deadline_ns = clock_monotonic_ns() + list->limit_ns;
-    p->previous = list->last;
-    *(list->last ? &list->last->next : &list->first) = p;
-    list->last = p;
-    if (p->deadline_ns < all->sleeps_until_ns) {
-        all->sleeps_until_ns = p->deadline_ns;
-        peers_wake(all);
-    }
+    arm_after(p, p->peers->limits_ns[timer]);
 }
 
 static bool waits_for_client(enum peer_state state)
@@ -97,6 +91,7 @@ struct peer *peers_add(struct peers *all, int fd, enum peer_state state)
     if (++all->generation == 0)
         all->generation = 1;
     *p = (struct peer){.peers = all, .fd = fd, .generation = all->generation, .state = state};
+    p->deadline.owner = p;
     all->by_fd[fd] = p;
     if ((size_t)fd >= all->by_fd_used)
         all->by_fd_used = (size_t)fd + 1;
@@ -127,11 +122,21 @@ static void count_rejected(struct peers *all, enum metric_reason reason)
     metrics_add(server_metrics(all->server), COUNTER_rejected, reason, 0, 0, 1);
 }
 
+/* shutdown(2), of a connection that libmicrohttpd still has: it tells us before it closes one,
+ * unless it was out of memory when it took it over. Such a peer is removed: false. */
+static bool shut(struct peer *p, int how)
+{
+    if (shutdown(p->fd, how) == 0 || (errno != EBADF && errno != ENOTSOCK))
+        return true;
+    peers_remove(p);
+    return false;
+}
+
 static void cut(struct peer *p)
 {
     disarm(p);
-    p->state = CUT;
-    shutdown(p->fd, SHUT_RDWR);
+    if (shut(p, SHUT_RDWR))
+        p->state = CUT;
 }
 
 void peers_cancel(struct peer *p, int outcome)
@@ -190,20 +195,16 @@ static void drain_lingering(struct peer *p)
 void peers_end_idle(struct peer *p)
 {
     if (p->state == OPENING || p->state == IDLE)
-        shutdown(p->fd, SHUT_RD);
+        shut(p, SHUT_RD);
 }
 
 int64_t peers_expire(struct peers *all)
 {
-    int64_t now = clock_monotonic_ns(), next = PEERS_NEVER;
-    for (int i = 0; i < TIMER_COUNT; i++) {
-        struct timer_list *list = &all->timers[i];
-        while (list->first && list->first->deadline_ns <= now)
-            time_is_up(list->first);
-        if (list->first && list->first->deadline_ns < next)
-            next = list->first->deadline_ns;
-    }
-    return next;
+    int64_t now = clock_monotonic_ns();
+    struct deadline *first;
+    while ((first = deadlines_first(&all->deadlines)) && first->at_ns <= now)
+        time_is_up(first->owner);
+    return first ? first->at_ns : PEERS_NEVER;
 }
 
 void peers_handle_event(struct peers *all, uint64_t tag, uint32_t events)
@@ -217,15 +218,14 @@ void peers_handle_event(struct peers *all, uint64_t tag, uint32_t events)
         client_left(p);
 }
 
-static void set_limits(struct peers *all, const struct conf *conf)
+void peers_set_limits(struct peers *all, const struct conf *conf)
 {
     int64_t upload = conf->upload_timeout_ms * 1000000, idle = conf->idle_timeout_s * 1000000000;
-    all->timers[TIMER_OPENING].limit_ns = upload < idle ? upload : idle;
-    all->timers[TIMER_UPLOAD].limit_ns = all->timers[TIMER_REPLY].limit_ns = upload;
-    all->timers[TIMER_REQUEST].limit_ns = conf->request_timeout_ms * 1000000;
-    all->timers[TIMER_IDLE].limit_ns = idle;
-    all->timers[TIMER_GONE].limit_ns = GONE_NS;
-    all->timers[TIMER_LINGER].limit_ns = LINGER_NS;
+    all->limits_ns[TIMER_OPENING] = upload < idle ? upload : idle;
+    all->limits_ns[TIMER_UPLOAD] = all->limits_ns[TIMER_REPLY] = upload;
+    all->limits_ns[TIMER_IDLE] = idle;
+    all->limits_ns[TIMER_GONE] = GONE_NS;
+    all->limits_ns[TIMER_LINGER] = LINGER_NS;
 }
 
 int peers_open(struct peers *all, const struct conf *conf, struct server *server, struct error *err)
@@ -233,7 +233,7 @@ int peers_open(struct peers *all, const struct conf *conf, struct server *server
     pthread_condattr_t monotonic;
     struct rlimit files = {.rlim_cur = DESCRIPTORS_MAX};
     *all = (struct peers){.server = server, .sleeps_until_ns = PEERS_NEVER};
-    set_limits(all, conf);
+    peers_set_limits(all, conf);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&all->lock, NULL);
@@ -246,6 +246,9 @@ int peers_open(struct peers *all, const struct conf *conf, struct server *server
     all->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!all->by_fd)
         return error_set(err, ERR_NO_MEMORY, "no memory for %zu connections", all->by_fd_size);
+    int code = deadlines_open(&all->deadlines, all->by_fd_size, err);
+    if (code != ERR_OK)
+        return code;
     if (all->epoll_fd < 0 || all->wake_fd < 0)
         return error_set(err, ERR_IO, "cannot watch connections: %s", strerror(errno));
     peers_watch_descriptor(all, all->wake_fd, 0, EPOLLIN);
@@ -267,6 +270,7 @@ void peers_close(struct peers *all)
         close(all->wake_fd);
     pthread_cond_destroy(&all->changed);
     pthread_mutex_destroy(&all->lock);
+    deadlines_close(&all->deadlines);
     free(all->by_fd);
 }
 
@@ -292,7 +296,7 @@ void peer_receiving(struct peer *peer)
     pthread_mutex_unlock(&peer->peers->lock);
 }
 
-int peer_waiting(struct peer *peer, struct request *request)
+int peer_waiting(struct peer *peer, struct request *request, int64_t timeout_ns)
 {
     struct peers *all = peer->peers;
     pthread_mutex_lock(&all->lock);
@@ -300,9 +304,10 @@ int peer_waiting(struct peer *peer, struct request *request)
                : peer->gone || peer->state == CUT ? ERR_CLIENT_GONE
                                                   : ERR_OK;
     if (code == ERR_OK) {
-        enter(peer, WAITING, TIMER_REQUEST);
+        peer->state = WAITING;
         peer->request = request;
-        request->deadline_ns = peer->deadline_ns;
+        arm_after(peer, timeout_ns);
+        request->deadline_ns = peer->deadline.at_ns;
     }
     pthread_mutex_unlock(&all->lock);
     return code;

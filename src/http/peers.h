@@ -2,16 +2,14 @@
  * peers.c; nobody else includes this. Everything here is called, and every field read, with `lock`
  * held, but for peers_open and peers_close; watch.c tells why that is enough.
  *
- * Deadlines. Each state has one constant time limit, so the peers of one state, in the order in
- * which they entered it, are ordered by deadline: a list for each limit, O(1) to enter and leave,
- * and the earliest deadline is at one of a few heads.
+ * Each state has a time limit. A reload may change the limits; deadlines that run already stay.
  *
  * A peer's states:
  *
  *   OPENING    accepted, no request yet                            the lesser of upload_timeout_ms
  *                                                                  and idle_timeout_s
  *   RECEIVING  a request line has come                             upload_timeout_ms
- *   WAITING    its request is queued or running                    request_timeout_ms
+ *   WAITING    its request is queued or running                    what peer_waiting is told
  *   REPLYING   the answer is being sent                            upload_timeout_ms
  *   IDLE       kept alive                                          idle_timeout_s
  *   CUT        shut down by the watch; libmicrohttpd will notice   none
@@ -28,6 +26,7 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
+#include "http/deadlines.h"
 #include "http/peer.h"
 #include "serve/server.h"
 
@@ -38,7 +37,6 @@ enum peer_state { OPENING, RECEIVING, WAITING, REPLYING, IDLE, CUT, LINGERING };
 enum peer_timer {
     TIMER_OPENING,
     TIMER_UPLOAD,
-    TIMER_REQUEST,
     TIMER_REPLY,
     TIMER_IDLE,
     TIMER_GONE,
@@ -47,11 +45,6 @@ enum peer_timer {
 };
 
 enum { PEER_ADDRESS_MAX = INET6_ADDRSTRLEN };
-
-struct timer_list {
-    int64_t limit_ns;
-    struct peer *first, *last;
-};
 
 struct peer {
     struct peers *peers;
@@ -62,9 +55,7 @@ struct peer {
     bool ending; /* the server is about to */
     bool unread; /* see peer_replying */
     struct request *request;
-    int64_t deadline_ns;
-    struct timer_list *timer; /* NULL: none */
-    struct peer *previous, *next;
+    struct deadline deadline;
     struct in6_addr ip; /* IPv4 mapped; all zero for a Unix socket */
     char address[PEER_ADDRESS_MAX];
 };
@@ -74,7 +65,8 @@ struct peers {
     int epoll_fd, wake_fd;
     pthread_mutex_t lock;
     pthread_cond_t changed; /* `open` is 0, or accepting_stopped; on CLOCK_MONOTONIC */
-    struct timer_list timers[TIMER_COUNT];
+    int64_t limits_ns[TIMER_COUNT];
+    struct deadlines deadlines;
     struct peer **by_fd; /* [by_fd_size], NULL from by_fd_used on */
     size_t by_fd_size, by_fd_used;
     uint32_t generation;
@@ -101,6 +93,9 @@ void peers_remove(struct peer *peer);
 
 /* Starts a deadline, in place of the one that runs. */
 void peers_arm(struct peer *peer, enum peer_timer timer);
+
+/* The time limits of a configuration, for deadlines that start from now on. */
+void peers_set_limits(struct peers *peers, const struct conf *conf);
 
 /* Takes over an answered socket and closes it when the client has, or after a moment. */
 void peers_linger(struct peers *peers, int fd);

@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
+#include "base/clock.h"
+#include "http/cors.h"
+#include "http/oip.h"
 #include "http/router.h"
 
 enum { REAL_DIGITS = 9 };
@@ -11,15 +15,28 @@ enum { REAL_DIGITS = 9 };
 static bool add_headers(struct exchange *x, struct MHD_Response *response, int status,
                         const char *content_type)
 {
-    char allow[ROUTER_ALLOW_MAX];
-    bool ok = MHD_add_response_header(response, "Content-Type", content_type) == MHD_YES &&
-              MHD_add_response_header(response, "X-Request-Id", x->id) == MHD_YES;
+    char allow[ROUTER_ALLOW_MAX], number[32];
+    bool ok = MHD_add_response_header(response, "X-Request-Id", x->id) == MHD_YES &&
+              MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
+              cors_add_headers(x, response);
+    if (ok && content_type)
+        ok = MHD_add_response_header(response, "Content-Type", content_type) == MHD_YES;
     if (ok && server_draining(x->context->server))
         ok = MHD_add_response_header(response, "Connection", "close") == MHD_YES;
-    if (ok && status == 503)
-        ok = MHD_add_response_header(response, "Retry-After", "1") == MHD_YES;
+    if (ok && x->inference_header > 0) {
+        snprintf(number, sizeof number, "%zu", x->inference_header);
+        ok =
+            MHD_add_response_header(response, "Inference-Header-Content-Length", number) == MHD_YES;
+    }
+    if (ok && status == 503) {
+        snprintf(number, sizeof number, "%d", server_retry_after_s(x->context->server));
+        ok = MHD_add_response_header(response, "Retry-After", number) == MHD_YES;
+    }
+    if (ok && status == 401)
+        ok = MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"resnextd\"") ==
+             MHD_YES;
     if (ok && status == 405) {
-        router_allow(x->path, allow);
+        router_allow(x, allow);
         ok = MHD_add_response_header(response, "Allow", allow) == MHD_YES;
     }
     return ok;
@@ -41,18 +58,21 @@ static enum MHD_Result queue(struct exchange *x, int status, const char *content
     peer_replying(x->peer, x->phase == EXCHANGE_HEADERS && x->has_body);
     x->phase = EXCHANGE_ANSWERED;
     x->status = status;
-    x->sent = strcmp(x->method, "HEAD") == 0 ? 0 : length;
+    x->sent = strcmp(x->method, "HEAD") == 0 || status == 304 ? 0 : length;
     return MHD_YES;
 }
 
 static enum MHD_Result reply_out_of_memory(struct exchange *x)
 {
     char text[320];
-    int n = snprintf(text, sizeof text,
-                     "{\"error\":{\"code\":\"%s\",\"message\":\"%s; try again later\","
-                     "\"status\":%d},\"request_id\":\"%s\"}",
-                     error_json_code(ERR_NO_MEMORY), error_text(ERR_NO_MEMORY),
-                     error_status(ERR_NO_MEMORY), x->id);
+    int n = oip_owns(x->path)
+                ? snprintf(text, sizeof text, "{\"error\":\"%s; try again later\"}",
+                           error_text(ERR_NO_MEMORY))
+                : snprintf(text, sizeof text,
+                           "{\"error\":{\"code\":\"%s\",\"message\":\"%s; try again later\","
+                           "\"status\":%d},\"request_id\":\"%s\"}",
+                           error_json_code(ERR_NO_MEMORY), error_text(ERR_NO_MEMORY),
+                           error_status(ERR_NO_MEMORY), x->id);
     return queue(x, error_status(ERR_NO_MEMORY), "application/json",
                  MHD_create_response_from_buffer((size_t)n, text, MHD_RESPMEM_MUST_COPY),
                  (size_t)n);
@@ -68,6 +88,39 @@ enum MHD_Result reply_text(struct exchange *x, int status, const char *content_t
     if (!response)
         free(text);
     return queue(x, status, content_type, response, length);
+}
+
+enum MHD_Result reply_constant(struct exchange *x, int status, const char *content_type,
+                               const unsigned char *bytes, size_t length,
+                               const struct reply_header *headers)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(length, (void *)bytes, MHD_RESPMEM_PERSISTENT);
+    bool ok = response != NULL;
+    for (; ok && headers->name; headers++)
+        ok = MHD_add_response_header(response, headers->name, headers->value) == MHD_YES;
+    if (ok)
+        return queue(x, status, content_type, response, length);
+    if (response)
+        MHD_destroy_response(response);
+    return reply_out_of_memory(x);
+}
+
+enum MHD_Result reply_bytes(struct exchange *x, const char *content_type, uint8_t *bytes,
+                            size_t length)
+{
+    return reply_text(x, 200, content_type, (char *)bytes, length);
+}
+
+json_t *reply_numbers(const float *numbers, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count && list; i++)
+        if (json_array_append_new(list, json_real((double)numbers[i])) != 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    return list;
 }
 
 enum MHD_Result reply_json(struct exchange *x, int status, json_t *body)
@@ -92,16 +145,73 @@ json_t *reply_string(struct slice text)
     return s;
 }
 
+json_t *reply_model_names(const struct edition *edition)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; names && i < edition_model_count(edition); i++)
+        if (json_array_append_new(names, json_string(edition_model(edition, i)->name)) != 0) {
+            json_decref(names);
+            return NULL;
+        }
+    return names;
+}
+
+static json_t *text_of(const struct error *err)
+{
+    return reply_string((struct slice){err->message, strlen(err->message)});
+}
+
 json_t *reply_error_object(const struct error *err)
 {
-    return json_pack("{s:s, s:o, s:i}", "code", error_json_code(err->code), "message",
-                     reply_string((struct slice){err->message, strlen(err->message)}), "status",
-                     error_status(err->code));
+    return json_pack("{s:s, s:o, s:i}", "code", error_json_code(err->code), "message", text_of(err),
+                     "status", error_status(err->code));
 }
 
 enum MHD_Result reply_error(struct exchange *x, const struct error *err)
 {
+    if (oip_owns(x->path))
+        return reply_json(x, error_status(err->code), json_pack("{s:o}", "error", text_of(err)));
     return reply_json(
         x, error_status(err->code),
         json_pack("{s:o, s:s}", "error", reply_error_object(err), "request_id", x->id));
+}
+
+enum MHD_Result reply_unfinished(struct exchange *x, int outcome)
+{
+    struct metrics *metrics = server_metrics(x->context->server);
+    struct error err;
+    switch (outcome) {
+    case ERR_CLIENT_GONE:
+        return MHD_NO; /* closes the connection */
+    case ERR_DEADLINE:
+        metrics_add(metrics, COUNTER_rejected, REASON_DEADLINE, 0, 0, 1);
+        error_set(&err, ERR_DEADLINE,
+                  "there was no answer within %.0f ms (request_timeout_ms, or "
+                  "X-Request-Timeout-Ms); try again later",
+                  clock_ns_to_ms(x->timeout_ns));
+        break;
+    case ERR_OVERLOADED:
+        metrics_add(metrics, COUNTER_rejected, REASON_OVERLOADED, 0, 0, 1);
+        error_set(&err, ERR_OVERLOADED,
+                  "too many requests are waiting (queue_limit); "
+                  "try again later");
+        break;
+    case ERR_NO_TIME:
+        metrics_add(metrics, COUNTER_rejected, REASON_EXPECTED_WAIT, 0, 0, 1);
+        error_set(&err, ERR_NO_TIME,
+                  "there is so much to do that no answer is likely within %.0f ms "
+                  "(request_timeout_ms, or X-Request-Timeout-Ms); try again later",
+                  clock_ns_to_ms(x->timeout_ns));
+        break;
+    default:
+        CHECK(outcome == ERR_DRAINING);
+        metrics_add(metrics, COUNTER_rejected, REASON_DRAINING, 0, 0, 1);
+        error_set(&err, ERR_DRAINING, "this server is shutting down; ask another one");
+    }
+    return reply_error(x, &err);
+}
+
+enum MHD_Result reply_nothing(struct exchange *x)
+{
+    return queue(x, 204, NULL, MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT), 0);
 }

@@ -3,27 +3,88 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "http/auth.h"
+#include "http/cors.h"
 #include "http/handlers.h"
 #include "http/reply.h"
+#include "http/throttle.h"
 #include "http/upload.h"
 
+/* Where a route is. Without admin_listen there is no admin front. */
+enum route_place {
+    AT_SERVICE, /* the service's front */
+    AT_BOTH,
+    AT_METRICS, /* the admin front, or if there is none the service's */
+    AT_ADMIN,   /* the admin front */
+};
+
+enum route_trait {
+    TAKES_BODY = 1, /* is work: refused while the server is overloaded or draining */
+    IS_OPEN = 2,    /* needs no key */
+    IS_PROBE = 4,   /* health or metrics, which machines ask for all the time */
+};
+
 struct route {
-    const char *path, *method; /* HEAD works where GET does */
+    const char *path, *method; /* a segment * stands for any; HEAD works where GET does */
     enum MHD_Result (*answer)(struct exchange *x);
     enum MHD_Result (*resume)(struct exchange *x);
-    bool takes_body; /* is work: refused while the server is overloaded or draining */
+    enum route_place place;
+    unsigned traits;
 };
 
 static const struct route routes[] = {
-    {"/classify", "POST", classify_answer, classify_resume, true},
-    {"/livez", "GET", livez_answer, NULL, false},
-    {"/readyz", "GET", readyz_answer, NULL, false},
-    {"/health", "GET", health_answer, NULL, false},
-    {"/metrics", "GET", metrics_answer, NULL, false},
-    {"/models", "GET", models_answer, NULL, false},
+    {"/classify", "POST", classify_answer, classify_resume, AT_SERVICE, TAKES_BODY},
+    {"/embed", "POST", embed_answer, embed_resume, AT_SERVICE, TAKES_BODY},
+    {"/explain", "POST", explain_answer, explain_resume, AT_SERVICE, TAKES_BODY},
+    {"/livez", "GET", livez_answer, NULL, AT_BOTH, IS_OPEN | IS_PROBE},
+    {"/readyz", "GET", readyz_answer, NULL, AT_BOTH, IS_OPEN | IS_PROBE},
+    {"/health", "GET", health_answer, NULL, AT_BOTH, IS_OPEN | IS_PROBE},
+    {"/metrics", "GET", metrics_answer, NULL, AT_METRICS, IS_OPEN | IS_PROBE},
+    {"/models", "GET", models_answer, NULL, AT_SERVICE, 0},
+    {"/v2", "GET", oip_server_answer, NULL, AT_SERVICE, 0},
+    {"/v2/health/live", "GET", oip_live_answer, NULL, AT_SERVICE, IS_OPEN | IS_PROBE},
+    {"/v2/health/ready", "GET", oip_ready_answer, NULL, AT_SERVICE, IS_OPEN | IS_PROBE},
+    {"/v2/models/*", "GET", oip_model_answer, NULL, AT_SERVICE, 0},
+    {"/v2/models/*/ready", "GET", oip_model_ready_answer, NULL, AT_SERVICE, 0},
+    {"/v2/models/*/infer", "POST", oip_infer_answer, oip_infer_resume, AT_SERVICE, TAKES_BODY},
+    {"/v2/models/*/versions/*", "GET", oip_model_answer, NULL, AT_SERVICE, 0},
+    {"/v2/models/*/versions/*/ready", "GET", oip_model_ready_answer, NULL, AT_SERVICE, 0},
+    {"/v2/models/*/versions/*/infer", "POST", oip_infer_answer, oip_infer_resume, AT_SERVICE,
+     TAKES_BODY},
+    {"/admin/reload", "POST", reload_answer, reload_resume, AT_ADMIN, 0},
+    {"/", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},
+    {"/assets/style.css", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},
+    {"/assets/app.js", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},
+    {"/assets/live.js", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},
+    {"/assets/map.js", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},
+    {"/assets/picture.js", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},
+    {"/assets/icon.svg", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},
+    {"/openapi.json", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},
+};
+
+/* Of any path that exists. */
+static const struct route preflight = {
+    NULL, "OPTIONS", preflight_answer, NULL, AT_BOTH, IS_OPEN,
 };
 
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0], SMALL_BODY = 262144 };
+
+static bool matches(const struct route *route, const char *path)
+{
+    const char *pattern = route->path;
+    while (*pattern) {
+        if (*pattern == '*') {
+            size_t segment = strcspn(path, "/");
+            if (segment == 0)
+                return false;
+            path += segment;
+        } else if (*pattern != *path++) {
+            return false;
+        }
+        pattern++;
+    }
+    return *path == '\0';
+}
 
 const char *const *router_endpoints(size_t *count)
 {
@@ -36,15 +97,38 @@ const char *const *router_endpoints(size_t *count)
 
 size_t router_endpoint(const struct route *route)
 {
-    return route ? (size_t)(route - routes) : ROUTE_COUNT;
+    return route && route != &preflight ? (size_t)(route - routes) : ROUTE_COUNT;
 }
 
-void router_allow(const char *path, char allow[ROUTER_ALLOW_MAX])
+const char *router_method(size_t endpoint)
+{
+    return routes[endpoint].method;
+}
+
+bool router_is_probe(const struct route *route)
+{
+    return route && route->traits & IS_PROBE;
+}
+
+static bool is_at(const struct route *route, const struct exchange *x)
+{
+    const struct http_context *context = x->context;
+    bool here = route->place == AT_BOTH;
+    if (route->place == AT_SERVICE)
+        here = !context->is_admin;
+    else if (route->place == AT_ADMIN)
+        here = context->is_admin;
+    else if (route->place == AT_METRICS)
+        here = context->is_admin || !context->has_admin;
+    return here && !x->path_is_cut && matches(route, x->path);
+}
+
+void router_allow(const struct exchange *x, char allow[ROUTER_ALLOW_MAX])
 {
     size_t length = 0;
     allow[0] = '\0';
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        if (strcmp(routes[i].path, path) != 0)
+        if (!is_at(&routes[i], x))
             continue;
         const char *method = strcmp(routes[i].method, "GET") == 0 ? "GET, HEAD" : routes[i].method;
         int n =
@@ -58,28 +142,32 @@ static int find_route(struct exchange *x, struct error *err)
     const char *method = strcmp(x->method, "HEAD") == 0 ? "GET" : x->method;
     bool path_exists = false;
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        if (strcmp(routes[i].path, x->path) != 0)
+        if (!is_at(&routes[i], x))
             continue;
         path_exists = true;
+        if (cors_is_preflight(x))
+            x->route = &preflight;
         if (strcmp(routes[i].method, method) == 0) {
             x->route = &routes[i];
             return ERR_OK;
         }
     }
+    if (x->route)
+        return ERR_OK;
     if (!path_exists)
         return error_set(err, ERR_NOT_FOUND, "there is nothing at %.128s", x->path);
     char allow[ROUTER_ALLOW_MAX];
-    router_allow(x->path, allow);
+    router_allow(x, allow);
     return error_set(err, ERR_METHOD, "%s is not allowed at %s; use %s", x->method, x->path, allow);
 }
 
 static int check_capacity(struct exchange *x, struct error *err)
 {
-    if (!x->route->takes_body)
+    if (!(x->route->traits & TAKES_BODY))
         return ERR_OK;
     if (watch_draining(x->context->watch))
         return error_set(err, ERR_DRAINING, "this server is shutting down; ask another one");
-    int code = server_check_room(x->context->server, err);
+    int code = server_check_room(x->context->server, x->timeout_ns, err);
     return code == ERR_OK ? upload_check_memory(x, err) : code;
 }
 
@@ -93,6 +181,16 @@ static int check_headers(struct exchange *x, struct error *err)
         return code;
     }
     code = find_route(x, err);
+    if (!x->route || !(x->route->traits & IS_OPEN)) {
+        /* Before anything else is told, even what there is. */
+        struct error refused;
+        if (auth_check(x, &refused) != ERR_OK) {
+            *err = refused;
+            return ERR_UNAUTHORIZED;
+        }
+    }
+    if (code == ERR_OK)
+        code = exchange_read_timeout(x, err);
     if (code == ERR_OK)
         code = upload_check_acceptable(x, err);
     if (code == ERR_OK)
@@ -106,8 +204,8 @@ static void count_refusal(const struct exchange *x, int code)
         int code;
         enum metric_reason reason;
     } counted[] = {
-        {ERR_OVERLOADED, REASON_OVERLOADED},
-        {ERR_DRAINING, REASON_DRAINING},
+        {ERR_OVERLOADED, REASON_OVERLOADED},         {ERR_NO_TIME, REASON_EXPECTED_WAIT},
+        {ERR_UNAUTHORIZED, REASON_UNAUTHORIZED},     {ERR_DRAINING, REASON_DRAINING},
         {ERR_BODY_TOO_LARGE, REASON_BODY_TOO_LARGE},
     };
     for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
@@ -122,7 +220,7 @@ static bool is_soon_read(const struct exchange *x)
 {
     if (!x->has_body)
         return true;
-    size_t limit = (size_t)x->context->conf->max_body_bytes, announced = x->upload.announced;
+    size_t limit = (size_t)x->conf->max_body_bytes, announced = x->upload.announced;
     limit = limit < SMALL_BODY ? limit : SMALL_BODY;
     return announced > 0 && announced <= limit && !exchange_header(x, "Expect");
 }
@@ -131,6 +229,8 @@ static enum MHD_Result handle_headers(struct exchange *x, const char *method)
 {
     struct error refusal;
     exchange_identify(x, method);
+    if (!x->context->is_admin)
+        throttle(x->context->server, x->context->threads);
     int code = check_headers(x, &refusal);
     if (code != ERR_OK) {
         count_refusal(x, code);
@@ -146,7 +246,7 @@ static enum MHD_Result handle_upload(struct exchange *x, const char *bytes, size
 {
     if (*length == 0)
         return x->refusal.code != ERR_OK ? reply_error(x, &x->refusal) : x->route->answer(x);
-    bool keep = x->refusal.code == ERR_OK && x->route->takes_body;
+    bool keep = x->refusal.code == ERR_OK && x->route->traits & TAKES_BODY;
     int code = upload_append(x, bytes, *length, keep, &x->refusal);
     if (code != ERR_OK) {
         /* In mid-upload libmicrohttpd can only close. */

@@ -16,7 +16,13 @@ enum MHD_Result router_handle(void *context, struct MHD_Connection *connection, 
 const char *const *router_endpoints(size_t *count);
 size_t router_endpoint(const struct route *route);
 
-/* The value of Allow for a path. */
-void router_allow(const char *path, char allow[ROUTER_ALLOW_MAX]);
+/* The method of an endpoint; GET includes HEAD. */
+const char *router_method(size_t endpoint);
+
+/* Whether it is health or metrics, which machines ask for all the time. NULL is not. */
+bool router_is_probe(const struct route *route);
+
+/* The value of Allow for an exchange's path. */
+void router_allow(const struct exchange *x, char allow[ROUTER_ALLOW_MAX]);
 
 #endif

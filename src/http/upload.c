@@ -56,7 +56,7 @@ static int too_large(const struct exchange *x, struct error *err)
 {
     return error_set(err, ERR_BODY_TOO_LARGE,
                      "the body is larger than %lld bytes (max_body_bytes); send a smaller picture",
-                     (long long)x->context->conf->max_body_bytes);
+                     (long long)x->conf->max_body_bytes);
 }
 
 int upload_check_acceptable(const struct exchange *x, struct error *err)
@@ -68,7 +68,7 @@ int upload_check_acceptable(const struct exchange *x, struct error *err)
     if (encoding && strcasecmp(encoding, "identity") != 0)
         return error_set(err, ERR_MEDIA_TYPE,
                          "no Content-Encoding is supported; send the JPEG's own bytes");
-    if (x->upload.announced > (size_t)x->context->conf->max_body_bytes)
+    if (x->upload.announced > (size_t)x->conf->max_body_bytes)
         return too_large(x, err);
     return ERR_OK;
 }
@@ -80,21 +80,22 @@ static int no_room(struct error *err)
 
 int upload_check_memory(const struct exchange *x, struct error *err)
 {
-    size_t used = atomic_load(&x->context->upload_memory), limit = x->context->upload_memory_limit;
+    const struct upload_memory *all = x->context->uploads;
+    size_t used = atomic_load(&all->used), limit = atomic_load(&all->limit);
     return used > limit || x->upload.announced > limit - used ? no_room(err) : ERR_OK;
 }
 
-static int take_memory(struct http_context *context, size_t bytes, struct error *err)
+static int take_memory(struct upload_memory *all, size_t bytes, struct error *err)
 {
-    if (atomic_fetch_add(&context->upload_memory, bytes) + bytes <= context->upload_memory_limit)
+    if (atomic_fetch_add(&all->used, bytes) + bytes <= atomic_load(&all->limit))
         return ERR_OK;
-    atomic_fetch_sub(&context->upload_memory, bytes);
+    atomic_fetch_sub(&all->used, bytes);
     return no_room(err);
 }
 
 void upload_free(struct exchange *x)
 {
-    atomic_fetch_sub(&x->context->upload_memory, x->upload.capacity);
+    atomic_fetch_sub(&x->context->uploads->used, x->upload.capacity);
     free(x->upload.bytes);
 }
 
@@ -108,12 +109,12 @@ static int reserve(struct exchange *x, size_t needed, size_t limit, struct error
         limit = u->announced;
     capacity = capacity < needed ? needed : capacity > limit ? limit : capacity;
     size_t growth = capacity - u->capacity;
-    int code = take_memory(x->context, growth, err);
+    int code = take_memory(x->context->uploads, growth, err);
     if (code != ERR_OK)
         return code;
     uint8_t *bytes = realloc(u->bytes, capacity);
     if (!bytes) {
-        atomic_fetch_sub(&x->context->upload_memory, growth);
+        atomic_fetch_sub(&x->context->uploads->used, growth);
         return error_set(err, ERR_NO_MEMORY, "no memory for the upload; try again later");
     }
     u->bytes = bytes;
@@ -124,7 +125,7 @@ static int reserve(struct exchange *x, size_t needed, size_t limit, struct error
 int upload_append(struct exchange *x, const char *bytes, size_t length, bool keep,
                   struct error *err)
 {
-    size_t limit = (size_t)x->context->conf->max_body_bytes;
+    size_t limit = (size_t)x->conf->max_body_bytes;
     if (length > limit - x->received)
         return too_large(x, err);
     x->received += length;

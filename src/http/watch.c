@@ -42,6 +42,8 @@
 #include "base/threads.h"
 #include "http/id.h"
 #include "http/peers.h"
+#include "http/refusal.h"
+#include "http/throttle.h"
 
 enum { EVENTS_AT_ONCE = 64, ACCEPTS_AT_ONCE = 64 };
 
@@ -53,6 +55,7 @@ struct watch {
     pthread_t thread;
     bool started;
     atomic_bool draining;
+    _Atomic int64_t alive_ns, max_per_ip;
     bool stop_accepting, quit; /* orders, guarded by the lock of the peers */
 
     int64_t accept_again_ns; /* PEERS_NEVER: accepting, or not any more; the watch's own */
@@ -92,7 +95,7 @@ static size_t count_staying(const struct watch *w, const struct in6_addr *ip)
 static const char *limit_reached(const struct watch *w, const struct peer *newcomer)
 {
     size_t all = (size_t)w->settings.conf->max_connections;
-    size_t of_ip = (size_t)w->settings.conf->max_connections_per_ip;
+    size_t of_ip = (size_t)atomic_load(&w->max_per_ip);
     /* One that half-closes and never reads its answers takes its time: there is an end to that. */
     if (all > 0 &&
         (w->peers.open > 2 * all || (w->peers.open > all && count_staying(w, NULL) > all)))
@@ -103,36 +106,18 @@ static const char *limit_reached(const struct watch *w, const struct peer *newco
     return NULL;
 }
 
-static void log_turned_away(const char *id, const char *client, const char *option)
-{
-    const struct log_field fields[] = {
-        {.key = "id", .text = id},
-        {.key = "client", .text = client},
-        {.key = "status", .number = 503},
-        {.key = "limit", .text = option},
-    };
-    log_event(LOG_LEVEL_INFO, "connection turned away", fields, sizeof fields / sizeof fields[0]);
-}
-
-/* Answers without reading, and lingers so that the client can read the answer. */
+/* Lingers so that the client can read the answer. */
 static void turn_away(struct watch *w, int fd, const char *client, const char *option)
 {
-    char id[ID_SIZE], body[512], text[1024];
+    char id[ID_SIZE];
     id_generate(id);
-    int n = snprintf(body, sizeof body,
-                     "{\"error\":{\"code\":\"overloaded\",\"message\":\"too many connections are "
-                     "open already (%s); try again later\",\"status\":503},\"request_id\":\"%s\"}",
-                     option, id);
-    n = snprintf(text, sizeof text,
-                 "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
-                 "Content-Type: application/json\r\nContent-Length: %d\r\nRetry-After: 1\r\n"
-                 "X-Request-Id: %s\r\n\r\n%s",
-                 n, id, body);
-    ssize_t sent = send(fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
-    (void)sent; /* a fresh socket takes it whole, or the client is gone already */
+    if (w->settings.throttle_threads > 0)
+        throttle(w->settings.server, w->settings.throttle_threads);
+    if (!w->settings.tls || strcmp(client, "unix") == 0)
+        refusal_send(fd, id, option);
     shutdown(fd, SHUT_WR);
     metrics_add(server_metrics(w->settings.server), COUNTER_rejected, REASON_CONNECTIONS, 0, 0, 1);
-    log_turned_away(id, client, option);
+    refusal_log(id, client, option);
     pthread_mutex_lock(&w->peers.lock);
     peers_linger(&w->peers, fd);
     pthread_mutex_unlock(&w->peers.lock);
@@ -268,6 +253,8 @@ static int sleep_time(struct watch *w)
     int64_t until = peers_expire(&w->peers);
     if (w->accept_again_ns < until)
         until = w->accept_again_ns;
+    if (w->settings.heartbeat_ns > 0 && clock_monotonic_ns() + w->settings.heartbeat_ns < until)
+        until = clock_monotonic_ns() + w->settings.heartbeat_ns;
     w->peers.sleeps_until_ns = until;
     pthread_mutex_unlock(&w->peers.lock);
     if (until == PEERS_NEVER)
@@ -295,6 +282,7 @@ static void *watch_main(void *arg)
     struct watch *w = arg;
     struct epoll_event events[EVENTS_AT_ONCE];
     while (obey(w)) {
+        atomic_store(&w->alive_ns, clock_monotonic_ns());
         int count = epoll_wait(w->peers.epoll_fd, events, EVENTS_AT_ONCE, sleep_time(w));
         for (int i = 0; i < count; i++)
             handle_event(w, events[i].data.u64, events[i].events);
@@ -310,6 +298,8 @@ int watch_create(struct watch **out, const struct watch_settings *settings, stru
     if (!w)
         return error_set(err, ERR_NO_MEMORY, "no memory for the watch");
     w->settings = *settings;
+    atomic_init(&w->max_per_ip, settings->conf->max_connections_per_ip);
+    atomic_init(&w->alive_ns, clock_monotonic_ns());
     w->accept_again_ns = PEERS_NEVER;
     int code = peers_open(&w->peers, settings->conf, settings->server, err);
     if (code != ERR_OK) {
@@ -323,9 +313,22 @@ int watch_create(struct watch **out, const struct watch_settings *settings, stru
 
 int watch_start(struct watch *watch, struct error *err)
 {
-    int code = thread_start(&watch->thread, "watch", watch_main, watch, err);
+    int code = thread_start(&watch->thread, watch->settings.name, watch_main, watch, err);
     watch->started = code == ERR_OK;
     return code;
+}
+
+void watch_set_limits(struct watch *watch, const struct conf *conf)
+{
+    atomic_store(&watch->max_per_ip, conf->max_connections_per_ip);
+    pthread_mutex_lock(&watch->peers.lock);
+    peers_set_limits(&watch->peers, conf);
+    pthread_mutex_unlock(&watch->peers.lock);
+}
+
+bool watch_alive(const struct watch *watch, int64_t ns)
+{
+    return clock_monotonic_ns() - atomic_load(&watch->alive_ns) <= ns;
 }
 
 void watch_halt(struct watch *watch)

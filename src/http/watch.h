@@ -16,10 +16,14 @@
 struct watch;
 
 struct watch_settings {
-    const struct conf *conf;
+    const struct conf *conf; /* of the start; must outlive the watch */
     struct server *server;
+    const char *name; /* of its thread */
     const int *listen_fds;
     size_t listen_fd_count;
+    bool tls;             /* on TCP: who is turned away cannot be told why */
+    int throttle_threads; /* HTTP threads that give way to workers, see throttle.h; 0: none */
+    int64_t heartbeat_ns; /* it shows that often that it lives; 0: it need not */
     /* Hands an accepted connection on; false if that failed, and the socket is closed then. It may
      * call watch_adopted for it right away or later, in any thread. */
     bool (*adopt)(void *arg, int fd, const struct sockaddr *address, socklen_t length);
@@ -31,6 +35,12 @@ int watch_create(struct watch **out, const struct watch_settings *settings, stru
 
 /* Starts its thread, which accepts connections from then on. ERR_THREAD. */
 int watch_start(struct watch *watch, struct error *err);
+
+/* The time limits of a configuration, for deadlines that start from now on. Any thread. */
+void watch_set_limits(struct watch *watch, const struct conf *conf);
+
+/* False if its thread has not moved for `ns`. Any thread. */
+bool watch_alive(const struct watch *watch, int64_t ns);
 
 /* Cancels all that waits and ends the thread: no new connections, no deadlines any more. */
 void watch_halt(struct watch *watch);

@@ -23,7 +23,8 @@ struct jpeg_decoder {
     struct jpeg_progress_mgr progress;
     jmp_buf escape; /* set in guarded() */
     struct error failure;
-    int64_t deadline_ns;
+    struct jpeg_limits limits;
+    enum orientation orientation; /* of the first EXIF segment; 0 if there was none */
     bool open;
 };
 
@@ -106,7 +107,8 @@ static void on_output(j_common_ptr info)
 
 static void check_deadline(struct jpeg_decoder *decoder)
 {
-    if (decoder->deadline_ns == 0 || clock_monotonic_ns() < decoder->deadline_ns)
+    int64_t deadline_ns = decoder->limits.deadline_ns;
+    if (deadline_ns == 0 || clock_monotonic_ns() < deadline_ns)
         return;
     error_set(&decoder->failure, ERR_DEADLINE, "decoding the JPEG took longer than the deadline");
     escape(decoder);
@@ -121,6 +123,8 @@ static void on_progress(j_common_ptr info)
         escape(decoder);
     }
     check_deadline(decoder);
+    if (decoder->limits.show_life)
+        decoder->limits.show_life(decoder->limits.context);
 }
 
 int jpeg_decoder_create(struct jpeg_decoder **out, struct error *err)
@@ -182,7 +186,8 @@ static bool starts_with(const uint8_t *bytes, size_t length, const char *magic, 
 
 static int check_magic(const uint8_t *bytes, size_t length, struct error *err)
 {
-    if (starts_with(bytes, length, "\xff\xd8", 2))
+    size_t known = length == 2 ? 2 : 3; /* a file may end after SOI, and is then a damaged one */
+    if (starts_with(bytes, length, "\xff\xd8\xff", known))
         return 0;
     if (length == 0)
         return error_set(err, ERR_NOT_JPEG, "there are no bytes; send a JPEG");
@@ -201,10 +206,28 @@ static void set_memory_limit(struct jpeg_decompress_struct *info, uint64_t max_p
     info->mem->max_memory_to_use = fits ? (long)(max_pixels * bytes_per_pixel + fixed) : LONG_MAX;
 }
 
+/* Reads an APP1 segment where it lies in memory. libjpeg would keep them all, and takes time with
+ * the square of their number to do so. What is not there is skipped too, which libjpeg notices. */
+static boolean on_app1(j_decompress_ptr info)
+{
+    enum { LENGTH_BYTES = 2 }; /* they count themselves */
+    struct jpeg_decoder *decoder = info->client_data;
+    const uint8_t *segment = info->src->next_input_byte;
+    size_t left = info->src->bytes_in_buffer, length = LENGTH_BYTES;
+    if (left >= LENGTH_BYTES)
+        length = (size_t)segment[0] << 8 | segment[1];
+    if (length < LENGTH_BYTES)
+        length = LENGTH_BYTES;
+    if (length <= left && !decoder->orientation)
+        decoder->orientation =
+            (enum orientation)orientation_parse(segment + LENGTH_BYTES, length - LENGTH_BYTES);
+    info->src->skip_input_data(info, (long)length);
+    return TRUE;
+}
+
 struct source {
     const uint8_t *bytes;
     size_t length;
-    uint64_t max_pixels;
 };
 
 /* A new libjpeg object for every picture: tables live as long as the object, and a file without its
@@ -223,21 +246,11 @@ static void open_source(struct jpeg_decoder *decoder, void *argument)
     jpeg_create_decompress(info);
     decoder->progress.progress_monitor = on_progress;
     info->progress = &decoder->progress;
-    set_memory_limit(info, source->max_pixels);
+    set_memory_limit(info, decoder->limits.max_pixels);
     check_deadline(decoder);
     jpeg_mem_src(info, source->bytes, source->length);
-    jpeg_save_markers(info, JPEG_APP0 + 1, 0xffff);
+    jpeg_set_marker_processor(info, JPEG_APP0 + 1, on_app1);
     jpeg_read_header(info, TRUE);
-}
-
-static enum orientation find_orientation(const struct jpeg_decompress_struct *info)
-{
-    for (jpeg_saved_marker_ptr marker = info->marker_list; marker; marker = marker->next) {
-        int found = orientation_parse(marker->data, marker->data_length);
-        if (found)
-            return (enum orientation)found;
-    }
-    return ORIENTATION_NORMAL;
 }
 
 static int check_header(struct jpeg_decoder *decoder, const struct jpeg_limits *limits,
@@ -265,14 +278,16 @@ int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t
     int code = check_magic(bytes, length, err);
     if (code)
         return code;
-    decoder->deadline_ns = limits->deadline_ns;
-    struct source source = {bytes, length, limits->max_pixels};
+    decoder->limits = *limits;
+    decoder->orientation = 0;
+    struct source source = {bytes, length};
     code = guarded(decoder, open_source, &source, err);
     if (code)
         return code;
     header->width = (int)decoder->info.image_width;
     header->height = (int)decoder->info.image_height;
-    header->orientation = find_orientation(&decoder->info);
+    if (decoder->orientation)
+        header->orientation = decoder->orientation;
     return check_header(decoder, limits, header, err);
 }
 

@@ -15,7 +15,9 @@ struct jpeg_decoder;
 
 struct jpeg_limits {
     uint64_t max_pixels;
-    int64_t deadline_ns; /* on clock_monotonic_ns; 0: none */
+    int64_t deadline_ns; /* on clock_monotonic_ns; decoding past it is ERR_DEADLINE. 0: none */
+    void (*show_life)(void *context); /* called again and again while decoding; NULL: nobody asks */
+    void *context;
 };
 
 struct jpeg_header {
@@ -41,6 +43,11 @@ int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t
  * size of the rows to come. A progressive picture is read to its end here. Errors as above. */
 int jpeg_decoder_start(struct jpeg_decoder *decoder, int eighths, int *width, int *height,
                        struct error *err);
+
+/* libjpeg-turbo writes rows that are aligned to 32 bytes past the cache, which costs it a fifth of
+ * its time, and whoever reads them next the way to memory. Behind an aligned address by this
+ * offset, no row is. */
+enum { JPEG_ROWS_OFFSET = 1 };
 
 /* Decodes up to `max_rows` > 0 rows of width pixels of 4 bytes (R, G, B, unused) to `rgbx`. Gray is
  * spread over the three; CMYK and YCCK are taken as inverted, as Pillow does. Returns the number

@@ -110,9 +110,22 @@ static int proportional(int edge, int length, int shortest)
     return (int)((int64_t)edge * length / shortest);
 }
 
+struct preprocess_geometry preprocess_geometry(const struct preprocess_spec *spec, int width,
+                                               int height)
+{
+    struct preprocess_geometry g = {.out_width = spec->resize, .out_height = spec->resize};
+    if (spec->crop_mode == CROP_CENTER && width <= height)
+        g.out_height = proportional(spec->resize, height, width);
+    else if (spec->crop_mode == CROP_CENTER)
+        g.out_width = proportional(spec->resize, width, height);
+    g.left = crop_offset(g.out_width, spec->size);
+    g.top = crop_offset(g.out_height, spec->size);
+    return g;
+}
+
 /* One direction: `edge` has `full` pixels, of which the decoder gives eighths / 8, rounded up. */
 static int plan_axis(struct resize_axis *axis, const struct preprocess_spec *spec,
-                     const struct edge *edge, int out_size, struct error *err)
+                     const struct edge *edge, int out_size, int offset, struct error *err)
 {
     double part = edge->full * (edge->eighths / (double)JPEG_EIGHTHS_FULL);
     const struct resize_shape shape = {
@@ -120,7 +133,7 @@ static int plan_axis(struct resize_axis *axis, const struct preprocess_spec *spe
         .start = edge->reversed ? edge->decoded - part : 0,
         .end = edge->reversed ? edge->decoded : part,
         .out_size = out_size,
-        .offset = crop_offset(out_size, spec->size),
+        .offset = offset,
         .count = spec->size,
         .mirrored = edge->reversed,
         .interpolation = spec->interpolation,
@@ -132,14 +145,10 @@ static int plan_axis(struct resize_axis *axis, const struct preprocess_spec *spe
 static int plan(struct preprocessor *p, const struct preprocess_spec *spec,
                 const struct edge *across, const struct edge *down, struct error *err)
 {
-    int out_width = spec->resize, out_height = spec->resize;
-    if (spec->crop_mode == CROP_CENTER && across->full <= down->full)
-        out_height = proportional(spec->resize, down->full, across->full);
-    else if (spec->crop_mode == CROP_CENTER)
-        out_width = proportional(spec->resize, across->full, down->full);
-    int code = plan_axis(&p->across, spec, across, out_width, err);
+    struct preprocess_geometry g = preprocess_geometry(spec, across->full, down->full);
+    int code = plan_axis(&p->across, spec, across, g.out_width, g.left, err);
     if (!code)
-        code = plan_axis(&p->down, spec, down, out_height, err);
+        code = plan_axis(&p->down, spec, down, g.out_height, g.top, err);
     return code;
 }
 
@@ -158,7 +167,8 @@ static int reserve(struct job *job, int width, struct error *err)
     job->by_column = job->swaps ? &p->down : &p->across;
     job->row_bytes = (size_t)width * 4;
     job->window_bytes = resize_stride(job->swaps ? job->row_bytes : size * 3);
-    int code = buffer_reserve(&p->batch, job->row_bytes * BATCH_ROWS + RESIZE_SLACK_BYTES, 1, err);
+    int code = buffer_reserve(
+        &p->batch, JPEG_ROWS_OFFSET + job->row_bytes * BATCH_ROWS + RESIZE_SLACK_BYTES, 1, err);
     if (!code)
         code = buffer_reserve(&p->window, (size_t)window_rows(job) + RESIZE_SLACK_ROWS,
                               job->window_bytes, err);
@@ -228,13 +238,14 @@ static void take_row(struct job *job, const uint8_t *rgbx)
 static int run(struct job *job, struct error *err)
 {
     struct preprocessor *p = job->p;
+    uint8_t *batch = (uint8_t *)p->batch.data + JPEG_ROWS_OFFSET;
     for (;;) {
-        int rows = jpeg_decoder_read(p->decoder, p->batch.data, BATCH_ROWS, err);
+        int rows = jpeg_decoder_read(p->decoder, batch, BATCH_ROWS, err);
         book(job, &job->report->decode_ns);
         if (rows <= 0)
             return rows;
         for (int i = 0; i < rows; i++)
-            take_row(job, (const uint8_t *)p->batch.data + (size_t)i * job->row_bytes);
+            take_row(job, batch + (size_t)i * job->row_bytes);
         book(job, &job->report->preprocess_ns);
     }
 }
@@ -290,11 +301,10 @@ int preprocessor_run(struct preprocessor *p, const struct preprocess_spec *spec,
 {
     CHECK(1 <= spec->size && spec->size <= spec->resize && spec->resize <= 4096);
     struct job job = {.p = p, .spec = spec, .rgb = rgb, .report = report};
-    const struct jpeg_limits limits = {options->max_pixels, options->deadline_ns};
     struct jpeg_header header;
     *report = (struct preprocess_report){0};
     job.mark_ns = clock_monotonic_ns();
-    int code = jpeg_decoder_open(p->decoder, jpeg, length, &limits, &header, err);
+    int code = jpeg_decoder_open(p->decoder, jpeg, length, &options->limits, &header, err);
     report->width = header.width;
     report->height = header.height;
     book(&job, &report->decode_ns);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "image/jpeg.h"
 
 enum interpolation { INTERPOLATION_BILINEAR, INTERPOLATION_BICUBIC };
 
@@ -27,9 +28,16 @@ struct preprocess_spec {
 enum exif_orientation { EXIF_IGNORE, EXIF_APPLY };
 enum decode_mode { DECODE_EXACT, DECODE_FAST /* DCT scaling: faster, other pixels */ };
 
+/* Where the network's square lies: the upright picture of width x height pixels is resized to
+ * out_width x out_height, of which the square starts at (left, top). */
+struct preprocess_geometry {
+    int out_width, out_height, left, top;
+};
+struct preprocess_geometry preprocess_geometry(const struct preprocess_spec *spec, int width,
+                                               int height);
+
 struct preprocess_options {
-    uint64_t max_pixels;
-    int64_t deadline_ns; /* on clock_monotonic_ns; decoding past it is ERR_DEADLINE. 0: none */
+    struct jpeg_limits limits;
     enum exif_orientation orientation;
     enum decode_mode decode;
 };

@@ -9,13 +9,14 @@
 
 #include "base/check.h"
 #include "base/size.h"
+#include "image/resize_avx512.h"
+#include "kernel/cpu.h"
 
 /* A weight w of 22 fraction bits is kept as two numbers of 16 bits, low = w & 2047 and high =
  * w >> 11, because x86 multiplies and adds pairs of those in one step. A group of taps a, b, c, d
  * is stored as low a, c, b, d, high a, c, b, d: interleaving the first eight bytes of four pixels
  * (or of rows) with the next eight makes pairs of a and c, and of b and d. Sums are taken modulo
  * 2^32; what comes out fits. */
-enum { LOW_BITS = 11 };
 
 /* The triangle. */
 static double bilinear(double x)
@@ -44,19 +45,22 @@ static int32_t fixed_point(double weight)
 struct stretched {
     double (*filter)(double);
     double start, scale, support, inverse;
+    int most_taps; /* of an output */
 };
 
 static struct stretched stretch(const struct resize_shape *shape)
 {
     bool cubic = shape->interpolation == INTERPOLATION_BICUBIC;
     double scale = (shape->end - shape->start) / shape->out_size;
-    double stretching = scale < 1 ? 1 : scale;
+    double stretching = scale < 1 ? 1 : scale, support = (cubic ? 2 : 1) * stretching;
     return (struct stretched){
         .filter = cubic ? bicubic : bilinear,
         .start = shape->start,
         .scale = scale,
-        .support = (cubic ? 2 : 1) * stretching,
+        .support = support,
         .inverse = 1 / stretching,
+        /* Whole numbers within twice the support, ends that rounding moved included. */
+        .most_taps = (int)floor(2 * support + 1e-6) + 1,
     };
 }
 
@@ -64,8 +68,8 @@ static void store_weight(int16_t *groups, int tap, int32_t weight)
 {
     static const int place[RESIZE_GROUP] = {0, 2, 1, 3};
     int16_t *group = groups + tap / RESIZE_GROUP * 2 * RESIZE_GROUP;
-    group[place[tap % RESIZE_GROUP]] = (int16_t)(weight & ((1 << LOW_BITS) - 1));
-    group[RESIZE_GROUP + place[tap % RESIZE_GROUP]] = (int16_t)(weight >> LOW_BITS);
+    group[place[tap % RESIZE_GROUP]] = (int16_t)(weight & ((1 << RESIZE_LOW_BITS) - 1));
+    group[RESIZE_GROUP + place[tap % RESIZE_GROUP]] = (int16_t)(weight >> RESIZE_LOW_BITS);
 }
 
 static struct resize_span plan_output(const struct stretched *by, const struct resize_shape *shape,
@@ -81,6 +85,7 @@ static struct resize_span plan_output(const struct stretched *by, const struct r
     if (end > in_size)
         end = in_size;
     int taps = end - first;
+    CHECK(taps <= by->most_taps);
     for (int i = 0; i < taps; i++) {
         exact[i] = by->filter((first + i - center + 0.5) * by->inverse);
         sum += exact[i];
@@ -128,7 +133,7 @@ int resize_axis_plan(struct resize_axis *axis, const struct resize_shape *shape,
         return 0;
     struct stretched by = stretch(shape);
     axis->shape = (struct resize_shape){0};
-    axis->max_taps = (int)ceil(by.support) * 2 + 1;
+    axis->max_taps = by.most_taps;
     axis->max_groups = (axis->max_taps + RESIZE_GROUP - 1) / RESIZE_GROUP;
     int code = reserve(axis, (size_t)shape->count, err);
     if (code)
@@ -245,7 +250,7 @@ static inline void add_pairs(struct sums *sums, i16x8 pairs, i16x8 low, i16x8 hi
 static inline i32x4 rounded(const struct sums *sums)
 {
     const uint32_t half = UINT32_C(1) << (RESIZE_WEIGHT_BITS - 1);
-    return (i32x4)(sums->low + (sums->high << LOW_BITS) + half) >> RESIZE_WEIGHT_BITS;
+    return (i32x4)(sums->low + (sums->high << RESIZE_LOW_BITS) + half) >> RESIZE_WEIGHT_BITS;
 }
 
 /* The eight sums, rounded and clipped to 0..255. */
@@ -266,10 +271,23 @@ static inline u8x8 clipped(const struct sums *first, const struct sums *second)
 #endif
 }
 
+/* As much as vectors of this machine can do. */
+static int horizontal_vectors(const struct resize_axis *axis, const uint8_t *rgbx, uint8_t *rgb)
+{
+#ifdef __x86_64__
+    if (axis->max_groups <= 2 && cpu_features().avx512)
+        return resize_avx512_horizontal(
+            axis->spans.data, axis->weights.data, axis->max_groups, axis->shape.count, rgbx,
+            rgb + 3 * (ptrdiff_t)resize_axis_output(axis, 0), axis->shape.mirrored ? -3 : 3);
+#endif
+    (void)axis, (void)rgbx, (void)rgb;
+    return 0;
+}
+
 void resize_horizontal(const struct resize_axis *axis, const uint8_t *rgbx, uint8_t *rgb)
 {
     const struct resize_span *spans = axis->spans.data;
-    for (int i = 0; i < axis->shape.count; i++) {
+    for (int i = horizontal_vectors(axis, rgbx, rgb); i < axis->shape.count; i++) {
         const int16_t *weights = groups_of(axis, i);
         const uint8_t *pixels = rgbx + (ptrdiff_t)spans[i].first * 4;
         struct sums sums = {{0}, {0}};
@@ -325,7 +343,12 @@ void resize_vertical(const struct resize_axis *axis, int index, const uint8_t *r
 {
     const int16_t *weights = groups_of(axis, index);
     int taps = resize_axis_spans(axis)[index].taps;
-    for (size_t x = 0; x < bytes; x += BLOCK) {
+    size_t x = 0;
+#ifdef __x86_64__
+    if (cpu_features().avx512)
+        x = resize_avx512_vertical(weights, taps, rows, stride, bytes, out);
+#endif
+    for (; x < bytes; x += BLOCK) {
         u8x8 block = resize_block(weights, taps, rows + x, stride);
         memcpy(out + x, &block, bytes - x < BLOCK ? bytes - x : BLOCK);
     }

@@ -11,8 +11,8 @@
 #include "image/buffer.h"
 #include "image/preprocess.h"
 
-/* Fraction bits of a weight. */
-enum { RESIZE_WEIGHT_BITS = 22 };
+/* Fraction bits of a weight, and how many bits its low part has. */
+enum { RESIZE_WEIGHT_BITS = 22, RESIZE_LOW_BITS = 11 };
 
 /* What one direction does: of `in_size` pixels the part from `start` to `end` becomes `out_size`
  * pixels, of which `count` from `offset` on are wanted. The part is all, 0 to in_size, except where
@@ -34,9 +34,9 @@ struct resize_span {
 };
 
 /* Weights come in groups of four taps, missing ones with weight 0, so that the passes need no other
- * steps. They may read so many bytes past the last pixel of a row, or rows past the last one, but
- * what is there does not count. */
-enum { RESIZE_GROUP = 4, RESIZE_SLACK_BYTES = 4 * (RESIZE_GROUP - 1), RESIZE_SLACK_ROWS = 3 };
+ * steps. They may read so many bytes past the last pixel of a row (two groups at once), or rows
+ * past the last one, but what is there does not count. */
+enum { RESIZE_GROUP = 4, RESIZE_SLACK_BYTES = 4 * (2 * RESIZE_GROUP - 1), RESIZE_SLACK_ROWS = 3 };
 
 /* The plan of one direction; zeroed, it is empty. Kept while the shape stays the same. */
 struct resize_axis {

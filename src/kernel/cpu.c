@@ -1,5 +1,6 @@
 #include "kernel/cpu.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -17,18 +18,25 @@ struct cpu_features cpu_features_from(const struct cpu_registers *r)
 {
     enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX = 1 << 28 }; /* leaf 1, ecx */
     enum { AVX2 = 1 << 5, AVX512F = 1 << 16 };                /* leaf 7, ebx */
-    enum { AVX512_VNNI = 1 << 11 };                           /* leaf 7, ecx */
-    enum { AVX_VNNI = 1 << 4, AVX512_BF16 = 1 << 5 };         /* leaf 7.1, eax */
-    enum { YMM_STATE = 0x06, ZMM_STATE = 0xe6 };              /* XCR0 */
+    enum { AVX512DQ = 1 << 17, AVX512BW = 1 << 30 };
+    const uint32_t AVX512VL = 1U << 31;
+    enum { AVX512_VNNI = 1 << 11 };                   /* leaf 7, ecx */
+    enum { AVX_VNNI = 1 << 4, AVX512_BF16 = 1 << 5 }; /* leaf 7.1, eax */
+    enum { YMM_STATE = 0x06, ZMM_STATE = 0xe6 };      /* XCR0 */
     struct cpu_features f = {0};
     bool ymm = has(r->leaf1_ecx, OSXSAVE | AVX) && has(r->xcr0, YMM_STATE);
     f.avx2 = ymm && has(r->leaf1_ecx, FMA) && has(r->leaf7_ebx, AVX2);
     f.avx_vnni = f.avx2 && has(r->leaf7_1_eax, AVX_VNNI);
     f.avx512f = f.avx2 && has(r->xcr0, ZMM_STATE) && has(r->leaf7_ebx, AVX512F);
-    f.avx512_vnni = f.avx512f && has(r->leaf7_ecx, AVX512_VNNI);
-    f.avx512_bf16 = f.avx512f && has(r->leaf7_1_eax, AVX512_BF16);
+    f.avx512 = f.avx512f && has(r->leaf7_ebx, AVX512DQ | AVX512BW | AVX512VL);
+    f.avx512_vnni = f.avx512 && has(r->leaf7_ecx, AVX512_VNNI);
+    f.avx512_bf16 = f.avx512 && has(r->leaf7_1_eax, AVX512_BF16);
     return f;
 }
+
+/* Virtual machines take microseconds for each CPUID, so it is read once. */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct cpu_features features;
 
 #ifdef __x86_64__
 
@@ -39,7 +47,7 @@ static uint64_t read_xcr0(void)
     return (uint64_t)high << 32 | low;
 }
 
-struct cpu_features cpu_features(void)
+static void read_features(void)
 {
     struct cpu_registers r = {0};
     unsigned eax, ebx, ecx, edx, subleaves;
@@ -53,7 +61,7 @@ struct cpu_features cpu_features(void)
     }
     if (r.leaf1_ecx & bit_OSXSAVE)
         r.xcr0 = read_xcr0();
-    return cpu_features_from(&r);
+    features = cpu_features_from(&r);
 }
 
 /* The brand string: 48 characters in the registers of three leaves. */
@@ -72,9 +80,8 @@ static bool read_brand(char text[49])
 
 #else
 
-struct cpu_features cpu_features(void)
+static void read_features(void)
 {
-    return (struct cpu_features){0};
 }
 
 static bool read_brand(char text[49])
@@ -84,6 +91,12 @@ static bool read_brand(char text[49])
 }
 
 #endif
+
+struct cpu_features cpu_features(void)
+{
+    pthread_once(&once, read_features);
+    return features;
+}
 
 void cpu_name(char name[CPU_NAME_MAX])
 {

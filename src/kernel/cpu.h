@@ -9,7 +9,9 @@
 struct cpu_features {
     bool avx2; /* with FMA */
     bool avx_vnni;
-    bool avx512f, avx512_vnni, avx512_bf16;
+    bool avx512f;
+    bool avx512; /* F, BW, DQ and VL, as every server that has any of them */
+    bool avx512_vnni, avx512_bf16;
 };
 
 /* The registers that tell, by CPUID leaf (Intel's manual, volume 2, CPUID), and XCR0: the state

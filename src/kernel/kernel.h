@@ -1,26 +1,37 @@
 /* THE CONTRACT between the network and the code that computes it.
  *
  * Layout. Activations are NHWC: [images][height][width][channels], channels fastest, no padding
- * between rows, every buffer aligned to 64 bytes. Weights arrive as PyTorch has them,
- * [out_channels][in_channels / groups][kernel][kernel], batch norm already folded in, and are
- * packed once, at load, into whatever the kernel likes best; packed weights are read-only and
- * shared.
+ * between rows, every buffer aligned to 64 bytes. Their elements are those of the precision (see
+ * kernel/element.h): float32, bfloat16, or unsigned bytes that stand for (q - zero point) * scale,
+ * with a scale for each channel. Weights arrive as PyTorch has them, [out_channels][in_channels /
+ * groups][kernel][kernel], batch norm already folded in, and are packed once, at load, into
+ * whatever the kernel likes best; packed weights are read-only and shared.
  *
- * Work. A convolution is cut into output rows: row r of `images * out_h` is row r % out_h of image
- * r / out_h. A call computes rows [row_begin, row_end) and writes nothing else, so calls on
- * disjoint ranges may run at once in several threads, each with its own scratch. A kernel never
- * starts a thread, never allocates and never reads outside the buffers it was given. Padding is
- * with 0.
+ * Work. A kernel cuts a convolution into tiles that can be computed in any order and at the same
+ * time; how many there are depends on the shape and the number of images alone. Tiles that follow
+ * each other share what they read, so a thread takes runs of them. A call computes tiles
+ * [tile_begin, tile_end) and writes nothing else, so calls on disjoint ranges may run at once in
+ * several threads, each with its own scratch. A kernel never starts a thread, never allocates and
+ * never reads outside the buffers it was given, except that up to KERNEL_OVERREAD bytes behind x
+ * and behind the scratch may be read.
+ *
+ * Padding. Pixels outside the image are 0; in int8, they are the bytes that stand for 0.
  *
  * A kernel is one row of the list in kernel/table.c. Rows are tried from the last to the first: the
- * first that the machine can run and whose `supports` says yes is taken, so the reference, which
- * supports everything, stands first. */
+ * first of the precision that the machine can run and whose `supports` says yes is taken, so the
+ * references, which support everything, stand first. */
 #ifndef RESNEXT_KERNEL_KERNEL_H
 #define RESNEXT_KERNEL_KERNEL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/error.h"
+
+#include "kernel/element.h"
+
+enum { KERNEL_OVERREAD = 64 };
 
 /* A convolution with a square kernel. in_c and out_c count all groups; both are multiples of
  * `groups`. */
@@ -33,34 +44,54 @@ struct conv_shape {
 /* How many weights it has: out_c * (in_c / groups) * kernel * kernel. */
 size_t conv_weight_count(const struct conv_shape *shape);
 
-/* One call: y[rows] = act(conv(x, w) + bias + residual). `residual` (or NULL) has y's layout and
- * may be y itself. `scratch` is aligned, private to the calling thread, scratch_size bytes. */
+/* What is packed. The arrays stay the caller's.
+ *
+ * For int8 a sum of products becomes an output as requantize() in kernel/quantize.h says, with
+ * `multiplier`, `offset` and `residual_multiplier` (NULL without a residual) of its channel. */
+struct conv_weights {
+    const float *weights;    /* [out_c][in_c / groups][kernel][kernel]; not for int8 */
+    const float *bias;       /* [out_c]; not for int8 */
+    const int8_t *quantized; /* the same, -127..127; int8 only, as is what follows */
+    const float *multiplier, *offset, *residual_multiplier; /* [out_c] */
+    const uint8_t *padding;                                 /* [in_c] */
+};
+
+/* One call: y[tiles] = act(conv(x, w) + bias + residual). `residual` (or NULL) has y's layout and
+ * elements and may be y itself. With `y_float`, y is float32 whatever the precision is (there is
+ * no residual then, and in int8 an output is acc * multiplier + offset). `scratch` is aligned,
+ * private to the calling thread, scratch_size bytes. */
 struct conv_call {
     const struct conv_shape *shape;
     const void *packed;
-    const float *x;
-    const float *residual;
-    float *y;
-    bool relu;
-    int row_begin, row_end;
+    const void *x;
+    const void *residual;
+    void *y;
+    bool relu; /* in int8, a zero point of 0 does it, unless y_float */
+    bool y_float;
+    int images;
+    int tile_begin, tile_end;
     void *scratch;
 };
 
-/* One convolution kernel for float32. */
+/* One convolution kernel. Its functions get it as `self`. */
 struct conv_kernel {
-    const char *name; /* f32_<operation>__<isa>, e.g. f32_pointwise__openblas */
+    const char *name; /* <precision>_<operation>__<isa>, e.g. f32_pointwise__openblas */
     const char *isa;  /* the rung of the ladder it belongs to: ref, openblas, avx2, ... */
+    enum precision precision;
+    const void *own; /* what kernels that share functions differ in; NULL where there is nothing */
     bool (*supports)(const struct conv_shape *shape);
-    size_t (*packed_size)(const struct conv_shape *shape);
-    void (*pack)(const struct conv_shape *shape, const float *weights, const float *bias,
-                 void *packed);
-    size_t (*scratch_size)(const struct conv_shape *shape);
-    void (*run)(const struct conv_call *call);
+    size_t (*packed_size)(const struct conv_kernel *self, const struct conv_shape *shape);
+    void (*pack)(const struct conv_kernel *self, const struct conv_shape *shape,
+                 const struct conv_weights *weights, void *packed);
+    int (*tile_count)(const struct conv_kernel *self, const struct conv_shape *shape, int images);
+    size_t (*scratch_size)(const struct conv_kernel *self, const struct conv_shape *shape);
+    void (*run)(const struct conv_kernel *self, const struct conv_call *call);
 };
 
-/* The rungs of the ladder that are in use: 0..top. */
+/* The rungs of the ladder that are in use: those up to `top` that this machine has. */
 struct kernel_ladder {
     int top;
+    uint32_t rungs; /* bit i: rung i */
 };
 
 /* Everything up to the rung `name` (NULL or "auto": the highest that this machine has). False if
@@ -71,11 +102,28 @@ const char *kernel_ladder_name(struct kernel_ladder ladder);
 /* The rungs' names, lowest first, NULL-terminated; for --help and messages. */
 const char *const *kernel_rung_names(void);
 
+/* The rungs that this machine has, for messages: "ref, openblas, avx2". */
+enum { KERNEL_RUNGS_TEXT = 128 };
+void kernel_rungs_here(char text[KERNEL_RUNGS_TEXT]);
+
 /* The kernel that `ladder` gives for a shape. Never NULL. Any thread. */
-const struct conv_kernel *kernel_conv(struct kernel_ladder ladder, const struct conv_shape *shape);
+const struct conv_kernel *kernel_conv(struct kernel_ladder ladder, enum precision precision,
+                                      const struct conv_shape *shape);
+
+/* Whether this machine can run the kernel. */
+bool kernel_runs_here(const struct conv_kernel *kernel);
 
 /* Every row, lowest first, for the checker and the micro-benchmark. */
 const struct conv_kernel *const *kernel_conv_list(size_t *count);
+
+/* First thing in main: executes the program again with what OpenBLAS must find in its environment,
+ * one thread (base/reexec.h) and, if the kernels it chose do not run on this CPU, plain ones.
+ * ERR_CPU if that is impossible. */
+int kernel_blas_start(char *const *argv, struct error *err);
+
+/* Whether there is address space for so many more threads that use OpenBLAS, which would wait for
+ * it for ever: ERR_NO_MEMORY. Ask before they start. */
+int kernel_blas_room(int threads, struct error *err);
 
 /* The name of the core that OpenBLAS chose its kernels for, e.g. "SkylakeX". */
 const char *kernel_blas_core(void);

@@ -6,7 +6,7 @@
  * 16 registers. */
 enum { SUMS = 12, ROUNDS = 400000, DURATION_NS = 100000000 };
 
-/* One short run: ROUNDS times sum = sum * one + small, for all sums. */
+/* One short run: ROUNDS times a product is added to each sum, or sum = sum * one + small. */
 typedef void burn(void);
 
 static void burn_generic(void)
@@ -29,77 +29,119 @@ static void burn_generic(void)
 #ifdef __x86_64__
 
 /* In assembly, because the figure must not depend on how well a compiler keeps twelve sums in
- * registers: with -O2 gcc does not. */
-#define BURN_FMA(registers)                                                                        \
+ * registers: with -O2 gcc does not. Registers 12 and 13 are full of `first` and `second`;
+ * `instructions` add what they make of them to register \\sum, and may use 14. */
+#define BURN(registers, first, second, instructions)                                               \
     do {                                                                                           \
         int rounds = ROUNDS;                                                                       \
-        const float one = 1, small = 0x1p-20F;                                                     \
+        const uint32_t one = (first), other = (second);                                            \
         __asm__ volatile("vbroadcastss %[one], %%" registers "12\n\t"                              \
-                         "vbroadcastss %[small], %%" registers "13\n\t"                            \
+                         "vbroadcastss %[other], %%" registers "13\n\t"                            \
                          ".irp sum, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11\n\t"                      \
                          "vmovaps %%" registers "12, %%" registers "\\sum\n\t"                     \
                          ".endr\n"                                                                 \
                          "1:\n\t"                                                                  \
-                         ".irp sum, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11\n\t"                      \
-                         "vfmadd213ps %%" registers "13, %%" registers "12, %%" registers          \
-                         "\\sum\n\t"                                                               \
+                         ".irp sum, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11\n\t" instructions "\n\t"  \
                          ".endr\n\t"                                                               \
                          "decl %[rounds]\n\t"                                                      \
                          "jnz 1b\n\t"                                                              \
                          "vzeroupper"                                                              \
                          : [rounds] "+r"(rounds)                                                   \
-                         : [one] "m"(one), [small] "m"(small)                                      \
+                         : [one] "m"(one), [other] "m"(other)                                      \
                          : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",   \
                            "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");  \
     } while (0)
 
+enum {
+    F32_ONE = 0x3f800000,
+    F32_SMALL = 0x35800000, /* 2^-20 */
+    BF16_ONES = 0x3f803f80,
+    BF16_SMALLS = 0x35803580,
+    BYTES = 0x01010101,
+    WORDS = 0x00010001,
+};
+
 static void burn_avx2(void)
 {
-    BURN_FMA("ymm");
+    BURN("ymm", F32_ONE, F32_SMALL, "vfmadd213ps %%ymm13, %%ymm12, %%ymm\\sum");
 }
 
 static void burn_avx512(void)
 {
-    BURN_FMA("zmm");
+    BURN("zmm", F32_ONE, F32_SMALL, "vfmadd213ps %%zmm13, %%zmm12, %%zmm\\sum");
+}
+
+static void burn_avx512_bf16(void)
+{
+    BURN("zmm", BF16_ONES, BF16_SMALLS, "vdpbf16ps %%zmm13, %%zmm12, %%zmm\\sum");
+}
+
+static void burn_avx512_vnni(void)
+{
+    BURN("zmm", BYTES, BYTES, "vpdpbusd %%zmm13, %%zmm12, %%zmm\\sum");
+}
+
+static void burn_avx_vnni(void)
+{
+    BURN("ymm", BYTES, BYTES, "%{vex%} vpdpbusd %%ymm13, %%ymm12, %%ymm\\sum");
+}
+
+static void burn_avx2_words(void)
+{
+    BURN("ymm", WORDS, WORDS,
+         "vpmaddwd %%ymm13, %%ymm12, %%ymm14\n\t"
+         "vpaddd %%ymm14, %%ymm\\sum, %%ymm\\sum");
 }
 
 #endif
 
-/* The widest that the features allow, its lanes and its name. */
-static burn *choose(struct cpu_features features, int *lanes, const char **isa)
+/* A way to burn: multiply-adds of one sum in a round, and its instruction set. */
+struct fuel {
+    burn *run;
+    int lanes;
+    const char *isa;
+};
+
+/* The best that the features allow. */
+static struct fuel choose(struct cpu_features f, enum precision precision)
 {
 #ifdef __x86_64__
-    if (features.avx512f) {
-        *lanes = 16;
-        *isa = "avx512";
-        return burn_avx512;
-    }
-    if (features.avx2) {
-        *lanes = 8;
-        *isa = "avx2";
-        return burn_avx2;
-    }
+    if (precision == PRECISION_INT8 && f.avx512_vnni)
+        return (struct fuel){burn_avx512_vnni, 64, "avx512_vnni"};
+    if (precision == PRECISION_INT8 && f.avx_vnni)
+        return (struct fuel){burn_avx_vnni, 32, "avx_vnni"};
+    if (precision == PRECISION_INT8 && f.avx2)
+        return (struct fuel){burn_avx2_words, 16, "avx2"};
+    if (precision == PRECISION_BF16 && f.avx512_bf16)
+        return (struct fuel){burn_avx512_bf16, 32, "avx512_bf16"};
+    if (f.avx512f)
+        return (struct fuel){burn_avx512, 16, "avx512"};
+    if (f.avx2)
+        return (struct fuel){burn_avx2, 8, "avx2"};
 #else
-    (void)features;
+    (void)f;
+    (void)precision;
 #endif
-    *lanes = 4;
-    *isa = "generic";
-    return burn_generic;
+    return (struct fuel){burn_generic, 4, "generic"};
 }
 
-struct fma_peak fma_peak_measure(struct cpu_features features)
+struct fma_peak peak_measure(struct cpu_features features, enum precision precision)
 {
-    struct fma_peak peak = {0};
-    int lanes;
-    burn *run = choose(features, &lanes, &peak.isa);
-    double operations = 2.0 * ROUNDS * SUMS * lanes;
+    struct fuel fuel = choose(features, precision);
+    struct fma_peak peak = {.isa = fuel.isa};
+    double operations = 2.0 * ROUNDS * SUMS * fuel.lanes;
     int64_t start = clock_monotonic_ns(), before = start, now;
     do {
-        run();
+        fuel.run();
         now = clock_monotonic_ns();
         double gflops = operations / (double)(now - before);
         peak.gflops = gflops > peak.gflops ? gflops : peak.gflops;
         before = now;
     } while (now - start < DURATION_NS);
     return peak;
+}
+
+struct fma_peak fma_peak_measure(struct cpu_features features)
+{
+    return peak_measure(features, PRECISION_F32);
 }

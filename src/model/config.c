@@ -74,11 +74,20 @@ static int check_architecture(const json_t *root, struct error *err)
     return ERR_OK;
 }
 
+static int check_pool(const json_t *object, struct error *err)
+{
+    const char *pool = json_string_value(json_object_get(object, "global_pool"));
+    if (pool && strcmp(pool, "avg") != 0)
+        return error_set(err, ERR_MODEL_UNSUPPORTED, "global_pool %.60s is not served; avg is",
+                         pool);
+    return ERR_OK;
+}
+
 /* Arguments that changed the network when it was made; those that cannot matter here are let by. */
 static int check_arguments(const json_t *root, struct error *err)
 {
-    static const char *const harmless[] = {"num_classes", "in_chans", "drop_rate", "drop_path_rate",
-                                           "drop_block_rate"};
+    static const char *const harmless[] = {"num_classes",    "in_chans",        "drop_rate",
+                                           "drop_path_rate", "drop_block_rate", "global_pool"};
     const char *key;
     json_t *value;
     json_t *arguments = json_object_get(root, "model_args");
@@ -91,11 +100,8 @@ static int check_arguments(const json_t *root, struct error *err)
             return error_set(err, ERR_MODEL_UNSUPPORTED,
                              "model_args has %.60s: a network changed by it is not served", key);
     }
-    const char *pool = json_string_value(json_object_get(root, "global_pool"));
-    if (pool && strcmp(pool, "avg") != 0)
-        return error_set(err, ERR_MODEL_UNSUPPORTED, "global_pool %.60s is not served; avg is",
-                         pool);
-    return ERR_OK;
+    int code = check_pool(arguments, err);
+    return code == ERR_OK ? check_pool(root, err) : code;
 }
 
 static int missing(const char *key, const char *advice, struct error *err)

@@ -11,6 +11,12 @@ int file_open(const char *path, int *fd, uint64_t *size, struct error *err)
 {
     struct stat st;
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (*fd < 0 && errno == EACCES)
+        return error_set(
+            err, ERR_IO,
+            "cannot open %s: %s; this user must be able to read it (chmod a+r, and a+x "
+            "for the folders above)",
+            path, strerror(EACCES));
     if (*fd < 0)
         return error_set(err, ERR_IO, "cannot open %s: %s", path, strerror(errno));
     int rc = ERR_OK;

@@ -26,8 +26,8 @@ int labels_parse(struct label_list *list, const char *bytes, size_t length, stru
 
 /* The names of a model that brings none in config.json: FOLDER/labels.txt; without it, for 1000
  * classes, the ImageNet-1k names in FOLDER/../labels, the installed ones, or those of the source
- * tree that the program was built in; else "class 0" and so on. `list` starts zeroed. ERR_IO, ERR_MODEL_INVALID (also if there are not exactly `classes`),
- * ERR_NO_MEMORY. */
+ * tree that the program was built in; else "class 0" and so on. `list` starts zeroed. ERR_IO,
+ * ERR_MODEL_INVALID (also if there are not exactly `classes`), ERR_NO_MEMORY. */
 int labels_find(struct label_list *list, const char *folder, size_t classes, struct error *err);
 
 #endif

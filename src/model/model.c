@@ -1,14 +1,16 @@
 #include "model/model.h"
 
-#include <float.h>
-#include <math.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "model/checkpoint.h"
 #include "model/config.h"
+#include "model/file.h"
 #include "model/labels.h"
 
 _Static_assert((int)MODEL_SHA256_TEXT == (int)SAFETENSORS_SHA256_TEXT, "one size of a SHA-256");
@@ -16,19 +18,40 @@ _Static_assert((int)MODEL_SHA256_TEXT == (int)SAFETENSORS_SHA256_TEXT, "one size
 /* What is open or half made while a model is loaded. */
 struct loader {
     const char *path;
+    const struct model_options *options;
     struct model *model;
     struct model_config config;
     struct safetensors *file;
     struct layer *layers;
     size_t layer_count;
+    struct calibration calibration; /* the folder's */
+    float pixel_scale[3], pixel_zero[3];
+    struct quantization *values; /* for int8, as network_options has them */
 };
+
+static int check_folder(const char *path, struct error *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return error_set(err, ERR_IO, "cannot open %s: %s; name the folder of a model", path,
+                         strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return error_set(err, ERR_IO,
+                         "%s is no folder; a model is one, with model.safetensors and config.json, "
+                         "and README tells how a .pth becomes one",
+                         path);
+    return ERR_OK;
+}
 
 static int open_files(struct loader *l, struct error *err)
 {
     char path[4096];
+    int rc = check_folder(l->path, err);
+    if (rc != ERR_OK)
+        return rc;
     if (snprintf(path, sizeof path, "%s/model.safetensors", l->path) >= (int)sizeof path)
         return error_set(err, ERR_IO, "the model's path is too long");
-    int rc = safetensors_open(&l->file, path, err);
+    rc = safetensors_open(&l->file, path, err);
     if (rc != ERR_OK)
         return rc;
     snprintf(path, sizeof path, "%s/config.json", l->path);
@@ -101,7 +124,7 @@ static int read_weights(struct loader *l, struct error *err)
             continue;
         rc = checkpoint_read(l->file, layer, weights, bias, norm, err);
         if (rc == ERR_OK)
-            network_set_weights(l->model->network, i, weights, bias);
+            rc = network_set_weights(l->model->network, i, weights, bias, err);
     }
     free(weights);
     free(bias);
@@ -109,12 +132,117 @@ static int read_weights(struct loader *l, struct error *err)
     return rc;
 }
 
-static int fill_model(struct loader *l, struct kernel_ladder ladder, struct error *err)
+static bool calibration_path(const struct loader *l, char path[4096])
+{
+    return snprintf(path, 4096, "%s/calibration.json", l->path) < 4096;
+}
+
+/* Whether the ladder computes int8 on more than plain loops, or everything on those. */
+static bool int8_pays(const struct loader *l)
+{
+    const struct conv_shape *shape = &l->layers[0].shape;
+    struct kernel_ladder ladder = l->options->ladder;
+    return strcmp(kernel_conv(ladder, PRECISION_INT8, shape)->isa, "ref") != 0 ||
+           strcmp(kernel_conv(ladder, PRECISION_F32, shape)->isa, "ref") == 0;
+}
+
+static enum precision choose_precision(const struct loader *l)
+{
+    const char *name = l->options->precision;
+    char path[4096];
+    if (name && strcmp(name, MODEL_AUTO) != 0) {
+        for (enum precision p = 0; p < PRECISION_COUNT; p++)
+            if (strcmp(name, precision_name(p)) == 0)
+                return p;
+        CHECK(false && "names of precisions are checked where they come in");
+    }
+    bool has = l->options->calibration || (calibration_path(l, path) && access(path, F_OK) == 0);
+    return has && int8_pays(l) ? PRECISION_INT8 : PRECISION_F32;
+}
+
+static int read_calibration(struct loader *l, struct error *err)
+{
+    char path[4096], *bytes;
+    size_t length;
+    if (!calibration_path(l, path))
+        return error_set(err, ERR_IO, "the model's path is too long");
+    if (access(path, F_OK) != 0)
+        return error_set(
+            err, ERR_IO,
+            "int8 needs %s; make it with `resnext calibrate MODEL DIR`, or use another "
+            "precision",
+            path);
+    int rc = file_read_all(path, CALIBRATION_FILE_MAX, &bytes, &length, err);
+    if (rc != ERR_OK)
+        return rc;
+    rc = calibration_parse(&l->calibration, l->layers, l->layer_count, bytes, length, err);
+    free(bytes);
+    return rc == ERR_OK
+               ? ERR_OK
+               : error_prefix(err, rc, "%s, which `resnext calibrate MODEL DIR` makes anew", path);
+}
+
+/* Scales of other weights would give answers that look right and are not. */
+static int check_calibration(const struct loader *l, struct error *err)
+{
+    const struct calibration *c =
+        l->options->calibration ? l->options->calibration : &l->calibration;
+    if (l->model->precision != PRECISION_INT8 || strcmp(c->sha256, l->model->sha256) == 0)
+        return ERR_OK;
+    return error_set(
+        err, ERR_MODEL_INVALID,
+        "%s/calibration.json is of other weights: their sha256 begins with %.12s, that "
+        "of model.safetensors with %.12s; `resnext calibrate MODEL DIR` makes it anew",
+        l->path, c->sha256, l->model->sha256);
+}
+
+/* A pixel's byte stands for (byte / 255 - mean) / std. A max pool hands on the scales of its input,
+ * and its mean, which is less than the pool's but gives back more than none would. */
+static void list_scales(struct loader *l, const struct calibration *calibration)
+{
+    const struct preprocess_spec *p = &l->model->preprocess;
+    for (int c = 0; c < 3; c++) {
+        l->pixel_scale[c] = 1 / (255 * p->std[c]);
+        l->pixel_zero[c] = 255 * p->mean[c];
+    }
+    l->values[0] = (struct quantization){l->pixel_scale, l->pixel_zero, NULL};
+    for (size_t i = 0; i + 1 < l->layer_count; i++) {
+        const struct calibration_layer *layer = &calibration->layers[i];
+        l->values[i + 1] = layer->scale
+                               ? (struct quantization){layer->scale, layer->zero, layer->mean}
+                               : l->values[l->layers[i].input];
+    }
+}
+
+static int take_calibration(struct loader *l, struct error *err)
+{
+    int rc = l->options->calibration ? ERR_OK : read_calibration(l, err);
+    if (rc != ERR_OK)
+        return rc;
+    l->values = calloc(l->layer_count, sizeof *l->values);
+    if (!l->values)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the scales of activations");
+    list_scales(l, l->options->calibration ? l->options->calibration : &l->calibration);
+    return ERR_OK;
+}
+
+static int create_network(struct loader *l, struct error *err)
+{
+    struct network_options options = {
+        .precision = l->model->precision,
+        .ladder = l->options->ladder,
+        .values = l->values,
+    };
+    int rc = network_create(&l->model->network, l->layers, l->layer_count, &options, err);
+    return rc == ERR_OK ? read_weights(l, err) : rc;
+}
+
+static int fill_model(struct loader *l, struct error *err)
 {
     struct model *model = l->model;
     model->path = strdup(l->path);
     model->preprocess = l->config.preprocess;
-    model->precision = "f32";
+    model->precision = choose_precision(l);
     template_name(&model->template, model->template_name);
     for (size_t i = 0; i < l->layer_count; i++) {
         model->parameters += layer_parameters(&l->layers[i]);
@@ -122,24 +250,27 @@ static int fill_model(struct loader *l, struct kernel_ladder ladder, struct erro
     }
     if (!model->path)
         return error_set(err, ERR_NO_MEMORY, "no memory for a model");
-    int rc = network_create(&model->network, l->layers, l->layer_count, ladder, err);
+    int rc = model->precision == PRECISION_INT8 ? take_calibration(l, err) : ERR_OK;
     if (rc == ERR_OK)
-        rc = read_weights(l, err);
+        rc = create_network(l, err);
     if (rc == ERR_OK)
         rc = safetensors_sha256(l->file, model->sha256, err);
-    return rc;
+    return rc == ERR_OK ? check_calibration(l, err) : rc;
 }
 
-int model_load(struct model **out, const char *path, struct kernel_ladder ladder, struct error *err)
+int model_load(struct model **out, const char *path, const struct model_options *options,
+               struct error *err)
 {
-    struct loader l = {.path = path, .model = calloc(1, sizeof *l.model)};
+    struct loader l = {.path = path, .options = options, .model = calloc(1, sizeof *l.model)};
     int rc = l.model ? open_files(&l, err) : error_set(err, ERR_NO_MEMORY, "no memory for a model");
     if (rc == ERR_OK)
         rc = read_template(&l, err);
     if (rc == ERR_OK)
         rc = take_labels(&l, err);
     if (rc == ERR_OK)
-        rc = fill_model(&l, ladder, err);
+        rc = fill_model(&l, err);
+    free(l.values);
+    calibration_destroy(&l.calibration);
     free(l.layers);
     safetensors_close(l.file);
     model_config_destroy(&l.config);
@@ -147,6 +278,36 @@ int model_load(struct model **out, const char *path, struct kernel_ladder ladder
         *out = l.model;
     else
         model_destroy(l.model);
+    return rc;
+}
+
+/* That int8, if it would be loaded so, has what it needs. */
+static int check_precision(struct loader *l, struct error *err)
+{
+    l->model->precision = choose_precision(l);
+    if (l->model->precision != PRECISION_INT8)
+        return ERR_OK;
+    int rc = read_calibration(l, err);
+    if (rc == ERR_OK)
+        rc = safetensors_sha256(l->file, l->model->sha256, err);
+    return rc == ERR_OK ? check_calibration(l, err) : rc;
+}
+
+int model_check(const char *path, const struct model_options *options, struct error *err)
+{
+    struct loader l = {.path = path, .options = options, .model = calloc(1, sizeof *l.model)};
+    int rc = l.model ? open_files(&l, err) : error_set(err, ERR_NO_MEMORY, "no memory for a model");
+    if (rc == ERR_OK)
+        rc = read_template(&l, err);
+    if (rc == ERR_OK)
+        rc = take_labels(&l, err);
+    if (rc == ERR_OK)
+        rc = check_precision(&l, err);
+    calibration_destroy(&l.calibration);
+    free(l.layers);
+    safetensors_close(l.file);
+    model_config_destroy(&l.config);
+    model_destroy(l.model);
     return rc;
 }
 
@@ -162,65 +323,7 @@ void model_destroy(struct model *model)
     free(model);
 }
 
-/* Weights that are finite can still overflow on the way; a score must be a number all the same. */
-static float tame(float logit)
+int model_check_room(const struct model *model, int threads, struct error *err)
 {
-    return isnan(logit) ? -FLT_MAX : fminf(fmaxf(logit, -FLT_MAX), FLT_MAX);
-}
-
-/* Whether `a` stands behind `b` in the answer. */
-static bool is_behind(const struct prediction *a, const struct prediction *b)
-{
-    return a->score != b->score ? a->score < b->score : a->class_id > b->class_id;
-}
-
-/* Restores the heap under `at`, in which the last of the answer is the root. */
-static void sink(struct prediction *heap, int count, int at)
-{
-    for (;;) {
-        int child = 2 * at + 1;
-        if (child >= count)
-            return;
-        if (child + 1 < count && is_behind(&heap[child + 1], &heap[child]))
-            child++;
-        if (!is_behind(&heap[child], &heap[at]))
-            return;
-        struct prediction moved = heap[at];
-        heap[at] = heap[child];
-        heap[child] = moved;
-        at = child;
-    }
-}
-
-/* Leaves the k largest logits in `out`, best first, as scores. */
-static void select_top(const float *logits, int classes, int k, struct prediction *out)
-{
-    for (int i = 0; i < k; i++)
-        out[i] = (struct prediction){i, tame(logits[i])};
-    for (int i = k / 2; i-- > 0;)
-        sink(out, k, i);
-    for (int i = k; i < classes; i++) {
-        struct prediction next = {i, tame(logits[i])};
-        if (!is_behind(&out[0], &next))
-            continue;
-        out[0] = next;
-        sink(out, k, 0);
-    }
-    for (int last = k - 1; last > 0; last--) {
-        struct prediction moved = out[0];
-        out[0] = out[last];
-        out[last] = moved;
-        sink(out, last, 0);
-    }
-}
-
-void model_top_k(const float *logits, int classes, int k, struct prediction *out)
-{
-    CHECK(k >= 1 && k <= classes);
-    select_top(logits, classes, k, out);
-    double highest = out[0].score, sum = 0;
-    for (int i = 0; i < classes; i++)
-        sum += exp(tame(logits[i]) - highest);
-    for (int i = 0; i < k; i++)
-        out[i].score = (float)(exp(out[i].score - highest) / sum);
+    return network_uses(model->network, "openblas") ? kernel_blas_room(threads, err) : ERR_OK;
 }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "image/preprocess.h"
+#include "model/calibration.h"
 #include "model/template.h"
 #include "nn/network.h"
 
@@ -22,25 +23,60 @@ struct model {
     struct network *network;
     int64_t parameters;             /* as PyTorch counts them */
     int64_t multiply_adds;          /* of one image */
-    const char *precision;          /* "f32" */
+    enum precision precision;       /* what it computes in */
     char sha256[MODEL_SHA256_TEXT]; /* of model.safetensors, lower-case hexadecimal */
 };
 
+/* What may be asked for: MODEL_AUTO is int8 where the folder has a calibration.json and the ladder
+ * has int8 kernels that are worth it, else float32. */
+#define MODEL_AUTO "auto"
+
+struct model_options {
+    struct kernel_ladder ladder;
+    const char *precision; /* a name of precision_name, MODEL_AUTO or NULL, which is the same */
+    /* For int8, instead of the folder's; NULL: the folder's. */
+    const struct calibration *calibration;
+};
+
 /* Loads PATH/model.safetensors and PATH/config.json: checks every tensor, folds batch norm, packs
- * weights. ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED (the message names the tensor or key), ERR_IO,
- * ERR_NO_MEMORY. `*out` belongs to the caller. */
-int model_load(struct model **out, const char *path, struct kernel_ladder ladder,
+ * weights; for int8 with PATH/calibration.json, which must be of these weights. ERR_MODEL_INVALID,
+ * ERR_MODEL_UNSUPPORTED (the message names the tensor or key), ERR_IO, ERR_NO_MEMORY. `*out`
+ * belongs to the caller. */
+int model_load(struct model **out, const char *path, const struct model_options *options,
                struct error *err);
 void model_destroy(struct model *model);
 
-/* Compares the network's convolutions on this machine with plain loops in double, layer shape by
- * layer shape, on a few output pixels each. ERR_INTERNAL names the first layer that is off. */
+/* Checks a folder as far as file headers, config.json and labels tell: names, types and shapes of
+ * the tensors, not their values; for int8 also calibration.json, and that it is of these weights.
+ * The errors of model_load with the same options. */
+int model_check(const char *path, const struct model_options *options, struct error *err);
+
+/* Puts picture number `image` of a batch into the workspace's input: [size][size][3] RGB bytes, or
+ * numbers that are normalised already, rounded to what the precision can hold. */
+void model_put_image(const struct model *model, struct workspace *workspace, int image,
+                     const uint8_t *rgb);
+void model_put_tensor(const struct model *model, struct workspace *workspace, int image,
+                      const float *numbers);
+
+/* Whether the libraries that the network uses have the address space they need for so many more
+ * threads: ERR_NO_MEMORY. Ask before they start. */
+int model_check_room(const struct model *model, int threads, struct error *err);
+
+/* Compares the network's convolutions on this machine with plain loops, layer shape by layer shape,
+ * on a few output pixels each: in double, int8 exactly. ERR_INTERNAL names the first layer that is
+ * off. */
 int model_self_test(const struct model *model, struct error *err);
 
 struct prediction {
     int class_id;
     float score; /* softmax probability */
 };
+
+/* The class that `text` names: an id in decimal, or a label as it stands. ERR_PARAMETER. */
+int model_find_class(const struct model *model, const char *text, int *class_id, struct error *err);
+
+/* The logits as finite numbers, and their softmax, both [classes]; `finite` may be `logits`. */
+void model_outputs(const float *logits, int classes, float *finite, float *probabilities);
 
 /* The k (1..classes) likeliest classes, best first; ties go to the lower class id. */
 void model_top_k(const float *logits, int classes, int k, struct prediction *out);

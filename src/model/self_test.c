@@ -2,57 +2,73 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/check.h"
+#include "kernel/quantize.h"
 #include "model/model.h"
 
 enum {
     PATTERN = 4093, /* prime, so that it never lines up with rows or channels */
-    STRIP = 4,      /* rows a call; there are three, at the top, in the middle, at the bottom */
+    STRIP = 4,      /* output rows of a trial: a map cut short, at full width */
     REF_STRIP = 1,  /* the reference is too slow to spend more on it */
-    PIXELS = 3,     /* compared in a row */
+    PIXELS = 3,     /* compared in a row, in each of three rows */
     CHANNELS = 16,  /* compared in a pixel */
 };
 
-/* Of the sum of |a b|, for float32 sums in any order. */
-static const double tolerance = 1e-5;
+/* Of the sum of |a b|, for float32 sums in any order; and of a number, for its rounding to bf16. */
+static const double tolerance = 1e-5, bf16_rounding = 0x1.01p-8;
 
-/* One layer on made-up numbers. */
+/* One layer on made-up numbers: x, residual and y in elements of the precision; weights and bias in
+ * float32, or for int8 `quantized`, `padding` and the factors [out_c]. */
 struct trial {
     const struct layer *layer;
     const struct conv_kernel *kernel;
-    float *x, *weights, *bias, *residual, *y;
+    struct conv_shape shape; /* the layer's, with fewer rows */
+    bool y_float;
+    void *x, *residual, *y;
+    float *weights, *bias;
+    int8_t *quantized;
+    uint8_t *padding;
+    float *multiplier, *offset, *residual_multiplier;
     void *packed, *scratch;
 };
 
-static const struct conv_kernel *kernel_of(const struct network *network, size_t i)
+static struct trial trial_of(const struct network *network, size_t i)
 {
-    size_t count;
-    const struct conv_kernel *const *all = kernel_conv_list(&count);
-    const char *name = network_kernel_name(network, i);
-    size_t k = 0;
-    while (k < count && strcmp(all[k]->name, name) != 0)
-        k++;
-    CHECK(k < count);
-    return all[k];
+    struct trial t = {.layer = network_layer(network, i), .kernel = network_kernel(network, i)};
+    t.y_float = i + 1 == network_layer_count(network);
+    int most = strcmp(t.kernel->isa, "ref") == 0 ? REF_STRIP : STRIP;
+    t.shape = t.layer->shape;
+    if (t.shape.out_h > most) {
+        t.shape.out_h = most;
+        t.shape.in_h = (most - 1) * t.shape.stride + t.shape.kernel - 2 * t.shape.pad;
+    }
+    return t;
 }
 
-static size_t in_floats(const struct conv_shape *s)
+static size_t in_count(const struct conv_shape *s)
 {
     return (size_t)s->in_h * (size_t)s->in_w * (size_t)s->in_c;
 }
 
-static size_t out_floats(const struct conv_shape *s)
+static size_t out_count(const struct conv_shape *s)
 {
     return (size_t)s->out_h * (size_t)s->out_w * (size_t)s->out_c;
 }
 
+/* Enough for any precision. */
 static size_t trial_bytes(const struct trial *t)
 {
-    const struct conv_shape *s = &t->layer->shape;
-    const size_t parts[] = {in_floats(s) * sizeof(float),     conv_weight_count(s) * sizeof(float),
-                            (size_t)s->out_c * sizeof(float), out_floats(s) * sizeof(float),
-                            out_floats(s) * sizeof(float),    t->kernel->packed_size(s),
-                            t->kernel->scratch_size(s)};
+    const struct conv_shape *s = &t->shape;
+    size_t channels = (size_t)s->out_c * sizeof(float);
+    const size_t parts[] = {in_count(s) * sizeof(float),
+                            out_count(s) * sizeof(float),
+                            out_count(s) * sizeof(float),
+                            conv_weight_count(s) * sizeof(float),
+                            (size_t)s->in_c,
+                            channels,
+                            channels,
+                            channels,
+                            t->kernel->packed_size(t->kernel, s),
+                            t->kernel->scratch_size(t->kernel, s) + KERNEL_OVERREAD};
     size_t sum = 0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         sum += arena_rounded(parts[i]);
@@ -81,36 +97,97 @@ static float *take_filled(struct arena *arena, size_t count, const float pattern
     return out;
 }
 
-static void set_up(struct trial *t, struct arena *arena, const float pattern[PATTERN])
+/* Numbers of -1..1 as activations: as they are, rounded, or as bytes around 128. */
+static void *take_activations(struct arena *arena, enum precision precision, size_t count,
+                              const float pattern[PATTERN], size_t start)
 {
-    const struct conv_shape *s = &t->layer->shape;
-    arena->used = 0;
-    t->x = take_filled(arena, in_floats(s), pattern, 0);
-    t->weights = take_filled(arena, conv_weight_count(s), pattern, 1000);
-    t->bias = take_filled(arena, (size_t)s->out_c, pattern, 2000);
-    t->residual = take_filled(arena, out_floats(s), pattern, 3000);
-    t->y = arena_take(arena, out_floats(s) * sizeof(float));
-    t->packed = arena_take(arena, t->kernel->packed_size(s));
-    t->scratch = arena_take(arena, t->kernel->scratch_size(s));
-    t->kernel->pack(s, t->weights, t->bias, t->packed);
+    float *numbers = take_filled(arena, count, pattern, start);
+    for (size_t i = 0; i < count; i++) /* an element is never larger than its number */
+        if (precision == PRECISION_BF16)
+            ((uint16_t *)(void *)numbers)[i] = bf16_from_f32(numbers[i]);
+        else if (precision == PRECISION_INT8)
+            ((uint8_t *)(void *)numbers)[i] = (uint8_t)lrintf(127.5F + 127.5F * numbers[i]);
+    return numbers;
 }
 
-/* One output of the convolution, and the sum of its terms' sizes. */
+static void take_bytes(struct trial *t, struct arena *arena, const float pattern[PATTERN])
+{
+    const struct conv_shape *s = &t->shape;
+    size_t count = conv_weight_count(s), patch = count / (size_t)s->out_c;
+    t->quantized = arena_take(arena, count);
+    for (size_t i = 0; i < count; i++)
+        t->quantized[i] = (int8_t)lrintf(127 * pattern[(1000 + i) % PATTERN]);
+    t->padding = arena_take(arena, (size_t)s->in_c);
+    for (size_t i = 0; i < (size_t)s->in_c; i++)
+        t->padding[i] = (uint8_t)(37 * i);
+    /* Such that sums fill the range of a byte and a few go past its ends. */
+    float multiplier = (float)(40 / (sqrt((double)patch) * 127 * 128 / 3));
+    t->multiplier = take_filled(arena, (size_t)s->out_c, pattern, 2000);
+    t->offset = take_filled(arena, (size_t)s->out_c, pattern, 2500);
+    t->residual_multiplier = take_filled(arena, (size_t)s->out_c, pattern, 3500);
+    for (size_t i = 0; i < (size_t)s->out_c; i++) {
+        t->multiplier[i] = multiplier * (1.5F + t->multiplier[i]);
+        t->offset[i] = 90 + 20 * t->offset[i];
+    }
+}
+
+static void set_up(struct trial *t, struct arena *arena, const float pattern[PATTERN])
+{
+    const struct conv_shape *s = &t->shape;
+    enum precision precision = t->kernel->precision;
+    arena->used = 0;
+    t->x = take_activations(arena, precision, in_count(s), pattern, 0);
+    t->residual = take_activations(arena, precision, out_count(s), pattern, 3000);
+    t->y = arena_take(arena, out_count(s) * sizeof(float));
+    if (precision == PRECISION_INT8) {
+        take_bytes(t, arena, pattern);
+    } else {
+        t->weights = take_filled(arena, conv_weight_count(s), pattern, 1000);
+        t->bias = take_filled(arena, (size_t)s->out_c, pattern, 2000);
+    }
+    t->packed = arena_take(arena, t->kernel->packed_size(t->kernel, s));
+    t->scratch = arena_take(arena, t->kernel->scratch_size(t->kernel, s) + KERNEL_OVERREAD);
+    t->kernel->pack(t->kernel, s,
+                    &(struct conv_weights){t->weights, t->bias, t->quantized, t->multiplier,
+                                           t->offset, t->residual_multiplier, t->padding},
+                    t->packed);
+}
+
+/* Element `at` of activations; a byte is itself. */
+static double number_at(enum precision precision, const void *elements, size_t at)
+{
+    return precision == PRECISION_F32    ? ((const float *)elements)[at]
+           : precision == PRECISION_BF16 ? f32_from_bf16(((const uint16_t *)elements)[at])
+                                         : ((const uint8_t *)elements)[at];
+}
+
+/* Weight `at` as the kernel multiplies it. */
+static double weight_at(const struct trial *t, size_t at)
+{
+    return t->quantized                             ? t->quantized[at]
+           : t->kernel->precision == PRECISION_BF16 ? f32_from_bf16(bf16_from_f32(t->weights[at]))
+                                                    : t->weights[at];
+}
+
+/* One sum of products, and of their sizes. */
 static double convolve(const struct trial *t, int row, int column, int channel, double *size)
 {
-    const struct conv_shape *s = &t->layer->shape;
+    const struct conv_shape *s = &t->shape;
     int each = s->in_c / s->groups, first = channel / (s->out_c / s->groups) * each;
-    const float *w = t->weights + (size_t)channel * (size_t)(each * s->kernel * s->kernel);
-    double sum = t->bias[channel];
-    *size = fabs(sum);
+    size_t w = (size_t)channel * (size_t)(each * s->kernel * s->kernel);
+    double sum = *size = 0;
     for (int ky = 0; ky < s->kernel; ky++)
         for (int kx = 0; kx < s->kernel; kx++) {
             int y = row * s->stride - s->pad + ky, x = column * s->stride - s->pad + kx;
-            if (y < 0 || y >= s->in_h || x < 0 || x >= s->in_w)
-                continue;
-            const float *in = t->x + ((size_t)y * (size_t)s->in_w + (size_t)x) * (size_t)s->in_c;
+            bool inside = y >= 0 && y < s->in_h && x >= 0 && x < s->in_w;
+            size_t in = (size_t)(y * s->in_w + x) * (size_t)s->in_c;
             for (int c = 0; c < each; c++) {
-                double term = (double)in[first + c] * w[(c * s->kernel + ky) * s->kernel + kx];
+                size_t at = (size_t)(first + c);
+                double value = inside       ? number_at(t->kernel->precision, t->x, in + at)
+                               : t->padding ? t->padding[at]
+                                            : 0;
+                double term =
+                    value * weight_at(t, w + (size_t)((c * s->kernel + ky) * s->kernel + kx));
                 sum += term;
                 *size += fabs(term);
             }
@@ -118,19 +195,42 @@ static double convolve(const struct trial *t, int row, int column, int channel, 
     return sum;
 }
 
+static bool adds(const struct trial *t)
+{
+    return t->layer->residual != LAYER_NO_VALUE;
+}
+
+/* int8, exactly. */
+static bool byte_is_right(const struct trial *t, int32_t sum, size_t at, int c)
+{
+    if (t->y_float)
+        return ((const float *)t->y)[at] == fmaf((float)sum, t->multiplier[c], t->offset[c]);
+    uint8_t residual = adds(t) ? ((const uint8_t *)t->residual)[at] : 0;
+    return ((const uint8_t *)t->y)[at] ==
+           requantize(sum, t->multiplier[c], t->offset[c], residual, t->residual_multiplier[c]);
+}
+
 static bool is_right(const struct trial *t, int row, int column, int channel)
 {
-    const struct conv_shape *s = &t->layer->shape;
+    const struct conv_shape *s = &t->shape;
+    enum precision precision = t->kernel->precision;
     size_t at =
         ((size_t)row * (size_t)s->out_w + (size_t)column) * (size_t)s->out_c + (size_t)channel;
     double size, right = convolve(t, row, column, channel, &size);
-    if (t->layer->residual != LAYER_NO_VALUE) {
-        right += t->residual[at];
-        size += fabsf(t->residual[at]);
+    if (precision == PRECISION_INT8)
+        return byte_is_right(t, (int32_t)right, at, channel);
+    right += t->bias[channel];
+    size += fabsf(t->bias[channel]);
+    if (adds(t)) {
+        double residual = number_at(precision, t->residual, at);
+        right += residual;
+        size += fabs(residual);
     }
     if (t->layer->relu && right < 0)
         right = 0;
-    return fabs(t->y[at] - right) <= tolerance * size;
+    double y = number_at(t->y_float ? PRECISION_F32 : precision, t->y, at);
+    double rounding = precision == PRECISION_BF16 && !t->y_float ? bf16_rounding * fabs(right) : 0;
+    return fabs(y - right) <= tolerance * size + rounding;
 }
 
 /* Number i of n that are spread evenly over 0..most. */
@@ -141,7 +241,7 @@ static int spread(int i, int n, int most)
 
 static bool row_is_right(const struct trial *t, int row)
 {
-    const struct conv_shape *s = &t->layer->shape;
+    const struct conv_shape *s = &t->shape;
     for (int p = 0; p < PIXELS; p++)
         for (int c = 0; c < CHANNELS; c++)
             if (!is_right(t, row, spread(p, PIXELS, s->out_w - 1),
@@ -152,26 +252,23 @@ static bool row_is_right(const struct trial *t, int row)
 
 static bool trial_passes(const struct trial *t)
 {
-    const struct conv_shape *s = &t->layer->shape;
-    int most = strcmp(t->kernel->isa, "ref") == 0 ? REF_STRIP : STRIP;
-    int strip = s->out_h < most ? s->out_h : most;
-    for (int i = 0; i < 3; i++) {
-        int begin = spread(i, 3, s->out_h - strip);
-        memset(t->y, 0xff, out_floats(s) * sizeof *t->y); /* NaN */
-        t->kernel->run(&(struct conv_call){
-            .shape = s,
-            .packed = t->packed,
-            .x = t->x,
-            .residual = t->layer->residual == LAYER_NO_VALUE ? NULL : t->residual,
-            .y = t->y,
-            .relu = t->layer->relu,
-            .row_begin = begin,
-            .row_end = begin + strip,
-            .scratch = t->scratch,
-        });
-        if (!row_is_right(t, begin) || !row_is_right(t, begin + strip - 1))
+    const struct conv_shape *s = &t->shape;
+    memset(t->y, 0xff, out_count(s) * sizeof(float)); /* NaN */
+    t->kernel->run(t->kernel, &(struct conv_call){
+                                  .shape = s,
+                                  .packed = t->packed,
+                                  .x = t->x,
+                                  .residual = adds(t) ? t->residual : NULL,
+                                  .y = t->y,
+                                  .relu = t->layer->relu,
+                                  .y_float = t->y_float,
+                                  .images = 1,
+                                  .tile_end = t->kernel->tile_count(t->kernel, s, 1),
+                                  .scratch = t->scratch,
+                              });
+    for (int i = 0; i < 3; i++)
+        if (!row_is_right(t, spread(i, 3, s->out_h - 1)))
             return false;
-    }
     return true;
 }
 
@@ -198,7 +295,7 @@ static size_t largest_trial(const struct network *network)
     for (size_t i = 0; i < network_layer_count(network); i++) {
         if (!is_new(network, i))
             continue;
-        struct trial t = {.layer = network_layer(network, i), .kernel = kernel_of(network, i)};
+        struct trial t = trial_of(network, i);
         size_t bytes = trial_bytes(&t);
         most = bytes > most ? bytes : most;
     }
@@ -210,14 +307,16 @@ int model_self_test(const struct model *model, struct error *err)
     const struct network *network = model->network;
     float pattern[PATTERN];
     struct arena arena;
-    int rc = arena_create(&arena, largest_trial(network), err);
+    int rc = model_check_room(model, 1, err);
+    if (rc == ERR_OK)
+        rc = arena_create(&arena, largest_trial(network), err);
     if (rc != ERR_OK)
         return error_prefix(err, rc, "self-test");
     make_pattern(pattern);
     for (size_t i = 0; rc == ERR_OK && i < network_layer_count(network); i++) {
         if (!is_new(network, i))
             continue;
-        struct trial t = {.layer = network_layer(network, i), .kernel = kernel_of(network, i)};
+        struct trial t = trial_of(network, i);
         set_up(&t, &arena, pattern);
         if (!trial_passes(&t))
             rc = error_set(err, ERR_INTERNAL,

@@ -211,7 +211,7 @@ int template_layers(const struct template *t, struct layer **layers, size_t *cou
     if (b.misfit) {
         error_set(err, ERR_MODEL_UNSUPPORTED,
                   "layer %s cannot be served at input size %d: channels, groups or map do not fit",
-                  b.layers[b.misfit - 1].name, t->input_size);
+                  layer_label(&b.layers[b.misfit - 1]), t->input_size);
         free(b.layers);
         return ERR_MODEL_UNSUPPORTED;
     }

@@ -5,6 +5,13 @@ bool layer_has_weights(const struct layer *layer)
     return layer->kind == LAYER_CONV || layer->kind == LAYER_LINEAR;
 }
 
+const char *layer_label(const struct layer *layer)
+{
+    return layer->kind == LAYER_MAX_POOL   ? "max_pool"
+           : layer->kind == LAYER_AVG_POOL ? "avg_pool"
+                                           : layer->name;
+}
+
 int64_t layer_parameters(const struct layer *layer)
 {
     if (!layer_has_weights(layer))

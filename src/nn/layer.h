@@ -32,6 +32,9 @@ struct layer {
 /* Whether the layer has weights, and so a kernel: a convolution or the classifier. */
 bool layer_has_weights(const struct layer *layer);
 
+/* What people call it: its tensors' prefix, or "max_pool", "avg_pool". */
+const char *layer_label(const struct layer *layer);
+
 /* Learned numbers of the layer as PyTorch counts them (weights, biases, batch norm's scale and
  * shift), and multiply-adds for one image (convolutions and classifier only). */
 int64_t layer_parameters(const struct layer *layer);

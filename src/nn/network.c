@@ -9,9 +9,11 @@
 #include "nn/plan.h"
 #include "nn/pool.h"
 
-/* A layer with its kernel (NULL for pooling) and its place in the packed weights. */
+/* A layer with its kernel (NULL for pooling) and its place in the packed weights; for an average
+ * pool in int8, `packed` is scale and offset of pool_average, [2][channels]. */
 struct step {
     const struct conv_kernel *kernel;
+    size_t packed_size;
     void *packed;
 };
 
@@ -19,17 +21,30 @@ struct network {
     struct layer *layers;
     struct step *steps;
     size_t count;
+    enum precision precision;
+    struct quantization *values; /* NULL, or as in network_options, in `scales` */
+    float *scales;
     struct plan plan;
     struct arena weights;
+    struct arena classifier; /* its weights once more, not packed */
     size_t scratch_size;
 };
 
 struct workspace {
     struct arena memory;
-    float *activations;
+    unsigned char *activations;
     void *scratch;
     int max_images;
 };
+
+static size_t packed_size(const struct network *n, size_t i)
+{
+    const struct layer *layer = &n->layers[i];
+    if (n->steps[i].kernel)
+        return n->steps[i].kernel->packed_size(n->steps[i].kernel, &layer->shape);
+    bool scales = n->precision == PRECISION_INT8 && layer->kind == LAYER_AVG_POOL;
+    return scales ? 2 * (size_t)layer->shape.out_c * sizeof(float) : 0;
+}
 
 /* Chooses the kernels; `*weight_size` is what all packed weights need. */
 static int choose_kernels(struct network *n, struct kernel_ladder ladder, size_t *weight_size,
@@ -38,68 +53,159 @@ static int choose_kernels(struct network *n, struct kernel_ladder ladder, size_t
     *weight_size = 0;
     for (size_t i = 0; i < n->count; i++) {
         const struct conv_shape *shape = &n->layers[i].shape;
-        if (!layer_has_weights(&n->layers[i]))
-            continue;
-        const struct conv_kernel *kernel = kernel_conv(ladder, shape);
-        n->steps[i].kernel = kernel;
-        if (!size_add(*weight_size, arena_rounded(kernel->packed_size(shape)), weight_size))
+        struct step *step = &n->steps[i];
+        if (layer_has_weights(&n->layers[i])) {
+            step->kernel = kernel_conv(ladder, n->precision, shape);
+            size_t scratch = step->kernel->scratch_size(step->kernel, shape);
+            n->scratch_size = scratch > n->scratch_size ? scratch : n->scratch_size;
+        }
+        step->packed_size = packed_size(n, i);
+        if (!size_add(*weight_size, arena_rounded(step->packed_size), weight_size))
             return error_set(err, ERR_MODEL_UNSUPPORTED, "the weights are too large");
-        size_t scratch = kernel->scratch_size(shape);
-        n->scratch_size = scratch > n->scratch_size ? scratch : n->scratch_size;
     }
     return ERR_OK;
+}
+
+/* The channels of value v. */
+static size_t channels_of(const struct network *n, size_t v)
+{
+    return (size_t)(v ? n->layers[v - 1].shape.out_c : n->layers[0].shape.in_c);
+}
+
+/* An average pool changes the scale: y = mean * scale + offset. */
+static void scale_average(const struct network *n, size_t i)
+{
+    const struct quantization *x = &n->values[n->layers[i].input], *y = &n->values[i + 1];
+    size_t channels = channels_of(n, i + 1);
+    float *scale = n->steps[i].packed, *offset = scale + channels;
+    for (size_t c = 0; c < channels; c++) {
+        scale[c] = x->scale[c] / y->scale[c];
+        offset[c] = y->zero[c] - x->zero[c] * scale[c];
+    }
+}
+
+static int copy_scales(struct network *n, const struct quantization *values, struct error *err)
+{
+    size_t floats = 0;
+    for (size_t v = 0; v < n->count; v++)
+        floats += 3 * channels_of(n, v);
+    n->values = calloc(n->count, sizeof *n->values);
+    float *to = n->scales = calloc(floats, sizeof *n->scales);
+    if (!n->values || !to)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the scales of activations");
+    for (size_t v = 0; v < n->count; v++) {
+        size_t channels = channels_of(n, v);
+        const float *mean = values[v].mean;
+        n->values[v] = (struct quantization){to, to + channels, mean ? to + 2 * channels : NULL};
+        memcpy(to, values[v].scale, channels * sizeof *to);
+        memcpy(to + channels, values[v].zero, channels * sizeof *to);
+        if (mean)
+            memcpy(to + 2 * channels, mean, channels * sizeof *to);
+        to += 3 * channels;
+    }
+    return ERR_OK;
+}
+
+/* What packed weights look like is the kernel's affair; explanations need plain ones. */
+static int reserve_classifier(struct network *n, struct error *err)
+{
+    const struct layer *last = &n->layers[n->count - 1];
+    size_t size = conv_weight_count(&last->shape) * sizeof(float);
+    return last->kind == LAYER_LINEAR ? arena_create(&n->classifier, size, err) : ERR_OK;
 }
 
 static void reserve_weights(struct network *n)
 {
     for (size_t i = 0; i < n->count; i++)
-        if (n->steps[i].kernel)
-            n->steps[i].packed =
-                arena_take(&n->weights, n->steps[i].kernel->packed_size(&n->layers[i].shape));
+        if (n->steps[i].packed_size)
+            n->steps[i].packed = arena_take(&n->weights, n->steps[i].packed_size);
+}
+
+static int fill(struct network *n, const struct network_options *options, struct error *err)
+{
+    size_t weight_size;
+    int rc = plan_create(&n->plan, n->layers, n->count, n->precision, err);
+    if (rc == ERR_OK)
+        rc = choose_kernels(n, options->ladder, &weight_size, err);
+    if (rc == ERR_OK)
+        rc = arena_create(&n->weights, weight_size, err);
+    if (rc == ERR_OK)
+        rc = reserve_classifier(n, err);
+    if (rc != ERR_OK)
+        return rc;
+    reserve_weights(n);
+    if (n->precision != PRECISION_INT8)
+        return ERR_OK;
+    rc = copy_scales(n, options->values, err);
+    for (size_t i = 0; rc == ERR_OK && i < n->count; i++)
+        if (n->layers[i].kind == LAYER_AVG_POOL)
+            scale_average(n, i);
+    return rc;
 }
 
 int network_create(struct network **out, const struct layer *layers, size_t count,
-                   struct kernel_ladder ladder, struct error *err)
+                   const struct network_options *options, struct error *err)
 {
     CHECK(count > 0);
     struct network *n = calloc(1, sizeof *n);
     if (!n)
         return error_set(err, ERR_NO_MEMORY, "no memory for a network");
     n->count = count;
+    n->precision = options->precision;
     n->layers = calloc(count, sizeof *n->layers);
     n->steps = calloc(count, sizeof *n->steps);
     int rc = n->layers && n->steps ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for layers");
-    if (rc != ERR_OK)
-        goto fail;
-    memcpy(n->layers, layers, count * sizeof *layers);
-    size_t weight_size;
-    if ((rc = plan_create(&n->plan, n->layers, count, err)) != ERR_OK ||
-        (rc = choose_kernels(n, ladder, &weight_size, err)) != ERR_OK ||
-        (rc = arena_create(&n->weights, weight_size, err)) != ERR_OK)
-        goto fail;
-    reserve_weights(n);
+    if (rc == ERR_OK) {
+        memcpy(n->layers, layers, count * sizeof *layers);
+        rc = fill(n, options, err);
+    }
+    if (rc != ERR_OK) {
+        network_destroy(n);
+        return rc;
+    }
     *out = n;
     return ERR_OK;
-fail:
-    network_destroy(n);
-    return rc;
 }
 
 void network_destroy(struct network *n)
 {
     if (!n)
         return;
+    arena_destroy(&n->classifier);
     arena_destroy(&n->weights);
     plan_destroy(&n->plan);
+    free(n->scales);
+    free(n->values);
     free(n->steps);
     free(n->layers);
     free(n);
 }
 
-void network_set_weights(struct network *n, size_t i, const float *weights, const float *bias)
+int network_set_weights(struct network *n, size_t i, const float *weights, const float *bias,
+                        struct error *err)
 {
     CHECK(i < n->count && n->steps[i].kernel);
-    n->steps[i].kernel->pack(&n->layers[i].shape, weights, bias, n->steps[i].packed);
+    const struct layer *layer = &n->layers[i];
+    struct conv_weights w = {.weights = weights, .bias = bias};
+    if (n->precision == PRECISION_INT8) {
+        const struct quantization *residual =
+            layer->residual == LAYER_NO_VALUE ? NULL : &n->values[layer->residual];
+        int rc = quantize_layer(layer, weights, bias, &n->values[layer->input],
+                                i + 1 < n->count ? &n->values[i + 1] : NULL, residual, &w, err);
+        if (rc != ERR_OK)
+            return rc;
+    }
+    n->steps[i].kernel->pack(n->steps[i].kernel, &layer->shape, &w, n->steps[i].packed);
+    if (n->precision == PRECISION_INT8)
+        quantize_destroy(&w);
+    if (n->classifier.base && i == n->count - 1)
+        memcpy(n->classifier.base, weights, n->classifier.size);
+    return ERR_OK;
+}
+
+const float *network_classifier(const struct network *n)
+{
+    return (const float *)(const void *)n->classifier.base;
 }
 
 size_t network_layer_count(const struct network *n)
@@ -118,10 +224,25 @@ size_t network_weight_bytes(const struct network *n)
     return n->weights.used;
 }
 
-const char *network_kernel_name(const struct network *n, size_t i)
+enum precision network_precision(const struct network *n)
+{
+    return n->precision;
+}
+
+bool network_uses(const struct network *n, const char *isa)
+{
+    for (size_t i = 0; i < network_layer_count(n); i++) {
+        const struct conv_kernel *kernel = network_kernel(n, i);
+        if (kernel && strcmp(kernel->isa, isa) == 0)
+            return true;
+    }
+    return false;
+}
+
+const struct conv_kernel *network_kernel(const struct network *n, size_t i)
 {
     CHECK(i < n->count);
-    return n->steps[i].kernel ? n->steps[i].kernel->name : "pool";
+    return n->steps[i].kernel;
 }
 
 int workspace_create(struct workspace **out, const struct network *n, int max_images,
@@ -131,11 +252,10 @@ int workspace_create(struct workspace **out, const struct network *n, int max_im
     struct workspace *w = calloc(1, sizeof *w);
     if (!w)
         return error_set(err, ERR_NO_MEMORY, "no memory for a workspace");
-    size_t floats, size = 0, scratch = arena_rounded(n->scratch_size);
+    size_t activations, size = 0, scratch = arena_rounded(n->scratch_size + KERNEL_OVERREAD);
     int rc = ERR_OK;
-    if (!size_mul(n->plan.total, (size_t)max_images, &floats) ||
-        !size_mul(floats, sizeof(float), &size) ||
-        !size_add(size, scratch + ARENA_ALIGNMENT, &size))
+    if (!size_mul(n->plan.total, (size_t)max_images, &activations) ||
+        !size_add(activations, scratch + KERNEL_OVERREAD + ARENA_ALIGNMENT, &size))
         rc = error_set(err, ERR_NO_MEMORY, "a workspace for %d images is too large", max_images);
     if (rc == ERR_OK)
         rc = arena_create(&w->memory, size, err);
@@ -143,7 +263,7 @@ int workspace_create(struct workspace **out, const struct network *n, int max_im
         free(w);
         return rc;
     }
-    w->activations = arena_take(&w->memory, floats * sizeof(float));
+    w->activations = arena_take(&w->memory, activations + KERNEL_OVERREAD);
     w->scratch = arena_take(&w->memory, scratch);
     w->max_images = max_images;
     *out = w;
@@ -159,17 +279,60 @@ void workspace_destroy(struct workspace *w)
 }
 
 /* Offsets are for one image; every value of a workspace is max_images times as large. */
-static float *value(const struct network *n, const struct workspace *w, int v)
+static unsigned char *value(const struct network *n, const struct workspace *w, int v)
 {
     return w->activations + n->plan.offset[v] * (size_t)w->max_images;
 }
 
-float *workspace_input(struct workspace *w)
+void *workspace_input(struct workspace *w)
 {
     return w->activations;
 }
 
-static void run_convolution(const struct network *n, struct workspace *w, size_t i, int images)
+const void *workspace_value(const struct network *n, const struct workspace *w, int v)
+{
+    CHECK(v >= 0 && (size_t)v <= n->count);
+    return value(n, w, v);
+}
+
+size_t network_value_size(const struct network *n, int v)
+{
+    CHECK(v >= 0 && (size_t)v <= n->count);
+    const struct conv_shape *s = &n->layers[v ? v - 1 : 0].shape;
+    return v ? (size_t)s->out_h * (size_t)s->out_w * (size_t)s->out_c
+             : (size_t)s->in_h * (size_t)s->in_w * (size_t)s->in_c;
+}
+
+void network_read_value(const struct network *n, const struct workspace *w, int v, size_t first,
+                        size_t count, float *out)
+{
+    const void *from = workspace_value(n, w, v);
+    if (n->precision == PRECISION_F32 || (size_t)v == n->count) {
+        memcpy(out, (const float *)from + first, count * sizeof *out);
+    } else if (n->precision == PRECISION_BF16) {
+        for (size_t i = 0; i < count; i++)
+            out[i] = f32_from_bf16(((const uint16_t *)from)[first + i]);
+    } else {
+        const struct quantization *q = &n->values[v];
+        const uint8_t *bytes = (const uint8_t *)from + first;
+        size_t channels = channels_of(n, (size_t)v);
+        for (size_t i = 0, c = first % channels; i < count; i++, c = c + 1 < channels ? c + 1 : 0)
+            out[i] = q->scale[c] * ((float)bytes[i] - q->zero[c]);
+    }
+}
+
+int network_tile_count(const struct network *n, size_t i, int images)
+{
+    CHECK(i < n->count && images > 0);
+    const struct layer *layer = &n->layers[i];
+    if (n->steps[i].kernel)
+        return n->steps[i].kernel->tile_count(n->steps[i].kernel, &layer->shape, images);
+    return images *
+           (layer->kind == LAYER_MAX_POOL ? layer->shape.out_h : pool_strips(&layer->shape));
+}
+
+static void run_convolution(const struct network *n, struct workspace *w, struct workspace *mine,
+                            size_t i, int images, int begin, int end)
 {
     const struct layer *layer = &n->layers[i];
     bool adds = layer->residual != LAYER_NO_VALUE;
@@ -180,30 +343,45 @@ static void run_convolution(const struct network *n, struct workspace *w, size_t
         .residual = adds ? value(n, w, layer->residual) : NULL,
         .y = value(n, w, (int)i + 1),
         .relu = layer->relu,
-        .row_begin = 0,
-        .row_end = images * layer->shape.out_h,
-        .scratch = w->scratch,
+        .y_float = i + 1 == n->count,
+        .images = images,
+        .tile_begin = begin,
+        .tile_end = end,
+        .scratch = mine->scratch,
     };
-    n->steps[i].kernel->run(&call);
+    n->steps[i].kernel->run(n->steps[i].kernel, &call);
+}
+
+void network_run_tiles(const struct network *n, struct workspace *w, struct workspace *mine,
+                       size_t i, int images, int begin, int end)
+{
+    CHECK(i < n->count && images > 0 && images <= w->max_images);
+    const struct layer *layer = &n->layers[i];
+    const float *scales = n->steps[i].packed;
+    const void *x = value(n, w, layer->input);
+    void *y = value(n, w, (int)i + 1);
+    if (layer->kind == LAYER_MAX_POOL)
+        pool_max(n->precision, &layer->shape, x, y, begin, end);
+    else if (layer->kind == LAYER_AVG_POOL)
+        pool_average(n->precision, &layer->shape, x, y, scales,
+                     scales ? scales + layer->shape.out_c : NULL, begin, end);
+    else
+        run_convolution(n, w, mine, i, images, begin, end);
 }
 
 void network_run_layer(const struct network *n, struct workspace *w, size_t i, int images)
 {
-    CHECK(i < n->count && images > 0 && images <= w->max_images);
-    const struct layer *layer = &n->layers[i];
-    const float *x = value(n, w, layer->input);
-    float *y = value(n, w, (int)i + 1);
-    if (layer->kind == LAYER_MAX_POOL)
-        pool_max(&layer->shape, images, x, y);
-    else if (layer->kind == LAYER_AVG_POOL)
-        pool_average(&layer->shape, images, x, y);
-    else
-        run_convolution(n, w, i, images);
+    network_run_tiles(n, w, w, i, images, 0, network_tile_count(n, i, images));
+}
+
+const float *network_result(const struct network *n, const struct workspace *w)
+{
+    return workspace_value(n, w, (int)n->count);
 }
 
 const float *network_forward(const struct network *n, struct workspace *w, int images)
 {
     for (size_t i = 0; i < n->count; i++)
         network_run_layer(n, w, i, images);
-    return value(n, w, (int)n->count);
+    return network_result(n, w);
 }

@@ -4,9 +4,9 @@
 
 #include "base/size.h"
 
-enum { ALIGNMENT_FLOATS = 16, MOST_FLOATS = 1 << 28 };
+enum { ALIGNMENT = 64, MOST_BYTES = 1 << 30 };
 
-/* A value: its size in floats, the layer that makes it and the last that reads it. */
+/* A value: its size in bytes, the layer that makes it and the last that reads it. */
 struct value {
     size_t size;
     int made, last_read;
@@ -20,8 +20,16 @@ static size_t product(int a, int b, int c)
     return abc;
 }
 
-static int describe(const struct layer *layers, size_t count, struct value *values,
-                    struct error *err)
+/* An explanation reads the last feature map and its mean when the logits are there already. */
+static void keep_features(const struct layer *layers, size_t count, struct value *values)
+{
+    for (size_t i = 0; i < count; i++)
+        if (layers[i].kind == LAYER_AVG_POOL)
+            values[layers[i].input].last_read = values[i + 1].last_read = (int)count;
+}
+
+static int describe(const struct layer *layers, size_t count, enum precision precision,
+                    struct value *values, struct error *err)
 {
     const struct conv_shape *first = &layers[0].shape;
     values[0] = (struct value){product(first->in_h, first->in_w, first->in_c), -1, 0};
@@ -33,11 +41,13 @@ static int describe(const struct layer *layers, size_t count, struct value *valu
             values[layers[i].residual].last_read = (int)i;
     }
     values[count].last_read = (int)count;
+    keep_features(layers, count, values);
     for (size_t i = 0; i <= count; i++) {
-        if (values[i].size > MOST_FLOATS)
+        size_t element = i == count ? sizeof(float) : precision_size(precision);
+        if (!size_mul(values[i].size, element, &values[i].size) || values[i].size > MOST_BYTES)
             return error_set(err, ERR_MODEL_UNSUPPORTED, "layer %s: its output is too large",
-                             i ? layers[i - 1].name : "input");
-        values[i].size = size_round_up(values[i].size, ALIGNMENT_FLOATS);
+                             i ? layer_label(&layers[i - 1]) : "input");
+        values[i].size = size_round_up(values[i].size, ALIGNMENT);
     }
     return ERR_OK;
 }
@@ -79,12 +89,13 @@ static void place(struct plan *plan, const struct layer *layers, const struct va
     }
 }
 
-int plan_create(struct plan *plan, const struct layer *layers, size_t count, struct error *err)
+int plan_create(struct plan *plan, const struct layer *layers, size_t count,
+                enum precision precision, struct error *err)
 {
     *plan = (struct plan){.value_count = count + 1};
     struct value *values = calloc(count + 1, sizeof *values);
     plan->offset = calloc(count + 1, sizeof *plan->offset);
-    int rc = values && plan->offset ? describe(layers, count, values, err)
+    int rc = values && plan->offset ? describe(layers, count, precision, values, err)
                                     : error_set(err, ERR_NO_MEMORY, "no memory for a plan");
     if (rc == ERR_OK)
         place(plan, layers, values);

@@ -1,47 +1,216 @@
 #include "nn/pool.h"
 
-#include <string.h>
+#include <math.h>
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
 
-static void max_into(float *y, const float *x, size_t channels)
+/* Where it is used `count` is a constant. */
+#define INLINE static inline __attribute__((always_inline))
+
+/* Channels averaged, and bytes of channels compared, at a time. */
+enum { STRIP = 64, STRIP_BYTES = 64 };
+
+/* The part of a window that lies inside the map. */
+struct window {
+    const unsigned char *first;
+    int rows, columns;
+    size_t row; /* bytes from one row to the next */
+};
+
+static struct window window_at(const struct conv_shape *s, const unsigned char *image, size_t pixel,
+                               int top, int left)
 {
-    for (size_t c = 0; c < channels; c++)
-        y[c] = x[c] > y[c] ? x[c] : y[c];
+    int first_row = top < 0 ? 0 : top, first_column = left < 0 ? 0 : left;
+    int end_row = top + s->kernel < s->in_h ? top + s->kernel : s->in_h;
+    int end_column = left + s->kernel < s->in_w ? left + s->kernel : s->in_w;
+    size_t row = (size_t)s->in_w * pixel;
+    return (struct window){
+        .first = image + (size_t)first_row * row + (size_t)first_column * pixel,
+        .rows = end_row - first_row,
+        .columns = end_column - first_column,
+        .row = row,
+    };
 }
 
-/* One output pixel: the window that starts at input row `top`, column `left`. */
-static void max_window(const struct conv_shape *s, const float *image, int top, int left, float *y)
+#ifdef __SSE__
+/* Four vectors of maxima stay in registers while the window goes by. */
+static void max_16(const struct window *w, size_t pixel, float *y)
 {
-    size_t channels = (size_t)s->in_c;
-    bool first = true;
-    for (int r = top < 0 ? 0 : top; r < top + s->kernel && r < s->in_h; r++)
-        for (int c = left < 0 ? 0 : left; c < left + s->kernel && c < s->in_w; c++) {
-            const float *x = image + ((size_t)r * (size_t)s->in_w + (size_t)c) * channels;
-            if (first)
-                memcpy(y, x, channels * sizeof *y);
-            else
-                max_into(y, x, channels);
-            first = false;
+    const float *first = (const float *)(const void *)w->first;
+    __m128 most[4];
+    for (int i = 0; i < 4; i++)
+        most[i] = _mm_loadu_ps(first + 4 * i);
+    for (int r = 0; r < w->rows; r++)
+        for (int c = 0; c < w->columns; c++) {
+            const float *x =
+                (const float *)(const void *)(w->first + (size_t)r * w->row + (size_t)c * pixel);
+            for (int i = 0; i < 4; i++)
+                most[i] = _mm_max_ps(_mm_loadu_ps(x + 4 * i), most[i]);
+        }
+    for (int i = 0; i < 4; i++)
+        _mm_storeu_ps(y + 4 * i, most[i]);
+}
+#endif
+
+static void max_f32(struct window w, size_t pixel, size_t count, float *y)
+{
+#ifdef __SSE__
+    for (; count >= 16; count -= 16, y += 16, w.first += 16 * sizeof *y)
+        max_16(&w, pixel, y);
+#endif
+    memcpy(y, w.first, count * sizeof *y);
+    for (int r = 0; r < w.rows; r++)
+        for (int c = 0; c < w.columns; c++) {
+            const float *x =
+                (const float *)(const void *)(w.first + (size_t)r * w.row + (size_t)c * pixel);
+            for (size_t i = 0; i < count; i++)
+                y[i] = x[i] > y[i] ? x[i] : y[i];
         }
 }
 
-void pool_max(const struct conv_shape *s, int images, const float *x, float *y)
+/* The other maxima stay in registers while the window goes by. */
+
+/* As integers, bfloat16 numbers stand in order once the negative ones are turned around. */
+static int16_t in_order(int16_t bits)
 {
-    size_t channels = (size_t)s->in_c;
-    for (int i = 0; i < images; i++, x += (size_t)s->in_h * (size_t)s->in_w * channels)
-        for (int r = 0; r < s->out_h; r++)
-            for (int c = 0; c < s->out_w; c++, y += channels)
-                max_window(s, x, r * s->stride - s->pad, c * s->stride - s->pad, y);
+    return (int16_t)(bits ^ (bits >> 15 & 0x7fff));
 }
 
-void pool_average(const struct conv_shape *s, int images, const float *x, float *y)
+INLINE void max_bf16(const struct window *w, size_t pixel, size_t count, int16_t *y)
+{
+    int16_t most[STRIP_BYTES / 2];
+    memcpy(most, w->first, count * sizeof *most);
+    for (size_t i = 0; i < count; i++)
+        most[i] = in_order(most[i]);
+    for (int r = 0; r < w->rows; r++)
+        for (int c = 0; c < w->columns; c++) {
+            const int16_t *x =
+                (const int16_t *)(const void *)(w->first + (size_t)r * w->row + (size_t)c * pixel);
+            for (size_t i = 0; i < count; i++)
+                most[i] = in_order(x[i]) > most[i] ? in_order(x[i]) : most[i];
+        }
+    for (size_t i = 0; i < count; i++)
+        y[i] = in_order(most[i]);
+}
+
+INLINE void max_int8(const struct window *w, size_t pixel, size_t count, uint8_t *y)
+{
+    uint8_t most[STRIP_BYTES];
+    memcpy(most, w->first, count);
+    for (int r = 0; r < w->rows; r++)
+        for (int c = 0; c < w->columns; c++) {
+            const uint8_t *x = w->first + (size_t)r * w->row + (size_t)c * pixel;
+            for (size_t i = 0; i < count; i++)
+                most[i] = x[i] > most[i] ? x[i] : most[i];
+        }
+    memcpy(y, most, count);
+}
+
+/* One output pixel. */
+static void max_window(enum precision precision, struct window w, size_t channels, size_t pixel,
+                       unsigned char *y)
+{
+    size_t size = precision_size(precision), strip = STRIP_BYTES / size;
+    if (precision == PRECISION_F32) {
+        max_f32(w, pixel, channels, (float *)(void *)y);
+        return;
+    }
+    for (size_t left = channels, count; left > 0; left -= count) {
+        bool whole = left >= strip;
+        count = whole ? strip : left;
+        /* A constant count is what lets the compiler use registers. */
+        if (precision == PRECISION_BF16 && whole)
+            max_bf16(&w, pixel, STRIP_BYTES / 2, (int16_t *)(void *)y);
+        else if (precision == PRECISION_BF16)
+            max_bf16(&w, pixel, count, (int16_t *)(void *)y);
+        else if (whole)
+            max_int8(&w, pixel, STRIP_BYTES, y);
+        else
+            max_int8(&w, pixel, count, y);
+        w.first += count * size;
+        y += count * size;
+    }
+}
+
+void pool_max(enum precision precision, const struct conv_shape *s, const void *x, void *y,
+              int row_begin, int row_end)
+{
+    size_t pixel = (size_t)s->in_c * precision_size(precision);
+    size_t image = (size_t)s->in_h * (size_t)s->in_w * pixel;
+    unsigned char *out = (unsigned char *)y + (size_t)row_begin * (size_t)s->out_w * pixel;
+    for (int row = row_begin; row < row_end; row++)
+        for (int c = 0; c < s->out_w; c++, out += pixel)
+            max_window(precision,
+                       window_at(s, (const unsigned char *)x + (size_t)(row / s->out_h) * image,
+                                 pixel, row % s->out_h * s->stride - s->pad,
+                                 c * s->stride - s->pad),
+                       (size_t)s->in_c, pixel, out);
+}
+
+static void add_f32(float sums[STRIP], const float *x, size_t channels)
+{
+    for (size_t c = 0; c < channels; c++)
+        sums[c] += x[c];
+}
+
+static void add_bf16(float sums[STRIP], const uint16_t *x, size_t channels)
+{
+    for (size_t c = 0; c < channels; c++)
+        sums[c] += f32_from_bf16(x[c]);
+}
+
+static void add_int8(float sums[STRIP], const uint8_t *x, size_t channels)
+{
+    for (size_t c = 0; c < channels; c++)
+        sums[c] += (float)x[c];
+}
+
+static uint8_t clip(float value)
+{
+    return (uint8_t)lrintf(value < 0 ? 0 : value > 255 ? 255 : value);
+}
+
+/* Channels [at, at + count) of one image. */
+static void average_strip(enum precision precision, const struct conv_shape *s, const void *x,
+                          void *y, const float *scale, const float *offset, size_t at, size_t count)
 {
     size_t channels = (size_t)s->in_c, pixels = (size_t)s->in_h * (size_t)s->in_w;
-    for (int i = 0; i < images; i++, y += channels) {
-        memset(y, 0, channels * sizeof *y);
-        for (size_t p = 0; p < pixels; p++, x += channels)
-            for (size_t c = 0; c < channels; c++)
-                y[c] += x[c];
-        for (size_t c = 0; c < channels; c++)
-            y[c] /= (float)pixels;
+    float sums[STRIP] = {0};
+    for (size_t p = 0, i = at; p < pixels; p++, i += channels) {
+        if (precision == PRECISION_F32)
+            add_f32(sums, (const float *)x + i, count);
+        else if (precision == PRECISION_BF16)
+            add_bf16(sums, (const uint16_t *)x + i, count);
+        else
+            add_int8(sums, (const uint8_t *)x + i, count);
+    }
+    for (size_t c = 0; c < count; c++) {
+        float mean = sums[c] / (float)pixels;
+        if (precision == PRECISION_F32)
+            ((float *)y)[at + c] = mean;
+        else if (precision == PRECISION_BF16)
+            ((uint16_t *)y)[at + c] = bf16_from_f32(mean);
+        else
+            ((uint8_t *)y)[at + c] = clip(mean * scale[at + c] + offset[at + c]);
+    }
+}
+
+int pool_strips(const struct conv_shape *s)
+{
+    return (s->in_c + STRIP - 1) / STRIP;
+}
+
+void pool_average(enum precision precision, const struct conv_shape *s, const void *x, void *y,
+                  const float *scale, const float *offset, int begin, int end)
+{
+    size_t channels = (size_t)s->in_c, size = precision_size(precision);
+    size_t image_bytes = (size_t)s->in_h * (size_t)s->in_w * channels * size;
+    size_t strips = (size_t)pool_strips(s);
+    for (size_t i = (size_t)begin; i < (size_t)end; i++) {
+        size_t image = i / strips, at = i % strips * STRIP;
+        average_strip(precision, s, (const unsigned char *)x + image * image_bytes,
+                      (unsigned char *)y + image * channels * size, scale, offset, at,
+                      channels - at < STRIP ? channels - at : STRIP);
     }
 }

@@ -1,14 +1,21 @@
-/* Pooling on NHWC activations. */
+/* Pooling on NHWC activations of any precision. */
 #ifndef RESNEXT_NN_POOL_H
 #define RESNEXT_NN_POOL_H
 
 #include "nn/layer.h"
 
 /* x [images][in_h][in_w][c] -> y [images][out_h][out_w][c]: the largest value of each window;
- * positions outside the map do not count. shape->in_c == shape->out_c. */
-void pool_max(const struct conv_shape *shape, int images, const float *x, float *y);
+ * positions outside the map do not count. shape->in_c == shape->out_c. Computes rows
+ * [row_begin, row_end) of images * out_h. In int8, x and y have the same scales. */
+void pool_max(enum precision precision, const struct conv_shape *shape, const void *x, void *y,
+              int row_begin, int row_end);
 
-/* x [images][in_h][in_w][c] -> y [images][c]: the mean over the map. */
-void pool_average(const struct conv_shape *shape, int images, const float *x, float *y);
+/* x [images][in_h][in_w][c] -> y [images][c]: the mean over the map. Computes strips [begin, end)
+ * of images * pool_strips(shape), each of which is some channels of an image. In int8 a byte of y is
+ * mean * scale[c] + offset[c], of the bytes of x; other precisions have no scale and offset (NULL).
+ */
+int pool_strips(const struct conv_shape *shape);
+void pool_average(enum precision precision, const struct conv_shape *shape, const void *x, void *y,
+                  const float *scale, const float *offset, int begin, int end);
 
 #endif

@@ -6,11 +6,33 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+static int select_ladder(const struct conf *conf, struct kernel_ladder *ladder, struct error *err)
+{
+    const char *isa = conf_choice("isa", conf->isa);
+    if (kernel_ladder_select(isa, ladder))
+        return ERR_OK;
+    char here[KERNEL_RUNGS_TEXT];
+    kernel_rungs_here(here);
+    return error_set(err, ERR_CPU,
+                     "this machine lacks isa = %s; it has %s; use one of these, or auto", isa,
+                     here);
+}
+
+static struct model_options options_of(const struct conf_model *configured,
+                                       struct kernel_ladder ladder)
+{
+    return (struct model_options){
+        .ladder = ladder,
+        .precision = conf_choice("precision", configured->precision),
+    };
+}
+
 static int load_entry(struct catalog_entry *entry, const struct conf_model *configured,
                       struct kernel_ladder ladder, struct error *err)
 {
     int64_t begin = clock_monotonic_ns();
-    int code = model_load(&entry->model, configured->path, ladder, err);
+    const struct model_options options = options_of(configured, ladder);
+    int code = model_load(&entry->model, configured->path, &options, err);
     int64_t loaded = clock_monotonic_ns();
     if (code == ERR_OK)
         code = model_self_test(entry->model, err);
@@ -21,10 +43,12 @@ static int load_entry(struct catalog_entry *entry, const struct conf_model *conf
         .name = configured->name,
         .path = m->path,
         .template_name = m->template_name,
-        .precision = m->precision,
+        .precision = precision_name(m->precision),
         .sha256 = m->sha256,
         .classes = m->classes,
         .input_size = m->preprocess.size,
+        .resize_size = m->preprocess.resize,
+        .squashes = m->preprocess.crop_mode == CROP_SQUASH,
         .parameters = m->parameters,
         .multiply_adds = m->multiply_adds,
         .is_default = configured->is_default,
@@ -32,6 +56,7 @@ static int load_entry(struct catalog_entry *entry, const struct conf_model *conf
     const struct log_field fields[] = {
         {.key = "model", .text = configured->name},
         {.key = "template", .text = m->template_name},
+        {.key = "precision", .text = entry->info.precision},
         {.key = "path", .text = m->path},
         {.key = "load_ms", .number = clock_ns_to_ms(loaded - begin)},
         {.key = "self_test_ms", .number = clock_ns_to_ms(clock_monotonic_ns() - loaded)},
@@ -40,23 +65,14 @@ static int load_entry(struct catalog_entry *entry, const struct conf_model *conf
     return ERR_OK;
 }
 
-static int describe_entry(const struct model_info *info, struct metrics *metrics, struct error *err)
-{
-    const char *const labels[] = {
-        "model",  info->name,   "template", info->template_name, "precision", info->precision,
-        "sha256", info->sha256, NULL,
-    };
-    return metrics_info(metrics, INFO_model_info, labels, err);
-}
-
 int catalog_open(struct catalog *catalog, const struct conf *conf, struct metrics *metrics,
                  struct error *err)
 {
     *catalog = (struct catalog){0};
     struct kernel_ladder ladder;
-    const char *isa = conf_choice("isa", conf->isa);
-    if (!kernel_ladder_select(isa, &ladder))
-        return error_set(err, ERR_CPU, "this machine cannot run isa = %s; use isa = auto", isa);
+    int rc = select_ladder(conf, &ladder, err);
+    if (rc != ERR_OK)
+        return rc;
     log_info("kernels: %s on %s", kernel_ladder_name(ladder), kernel_blas_core());
     catalog->entries = calloc(conf->model_count, sizeof *catalog->entries);
     if (!catalog->entries)
@@ -64,16 +80,29 @@ int catalog_open(struct catalog *catalog, const struct conf *conf, struct metric
     for (size_t i = 0; i < conf->model_count; i++) {
         int code = load_entry(&catalog->entries[i], &conf->models[i], ladder, err);
         catalog->count++;
-        metrics_add(metrics, COUNTER_model_loads, i, code == ERR_OK ? RESULT_OK : RESULT_FAILED, 0,
-                    1);
-        if (code == ERR_OK)
-            code = describe_entry(&catalog->entries[i].info, metrics, err);
+        size_t metric = metrics_model(metrics, conf->models[i].name);
+        catalog->entries[i].info.metric = metric;
+        metrics_add(metrics, COUNTER_model_loads, metric,
+                    code == ERR_OK ? RESULT_OK : RESULT_FAILED, 0, 1);
         if (code != ERR_OK)
             return code;
         if (conf->models[i].is_default)
             catalog->default_index = i;
     }
     return ERR_OK;
+}
+
+int catalog_check(const struct conf *conf, struct error *err)
+{
+    struct kernel_ladder ladder;
+    int code = select_ladder(conf, &ladder, err);
+    for (size_t i = 0; code == ERR_OK && i < conf->model_count; i++) {
+        const struct model_options options = options_of(&conf->models[i], ladder);
+        code = model_check(conf->models[i].path, &options, err);
+        if (code != ERR_OK)
+            error_prefix(err, code, "model %s", conf->models[i].name);
+    }
+    return code;
 }
 
 void catalog_close(struct catalog *catalog)

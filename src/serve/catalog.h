@@ -1,18 +1,20 @@
-/* The models that are served, by name. Loaded before any thread, read-only afterwards. Only serve
- * sees this; http sees struct model_info of server.h. */
+/* The models of an edition, by name: read-only once loaded. Only serve sees this; http sees struct
+ * model_info of edition.h. */
 #ifndef RESNEXT_SERVE_CATALOG_H
 #define RESNEXT_SERVE_CATALOG_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "conf/conf.h"
 #include "model/model.h"
+#include "serve/edition.h"
 #include "serve/metrics.h"
-#include "serve/server.h"
 
 struct catalog_entry {
     struct model *model;
     struct model_info info;
+    _Atomic int64_t picture_ns; /* how long one picture takes a worker, see admission.h */
 };
 
 struct catalog {
@@ -22,9 +24,12 @@ struct catalog {
 };
 
 /* Loads every model of `conf`, self-test included, and counts the loads in `metrics`. The errors
- * are model_load's, prefixed with the model's name. Harmless to close after a failure. */
+ * are model_load's, prefixed with the model's name. To be closed also after a failure. */
 int catalog_open(struct catalog *catalog, const struct conf *conf, struct metrics *metrics,
                  struct error *err);
 void catalog_close(struct catalog *catalog);
+
+/* Checks what catalog_open would load, see model_check. The errors of catalog_open. */
+int catalog_check(const struct conf *conf, struct error *err);
 
 #endif

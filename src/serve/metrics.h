@@ -45,25 +45,28 @@ enum metric_stage {
 /* Why something was turned away: DIMENSION_REASON. */
 enum metric_reason {
     REASON_OVERLOADED,
+    REASON_EXPECTED_WAIT,
     REASON_DRAINING,
     REASON_DEADLINE,
     REASON_BODY_TOO_LARGE,
     REASON_UPLOAD_TIMEOUT,
     REASON_SLOW_READER,
     REASON_CONNECTIONS,
+    REASON_UNAUTHORIZED,
     REASON_COUNT,
 };
 
 /* Results of loading a model: DIMENSION_RESULT. */
 enum metric_result { RESULT_OK, RESULT_FAILED, RESULT_COUNT };
 
+/* How many names of models are told apart in the life of a process; more are "other". */
+enum { METRICS_MODELS_MAX = 64 };
+
 /* Label values that the caller knows. Indices into them are what metrics_add takes; one past the
- * last stands for "other". For models, one past that stands for "none": an empty label. */
+ * last stands for "other". */
 struct metrics_names {
     const char *const *endpoints;
     size_t endpoint_count;
-    const char *const *models;
-    size_t model_count;
 };
 
 struct metrics;
@@ -75,7 +78,12 @@ void metrics_destroy(struct metrics *m);
 /* The index for an HTTP status in the dimension CODE: 200 or one of errors.def, else "other". */
 size_t metrics_code(const struct metrics *m, int status);
 
-/* The index of "no model" in the dimension MODEL. */
+/* The index of a model's name in the dimension MODEL, which it is added to if it is new. Any
+ * thread.
+ */
+size_t metrics_model(struct metrics *m, const char *name);
+
+/* The index of "no model", an empty label, in the dimension MODEL. */
 size_t metrics_no_model(const struct metrics *m);
 
 /* Adds to a counter; i, j, k index its labels, 0 where it has none. */
@@ -85,14 +93,19 @@ void metrics_add(struct metrics *m, enum metric_counter id, size_t i, size_t j, 
 /* Counts one duration. */
 void metrics_observe(struct metrics *m, enum metric_histogram id, size_t i, int64_t ns);
 
-/* Remembers one line of an INFO metric; `labels` are pairs of key and value, ended by NULL. Before
- * threads only. ERR_NO_MEMORY. */
-int metrics_info(struct metrics *m, enum metric_info id, const char *const *labels,
-                 struct error *err);
+/* One line of an INFO metric; `labels` are pairs of key and value, ended by NULL. Owned by the
+ * caller (free); NULL without memory. */
+char *metrics_info_line(const char *const *labels);
+
+/* Frees a list of lines that ends with NULL. */
+void metrics_free_lines(char **lines);
+
+/* Replaces all lines of an INFO metric by these, ended by NULL, and takes them over. Any thread. */
+void metrics_set_info(struct metrics *m, enum metric_info id, char **lines);
 
 /* The exposition; `gauges` has GAUGE_COUNT values, NaN: leave out. Owned by the caller (free);
- * NULL without memory. */
-char *metrics_render(const struct metrics *m, const double *gauges, size_t *length);
+ * NULL without memory. Any thread. */
+char *metrics_render(struct metrics *m, const double *gauges, size_t *length);
 
 /* Fills the gauges of the process_* family; what cannot be read becomes NaN. */
 void metrics_process(double *gauges);

@@ -1,6 +1,7 @@
 #include "serve/queue.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -12,6 +13,9 @@ struct queue {
     pthread_cond_t not_empty; /* on CLOCK_MONOTONIC */
     struct request *first, *last;
     size_t depth, limit;
+    size_t calls;        /* for help */
+    atomic_bool active;  /* there is a request, or the queue is closed; for queue_is_idle */
+    int64_t expected_ns; /* of all that wait */
     bool closed;
 };
 
@@ -32,6 +36,11 @@ int queue_create(struct queue **out, size_t limit, struct error *err)
     return ERR_OK;
 }
 
+static void note_activity(struct queue *q)
+{
+    atomic_store_explicit(&q->active, q->first || q->closed, memory_order_relaxed);
+}
+
 static void unlink_request(struct queue *q, struct request *r)
 {
     *(r->previous ? &r->previous->next : &q->first) = r->next;
@@ -39,6 +48,8 @@ static void unlink_request(struct queue *q, struct request *r)
     r->previous = r->next = NULL;
     r->queued = false;
     q->depth--;
+    q->expected_ns -= r->expected_ns;
+    note_activity(q);
 }
 
 void queue_destroy(struct queue *queue)
@@ -70,6 +81,8 @@ int queue_push(struct queue *queue, struct request *request)
         *(queue->last ? &queue->last->next : &queue->first) = request;
         queue->last = request;
         queue->depth++;
+        queue->expected_ns += request->expected_ns;
+        note_activity(queue);
         pthread_cond_signal(&queue->not_empty);
     }
     pthread_mutex_unlock(&queue->lock);
@@ -82,7 +95,7 @@ static void wait_for_request(struct queue *q, int64_t wait_ns)
     int64_t until = clock_monotonic_ns() + wait_ns;
     struct timespec at = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
     int rc = 0;
-    while (!q->first && !q->closed && rc == 0)
+    while (!q->first && !q->closed && q->calls == 0 && rc == 0)
         rc = wait_ns < 0 ? pthread_cond_wait(&q->not_empty, &q->lock)
                          : pthread_cond_timedwait(&q->not_empty, &q->lock, &at);
 }
@@ -95,10 +108,33 @@ enum queue_result queue_pop(struct queue *queue, int64_t wait_ns, struct request
     *out = queue->first;
     if (*out)
         unlink_request(queue, *out);
+    else if (queue->closed)
+        result = QUEUE_CLOSED;
     else
-        result = queue->closed ? QUEUE_CLOSED : QUEUE_TIMEOUT;
+        result = queue->calls ? QUEUE_CALLED : QUEUE_TIMEOUT;
     pthread_mutex_unlock(&queue->lock);
     return result;
+}
+
+void queue_call_idle(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->calls++;
+    pthread_cond_broadcast(&queue->not_empty);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+void queue_dismiss_idle(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    CHECK(queue->calls > 0);
+    queue->calls--;
+    pthread_mutex_unlock(&queue->lock);
+}
+
+bool queue_is_idle(const struct queue *queue)
+{
+    return !atomic_load_explicit(&queue->active, memory_order_relaxed);
 }
 
 void queue_remove(struct queue *queue, struct request *request)
@@ -116,14 +152,17 @@ void queue_close(struct queue *queue)
 {
     pthread_mutex_lock(&queue->lock);
     queue->closed = true;
+    note_activity(queue);
     pthread_cond_broadcast(&queue->not_empty);
     pthread_mutex_unlock(&queue->lock);
 }
 
-size_t queue_depth(struct queue *queue)
+size_t queue_depth(struct queue *queue, int64_t *expected_ns)
 {
     pthread_mutex_lock(&queue->lock);
     size_t depth = queue->depth;
+    if (expected_ns)
+        *expected_ns = queue->expected_ns;
     pthread_mutex_unlock(&queue->lock);
     return depth;
 }

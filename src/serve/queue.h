@@ -19,11 +19,20 @@ void queue_destroy(struct queue *queue);
  */
 int queue_push(struct queue *queue, struct request *request);
 
-enum queue_result { QUEUE_GOT, QUEUE_TIMEOUT, QUEUE_CLOSED };
+enum queue_result { QUEUE_GOT, QUEUE_TIMEOUT, QUEUE_CALLED, QUEUE_CLOSED };
 
 /* Takes the oldest request, and with it the queue's reference; waits up to `wait_ns` for one
- * (negative: as long as it takes). QUEUE_CLOSED once closed and empty. Any thread. */
+ * (negative: as long as it takes). QUEUE_CALLED if there is none, but a call for help.
+ * QUEUE_CLOSED once closed and empty. Any thread. */
 enum queue_result queue_pop(struct queue *queue, int64_t wait_ns, struct request **out);
+
+/* Calls those who wait in queue_pop, or come to it, to help, until it is taken back. Calls add up.
+ * Any thread. */
+void queue_call_idle(struct queue *queue);
+void queue_dismiss_idle(struct queue *queue);
+
+/* Whether nothing waits and nothing has been closed, as of a moment ago: a look without a lock. */
+bool queue_is_idle(const struct queue *queue);
 
 /* Drops a request that waits, and the queue's reference; nothing if it does not. Any thread. */
 void queue_remove(struct queue *queue, struct request *request);
@@ -31,8 +40,8 @@ void queue_remove(struct queue *queue, struct request *request);
 /* Refuses new requests from now on; what waits is still handed out. Any thread. */
 void queue_close(struct queue *queue);
 
-/* How many wait right now. */
-size_t queue_depth(struct queue *queue);
+/* How many wait right now, and (if not NULL) how long they will likely take a worker together. */
+size_t queue_depth(struct queue *queue, int64_t *expected_ns);
 size_t queue_limit(const struct queue *queue);
 
 #endif

@@ -4,36 +4,61 @@
 
 #include "base/check.h"
 #include "base/size.h"
+#include "serve/edition.h"
 
-int request_create(struct request **out, size_t model, int top_k, size_t part_count,
-                   uint8_t *upload, struct error *err)
+static void free_parts(struct request *r)
+{
+    for (size_t i = 0; i < r->part_count; i++) {
+        free(r->parts[i].values);
+        free(r->parts[i].picture);
+    }
+    free(r->predictions);
+    free(r->parts);
+    r->predictions = NULL;
+    r->parts = NULL;
+    r->part_count = 0;
+}
+
+int request_set_parts(struct request *r, size_t part_count, int top_k, struct error *err)
 {
     CHECK(top_k > 0 && part_count > 0);
-    size_t predictions;
-    struct request *r = calloc(1, sizeof *r);
-    if (!r || !size_mul(part_count, (size_t)top_k, &predictions))
-        goto fail;
-    r->parts = calloc(part_count, sizeof *r->parts);
-    r->predictions = calloc(predictions, sizeof *r->predictions);
-    if (!r->parts || !r->predictions)
-        goto fail;
+    size_t predictions = 0;
+    free_parts(r);
+    if (size_mul(part_count, (size_t)top_k, &predictions)) {
+        r->parts = calloc(part_count, sizeof *r->parts);
+        r->predictions = calloc(predictions, sizeof *r->predictions);
+    }
+    if (!r->parts || !r->predictions) {
+        free_parts(r);
+        return error_set(err, ERR_NO_MEMORY, "no memory for a request; try again");
+    }
     for (size_t i = 0; i < part_count; i++)
         r->parts[i].predictions = r->predictions + i * (size_t)top_k;
-    r->model = model;
-    r->top_k = top_k;
     r->part_count = part_count;
+    r->top_k = top_k;
+    return ERR_OK;
+}
+
+int request_create(struct request **out, struct edition *edition, size_t model, int top_k,
+                   size_t part_count, uint8_t *upload, struct error *err)
+{
+    struct request *r = calloc(1, sizeof *r);
+    if (!r)
+        return error_set(err, ERR_NO_MEMORY, "no memory for a request; try again");
+    int code = part_count > 0 ? request_set_parts(r, part_count, top_k, err) : ERR_OK;
+    if (code != ERR_OK) {
+        free(r);
+        return code;
+    }
+    r->edition = edition;
+    if (edition)
+        edition_reference(edition);
+    r->model = model;
     r->upload = upload;
     atomic_init(&r->outcome, REQUEST_PENDING);
     atomic_init(&r->references, 1);
     *out = r;
     return ERR_OK;
-fail:
-    if (r) {
-        free(r->parts);
-        free(r->predictions);
-    }
-    free(r);
-    return error_set(err, ERR_NO_MEMORY, "no memory for a request; try again");
 }
 
 void request_reference(struct request *request)
@@ -45,9 +70,12 @@ void request_release(struct request *request)
 {
     if (!request || atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel) > 1)
         return;
+    if (request->codec)
+        request->codec->release(request);
+    free_parts(request);
+    free(request->class_name);
+    edition_release(request->edition);
     free(request->upload);
-    free(request->predictions);
-    free(request->parts);
     free(request);
 }
 

@@ -1,10 +1,11 @@
-/* A request for the network: some JPEGs, a model, and room for the answers.
+/* A request for the network: some pictures, a model, what to make of them, and the results.
  *
  * THE STATES OF A REQUEST, and who may touch it
  *
  *   NEW        made by request_create; only its maker touches it
  *   QUEUED     in the queue (server_submit); its links are the queue's
- *   RUNNING    a worker writes started_ns and the results in parts[]
+ *   RUNNING    a worker writes started_ns and the results in parts[]; with a codec, also the parts
+ *              themselves and the answer
  *   FINISHED   nothing is written any more, except by a worker that has not noticed yet
  *
  * From QUEUED or RUNNING, or even before, whoever wins request_finish makes it FINISHED, once and
@@ -14,6 +15,9 @@
  *
  * Only with outcome ERR_OK may started_ns and the results be read: with every other outcome a
  * worker may still be writing them. Such a worker sees the outcome at its next stage and lets go.
+ *
+ * A reload that a client waits for goes the same way, except that the reloader (reload.h) has it
+ * in place of queue and worker, and its result is `failure`.
  *
  * A request lives until its last reference is gone: one is the maker's, one the queue's, which
  * passes on to the worker. The upload that the JPEGs lie in belongs to the request and goes with
@@ -31,31 +35,74 @@
 /* The outcome of a request that is not finished. Outcomes are 0 or an (always negative) error. */
 enum { REQUEST_PENDING = 1 };
 
+struct edition;
+
+/* What a worker makes of each part. */
+enum request_kind {
+    REQUEST_CLASSIFY, /* predictions */
+    REQUEST_EMBED,    /* values [channels]: the pooled features */
+    REQUEST_EXPLAIN, /* predictions[0], the class; values [rows][cols]; a picture if it is wanted */
+    REQUEST_INFER,   /* predictions; values [2][classes]: logits and probabilities, all finite */
+};
+
 struct scored_class {
     int class_id;
     float score;       /* softmax probability */
     const char *label; /* UTF-8, the model's */
 };
 
-/* One picture: in, `jpeg`, a slice of the request's upload; out, an error or the best classes. */
+/* One picture: in, `jpeg`, a slice of the request's upload (NULL: the codec has the numbers of the
+ * network's input); out, an error or what the kind of request asks for. */
 struct request_part {
     const uint8_t *jpeg;
     size_t length;
-    struct error error; /* code ERR_OK: classified */
+    struct error error; /* code ERR_OK: the results are there */
     int width, height;  /* of the JPEG; 0 if it could not even be read that far */
     int64_t decode_ns, preprocess_ns, inference_ns;
     struct scored_class *predictions; /* [top_k], best first */
+    float *values;                    /* [value_count], the request's */
+    size_t value_count;
+    int rows, cols;   /* of a map */
+    uint8_t *picture; /* a JPEG, the request's */
+    size_t picture_length;
+};
+
+struct request;
+
+/* How a protocol has the worker read and write for it, so that large bodies and answers do not hold
+ * up the threads that speak HTTP. The functions run in the worker, in this order. */
+struct request_codec {
+    /* Makes the parts from the upload, with request_set_parts. An error is the request's failure,
+     * and nothing is computed. */
+    int (*decode)(struct request *request, struct error *err);
+    /* Writes the network's input, float32 [size][size][3], for a part without a JPEG. Parts are
+     * asked for in order. */
+    int (*read_tensor)(struct request *request, size_t part, float *input, struct error *err);
+    /* Makes the answer from the results, all of which are there. */
+    int (*encode)(struct request *request, struct error *err);
+    void (*release)(struct request *request);
 };
 
 struct request {
-    size_t model; /* index into the server's models */
+    struct edition *edition; /* a reference; NULL: it is no picture, but a reload */
+    size_t model;            /* index into the edition's models */
+    enum request_kind kind;
     int top_k;
+    bool normalized;    /* REQUEST_EMBED: to length 1 */
+    bool wants_picture; /* REQUEST_EXPLAIN: the overlay */
+    char *class_name;   /* REQUEST_EXPLAIN: id or label, the request's; NULL: the top one */
+    const struct request_codec *codec; /* NULL: the parts are there, the answer is made elsewhere */
+    void *codec_state;
     int64_t deadline_ns; /* on clock_monotonic_ns */
     struct request_part *parts;
     size_t part_count;
 
-    int64_t queued_ns;  /* when it was submitted; 0: it was not, or refused */
-    int64_t started_ns; /* when a worker took it */
+    int64_t expected_ns; /* how long a worker will likely take, see admission.h */
+    int64_t queued_ns;   /* when it was submitted; 0: it was not, or refused */
+    int64_t started_ns;  /* when a worker took it */
+    int64_t encode_ns;   /* the worker's part of making the answer */
+    struct error
+        failure; /* of the codec or the first part that failed, then no answer; of a reload */
     atomic_int outcome;
 
     void (*done)(struct request *request);
@@ -68,10 +115,15 @@ struct request {
     bool queued;                     /* the queue's */
 };
 
-/* A request with one reference, its maker's. Takes over `upload` (from malloc) if it succeeds; the
- * maker then fills in parts[].jpeg and length, deadline_ns, done and waiter. ERR_NO_MEMORY. */
-int request_create(struct request **out, size_t model, int top_k, size_t part_count,
-                   uint8_t *upload, struct error *err);
+/* A request with one reference, its maker's, and a reference of its own to `edition` (NULL for a
+ * reload, which has no parts). Takes over `upload` (from malloc) if it succeeds; the maker then
+ * fills in parts[].jpeg and length, deadline_ns, done and waiter, and what its kind needs.
+ * part_count is 0 if a codec makes the parts. ERR_NO_MEMORY. */
+int request_create(struct request **out, struct edition *edition, size_t model, int top_k,
+                   size_t part_count, uint8_t *upload, struct error *err);
+
+/* Replaces the parts, none of which has results. ERR_NO_MEMORY: there are none then. */
+int request_set_parts(struct request *request, size_t part_count, int top_k, struct error *err);
 
 void request_reference(struct request *request);
 

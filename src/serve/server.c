@@ -1,15 +1,15 @@
 #include "serve/server.h"
 
-#include <math.h>
-#include <stdio.h>
+#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/threads.h"
-#include "serve/catalog.h"
+#include "serve/admission.h"
+#include "serve/edition_parts.h"
 #include "serve/queue.h"
 #include "serve/worker.h"
 
@@ -17,32 +17,34 @@ enum { QUEUE_LIMIT_PER_WORKER = 8 };
 
 struct server {
     struct metrics *metrics;
-    struct catalog catalog;
+    pthread_mutex_t lock; /* of `edition`; held for a few instructions */
+    struct edition *edition;
     struct queue *queue;
     struct worker_surroundings surroundings;
     struct worker **workers;
-    int worker_count;
+    int worker_count, spare_cpus;
     double start_time; /* seconds since the epoch */
     atomic_bool draining;
+    bool halted;
 };
 
 static int create_metrics(struct server *s, const struct server_settings *settings,
                           struct error *err)
 {
-    const struct conf *conf = settings->conf;
-    const char **models = calloc(conf->model_count, sizeof *models);
-    if (!models)
-        return error_set(err, ERR_NO_MEMORY, "no memory for the metrics");
-    for (size_t i = 0; i < conf->model_count; i++)
-        models[i] = conf->models[i].name;
-    const struct metrics_names names = {settings->endpoints, settings->endpoint_count, models,
-                                        conf->model_count};
+    const struct metrics_names names = {settings->endpoints, settings->endpoint_count};
     const char *const build[] = {"version", PACKAGE_VERSION, "compiler", __VERSION__, NULL};
     int code = metrics_create(&s->metrics, &names, err);
-    free(models);
     if (code != ERR_OK)
         return code;
-    return metrics_info(s->metrics, INFO_build_info, build, err);
+    char *line = metrics_info_line(build), **lines = calloc(2, sizeof *lines);
+    if (!line || !lines) {
+        free(line);
+        free(lines);
+        return error_set(err, ERR_NO_MEMORY, "no memory for the metrics");
+    }
+    lines[0] = line;
+    metrics_set_info(s->metrics, INFO_build_info, lines);
+    return ERR_OK;
 }
 
 static int start_workers(struct server *s, int count, struct error *err)
@@ -67,27 +69,34 @@ static int start_workers(struct server *s, int count, struct error *err)
 int server_start(struct server **out, const struct server_settings *settings, struct error *err)
 {
     const struct conf *conf = settings->conf;
-    int workers = conf->workers > 0 ? (int)conf->workers : thread_cpu_budget();
+    int cpus = thread_cpu_budget(), workers = conf->workers > 0 ? (int)conf->workers : cpus;
     size_t limit = conf->queue_limit > 0 ? (size_t)conf->queue_limit
                                          : (size_t)workers * QUEUE_LIMIT_PER_WORKER;
     struct server *s = calloc(1, sizeof *s);
     if (!s)
         return error_set(err, ERR_NO_MEMORY, "no memory for the server");
     s->start_time = (double)time(NULL);
+    s->spare_cpus = cpus > workers ? cpus - workers : 0;
+    pthread_mutex_init(&s->lock, NULL);
+    struct edition *first = NULL;
     int code = create_metrics(s, settings, err);
     if (code == ERR_OK)
-        code = catalog_open(&s->catalog, conf, s->metrics, err);
+        code = edition_create(&first, conf, workers, s->metrics, err);
+    if (code == ERR_OK)
+        server_install(s, first);
+    if (code == ERR_OK)
+        code = edition_check_room(s->edition, err);
     if (code == ERR_OK)
         code = queue_create(&s->queue, limit, err);
+    if (code == ERR_OK)
+        code = crew_create(&s->surroundings.crew, workers, s->queue, err);
     if (code != ERR_OK)
         goto fail;
     s->surroundings = (struct worker_surroundings){
-        .catalog = &s->catalog,
+        .first = s->edition,
         .queue = s->queue,
+        .crew = s->surroundings.crew,
         .metrics = s->metrics,
-        .options = {.max_pixels = (uint64_t)conf->max_pixels,
-                    .orientation = (enum exif_orientation)conf->exif_orientation,
-                    .decode = (enum decode_mode)conf->decode},
         .heartbeat_ns = settings->heartbeat_ns,
     };
     code = start_workers(s, workers, err);
@@ -100,19 +109,70 @@ fail:
     return code;
 }
 
-void server_stop(struct server *server)
+void server_halt(struct server *server)
 {
     if (!server)
         return;
     if (server->queue)
         queue_close(server->queue);
-    for (int i = 0; i < server->worker_count; i++)
+    for (int i = 0; i < server->worker_count && !server->halted; i++)
         worker_join(server->workers[i]);
+    server->halted = true;
+}
+
+void server_stop(struct server *server)
+{
+    if (!server)
+        return;
+    server_halt(server);
+    for (int i = 0; i < server->worker_count; i++)
+        worker_destroy(server->workers[i]);
     free(server->workers);
+    crew_destroy(server->surroundings.crew);
     queue_destroy(server->queue);
-    catalog_close(&server->catalog);
+    edition_release(server->edition);
     metrics_destroy(server->metrics);
+    pthread_mutex_destroy(&server->lock);
     free(server);
+}
+
+struct edition *server_edition(struct server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    struct edition *edition = server->edition;
+    edition_reference(edition);
+    pthread_mutex_unlock(&server->lock);
+    return edition;
+}
+
+int server_prepare(struct server *server, struct conf *conf, struct edition **out,
+                   struct error *err)
+{
+    struct edition *next;
+    int workers = server->worker_count;
+    int code = edition_create(&next, conf, workers, server->metrics, err);
+    if (code != ERR_OK)
+        return code;
+    for (int i = 0; code == ERR_OK && i < workers; i++)
+        code = edition_warm(next, i, err);
+    if (code != ERR_OK) {
+        edition_release(next);
+        return code;
+    }
+    edition_own_conf(next);
+    *out = next;
+    return ERR_OK;
+}
+
+void server_install(struct server *server, struct edition *edition)
+{
+    char **lines = edition_take_info_lines(edition);
+    pthread_mutex_lock(&server->lock);
+    struct edition *old = server->edition;
+    server->edition = edition;
+    pthread_mutex_unlock(&server->lock);
+    metrics_set_info(server->metrics, INFO_model_info, lines);
+    edition_release(old);
 }
 
 void server_begin_drain(struct server *server)
@@ -125,26 +185,75 @@ bool server_draining(const struct server *server)
     return atomic_load(&server->draining);
 }
 
-int server_check_room(struct server *server, struct error *err)
+void server_load(struct server *server, struct server_load *load)
 {
-    if (queue_depth(server->queue) < queue_limit(server->queue))
-        return ERR_OK;
-    return error_set(err, ERR_OVERLOADED,
-                     "%zu requests are waiting already (queue_limit); try again later",
-                     queue_limit(server->queue));
+    int64_t queued_ns, now = clock_monotonic_ns();
+    struct admission_hands hands = {
+        .workers = server->worker_count,
+        .busy = atomic_load_explicit(&server->surroundings.busy, memory_order_relaxed),
+    };
+    for (int i = 0; i < server->worker_count; i++) {
+        int64_t left = worker_free_at_ns(server->workers[i]) - now;
+        hands.remaining_ns += left > 0 ? left : 0;
+    }
+    load->queue_depth = queue_depth(server->queue, &queued_ns);
+    load->queue_limit = queue_limit(server->queue);
+    load->workers = hands.workers;
+    load->workers_busy = hands.busy;
+    load->spare_cpus = server->spare_cpus;
+    load->wait_ns = admission_wait_ns(&hands, load->queue_depth, queued_ns);
+}
+
+int server_retry_after_s(struct server *server)
+{
+    struct server_load load;
+    server_load(server, &load);
+    return admission_retry_after_s(load.wait_ns);
+}
+
+int server_check_room(struct server *server, int64_t timeout_ns, struct error *err)
+{
+    struct server_load load;
+    server_load(server, &load);
+    if (load.queue_depth >= load.queue_limit)
+        return error_set(err, ERR_OVERLOADED,
+                         "%zu requests are waiting already (queue_limit); try again later",
+                         load.queue_limit);
+    if (load.wait_ns > timeout_ns)
+        return error_set(err, ERR_NO_TIME,
+                         "the wait for a worker is about %.0f ms, more than the %.0f ms this "
+                         "request has; try again later",
+                         clock_ns_to_ms(load.wait_ns), clock_ns_to_ms(timeout_ns));
+    return ERR_OK;
 }
 
 int server_ready(struct server *server, struct error *err)
 {
     if (server_draining(server))
         return error_set(err, ERR_DRAINING, "this server is shutting down; ask another one");
-    return server_check_room(server, err);
+    struct edition *edition = server_edition(server);
+    int64_t timeout_ns = edition_conf(edition)->request_timeout_ms * 1000000;
+    edition_release(edition);
+    return server_check_room(server, timeout_ns, err);
+}
+
+/* Whether there is time for the wait and the work. Without a wait it is not asked, see admission.h.
+ */
+static bool is_in_time(struct server *server, const struct request *r)
+{
+    struct server_load load;
+    server_load(server, &load);
+    return load.wait_ns == 0 || r->queued_ns + load.wait_ns + r->expected_ns <= r->deadline_ns;
 }
 
 void server_submit(struct server *server, struct request *request)
 {
+    const struct catalog *catalog = edition_catalog(request->edition);
+    /* What a codec has not read yet has one picture at least. */
+    size_t pictures = request->part_count > 0 ? request->part_count : 1;
+    request->expected_ns = admission_expected_ns(&catalog->entries[request->model], pictures);
     request->queued_ns = clock_monotonic_ns();
-    int code = queue_push(server->queue, request);
+    int code = is_in_time(server, request) ? queue_push(server->queue, request) : (int)ERR_NO_TIME;
     if (code == ERR_OK)
         return;
     request->queued_ns = 0;
@@ -157,47 +266,6 @@ void server_cancel(struct server *server, struct request *request, int outcome)
     /* Out of the queue first: the winner's `done` may give up the caller's own reference. */
     queue_remove(server->queue, request);
     request_finish(request, outcome);
-}
-
-size_t server_model_count(const struct server *server)
-{
-    return server->catalog.count;
-}
-
-const struct model_info *server_model(const struct server *server, size_t index)
-{
-    CHECK(index < server->catalog.count);
-    return &server->catalog.entries[index].info;
-}
-
-int server_find_model(const struct server *server, const char *name, size_t *index,
-                      struct error *err)
-{
-    const struct catalog *catalog = &server->catalog;
-    *index = catalog->default_index;
-    if (!name)
-        return ERR_OK;
-    char known[256] = "";
-    size_t length = 0;
-    for (size_t i = 0; i < catalog->count; i++) {
-        if (strcmp(catalog->entries[i].info.name, name) == 0) {
-            *index = i;
-            return ERR_OK;
-        }
-        int n = snprintf(known + length, sizeof known - length, "%s%s", i ? ", " : "",
-                         catalog->entries[i].info.name);
-        length = length + (size_t)n < sizeof known ? length + (size_t)n : sizeof known - 1;
-    }
-    return error_set(err, ERR_MODEL_UNKNOWN, "no model \"%.64s\" is loaded; there is: %s", name,
-                     known);
-}
-
-void server_load(struct server *server, struct server_load *load)
-{
-    load->queue_depth = queue_depth(server->queue);
-    load->queue_limit = queue_limit(server->queue);
-    load->workers = server->worker_count;
-    load->workers_busy = atomic_load_explicit(&server->surroundings.busy, memory_order_relaxed);
 }
 
 bool server_alive(struct server *server, int64_t ns)
@@ -220,6 +288,8 @@ char *server_render_metrics(struct server *server, size_t *length)
     double gauges[GAUGE_COUNT];
     server_load(server, &load);
     metrics_process(gauges);
+    gauges[GAUGE_log_lines_dropped] = (double)log_dropped();
+    gauges[GAUGE_expected_wait] = clock_ns_to_s(load.wait_ns);
     gauges[GAUGE_queue_depth] = (double)load.queue_depth;
     gauges[GAUGE_queue_limit] = (double)load.queue_limit;
     gauges[GAUGE_workers] = load.workers;

@@ -9,18 +9,12 @@
 
 #include "base/error.h"
 #include "conf/conf.h"
+#include "serve/edition.h"
 #include "serve/metrics.h"
 #include "serve/request.h"
 
-struct model_info {
-    const char *name, *path, *template_name, *precision, *sha256;
-    int classes, input_size;
-    int64_t parameters, multiply_adds;
-    bool is_default;
-};
-
 struct server_settings {
-    const struct conf *conf;      /* must outlive the server */
+    const struct conf *conf;      /* must outlive the server and every request */
     const char *const *endpoints; /* values of the metrics' label */
     size_t endpoint_count;
     int64_t heartbeat_ns; /* idle workers show that they live this often; 0: they need not */
@@ -33,39 +27,56 @@ struct server;
  * ERR_CPU, ERR_THREAD, ERR_NO_MEMORY. `*out` belongs to the caller. */
 int server_start(struct server **out, const struct server_settings *settings, struct error *err);
 
-/* Ends the workers, after what waits in the queue, and frees everything. Nobody may use the server
- * or one of its requests any more. NULL is fine. */
+/* Refuses what is submitted from now on, finishes what waits in the queue, and ends the workers:
+ * when it returns, none of them will call a request's `done` any more. Once, before server_stop, by
+ * one thread; NULL is fine. */
+void server_halt(struct server *server);
+
+/* Halts the server if that was not done, and frees everything. Nobody may use the server or one of
+ * its requests any more. NULL is fine. */
 void server_stop(struct server *server);
+
+/* The edition that new requests are to use, with a reference for the caller. */
+struct edition *server_edition(struct server *server);
+
+/* Makes an edition from `conf` (from malloc; the edition's if this succeeds) beside the one in use:
+ * models loaded, tested, and run once on a bench for each worker. The errors of server_start.
+ * `*out` has one reference, the caller's. */
+int server_prepare(struct server *server, struct conf *conf, struct edition **out,
+                   struct error *err);
+
+/* Puts a new edition in the place of the one in use, and takes over the caller's reference. */
+void server_install(struct server *server, struct edition *edition);
 
 /* From now on /readyz says no; requests are still taken. */
 void server_begin_drain(struct server *server);
 
-/* ERR_OVERLOADED with what to do if the queue is full. */
-int server_check_room(struct server *server, struct error *err);
+/* Whether a request that has `timeout_ns` would be taken now: ERR_OVERLOADED if the queue is full,
+ * ERR_NO_TIME if its turn would not come in time. */
+int server_check_room(struct server *server, int64_t timeout_ns, struct error *err);
 
-/* What /readyz says: the same, or ERR_DRAINING. */
+/* What /readyz says: the same for a request with request_timeout_ms, or ERR_DRAINING. */
 int server_ready(struct server *server, struct error *err);
 bool server_draining(const struct server *server);
 
-/* Puts a new request in the queue. A refusal finishes it, with ERR_OVERLOADED or ERR_DRAINING, so
- * `done` is called in every case, perhaps before this returns. */
+/* Puts a new request in the queue. A refusal finishes it, with ERR_OVERLOADED, ERR_NO_TIME (it
+ * could not be answered before its deadline) or ERR_DRAINING, so `done` is called in every case,
+ * perhaps before this returns. */
 void server_submit(struct server *server, struct request *request);
 
 /* Finishes a request with an error unless it is finished already, and takes it out of the queue. */
 void server_cancel(struct server *server, struct request *request, int outcome);
 
-size_t server_model_count(const struct server *server);
-const struct model_info *server_model(const struct server *server, size_t index);
-
-/* The index of the model `name` (NULL: the default one). ERR_MODEL_UNKNOWN lists what there is. */
-int server_find_model(const struct server *server, const char *name, size_t *index,
-                      struct error *err);
-
 struct server_load {
     size_t queue_depth, queue_limit;
     int workers, workers_busy;
+    int spare_cpus;  /* that this process may use beside one for each worker */
+    int64_t wait_ns; /* of a new request for a worker, as measured */
 };
 void server_load(struct server *server, struct server_load *load);
+
+/* Retry-After of a refusal, in seconds: when what waits now will likely be done. */
+int server_retry_after_s(struct server *server);
 
 /* False if a worker has not moved for `ns`: it hangs, and only a restart helps. */
 bool server_alive(struct server *server, int64_t ns);

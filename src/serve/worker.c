@@ -3,19 +3,18 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/threads.h"
+#include "serve/admission.h"
+#include "serve/results.h"
 
 struct worker {
     struct worker_surroundings *surroundings;
     pthread_t thread;
+    int index;
     struct preprocessor *preprocessor;
-    struct workspace **workspaces;  /* one a model */
-    uint8_t *rgb;                   /* room for the largest input */
-    struct prediction *predictions; /* room for the most classes */
-    _Atomic int64_t alive_ns;
+    _Atomic int64_t alive_ns, free_at_ns;
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -23,8 +22,9 @@ struct worker {
     struct error warm_error;
 };
 
-static void show_life(struct worker *w)
+static void show_life(void *worker)
 {
+    struct worker *w = worker;
     atomic_store_explicit(&w->alive_ns, clock_monotonic_ns(), memory_order_relaxed);
 }
 
@@ -33,75 +33,33 @@ int64_t worker_alive_ns(const struct worker *worker)
     return atomic_load_explicit(&worker->alive_ns, memory_order_relaxed);
 }
 
-static size_t input_pixels(const struct model *model)
+int64_t worker_free_at_ns(const struct worker *worker)
 {
-    return (size_t)model->preprocess.size * (size_t)model->preprocess.size;
+    return atomic_load_explicit(&worker->free_at_ns, memory_order_relaxed);
 }
 
-static int create_buffers(struct worker *w, struct error *err)
-{
-    const struct catalog *catalog = w->surroundings->catalog;
-    size_t pixels = 0, classes = 0;
-    w->workspaces = calloc(catalog->count, sizeof(struct workspace *));
-    if (!w->workspaces)
-        return error_set(err, ERR_NO_MEMORY, "no memory for a worker");
-    for (size_t i = 0; i < catalog->count; i++) {
-        const struct model *model = catalog->entries[i].model;
-        int code = workspace_create(&w->workspaces[i], model->network, 1, err);
-        if (code != ERR_OK)
-            return code;
-        if (input_pixels(model) > pixels)
-            pixels = input_pixels(model);
-        if ((size_t)model->classes > classes)
-            classes = (size_t)model->classes;
-    }
-    w->rgb = malloc(pixels * 3);
-    w->predictions = calloc(classes, sizeof *w->predictions);
-    if (!w->rgb || !w->predictions)
-        return error_set(err, ERR_NO_MEMORY, "no memory for a worker");
-    return preprocessor_create(&w->preprocessor, err);
-}
+/* The request in a worker's hands, and what it works on it with. */
+struct job {
+    struct request *request;
+    struct catalog_entry *entry;
+    struct workbench *bench;
+    struct preprocess_options options;
+};
 
-static void destroy_buffers(struct worker *w)
+static struct job begin_job(struct worker *w, struct request *r)
 {
-    preprocessor_destroy(w->preprocessor);
-    for (size_t i = 0; w->workspaces && i < w->surroundings->catalog->count; i++)
-        workspace_destroy(w->workspaces[i]);
-    free(w->workspaces);
-    free(w->rgb);
-    free(w->predictions);
-}
-
-/* Runs the network on what lies in w->rgb; the logits lie in the workspace. */
-static const float *infer(struct worker *w, size_t index)
-{
-    const struct model *model = w->surroundings->catalog->entries[index].model;
-    struct workspace *workspace = w->workspaces[index];
-    preprocess_normalize(&model->preprocess, w->rgb, input_pixels(model),
-                         workspace_input(workspace));
-    return network_forward(model->network, workspace, 1);
-}
-
-static void warm_up(struct worker *w)
-{
-    const struct catalog *catalog = w->surroundings->catalog;
-    for (size_t i = 0; i < catalog->count; i++) {
-        memset(w->rgb, 128, input_pixels(catalog->entries[i].model) * 3);
-        infer(w, i);
-    }
-}
-
-static void best_classes(struct worker *w, const struct request *r, struct request_part *part,
-                         const float *logits)
-{
-    const struct model *model = w->surroundings->catalog->entries[r->model].model;
-    model_top_k(logits, model->classes, r->top_k, w->predictions);
-    for (int i = 0; i < r->top_k; i++)
-        part->predictions[i] = (struct scored_class){
-            .class_id = w->predictions[i].class_id,
-            .score = w->predictions[i].score,
-            .label = model->labels[w->predictions[i].class_id],
-        };
+    const struct conf *conf = edition_conf(r->edition);
+    return (struct job){
+        .request = r,
+        .entry = &edition_catalog(r->edition)->entries[r->model],
+        .bench = edition_workbench(r->edition, w->index),
+        .options = {.limits = {.max_pixels = (uint64_t)conf->max_pixels,
+                               .deadline_ns = r->deadline_ns,
+                               .show_life = show_life,
+                               .context = w},
+                    .orientation = (enum exif_orientation)conf->exif_orientation,
+                    .decode = (enum decode_mode)conf->decode},
+    };
 }
 
 /* Nobody waits for the answer any more, or nobody would get it in time. */
@@ -112,45 +70,131 @@ static bool is_pointless(const struct request *r)
     return clock_monotonic_ns() >= r->deadline_ns;
 }
 
-static void classify_part(struct worker *w, const struct request *r, struct request_part *part)
+/* Decodes a part's JPEG to bench->rgb. */
+static int decode_part(struct worker *w, const struct job *job, struct request_part *part)
 {
-    struct metrics *metrics = w->surroundings->metrics;
-    const struct model *model = w->surroundings->catalog->entries[r->model].model;
-    struct preprocess_options options = w->surroundings->options;
     struct preprocess_report report = {0};
-    options.deadline_ns = r->deadline_ns;
-    int code = preprocessor_run(w->preprocessor, &model->preprocess, &options, part->jpeg,
-                                part->length, w->rgb, &report, &part->error);
+    int code = preprocessor_run(w->preprocessor, &job->entry->model->preprocess, &job->options,
+                                part->jpeg, part->length, job->bench->rgb, &report, &part->error);
     part->width = report.width;
     part->height = report.height;
     part->decode_ns = report.decode_ns;
     part->preprocess_ns = report.preprocess_ns;
+    return code;
+}
+
+/* Reads a part's numbers to bench->tensor. */
+static int read_tensor(const struct job *job, size_t i)
+{
+    struct request *r = job->request;
+    struct request_part *part = &r->parts[i];
+    int64_t begin = clock_monotonic_ns();
+    int code = r->codec->read_tensor(r, i, job->bench->tensor, &part->error);
+    part->decode_ns = clock_monotonic_ns() - begin;
+    return code;
+}
+
+static void observe_part(struct worker *w, const struct job *job, const struct request_part *part)
+{
+    struct metrics *metrics = w->surroundings->metrics;
+    metrics_observe(metrics, HISTOGRAM_stage_duration, STAGE_DECODE, part->decode_ns);
+    metrics_observe(metrics, HISTOGRAM_stage_duration, STAGE_PREPROCESS, part->preprocess_ns);
+    metrics_observe(metrics, HISTOGRAM_stage_duration, STAGE_INFERENCE, part->inference_ns);
+    metrics_add(metrics, COUNTER_images, job->entry->info.metric, 0, 0, 1);
+}
+
+static void run_part(struct worker *w, const struct job *job, size_t i)
+{
+    struct request *r = job->request;
+    struct request_part *part = &r->parts[i];
+    int code = part->jpeg ? decode_part(w, job, part) : read_tensor(job, i);
     show_life(w);
     if (code != ERR_OK || is_pointless(r))
         return;
     int64_t begin = clock_monotonic_ns();
-    best_classes(w, r, part, infer(w, r->model));
+    if (part->jpeg)
+        workbench_put_rgb(job->bench, r->model);
+    else
+        workbench_put_tensor(job->bench, r->model);
+    const struct forward forward = {
+        .model = job->entry->model,
+        .workspace = job->bench->workspaces[r->model],
+        .logits = crew_infer(w->surroundings->crew, r->edition, w->index, r->model),
+        .options = &job->options,
+        .scratch = job->bench->predictions,
+    };
     part->inference_ns = clock_monotonic_ns() - begin;
+    observe_part(w, job, part);
+    results_fill(&forward, r, part, &part->error);
     show_life(w);
-    metrics_observe(metrics, HISTOGRAM_stage_duration, STAGE_DECODE, part->decode_ns);
-    metrics_observe(metrics, HISTOGRAM_stage_duration, STAGE_PREPROCESS, part->preprocess_ns);
-    metrics_observe(metrics, HISTOGRAM_stage_duration, STAGE_INFERENCE, part->inference_ns);
-    metrics_add(metrics, COUNTER_images, r->model, 0, 0, 1);
+}
+
+/* A request with a codec fails as a whole with its first part. */
+static void run_parts(struct worker *w, const struct job *job)
+{
+    struct request *r = job->request;
+    int64_t begin = r->started_ns;
+    for (size_t i = 0; i < r->part_count && !is_pointless(r); i++) {
+        run_part(w, job, i);
+        int64_t end = clock_monotonic_ns();
+        admission_learn(job->entry, end - begin);
+        begin = end;
+        const struct error *error = &r->parts[i].error;
+        if (r->codec && error->code != ERR_OK) {
+            r->failure = *error;
+            if (r->part_count > 1)
+                error_prefix(&r->failure, error->code, "image %zu", i);
+            break;
+        }
+        if (error->code == ERR_DEADLINE)
+            break;
+    }
+}
+
+static void announce_end(struct worker *w, int64_t expected_ns)
+{
+    atomic_store_explicit(&w->free_at_ns, clock_monotonic_ns() + expected_ns, memory_order_relaxed);
+}
+
+static void run_codec(struct worker *w, const struct job *job)
+{
+    struct request *r = job->request;
+    if (r->codec->decode(r, &r->failure) != ERR_OK)
+        return;
+    show_life(w);
+    announce_end(w, admission_expected_ns(job->entry, r->part_count));
+    run_parts(w, job);
+    if (r->failure.code != ERR_OK || is_pointless(r))
+        return;
+    int64_t begin = clock_monotonic_ns();
+    r->codec->encode(r, &r->failure);
+    r->encode_ns += clock_monotonic_ns() - begin;
+    show_life(w);
 }
 
 static void run_request(struct worker *w, struct request *r)
 {
+    const struct job job = begin_job(w, r);
     r->started_ns = clock_monotonic_ns();
     metrics_observe(w->surroundings->metrics, HISTOGRAM_stage_duration, STAGE_QUEUE,
                     r->started_ns - r->queued_ns);
-    for (size_t i = 0; i < r->part_count; i++) {
-        if (is_pointless(r))
-            break;
-        classify_part(w, r, &r->parts[i]);
-        if (r->parts[i].error.code == ERR_DEADLINE)
-            break;
-    }
+    if (r->codec)
+        run_codec(w, &job);
+    else
+        run_parts(w, &job);
     request_finish(r, is_pointless(r) ? ERR_DEADLINE : ERR_OK);
+}
+
+static void take_request(struct worker *w, struct request *r)
+{
+    struct worker_surroundings *s = w->surroundings;
+    announce_end(w, r->expected_ns);
+    atomic_fetch_add_explicit(&s->busy, 1, memory_order_relaxed);
+    if (request_outcome(r) == REQUEST_PENDING)
+        run_request(w, r);
+    request_release(r);
+    atomic_fetch_sub_explicit(&s->busy, 1, memory_order_relaxed);
+    atomic_store_explicit(&w->free_at_ns, 0, memory_order_relaxed);
 }
 
 static void serve_requests(struct worker *w)
@@ -161,13 +205,10 @@ static void serve_requests(struct worker *w)
     enum queue_result result;
     while ((result = queue_pop(s->queue, wait_ns, &r)) != QUEUE_CLOSED) {
         show_life(w);
-        if (result == QUEUE_TIMEOUT)
-            continue;
-        atomic_fetch_add_explicit(&s->busy, 1, memory_order_relaxed);
-        if (request_outcome(r) == REQUEST_PENDING)
-            run_request(w, r);
-        request_release(r);
-        atomic_fetch_sub_explicit(&s->busy, 1, memory_order_relaxed);
+        if (result == QUEUE_GOT)
+            take_request(w, r);
+        else if (result == QUEUE_CALLED)
+            crew_help(s->crew, w->index, show_life, w);
     }
 }
 
@@ -184,15 +225,15 @@ static void *worker_main(void *arg)
 {
     struct worker *w = arg;
     struct error error = {0};
-    /* Buffers are made here, so that their pages lie near the CPU that will use them. */
-    int code = create_buffers(w, &error);
+    /* The bench is made here, so that its pages lie near the CPU that will use them. */
+    int code = preprocessor_create(&w->preprocessor, &error);
     if (code == ERR_OK)
-        warm_up(w);
+        code = edition_warm(w->surroundings->first, w->index, &error);
     show_life(w);
     report_warm(w, &error);
     if (code == ERR_OK)
         serve_requests(w);
-    destroy_buffers(w);
+    preprocessor_destroy(w->preprocessor);
     return NULL;
 }
 
@@ -205,6 +246,7 @@ int worker_start(struct worker **out, struct worker_surroundings *surroundings, 
     if (!w)
         return error_set(err, ERR_NO_MEMORY, "no memory for a worker");
     w->surroundings = surroundings;
+    w->index = index;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->changed, NULL);
     int code = thread_start(&w->thread, name, worker_main, w, err);
@@ -231,9 +273,11 @@ int worker_wait_warm(struct worker *worker, struct error *err)
 
 void worker_join(struct worker *worker)
 {
-    if (!worker)
-        return;
     pthread_join(worker->thread, NULL);
+}
+
+void worker_destroy(struct worker *worker)
+{
     pthread_cond_destroy(&worker->changed);
     pthread_mutex_destroy(&worker->lock);
     free(worker);

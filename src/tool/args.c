@@ -70,11 +70,14 @@ static int unknown_option(const struct command *command, const char *word)
     return usage_error(command, "%s is not an option", word);
 }
 
+const char *const tool_precisions[] = {"f32", "bf16", "int8", NULL};
+
 static void print_choices(FILE *f, const struct option_row *row)
 {
     fprintf(f, "%s", *row->text);
     for (const char *const *word = row->choices; *word; word++)
-        fprintf(f, ", %s", *word);
+        if (strcmp(*word, *row->text) != 0)
+            fprintf(f, ", %s", *word);
 }
 
 static int store_integer(const struct command *command, const struct option_row *row,

@@ -22,6 +22,9 @@ struct option_row {
     const char *argument;       /* what --help calls the value */
 };
 
+/* What --precision may be besides auto, NULL-terminated. */
+extern const char *const tool_precisions[];
+
 /* Rows that several commands have. */
 #define OPTION_ISA(variable)                                                                       \
     {                                                                                              \
@@ -30,8 +33,8 @@ struct option_row {
     }
 #define OPTION_PRECISION(variable)                                                                 \
     {                                                                                              \
-        .name = "precision", .text = &(variable), .choices = (const char *const[]){"f32", NULL},   \
-        .argument = "NAME", .help = "arithmetic to compute in"                                     \
+        .name = "precision", .text = &(variable), .choices = tool_precisions, .argument = "NAME",  \
+        .help = "arithmetic: auto is int8 where the model has a calibration.json, else f32"        \
     }
 #define OPTION_JSON(variable)                                                                      \
     {                                                                                              \

@@ -15,7 +15,7 @@ enum { DEFAULT_SECONDS = 3 };
 struct bench {
     bool json;
     const char *operand;
-    const char *isa;
+    const char *isa, *precision;
     const char *images; /* where JPEGs are; NULL: random input */
     int64_t max_bytes;
     struct kernel_ladder ladder;
@@ -57,12 +57,10 @@ static double layer_share_of_peak(const struct bench *b, size_t i)
     return layer_gflops(b, i) / (b->peak.gflops / b->peak_threads);
 }
 
-/* Pooling has no tensors and so no name of its own. */
-static const char *layer_label(const struct layer *layer)
+static const char *kernel_name(const struct network *network, size_t i)
 {
-    return layer->kind == LAYER_MAX_POOL   ? "max_pool"
-           : layer->kind == LAYER_AVG_POOL ? "avg_pool"
-                                           : layer->name;
+    const struct conv_kernel *kernel = network_kernel(network, i);
+    return kernel ? kernel->name : "pool";
 }
 
 static json_t *layer_json(const struct bench *b, size_t i)
@@ -71,11 +69,10 @@ static json_t *layer_json(const struct bench *b, size_t i)
     const struct layer_time *time = &b->measure.layers[i];
     const struct conv_shape *s = &layer->shape;
     return json_pack("{s:s, s:s, s:[i,i,i], s:[i,i,i], s:i, s:i, s:i, s:I, s:f, s:f, s:f, s:f}",
-                     "name", layer_label(layer), "kernel",
-                     network_kernel_name(b->model->network, i), "input", s->in_h, s->in_w, s->in_c,
-                     "output", s->out_h, s->out_w, s->out_c, "kernel_size", s->kernel, "stride",
-                     s->stride, "groups", s->groups, "multiply_adds",
-                     (json_int_t)layer_multiply_adds(layer), "min_ms",
+                     "name", layer_label(layer), "kernel", kernel_name(b->model->network, i),
+                     "input", s->in_h, s->in_w, s->in_c, "output", s->out_h, s->out_w, s->out_c,
+                     "kernel_size", s->kernel, "stride", s->stride, "groups", s->groups,
+                     "multiply_adds", (json_int_t)layer_multiply_adds(layer), "min_ms",
                      per_image_ms(b, (double)time->least_ns), "mean_ms", mean_ms(b, time->total_ns),
                      "gflops", layer_gflops(b, i), "share_of_peak", layer_share_of_peak(b, i));
 }
@@ -96,13 +93,14 @@ static json_t *result_json(const struct bench *b)
         "{s:o, s:s, s:s, s:i, s:i, s:i, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:s, s:s, "
         "s:o, s:b}",
         "model", output_json_text(b->operand), "template", b->model->template_name, "precision",
-        b->model->precision, "threads", b->options.workers, "workers", b->options.workers, "batch",
-        b->options.batch, "samples", (json_int_t)b->measure.count, "min_ms",
-        per_image_ms(b, b->batch_ns.min), "median_ms", per_image_ms(b, b->batch_ns.median),
-        "p99_ms", per_image_ms(b, b->batch_ns.p99), "images_per_s", b->measure.images_per_s,
-        "gflops", gflops(b), "peak_gflops", b->peak.gflops, "peak_isa", b->peak.isa,
-        "share_of_peak", gflops(b) / b->peak.gflops, "isa", kernel_ladder_name(b->ladder),
-        "blas_core", kernel_blas_core(), "cpu", output_json_text(cpu), "decode", b->images != NULL);
+        precision_name(b->model->precision), "threads", b->options.threads, "workers",
+        b->options.workers, "batch", b->options.batch, "samples", (json_int_t)b->measure.count,
+        "min_ms", per_image_ms(b, b->batch_ns.min), "median_ms",
+        per_image_ms(b, b->batch_ns.median), "p99_ms", per_image_ms(b, b->batch_ns.p99),
+        "images_per_s", b->measure.images_per_s, "gflops", gflops(b), "peak_gflops", b->peak.gflops,
+        "peak_isa", b->peak.isa, "share_of_peak", gflops(b) / b->peak.gflops, "isa",
+        kernel_ladder_name(b->ladder), "blas_core", kernel_blas_core(), "cpu",
+        output_json_text(cpu), "decode", b->images != NULL);
 }
 
 /* Takes over both; NULL, like either of them, without memory. */
@@ -140,11 +138,13 @@ static void print_circumstances(const struct bench *b)
     printf("model     ");
     output_plain(stdout, b->operand);
     printf(": %s, %dx%d, %s multiply-adds an image, %s\n", b->model->template_name, size, size,
-           multiply_adds, b->model->precision);
+           multiply_adds, precision_name(b->model->precision));
     printf("machine   ");
     output_plain(stdout, cpu);
-    printf("; FMA peak %.1f GFLOP/s on %d %s (%s)\n", b->peak.gflops, b->peak_threads,
-           b->peak_threads == 1 ? "thread" : "threads", b->peak.isa);
+    printf("; %s peak %.1f GFLOP/s on %d %s (%s)\n",
+           b->model->precision == PRECISION_F32 ? "FMA" : precision_name(b->model->precision),
+           b->peak.gflops, b->peak_threads, b->peak_threads == 1 ? "thread" : "threads",
+           b->peak.isa);
     printf("kernels   %s, OpenBLAS core %s\n", kernel_ladder_name(b->ladder), kernel_blas_core());
     if (b->images)
         printf("pictures  %zu, in memory; an image: decode %.3f ms, preprocess %.3f ms, inference "
@@ -156,11 +156,12 @@ static void print_circumstances(const struct bench *b)
 /* One line a run, so that the lines of several runs make one table. */
 static void print_result(const struct bench *b)
 {
-    printf("%-20s %-9s %7s %5s %8s %9s %9s %9s %9s %8s %7s\n", "network", "input", "workers",
-           "batch", "batches", "min ms", "median ms", "p99 ms", "images/s", "GFLOP/s", "of peak");
-    printf("%-20s %-9s %7d %5d %8zu %9.3f %9.3f %9.3f %9.2f %8.1f %6.1f%%\n",
-           b->model->template_name, b->images ? "JPEG" : "random", b->options.workers,
-           b->options.batch, b->measure.count, per_image_ms(b, b->batch_ns.min),
+    printf("%-20s %-9s %7s %7s %5s %8s %9s %9s %9s %9s %8s %7s\n", "network", "input", "threads",
+           "workers", "batch", "batches", "min ms", "median ms", "p99 ms", "images/s", "GFLOP/s",
+           "of peak");
+    printf("%-20s %-9s %7d %7d %5d %8zu %9.3f %9.3f %9.3f %9.2f %8.1f %6.1f%%\n",
+           b->model->template_name, b->images ? "JPEG" : "random", b->options.threads,
+           b->options.workers, b->options.batch, b->measure.count, per_image_ms(b, b->batch_ns.min),
            per_image_ms(b, b->batch_ns.median), per_image_ms(b, b->batch_ns.p99),
            b->measure.images_per_s, gflops(b), 100 * gflops(b) / b->peak.gflops);
 }
@@ -175,7 +176,7 @@ static void print_layer(const struct bench *b, size_t i)
     snprintf(shape, sizeof shape, "%dx%dx%d, %dx%d, %d%s%s", s->in_h, s->in_w, s->in_c, s->kernel,
              s->kernel, s->out_c, groups, s->stride > 1 ? ", stride 2" : "");
     printf("%-22s %-38s %-24s %9.4f %9.4f %6.1f%%", layer_label(layer), shape,
-           network_kernel_name(b->model->network, i),
+           kernel_name(b->model->network, i),
            per_image_ms(b, (double)b->measure.layers[i].least_ns),
            mean_ms(b, b->measure.layers[i].total_ns),
            100 * (double)b->measure.layers[i].total_ns / (double)b->measure.inference_ns);
@@ -236,13 +237,13 @@ static int read_pictures(struct bench *b, const struct file_list *files, struct 
 static int measure(struct bench *b, struct error *err)
 {
     int cpus = thread_cpu_budget();
-    b->peak_threads = b->options.workers < cpus ? b->options.workers : cpus;
+    b->peak_threads = b->options.threads < cpus ? b->options.threads : cpus;
     struct fma_peak after;
-    int rc = measure_peak(b->peak_threads, &b->peak, err);
+    int rc = measure_peak(b->peak_threads, b->model->precision, &b->peak, err);
     if (rc == ERR_OK)
         rc = measure_run(b->model, &b->options, &b->measure, err);
     if (rc == ERR_OK)
-        rc = measure_peak(b->peak_threads, &after, err);
+        rc = measure_peak(b->peak_threads, b->model->precision, &after, err);
     if (rc != ERR_OK)
         return rc;
     if (after.gflops > b->peak.gflops)
@@ -274,9 +275,10 @@ static int bench_model(struct bench *b, struct error *err)
 static int open_subject(struct model **model, const struct bench *b)
 {
     if (tool_is_folder(b->operand))
-        return tool_open_model(model, b->operand, b->isa);
+        return tool_open_model(model, b->operand, b->isa, b->precision);
     struct error err;
-    if (random_model_load(model, b->operand, b->ladder, &err) == ERR_OK)
+    const struct model_options options = {.ladder = b->ladder, .precision = b->precision};
+    if (random_model_load(model, b->operand, &options, &err) == ERR_OK)
         return TOOL_OK;
     tool_message("%s is no folder; as a template: %s", b->operand, err.message);
     return TOOL_FAILED;
@@ -304,9 +306,8 @@ static int run(struct bench *b)
 
 static int bench_run(int argc, char **argv)
 {
-    struct bench b = {.isa = "auto", .max_bytes = ARGS_MAX_BYTES};
-    const char *precision = "auto";
-    int64_t workers = 1, batch = 1, seconds = 0, max_pixels = ARGS_MAX_PIXELS;
+    struct bench b = {.isa = "auto", .precision = "auto", .max_bytes = ARGS_MAX_BYTES};
+    int64_t workers = 1, threads = 0, batch = 1, seconds = 0, max_pixels = ARGS_MAX_PIXELS;
     b.options.warmup = 3;
     const struct option_row rows[] = {
         OPTION_JSON(b.json),
@@ -316,7 +317,14 @@ static int bench_run(int argc, char **argv)
          .least = 1,
          .most = 1024,
          .argument = "N",
-         .help = "batches worked on at a time, with one thread each"},
+         .help = "batches worked on at a time"},
+        {.name = "threads",
+         .letter = 't',
+         .integer = &threads,
+         .least = 1,
+         .most = 1024,
+         .argument = "N",
+         .help = "threads in all: those beyond the workers help them (default as many as workers)"},
         {.name = "batch",
          .letter = 'b',
          .integer = &batch,
@@ -350,7 +358,7 @@ static int bench_run(int argc, char **argv)
          .argument = "DIR",
          .help = "JPEGs to take in turn, decoded as part of each batch; random input without"},
         OPTION_ISA(b.isa),
-        OPTION_PRECISION(precision),
+        OPTION_PRECISION(b.precision),
         OPTION_MAX_BYTES(b.max_bytes),
         OPTION_MAX_PIXELS(max_pixels),
     };
@@ -362,8 +370,15 @@ static int bench_run(int argc, char **argv)
         tool_message("bench: give --seconds or --iterations, not both");
         return TOOL_USAGE;
     }
+    if (threads && (threads < workers || (threads > workers && b.options.layers))) {
+        tool_message(threads < workers ? "bench: --threads may not be less than --workers"
+                                       : "bench: --layers times one thread a worker; leave "
+                                         "--threads away");
+        return TOOL_USAGE;
+    }
     b.operand = argv[first];
     b.options.workers = (int)workers;
+    b.options.threads = (int)(threads ? threads : workers);
     b.options.batch = (int)batch;
     b.options.duration_ns = (seconds ? seconds : DEFAULT_SECONDS) * 1000000000;
     b.options.max_pixels = (uint64_t)max_pixels;
@@ -376,8 +391,8 @@ const struct command command_bench = {
     .summary = "Measure speed, and its share of what the CPU can do",
     .details = "MODEL is a folder with model.safetensors and config.json, TEMPLATE a name like "
                "resnext50_32x4d,\nwhich gets random weights. Times are for one image: those of a "
-               "batch, divided by its images. The peak\nis of float32 FMA on registers alone, "
-               "measured with as many threads, before and after.",
+               "batch, divided by its images. The peak\nis of multiply-adds of the "
+               "precision on registers alone, measured with as many threads, before and after.",
     .least = 1,
     .most = 1,
     .run = bench_run,

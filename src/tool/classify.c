@@ -212,7 +212,7 @@ static int classify_run(int argc, char **argv)
     struct model *model = NULL;
     status = add_operands(&files, argc - first - 1, argv + first + 1);
     if (status == TOOL_OK)
-        status = tool_open_model(&model, argv[first], isa);
+        status = tool_open_model(&model, argv[first], isa, precision);
     c.model = model;
     if (status == TOOL_OK)
         status = settle_top_k(&c, DEFAULT_TOP_K);

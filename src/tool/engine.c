@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/size.h"
@@ -18,7 +19,7 @@ enum { SLOTS_PER_THREAD = 4 };
 struct slot {
     bool ready;
     struct engine_result result;
-    float *logits; /* [classes] */
+    float *logits; /* [result_length] */
 };
 
 struct engine {
@@ -31,11 +32,13 @@ struct engine {
     bool stop;
     size_t slot_count;
     struct slot *slots;
-    float *logits; /* of all slots */
+    size_t result_length;
+    float *logits; /* [slot_count][result_length] */
 };
 
 struct worker {
     struct engine *engine;
+    int number;
     pthread_t thread;
     struct preprocessor *preprocessor;
     struct workspace *workspace;
@@ -53,17 +56,20 @@ static int compute(struct worker *w, const struct file_entry *file, float *logit
     int rc = files_read(file->path, (size_t)engine->options->max_bytes, &w->bytes, err);
     if (rc != ERR_OK)
         return rc;
-    struct preprocess_options options = {.max_pixels = (uint64_t)engine->options->max_pixels};
+    struct preprocess_options options = {.limits.max_pixels =
+                                             (uint64_t)engine->options->max_pixels};
     struct preprocess_report report;
     rc = preprocessor_run(w->preprocessor, &model->preprocess, &options, w->bytes.data,
                           w->bytes.length, w->rgb, &report, err);
     if (rc != ERR_OK)
         return rc;
-    size_t pixels = (size_t)model->preprocess.size * (size_t)model->preprocess.size;
-    preprocess_normalize(&model->preprocess, w->rgb, pixels, workspace_input(w->workspace));
-    const float *out = network_forward(model->network, w->workspace, 1);
-    for (int i = 0; i < model->classes; i++)
-        logits[i] = out[i];
+    model_put_image(model, w->workspace, 0, w->rgb);
+    if (engine->options->compute)
+        engine->options->compute(engine->options->compute_context, w->number, w->rgb, w->workspace,
+                                 logits);
+    else
+        memcpy(logits, network_forward(model->network, w->workspace, 1),
+               engine->result_length * sizeof *logits);
     return ERR_OK;
 }
 
@@ -146,15 +152,15 @@ static void worker_destroy(struct worker *w)
 
 static int create_slots(struct engine *engine, size_t workers, struct error *err)
 {
-    size_t classes = (size_t)engine->model->classes, floats;
+    size_t floats;
     engine->slot_count = SLOTS_PER_THREAD * workers;
     engine->slots = calloc(engine->slot_count, sizeof *engine->slots);
-    if (size_mul(engine->slot_count, classes, &floats))
+    if (size_mul(engine->slot_count, engine->result_length, &floats))
         engine->logits = calloc(floats, sizeof *engine->logits);
     if (!engine->slots || !engine->logits)
         return error_set(err, ERR_NO_MEMORY, "no memory for results");
     for (size_t i = 0; i < engine->slot_count; i++)
-        engine->slots[i].logits = engine->logits + i * classes;
+        engine->slots[i].logits = engine->logits + i * engine->result_length;
     return ERR_OK;
 }
 
@@ -164,6 +170,7 @@ static int start_workers(struct engine *engine, struct worker *workers, size_t c
 {
     for (*started = 0; *started < count; ++*started) {
         struct worker *w = &workers[*started];
+        w->number = (int)*started;
         int rc = worker_create(w, engine, err);
         if (rc == ERR_OK)
             rc = thread_start(&w->thread, "classify", worker_main, w, err);
@@ -180,6 +187,8 @@ int engine_run(const struct model *model, const struct file_list *files,
     struct engine engine = {.model = model,
                             .files = files,
                             .options = options,
+                            .result_length =
+                                options->compute ? options->result_length : (size_t)model->classes,
                             .lock = PTHREAD_MUTEX_INITIALIZER,
                             .has_result = PTHREAD_COND_INITIALIZER,
                             .has_room = PTHREAD_COND_INITIALIZER};
@@ -189,6 +198,8 @@ int engine_run(const struct model *model, const struct file_list *files,
     struct worker *workers = calloc(count, sizeof *workers);
     int rc = workers ? create_slots(&engine, count, err)
                      : error_set(err, ERR_NO_MEMORY, "no memory for %zu threads", count);
+    if (rc == ERR_OK)
+        rc = model_check_room(model, (int)count, err);
     if (rc == ERR_OK)
         rc = start_workers(&engine, workers, count, &started, err);
     if (rc == ERR_OK)

@@ -289,7 +289,7 @@ static int eval_run(int argc, char **argv)
     if (!args_parse(&command_eval, rows, sizeof rows / sizeof rows[0], argc, argv, &first, &status))
         return status;
     struct model *model;
-    status = tool_open_model(&model, argv[first], isa);
+    status = tool_open_model(&model, argv[first], isa, precision);
     if (status != TOOL_OK)
         return status;
     e.model = model;

@@ -39,8 +39,13 @@ static int by_path(const void *a, const void *b)
     return strcmp(((const struct file_entry *)a)->path, ((const struct file_entry *)b)->path);
 }
 
+static bool is_shortage(int reason)
+{
+    return reason == ENOMEM || reason == EMFILE || reason == ENFILE;
+}
+
 /* Adds what one step of the walk has found. A directory that cannot be read is added like a file:
- * reading it fails for the same reason. */
+ * reading it fails for the same reason, unless that was ours. */
 static int add_found(struct file_list *list, const FTSENT *found, int class_id, struct error *err)
 {
     switch (found->fts_info) {
@@ -50,6 +55,9 @@ static int add_found(struct file_list *list, const FTSENT *found, int class_id, 
         return ERR_OK;
     case FTS_DNR:
     case FTS_ERR:
+        if (is_shortage(found->fts_errno))
+            return error_set(err, ERR_IO, "cannot walk %s: %s", found->fts_path,
+                             strerror(found->fts_errno));
         return append(list, found->fts_path, class_id, NULL, err);
     default:
         return is_jpeg_name(found->fts_name) ? append(list, found->fts_path, class_id, NULL, err)

@@ -27,6 +27,7 @@ struct info {
     char template_name[TEMPLATE_NAME_MAX];
     const struct model *model; /* NULL for a template */
     struct kernel_ladder ladder;
+    enum precision precision;
     struct row rows[MAX_ROWS];
     size_t row_count;
     int64_t parameters, multiply_adds;
@@ -114,7 +115,7 @@ static void add_layer(struct info *info, const struct layer *layer, size_t row)
     info->parameters += layer_parameters(layer);
     info->multiply_adds += layer_multiply_adds(layer);
     if (layer_has_weights(layer))
-        add_kernel(info, kernel_conv(info->ladder, &layer->shape)->name);
+        add_kernel(info, kernel_conv(info->ladder, info->precision, &layer->shape)->name);
 }
 
 static int fill(struct info *info, struct error *err)
@@ -191,11 +192,6 @@ static json_t *kernels_json(const struct info *info)
     return array;
 }
 
-static const char *precision(const struct info *info)
-{
-    return info->model ? info->model->precision : "f32";
-}
-
 static void print_json(const struct info *info)
 {
     const struct model *model = info->model;
@@ -203,7 +199,7 @@ static void print_json(const struct info *info)
         "{s:s, s:I, s:I, s:i, s:i, s:s, s:s, s:s, s:o, s:s?, s:o, s:o}", "template",
         info->template_name, "parameters", (json_int_t)info->parameters, "multiply_adds",
         (json_int_t)info->multiply_adds, "classes", info->template.classes, "input_size",
-        info->template.input_size, "precision", precision(info), "isa",
+        info->template.input_size, "precision", precision_name(info->precision), "isa",
         kernel_ladder_name(info->ladder), "blas_core", kernel_blas_core(), "kernels",
         kernels_json(info), "sha256", model ? model->sha256 : NULL, "preprocess",
         model ? preprocess_json(&model->preprocess) : json_null(), "stages", rows_json(info)));
@@ -288,7 +284,7 @@ static void print_text(const struct info *info)
         if (info->model->classes > 1)
             output_plain(stdout, info->model->labels[info->model->classes - 1]);
     }
-    printf("\nprecision  %s\n", precision(info));
+    printf("\nprecision  %s\n", precision_name(info->precision));
     printf("kernels    ");
     for (size_t i = 0; i < info->kernel_count; i++)
         printf("%s%s", i ? ", " : "", info->kernels[i]);
@@ -312,13 +308,15 @@ static int show(struct info *info, bool json)
     return TOOL_OK;
 }
 
-static int show_folder(struct info *info, const char *path, const char *isa, bool json)
+static int show_folder(struct info *info, const char *path, const char *isa, const char *precision,
+                       bool json)
 {
     struct model *model;
-    int status = tool_open_model(&model, path, isa);
+    int status = tool_open_model(&model, path, isa, precision);
     if (status != TOOL_OK)
         return status;
     info->model = model;
+    info->precision = model->precision;
     info->template = model->template;
     memcpy(info->template_name, model->template_name, sizeof info->template_name);
     status = show(info, json);
@@ -340,8 +338,9 @@ static int show_template(struct info *info, const char *name, bool json)
 static int info_run(int argc, char **argv)
 {
     bool json = false;
-    const char *isa = "auto";
-    const struct option_row rows[] = {OPTION_JSON(json), OPTION_ISA(isa)};
+    const char *isa = "auto", *precision = "auto";
+    const struct option_row rows[] = {OPTION_JSON(json), OPTION_ISA(isa),
+                                      OPTION_PRECISION(precision)};
     int first, status;
     if (!args_parse(&command_info, rows, sizeof rows / sizeof rows[0], argc, argv, &first, &status))
         return status;
@@ -349,8 +348,12 @@ static int info_run(int argc, char **argv)
     status = tool_ladder(isa, &info.ladder);
     if (status != TOOL_OK)
         return status;
-    return tool_is_folder(argv[first]) ? show_folder(&info, argv[first], isa, json)
-                                       : show_template(&info, argv[first], json);
+    if (tool_is_folder(argv[first]))
+        return show_folder(&info, argv[first], isa, precision, json);
+    for (enum precision p = 0; p < PRECISION_COUNT; p++)
+        if (strcmp(precision, precision_name(p)) == 0)
+            info.precision = p;
+    return show_template(&info, argv[first], json);
 }
 
 const struct command command_info = {

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/size.h"
 #include "base/threads.h"
+#include "tool/helpers.h"
 
 struct gate {
     pthread_mutex_t lock;
@@ -24,10 +25,11 @@ struct gate {
 struct run {
     const struct model *model;
     const struct measure_options *options;
-    size_t pixels; /* of one input */
-    float *random; /* [pixels][3]; NULL with pictures */
+    size_t pixels;   /* of one input */
+    uint8_t *random; /* [pixels][3]; NULL with pictures */
     struct gate gate;
     int64_t deadline_ns; /* written before the gate opens */
+    struct desk **desks; /* [workers], or NULL */
     atomic_llong next;
     atomic_bool failed;
 };
@@ -36,6 +38,7 @@ struct worker {
     struct run *run;
     pthread_t thread;
     struct workspace *workspace;
+    struct desk *desk; /* of run->desks; NULL if nobody helps */
     struct preprocessor *preprocessor;
     uint8_t *rgb; /* [pixels][3] */
     size_t capacity;
@@ -71,7 +74,7 @@ static int decode_batch(struct worker *w, int64_t batch)
 {
     const struct measure_options *o = w->run->options;
     const struct preprocess_spec *spec = &w->run->model->preprocess;
-    const struct preprocess_options options = {.max_pixels = o->max_pixels};
+    const struct preprocess_options options = {.limits.max_pixels = o->max_pixels};
     for (int i = 0; i < o->batch; i++) {
         uint64_t number = (uint64_t)batch * (uint64_t)o->batch + (uint64_t)i;
         const struct picture *picture = &o->pictures[number % o->picture_count];
@@ -80,8 +83,7 @@ static int decode_batch(struct worker *w, int64_t batch)
                                   picture->bytes.length, w->rgb, &report, &w->error);
         if (rc != ERR_OK)
             return error_prefix(&w->error, rc, "%s", picture->path);
-        preprocess_normalize(spec, w->rgb, w->run->pixels,
-                             workspace_input(w->workspace) + (size_t)i * w->run->pixels * 3);
+        model_put_image(w->run->model, w->workspace, i, w->rgb);
         w->result.decode_ns += report.decode_ns;
     }
     return ERR_OK;
@@ -91,6 +93,10 @@ static void forward(struct worker *w)
 {
     const struct network *network = w->run->model->network;
     int images = w->run->options->batch;
+    if (w->desk) {
+        network_forward_helped(network, w->workspace, images, w->desk, w);
+        return;
+    }
     if (!w->run->options->layers) {
         network_forward(network, w->workspace, images);
         return;
@@ -111,9 +117,8 @@ static void forward(struct worker *w)
 static void copy_random(struct worker *w)
 {
     const struct run *run = w->run;
-    for (size_t i = 0; i < (size_t)run->options->batch; i++)
-        memcpy(workspace_input(w->workspace) + i * run->pixels * 3, run->random,
-               run->pixels * 3 * sizeof(float));
+    for (int i = 0; i < run->options->batch; i++)
+        model_put_image(run->model, w->workspace, i, run->random);
 }
 
 /* One batch; `*taken` is its time. */
@@ -211,12 +216,39 @@ static void worker_destroy(struct worker *w)
     free(w->rgb);
 }
 
+static int create_desks(struct run *run, struct worker *workers, struct error *err)
+{
+    int count = run->options->workers, rc = ERR_OK;
+    if (run->options->threads == count)
+        return ERR_OK;
+    run->desks = calloc((size_t)count, sizeof(struct desk *));
+    if (!run->desks)
+        return error_set(err, ERR_NO_MEMORY, "no memory for %d desks", count);
+    for (int i = 0; rc == ERR_OK && i < count; i++) {
+        rc = desk_create(&run->desks[i], err);
+        workers[i].desk = run->desks[i];
+    }
+    return rc;
+}
+
+static void destroy_desks(struct run *run)
+{
+    for (int i = 0; run->desks && i < run->options->workers; i++)
+        desk_destroy(run->desks[i]);
+    free(run->desks);
+}
+
 /* Runs all workers to their end. The first error of any. */
 static int run_workers(struct run *run, struct worker *workers, struct error *err)
 {
-    int started = 0, rc = ERR_OK;
+    int started = 0, rc = create_desks(run, workers, err);
+    int idle = run->options->threads - run->options->workers;
+    struct helpers *helpers = NULL;
     for (int i = 0; rc == ERR_OK && i < run->options->workers; i++)
         rc = worker_create(&workers[i], run, err);
+    if (rc == ERR_OK && run->desks)
+        rc = helpers_start(&helpers, idle, run->desks, run->options->workers, run->model->network,
+                           err);
     while (rc == ERR_OK && started < run->options->workers) {
         struct worker *w = &workers[started];
         rc = thread_start(&w->thread, "bench", worker_main, w, err);
@@ -233,6 +265,8 @@ static int run_workers(struct run *run, struct worker *workers, struct error *er
                 *err = workers[i].error;
         }
     }
+    helpers_stop(helpers);
+    destroy_desks(run);
     return rc;
 }
 
@@ -274,14 +308,13 @@ static int add_workers(const struct run *run, const struct worker *workers, stru
     return ERR_OK;
 }
 
-/* Numbers in [-2, 2), about what normalised pixels are. */
-static float *make_random(size_t count)
+static uint8_t *make_random(size_t count)
 {
-    float *out = calloc(count, sizeof *out);
+    uint8_t *out = malloc(count);
     uint32_t state = 1;
     for (size_t i = 0; out && i < count; i++) {
         state = state * 1664525 + 1013904223;
-        out[i] = (float)(state >> 8) / (float)(1 << 22) - 2;
+        out[i] = (uint8_t)(state >> 24);
     }
     return out;
 }
@@ -290,6 +323,8 @@ int measure_run(const struct model *model, const struct measure_options *options
                 struct measure *out, struct error *err)
 {
     CHECK(options->workers > 0 && options->batch > 0);
+    CHECK(options->threads >= options->workers);
+    CHECK(options->threads == options->workers || !options->layers);
     size_t size = (size_t)model->preprocess.size;
     struct run run = {.model = model,
                       .options = options,
@@ -322,22 +357,24 @@ void measure_destroy(struct measure *m)
 
 struct peak_thread {
     pthread_t thread;
+    enum precision precision;
     struct fma_peak peak;
 };
 
 static void *peak_main(void *arg)
 {
     struct peak_thread *t = arg;
-    t->peak = fma_peak_measure(cpu_features());
+    t->peak = peak_measure(cpu_features(), t->precision);
     return NULL;
 }
 
-int measure_peak(int threads, struct fma_peak *out, struct error *err)
+int measure_peak(int threads, enum precision precision, struct fma_peak *out, struct error *err)
 {
     struct peak_thread *all = calloc((size_t)threads, sizeof *all);
     int started = 0;
     int rc = all ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for %d threads", threads);
     while (rc == ERR_OK && started < threads) {
+        all[started].precision = precision;
         rc = thread_start(&all[started].thread, "peak", peak_main, &all[started], err);
         started += rc == ERR_OK;
     }

@@ -18,12 +18,13 @@ struct picture {
 
 struct measure_options {
     int workers;              /* images (batches) at a time, at least 1 */
+    int threads;              /* at least `workers`; those beyond them help. Not with `layers` */
     int batch;                /* images a batch, at least 1 */
     int64_t warmup;           /* batches of each worker before the clock counts */
     int64_t iterations;       /* batches of all workers; 0: as many as `duration_ns` allows */
     int64_t duration_ns;      /* ... but one at least of each worker */
     bool layers;              /* time each layer */
-    struct picture *pictures; /* decoded in turn, as part of a batch; NULL: random numbers */
+    struct picture *pictures; /* decoded in turn, as part of a batch; NULL: random pixels */
     size_t picture_count;
     uint64_t max_pixels;
 };
@@ -48,7 +49,7 @@ int measure_run(const struct model *model, const struct measure_options *options
                 struct measure *out, struct error *err);
 void measure_destroy(struct measure *measure);
 
-/* The FMA peak of as many threads at once, added up. ERR_NO_MEMORY, ERR_THREAD. */
-int measure_peak(int threads, struct fma_peak *out, struct error *err);
+/* The peak of as many threads at once, added up. ERR_NO_MEMORY, ERR_THREAD. */
+int measure_peak(int threads, enum precision precision, struct fma_peak *out, struct error *err);
 
 #endif

@@ -6,22 +6,18 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/utf8.h"
 
 static int first_error; /* errno of the first failure */
 
-static bool is_control(const unsigned char *s)
-{
-    bool c1 = s[0] == 0xc2 && s[1] < 0xa0;
-    return s[0] < 0x20 || s[0] == 0x7f || c1;
-}
-
 void output_plain(FILE *f, const char *text)
 {
     for (const unsigned char *s = (const unsigned char *)text; *s;) {
         size_t n = utf8_length(s);
-        if (n == 0 || is_control(s))
+        if (n == 0 || utf8_is_control(s))
             fputc('?', f);
         else
             fwrite(s, 1, n, f);
@@ -112,6 +108,34 @@ void output_json_line(json_t *object)
         first_error = first_error ? first_error : object ? errno : ENOMEM;
     putchar('\n');
     json_decref(object);
+}
+
+static bool write_whole(FILE *f, const char *head, const void *bytes, size_t length)
+{
+    return fputs(head, f) != EOF && fwrite(bytes, 1, length, f) == length && fflush(f) == 0;
+}
+
+int output_bytes(const char *path, const char *head, const void *bytes, size_t length)
+{
+    if (!path) {
+        if (!write_whole(stdout, head, bytes, length) && !first_error)
+            first_error = errno;
+        return TOOL_OK;
+    }
+    FILE *f = fopen(path, "wbe");
+    bool opened = f != NULL, written = opened && write_whole(f, head, bytes, length);
+    int reason = errno;
+    if (opened && fclose(f) != 0 && written) {
+        written = false;
+        reason = errno;
+    }
+    if (written)
+        return TOOL_OK;
+    struct stat st;
+    if (opened && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
+        unlink(path);
+    tool_message("cannot write %s: %s", path, strerror(reason));
+    return TOOL_FAILED;
 }
 
 bool output_flush(void)

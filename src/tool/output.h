@@ -1,4 +1,5 @@
-/* Standard output: text for people, CSV, JSON lines; and whether it got there. One thread. */
+/* Standard output: text for people, CSV, JSON lines; and whether it got there. Files of results.
+ * One thread. */
 #ifndef RESNEXT_TOOL_OUTPUT_H
 #define RESNEXT_TOOL_OUTPUT_H
 
@@ -37,6 +38,11 @@ json_t *output_json_append(json_t *array, json_t *value);
 
 /* Prints `object` on one line and releases it; NULL counts as a failure of the output. */
 void output_json_line(json_t *object);
+
+/* Writes `head` and then `length` bytes to the file `path`. If not all of it could be written it
+ * says why, leaves no part behind (unless `path` is a link, a device or a pipe), and returns
+ * TOOL_FAILED. NULL is standard output, of whose failures output_flush() tells. */
+int output_bytes(const char *path, const char *head, const void *bytes, size_t length);
 
 /* Flushes standard output. False once anything has been lost: there is no point in going on. */
 bool output_flush(void);

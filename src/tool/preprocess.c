@@ -1,9 +1,7 @@
 #include "image/preprocess.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "tool/args.h"
@@ -18,7 +16,7 @@ static int read_pixels(const struct preprocess_spec *spec, const char *path, int
     size_t size = (size_t)spec->size;
     struct file_bytes bytes = {0};
     struct preprocessor *p = NULL;
-    struct preprocess_options options = {.max_pixels = (uint64_t)max_pixels};
+    struct preprocess_options options = {.limits.max_pixels = (uint64_t)max_pixels};
     struct preprocess_report report;
     *rgb = malloc(size * size * 3); /* size is at most 4096 */
     int rc = *rgb ? files_read(path, (size_t)max_bytes, &bytes, err)
@@ -32,24 +30,13 @@ static int read_pixels(const struct preprocess_spec *spec, const char *path, int
     return rc;
 }
 
-static bool write_ppm(FILE *f, const uint8_t *rgb, int size)
+/* To the file `path`, or to standard output. */
+static int write_ppm(const char *path, const uint8_t *rgb, int size)
 {
+    char head[48];
     size_t bytes = (size_t)size * (size_t)size * 3;
-    fprintf(f, "P6\n%d %d\n255\n", size, size);
-    return fwrite(rgb, 1, bytes, f) == bytes;
-}
-
-static int write_file(const char *path, const uint8_t *rgb, int size)
-{
-    FILE *f = fopen(path, "wbe");
-    bool written = f && write_ppm(f, rgb, size);
-    if (f)
-        written = fclose(f) == 0 && written;
-    if (!written) {
-        tool_message("cannot write %s: %s", path, strerror(errno));
-        return TOOL_FAILED;
-    }
-    return TOOL_OK;
+    snprintf(head, sizeof head, "P6\n%d %d\n255\n", size, size);
+    return output_bytes(path, head, rgb, bytes);
 }
 
 static int preprocess_run(int argc, char **argv)
@@ -74,7 +61,7 @@ static int preprocess_run(int argc, char **argv)
         return TOOL_USAGE;
     }
     struct model *model;
-    status = tool_open_model(&model, argv[first], "auto");
+    status = tool_open_model(&model, argv[first], "auto", "f32");
     if (status != TOOL_OK)
         return status;
     uint8_t *rgb;
@@ -83,10 +70,8 @@ static int preprocess_run(int argc, char **argv)
     if (read_pixels(&model->preprocess, path, max_bytes, max_pixels, &rgb, &err) != ERR_OK) {
         tool_message("%s: %s", path, err.message);
         status = TOOL_FAILED;
-    } else if (out) {
-        status = write_file(out, rgb, model->preprocess.size);
     } else {
-        write_ppm(stdout, rgb, model->preprocess.size);
+        status = write_ppm(out, rgb, model->preprocess.size);
     }
     free(rgb);
     model_destroy(model);

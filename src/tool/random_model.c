@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "model/init.h"
+#include "model/observer.h"
 
 static void remove_file(const char *folder, const char *name)
 {
@@ -17,7 +18,59 @@ static void remove_file(const char *folder, const char *name)
         unlink(path);
 }
 
-static int load(struct model **out, const struct template *t, struct kernel_ladder ladder,
+/* The float32 network's calibration on a picture of random pixels. */
+static int calibrate(const struct model *exact, struct calibration *out, struct error *err)
+{
+    size_t bytes = (size_t)exact->preprocess.size * (size_t)exact->preprocess.size * 3;
+    struct observer *observer = NULL;
+    struct workspace *workspace = NULL;
+    uint8_t *rgb = malloc(bytes);
+    uint32_t state = 1;
+    for (size_t i = 0; rgb && i < bytes; i++) {
+        state = state * 1664525 + 1013904223;
+        rgb[i] = (uint8_t)(state >> 24);
+    }
+    int rc = rgb ? observer_create(&observer, exact->network, err)
+                 : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
+    if (rc == ERR_OK)
+        rc = workspace_create(&workspace, exact->network, 1, err);
+    for (int round = 0; rc == ERR_OK && round < 2; round++) {
+        model_put_image(exact, workspace, 0, rgb);
+        observer_forward(observer, workspace);
+        if (round == 0)
+            rc = observer_second_round(observer, err);
+    }
+    if (rc == ERR_OK)
+        rc = observer_choose(observer, RANGE_MINMAX, out, err);
+    if (rc == ERR_OK)
+        memcpy(out->sha256, exact->sha256, sizeof out->sha256);
+    workspace_destroy(workspace);
+    observer_destroy(observer);
+    free(rgb);
+    return rc;
+}
+
+static int load_int8(struct model **out, const char *folder, const struct model_options *options,
+                     struct error *err)
+{
+    struct model_options with = *options;
+    struct calibration calibration = {0};
+    struct model *exact;
+    with.precision = "f32";
+    int rc = model_load(&exact, folder, &with, err);
+    if (rc != ERR_OK)
+        return rc;
+    rc = calibrate(exact, &calibration, err);
+    model_destroy(exact);
+    with.precision = "int8";
+    with.calibration = &calibration;
+    if (rc == ERR_OK)
+        rc = model_load(out, folder, &with, err);
+    calibration_destroy(&calibration);
+    return rc;
+}
+
+static int load(struct model **out, const struct template *t, const struct model_options *options,
                 struct error *err)
 {
     char folder[PATH_MAX / 2];
@@ -31,14 +84,16 @@ static int load(struct model **out, const struct template *t, struct kernel_ladd
                          parent, strerror(errno));
     int rc = model_init_folder(t, 0, folder, err);
     if (rc == ERR_OK)
-        rc = model_load(out, folder, ladder, err);
+        rc = options->precision && strcmp(options->precision, "int8") == 0
+                 ? load_int8(out, folder, options, err)
+                 : model_load(out, folder, options, err);
     remove_file(folder, "model.safetensors");
     remove_file(folder, "config.json");
     rmdir(folder);
     return rc;
 }
 
-int random_model_load(struct model **out, const char *name, struct kernel_ladder ladder,
+int random_model_load(struct model **out, const char *name, const struct model_options *options,
                       struct error *err)
 {
     struct template t;
@@ -51,7 +106,7 @@ int random_model_load(struct model **out, const char *name, struct kernel_ladder
     sigaddset(&ending, SIGINT);
     sigaddset(&ending, SIGTERM);
     sigprocmask(SIG_BLOCK, &ending, &before);
-    rc = load(out, &t, ladder, err);
+    rc = load(out, &t, options, err);
     sigprocmask(SIG_SETMASK, &before, NULL);
     return rc;
 }

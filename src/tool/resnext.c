@@ -5,13 +5,13 @@
 
 #include "base/descriptors.h"
 #include "base/log.h"
-#include "base/reexec.h"
+#include "kernel/kernel.h"
 #include "tool/output.h"
 #include "tool/tool.h"
 
 static const struct command *const commands[] = {
-    &command_info,   &command_classify, &command_eval,  &command_preprocess,
-    &command_verify, &command_init,     &command_bench,
+    &command_info,  &command_classify, &command_eval, &command_preprocess, &command_explain,
+    &command_embed, &command_verify,   &command_init, &command_bench,      &command_calibrate,
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
@@ -49,8 +49,13 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    reexec_with_one_blas_thread(argv);
+    struct error err;
+    int code = kernel_blas_start(argv, &err);
     descriptors_fill_standard();
+    if (code != ERR_OK) {
+        tool_message("%s", err.message);
+        return TOOL_FAILED;
+    }
     signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an error like any other */
     log_configure(LOG_LEVEL_WARNING, LOG_FORMAT_TEXT);
     return output_close(run(argc, argv));

@@ -32,18 +32,21 @@ int tool_ladder(const char *isa, struct kernel_ladder *ladder)
 {
     if (kernel_ladder_select(isa, ladder))
         return TOOL_OK;
-    tool_message("--isa %s: this machine lacks it; use a lower rung or auto", isa);
+    char here[KERNEL_RUNGS_TEXT];
+    kernel_rungs_here(here);
+    tool_message("--isa %s: this machine lacks it; it has %s; use one of these, or auto", isa,
+                 here);
     return TOOL_USAGE;
 }
 
-int tool_open_model(struct model **out, const char *path, const char *isa)
+int tool_open_model(struct model **out, const char *path, const char *isa, const char *precision)
 {
-    struct kernel_ladder ladder;
-    int status = tool_ladder(isa, &ladder);
+    struct model_options options = {.precision = precision};
+    int status = tool_ladder(isa, &options.ladder);
     if (status != TOOL_OK)
         return status;
     struct error err;
-    if (model_load(out, path, ladder, &err) == ERR_OK)
+    if (model_load(out, path, &options, &err) == ERR_OK)
         return TOOL_OK;
     tool_message("%s", err.message);
     return TOOL_FAILED;

@@ -24,7 +24,7 @@ struct command {
 };
 
 extern const struct command command_info, command_classify, command_eval, command_preprocess,
-    command_verify, command_init, command_bench;
+    command_verify, command_init, command_bench, command_explain, command_embed, command_calibrate;
 
 /* One line "resnext: ..." on standard error; control characters become '?'. */
 void tool_message(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -36,7 +36,9 @@ bool tool_is_folder(const char *operand);
 /* The ladder that --isa asks for. TOOL_USAGE, with a message, if the machine lacks it. */
 int tool_ladder(const char *isa, struct kernel_ladder *ladder);
 
-/* Loads a model folder on that ladder. TOOL_USAGE or TOOL_FAILED, with a message. */
-int tool_open_model(struct model **out, const char *path, const char *isa);
+/* Loads a model folder on that ladder, in that precision. TOOL_USAGE or TOOL_FAILED, with a
+ * message.
+ */
+int tool_open_model(struct model **out, const char *path, const char *isa, const char *precision);
 
 #endif

@@ -22,22 +22,24 @@ static int report(const struct model *model, double load_ms)
         tool_message("%s", err.message);
         return TOOL_FAILED;
     }
-    printf("self-test  passed: every convolution agrees with plain loops (%.0f ms, OpenBLAS core "
-           "%s)\n",
-           clock_ns_to_ms(clock_monotonic_ns() - start), kernel_blas_core());
+    printf(
+        "self-test  passed: every %s convolution agrees with plain loops (%.0f ms, OpenBLAS core "
+        "%s)\n",
+        precision_name(model->precision), clock_ns_to_ms(clock_monotonic_ns() - start),
+        kernel_blas_core());
     return TOOL_OK;
 }
 
 static int verify_run(int argc, char **argv)
 {
-    const char *isa = "auto";
-    const struct option_row rows[] = {OPTION_ISA(isa)};
+    const char *isa = "auto", *precision = "auto";
+    const struct option_row rows[] = {OPTION_ISA(isa), OPTION_PRECISION(precision)};
     int first, status;
-    if (!args_parse(&command_verify, rows, 1, argc, argv, &first, &status))
+    if (!args_parse(&command_verify, rows, 2, argc, argv, &first, &status))
         return status;
     struct model *model;
     int64_t start = clock_monotonic_ns();
-    status = tool_open_model(&model, argv[first], isa);
+    status = tool_open_model(&model, argv[first], isa, precision);
     if (status != TOOL_OK)
         return status;
     status = report(model, clock_ns_to_ms(clock_monotonic_ns() - start));
@@ -49,7 +51,8 @@ const struct command command_verify = {
     .name = "verify",
     .operands = "MODEL",
     .summary = "Check a model folder and the arithmetic of this machine",
-    .details = "Loads the model, checks every tensor, and compares each shape of convolution with "
+    .details = "Loads the model, checks every tensor (for int8 the calibration too), and compares "
+               "each shape of convolution with "
                "plain loops.",
     .least = 1,
     .most = 1,

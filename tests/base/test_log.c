@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdbool.h>
@@ -81,6 +82,26 @@ START_TEST(json_escapes_outside_bytes)
     ck_assert_ptr_nonnull(strstr(bad, "\xef\xbf\xbd("));
     ck_assert_ptr_nonnull(strstr(bad, "\xef\xbf\xbdz\xef\xbf\xbd"));
     json_decref(object);
+}
+END_TEST
+
+/* The one-byte controls of Latin-1, of which U+009B starts a terminal's escape sequences. */
+START_TEST(no_control_character_is_written_as_it_is)
+{
+    const struct log_field field = {.key = "path",
+                                    .text = "/\xc2\x9b"
+                                            "31m\xc2\x85\xc2\xa0"};
+    json_t *object = parsed("quoted", &field, 1);
+    ck_assert_str_eq(member(object, "path"), field.text);
+    json_decref(object);
+    for (int format = LOG_FORMAT_TEXT; format <= LOG_FORMAT_JSON; format++) {
+        log_configure(LOG_LEVEL_INFO, (enum log_format)format);
+        char *text = logged(LOG_LEVEL_INFO, "say \xc2\x9b", &field, 1);
+        ck_assert_ptr_null(strstr(text, "\xc2\x9b"));
+        ck_assert_ptr_null(strstr(text, "\xc2\x85"));
+        ck_assert_ptr_nonnull(strstr(text, "\\u009b31m\\u0085\xc2\xa0"));
+        free(text);
+    }
 }
 END_TEST
 
@@ -197,6 +218,47 @@ START_TEST(levels_are_filtered)
 }
 END_TEST
 
+/* How many of `count` lines a pipe that nobody reads takes without blocking the writer. */
+static int taken(const char *message, enum log_level level, int count)
+{
+    int ends[2], lines = 0, old = dup(STDERR_FILENO);
+    char byte;
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    dup2(ends[1], STDERR_FILENO);
+    for (int i = 0; i < count; i++)
+        log_event(level, message, NULL, 0);
+    dup2(old, STDERR_FILENO);
+    close(old);
+    close(ends[1]);
+    while (read(ends[0], &byte, 1) == 1)
+        lines += byte == '\n';
+    close(ends[0]);
+    return lines;
+}
+
+START_TEST(a_full_pipe_loses_lines_and_counts_them)
+{
+    enum { LINES = 5000 };
+    log_configure(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    unsigned long before = log_dropped();
+    int lines = taken("a line of some length, again and again", LOG_LEVEL_INFO, LINES);
+    ck_assert_int_gt(lines, 100);
+    ck_assert_int_lt(lines, LINES);
+    ck_assert_uint_eq(log_dropped() - before, (unsigned long)(LINES - lines));
+}
+END_TEST
+
+START_TEST(repeated_warnings_are_left_out)
+{
+    log_configure(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    unsigned long before = log_dropped();
+    ck_assert_int_eq(taken("the same trouble", LOG_LEVEL_WARNING, 100), 5);
+    ck_assert_int_eq(taken("the same trouble", LOG_LEVEL_INFO, 100), 100);
+    ck_assert_int_eq(taken("another trouble", LOG_LEVEL_WARNING, 3), 3);
+    ck_assert_uint_eq(log_dropped(), before);
+}
+END_TEST
+
 START_TEST(a_closed_standard_error_is_survived)
 {
     close(STDERR_FILENO);
@@ -205,7 +267,9 @@ START_TEST(a_closed_standard_error_is_survived)
 }
 END_TEST
 
-TEST_MAIN("base/log", 60, json_escapes_outside_bytes, json_numbers, time_is_utc_with_milliseconds,
-          long_lines_stay_valid_json, a_cut_string_is_the_beginning_of_the_whole, text_lines,
+TEST_MAIN("base/log", 60, json_escapes_outside_bytes, no_control_character_is_written_as_it_is,
+          json_numbers, time_is_utc_with_milliseconds, long_lines_stay_valid_json,
+          a_cut_string_is_the_beginning_of_the_whole, text_lines,
           long_text_lines_end_with_one_newline, levels_are_filtered,
+          a_full_pipe_loses_lines_and_counts_them, repeated_warnings_are_left_out,
           a_closed_standard_error_is_survived)

@@ -31,4 +31,17 @@ START_TEST(everything_else_has_none)
 }
 END_TEST
 
-TEST_MAIN("base/utf8", 10, valid_sequences_have_their_length, everything_else_has_none)
+START_TEST(control_characters_are_known)
+{
+    static const char *const controls[] = {"\n",       "\x1f",     "\x7f",
+                                           "\xc2\x80", "\xc2\x9b", "\xc2\x9f"};
+    static const char *const others[] = {" ", "~", "\xc2\xa0", "\xc2(", "\xc3\x80", "\x9b"};
+    for (size_t i = 0; i < sizeof controls / sizeof controls[0]; i++)
+        ck_assert(utf8_is_control((const unsigned char *)controls[i]));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        ck_assert(!utf8_is_control((const unsigned char *)others[i]));
+}
+END_TEST
+
+TEST_MAIN("base/utf8", 10, valid_sequences_have_their_length, everything_else_has_none,
+          control_characters_are_known)

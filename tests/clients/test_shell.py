@@ -1,14 +1,15 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """clients/shell/classify.sh against a running daemon."""
 import json
 import os
-import socket
+import signal
 import subprocess
 import sys
-import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 import harness
+from front import Front, busy
 from harness import case
 
 SCRIPT = os.path.join(harness.TOP, "clients/shell/classify.sh")
@@ -58,27 +59,43 @@ def the_model_is_asked_by_name(daemon):
 @case()
 def it_comes_back_when_the_server_is_busy(daemon):
     """A server that refuses once, then passes the request on."""
-    good = picture_path("mare.jpg")
-    front = socket.create_server(("127.0.0.1", 0))
-    refused = []
-
-    def serve():
-        with front.accept()[0] as connection:
-            refused.append(connection.recv(65536))
-            connection.sendall(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
-                               b"Content-Length: 0\r\nConnection: close\r\n\r\n")
-        with front.accept()[0] as connection, socket.create_connection(daemon.address) as back:
-            back.sendall(connection.recv(65536))
-            connection.sendall(back.recv(65536))
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    url = "http://127.0.0.1:%d" % front.getsockname()[1]
-    done = subprocess.run([SCRIPT, "-u", url, good], capture_output=True, text=True,
-                          timeout=30 * harness.SLOW)
-    thread.join()
-    front.close()
-    assert refused and done.returncode == 0, done
+    with Front(daemon, [busy(1)]) as front:
+        done = subprocess.run([SCRIPT, "-u", front.url, picture_path("mare.jpg")], capture_output=True, text=True,
+                              timeout=30 * harness.SLOW)
+        assert len(front.requests) == 2 and done.returncode == 0, done
     assert json.loads(done.stdout.splitlines()[-1])["predictions"][0]["label"] == "horse"
+
+
+@case()
+def a_busy_server_is_not_waited_for_beyond_the_limit(daemon):
+    with Front(daemon, [busy(30)]) as front:
+        begin = time.monotonic()
+        done = subprocess.run([SCRIPT, "-t", "2", "-u", front.url, picture_path("mare.jpg")], capture_output=True,
+                              timeout=30 * harness.SLOW)
+        assert done.returncode == 1 and time.monotonic() - begin < 10, done
+
+
+@case()
+def a_key_is_sent_and_not_shown(daemon):
+    with Front(daemon) as front:
+        done = subprocess.run([SCRIPT, "-u", front.url, picture_path("mare.jpg")], capture_output=True,
+                              timeout=30 * harness.SLOW, env={**os.environ, "RESNEXTD_API_KEY": "open sesame"})
+        assert done.returncode == 0 and "Authorization: Bearer open sesame\r\n" in front.requests[0], done
+
+
+@case()
+def nothing_is_left_of_it(daemon):
+    folder = harness.path("temporary")
+    os.mkdir(folder)
+    with Front(daemon, [busy(20)]) as front:
+        asking = subprocess.Popen([SCRIPT, "-u", front.url, picture_path("mare.jpg")], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": folder},
+                                  start_new_session=True)
+        harness.wait_until("it has asked", lambda: front.requests)
+        assert os.listdir(folder)
+        os.killpg(asking.pid, signal.SIGINT)
+        assert asking.wait(10 * harness.SLOW) in (130, -signal.SIGINT), asking.returncode
+    assert not os.listdir(folder), os.listdir(folder)
 
 
 @case()

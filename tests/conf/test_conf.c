@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "conf/options.h"
+#include "kernel/kernel.h"
 #include "tests/suite.h"
 
 enum { MOST_ARGUMENTS = 32 };
@@ -300,8 +301,24 @@ START_TEST(help_names_every_option_in_80_columns)
 }
 END_TEST
 
+START_TEST(isa_offers_every_rung_of_the_ladder)
+{
+    const char *const *rungs = kernel_rung_names();
+    ck_assert_str_eq(conf_choice("isa", 0), "auto");
+    for (int i = 0; rungs[i]; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "--isa %s", rungs[i]);
+        struct conf conf = loaded(line);
+        ck_assert_int_eq(conf.isa, i + 1);
+        ck_assert_str_eq(conf_choice("isa", conf.isa), rungs[i]);
+        conf_free(&conf);
+    }
+}
+END_TEST
+
 TEST_MAIN("conf/conf", 10, defaults_without_any_source, precedence,
           lists_are_replaced_by_the_stronger_source, sockets_of_systemd_are_the_default,
           models_are_replaced_by_the_stronger_source, dashes_equals_and_the_last_value,
           bad_arguments_are_refused, bad_variables_are_refused, variables_of_kubernetes_do_no_harm,
-          actions, what_is_printed_can_be_read_again, help_names_every_option_in_80_columns)
+          actions, isa_offers_every_rung_of_the_ladder, what_is_printed_can_be_read_again,
+          help_names_every_option_in_80_columns)

@@ -67,6 +67,18 @@ START_TEST(every_kind_of_value)
 }
 END_TEST
 
+START_TEST(a_comment_may_end_the_file)
+{
+    static const char *const texts[] = {"workers = 7; # seven", "workers = 7 // seven",
+                                        "workers = 7; /* seven */", "workers = 7;\n#"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct conf conf = accepted(texts[i]);
+        ck_assert_int_eq(conf.workers, 7);
+        conf_free(&conf);
+    }
+}
+END_TEST
+
 START_TEST(one_listen_address_needs_no_list)
 {
     struct conf conf = accepted("listen = \"systemd\";");
@@ -165,16 +177,18 @@ END_TEST
 
 START_TEST(the_models_group)
 {
-    struct conf conf = accepted("models = {\n"
-                                "  photos = { path = \"/srv/photos\"; };\n"
-                                "  x50_32x4d-a = { path = \"rel/x\"; default = true; };\n"
-                                "};");
+    struct conf conf =
+        accepted("models = {\n"
+                 "  photos = { path = \"/srv/photos\"; };\n"
+                 "  x50_32x4d-a = { path = \"rel/x\"; precision = \"int8\"; default = true; };\n"
+                 "};");
     ck_assert_uint_eq(conf.model_count, 2);
     ck_assert_str_eq(conf.models[0].name, "photos");
     ck_assert_str_eq(conf.models[0].path, "/srv/photos");
     ck_assert(!conf.models[0].is_default);
     ck_assert_str_eq(conf.models[1].name, "x50_32x4d-a");
     ck_assert(conf.models[1].is_default);
+    ck_assert_str_eq(conf_choice("precision", conf.models[1].precision), "int8");
     conf_free(&conf);
 }
 END_TEST
@@ -186,12 +200,16 @@ START_TEST(bad_models_are_refused)
     refused("models = {\n a = \"x\"; };",
             "f:2: a is a string; it must be a group, as in { path = \"...\"; }");
     refused("models = {\n a = {\n pth = \"x\"; }; };",
-            "f:3: unknown key \"pth\"; a model has path and default");
+            "f:3: unknown key \"pth\"; a model has path, precision and default");
     refused("models = {\n a = { }; };", "f:2: model a has no path");
     refused("models = {\n a = { path = \"\"; }; };", "f:2: model a has no path");
     refused("models = { a = { path = 1; }; };", "f:1: path is a whole number; it must be a string");
     refused("models = { a = { path = \"x\"; default = 1; }; };",
             "f:1: default is a whole number; it must be true or false");
+    refused("models = { a = { path = \"x\"; precision = 8; }; };",
+            "f:1: precision is a whole number; it must be a string");
+    refused("models = { a = { path = \"x\"; precision = \"fp16\"; }; };",
+            "f:1: precision is \"fp16\"; it must be one of auto|f32|bf16|int8");
     refused("models = { a = { path = \"x\"; default = true; };\n"
             " b = { path = \"y\"; default = true; }; };",
             "f:2: models a and b are both the default");
@@ -273,7 +291,8 @@ START_TEST(large_files_are_refused)
 END_TEST
 
 TEST_MAIN("conf/file", 20, an_empty_file_gives_the_defaults, every_kind_of_value,
-          one_listen_address_needs_no_list, limits_are_part_of_the_range,
-          unknown_keys_get_a_suggestion, wrong_types_say_what_is_right, numbers_do_not_wrap,
-          listen_is_checked, syntax_errors_have_a_line, the_models_group, bad_models_are_refused,
+          a_comment_may_end_the_file, one_listen_address_needs_no_list,
+          limits_are_part_of_the_range, unknown_keys_get_a_suggestion,
+          wrong_types_say_what_is_right, numbers_do_not_wrap, listen_is_checked,
+          syntax_errors_have_a_line, the_models_group, bad_models_are_refused,
           deep_nesting_is_refused, only_regular_files_are_read, large_files_are_refused)

@@ -47,6 +47,30 @@ START_TEST(ipv6_needs_brackets)
 }
 END_TEST
 
+START_TEST(unix_paths_with_permissions)
+{
+    static const struct {
+        const char *text, *path;
+        int mode;
+    } cases[] = {
+        {"unix:/run/x:660", "/run/x", 0660}, {"unix:/run/x:0666", "/run/x", 0666},
+        {"unix:/run/x:000", "/run/x", 0},    {"unix:/run/x", "/run/x", -1},
+        {"unix:/run/x:66", "/run/x:66", -1}, {"unix:/run/x:888", "/run/x:888", -1},
+        {"unix:/a:b/x:600", "/a:b/x", 0600}, {"unix:/x:66000", "/x:66000", -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct listen_address address;
+        struct sockaddr_un un;
+        ck_assert_int_eq(conf_parse_listen(cases[i].text, &address, NULL), ERR_OK);
+        memcpy(&un, &address.address, sizeof un);
+        ck_assert_str_eq(un.sun_path, cases[i].path);
+        ck_assert_int_eq(address.mode, cases[i].mode);
+    }
+    refused("unix:/run/x:1777", "000 to 777");
+    refused("unix::660", "must be absolute");
+}
+END_TEST
+
 START_TEST(unix_paths)
 {
     struct listen_address address;
@@ -105,4 +129,4 @@ START_TEST(the_rest_is_refused)
 END_TEST
 
 TEST_MAIN("conf/listen", 10, ipv4_with_port, ipv6_needs_brackets, unix_paths,
-          systemd_has_no_address, the_rest_is_refused)
+          unix_paths_with_permissions, systemd_has_no_address, the_rest_is_refused)

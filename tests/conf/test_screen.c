@@ -41,7 +41,9 @@ START_TEST(the_rest_stays)
     becomes("a=1.5;b=.25;c=1e3;d=1E-3;e=2.;", "a=1.5;b=.25;c=1e3;d=1E-3;e=2.;");
     becomes("a=\"1 \\\" 2 @include\";", "a=\"1 \\\" 2 @include\";");
     becomes("# 1 @ \" /*\n// 2 \"\n/* 3 \" @\n** */", "# 1 @ \" /*\n// 2 \"\n/* 3 \" @\n** */");
-    becomes("# no newline 1", "# no newline 1");
+    becomes("# no newline 1", "# no newline 1\n"); /* libconfig needs it */
+    becomes("1 1#", "1L 1L#\n");
+    becomes("a=1;//", "a=1L;//\n");
 }
 END_TEST
 

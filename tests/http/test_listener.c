@@ -17,7 +17,7 @@ static int open_one(const char *address)
 {
     char *items[] = {(char *)address};
     const struct text_list list = {items, 1};
-    return listener_open(&listener, &list, &err);
+    return listener_open(&listener, &list, false, &err);
 }
 
 static const char *temporary_path(void)
@@ -102,6 +102,22 @@ START_TEST(a_socket_file_in_use_is_left_alone)
 }
 END_TEST
 
+START_TEST(a_socket_file_whose_owner_accepts_nobody_is_left_alone)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strcpy(address.sun_path, temporary_path());
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0), client;
+    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(fd, 0), 0);
+    do /* until the backlog is full */
+        client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    while (connect(client, (const struct sockaddr *)&address, sizeof address) == 0);
+    ck_assert_int_eq(open_one(temporary_address()), ERR_CONFIG);
+    listener_close(&listener);
+    ck_assert_int_eq(unlink(temporary_path()), 0);
+}
+END_TEST
+
 START_TEST(another_file_is_never_removed)
 {
     FILE *f = fopen(temporary_path(), "w");
@@ -125,7 +141,7 @@ END_TEST
 START_TEST(no_address_is_an_error)
 {
     const struct text_list none = {0};
-    ck_assert_int_eq(listener_open(&listener, &none, &err), ERR_CONFIG);
+    ck_assert_int_eq(listener_open(&listener, &none, false, &err), ERR_CONFIG);
     listener_close(&listener);
 }
 END_TEST
@@ -133,5 +149,5 @@ END_TEST
 TEST_MAIN("http/listener", 10, a_port_in_use_is_an_error_with_the_address,
           ipv4_and_ipv6_share_a_port, a_socket_file_goes_with_its_listener,
           a_left_over_socket_file_is_replaced, a_socket_file_in_use_is_left_alone,
-          another_file_is_never_removed, systemd_without_sockets_is_an_error,
-          no_address_is_an_error)
+          a_socket_file_whose_owner_accepts_nobody_is_left_alone, another_file_is_never_removed,
+          systemd_without_sockets_is_an_error, no_address_is_an_error)

@@ -1,26 +1,17 @@
 /* What the comparison with the reference needs of this room, for any specification:
- *   image_cli make KEY=VALUE...        writes a sample JPEG (samples.h) to standard output
+ *   image_cli make KEY=VALUE...        writes a sample JPEG (samples.h) to standard output;
+ *                                      picture=FILE draws the RGB bytes of the file
  *   image_cli pixels SIZE RESIZE bilinear|bicubic center|squash ignore|apply exact|fast FILE...
- * `pixels` writes a P6 PPM for each file, or a line "error CODE MESSAGE". */
+ *   image_cli witness FILE...
+ * `pixels` writes a P6 PPM for each file, or a line "error CODE MESSAGE"; `witness` a line each,
+ * see witness.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "image/preprocess.h"
 #include "tests/image/samples.h"
-
-static int make(int count, char **words)
-{
-    struct sample sample = {0};
-    for (int i = 0; i < count; i++) {
-        if (!sample_parse(&sample, words[i]))
-            return EXIT_FAILURE;
-    }
-    struct bytes file = sample_make(&sample);
-    size_t written = fwrite(file.data, 1, file.length, stdout);
-    free(file.data);
-    return written == file.length ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+#include "tests/image/witness.h"
 
 static struct bytes read_file(const char *path)
 {
@@ -36,6 +27,33 @@ static struct bytes read_file(const char *path)
     if (stream)
         fclose(stream);
     return file;
+}
+
+/* "picture=FILE": pixels for as many as width and height say, which must come before. */
+static bool take_picture(struct sample *sample, struct bytes *picture, const char *word)
+{
+    const char key[] = "picture=";
+    if (strncmp(word, key, sizeof key - 1) != 0)
+        return false;
+    free(picture->data);
+    *picture = read_file(word + sizeof key - 1);
+    sample->rgb = picture->data;
+    return picture->length == 3 * (size_t)sample->width * (size_t)sample->height;
+}
+
+static int make(int count, char **words)
+{
+    struct sample sample = {0};
+    struct bytes picture = {0};
+    for (int i = 0; i < count; i++) {
+        if (!take_picture(&sample, &picture, words[i]) && !sample_parse(&sample, words[i]))
+            return EXIT_FAILURE;
+    }
+    struct bytes file = sample_make(&sample);
+    size_t written = fwrite(file.data, 1, file.length, stdout);
+    free(file.data);
+    free(picture.data);
+    return written == file.length ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static void print_pixels(struct preprocessor *p, const struct preprocess_spec *spec,
@@ -68,7 +86,7 @@ static int pixels(int count, char **words)
         .crop_mode = strcmp(words[3], "squash") == 0 ? CROP_SQUASH : CROP_CENTER,
     };
     const struct preprocess_options options = {
-        .max_pixels = 100000000,
+        .limits.max_pixels = 100000000,
         .orientation = strcmp(words[4], "apply") == 0 ? EXIF_APPLY : EXIF_IGNORE,
         .decode = strcmp(words[5], "fast") == 0 ? DECODE_FAST : DECODE_EXACT,
     };
@@ -83,11 +101,23 @@ static int pixels(int count, char **words)
     return EXIT_SUCCESS;
 }
 
+static int witness(int count, char **words)
+{
+    for (int i = 0; i < count; i++) {
+        struct bytes file = read_file(words[i]);
+        witness_print(file);
+        free(file.data);
+    }
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 2 && strcmp(argv[1], "make") == 0)
         return make(argc - 2, argv + 2);
     if (argc > 2 && strcmp(argv[1], "pixels") == 0)
         return pixels(argc - 2, argv + 2);
+    if (argc > 2 && strcmp(argv[1], "witness") == 0)
+        return witness(argc - 2, argv + 2);
     return EXIT_FAILURE;
 }

@@ -118,6 +118,14 @@ static void write_markers(struct jpeg_compress_struct *info, const struct sample
         jpeg_write_marker(info, JPEG_APP0 + 4, (const uint8_t *)"filler", 6);
 }
 
+static uint8_t pixel_value(const struct sample *sample, int x, int y, int component)
+{
+    if (sample->rgb)
+        return sample
+            ->rgb[3 * ((size_t)y * (size_t)sample->width + (size_t)x) + (size_t)component % 3];
+    return sample->smooth ? smooth_value(x, y, component) : sample_value(sample, x, y, component);
+}
+
 static void write_rows(struct jpeg_compress_struct *info, const struct sample *sample)
 {
     int components = info->input_components;
@@ -126,8 +134,7 @@ static void write_rows(struct jpeg_compress_struct *info, const struct sample *s
     for (int y = 0; y < sample->height; y++) {
         for (int x = 0; x < sample->width; x++) {
             for (int c = 0; c < components; c++)
-                row[x * components + c] =
-                    sample->smooth ? smooth_value(x, y, c) : sample_value(sample, x, y, c);
+                row[x * components + c] = pixel_value(sample, x, y, c);
         }
         jpeg_write_scanlines(info, &row, 1);
     }
@@ -153,6 +160,7 @@ struct bytes sample_make(const struct sample *sample)
     info.arith_code = sample->arithmetic;
     info.optimize_coding = sample->optimize;
     info.restart_in_rows = sample->restart_rows;
+    info.restart_interval = (unsigned)sample->restart_blocks;
     jpeg_start_compress(&info, TRUE);
     write_markers(&info, sample);
     write_rows(&info, sample);
@@ -174,6 +182,7 @@ static bool parse_word(struct sample *sample, const char *word)
                    {"height=%d", &sample->height},
                    {"quality=%d", &sample->quality},
                    {"restart_rows=%d", &sample->restart_rows},
+                   {"restart_blocks=%d", &sample->restart_blocks},
                    {"orientation=%d", &sample->orientation},
                    {"app_markers=%d", &sample->app_markers}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {

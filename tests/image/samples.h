@@ -29,11 +29,12 @@ struct sample {
     int quality;        /* 0: 90 */
     enum sample_scans scans;
     bool arithmetic, optimize;
-    int restart_rows;
-    int orientation; /* of an EXIF marker; 0: none is written */
-    int app_markers; /* so many APP4 markers */
-    bool smooth;     /* only wide waves, no noise */
+    int restart_rows, restart_blocks; /* the interval in rows of MCUs, or in MCUs */
+    int orientation;                  /* of an EXIF marker; 0: none is written */
+    int app_markers;                  /* so many APP4 markers */
+    bool smooth;                      /* only wide waves, no noise */
     uint32_t seed;
+    const uint8_t *rgb; /* width x height pixels to draw instead; component i is byte i mod 3 */
 };
 
 struct bytes {

@@ -2,6 +2,7 @@
 #include "image/jpeg.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "tests/image/samples.h"
@@ -113,6 +114,7 @@ START_TEST(what_is_no_jpeg_is_named)
         {"", 0, "no bytes"},
         {"\xff", 1, "does not start as a JPEG"},
         {"\xd8\xff\xe0", 3, "does not start as a JPEG"},
+        {"\xff\xd8\x80\xff\xe0", 5, "does not start as a JPEG"},
         {"\x89PNG\r\n\x1a\n", 8, "a PNG"},
         {"GIF89a", 6, "a GIF"},
         {"RIFF\x10\0\0\0WEBPVP8 ", 16, "a WebP"},
@@ -301,7 +303,9 @@ START_TEST(what_is_around_the_picture_does_not_matter)
          "%s%n",
          8, false},
         {"\xff\xff\xff\xff\xff", 5, false}, /* fill bytes */
-        {"junk", 4, false},
+        {"\xff\xe2\0\x02"
+         "junk",
+         8, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct bytes file = sample("width=16 height=16 colour=1 sampling=2x1,1x1");
@@ -323,6 +327,49 @@ START_TEST(ten_thousand_markers_are_passed_over)
     ck_assert_int_eq(header.orientation, 6);
     jpeg_decoder_destroy(decoder);
     free(file.data);
+}
+END_TEST
+
+/* What reading each takes must not grow with the number of those before it. */
+START_TEST(many_exif_segments_are_passed_over)
+{
+    enum { COUNT = 200000, BYTES = 4, MOST_SECONDS = 5 };
+    struct bytes file = sample("width=16 height=16 colour=1 orientation=6");
+    char *segments = malloc((size_t)COUNT * BYTES);
+    for (size_t i = 0; i < COUNT; i++)
+        memcpy(segments + i * BYTES, "\xff\xe1\0\x02", BYTES);
+    splice(&file, 2, 0, segments, (size_t)COUNT * BYTES);
+    struct jpeg_decoder *decoder = new_decoder();
+    struct jpeg_header header;
+    clock_t start = clock();
+    ck_assert_int_eq(jpeg_decoder_open(decoder, file.data, file.length, &limits, &header, NULL), 0);
+    ck_assert_int_lt(clock() - start, MOST_SECONDS * CLOCKS_PER_SEC);
+    ck_assert_int_eq(header.orientation, 6);
+    jpeg_decoder_destroy(decoder);
+    free(segments);
+    free(file.data);
+}
+END_TEST
+
+START_TEST(the_first_exif_segment_counts)
+{
+    struct bytes file = sample("width=16 height=16 colour=1 orientation=6");
+    static const char other[] = "\xff\xe1\0\x22"
+                                "Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\3\0\0\0\0\0\0";
+    struct jpeg_decoder *decoder = new_decoder();
+    struct jpeg_header header;
+    splice(&file, 2, 0, other, sizeof other - 1);
+    ck_assert_int_eq(jpeg_decoder_open(decoder, file.data, file.length, &limits, &header, NULL), 0);
+    ck_assert_int_eq(header.orientation, 3);
+    jpeg_decoder_destroy(decoder);
+    free(file.data);
+    decoder = new_decoder(); /* and one that runs out of the file is a damaged file */
+    ck_assert_int_eq(jpeg_decoder_open(decoder,
+                                       (const uint8_t *)"\xff\xd8\xff\xe1\0\x22"
+                                                        "Exif\0",
+                                       11, &limits, &header, NULL),
+                     ERR_IMAGE_UNDECODABLE);
+    jpeg_decoder_destroy(decoder);
 }
 END_TEST
 
@@ -408,6 +455,7 @@ TEST_MAIN("image/jpeg", 120, what_is_no_jpeg_is_named, a_file_cut_anywhere_is_re
           missing_data_before_the_end_marker_are_refused, no_flipped_bit_is_a_fault_of_ours,
           headers_that_cannot_be_served_are_refused, two_components_have_no_colours,
           a_thousand_scans_are_given_up, what_is_around_the_picture_does_not_matter,
-          ten_thousand_markers_are_passed_over, tables_of_the_last_picture_are_not_used,
+          ten_thousand_markers_are_passed_over, many_exif_segments_are_passed_over,
+          the_first_exif_segment_counts, tables_of_the_last_picture_are_not_used,
           missing_huffman_tables_are_the_standard_ones, a_deadline_stops_the_decoding,
           dct_scaling_rounds_sizes_up)

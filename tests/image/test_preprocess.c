@@ -10,7 +10,7 @@
 
 enum { GOLDENS = sizeof pixel_goldens / sizeof pixel_goldens[0] };
 
-static const struct preprocess_options plain = {.max_pixels = 100000000};
+static const struct preprocess_options plain = {.limits.max_pixels = 100000000};
 
 static struct bytes sample(const char *words)
 {
@@ -36,7 +36,7 @@ static int run(struct preprocessor *p, const struct preprocess_spec *spec,
 static void check_golden(struct preprocessor *p, int index)
 {
     const struct preprocess_spec *spec = &pixel_goldens[index].spec;
-    const struct preprocess_options options = {.max_pixels = 10000,
+    const struct preprocess_options options = {.limits.max_pixels = 10000,
                                                .orientation = pixel_goldens[index].orientation};
     struct bytes file = sample(pixel_goldens[index].sample);
     uint8_t rgb[sizeof pixel_goldens[0].rgb];
@@ -70,7 +70,8 @@ END_TEST
 START_TEST(one_orientation_leaves_no_trace_in_the_next)
 {
     const struct preprocess_spec spec = {.size = 10, .resize = 12};
-    const struct preprocess_options upright = {.max_pixels = 10000, .orientation = EXIF_APPLY};
+    const struct preprocess_options upright = {.limits.max_pixels = 10000,
+                                               .orientation = EXIF_APPLY};
     struct preprocessor *used = new_preprocessor();
     for (int orientation = 8; orientation >= 1; orientation--) {
         char words[64];
@@ -105,7 +106,7 @@ START_TEST(the_report_has_the_headers_size_and_both_times)
 {
     const struct preprocess_spec spec = {.size = 8, .resize = 8};
     struct preprocessor *p = new_preprocessor();
-    struct preprocess_options options = {.max_pixels = 60 * 40, .orientation = EXIF_APPLY};
+    struct preprocess_options options = {.limits.max_pixels = 60 * 40, .orientation = EXIF_APPLY};
     struct bytes file = sample("width=60 height=40 colour=1 orientation=6");
     struct preprocess_report report;
     struct error err;
@@ -116,14 +117,14 @@ START_TEST(the_report_has_the_headers_size_and_both_times)
     ck_assert_int_eq(report.height, 40);
     ck_assert_int_gt(report.decode_ns, 0);
     ck_assert_int_gt(report.preprocess_ns, 0);
-    options.max_pixels--;
+    options.limits.max_pixels--;
     ck_assert_int_eq(
         preprocessor_run(p, &spec, &options, file.data, file.length, rgb, &report, &err),
         ERR_IMAGE_TOO_LARGE);
     ck_assert_int_eq(report.width, 60);
     ck_assert_int_eq(report.height, 40);
     ck_assert_ptr_nonnull(strstr(err.message, "2399"));
-    options.max_pixels++;
+    options.limits.max_pixels++;
     ck_assert_int_eq(
         preprocessor_run(p, &spec, &options, file.data, file.length - 1, rgb, &report, &err),
         ERR_IMAGE_UNDECODABLE);
@@ -152,8 +153,9 @@ START_TEST(fast_pixels_are_close_and_from_the_same_place)
         "width=777 height=1001 smooth=1 colour=4 orientation=7",
         "width=400 height=2000 smooth=1 colour=1 orientation=3"};
     const struct preprocess_options fast = {
-        .max_pixels = 10000000, .orientation = EXIF_APPLY, .decode = DECODE_FAST};
-    const struct preprocess_options exact = {.max_pixels = 10000000, .orientation = EXIF_APPLY};
+        .limits.max_pixels = 10000000, .orientation = EXIF_APPLY, .decode = DECODE_FAST};
+    const struct preprocess_options exact = {.limits.max_pixels = 10000000,
+                                             .orientation = EXIF_APPLY};
     struct preprocessor *p = new_preprocessor();
     for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
         struct bytes file = sample(samples[i]);
@@ -174,7 +176,7 @@ END_TEST
 START_TEST(a_past_deadline_is_told)
 {
     const struct preprocess_spec spec = {.size = 8, .resize = 8};
-    const struct preprocess_options options = {.max_pixels = 10000, .deadline_ns = 1};
+    const struct preprocess_options options = {.limits.max_pixels = 10000, .limits.deadline_ns = 1};
     struct preprocessor *p = new_preprocessor();
     struct bytes file = sample("width=60 height=40 colour=1");
     uint8_t rgb[8 * 8 * 3];
@@ -194,7 +196,8 @@ static size_t bytes_in_use(void)
 START_TEST(large_buffers_are_given_back)
 {
     const struct preprocess_spec spec = {.size = 8, .resize = 8};
-    const struct preprocess_options upright = {.max_pixels = 100000000, .orientation = EXIF_APPLY};
+    const struct preprocess_options upright = {.limits.max_pixels = 100000000,
+                                               .orientation = EXIF_APPLY};
     struct preprocessor *p = new_preprocessor();
     struct bytes file = sample("width=3000 height=2000 colour=0 orientation=6");
     uint8_t rgb[8 * 8 * 3];

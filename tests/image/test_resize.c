@@ -85,14 +85,15 @@ START_TEST(flat_rows_stay_flat_and_extremes_do_not_wrap)
 END_TEST
 
 /* Both passes are the same sums: a picture and its transpose must agree, whatever the width. */
-START_TEST(the_passes_agree)
+static void check_passes(int out, enum interpolation interpolation, int groups)
 {
-    enum { IN = 50, OUT = 13, LINES = 100 };
+    enum { IN = 50, MOST_OUT = 43, LINES = 100 };
     static uint8_t across[LINES][IN * 4 + RESIZE_SLACK_BYTES], down[IN][LINES * 3],
-        from_across[LINES][OUT * 3];
+        from_across[LINES][MOST_OUT * 3];
     uint8_t from_down[LINES * 3];
-    struct resize_axis axis = plan(IN, OUT, INTERPOLATION_BICUBIC);
+    struct resize_axis axis = plan(IN, out, interpolation);
     uint32_t seed = 1;
+    ck_assert_int_eq(axis.max_groups, groups);
     for (int line = 0; line < LINES; line++) {
         for (int i = 0; i < IN; i++) {
             for (int c = 0; c < 3; c++) {
@@ -102,12 +103,12 @@ START_TEST(the_passes_agree)
         }
         resize_horizontal(&axis, across[line], from_across[line]);
     }
-    for (int width = 1; width <= LINES * 3; width++) {
+    for (int width = 1; width <= LINES * 3; width += width < 140 ? 1 : 20) {
         static uint8_t rows[(IN + RESIZE_SLACK_ROWS) * (LINES * 3 + 15)];
         size_t stride = resize_stride((size_t)width);
         for (int i = 0; i < IN; i++)
             memcpy(rows + (size_t)i * stride, down[i], (size_t)width);
-        for (int i = 0; i < OUT; i++) {
+        for (int i = 0; i < out; i++) {
             const uint8_t *first = rows + (size_t)resize_axis_spans(&axis)[i].first * stride;
             resize_vertical(&axis, i, first, stride, (size_t)width, from_down);
             for (int x = 0; x < width; x++)
@@ -116,36 +117,49 @@ START_TEST(the_passes_agree)
     }
     resize_axis_free(&axis);
 }
+
+START_TEST(the_passes_agree)
+{
+    check_passes(13, INTERPOLATION_BICUBIC, 4);
+    check_passes(33, INTERPOLATION_BICUBIC, 2);
+    check_passes(28, INTERPOLATION_BILINEAR, 1);
+    check_passes(43, INTERPOLATION_BILINEAR, 1);
+}
 END_TEST
 
 /* Not the same as mirroring the output: it is the reference's sums for the input as it was. */
-START_TEST(a_backward_input_gives_the_same_output)
+static void check_backward(int in_size, enum interpolation interpolation)
 {
     enum { OUT = 11, IN_MAX = 40 };
-    for (int in_size = 1; in_size <= IN_MAX; in_size++) {
-        struct resize_axis axis = plan(in_size, 17, INTERPOLATION_BICUBIC);
-        struct resize_axis mirrored = {0};
-        struct resize_shape shape = axis.shape;
-        uint8_t row[IN_MAX * 4 + RESIZE_SLACK_BYTES] = {0}, backward[sizeof row] = {0};
-        uint8_t want[OUT * 3], got[OUT * 3];
-        shape.offset = 4;
-        shape.count = OUT;
-        ck_assert_int_eq(resize_axis_plan(&axis, &shape, NULL), 0);
-        shape.mirrored = true;
-        ck_assert_int_eq(resize_axis_plan(&mirrored, &shape, NULL), 0);
-        for (int x = 0; x < in_size; x++) {
-            for (int c = 0; c < 3; c++)
-                row[4 * x + c] = backward[4 * (in_size - 1 - x) + c] =
-                    (uint8_t)(x * x * 37 + c * 91);
-        }
-        resize_horizontal(&axis, row, want);
-        resize_horizontal(&mirrored, backward, got);
-        ck_assert_mem_eq(got, want, sizeof want);
-        const struct resize_span *spans = resize_axis_spans(&mirrored);
-        for (int i = 1; i < OUT; i++)
-            ck_assert_int_ge(spans[i].first, spans[i - 1].first);
-        resize_axis_free(&axis);
-        resize_axis_free(&mirrored);
+    struct resize_axis axis = plan(in_size, 17, interpolation), mirrored = {0};
+    struct resize_shape shape = axis.shape;
+    uint8_t row[IN_MAX * 4 + RESIZE_SLACK_BYTES] = {0}, backward[sizeof row] = {0};
+    uint8_t want[OUT * 3], got[OUT * 3];
+    ck_assert_int_le(in_size, IN_MAX);
+    shape.offset = 4;
+    shape.count = OUT;
+    ck_assert_int_eq(resize_axis_plan(&axis, &shape, NULL), 0);
+    shape.mirrored = true;
+    ck_assert_int_eq(resize_axis_plan(&mirrored, &shape, NULL), 0);
+    for (int x = 0; x < in_size; x++) {
+        for (int c = 0; c < 3; c++)
+            row[4 * x + c] = backward[4 * (in_size - 1 - x) + c] = (uint8_t)(x * x * 37 + c * 91);
+    }
+    resize_horizontal(&axis, row, want);
+    resize_horizontal(&mirrored, backward, got);
+    ck_assert_mem_eq(got, want, sizeof want);
+    const struct resize_span *spans = resize_axis_spans(&mirrored);
+    for (int i = 1; i < OUT; i++)
+        ck_assert_int_ge(spans[i].first, spans[i - 1].first);
+    resize_axis_free(&axis);
+    resize_axis_free(&mirrored);
+}
+
+START_TEST(a_backward_input_gives_the_same_output)
+{
+    for (int in_size = 1; in_size <= 40; in_size++) {
+        check_backward(in_size, INTERPOLATION_BILINEAR); /* of one group below 34 */
+        check_backward(in_size, INTERPOLATION_BICUBIC);
     }
 }
 END_TEST
@@ -200,7 +214,7 @@ START_TEST(each_member_of_the_shape_makes_another_plan)
 }
 END_TEST
 
-TEST_MAIN("image/resize", 30, the_support_grows_with_the_reduction,
+TEST_MAIN("image/resize", 60, the_support_grows_with_the_reduction,
           spans_move_forward_within_the_input, flat_rows_stay_flat_and_extremes_do_not_wrap,
           the_passes_agree, a_backward_input_gives_the_same_output,
           a_plan_is_kept_while_the_shape_stays, each_member_of_the_shape_makes_another_plan)

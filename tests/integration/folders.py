@@ -6,10 +6,12 @@ import struct
 
 import harness
 
+WEIGHTS, CONFIG, CALIBRATION = "model.safetensors", "config.json", "calibration.json"
+
 
 def read(folder=harness.MODEL):
     """(header as a dict in file order, tensor bytes) of model.safetensors."""
-    with open(os.path.join(folder, "model.safetensors"), "rb") as file:
+    with open(os.path.join(folder, WEIGHTS), "rb") as file:
         length, = struct.unpack("<Q", file.read(8))
         return json.loads(file.read(length)), file.read()
 
@@ -21,20 +23,48 @@ def archive(header, data):
     return struct.pack("<Q", len(raw)) + raw + data
 
 
-def make(name, weights=None, config=None):
-    """A folder: the default model's files, except for what is given (bytes, or a dict to dump)."""
+def put(folder, file, content):
+    """Replaces a file: by bytes, a dict to dump, or what a function of its path makes there."""
+    target = os.path.join(folder, file)
+    if callable(content):
+        remove(target)
+        content(target)
+        return
+    with open(target + ".new", "wb") as out:
+        out.write(content if isinstance(content, bytes) else json.dumps(content).encode())
+    if os.path.isdir(target):
+        remove(target)
+    os.rename(target + ".new", target)
+
+
+def remove(target):
+    """A file of any kind or an empty directory, if there is one."""
+    if os.path.isdir(target) and not os.path.islink(target):
+        os.rmdir(target)
+    elif os.path.lexists(target):
+        os.unlink(target)
+
+
+def make(name, weights=None, config=None, calibration=None):
+    """A folder: the default model's weights and config, except for what is given, as put() takes it."""
     folder = harness.path(name)
     os.makedirs(folder)
-    for file, content in (("model.safetensors", weights), ("config.json", config)):
-        target = os.path.join(folder, file)
+    for file, content in ((WEIGHTS, weights), (CONFIG, config)):
         if content is None:
-            shutil.copy(os.path.join(harness.MODEL, file), target)
+            shutil.copy(os.path.join(harness.MODEL, file), folder)
         else:
-            with open(target, "wb") as out:
-                out.write(content if isinstance(content, bytes) else json.dumps(content).encode())
+            put(folder, file, content)
+    if calibration is not None:
+        put(folder, CALIBRATION, calibration)
     return folder
 
 
+def original(file):
+    """The bytes of a file of the default model."""
+    with open(os.path.join(harness.MODEL, file), "rb") as source:
+        return source.read()
+
+
 def config(folder=harness.MODEL):
-    with open(os.path.join(folder, "config.json")) as file:
+    with open(os.path.join(folder, CONFIG)) as file:
         return json.load(file)

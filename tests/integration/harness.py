@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -25,14 +26,16 @@ import wire
 
 TOP = os.path.realpath(os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "../..")))
 BUILD = os.path.realpath(os.environ.get("top_builddir", os.path.join(TOP, "build")))
-DAEMON = os.path.join(BUILD, "resnextd")
+DAEMON, TOOL = os.path.join(BUILD, "resnextd"), os.path.join(BUILD, "resnext")
 DATA = os.path.join(TOP, "tests/data")
 SHARED = os.path.join(TOP, "../shared")
 MODEL_NAME = "resnext29-cifar10"
 MODEL = os.path.join(TOP, "models", MODEL_NAME)
 SANITIZER_REPORT = re.compile(r"(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error:"
                               r"|src/\S+:\d+: .*(CHECK|check failed)")
-RSS_SLACK = 48 << 20  # what malloc may keep of the largest bodies
+# How much more may stay resident after a case, and after all cases of a daemon: free memory that malloc
+# keeps of bodies and of the decoder's rows, for the next.
+RSS_SLACK, RSS_SLACK_OF_ALL = 16 << 20, 24 << 20
 WORK = None  # the script's own temporary directory
 
 
@@ -73,6 +76,29 @@ def wait_until(what, condition, seconds=5.0):
     return value
 
 
+def ask(address, method, target, headers=(), body=None, seconds=30.0):
+    """One request on a connection of its own, to ("HOST", PORT) or a Unix path."""
+    with wire.Connection(address, seconds * SLOW) as connection:
+        return connection.ask(method, target, headers, body)
+
+
+def models_config(**paths):
+    """The models group of a configuration; the first is the default."""
+    lines = [f'{name} = {{ path = "{folder}"; default = {str(i == 0).lower()}; }};'
+             for i, (name, folder) in enumerate(paths.items())]
+    return "models = {\n" + "\n".join(lines) + "\n};\n"
+
+
+def fails(words, act):
+    """`act` fails an assertion whose message holds the words."""
+    try:
+        act()
+    except AssertionError as failure:
+        assert words in str(failure), f"no {words!r} in {failure}"
+        return
+    raise AssertionError(f"{words!r} was not found out")
+
+
 def path(name):
     """A path in the script's temporary directory."""
     return os.path.join(WORK, name)
@@ -107,37 +133,51 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
+class Aftermath:
+    """How the daemons came out of a fault: `seen` counts those that recovered or ended as they should.
+    Where it is `wanted`, in a case named row_N_..., none of them stops before it has recovered, and a
+    case after which nothing was seen has failed: its check would be missing."""
+    wanted, seen = False, 0
+
+
 class Daemon:
     """One running resnextd. `options` are command line words; a listener is added unless
-    `listen=False`. Ready when the constructor returns, unless `wait=False`."""
+    `listen=False`. `wrap` is a command that executes another, and goes before it. In float32, as the
+    goldens are, unless told otherwise. `prepare` runs in the child. Ready when the constructor
+    returns, unless `wait=False`."""
 
     def __init__(self, options=(), env=None, listen=True, model=True, wait=True, fds=(),
-                 stderr=None, config=""):
+                 stderr=None, config="", wrap=(), prepare=die_with_parent):
         self.serial = f"{random.getrandbits(48):012x}"
-        self.address = free_port()
+        self.address, self.tls, self.headers = free_port(), None, []
         self.log_path = path(f"{self.serial}.log")
+        self.config_path = path(f"{self.serial}.conf")
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify_path = path(f"{self.serial}.notify")
         self.notify.bind(notify_path)
+        os.chmod(notify_path, 0o777)  # some daemons run as another user
         self.notifications = []
         command = [DAEMON, "--config", write(f"{self.serial}.conf", config)]
         command += ["--listen", f"{self.address[0]}:{self.address[1]}"] if listen else []
         command += ["--model", MODEL] if model else []
+        rounds = "--precision" in options
+        self.exactness = {"tolerance": 0.25} if rounds else {}
+        command += [] if rounds else ["--precision", "f32"]
         command += options
         if fds:
             command = [sys.executable, "-c", HAND_OVER, str(len(fds)), *map(str, fds), *command]
+        command = [*wrap, *command]
         with contextlib.ExitStack() as stack:
             sink = stderr or stack.enter_context(open(self.log_path, "wb"))
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, pass_fds=fds,
-                env=environment({"NOTIFY_SOCKET": notify_path, **(env or {})}),
-                preexec_fn=die_with_parent)
+                env=environment({"NOTIFY_SOCKET": notify_path, **(env or {})}), preexec_fn=prepare)
         self.pid = self.process.pid
         self.checked = False
+        self.baseline = None
         if wait:
             try:
                 self.wait_ready()
-                self.baseline = self.resources()
             except BaseException:
                 self.kill()
                 raise
@@ -172,12 +212,36 @@ class Daemon:
         finally:
             os.close(exit_fd)
 
+    @contextlib.contextmanager
+    def reading_notifications(self):
+        """Somebody reads them, as systemd does; few fit into the socket, and a daemon waits for
+        room."""
+        end, ended = socket.socketpair()
+
+        def read():
+            while ended not in (readable := select.select([self.notify, ended], [], [])[0]):
+                self.notifications += [s.recv(65536).decode() for s in readable]
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            yield
+        finally:
+            end.close()
+            reader.join()
+            ended.close()
+
     def wait_ready(self):
         if not self.notified(10 * SLOW):
             raise AssertionError(f"never READY; exit code {self.process.poll()}; {self.log()[-2000:]}")
+        time.sleep(0.005)  # until the socket is closed that said READY=1
+        idle = self.resources()["fds"]
         answer = self.get("/readyz") if self.address else None
         assert answer is None or answer.status == 200, f"READY=1 but /readyz says {answer}"
         self.good()
+        with contextlib.suppress(AssertionError):  # the connections of these two may not be closed yet
+            wait_until("quiet", lambda: self.resources()["fds"] <= idle, 0.5)
+        self.baseline = self.resources()
+        self.rss_before = self.baseline["rss"]
 
     def exit_code(self, seconds=10.0):
         """The exit code of a daemon that is ending by itself."""
@@ -187,11 +251,14 @@ class Daemon:
             raise AssertionError(f"still running; {self.log()[-2000:]}") from None
         self.checked = True
         self.check_log()
+        Aftermath.seen += 1
         return code
 
     def stop(self, seconds=10.0):
         """SIGTERM must end it with 0."""
         if self.process.poll() is None:
+            if Aftermath.wanted and self.baseline:
+                self.recovered()
             self.process.send_signal(signal.SIGTERM)
         code = self.exit_code(seconds)
         assert code == 0, f"exit code {code}; {self.log()[-2000:]}"
@@ -231,12 +298,12 @@ class Daemon:
     # --- talking to it ---
 
     def connect(self, timeout=10.0, **more):
-        return wire.Connection(self.address, timeout * SLOW, **more)
+        return wire.Connection(self.address, timeout * SLOW, **{"tls": self.tls, **more})
 
     def ask(self, method, target, headers=(), body=None, **more):
-        """One request on a connection of its own."""
+        """One request on a connection of its own, with the daemon's usual headers."""
         with self.connect() as connection:
-            return connection.ask(method, target, headers, body, **more)
+            return connection.ask(method, target, [*self.headers, *headers], body, **more)
 
     def get(self, target):
         return self.ask("GET", target)
@@ -258,7 +325,20 @@ class Daemon:
         picture, want = reference()
         answer = self.classify(picture)
         assert answer.status == 200, f"a good request got {answer}"
-        check_scores(predictions(answer), want)
+        check_scores(predictions(answer), want, **self.exactness)
+
+    def configure(self, text):
+        """Replaces the configuration, as an editor does."""
+        with open(self.config_path + ".new", "w") as file:
+            file.write(text)
+        os.rename(self.config_path + ".new", self.config_path)
+
+    def reload(self):
+        """SIGHUP, and what systemd is told until READY=1."""
+        self.notifications.clear()
+        self.process.send_signal(signal.SIGHUP)
+        assert self.notified(20 * SLOW), f"no READY=1 after SIGHUP; {self.log()[-2000:]}"
+        return "\n".join(self.notifications)
 
     def metrics(self):
         answer = self.get("/metrics")
@@ -288,19 +368,21 @@ class Daemon:
     def peak(self):
         return self.status_kb("VmHWM") << 10
 
-    def recovered(self):
-        """The recovery check that follows every fault."""
+    def recovered(self, seconds=5.0):
+        """The recovery check that follows every fault; connections may take that long to close."""
         assert self.process.poll() is None, f"died with {self.process.returncode}; {self.log()[-3000:]}"
         answer = self.get("/livez")
         assert answer.status == 200, f"/livez after the fault: {answer}"
         self.good()
         for key in ("fds", "threads"):
             wait_until(f"{key} back at {self.baseline[key]}, now {self.resources()}",
-                       lambda key=key: self.resources()[key] <= self.baseline[key])
+                       lambda key=key: self.resources()[key] <= self.baseline[key], seconds)
         if not SANITIZER:
-            wait_until(f"memory back at {self.baseline['rss']}, now {self.resources()}",
-                       lambda: self.resources()["rss"] <= self.baseline["rss"] + RSS_SLACK)
+            most = min(self.rss_before + RSS_SLACK, self.baseline["rss"] + RSS_SLACK_OF_ALL)
+            wait_until(f"memory back at {self.rss_before}, below {most}, now {self.resources()}",
+                       lambda: self.resources()["rss"] <= most, seconds)
         self.check_log()
+        Aftermath.seen += 1
 
 
 # Puts inherited sockets at 3, 4, ... and runs the daemon as its own process, as systemd does.
@@ -316,12 +398,48 @@ os.execv(sys.argv[2 + count], sys.argv[2 + count:])
 """
 
 
-def run(*words, env=None, seconds=10.0):
+def shim(name="failing"):
+    """A library for LD_PRELOAD, made of tests/integration/NAME.c."""
+    if SANITIZER:
+        raise Skip("sanitizers have an allocator of their own")
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if not compiler:
+        raise Skip("no C compiler")
+    made = path(f"{name}.so")
+    if not os.path.exists(made):
+        source = os.path.join(TOP, f"tests/integration/{name}.c")
+        subprocess.run([compiler, "-std=c11", "-O1", "-fPIC", "-shared", "-o", made, source, "-ldl"],
+                       check=True)
+    return made
+
+
+def certificate(name, key=None, days=2):
+    """Paths of a new self-signed certificate for localhost and of its key."""
+    if not shutil.which("openssl"):
+        raise Skip("no openssl")
+    made = path(f"{name}.crt"), key or path(f"{name}.key")
+    words = ["-key", key] if key else ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                                       "-nodes", "-keyout", made[1]]
+    subprocess.run(["openssl", "req", "-x509", *words, "-out", made[0], "-days", str(days),
+                    "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost"],
+                   check=True, capture_output=True)
+    os.chmod(made[1], 0o600)
+    return made
+
+
+def run(*words, program=DAEMON, wrap=(), env=None, seconds=10.0):
     """The daemon as a command that ends by itself: (exit code, standard output, standard error)."""
-    done = subprocess.run([DAEMON, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          env=environment(env), timeout=seconds * SLOW, preexec_fn=die_with_parent)
+    done = subprocess.run([*wrap, program, *words], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, env=environment(env), timeout=seconds * SLOW,
+                          preexec_fn=die_with_parent)
     assert not SANITIZER_REPORT.search(done.stderr), done.stderr
+    Aftermath.seen += 1
     return done.returncode, done.stdout, done.stderr
+
+
+def tool(*words, seconds=30.0, **more):
+    """The same of resnext."""
+    return run(*words, program=TOOL, seconds=seconds, **more)
 
 
 def refuse(options=(), words=(), seconds=10.0, **more):
@@ -384,6 +502,7 @@ def check_error(answer, status, code=None):
     assert answer is not None, f"closed without an answer, wanted {allowed}"
     assert answer.status in allowed, f"wanted {allowed}, got {answer}"
     assert answer.header("content-type").startswith("application/json"), answer
+    assert answer.header("x-content-type-options") == "nosniff", answer
     body = json.loads(answer.body)
     assert list(body) == ["error", "request_id"], answer
     assert list(body["error"]) == ["code", "message", "status"], answer
@@ -444,14 +563,11 @@ CASES = []
 def case(options=None, seconds=20.0, own=False, config=""):
     """Declares a case: a function of a Daemon. Options or `own` make it a daemon of its own;
     `own=None` means that the case starts what it needs and takes no argument."""
+    alone = None if own is None else own or bool(options or config)
+
     def declare(function):
-        CASES.append((function, options, seconds, own or bool(options or config), config))
+        CASES.append((function, options, seconds, alone, config))
         return function
-    if own is None:
-        def declare_bare(function):
-            CASES.append((function, None, seconds, None, ""))
-            return function
-        return declare_bare
     return declare
 
 
@@ -472,7 +588,13 @@ class Shared:
             self.daemon = None
 
 
+def is_row(function):
+    """Whether a case is the test of a row of tests/FAULTS.md."""
+    return re.match(r"row_\d+_", function.__name__) is not None
+
+
 def run_case(function, options, own, config, shared):
+    Aftermath.wanted, Aftermath.seen = is_row(function) and own is None, 0
     if own is None:
         function()
     elif own:
@@ -480,8 +602,11 @@ def run_case(function, options, own, config, shared):
             function(daemon)
             daemon.recovered()
     else:
-        function(shared.get())
-        shared.get().recovered()
+        daemon = shared.get()
+        daemon.rss_before = daemon.resources()["rss"]
+        function(daemon)
+        daemon.recovered()
+    assert Aftermath.seen or not is_row(function), "nothing looked at what came after the fault"
 
 
 def alarm(*unused):
@@ -512,9 +637,19 @@ def tap(number, title, attempt, seconds, after_failure):
     return not notes
 
 
+@contextlib.contextmanager
+def workspace():
+    """The script's own temporary directory."""
+    global WORK
+    WORK = tempfile.mkdtemp(prefix="resnextd-test-")
+    try:
+        yield
+    finally:
+        shutil.rmtree(WORK, ignore_errors=True)
+
+
 def main(shared_options=()):
     """Runs the cases named on the command line, or all."""
-    global WORK
     if not os.path.exists(DAEMON):
         print(f"Bail out! {DAEMON} is not built")
         sys.exit(1)
@@ -522,11 +657,15 @@ def main(shared_options=()):
         signal.signal(number, end)
     signal.signal(signal.SIGALRM, alarm)
     names = sys.argv[1:]
+    unknown = set(names) - {c[0].__name__ for c in CASES}
+    if unknown:
+        print(f"Bail out! there is no case {', '.join(sorted(unknown))}")
+        sys.exit(2)
     chosen = [c for c in CASES if not names or c[0].__name__ in names]
     shared = Shared(list(shared_options))
-    WORK = tempfile.mkdtemp(prefix="resnextd-test-")
     failed = 0
-    try:
+    with workspace(), contextlib.ExitStack() as stack:
+        stack.callback(shared.drop)
         print(f"1..{len(chosen) + 1}")
         for number, (function, options, seconds, own, config) in enumerate(chosen, 1):
             started = time.monotonic()
@@ -538,7 +677,4 @@ def main(shared_options=()):
                 print(f"# {time.monotonic() - started:.2f} s", flush=True)
         failed += not tap(len(chosen) + 1, "the shared daemon ends with 0 on SIGTERM",
                           lambda: shared.daemon and shared.daemon.stop(), 20, shared.drop)
-    finally:
-        shared.drop()
-        shutil.rmtree(WORK, ignore_errors=True)
     sys.exit(1 if failed else 0)

@@ -8,6 +8,8 @@ import random
 import struct
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
+SOS, END = 0xda, 0xd9
+FRAMES = [code for code in range(0xc0, 0xd0) if code not in (0xc4, 0xc8, 0xcc)]
 DC_SIZES = 9  # DC differences of 0..8 bits; symbol n has the 4-bit code n
 
 
@@ -97,6 +99,12 @@ def encode(width, height, planes, sampling=None, extra=b"", code=0xc0):
             + scan_header(len(planes)) + entropy(planes, sampling, columns, rows) + EOI)
 
 
+def claim(width, height, components=1, code=0xc0, precision=8):
+    """A file that claims this in its header and has next to no data."""
+    return (SOI + quantizer() + frame(width, height, [(1, 1)] * components, code, precision) + huffman()
+            + scan_header(min(components, 4)) + bytes(100) + EOI)
+
+
 def pattern(seed, low=-60, high=60):
     """A plane: levels that look random, the same for the same seed."""
     def level(x, y):
@@ -136,8 +144,9 @@ def slow(megapixels=64, components=3):
             + scan_header(components) + data + EOI)
 
 
-def progressive(width, height, scans):
-    """A gray progressive file: a DC scan, then AC scans that hold nothing but end-of-band runs."""
+def progressive(width, height, scans, refined=False):
+    """A gray progressive file: a DC scan, then AC scans that hold nothing but end-of-band runs. Those
+    that refine what is there look at every coefficient, and so take many times as long."""
     columns, rows = ceil_div(width, 8), ceil_div(height, 8)
     runs = bytes([0x10]) + bytes([0, 2] + [0] * 14) + bytes([0xe0, 0x00])
     dc = entropy([flat(3)], [(1, 1)], columns, rows, with_ac=False)
@@ -150,9 +159,11 @@ def progressive(width, height, scans):
         left -= run
     for _ in range(left):
         bits.put(1, 2)
-    ac = scan_header(1, 1, 63) + bits.bytes()
+    approximations = [13] + [high << 4 | high - 1 for high in range(13, 0, -1)] if refined else [0]
+    ac = b"".join(scan_header(1, 1, 63, approximations[i % len(approximations)]) + bits.bytes()
+                  for i in range(scans - 1))
     return (SOI + quantizer() + frame(width, height, [(1, 1)], 0xc2) + huffman()
-            + scan_header(1, 0, 0) + dc + marker(0xc4, runs) + ac * (scans - 1) + EOI)
+            + scan_header(1, 0, 0) + dc + marker(0xc4, runs) + ac + EOI)
 
 
 def exif(orientation):
@@ -161,16 +172,35 @@ def exif(orientation):
     return marker(0xe1, b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 1) + entry + bytes(4))
 
 
+def scan_end(data, at):
+    """Where the entropy-coded bytes from `at` end: at a marker that is no restart."""
+    while (at := data.find(b"\xff", at)) >= 0 and at + 1 < len(data):
+        if data[at + 1] and not 0xd0 <= data[at + 1] <= 0xd7:
+            return at
+        at += 2
+    return len(data)
+
+
+def segments(data):
+    """(start, end, code) of each marker after SOI, a scan's data with its SOS, as far as the file is
+    in order."""
+    found, at = [], 2
+    while at + 4 <= len(data) and data[at] == 0xff and data[at + 1] != END:
+        code, end = data[at + 1], at + 2 + struct.unpack_from(">H", data, at + 2)[0]
+        if end > len(data):
+            break
+        if code == SOS:
+            end = scan_end(data, end)
+        found.append((at, end, code))
+        at = end
+    return found
+
+
 def size(data):
     """(width, height) as the first SOF says."""
-    at = 2
-    while at + 9 < len(data):
-        code, length = data[at + 1], struct.unpack_from(">H", data, at + 2)[0]
-        if 0xc0 <= code <= 0xcf and code not in (0xc4, 0xc8, 0xcc):
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return width, height
-        at += 2 + length
-    raise ValueError("no SOF")
+    start = next(start for start, _, code in segments(data) if code in FRAMES)
+    height, width = struct.unpack_from(">HH", data, start + 5)
+    return width, height
 
 
 # color(1) with its coefficients coded arithmetically, as libjpeg-turbo's jpeg_write_coefficients does
@@ -181,3 +211,23 @@ ffd8ffe000104a46494600010100000100010000ffdb004300101010101010101010101010101010
 11080020002803011100021100031100ffcc000a0010100501101105ffda000c03010002110311003f00fda73e99
 cc7d37279982ec37361d58bb23a199532c9634a9e09e83bc0e277b8ebe2f4cebc0c103ead88b893c1139fc60c642
 d266de50ca73469d2d8d5970dfc0efdb1864686affd9""")
+
+
+def forms():
+    """{name: bytes} of the codings and shapes that the reference was asked about."""
+    rgb, cmyk = [pattern(c) for c in "rgb"], [pattern(c) for c in "cmyk"]
+    return {
+        "arithmetic": ARITHMETIC,
+        "cmyk": encode(40, 32, cmyk),
+        "cmyk_of_adobe": encode(40, 32, cmyk, extra=adobe(0)),
+        "ycck": encode(40, 32, cmyk, extra=adobe(2)),
+        "gray": encode(40, 32, [pattern(5)]),
+        "rgb": encode(40, 32, rgb, extra=adobe(0)),
+        "ycbcr_444": color(1),
+        "ycbcr_411": color(1, 64, 48, [(4, 1), (1, 1), (1, 1)]),
+        "ycbcr_420": color(1, 64, 48, [(2, 2), (1, 1), (1, 1)]),
+        "1_x_1": encode(1, 1, [pattern(7)] * 3),
+        "1_x_60000": encode(1, 60000, [pattern(8)]),
+        "60000_x_1": encode(60000, 1, [pattern(9)]),
+        "two_components": encode(16, 16, [pattern(1)] * 2),
+    }

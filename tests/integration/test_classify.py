@@ -208,7 +208,7 @@ def several_models_are_told_apart():
 
 
 @case()
-def an_unknown_model_is_404(daemon):
+def row_27_an_unknown_model_is_404(daemon):
     data, _ = reference()
     for name in ("nope", "", "..", "%00", harness.MODEL_NAME + "x", "a" * 3000):
         check_error(daemon.classify(data, query=f"?model={name}"), 404, "model_unknown")
@@ -255,6 +255,33 @@ def models_and_health_describe_the_service(daemon):
         assert model["sha256"] == hashlib.sha256(file.read()).hexdigest(), model
     health = json.loads(daemon.get("/health").body)
     assert {"models", "queue", "workers"} <= set(health), health
+
+
+@case(own=None)
+def int8_answers_as_float32_does_and_says_that_it_is_int8():
+    with harness.Daemon(options=["--precision", "int8"]) as daemon:
+        model, = json.loads(daemon.get("/models").body)["models"]
+        assert model["precision"] == "int8", model
+        model, = daemon.metrics().labels("resnextd_model_info")
+        assert "int8" in model.values(), model
+        rows = [r for r in harness.goldens() if r["model"].endswith(harness.MODEL_NAME)]
+        off = []
+        for row in rows:
+            scores = harness.softmax(row["logits"])
+            answer = daemon.classify(harness.picture(row["picture"]), query="?top_k=10")
+            assert answer.status == 200, answer
+            off += [abs(p["score"] - scores[p["class_id"]]) for p in predictions(answer)]
+        assert max(off) < 0.25 and 1e-6 < sum(off) / len(off) < 0.01, (max(off), sum(off))
+
+
+@case(own=None)
+def a_model_may_have_a_precision_of_its_own():
+    config = "".join(f'{name} = {{ path = "{harness.MODEL}"{more}; }};\n' for name, more in
+                     (("a", ""), ("b", '; precision = "f32"'), ("c", '; precision = "int8"')))
+    with harness.Daemon(model=False, config=f"models = {{\n{config}}};\n",
+                        options=["--precision", "bf16"]) as daemon:
+        models = json.loads(daemon.get("/models").body)["models"]
+        assert [m["precision"] for m in models] == ["bf16", "f32", "int8"], models
 
 
 @case()

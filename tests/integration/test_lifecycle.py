@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 
+import folders
 import harness
 import jpegs
 import wire
@@ -65,12 +66,27 @@ def a_start_is_quick():
 
 
 @case(own=None)
-def a_port_in_use_stops_the_start():
+def row_62_a_port_in_use_stops_the_start():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         listen = "127.0.0.1:%d" % taken.getsockname()[1]
         refuse(["--listen", listen], [listen], listen=False)
+
+
+@case(own=None)
+def row_75_an_isa_above_the_machines_is_refused_at_start():
+    """And what it has is taken; tests/kernel/test_old_cpus.py asks emulated CPUs."""
+    rungs = re.search(r"--isa auto\|(\S+)", run("--help")[1])[1].split("|")
+    assert rungs[0] == "ref", rungs
+    with open("/proc/cpuinfo") as file:
+        flags = set(re.findall(r"^flags\s*: (.*)$", file.read(), re.M)[0].split())
+    for rung in rungs:
+        if rung in ("ref", "openblas") or {"avx512": "avx512f"}.get(rung, rung) in flags:
+            with Daemon(["--isa", rung]) as daemon:
+                assert f"kernels: {rung}" in daemon.log(), daemon.log()
+        else:
+            refuse(["--isa", rung], [f"isa = {rung}", "it has ref, "])
 
 
 @case(own=None)
@@ -92,7 +108,7 @@ def a_second_daemon_cannot_take_the_port():
 # --- configuration ---
 
 @case(own=None)
-def broken_configuration_names_file_line_and_remedy():
+def row_61_broken_configuration_names_file_line_and_remedy():
     for text, line, words in (
             ('workers = 1;\nqueue_limits = 5;\n', 2, ["queue_limits", "queue_limit"]),
             ('\n\nworkers = "two";\n', 3, ["workers"]),
@@ -173,10 +189,52 @@ def the_printed_configuration_can_be_read_back():
 @case(own=None)
 def check_config_says_yes_or_no_and_starts_nothing():
     good, bad = write("good.conf", "workers = 1;\n"), write("bad.conf", "worker = 1;\n")
-    code, _, err = run("--config", good, "--check-config")
+    code, _, err = run("--config", good, "--model", harness.MODEL, "--check-config")
     assert code == 0, err
     code, _, err = run("--config", bad, "--check-config")
     assert code != 0 and "workers" in err and bad in err and len(err.splitlines()) == 1, err
+
+
+@case(own=None)
+def check_config_looks_at_the_files_that_are_named():
+    empty = write("empty.keys", "# none\n")
+    os.chmod(empty, 0o600)
+    cut = folders.make("cut", weights=open(os.path.join(harness.MODEL, "model.safetensors"), "rb")
+                       .read()[:-1])
+    bare = folders.make("bare", config={})
+    for words in (["--model", path("nowhere")], ["--model", cut], ["--model", bare],
+                  ["--model", harness.MODEL, "--api-keys", path("no.keys")],
+                  ["--model", harness.MODEL, "--api-keys", empty],
+                  ["--model", harness.MODEL, "--tls-cert", empty, "--tls-key", empty]):
+        code, out, err = run("--config", write("c.conf", ""), *words, "--check-config")
+        assert code != 0 and not out and len(err.splitlines()) == 1, (words, code, err)
+        assert os.path.basename(words[-1]) in err, (words, err)
+
+
+@case(own=None)
+def check_config_looks_at_what_int8_needs():
+    with open(os.path.join(harness.MODEL, "calibration.json")) as file:
+        calibration = json.load(file)
+    bare, torn, other = folders.make("bare8"), folders.make("torn8"), folders.make("other8")
+    kinds = {bare: None, torn: {**calibration, "layers": {}},
+             other: {**calibration, "weights_sha256": "0" * 64}}
+    for folder, content in kinds.items():
+        name = os.path.join(folder, "calibration.json")
+        if content:
+            with open(name, "w") as file:
+                json.dump(content, file)
+        whole = f'models: {{ m: {{ path = "{folder}"; precision = "int8"; }} }};\n'
+        for words in (["--config", write("int8.conf", whole)],
+                      ["--config", write("c.conf", ""), "--model", folder, "--precision", "int8"]):
+            code, out, err = run(*words, "--check-config")
+            assert code != 0 and not out and len(err.splitlines()) == 1, (folder, code, err)
+            assert name in err and "resnext calibrate" in err, err
+        code, _, err = run("--config", write("c.conf", ""), "--model", folder, "--precision", "f32",
+                           "--check-config")
+        assert code == 0, err
+    code, _, err = run("--config", write("c.conf", ""), "--model", harness.MODEL, "--precision", "int8",
+                       "--check-config")
+    assert code == 0, err
 
 
 @case(own=None)
@@ -187,7 +245,8 @@ def help_lists_every_option():
                    "request-timeout-ms", "upload-timeout-ms", "idle-timeout-s", "max-body-bytes",
                    "max-pixels", "max-parts", "max-connections", "max-connections-per-ip", "log-level",
                    "drain-grace-ms", "drain-timeout-s", "exif-orientation", "decode", "isa",
-                   "log-format", "check-config", "print-config", "version"):
+                   "log-format", "admin-listen", "tls-cert", "tls-key", "api-keys", "cors-origin",
+                   "check-config", "print-config", "hash-api-key", "version"):
         assert f"--{option}" in out, option
     code, out, err = run("--version")
     assert code == 0 and re.search(r"resnextd.* \d+\.\d+", out) and not err, (out, err)
@@ -274,7 +333,7 @@ def a_handed_over_socket_that_is_not_served_is_warned_of():
 
 
 @case(own=None)
-def clients_of_a_killed_daemon_wait_for_the_next():
+def row_70_clients_of_a_killed_daemon_wait_for_the_next():
     """As under socket activation: the socket outlives the daemon, and so do the clients."""
     with socket.socket() as tcp, contextlib.ExitStack() as stack:
         tcp.bind(("127.0.0.1", 0))
@@ -301,9 +360,10 @@ def slow_request():
 
 
 @case(own=None, seconds=40)
-def sigterm_answers_what_was_accepted_and_refuses_the_rest():
+def row_64_sigterm_answers_what_was_accepted_and_refuses_the_rest():
     data, scores = reference()
-    with Daemon(["--workers", "1", "--request-timeout-ms", "300000"]) as daemon:
+    with Daemon(["--workers", "1", "--queue-limit", "6", "--request-timeout-ms", "300000",
+                 "--drain-timeout-s", "30"]) as daemon:
         with contextlib.ExitStack() as stack:
             running = stack.enter_context(daemon.connect(60))
             running.send(slow_request())
@@ -314,6 +374,8 @@ def sigterm_answers_what_was_accepted_and_refuses_the_rest():
             wait_until("six wait", lambda: daemon.metrics().sum("resnextd_queue_depth") == 6)
             idle = stack.enter_context(daemon.connect(60))
             assert idle.ask("GET", "/livez").status == 200
+            assert daemon.classify(data).status == 503, "the queue is not full"
+            start = time.monotonic()
             daemon.process.send_signal(signal.SIGTERM)
             daemon.process.send_signal(signal.SIGTERM)
             wait_until("new ones refused", lambda: refused(daemon))
@@ -326,6 +388,7 @@ def sigterm_answers_what_was_accepted_and_refuses_the_rest():
                 check_scores(predictions(answer), scores)
                 assert connection.closed_within(10 * SLOW)
         assert daemon.exit_code() == 0
+        assert time.monotonic() - start < 30, "later than drain_timeout_s"
 
 
 def refused(daemon):
@@ -369,10 +432,11 @@ def sigint_drains_as_well():
 @case(own=None)
 def sighup_does_not_end_it():
     with Daemon() as daemon:
-        for _ in range(100):
+        for _ in range(20):
             daemon.process.send_signal(signal.SIGHUP)
         for name in ("SIGPIPE", "SIGHUP"):
             daemon.process.send_signal(getattr(signal, name))
+        wait_until("a reload", lambda: daemon.metrics().sum("resnextd_reloads_total", result="ok") > 0)
         daemon.recovered()
 
 

@@ -24,11 +24,28 @@ def new_lines(daemon, act, count):
 def a_request_is_one_line_with_what_matters(daemon):
     data, _ = reference()
     line, = new_lines(daemon, lambda: daemon.classify(data, [("X-Request-Id", "my-id.7")]), 1)
-    for part in ("my-id.7", "POST", "/classify", "200", harness.MODEL_NAME, str(len(data)), "127."):
+    for part in ("my-id.7", "POST", "/classify", "status=200", harness.MODEL_NAME, str(len(data)), "127."):
         assert part in line, (part, line)
     assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info ", line), line
     line, = new_lines(daemon, lambda: daemon.classify(b"bad", [("X-Request-Id", "my-id.8")]), 1)
-    assert "415" in line and "my-id.8" in line, line
+    assert "status=415" in line and "my-id.8" in line, line
+
+
+PROBES = ("/livez", "/readyz", "/health", "/metrics", "/v2/health/live", "/v2/health/ready")
+
+
+@case()
+def probes_that_are_well_leave_no_line(daemon):
+    new_lines(daemon, lambda: [daemon.get(target) for target in PROBES], 0)
+    line, = new_lines(daemon, lambda: daemon.ask("POST", "/livez"), 1)
+    assert "status=405" in line and "/livez" in line, line
+
+
+@case(["--log-level", "debug"])
+def at_debug_probes_have_their_lines(daemon):
+    lines = daemon.lines_of(lambda: [daemon.get(target) for target in PROBES])
+    for target in PROBES:
+        assert any(f'path="{target}"' in line and " debug " in line for line in lines), (target, lines)
 
 
 @case(["--max-connections", "2"])
@@ -61,7 +78,7 @@ def each_of_several_requests_has_its_own_line(daemon):
 def a_made_id_is_the_one_the_client_got(daemon):
     answers = []
     line, = new_lines(daemon, lambda: answers.append(daemon.get("/nothing")), 1)
-    assert answers[0].header("x-request-id") in line and "404" in line, line
+    assert answers[0].header("x-request-id") in line and "status=404" in line, line
 
 
 @case()
@@ -136,7 +153,7 @@ def a_start_says_what_was_chosen(daemon):
 
 
 @case(own=None)
-def a_closed_log_pipe_does_not_stop_the_service():
+def row_69_a_closed_log_pipe_stops_nothing():
     read_end, write_end = os.pipe()
     with harness.Daemon(stderr=write_end) as daemon:
         os.close(write_end)
@@ -144,15 +161,46 @@ def a_closed_log_pipe_does_not_stop_the_service():
         for _ in range(5):
             daemon.good()
         assert daemon.classify(b"bad").status == 415
-        daemon.recovered()
+
+
+@case(own=None, seconds=40)
+def row_69_a_full_log_pipe_stops_nothing():
+    read_end, write_end = os.pipe()
+    with harness.Daemon(stderr=write_end, wait=False) as daemon:
+        os.close(write_end)
+        daemon.wait_ready()
+        for _ in range(700):  # 64 KiB are full after some 250 lines
+            daemon.get("/models")
+        daemon.good()
+        lost = daemon.metrics().sum("resnextd_log_lines_dropped_total")
+        assert lost > 100, lost
+        os.set_blocking(read_end, False)
+        got = b""
+        while True:
+            try:
+                got += os.read(read_end, 65536)
+            except BlockingIOError:
+                break
+        assert got.endswith(b"\n"), "half a line"
+        daemon.get("/models")
+        harness.wait_until("lines come again", lambda: b"/models" in read_some(read_end), 3)
+        daemon.stop()
+    os.close(read_end)
+
+
+def read_some(fd):
+    try:
+        return os.read(fd, 65536)
+    except BlockingIOError:
+        return b""
 
 
 @case(own=None)
-def a_full_disk_does_not_stop_the_service():
+def row_69_a_full_disk_stops_nothing():
     with open("/dev/full", "wb") as full, harness.Daemon(stderr=full) as daemon:
         for _ in range(5):
             daemon.good()
-        daemon.recovered()
+        assert daemon.metrics().sum("resnextd_log_lines_dropped_total") >= 5
 
 
 @case(own=None)

@@ -1,39 +1,59 @@
 #!/usr/bin/python3 -B
-"""Damaged, hostile and odd model folders: each stops the start with one clear line."""
+"""Damaged, hostile and odd model folders. Each fault stops the start with one clear line; on a reload the
+old model goes on serving, and a metric counts it."""
+import ctypes
 import json
 import os
 import socket
+import struct
 
 import folders
 import harness
+from folders import CALIBRATION, CONFIG, WEIGHTS
 from harness import Daemon, case, path, refuse, write
 
-
-def refuse_folder(name, words=(), **files):
-    folder = folders.make(name, **files)
-    return refuse(["--model", folder], [name, *words], model=False)
+CONV, BIAS = "conv1.weight", "fc.bias"
 
 
-@case(own=None, seconds=40)
-def broken_headers_of_weights_stop_the_start():
-    header, data = folders.read()
-    good = folders.archive(header, data)
-    cases = {
-        "empty": b"", "short": b"\1\2\3", "length-max": b"\xff" * 8 + good[8:],
-        "length-past-end": (len(good)).to_bytes(8, "little") + good[8:],
-        "length-huge": (1 << 62).to_bytes(8, "little") + good[8:], "length-zero": bytes(8) + good[8:],
-        "not-json": folders.archive(b"hello", data), "not-an-object": folders.archive(b"[1]", data),
-        "nested": folders.archive(b"[" * 100000, data),
-        "nested-objects": folders.archive(b'{"a":' * 100000, data),
-        "nul-padding": folders.archive(json.dumps(header).encode() + b"\0" * 64, data),
-        "bad-utf8": folders.archive(json.dumps(header).encode().replace(b"conv1", b"c\xffnv1", 1), data),
-        "twice": folders.archive(b'{"fc.bias":{"dtype":"F32","shape":[10],"data_offsets":[0,40]},'
-                                 + json.dumps(header).encode()[1:], data),
-        "bytes-after": good + b"x", "cut": good[:-1], "header-only": good[:len(good) - len(data)],
-        "large-header": folders.archive(json.dumps(header).encode() + b" " * (2 << 20), data),
-    }
-    for name, weights in cases.items():
-        refuse_folder(name, weights=weights)
+def refused_at_start(folder, options, words, **more):
+    refuse(["--model", folder, *options], words, model=False, **more)
+
+
+def counts(daemon):
+    metrics = daemon.metrics()
+    return [metrics.sum("resnextd_model_loads_total", model="served", result=result)
+            for result in ("ok", "failed")]
+
+
+def refused_on_reload(daemon, folder, file, content, words):
+    """The fault put into the folder that is served, and taken out again."""
+    ok, failed = counts(daemon)
+    folders.put(folder, file, content)
+    log = len(daemon.log())
+    assert "READY=1" in daemon.reload()
+    daemon.good()
+    assert counts(daemon) == [ok, failed + 1]
+    lines = [line for line in daemon.log()[log:].splitlines() if "the reload failed" in line]
+    assert len(lines) == 1 or failed >= 5, lines  # the log leaves out what is told again and again
+    for word in words:
+        assert all(word in line for line in lines), (word, lines)
+    folders.put(folder, file, folders.original(file))
+
+
+def refused(file, faults, words=(), options=(), **more):
+    """Each of the faults {name: content of the file, as folders.put takes it, or (content, words that
+    the message must hold)} is refused by a start and on a reload. `more` is for the daemons."""
+    key = {WEIGHTS: "weights", CONFIG: "config", CALIBRATION: "calibration"}[file]
+    good = {"calibration": folders.original(CALIBRATION)} if file == CALIBRATION else {}
+    served = folders.make(f"served-{next(iter(faults))}-{key}", **good)
+    with Daemon(["--model", f"served={served}", *options], model=False, **more) as daemon:
+        for name, fault in faults.items():
+            content, own_words = fault if isinstance(fault, tuple) else (fault, ())
+            broken = folders.make(name, **{**good, key: content})
+            refused_at_start(broken, options, [broken, *words, *own_words], **more)
+            refused_on_reload(daemon, served, file, content, [served, *words, *own_words])
+        daemon.reload()
+        assert counts(daemon)[1] == len(faults) and counts(daemon)[0] >= 1
 
 
 def changed(change):
@@ -44,76 +64,196 @@ def changed(change):
     return folders.archive(header, bytes(result if result is not None else data))
 
 
-def retype(header, name, **fields):
-    header[name].update(fields)
+def retyped(name, **fields):
+    return changed(lambda header, data: header[name].update(fields))
 
 
-@case(own=None, seconds=40)
-def broken_tensors_stop_the_start():
-    conv, bias = "conv1.weight", "fc.bias"
+def shifted(name, by):
+    return changed(lambda header, data: header[name].update(
+        data_offsets=[x + by for x in header[name]["data_offsets"]]))
 
-    def put_float(bits):
-        def change(header, data):
-            at = header[conv]["data_offsets"][0]
-            size = {"F32": 4, "F16": 2, "BF16": 2}[header[conv]["dtype"]]
-            data[at:at + size] = bits[size]
-        return change
 
-    def shift(by):
-        def change(header, data):
-            header[bias]["data_offsets"] = [x + by for x in header[bias]["data_offsets"]]
-        return change
+def move_up(header, start, by):
+    """What lies behind `start` lies `by` bytes farther."""
+    for tensor in header.values():
+        if "data_offsets" in tensor and tensor["data_offsets"][0] >= start:
+            tensor["data_offsets"] = [x + by for x in tensor["data_offsets"]]
+
+
+@case(own=None, seconds=60)
+def row_51_a_header_length_beyond_the_file():
+    good = folders.original(WEIGHTS)
+    refused(WEIGHTS, {
+        "length-max": b"\xff" * 8 + good[8:],
+        "length-past-end": struct.pack("<Q", len(good)) + good[8:],
+        "length-one-too-much": struct.pack("<Q", len(good) - 7) + good[8:],
+        "length-huge": struct.pack("<Q", 1 << 62) + good[8:],
+        "length-zero": bytes(8) + good[8:],
+        "empty": b"", "short": b"\1\2\3",
+    }, [WEIGHTS])
+
+
+@case(own=None, seconds=60)
+def row_52_tensors_that_do_not_fill_the_file():
+    _, data = folders.read()
+    good = folders.original(WEIGHTS)
 
     def gap(header, data):
-        for tensor in header.values():
-            if "data_offsets" in tensor and tensor["data_offsets"][0] > 0:
-                tensor["data_offsets"] = [x + 8 for x in tensor["data_offsets"]]
+        move_up(header, 1, 8)
         return data + bytes(8)
+    refused(WEIGHTS, {
+        "overlap": shifted(BIAS, -4), "out-of-file": shifted(BIAS, 1 << 40),
+        "negative-offset": shifted(BIAS, -(1 << 40)), "gap": changed(gap),
+        "bytes-after": good + b"x", "cut": good[:-1], "header-only": good[:len(good) - len(data)],
+    }, [WEIGHTS])
 
-    def add(name, shape):
+
+@case(own=None, seconds=60)
+def row_53_shapes_that_overflow_or_are_negative():
+    shape = folders.read()[0][CONV]["shape"]
+    refused(WEIGHTS, {
+        "overflow": retyped(CONV, shape=[1 << 31, 1 << 31, 1 << 31, 4]),
+        "overflow-to-zero": retyped(CONV, shape=[1 << 32, 1 << 32, 1, 1]),
+        "negative": retyped(CONV, shape=[-shape[0], -shape[1], *shape[2:]]),
+        "zero": retyped(CONV, shape=[0, *shape[1:]]),
+        "fraction": retyped(CONV, shape=[float(shape[0]), *shape[1:]]),
+        "rank": retyped(CONV, shape=shape[:3] + [1] * 50 + shape[3:]),
+    }, [WEIGHTS])
+
+
+@case(own=None, seconds=60)
+def row_54_a_tensor_twice_missing_wrong_or_unknown():
+    header, data = folders.read()
+    shape = header[CONV]["shape"]
+
+    def drop(header, data):
+        start, stop = header.pop(BIAS)["data_offsets"]
+        move_up(header, stop, start - stop)
+        return data[:start] + data[stop:]
+
+    def add(header, data):
+        header["layer1.0.se.fc1.weight"] = {"dtype": "F32", "shape": [4],
+                                            "data_offsets": [len(data), len(data) + 16]}
+        return data + bytes(16)
+    twice = b'{"fc.bias":{"dtype":"F32","shape":[10],"data_offsets":[0,40]},'
+    refused(WEIGHTS, {
+        "twice": folders.archive(twice + json.dumps(header).encode()[1:], data),
+        "missing": (changed(drop), [BIAS]),
+        "swapped-shape": (retyped(CONV, shape=shape[::-1]), [CONV]),
+        "wrong-type": (retyped(CONV, dtype="I32"), [CONV]),
+        "unknown-type": retyped(CONV, dtype="F33"), "type-number": retyped(CONV, dtype=32),
+        "unknown-tensor": (changed(add), ["layer1.0.se.fc1.weight"]),
+    })
+
+
+@case(own=None, seconds=60)
+def row_55_weights_that_are_no_finite_numbers():
+    def put_float(bits):
         def change(header, data):
-            size = 4 * max(1, shape[0])
-            offsets = [len(data), len(data) + size]
-            header[name] = {"dtype": "F32", "shape": shape, "data_offsets": offsets}
-            return data + bytes(size)
+            at = header[CONV]["data_offsets"][0]
+            size = {"F32": 4, "F16": 2, "BF16": 2}[header[CONV]["dtype"]]
+            data[at:at + size] = bits[size]
         return change
-    shape = folders.read()[0][conv]["shape"]
-    cases = {
-        "overlap": shift(-4), "out-of-file": shift(1 << 40), "negative-offset": shift(-(1 << 40)),
-        "gap": gap,
-        "overflow": lambda h, d: retype(h, conv, shape=[1 << 31, 1 << 31, 1 << 31, 4]),
-        "negative": lambda h, d: retype(h, conv, shape=[-shape[0], -shape[1], *shape[2:]]),
-        "zero": lambda h, d: retype(h, conv, shape=[0, *shape[1:]]),
-        "fraction": lambda h, d: retype(h, conv, shape=[float(shape[0]), *shape[1:]]),
-        "rank": lambda h, d: retype(h, conv, shape=shape[:3] + [1] * 50 + shape[3:]),
-        "swapped-shape": lambda h, d: retype(h, conv, shape=shape[::-1]),
-        "wrong-type": lambda h, d: retype(h, conv, dtype="I32"),
-        "unknown-type": lambda h, d: retype(h, conv, dtype="F33"),
-        "type-number": lambda h, d: retype(h, conv, dtype=32),
-        "nan": put_float({4: b"\0\0\xc0\x7f", 2: b"\xff\x7f"}),
-        "infinite": put_float({4: b"\0\0\x80\x7f", 2: b"\x80\x7f"}),
+    refused(WEIGHTS, {
+        "nan": changed(put_float({4: b"\0\0\xc0\x7f", 2: b"\xff\x7f"})),
+        "infinite": changed(put_float({4: b"\0\0\x80\x7f", 2: b"\x80\x7f"})),
+        "minus-infinite": changed(put_float({4: b"\0\0\x80\xff", 2: b"\x80\xff"})),
+    }, [CONV])
+
+
+@case(own=None, seconds=60)
+def row_56_headers_that_are_nested_padded_or_no_json():
+    header, data = folders.read()
+    text = json.dumps(header).encode()
+    deep = b'{"a":' * 100000
+    refused(WEIGHTS, {
+        "nested": folders.archive(b"[" * 100000, data), "nested-objects": folders.archive(deep, data),
+        "nul-padding": folders.archive(text + b"\0" * 64, data),
+        "bad-utf8": folders.archive(text.replace(b"conv1", b"c\xffnv1", 1), data),
+        "not-json": folders.archive(b"hello", data), "not-an-object": folders.archive(b"[1]", data),
+        "large-header": folders.archive(text + b" " * (2 << 20), data),
+    }, [WEIGHTS])
+    refused(CONFIG, {"deep": deep, "deep-lists": b"[" * 100000,
+                     "nul-after": folders.original(CONFIG) + b"\0"}, [CONFIG])
+
+
+@case(own=None, seconds=60)
+def row_57_a_calibration_that_is_not_the_models():
+    whole = folders.original(CALIBRATION)
+
+    def edited(layer="layer1.0.conv1", **changes):
+        calibration = json.loads(whole)
+        calibration["layers"][layer].update(changes)
+        return calibration
+
+    def without(layer):
+        calibration = json.loads(whole)
+        del calibration["layers"][layer]
+        return calibration
+    layer = json.loads(whole)["layers"]["layer1.0.conv1"]
+    infinite = json.dumps(edited(scale=["HERE"] + layer["scale"][1:])).replace('"HERE"', "1e999")
+    refused(CALIBRATION, {
+        "other-model": ({**json.loads(whole), "weights_sha256": "0" * 64}, ["resnext calibrate"]),
+        "no-layers": {**json.loads(whole), "layers": {}},
+        "missing-layer": (without("layer1.0.conv1"), ["layer1.0.conv1"]),
+        "missing-range": (edited(scale=layer["scale"][1:]), ["layer1.0.conv1"]),
+        "negative-range": (edited(scale=[-1] + layer["scale"][1:]), ["layer1.0.conv1"]),
+        "zero-range": (edited(scale=[0] + layer["scale"][1:]), ["layer1.0.conv1"]),
+        "infinite-range": infinite.encode(),
+        "huge-range": (edited(scale=[1e300] + layer["scale"][1:]), ["layer1.0.conv1"]),
+        "nan-range": infinite.replace("1e999", "NaN").encode(),
+    }, [CALIBRATION], ["--precision", "int8"])
+
+
+def deny():
+    """In the child: root may not read everything either."""
+    harness.die_with_parent()
+    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        ctypes.CDLL(None).prctl(24, capability)  # PR_CAPBSET_DROP: of the program that follows
+
+
+def make_socket(target):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(target)
+
+
+@case(own=None, seconds=60)
+def row_58_files_that_are_none_do_not_block():
+    kinds = {
+        "fifo": os.mkfifo, "directory": os.mkdir, "missing": lambda target: None,
+        "loop": lambda target: os.symlink(os.path.basename(target), target),
+        "device": lambda target: os.symlink("/dev/zero", target), "socket": make_socket,
     }
-    for name, change in cases.items():
-        refuse_folder(name, weights=changed(change))
-    log = refuse_folder("unknown-tensor", ["layer1.0.se.fc1.weight"],
-                        weights=changed(add("layer1.0.se.fc1.weight", [4])))
-    assert "layer1.0.se" in log
+    for file in (WEIGHTS, CONFIG):
+        refused(file, {f"{kind}-{file}": make for kind, make in kinds.items()}, [file])
+        unreadable = lambda target: os.close(os.open(target, os.O_CREAT, 0))  # noqa: E731
+        refused(file, {f"unreadable-{file}": (unreadable, ["ermission"])}, [file], prepare=deny)
+    refuse(["--model", path("no-such-folder")], ["no-such-folder"], model=False)
+    refuse(["--model", write("a-file", "x")], ["a-file"], model=False)
 
 
 @case(own=None)
-def a_missing_tensor_is_named():
-    def drop(header, data):
-        start, stop = header["fc.bias"]["data_offsets"]
-        del header["fc.bias"]
-        for tensor in header.values():
-            if "data_offsets" in tensor and tensor["data_offsets"][0] >= stop:
-                tensor["data_offsets"] = [x - (stop - start) for x in tensor["data_offsets"]]
-        return data[:start] + data[stop:]
-    refuse_folder("missing-tensor", ["fc.bias"], weights=changed(drop))
+def a_name_that_two_models_have_stops_the_start():
+    refuse(["--model", f"a={harness.MODEL}", "--model", f"a={harness.MODEL}"], ["a"], model=False)
 
 
-@case(own=None, seconds=40)
-def broken_model_descriptions_stop_the_start():
+@case(own=None)
+def row_59_weights_cut_or_replaced_under_it_do_not_matter():
+    folder = folders.make("cut-while-served")
+    weights = os.path.join(folder, WEIGHTS)
+    with Daemon(["--model", f"{harness.MODEL_NAME}={folder}"], model=False) as daemon:
+        os.truncate(weights, 100)
+        daemon.good()
+        with open(weights, "wb") as file:
+            file.write(os.urandom(100000))
+        daemon.good()
+        folders.put(folder, WEIGHTS, os.urandom(100000))
+        daemon.good()
+        os.remove(weights)
+
+
+@case(own=None, seconds=60)
+def row_60_descriptions_that_lack_something_or_are_absurd():
     def edit(**changes):
         config = folders.config()
         for key, value in changes.items():
@@ -122,8 +262,8 @@ def broken_model_descriptions_stop_the_start():
             if value is ...:
                 del target[key]
         return config
-    cases = {
-        "no-json": b"{", "a-list": b"[]", "nothing": b"", "deep": b'{"a":' * 100000,
+    refused(CONFIG, {
+        "no-json": b"{", "a-list": b"[]", "nothing": b"", "no-keys": b"{}",
         "no-input-size": edit(input_size=...), "huge-input": edit(input_size=[3, 1000000, 1000000]),
         "zero-input": edit(input_size=[3, 0, 0]), "negative-input": edit(input_size=[3, -32, -32]),
         "two-channels": edit(input_size=[2, 32, 32]), "oblong": edit(input_size=[3, 32, 64]),
@@ -133,51 +273,7 @@ def broken_model_descriptions_stop_the_start():
         "few-labels": edit(label_names=["a", "b"]), "number-labels": edit(label_names=list(range(10))),
         "other-family": edit(architecture="resnetaa50"), "not-a-resnext": edit(architecture="vit_base"),
         "other-class-count": edit(num_classes=1000),
-    }
-    for name, config in cases.items():
-        refuse_folder(name, config=config)
-
-
-@case(own=None)
-def odd_files_in_a_model_folder_stop_the_start_without_blocking():
-    for file in ("model.safetensors", "config.json"):
-        for kind in ("missing", "fifo", "directory", "unreadable", "loop", "device", "socket"):
-            folder = folders.make(f"{kind}-{file}")
-            target = os.path.join(folder, file)
-            os.remove(target)
-            if kind == "fifo":
-                os.mkfifo(target)
-            elif kind == "directory":
-                os.mkdir(target)
-            elif kind == "loop":
-                os.symlink(file, target)
-            elif kind == "device":
-                os.symlink("/dev/zero", target)
-            elif kind == "socket":
-                with socket.socket(socket.AF_UNIX) as listener:
-                    listener.bind(target)
-            elif kind == "unreadable":
-                if os.geteuid() == 0:
-                    continue
-                os.close(os.open(target, os.O_CREAT, 0))
-            refuse(["--model", folder], [file], model=False)
-    refuse(["--model", path("no-such-folder")], ["no-such-folder"], model=False)
-    refuse(["--model", write("a-file", "x")], ["a-file"], model=False)
-    refuse(["--model", f"a={harness.MODEL}", "--model", f"a={harness.MODEL}"], ["a"], model=False)
-
-
-@case(own=None)
-def weights_cut_or_replaced_under_it_do_not_matter():
-    folder = folders.make("served")
-    weights = os.path.join(folder, "model.safetensors")
-    with Daemon(["--model", f"{harness.MODEL_NAME}={folder}"], model=False) as daemon:
-        os.truncate(weights, 100)
-        daemon.good()
-        with open(weights, "wb") as file:
-            file.write(os.urandom(100000))
-        daemon.good()
-        os.remove(weights)
-        daemon.recovered()
+    })
 
 
 if __name__ == "__main__":

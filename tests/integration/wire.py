@@ -32,6 +32,11 @@ class Response:
         return f"<{self.status} {self.headers} {self.body[:200]!r}>"
 
 
+def raw(lines, body=b""):
+    """Request bytes from the lines of a head."""
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
 def request(method, target, headers=(), body=None, host="test", version="HTTP/1.1"):
     """The bytes of a request; Content-Length is added when there is a body."""
     lines = [f"{method} {target} {version}"]
@@ -40,7 +45,7 @@ def request(method, target, headers=(), body=None, host="test", version="HTTP/1.
     lines += [f"{name}: {value}" for name, value in headers]
     if body is not None:
         lines.append(f"Content-Length: {len(body)}")
-    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (body or b"")
+    return raw(lines, body or b"")
 
 
 def chunked(body, size):
@@ -65,9 +70,10 @@ def form_type(boundary="PPPP-boundary"):
 
 
 class Connection:
-    """A client connection to ("HOST", PORT) or a unix path. `with` closes it."""
+    """A client connection to ("HOST", PORT) or a unix path, over TLS if there is a context for it.
+    `with` closes it."""
 
-    def __init__(self, address, timeout, receive_buffer=None):
+    def __init__(self, address, timeout, receive_buffer=None, tls=None):
         family = socket.AF_UNIX if isinstance(address, str) else (
             socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         self.sock = socket.socket(family, socket.SOCK_STREAM)
@@ -78,6 +84,8 @@ class Connection:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         try:
             self.sock.connect(address)
+            if tls:
+                self.sock = tls.wrap_socket(self.sock, server_hostname="localhost")
         except BaseException:
             self.sock.close()
             raise

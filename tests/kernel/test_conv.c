@@ -1,196 +1,179 @@
-/* The checker: every kernel against plain loops in double, on shapes around its block sizes. */
-#include <math.h>
-#include <string.h>
+/* Every kernel that this machine can run, in every precision, against plain loops. */
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "kernel/kernel.h"
-#include "tests/random.h"
+#include "tests/kernel/checker.h"
 #include "tests/suite.h"
 
-struct shape_case {
-    int height, width, in_c, out_c, kernel, stride, groups, images;
-};
-
-static const struct shape_case cases[] = {
-    {1, 1, 1, 1, 1, 1, 1, 1},        {1, 1, 512, 10, 1, 1, 1, 3},     {7, 7, 64, 48, 1, 1, 1, 2},
-    {15, 13, 40, 24, 1, 1, 1, 1},    {14, 14, 32, 64, 1, 2, 1, 2},    {9, 7, 5, 3, 1, 2, 1, 1},
-    {25, 27, 256, 64, 1, 1, 1, 1},   {40, 41, 96, 32, 1, 2, 1, 1},    {31, 33, 3, 16, 7, 2, 1, 2},
-    {32, 32, 3, 32, 3, 1, 1, 1},     {11, 9, 8, 12, 3, 1, 1, 2},      {10, 10, 16, 16, 3, 2, 1, 1},
-    {14, 14, 128, 128, 3, 1, 32, 2}, {14, 15, 128, 128, 3, 2, 32, 1}, {9, 9, 64, 64, 3, 1, 8, 1},
-    {7, 7, 128, 128, 3, 1, 8, 3},    {8, 6, 64, 64, 3, 2, 4, 1},      {5, 5, 96, 96, 3, 1, 3, 1},
-    {1, 1, 16, 16, 3, 1, 4, 1},      {2, 3, 12, 24, 3, 2, 4, 2},      {56, 3, 16, 16, 3, 1, 4, 1},
-    {3, 70, 20, 20, 3, 1, 5, 1},     {13, 13, 6, 9, 3, 1, 3, 1},      {6, 6, 8, 8, 5, 1, 2, 1},
-    {60, 60, 32, 32, 3, 1, 8, 1},    {30, 30, 24, 24, 3, 2, 8, 2},
-};
-
-static struct conv_shape shape_of(const struct shape_case *c)
+/* Checks the kernels of a precision; those that no case reached fail, too. */
+static void check_all(enum precision precision, enum conv_numbers numbers)
 {
-    int pad = c->kernel / 2;
-    return (struct conv_shape){
-        .in_h = c->height,
-        .in_w = c->width,
-        .in_c = c->in_c,
-        .out_h = (c->height + 2 * pad - c->kernel) / c->stride + 1,
-        .out_w = (c->width + 2 * pad - c->kernel) / c->stride + 1,
-        .out_c = c->out_c,
-        .kernel = c->kernel,
-        .stride = c->stride,
-        .pad = pad,
-        .groups = c->groups,
-    };
-}
-
-/* Everything one case needs. */
-struct data {
-    struct conv_shape shape;
-    size_t rows, in, out;
-    float *x, *weights, *bias, *residual;
-    double *expected, *magnitude; /* of y before ReLU, and the sum of |a b| behind it */
-};
-
-static void *aligned(size_t bytes)
-{
-    void *p = aligned_alloc(64, (bytes + 64) / 64 * 64);
-    ck_assert_ptr_nonnull(p);
-    return p;
-}
-
-static void expect_pixel(struct data *d, size_t row, int ox)
-{
-    const struct conv_shape *s = &d->shape;
-    size_t image = row / (size_t)s->out_h;
-    int oy = (int)(row % (size_t)s->out_h), in = s->in_c / s->groups, out = s->out_c / s->groups;
-    for (int oc = 0; oc < s->out_c; oc++) {
-        size_t at = (row * (size_t)s->out_w + (size_t)ox) * (size_t)s->out_c + (size_t)oc;
-        double sum = (double)d->bias[oc] + (double)d->residual[at];
-        double magnitude = fabs((double)d->bias[oc]) + fabs((double)d->residual[at]);
-        for (int ky = 0; ky < s->kernel; ky++)
-            for (int kx = 0; kx < s->kernel; kx++)
-                for (int c = 0; c < in; c++) {
-                    int y = oy * s->stride + ky - s->pad, x = ox * s->stride + kx - s->pad;
-                    if (y < 0 || x < 0 || y >= s->in_h || x >= s->in_w)
-                        continue;
-                    size_t pixel =
-                        (image * (size_t)s->in_h + (size_t)y) * (size_t)s->in_w + (size_t)x;
-                    size_t tap =
-                        (((size_t)oc * (size_t)in + (size_t)c) * (size_t)s->kernel + (size_t)ky) *
-                            (size_t)s->kernel +
-                        (size_t)kx;
-                    double a = (double)d->x[pixel * (size_t)s->in_c + (size_t)(oc / out * in + c)];
-                    sum += a * (double)d->weights[tap];
-                    magnitude += fabs(a * (double)d->weights[tap]);
-                }
-        d->expected[at] = sum;
-        d->magnitude[at] = magnitude;
-    }
-}
-
-static void data_create(struct data *d, const struct shape_case *c)
-{
-    uint64_t seed = 1 + (uint64_t)(c - cases);
-    struct conv_shape s = d->shape = shape_of(c);
-    size_t weights = (size_t)(s.out_c * (s.in_c / s.groups) * s.kernel * s.kernel);
-    d->rows = (size_t)(c->images * s.out_h);
-    d->in = (size_t)(c->images * s.in_h * s.in_w * s.in_c);
-    d->out = d->rows * (size_t)(s.out_w * s.out_c);
-    d->x = aligned(d->in * sizeof(float));
-    d->weights = aligned(weights * sizeof(float));
-    d->bias = aligned((size_t)s.out_c * sizeof(float));
-    d->residual = aligned(d->out * sizeof(float));
-    d->expected = aligned(d->out * sizeof(double));
-    d->magnitude = aligned(d->out * sizeof(double));
-    random_floats(&seed, d->x, d->in);
-    random_floats(&seed, d->weights, weights);
-    random_floats(&seed, d->bias, (size_t)s.out_c);
-    random_floats(&seed, d->residual, d->out);
-    for (size_t row = 0; row < d->rows; row++)
-        for (int ox = 0; ox < s.out_w; ox++)
-            expect_pixel(d, row, ox);
-}
-
-static void data_destroy(struct data *d)
-{
-    free(d->x);
-    free(d->weights);
-    free(d->bias);
-    free(d->residual);
-    free(d->expected);
-    free(d->magnitude);
-}
-
-/* Runs rows [begin, end) with ReLU or without, the residual apart, in place of y, or absent. */
-enum residual_place { RESIDUAL_APART, RESIDUAL_IN_PLACE, RESIDUAL_NONE };
-
-static void check_call(const struct conv_kernel *kernel, const struct data *d, const void *packed,
-                       size_t begin, size_t end, bool relu, enum residual_place place)
-{
-    const struct conv_shape *s = &d->shape;
-    size_t row = (size_t)(s->out_w * s->out_c);
-    float *y = aligned(d->out * sizeof *y);
-    void *scratch = aligned(kernel->scratch_size(s));
-    memset(y, 0x5a, d->out * sizeof *y);
-    float untouched;
-    memcpy(&untouched, y, sizeof untouched);
-    if (place == RESIDUAL_IN_PLACE)
-        memcpy(y + begin * row, d->residual + begin * row, (end - begin) * row * sizeof *y);
-    kernel->run(&(struct conv_call){
-        .shape = s,
-        .packed = packed,
-        .x = d->x,
-        .residual = place == RESIDUAL_APART      ? d->residual
-                    : place == RESIDUAL_IN_PLACE ? y
-                                                 : NULL,
-        .y = y,
-        .relu = relu,
-        .row_begin = (int)begin,
-        .row_end = (int)end,
-        .scratch = scratch,
-    });
-    for (size_t i = 0; i < d->out; i++) {
-        if (i < begin * row || i >= end * row) {
-            ck_assert_msg(memcmp(&y[i], &untouched, sizeof untouched) == 0,
-                          "%s wrote outside its rows at %zu", kernel->name, i);
-            continue;
-        }
-        double want = d->expected[i] - (place == RESIDUAL_NONE ? (double)d->residual[i] : 0);
-        want = relu && want < 0 ? 0 : want;
-        ck_assert_msg(fabs((double)y[i] - want) <= 1e-5 * d->magnitude[i],
-                      "%s, %dx%dx%d -> %d, kernel %d, stride %d, groups %d, at %zu: %g, not %g",
-                      kernel->name, s->in_h, s->in_w, s->in_c, s->out_c, s->kernel, s->stride,
-                      s->groups, i, (double)y[i], want);
-    }
-    free(scratch);
-    free(y);
-}
-
-static void check_kernel(const struct conv_kernel *kernel, const struct data *d)
-{
-    void *packed = aligned(kernel->packed_size(&d->shape));
-    kernel->pack(&d->shape, d->weights, d->bias, packed);
-    check_call(kernel, d, packed, 0, d->rows, false, RESIDUAL_APART);
-    check_call(kernel, d, packed, 0, d->rows, true, RESIDUAL_IN_PLACE);
-    check_call(kernel, d, packed, d->rows / 3, d->rows - d->rows / 4, true, RESIDUAL_NONE);
-    check_call(kernel, d, packed, d->rows / 2, d->rows / 2 + 1, false, RESIDUAL_IN_PLACE);
-    check_call(kernel, d, packed, 0, 0, false, RESIDUAL_APART);
-    free(packed);
-}
-
-START_TEST(every_kernel_equals_plain_loops)
-{
-    size_t kernels, runs[16] = {0};
+    size_t kernels, cases, reached[64] = {0}, step = check_step();
     const struct conv_kernel *const *list = kernel_conv_list(&kernels);
-    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
-        struct data d;
-        data_create(&d, &cases[c]);
-        for (size_t k = 0; k < kernels; k++)
-            if (list[k]->supports(&d.shape)) {
-                check_kernel(list[k], &d);
-                runs[k]++;
-            }
-        data_destroy(&d);
+    const struct conv_case *all = conv_cases(&cases);
+    ck_assert_uint_le(kernels, sizeof reached / sizeof reached[0]);
+    for (size_t i = 0; i < cases; i += step) {
+        struct conv_data d;
+        conv_data_create(&d, &all[i], precision, numbers, 1 + i);
+        for (size_t k = 0; k < kernels; k++) {
+            struct check c = {.kernel = list[k], .data = &d};
+            if (list[k]->precision != precision || !kernel_runs_here(list[k]) ||
+                !list[k]->supports(&d.shape))
+                continue;
+            ck_assert_msg(check_kernel(&c, i), "%s", c.why);
+            reached[k]++;
+        }
+        conv_data_destroy(&d);
     }
     for (size_t k = 0; k < kernels; k++)
-        ck_assert_msg(runs[k] > 0, "no shape reached %s", list[k]->name);
+        if (list[k]->precision == precision && kernel_runs_here(list[k])) {
+            printf("# %s: %zu shapes\n", list[k]->name, reached[k]);
+            ck_assert_msg(reached[k] > 0, "no shape reached %s", list[k]->name);
+        }
+}
+
+START_TEST(f32_kernels_equal_plain_loops)
+{
+    check_all(PRECISION_F32, NUMBERS_USUAL);
 }
 END_TEST
 
-TEST_MAIN("kernel/conv", 120, every_kernel_equals_plain_loops)
+START_TEST(bf16_kernels_equal_plain_loops)
+{
+    check_all(PRECISION_BF16, NUMBERS_USUAL);
+}
+END_TEST
+
+START_TEST(int8_kernels_equal_plain_loops_to_the_bit)
+{
+    check_all(PRECISION_INT8, NUMBERS_USUAL);
+}
+END_TEST
+
+START_TEST(int8_kernels_bear_extreme_numbers)
+{
+    check_all(PRECISION_INT8, NUMBERS_EXTREME);
+}
+END_TEST
+
+/* Kernels with one fault each: the checker must see it. Their `own` is the reference that they
+ * spoil. */
+
+static size_t last_output(const struct conv_call *call)
+{
+    const struct conv_shape *s = call->shape;
+    return (size_t)(call->images * s->out_h * s->out_w * s->out_c) - 1;
+}
+
+static void run_off_by_one(const struct conv_kernel *self, const struct conv_call *call)
+{
+    const struct conv_kernel *sound = self->own;
+    sound->run(sound, call);
+    uint8_t *y = call->y;
+    if (!call->y_float && call->tile_end == sound->tile_count(sound, call->shape, call->images))
+        y[last_output(call)] ^= 1;
+}
+
+static void run_without_last_tile(const struct conv_kernel *self, const struct conv_call *call)
+{
+    const struct conv_kernel *sound = self->own;
+    struct conv_call less = *call;
+    if (less.tile_end == sound->tile_count(sound, call->shape, call->images) &&
+        less.tile_end > less.tile_begin)
+        less.tile_end--;
+    sound->run(sound, &less);
+}
+
+static void run_all_tiles(const struct conv_kernel *self, const struct conv_call *call)
+{
+    const struct conv_kernel *sound = self->own;
+    struct conv_call more = *call;
+    more.residual = call->residual == call->y ? NULL : call->residual;
+    more.tile_begin = 0;
+    more.tile_end = sound->tile_count(sound, call->shape, call->images);
+    if (call->tile_begin == call->tile_end)
+        return;
+    sound->run(sound, call->residual == call->y ? call : &more);
+}
+
+static void run_beyond_y(const struct conv_kernel *self, const struct conv_call *call)
+{
+    const struct conv_kernel *sound = self->own;
+    sound->run(sound, call);
+    if (call->tile_end > call->tile_begin)
+        ((uint8_t *)call->y)[(last_output(call) + 1) * (call->y_float ? 4 : 1)] = 0;
+}
+
+static void run_with_old_scratch(const struct conv_kernel *self, const struct conv_call *call)
+{
+    const struct conv_kernel *sound = self->own;
+    uint8_t before = *(uint8_t *)call->scratch;
+    sound->run(sound, call);
+    if (!call->y_float && call->tile_end > call->tile_begin && before == 0xff)
+        ((uint8_t *)call->y)[last_output(call)] ^= 0x10;
+}
+
+static void run_beyond_x(const struct conv_kernel *self, const struct conv_call *call)
+{
+    const struct conv_kernel *sound = self->own;
+    const struct conv_shape *s = call->shape;
+    size_t in = (size_t)(call->images * s->in_h * s->in_w * s->in_c);
+    volatile uint8_t behind = ((const uint8_t *)call->x)[(in + 63) / 64 * 64 + KERNEL_OVERREAD];
+    (void)behind;
+    sound->run(sound, call);
+}
+
+/* What the checker says of an int8 kernel with another run function, on a case of a byte less than
+ * whole vectors. */
+static bool passes(void (*run)(const struct conv_kernel *self, const struct conv_call *call))
+{
+    static const struct conv_case small = {3, 5, 9, 21, 3, 1, 1, 1};
+    struct kernel_ladder ladder;
+    struct conv_data d;
+    ck_assert(kernel_ladder_select("ref", &ladder));
+    conv_data_create(&d, &small, PRECISION_INT8, NUMBERS_USUAL, 5);
+    const struct conv_kernel *sound = kernel_conv(ladder, PRECISION_INT8, &d.shape);
+    struct conv_kernel copy = *sound;
+    copy.own = sound;
+    copy.run = run;
+    struct check c = {.kernel = &copy, .data = &d};
+    bool fine = check_kernel(&c, 0);
+    ck_assert(fine == (c.why[0] == '\0'));
+    conv_data_destroy(&d);
+    return fine;
+}
+
+START_TEST(spoiled_kernels_are_found_out)
+{
+    ck_assert(passes(kernel_conv((struct kernel_ladder){0, 1}, PRECISION_INT8,
+                                 &(struct conv_shape){3, 5, 9, 3, 5, 21, 3, 1, 1, 1})
+                         ->run));
+    ck_assert(!passes(run_off_by_one));
+    ck_assert(!passes(run_without_last_tile));
+    ck_assert(!passes(run_all_tiles));
+    ck_assert(!passes(run_beyond_y));
+    ck_assert(!passes(run_with_old_scratch));
+}
+END_TEST
+
+/* Reading further than is allowed ends the program. */
+START_TEST(reading_too_far_is_found_out)
+{
+    int status;
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        fclose(stderr);
+        passes(run_beyond_x);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(!WIFEXITED(status) || WEXITSTATUS(status) != 0);
+}
+END_TEST
+
+TEST_MAIN("kernel/conv", 120, f32_kernels_equal_plain_loops, bf16_kernels_equal_plain_loops,
+          int8_kernels_equal_plain_loops_to_the_bit, int8_kernels_bear_extreme_numbers,
+          spoiled_kernels_are_found_out, reading_too_far_is_found_out)

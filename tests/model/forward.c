@@ -21,12 +21,12 @@ static int run(const struct model *model, struct error *err)
 
 int main(int argc, char **argv)
 {
-    struct kernel_ladder ladder;
+    struct model_options options = {.precision = "f32"};
     struct model *model = NULL;
     struct error err;
-    if (argc != 2 || !kernel_ladder_select(NULL, &ladder))
+    if (argc != 2 || !kernel_ladder_select(NULL, &options.ladder))
         return 2;
-    int rc = model_load(&model, argv[1], ladder, &err);
+    int rc = model_load(&model, argv[1], &options, &err);
     if (rc == ERR_OK)
         rc = model_self_test(model, &err);
     if (rc == ERR_OK)

@@ -156,7 +156,10 @@ START_TEST(what_changed_the_network_is_refused)
     check_refused("{\"model_args\":{\"act_layer\":\"silu\"}," PICTURE "}", ERR_MODEL_UNSUPPORTED,
                   "act_layer");
     struct model_config c;
-    const char *harmless = "{\"model_args\":{\"num_classes\":7,\"drop_rate\":0.1}," PICTURE "}";
+    check_refused("{\"model_args\":{\"global_pool\":\"max\"}," PICTURE "}", ERR_MODEL_UNSUPPORTED,
+                  "global_pool");
+    const char *harmless = "{\"model_args\":{\"num_classes\":7,\"drop_rate\":0.1,"
+                           "\"global_pool\":\"avg\"}," PICTURE "}";
     ck_assert_int_eq(parse(&c, harmless, NULL), ERR_OK);
     model_config_destroy(&c);
 }

@@ -14,9 +14,9 @@ static char folder[FOLDER_PATH];
 
 static int load(struct model **model, struct error *err)
 {
-    struct kernel_ladder ladder;
-    ck_assert(kernel_ladder_select(NULL, &ladder));
-    return model_load(model, folder, ladder, err);
+    struct model_options options = {0};
+    ck_assert(kernel_ladder_select(NULL, &options.ladder));
+    return model_load(model, folder, &options, err);
 }
 
 static struct folder_tensors *begin(void)
@@ -50,7 +50,7 @@ START_TEST(a_whole_model_is_loaded)
     ck_assert_int_eq(load(&model, NULL), ERR_OK);
     ck_assert_str_eq(model->path, folder);
     ck_assert_str_eq(model->template_name, "resnext11_2x4d");
-    ck_assert_str_eq(model->precision, "f32");
+    ck_assert_str_eq(precision_name(model->precision), "f32");
     ck_assert_int_eq(model->classes, 5);
     size_t last = network_layer_count(model->network) - 1;
     ck_assert_int_eq(network_layer(model->network, last)->shape.out_c, 5);
@@ -236,6 +236,26 @@ START_TEST(a_missing_config_is_named)
 }
 END_TEST
 
+START_TEST(a_file_is_no_model)
+{
+    struct folder_tensors *all = begin();
+    struct error err;
+    struct model *model;
+    const struct model_options options = {0};
+    folder_put_tensors(folder, all);
+    ck_assert_int_eq(model_load(&model, folder_file(folder, "model.safetensors"), &options, &err),
+                     ERR_IO);
+    ck_assert_msg(strstr(err.message, "is no folder") && strstr(err.message, ".pth"), "%s",
+                  err.message);
+    ck_assert_int_eq(model_load(&model, "/nonexistent", &options, &err), ERR_IO);
+    ck_assert_str_eq(
+        err.message,
+        "cannot open /nonexistent: No such file or directory; name the folder of a model");
+    free(all);
+    folder_remove(folder);
+}
+END_TEST
+
 /* The logits of a made-up picture; `out` has room for all classes. */
 static void forward(const struct model *model, float *out)
 {
@@ -289,34 +309,42 @@ START_TEST(bf16_weights_load)
 }
 END_TEST
 
-/* Kernels that get the last value of each call wrong, in place of the real ones. */
-const struct conv_kernel *const *__real_kernel_conv_list(size_t *count);
-const struct conv_kernel *const *__wrap_kernel_conv_list(size_t *count);
+/* A kernel that gets the last value of each call wrong, while `spoil` says so, in place of the real
+ * ones. */
+const struct conv_kernel *__real_kernel_conv(struct kernel_ladder ladder, enum precision precision,
+                                             const struct conv_shape *shape);
+const struct conv_kernel *__wrap_kernel_conv(struct kernel_ladder ladder, enum precision precision,
+                                             const struct conv_shape *shape);
 static bool spoil;
 
-static void spoiled_run(const struct conv_call *call)
+static const struct conv_kernel *real_kernel(const struct conv_shape *shape)
 {
     struct kernel_ladder ladder;
-    const struct conv_shape *s = call->shape;
     ck_assert(kernel_ladder_select(NULL, &ladder));
-    kernel_conv(ladder, s)->run(call);
-    call->y[(size_t)call->row_end * (size_t)s->out_w * (size_t)s->out_c - 1] += 0.5F;
+    return __real_kernel_conv(ladder, PRECISION_F32, shape);
 }
 
-const struct conv_kernel *const *__wrap_kernel_conv_list(size_t *count)
+static void spoiled_run(const struct conv_kernel *self, const struct conv_call *call)
+{
+    const struct conv_shape *s = call->shape;
+    real_kernel(s)->run(self, call);
+    if (spoil)
+        ((float *)call->y)[(size_t)s->out_h * (size_t)s->out_w * (size_t)s->out_c - 1] += 0.5F;
+}
+
+const struct conv_kernel *__wrap_kernel_conv(struct kernel_ladder ladder, enum precision precision,
+                                             const struct conv_shape *shape)
 {
     static struct conv_kernel copies[16];
-    static const struct conv_kernel *list[16];
-    const struct conv_kernel *const *real = __real_kernel_conv_list(count);
-    if (!spoil)
-        return real;
-    ck_assert_uint_le(*count, sizeof copies / sizeof copies[0]);
-    for (size_t i = 0; i < *count; i++) {
-        copies[i] = *real[i];
-        copies[i].run = spoiled_run;
-        list[i] = &copies[i];
-    }
-    return list;
+    const struct conv_kernel *real = real_kernel(shape);
+    size_t i = 0;
+    (void)ladder;
+    ck_assert_int_eq(precision, PRECISION_F32);
+    while (copies[i].name && strcmp(copies[i].name, real->name) != 0)
+        ck_assert_uint_lt(++i, sizeof copies / sizeof copies[0]);
+    copies[i] = *real;
+    copies[i].run = spoiled_run;
+    return &copies[i];
 }
 
 START_TEST(the_self_test_finds_a_wrong_kernel)
@@ -401,7 +429,7 @@ END_TEST
 TEST_MAIN("model/model", 60, a_whole_model_is_loaded, a_missing_tensor_is_named,
           an_unknown_tensor_is_named, a_deep_stem_is_named, a_prefix_of_all_names_is_named,
           a_wrong_shape_is_named, a_wrong_type_is_named, bad_numbers_are_named,
-          a_config_that_does_not_fit_is_refused, a_missing_config_is_named,
+          a_config_that_does_not_fit_is_refused, a_missing_config_is_named, a_file_is_no_model,
           a_model_outlives_its_file, bf16_weights_load, the_self_test_finds_a_wrong_kernel,
           an_absent_model_can_be_destroyed, top_k_is_softmax_in_order, top_k_agrees_with_sorting,
           extreme_logits_give_numbers)

@@ -12,14 +12,13 @@ import tempfile
 
 SOURCE = os.environ.get('top_srcdir', '.')
 BUILD = os.environ.get('top_builddir', '.')
-sys.path.insert(0, os.path.join(SOURCE, 'tests', 'reference'))
-try:
+sys.path[:0] = [os.path.join(SOURCE, 'tests'), os.path.join(SOURCE, 'tests', 'reference')]
+from tap import Tap, or_skip
+
+with or_skip():
     import numpy as np
     import torch
     import reference
-except ImportError as missing:
-    print(f'1..1\nok 1 # SKIP {missing}')
-    sys.exit(0)
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 TOLERANCE = 2e-5  # of the largest logit
@@ -80,7 +79,7 @@ def input_size(folder):
         return reference.preprocess_config(json.load(file))['input_size'][1]
 
 
-def compare(number, name, folder):
+def compare(tap, number, name, folder):
     size = input_size(folder)
     torch.manual_seed(number)
     inputs = torch.randn(PICTURES, 3, size, size)
@@ -90,30 +89,27 @@ def compare(number, name, folder):
                           input=pixels.tobytes(), stdout=subprocess.PIPE, check=False)
     logits = np.frombuffer(done.stdout, np.float32)
     if done.returncode != 0 or logits.size != expected.size:
-        print(f'not ok {number} - {name}: exit code {done.returncode}')
-        return False
+        tap.ok(False, f'{name}: exit code {done.returncode}')
+        return
     off = np.abs(logits.reshape(expected.shape) - expected).max() / np.abs(expected).max()
-    good = off <= TOLERANCE
-    print(f'{"ok" if good else "not ok"} {number} - {name}: off by {off:.1e} of the largest logit')
-    return good
+    tap.ok(off <= TOLERANCE, f'{name}: off by {off:.1e} of the largest logit')
 
 
 def main():
     torch.set_num_threads(1)
-    good = True
-    print(f'1..{len(MADE) + len(FOLDERS)}')
+    tap = Tap()
     with tempfile.TemporaryDirectory() as scratch:
         for number, (name, made) in enumerate(MADE.items(), 1):
             folder = os.path.join(scratch, name)
             make(folder, number, *made)
-            good &= compare(number, name, folder)
+            compare(tap, number, name, folder)
     for number, name in enumerate(FOLDERS, len(MADE) + 1):
         folder = os.path.join(SOURCE, name)
         if os.path.isdir(folder):
-            good &= compare(number, name, folder)
+            compare(tap, number, name, folder)
         else:
-            print(f'ok {number} # SKIP {name} is absent')
-    return 0 if good else 1
+            tap.skip(name, 'it is absent')
+    return tap.end()
 
 
 sys.exit(main())

@@ -4,16 +4,14 @@ import os
 import sys
 import tempfile
 
-try:
+TOP = os.environ.get('top_srcdir', '.')
+sys.path[:0] = [os.path.join(TOP, 'tests'), os.path.join(TOP, 'models')]
+from tap import Tap, or_skip
+
+with or_skip():
     import numpy as np
     import torch
     from PIL import Image
-except ImportError as error:
-    print(f'1..1\nok 1 # SKIP {error}')
-    sys.exit(0)
-
-TOP = os.environ.get('top_srcdir', '.')
-sys.path.insert(0, os.path.join(TOP, 'models'))
 import train  # noqa: E402
 import reference  # noqa: E402
 
@@ -112,13 +110,12 @@ def check_all(scratch):
 
 def main():
     torch.set_num_threads(1)
-    count = 0
+    tap = Tap()
     with tempfile.TemporaryDirectory() as scratch:
         for holds, what in check_all(scratch):
-            count += 1
-            print(f'{"ok" if holds else "not ok"} {count} - {what}', flush=True)
-    print(f'1..{count}')
+            tap.ok(holds, what)
+    return tap.end()
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

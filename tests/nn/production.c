@@ -33,7 +33,7 @@ static float *floats(size_t count)
 
 static float *read_picture(const struct preprocess_spec *spec, const char *picture)
 {
-    const struct preprocess_options options = {.max_pixels = 1 << 24};
+    const struct preprocess_options options = {.limits.max_pixels = 1 << 24};
     struct preprocess_report report;
     struct preprocessor *preprocessor;
     const char *top = getenv("top_srcdir");
@@ -57,10 +57,10 @@ static float *read_picture(const struct preprocess_spec *spec, const char *pictu
 
 void source_open(struct source *source, const char *folder, const char *picture)
 {
-    struct kernel_ladder ladder;
+    struct model_options options = {.precision = "f32"};
     struct model *model;
-    ck_assert(kernel_ladder_select(NULL, &ladder));
-    ck_assert_int_eq(model_load(&model, folder, ladder, NULL), ERR_OK);
+    ck_assert(kernel_ladder_select(NULL, &options.ladder));
+    ck_assert_int_eq(model_load(&model, folder, &options, NULL), ERR_OK);
     source->template = model->template;
     source->preprocess = model->preprocess;
     source->input = read_picture(&model->preprocess, picture);
@@ -123,10 +123,10 @@ static void read_weights(const struct source *source, const struct layer *layer,
 
 static struct network *make_network(const struct layer *layers, size_t count, const char *rung)
 {
-    struct kernel_ladder ladder;
+    struct network_options options = {.precision = PRECISION_F32};
     struct network *network;
-    ck_assert(kernel_ladder_select(rung, &ladder));
-    ck_assert_int_eq(network_create(&network, layers, count, ladder, NULL), ERR_OK);
+    ck_assert(kernel_ladder_select(rung, &options.ladder));
+    ck_assert_int_eq(network_create(&network, layers, count, &options, NULL), ERR_OK);
     return network;
 }
 
@@ -156,7 +156,7 @@ float *source_value(const struct source *source, size_t v)
         if (!has_weights(&source->layers[i]))
             continue;
         read_weights(source, &source->layers[i], &weights, &bias);
-        network_set_weights(network, i, weights, bias);
+        ck_assert_int_eq(network_set_weights(network, i, weights, bias, NULL), ERR_OK);
         free(weights);
         free(bias);
     }
@@ -203,7 +203,8 @@ float *cut_run(const struct cut *cut, const char *rung, const float *x)
 {
     struct network *network = make_network(cut->layers, cut->count, rung);
     for (size_t i = 0; i < cut->count; i++)
-        network_set_weights(network, i, cut->weights[i], cut->bias[i]);
+        ck_assert_int_eq(network_set_weights(network, i, cut->weights[i], cut->bias[i], NULL),
+                         ERR_OK);
     float *y = run(network, x, in_count(&cut->layers[0]), out_count(&cut->layers[cut->count - 1]));
     network_destroy(network);
     return y;

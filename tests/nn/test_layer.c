@@ -26,5 +26,15 @@ START_TEST(pooling_counts_nothing)
 }
 END_TEST
 
+START_TEST(every_layer_is_called_something)
+{
+    const struct layer conv = {.kind = LAYER_CONV, .name = "layer1.0.conv2"};
+    const struct layer most = {.kind = LAYER_MAX_POOL}, mean = {.kind = LAYER_AVG_POOL};
+    ck_assert_str_eq(layer_label(&conv), "layer1.0.conv2");
+    ck_assert_str_eq(layer_label(&most), "max_pool");
+    ck_assert_str_eq(layer_label(&mean), "avg_pool");
+}
+END_TEST
+
 TEST_MAIN("nn/layer", 10, a_convolution_counts_its_batch_norm, a_classifier_counts_its_bias,
-          pooling_counts_nothing)
+          pooling_counts_nothing, every_layer_is_called_something)

@@ -4,63 +4,84 @@
 #include <string.h>
 
 #include "tests/nn/block.h"
-#include "tests/random.h"
 #include "tests/suite.h"
 
-static struct network *make_network(const char *rung)
+/* The logits of `images` images; the caller frees them. */
+static float *logits_of(const struct network *network, int images)
 {
-    struct layer layers[BLOCK_LAYERS];
-    struct kernel_ladder ladder;
-    struct network *network;
-    uint64_t seed = 42;
-    static float weights[1 << 14], bias[64];
-    block_layers(layers);
-    ck_assert(kernel_ladder_select(rung, &ladder));
-    ck_assert_int_eq(network_create(&network, layers, BLOCK_LAYERS, ladder, NULL), 0);
-    for (size_t i = 0; i < BLOCK_LAYERS; i++) {
-        if (layers[i].kind == LAYER_MAX_POOL || layers[i].kind == LAYER_AVG_POOL)
-            continue;
-        random_floats(&seed, weights, sizeof weights / sizeof weights[0]);
-        random_floats(&seed, bias, sizeof bias / sizeof bias[0]);
-        for (size_t w = 0; w < sizeof weights / sizeof weights[0]; w++)
-            weights[w] *= 0.2F;
-        network_set_weights(network, i, weights, bias);
-    }
-    return network;
+    struct workspace *w;
+    size_t bytes = (size_t)images * BLOCK_CLASSES * sizeof(float);
+    float *logits = malloc(bytes);
+    ck_assert_ptr_nonnull(logits);
+    ck_assert_int_eq(workspace_create(&w, network, images, NULL), 0);
+    block_fill(network_precision(network), workspace_input(w), images);
+    memcpy(logits, network_forward(network, w, images), bytes);
+    workspace_destroy(w);
+    return logits;
 }
 
-static void fill_input(float *input, int images)
+/* Two images' logits are the same, as far as the order of float sums allows; int8 to the bit. */
+static void check_logits(enum precision precision, const char *what, const float *have,
+                         const float *want)
 {
-    uint64_t seed = 11;
-    random_floats(&seed, input, (size_t)images * BLOCK_INPUT);
+    static const float limits[PRECISION_COUNT] = {1e-4F, 0.05F, 0};
+    for (int c = 0; c < 2 * BLOCK_CLASSES; c++) {
+        ck_assert(isfinite(want[c]) && fabsf(want[c]) > 1e-3F);
+        ck_assert_msg(fabsf(have[c] - want[c]) <= limits[precision],
+                      "%s, %s: logit %d is %g, not %g", precision_name(precision), what, c,
+                      (double)have[c], (double)want[c]);
+    }
 }
 
-START_TEST(openblas_equals_the_reference)
+/* Every rung that this machine has gives what the reference gives. */
+START_TEST(every_rung_equals_the_reference)
 {
-    struct network *ref = make_network("ref"), *fast = make_network("openblas");
-    struct workspace *a, *b;
-    ck_assert_int_eq(workspace_create(&a, ref, 1, NULL), 0);
-    ck_assert_int_eq(workspace_create(&b, fast, 1, NULL), 0);
-    fill_input(workspace_input(a), 1);
-    fill_input(workspace_input(b), 1);
-    const float *x = network_forward(ref, a, 1), *y = network_forward(fast, b, 1);
-    for (int c = 0; c < BLOCK_CLASSES; c++) {
-        ck_assert(isfinite(x[c]) && fabsf(x[c]) > 1e-3F);
-        ck_assert_float_eq_tol(x[c], y[c], 1e-4F);
+    for (enum precision precision = 0; precision < PRECISION_COUNT; precision++) {
+        struct network *ref = block_network("ref", precision, 0.2F);
+        float *want = logits_of(ref, 2);
+        for (const char *const *rung = kernel_rung_names(); *rung; rung++) {
+            struct kernel_ladder ladder;
+            if (!kernel_ladder_select(*rung, &ladder))
+                continue;
+            struct network *network = block_network(*rung, precision, 0.2F);
+            float *have = logits_of(network, 2);
+            check_logits(precision, *rung, have, want);
+            free(have);
+            network_destroy(network);
+        }
+        free(want);
+        network_destroy(ref);
     }
-    workspace_destroy(a);
-    workspace_destroy(b);
-    network_destroy(ref);
-    network_destroy(fast);
+}
+END_TEST
+
+/* The other precisions compute the same network. */
+START_TEST(precisions_agree)
+{
+    static const float limits[PRECISION_COUNT] = {0, 0.05F, 0.25F};
+    struct network *f32 = block_network("ref", PRECISION_F32, 0.2F);
+    float *want = logits_of(f32, 3);
+    for (enum precision precision = PRECISION_BF16; precision < PRECISION_COUNT; precision++) {
+        struct network *network = block_network("ref", precision, 0.2F);
+        float *have = logits_of(network, 3);
+        for (int c = 0; c < 3 * BLOCK_CLASSES; c++)
+            ck_assert_msg(fabsf(have[c] - want[c]) <= limits[precision],
+                          "%s: logit %d is %g, not %g", precision_name(precision), c,
+                          (double)have[c], (double)want[c]);
+        free(have);
+        network_destroy(network);
+    }
+    free(want);
+    network_destroy(f32);
 }
 END_TEST
 
 START_TEST(several_images_at_once_equal_one_by_one)
 {
-    struct network *network = make_network("openblas");
+    struct network *network = block_network("openblas", PRECISION_F32, 0.2F);
     struct workspace *all, *one;
     static float images[3 * BLOCK_INPUT], expected[3 * BLOCK_CLASSES];
-    fill_input(images, 3);
+    block_fill(PRECISION_F32, images, 3);
     ck_assert_int_eq(workspace_create(&all, network, 4, NULL), 0);
     ck_assert_int_eq(workspace_create(&one, network, 1, NULL), 0);
     for (int i = 0; i < 3; i++) {
@@ -80,13 +101,13 @@ END_TEST
 
 START_TEST(a_workspace_can_be_used_again)
 {
-    struct network *network = make_network(NULL);
+    struct network *network = block_network(NULL, PRECISION_F32, 0.2F);
     struct workspace *w;
     float first[BLOCK_CLASSES];
     ck_assert_int_eq(workspace_create(&w, network, 1, NULL), 0);
-    fill_input(workspace_input(w), 1);
+    block_fill(PRECISION_F32, workspace_input(w), 1);
     memcpy(first, network_forward(network, w, 1), sizeof first);
-    fill_input(workspace_input(w), 1);
+    block_fill(PRECISION_F32, workspace_input(w), 1);
     ck_assert_mem_eq(first, network_forward(network, w, 1), sizeof first);
     workspace_destroy(w);
     network_destroy(network);
@@ -95,15 +116,16 @@ END_TEST
 
 START_TEST(layer_by_layer_is_a_forward)
 {
-    struct network *network = make_network(NULL);
+    struct network *network = block_network(NULL, PRECISION_F32, 0.2F);
     struct workspace *whole, *single;
     ck_assert_int_eq(workspace_create(&whole, network, 2, NULL), 0);
     ck_assert_int_eq(workspace_create(&single, network, 2, NULL), 0);
-    fill_input(workspace_input(whole), 2);
-    fill_input(workspace_input(single), 2);
+    block_fill(PRECISION_F32, workspace_input(whole), 2);
+    block_fill(PRECISION_F32, workspace_input(single), 2);
     /* The place of the logits, which both workspaces have alike. */
     const float *logits = network_forward(network, whole, 2);
-    const float *other = workspace_input(single) + (logits - workspace_input(whole));
+    const float *input = workspace_input(whole);
+    const float *other = (const float *)workspace_input(single) + (logits - input);
     for (size_t i = 0; i < network_layer_count(network); i++)
         network_run_layer(network, single, i, 2);
     ck_assert_mem_eq(logits, other, 2 * BLOCK_CLASSES * sizeof *logits);
@@ -113,14 +135,46 @@ START_TEST(layer_by_layer_is_a_forward)
 }
 END_TEST
 
+/* Tile by tile, backwards, with the scratch of another workspace. */
+static void check_tiles(const char *rung, enum precision precision)
+{
+    struct network *network = block_network(rung, precision, 0.2F);
+    struct workspace *w, *helper;
+    float *want = logits_of(network, 2);
+    ck_assert_int_eq(workspace_create(&w, network, 2, NULL), 0);
+    ck_assert_int_eq(workspace_create(&helper, network, 1, NULL), 0);
+    block_fill(precision, workspace_input(w), 2);
+    for (size_t i = 0; i < network_layer_count(network); i++)
+        for (int tile = network_tile_count(network, i, 2); tile-- > 0;)
+            network_run_tiles(network, w, tile % 2 ? helper : w, i, 2, tile, tile + 1);
+    const float *have = workspace_value(network, w, BLOCK_LAYERS);
+    ck_assert_msg(memcmp(have, want, 2 * BLOCK_CLASSES * sizeof *want) == 0,
+                  "%s on %s: tiles one by one give other bits", precision_name(precision), rung);
+    free(want);
+    workspace_destroy(w);
+    workspace_destroy(helper);
+    network_destroy(network);
+}
+
+START_TEST(tiles_give_the_same_bits_in_any_order)
+{
+    for (const char *const *rung = kernel_rung_names(); *rung; rung++) {
+        struct kernel_ladder ladder;
+        for (enum precision p = 0; p < PRECISION_COUNT && kernel_ladder_select(*rung, &ladder); p++)
+            check_tiles(*rung, p);
+    }
+}
+END_TEST
+
 START_TEST(it_describes_itself)
 {
-    struct network *network = make_network(NULL);
+    struct network *network = block_network("openblas", PRECISION_F32, 0.2F);
     ck_assert_uint_eq(network_layer_count(network), BLOCK_LAYERS);
     ck_assert_int_eq(network_layer(network, BLOCK_LAYERS - 1)->shape.out_c, BLOCK_CLASSES);
     ck_assert_str_eq(network_layer(network, 3)->name, "a.conv2");
-    ck_assert_str_eq(network_kernel_name(network, 1), "pool");
-    ck_assert_str_eq(network_kernel_name(network, 2), "f32_pointwise__openblas");
+    ck_assert_ptr_null(network_kernel(network, 1));
+    ck_assert_str_eq(network_kernel(network, 2)->name, "f32_pointwise__openblas");
+    ck_assert_int_eq(network_precision(network), PRECISION_F32);
     ck_assert_uint_ge(network_weight_bytes(network), 16 * 3 * 49 * sizeof(float));
     network_destroy(network);
     network_destroy(NULL);
@@ -128,5 +182,6 @@ START_TEST(it_describes_itself)
 }
 END_TEST
 
-TEST_MAIN("nn/network", 30, openblas_equals_the_reference, several_images_at_once_equal_one_by_one,
-          a_workspace_can_be_used_again, layer_by_layer_is_a_forward, it_describes_itself)
+TEST_MAIN("nn/network", 30, every_rung_equals_the_reference, precisions_agree,
+          several_images_at_once_equal_one_by_one, a_workspace_can_be_used_again,
+          layer_by_layer_is_a_forward, tiles_give_the_same_bits_in_any_order, it_describes_itself)

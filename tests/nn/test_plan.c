@@ -3,10 +3,12 @@
 #include "tests/nn/block.h"
 #include "tests/suite.h"
 
-static size_t size_of(const struct layer *layers, size_t v)
+/* Bytes of a value: elements of the precision, logits in float32. */
+static size_t size_of(const struct layer *layers, size_t v, enum precision precision)
 {
     const struct conv_shape *s = &layers[v ? v - 1 : 0].shape;
-    return v ? (size_t)(s->out_h * s->out_w * s->out_c) : (size_t)(s->in_h * s->in_w * s->in_c);
+    int count = v ? s->out_h * s->out_w * s->out_c : s->in_h * s->in_w * s->in_c;
+    return (size_t)count * (v == BLOCK_LAYERS ? sizeof(float) : precision_size(precision));
 }
 
 static size_t last_read(const struct layer *layers, size_t v)
@@ -18,53 +20,79 @@ static size_t last_read(const struct layer *layers, size_t v)
     return last;
 }
 
+static void make_plan(struct plan *plan, struct layer layers[BLOCK_LAYERS],
+                      enum precision precision)
+{
+    block_layers(layers);
+    ck_assert_int_eq(plan_create(plan, layers, BLOCK_LAYERS, precision, NULL), 0);
+    ck_assert_uint_eq(plan->value_count, BLOCK_LAYERS + 1);
+}
+
 START_TEST(values_that_live_together_do_not_overlap)
 {
     struct layer layers[BLOCK_LAYERS];
-    struct plan plan;
-    block_layers(layers);
-    ck_assert_int_eq(plan_create(&plan, layers, BLOCK_LAYERS, NULL), 0);
-    ck_assert_uint_eq(plan.value_count, BLOCK_LAYERS + 1);
-    for (size_t v = 1; v <= BLOCK_LAYERS; v++)
-        for (size_t u = 0; u < v; u++) {
-            size_t made = v - 1;
-            if (last_read(layers, u) < made || layers[v - 1].residual == (int)u)
-                continue;
-            bool apart = plan.offset[v] >= plan.offset[u] + size_of(layers, u) ||
-                         plan.offset[u] >= plan.offset[v] + size_of(layers, v);
-            ck_assert_msg(apart, "values %zu and %zu overlap", u, v);
-        }
-    plan_destroy(&plan);
+    for (enum precision precision = 0; precision < PRECISION_COUNT; precision++) {
+        struct plan plan;
+        make_plan(&plan, layers, precision);
+        for (size_t v = 1; v <= BLOCK_LAYERS; v++)
+            for (size_t u = 0; u < v; u++) {
+                size_t made = v - 1;
+                if (last_read(layers, u) < made || layers[v - 1].residual == (int)u)
+                    continue;
+                bool apart = plan.offset[v] >= plan.offset[u] + size_of(layers, u, precision) ||
+                             plan.offset[u] >= plan.offset[v] + size_of(layers, v, precision);
+                ck_assert_msg(apart, "%s: values %zu and %zu overlap", precision_name(precision), u,
+                              v);
+            }
+        plan_destroy(&plan);
+    }
 }
 END_TEST
 
 START_TEST(everything_is_aligned_and_inside)
 {
     struct layer layers[BLOCK_LAYERS];
-    struct plan plan;
-    block_layers(layers);
-    ck_assert_int_eq(plan_create(&plan, layers, BLOCK_LAYERS, NULL), 0);
-    ck_assert_uint_eq(plan.offset[0], 0);
-    size_t sum = 0;
-    for (size_t v = 0; v <= BLOCK_LAYERS; v++) {
-        ck_assert_uint_eq(plan.offset[v] % 16, 0);
-        ck_assert_uint_le(plan.offset[v] + size_of(layers, v), plan.total);
-        sum += size_of(layers, v);
+    for (enum precision precision = 0; precision < PRECISION_COUNT; precision++) {
+        struct plan plan;
+        make_plan(&plan, layers, precision);
+        ck_assert_uint_eq(plan.offset[0], 0);
+        size_t sum = 0;
+        for (size_t v = 0; v <= BLOCK_LAYERS; v++) {
+            ck_assert_uint_eq(plan.offset[v] % 64, 0);
+            ck_assert_uint_le(plan.offset[v] + size_of(layers, v, precision), plan.total);
+            sum += size_of(layers, v, precision);
+        }
+        ck_assert_uint_lt(plan.total, sum);
+        plan_destroy(&plan);
     }
-    ck_assert_uint_lt(plan.total, sum);
-    plan_destroy(&plan);
+}
+END_TEST
+
+START_TEST(a_smaller_element_needs_less)
+{
+    struct layer layers[BLOCK_LAYERS];
+    struct plan f32, bf16, int8;
+    make_plan(&f32, layers, PRECISION_F32);
+    make_plan(&bf16, layers, PRECISION_BF16);
+    make_plan(&int8, layers, PRECISION_INT8);
+    ck_assert_uint_le(bf16.total, f32.total / 2 + 64 * BLOCK_LAYERS);
+    ck_assert_uint_le(int8.total, f32.total / 4 + 64 * BLOCK_LAYERS);
+    plan_destroy(&f32);
+    plan_destroy(&bf16);
+    plan_destroy(&int8);
 }
 END_TEST
 
 START_TEST(a_sum_takes_the_place_of_its_dead_residual)
 {
     struct layer layers[BLOCK_LAYERS];
-    struct plan plan;
-    block_layers(layers);
-    ck_assert_int_eq(plan_create(&plan, layers, BLOCK_LAYERS, NULL), 0);
-    ck_assert_uint_eq(plan.offset[6], plan.offset[5]);
-    ck_assert_uint_eq(plan.offset[9], plan.offset[6]);
-    plan_destroy(&plan);
+    for (enum precision precision = 0; precision < PRECISION_COUNT; precision++) {
+        struct plan plan;
+        make_plan(&plan, layers, precision);
+        ck_assert_uint_eq(plan.offset[6], plan.offset[5]);
+        ck_assert_uint_eq(plan.offset[9], plan.offset[6]);
+        plan_destroy(&plan);
+    }
 }
 END_TEST
 
@@ -75,10 +103,12 @@ START_TEST(an_absurd_size_is_refused)
     struct error err;
     block_layers(layers);
     layers[3].shape.out_h = layers[3].shape.out_w = 1 << 30;
-    ck_assert_int_eq(plan_create(&plan, layers, BLOCK_LAYERS, &err), ERR_MODEL_UNSUPPORTED);
+    ck_assert_int_eq(plan_create(&plan, layers, BLOCK_LAYERS, PRECISION_INT8, &err),
+                     ERR_MODEL_UNSUPPORTED);
     ck_assert_str_eq(err.message, "layer a.conv2: its output is too large");
 }
 END_TEST
 
 TEST_MAIN("nn/plan", 10, values_that_live_together_do_not_overlap, everything_is_aligned_and_inside,
-          a_sum_takes_the_place_of_its_dead_residual, an_absurd_size_is_refused)
+          a_smaller_element_needs_less, a_sum_takes_the_place_of_its_dead_residual,
+          an_absurd_size_is_refused)

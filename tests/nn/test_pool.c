@@ -5,9 +5,35 @@
 #include "tests/random.h"
 #include "tests/suite.h"
 
-enum { CHANNELS = 19 };
+/* More than a strip of channels and no multiple of one. */
+enum { CHANNELS = 83, IMAGES = 3 };
 
-static float maximum(const struct conv_shape *s, const float *x, int image, int oy, int ox, int c)
+/* An element as a number; for int8 the byte itself. */
+static float element(enum precision precision, const void *x, size_t at)
+{
+    return precision == PRECISION_F32    ? ((const float *)x)[at]
+           : precision == PRECISION_BF16 ? f32_from_bf16(((const uint16_t *)x)[at])
+                                         : (float)((const uint8_t *)x)[at];
+}
+
+/* All negative where there is a sign: padding with 0 would win a maximum. */
+static void fill(enum precision precision, void *x, size_t count)
+{
+    uint64_t seed = 7;
+    for (size_t i = 0; i < count; i++) {
+        float value;
+        random_floats(&seed, &value, 1);
+        if (precision == PRECISION_F32)
+            ((float *)x)[i] = value - 2;
+        else if (precision == PRECISION_BF16)
+            ((uint16_t *)x)[i] = bf16_from_f32(value - 2);
+        else
+            ((uint8_t *)x)[i] = (uint8_t)(random_next(&seed) >> 32);
+    }
+}
+
+static float maximum(enum precision precision, const struct conv_shape *s, const void *x, int image,
+                     int oy, int ox, int c)
 {
     float best = -INFINITY;
     for (int ky = 0; ky < s->kernel; ky++)
@@ -15,44 +41,105 @@ static float maximum(const struct conv_shape *s, const float *x, int image, int 
             int y = oy * s->stride - s->pad + ky, column = ox * s->stride - s->pad + kx;
             if (y < 0 || column < 0 || y >= s->in_h || column >= s->in_w)
                 continue;
-            best = fmaxf(best, x[((image * s->in_h + y) * s->in_w + column) * CHANNELS + c]);
+            size_t at = (size_t)(((image * s->in_h + y) * s->in_w + column) * CHANNELS + c);
+            best = fmaxf(best, element(precision, x, at));
         }
     return best;
 }
 
+/* bfloat16 is compared as bits: numbers on both sides of 0 must stand in order too. */
 START_TEST(max_equals_plain_loops)
 {
     const struct conv_shape s = {11, 8, CHANNELS, 6, 4, CHANNELS, 3, 2, 1, 1};
-    static float x[2 * 11 * 8 * CHANNELS], y[2 * 6 * 4 * CHANNELS];
-    uint64_t seed = 7;
-    random_floats(&seed, x, sizeof x / sizeof x[0]);
-    for (size_t i = 0; i < sizeof x / sizeof x[0]; i++)
-        x[i] -= 2; /* all negative: padding with 0 would win */
-    pool_max(&s, 2, x, y);
-    for (int image = 0; image < 2; image++)
-        for (int oy = 0; oy < 6; oy++)
-            for (int ox = 0; ox < 4; ox++)
-                for (int c = 0; c < CHANNELS; c++)
-                    ck_assert_float_eq(y[((image * 6 + oy) * 4 + ox) * CHANNELS + c],
-                                       maximum(&s, x, image, oy, ox, c));
+    static float x[IMAGES * 11 * 8 * CHANNELS], y[IMAGES * 6 * 4 * CHANNELS];
+    for (enum precision precision = 0; precision < PRECISION_COUNT; precision++) {
+        fill(precision, x, sizeof x / sizeof x[0]);
+        if (precision == PRECISION_BF16)
+            for (size_t i = 0; i < sizeof x / sizeof x[0]; i += 5)
+                ((uint16_t *)(void *)x)[i] ^= 0x8000;
+        for (int row = IMAGES * 6; row-- > 0;) /* rows in any order */
+            pool_max(precision, &s, x, y, row, row + 1);
+        for (int image = 0; image < IMAGES; image++)
+            for (int oy = 0; oy < 6; oy++)
+                for (int ox = 0; ox < 4; ox++)
+                    for (int c = 0; c < CHANNELS; c++) {
+                        size_t at = (size_t)(((image * 6 + oy) * 4 + ox) * CHANNELS + c);
+                        ck_assert_float_eq(element(precision, y, at),
+                                           maximum(precision, &s, x, image, oy, ox, c));
+                    }
+    }
 }
 END_TEST
+
+/* A call computes its rows and touches nothing else. */
+START_TEST(rows_outside_the_range_are_left_alone)
+{
+    const struct conv_shape s = {6, 6, CHANNELS, 3, 3, CHANNELS, 3, 2, 1, 1};
+    static uint8_t x[2 * 36 * CHANNELS], y[2 * 9 * CHANNELS], whole[2 * 9 * CHANNELS];
+    fill(PRECISION_INT8, x, sizeof x);
+    memset(y, 0x5a, sizeof y);
+    pool_max(PRECISION_INT8, &s, x, whole, 0, 6);
+    pool_max(PRECISION_INT8, &s, x, y, 2, 5);
+    const size_t row = 3 * CHANNELS;
+    for (size_t i = 0; i < sizeof y; i++)
+        ck_assert_uint_eq(y[i], i >= 2 * row && i < 5 * row ? whole[i] : 0x5a);
+}
+END_TEST
+
+/* The mean of a channel of an image, in double. */
+static double mean_of(enum precision precision, const void *x, int image, int c)
+{
+    double sum = 0;
+    for (int p = 0; p < 35; p++)
+        sum += (double)element(precision, x, (size_t)((image * 35 + p) * CHANNELS + c));
+    return sum / 35;
+}
 
 START_TEST(average_equals_the_mean)
 {
     const struct conv_shape s = {7, 5, CHANNELS, 1, 1, CHANNELS, 7, 1, 0, 1};
-    static float x[3 * 35 * CHANNELS], y[3 * CHANNELS];
-    uint64_t seed = 9;
-    random_floats(&seed, x, sizeof x / sizeof x[0]);
-    pool_average(&s, 3, x, y);
-    for (int image = 0; image < 3; image++)
-        for (int c = 0; c < CHANNELS; c++) {
-            double sum = 0;
-            for (int p = 0; p < 35; p++)
-                sum += (double)x[(image * 35 + p) * CHANNELS + c];
-            ck_assert_double_eq_tol((double)y[image * CHANNELS + c], sum / 35, 1e-6);
-        }
+    static float x[IMAGES * 35 * CHANNELS], y[IMAGES * CHANNELS];
+    for (enum precision precision = PRECISION_F32; precision <= PRECISION_BF16; precision++) {
+        fill(precision, x, sizeof x / sizeof x[0]);
+        pool_average(precision, &s, x, y, NULL, NULL, 1, IMAGES * pool_strips(&s));
+        pool_average(precision, &s, x, y, NULL, NULL, 0, 1);
+        for (int image = 0; image < IMAGES; image++)
+            for (int c = 0; c < CHANNELS; c++) {
+                double mean = mean_of(precision, x, image, c);
+                double most = precision == PRECISION_F32 ? 1e-6 : fabs(mean) / 256 + 1e-6;
+                ck_assert_double_eq_tol(
+                    (double)element(precision, y, (size_t)(image * CHANNELS + c)), mean, most);
+            }
+    }
 }
 END_TEST
 
-TEST_MAIN("nn/pool", 10, max_equals_plain_loops, average_equals_the_mean)
+START_TEST(an_int8_average_changes_the_scale)
+{
+    const struct conv_shape s = {7, 5, CHANNELS, 1, 1, CHANNELS, 7, 1, 0, 1};
+    static uint8_t x[IMAGES * 35 * CHANNELS], y[IMAGES * CHANNELS];
+    static float scale[CHANNELS], offset[CHANNELS];
+    uint64_t seed = 3;
+    fill(PRECISION_INT8, x, sizeof x);
+    random_floats(&seed, scale, CHANNELS);
+    random_floats(&seed, offset, CHANNELS);
+    int clipped = 0;
+    for (int c = 0; c < CHANNELS; c++) {
+        scale[c] = 1.5F + scale[c]; /* so that some channels leave 0..255 at either end */
+        offset[c] = 180 * offset[c];
+    }
+    pool_average(PRECISION_INT8, &s, x, y, scale, offset, 0, IMAGES * pool_strips(&s));
+    for (int image = 0; image < IMAGES; image++)
+        for (int c = 0; c < CHANNELS; c++) {
+            double value =
+                mean_of(PRECISION_INT8, x, image, c) * (double)scale[c] + (double)offset[c];
+            clipped += value < 0 || value > 255;
+            value = fmin(fmax(value, 0), 255);
+            ck_assert_double_eq_tol(y[image * CHANNELS + c], value, 0.5001);
+        }
+    ck_assert_int_gt(clipped, 0);
+}
+END_TEST
+
+TEST_MAIN("nn/pool", 10, max_equals_plain_loops, rows_outside_the_range_are_left_alone,
+          average_equals_the_mean, an_int8_average_changes_the_scale)

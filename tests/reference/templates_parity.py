@@ -16,14 +16,13 @@ import tempfile
 
 SOURCE = os.environ.get('top_srcdir', '.')
 TOOL = os.path.join(os.environ.get('top_builddir', '.'), 'resnext')
-sys.path.insert(0, os.path.join(SOURCE, 'tests', 'reference'))
-try:
+sys.path.insert(0, os.path.join(SOURCE, 'tests'))
+from tap import Tap, or_skip, skip_all
+
+with or_skip():
     import numpy as np
     import torch
     import reference
-except ImportError as missing:
-    print(f'1..1\nok 1 # SKIP {missing}')
-    sys.exit(0)
 
 PICTURE = os.path.join(SOURCE, 'tests', 'data', 'pictures', 'flowers_422.jpg')
 TOLERANCE = 1e-4  # of the largest logit; PyTorch itself is off by up to 1e-5 from its own float64
@@ -98,25 +97,20 @@ def main():
     if sys.argv[1:] not in ([], ['--all']):
         sys.exit(__doc__.strip())
     if not os.access(TOOL, os.X_OK):
-        print('1..1\nok 1 # SKIP the tool is not built')
-        return 0
+        skip_all('the tool is not built')
     torch.set_num_threads(1)
     sizes = {name: parameters(name) for name in known_names()}
     chosen = [name for name, count in sizes.items() if sys.argv[1:] or count <= SMALL]
-    good = True
-    print(f'1..{len(chosen)}')
-    for number, name in enumerate(chosen, 1):
+    tap = Tap()
+    for name in chosen:
         with tempfile.TemporaryDirectory() as scratch:
             too_little = lacks(scratch, sizes[name])
             if too_little:
-                print(f'ok {number} - {name} # SKIP too little {too_little}', flush=True)
+                tap.skip(name, f'too little {too_little}')
                 continue
             problems, figures = compare(name, os.path.join(scratch, 'model'))
-        good &= not problems
-        print(f'{"not ok" if problems else "ok"} {number} - {name}: {figures}', flush=True)
-        for problem in problems:
-            print(f'# {problem}')
-    return 0 if good else 1
+        tap.check(problems, f'{name}: {figures}')
+    return tap.end()
 
 
 sys.exit(main())

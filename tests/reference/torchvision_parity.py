@@ -13,16 +13,15 @@ import tempfile
 
 SOURCE = os.environ.get('top_srcdir', '.')
 TOOL = os.path.join(os.environ.get('top_builddir', '.'), 'resnext')
-sys.path.insert(0, os.path.join(SOURCE, 'tests', 'reference'))
-try:
+sys.path.insert(0, os.path.join(SOURCE, 'tests'))
+from tap import Tap, or_skip, skip_all
+
+with or_skip():
     import numpy as np
     import torch
     import torchvision
     from PIL import Image
     import reference
-except ImportError as missing:
-    print(f'1..1\nok 1 # SKIP {missing}')
-    sys.exit(0)
 
 NAMES = ['resnet18', 'resnet50', 'resnext50_32x4d', 'wide_resnet50_2']
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
@@ -74,24 +73,18 @@ def compare(network, name, dtype, jpeg, folder):
 
 def main():
     if not os.access(TOOL, os.X_OK):
-        print('1..1\nok 1 # SKIP the tool is not built')
-        return 0
+        skip_all('the tool is not built')
     torch.set_num_threads(1)
-    good, number = True, 0
-    print(f'1..{len(NAMES) * len(DTYPES)}')
+    tap = Tap()
     with tempfile.TemporaryDirectory() as scratch:
         jpeg = os.path.join(scratch, 'picture.jpg')
         picture(jpeg)
         for name in NAMES:
             network = trained_looking(name)
             for dtype in DTYPES:
-                number += 1
                 off = compare(network, name, dtype, jpeg, os.path.join(scratch, 'model'))
-                passed = off <= TOLERANCE
-                good &= passed
-                print(f'{"ok" if passed else "not ok"} {number} - {name} in {dtype}: off by '
-                      f'{off:.1e} of the largest logit', flush=True)
-    return 0 if good else 1
+                tap.ok(off <= TOLERANCE, f'{name} in {dtype}: off by {off:.1e} of the largest logit')
+    return tap.end()
 
 
 sys.exit(main())

@@ -14,10 +14,11 @@ static char *page;
 
 static void create(void)
 {
-    static const char *const endpoints[] = {"/a", "/b"}, *const models[] = {"m"};
-    const struct metrics_names names = {endpoints, 2, models, 1};
+    static const char *const endpoints[] = {"/a", "/b"};
+    const struct metrics_names names = {endpoints, 2};
     struct error err;
     ck_assert_int_eq(metrics_create(&metrics, &names, &err), ERR_OK);
+    ck_assert_uint_eq(metrics_model(metrics, "m"), 0);
 }
 
 static void render(void)
@@ -113,12 +114,34 @@ START_TEST(histograms_are_cumulative)
 }
 END_TEST
 
+START_TEST(models_can_be_added_until_there_is_no_room)
+{
+    create();
+    char name[16];
+    for (int i = 1; i < METRICS_MODELS_MAX; i++) {
+        snprintf(name, sizeof name, "m%d", i);
+        ck_assert_uint_eq(metrics_model(metrics, name), (size_t)i);
+    }
+    ck_assert_uint_eq(metrics_model(metrics, "m7"), 7);
+    size_t other = metrics_model(metrics, "one more");
+    ck_assert_uint_eq(other, METRICS_MODELS_MAX);
+    metrics_add(metrics, COUNTER_images, other, 0, 0, 3);
+    render();
+    ck_assert(has_line("resnextd_images_total{model=\"m7\"} 0"));
+    ck_assert(has_line("resnextd_images_total{model=\"other\"} 3"));
+    ck_assert_ptr_null(strstr(page, "one more"));
+    destroy();
+}
+END_TEST
+
 START_TEST(label_values_are_escaped)
 {
     create();
     const char *const labels[] = {"model", "a\"b\\c\nd", NULL};
-    struct error err;
-    ck_assert_int_eq(metrics_info(metrics, INFO_model_info, labels, &err), ERR_OK);
+    char **lines = calloc(2, sizeof *lines);
+    lines[0] = metrics_info_line(labels);
+    ck_assert_ptr_nonnull(lines[0]);
+    metrics_set_info(metrics, INFO_model_info, lines);
     render();
     ck_assert(has_line("resnextd_model_info{model=\"a\\\"b\\\\c\\nd\"} 1"));
     destroy();
@@ -154,5 +177,6 @@ START_TEST(the_process_is_described)
 END_TEST
 
 TEST_MAIN("serve/metrics", 10, every_metric_has_type_and_help, counters_count_by_their_labels,
-          every_error_status_has_a_code, histograms_are_cumulative, label_values_are_escaped,
+          every_error_status_has_a_code, histograms_are_cumulative,
+          models_can_be_added_until_there_is_no_room, label_values_are_escaped,
           unknown_gauges_are_left_out, the_process_is_described)

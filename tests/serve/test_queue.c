@@ -17,7 +17,7 @@ static struct request *new_request(void)
 {
     struct request *r;
     struct error err;
-    ck_assert_int_eq(request_create(&r, 0, 1, 1, NULL, &err), ERR_OK);
+    ck_assert_int_eq(request_create(&r, NULL, 0, 1, 1, NULL, &err), ERR_OK);
     r->done = ignore;
     return r;
 }
@@ -42,14 +42,14 @@ START_TEST(first_in_first_out)
     for (int i = 0; i < 3; i++) {
         r[i] = new_request();
         ck_assert_int_eq(queue_push(queue, r[i]), ERR_OK);
-        ck_assert_uint_eq(queue_depth(queue), (size_t)i + 1);
+        ck_assert_uint_eq(queue_depth(queue, NULL), (size_t)i + 1);
     }
     for (int i = 0; i < 3; i++) {
         ck_assert_ptr_eq(pop(), r[i]);
         request_release(r[i]); /* the queue's */
         request_release(r[i]);
     }
-    ck_assert_uint_eq(queue_depth(queue), 0);
+    ck_assert_uint_eq(queue_depth(queue, NULL), 0);
     queue_destroy(queue);
 }
 END_TEST
@@ -60,7 +60,7 @@ START_TEST(it_refuses_at_its_limit)
     struct request *waiting = new_request(), *refused = new_request();
     ck_assert_int_eq(queue_push(queue, waiting), ERR_OK);
     ck_assert_int_eq(queue_push(queue, refused), ERR_OVERLOADED);
-    ck_assert_uint_eq(queue_depth(queue), 1);
+    ck_assert_uint_eq(queue_depth(queue, NULL), 1);
     request_release(pop());
     ck_assert_int_eq(queue_push(queue, refused), ERR_OK);
     request_release(waiting);
@@ -79,7 +79,7 @@ START_TEST(what_is_removed_makes_room)
     }
     queue_remove(queue, r[1]);
     queue_remove(queue, r[1]);
-    ck_assert_uint_eq(queue_depth(queue), 2);
+    ck_assert_uint_eq(queue_depth(queue, NULL), 2);
     queue_remove(queue, r[2]);
     ck_assert_int_eq(queue_push(queue, r[1]), ERR_OK);
     ck_assert_ptr_eq(pop(), r[0]);
@@ -115,6 +115,54 @@ START_TEST(pop_waits_as_long_as_it_may)
     int64_t begin = clock_monotonic_ns();
     ck_assert_int_eq(queue_pop(queue, 20000000, &none), QUEUE_TIMEOUT);
     ck_assert_int_ge(clock_monotonic_ns() - begin, 20000000);
+    queue_destroy(queue);
+}
+END_TEST
+
+START_TEST(a_call_is_heard_until_it_is_taken_back)
+{
+    new_queue(2);
+    struct request *waiting = new_request(), *none;
+    ck_assert(queue_is_idle(queue));
+    queue_call_idle(queue);
+    queue_call_idle(queue);
+    queue_dismiss_idle(queue);
+    ck_assert_int_eq(queue_pop(queue, -1, &none), QUEUE_CALLED);
+    queue_push(queue, waiting);
+    ck_assert(!queue_is_idle(queue));
+    ck_assert_ptr_eq(pop(), waiting); /* requests come first */
+    ck_assert(queue_is_idle(queue));
+    queue_dismiss_idle(queue);
+    ck_assert_int_eq(queue_pop(queue, 0, &none), QUEUE_TIMEOUT);
+    queue_call_idle(queue);
+    queue_close(queue);
+    ck_assert(!queue_is_idle(queue));
+    ck_assert_int_eq(queue_pop(queue, -1, &none), QUEUE_CLOSED);
+    request_release(waiting);
+    request_release(waiting);
+    queue_destroy(queue);
+}
+END_TEST
+
+static void *pop_result(void *arg)
+{
+    struct request *r;
+    *(enum queue_result *)arg = queue_pop(queue, -1, &r);
+    return NULL;
+}
+
+START_TEST(a_call_wakes_all_that_wait)
+{
+    new_queue(1);
+    pthread_t threads[2];
+    enum queue_result results[2];
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, pop_result, &results[i]), 0);
+    queue_call_idle(queue);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+        ck_assert_int_eq(results[i], QUEUE_CALLED);
+    }
     queue_destroy(queue);
 }
 END_TEST
@@ -171,7 +219,8 @@ START_TEST(destroying_lets_go_of_what_waits)
 }
 END_TEST
 
-TEST_MAIN("serve/queue", 10, first_in_first_out, it_refuses_at_its_limit,
-          what_is_removed_makes_room, a_closed_queue_hands_out_what_waits,
-          pop_waits_as_long_as_it_may, a_push_wakes_one_that_waits, closing_wakes_all_that_wait,
+TEST_MAIN("serve/queue", 10, a_call_is_heard_until_it_is_taken_back, a_call_wakes_all_that_wait,
+          first_in_first_out, it_refuses_at_its_limit, what_is_removed_makes_room,
+          a_closed_queue_hands_out_what_waits, pop_waits_as_long_as_it_may,
+          a_push_wakes_one_that_waits, closing_wakes_all_that_wait,
           destroying_lets_go_of_what_waits)

@@ -17,7 +17,7 @@ static struct request *new_request(void)
 {
     struct request *r;
     struct error err;
-    ck_assert_int_eq(request_create(&r, 0, 3, 2, malloc(10), &err), ERR_OK);
+    ck_assert_int_eq(request_create(&r, NULL, 0, 3, 2, malloc(10), &err), ERR_OK);
     r->done = count_done;
     return r;
 }
@@ -57,6 +57,39 @@ START_TEST(a_request_lives_until_its_last_reference)
 }
 END_TEST
 
+static int releases;
+
+static void count_release(struct request *request)
+{
+    ck_assert_ptr_eq(request->codec_state, &releases);
+    releases++;
+}
+
+START_TEST(a_codec_makes_the_parts_and_is_released)
+{
+    static const struct request_codec codec = {.release = count_release};
+    struct request *r;
+    ck_assert_int_eq(request_create(&r, NULL, 0, 1, 0, malloc(10), NULL), ERR_OK);
+    ck_assert_uint_eq(r->part_count, 0);
+    r->codec = &codec;
+    r->codec_state = &releases;
+    for (size_t count = 1; count < 4; count++) {
+        ck_assert_int_eq(request_set_parts(r, count, 2, NULL), ERR_OK);
+        ck_assert(r->part_count == count && r->top_k == 2);
+        r->parts[count - 1].predictions[1].class_id = 5;
+        r->parts[count - 1].values = malloc(100);
+        r->parts[count - 1].picture = malloc(100);
+    }
+    ck_assert_int_eq(request_set_parts(r, SIZE_MAX, 2, NULL), ERR_NO_MEMORY);
+    ck_assert_uint_eq(r->part_count, 0);
+    request_reference(r);
+    request_release(r);
+    ck_assert_int_eq(releases, 0);
+    request_release(r);
+    ck_assert_int_eq(releases, 1);
+}
+END_TEST
+
 static pthread_barrier_t barrier;
 
 static void *try_to_finish(void *request)
@@ -89,4 +122,5 @@ START_TEST(of_racing_threads_one_wins)
 END_TEST
 
 TEST_MAIN("serve/request", 30, a_new_request_is_pending_and_has_room, only_the_first_finish_counts,
-          a_request_lives_until_its_last_reference, of_racing_threads_one_wins)
+          a_request_lives_until_its_last_reference, a_codec_makes_the_parts_and_is_released,
+          of_racing_threads_one_wins)

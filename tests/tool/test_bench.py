@@ -40,7 +40,7 @@ def check_figures(out):
     """What holds of every run, whatever the machine does meanwhile."""
     assert 0 < out["min_ms"] <= out["median_ms"] <= out["p99_ms"]
     assert out["images_per_s"] <= 1.000001 * out["workers"] * 1000 / out["min_ms"]
-    assert out["threads"] == out["workers"]
+    assert out["threads"] >= out["workers"]
     assert near(out["gflops"], 2e-9 * info()["multiply_adds"] * out["images_per_s"])
     assert near(out["share_of_peak"], out["gflops"] / out["peak_gflops"])
     assert 0 < out["share_of_peak"] < 1.1, out
@@ -55,7 +55,7 @@ def test_json_has_exactly_its_fields(_):
         assert out[field] == known[field], field
     assert (out["model"], out["samples"], out["decode"]) == (tool.CIFAR, 3, False)
     assert (out["threads"], out["workers"], out["batch"]) == (1, 1, 1)
-    assert out["cpu"] and out["peak_isa"] in ("avx512", "avx2", "generic")
+    assert out["cpu"] and out["peak_isa"] in ("avx512_vnni", "avx_vnni", "avx512", "avx2", "generic")
     check_figures(out)
 
 
@@ -85,6 +85,13 @@ def test_workers(_):
     out = bench("-s", "1", "--workers", "7")
     assert out["samples"] >= 7
     check_figures(out)
+
+
+def test_threads(_):
+    for threads, workers in [(2, 1), (5, 2), (3, 3)]:
+        out = bench("-n", "12", "--threads", str(threads), "--workers", str(workers))
+        assert (out["threads"], out["workers"], out["samples"]) == (threads, workers, 12)
+        check_figures(out)
 
 
 def test_seconds(_):
@@ -161,8 +168,24 @@ def test_larger_pictures_take_longer_to_decode(_):
 def test_isa(_):
     out = bench("--isa", "ref", "-n", "1", "--warmup", "0", "--layers")
     assert out["isa"] == "ref"
+    assert {row["kernel"] for row in out["layers"]} == {"int8_conv__ref", "pool"}
+    out = bench("--isa", "ref", "-n", "1", "--warmup", "0", "--layers", "--precision", "f32")
     assert {row["kernel"] for row in out["layers"]} == {"f32_conv__ref", "pool"}
     tool.bad(2, "bench", "--isa", "no-such", tool.CIFAR)
+
+
+def test_the_peak_is_of_the_precision(_):
+    peaks = {}
+    for precision in ["f32", "bf16", "int8"]:
+        for model in [tool.CIFAR, "resnext29_8x4d"]:
+            out = bench("-n", "2", "--precision", precision, model=model)
+            assert out["precision"] == precision
+        peaks[precision] = out["peak_gflops"], out["peak_isa"]
+    assert peaks["f32"][1] in ("avx512", "avx2", "generic")
+    if peaks["int8"][1].endswith("_vnni"):
+        assert peaks["int8"][0] > 2 * peaks["f32"][0], peaks
+    if peaks["bf16"][1] == "avx512_bf16":
+        assert peaks["bf16"][0] > 1.2 * peaks["f32"][0], peaks
 
 
 def test_a_template_leaves_nothing_behind(scratch):
@@ -185,7 +208,7 @@ def test_text(_):
     assert lines[3] == "" and len(lines) == 6
     assert len(lines[4]) == len(lines[5])
     row = lines[5].split()
-    assert row[:5] == [known["template"], "random", "1", "2", "3"] and row[-1].endswith("%")
+    assert row[:6] == [known["template"], "random", "1", "1", "2", "3"] and row[-1].endswith("%")
     lines = tool.good("bench", tool.CIFAR, "-n", "3", "--layers", "--images", tool.PICTURES,
                       env=CLEAN).splitlines()
     assert lines[3].startswith("pictures  16, ")
@@ -233,6 +256,7 @@ def test_wrong_usage_is_2(_):
     for args in [
         [], [tool.CIFAR, "more"], [tool.CIFAR, "--seconds", "1", "--iterations", "1"],
         [tool.CIFAR, "--seconds", "0"], [tool.CIFAR, "--iterations", "0"],
+        [tool.CIFAR, "--threads", "1", "--workers", "2"], [tool.CIFAR, "--threads", "2", "--layers"],
         [tool.CIFAR, "--workers", "0"], [tool.CIFAR, "--workers", "1025"],
         [tool.CIFAR, "--batch", "0"], [tool.CIFAR, "--warmup", "-1"],
         [tool.CIFAR, "--images"], [tool.CIFAR, "--precision", "f8"],

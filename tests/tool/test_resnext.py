@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pty
+import resource
 import shutil
 import stat
 import struct
@@ -20,7 +21,8 @@ DATA = os.path.join(SOURCE, "tests", "data")
 PICTURES = os.path.join(DATA, "pictures")
 CIFAR = os.path.join(SOURCE, "models", "resnext29-cifar10")
 TINY = os.path.join(DATA, "tiny-resnet18-style")
-COMMANDS = ["info", "classify", "eval", "preprocess", "verify", "init", "bench"]
+COMMANDS = ["info", "classify", "eval", "preprocess", "explain", "embed", "verify", "init", "bench",
+            "calibrate"]
 TIMEOUT = 120
 
 with open(os.path.join(DATA, "goldens.json"), encoding="utf-8") as goldens_file:
@@ -258,7 +260,7 @@ def check_row(got, row, k):
 def test_classify_agrees_with_the_reference(_):
     for model in sorted({row["model"] for row in GOLDENS}):
         rows = [row for row in GOLDENS if row["model"] == model]
-        out = json_lines(good("classify", "--json", "--logits", model,
+        out = json_lines(good("classify", "--json", "--logits", "--precision", "f32", model,
                               *[row["picture"] for row in rows]))
         assert len(out) == len(rows) > 0
         for got, row in zip(out, rows):
@@ -314,8 +316,9 @@ def test_order_does_not_depend_on_threads(_):
 def test_isa_lowers_the_choice(_):
     one = picture("toad.jpg")
     row = next(r for r in GOLDENS if r["picture"] == one and r["model"] == CIFAR)
-    for args in [["--isa", "ref"], ["--isa", "auto"], ["--precision", "f32"]]:
-        out = json_lines(good("classify", "--json", "--logits", CIFAR, one, *args))
+    for args in [["--isa", "ref"], ["--isa", "auto"], []]:
+        out = json_lines(good("classify", "--json", "--logits", "--precision", "f32", CIFAR, one,
+                              *args))
         check_row(out[0], row, 5)
     kernels = json.loads(good("info", "--json", "--isa", "ref", CIFAR))["kernels"]
     assert all(name.endswith("__ref") for name in kernels), kernels
@@ -469,6 +472,21 @@ def test_a_full_disk(_):
                                   timeout=TIMEOUT, check=False)
         assert done.returncode == 1 and b"cannot write" in done.stderr, (args, done)
     bad(1, "preprocess", CIFAR, pictures(1)[0], "-o", "/dev/full")
+
+
+def test_no_part_of_a_file_is_left(scratch):
+    def no_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
+
+    for command, name in [("preprocess", "out.ppm"), ("explain", "out.jpg")]:
+        out = os.path.join(scratch, name)
+        error = bad(1, command, CIFAR, pictures(1)[0], "-o", out, preexec_fn=no_room,
+                    restore_signals=False)  # Python ignores SIGXFSZ
+        assert "cannot write" in error, error
+        assert not os.path.exists(out), out
+        os.symlink("aim", out)  # as /dev/stdout is one
+        bad(1, command, CIFAR, pictures(1)[0], "-o", out, preexec_fn=no_room, restore_signals=False)
+        assert os.path.islink(out), out
 
 
 def test_closed_descriptors(_):
@@ -704,6 +722,63 @@ def test_init_refuses(scratch):
     assert "resnet18" in bad(1, "init", "no-such", os.path.join(scratch, "x"))
     bad(1, "init", "resnet18", os.path.join(scratch, "absent", "x"), "--input-size", "64")
     assert not os.path.exists(os.path.join(scratch, "x"))
+
+
+# -- explain, embed
+
+def test_explain_writes_a_map_or_a_picture(scratch):
+    row = next(r for r in GOLDENS if r["model"] == CIFAR)
+    line = json.loads(good("explain", CIFAR, row["picture"], "--json"))
+    assert list(line) == ["file", "class_id", "label", "grid"], line
+    assert line["file"] == row["picture"] and line["class_id"] == row["top1"], line
+    assert line["label"] == row["label"], line
+    grid = line["grid"]
+    assert len(grid["values"]) == grid["rows"] * grid["cols"] == 64, grid
+    assert line == json.loads(good("explain", CIFAR, "--json", row["picture"], "--class", row["label"]))
+    second = (row["top1"] + 1) % 10
+    other = json.loads(good("explain", CIFAR, "--json", row["picture"], "-c", str(second)))
+    assert other["class_id"] == second and other["grid"] != grid, other
+    out = os.path.join(scratch, "map.jpg")
+    assert good("explain", CIFAR, row["picture"], "--out", out) == ""
+    done = run("explain", CIFAR, "-", input=read(row["picture"]))
+    assert done.returncode == 0 and done.stdout == read(out), done.stderr
+    assert done.stdout[:2] == b"\xff\xd8" and done.stdout[-2:] == b"\xff\xd9"
+
+
+def test_explain_fails_clearly(scratch):
+    one, junk = picture("toad.jpg"), write(os.path.join(scratch, "junk.jpg"), b"no picture")
+    assert "zebra" in bad(1, "explain", CIFAR, one, "--json", "--class", "zebra")
+    assert "0 to 9" in bad(1, "explain", CIFAR, one, "--json", "--class", "10")
+    assert junk in bad(1, "explain", CIFAR, junk, "--json")
+    assert "/absent/x" in bad(1, "explain", CIFAR, one, "--out", "/absent/x")
+    bad(2, "explain", CIFAR, one, "--json", "--out", "x")
+    bad(2, "explain", CIFAR)
+    bad(2, "explain", CIFAR, one, one)
+
+
+def test_embed_prints_rows(scratch):
+    files = pictures(3)
+    lines = json_lines(good("embed", CIFAR, "--json", *files))
+    assert [line["file"] for line in lines] == files
+    assert all(line["dimensions"] == len(line["embedding"]) == 512 for line in lines)
+    raw = run("embed", CIFAR, *files, "--threads", "3").stdout
+    assert raw == b"".join(struct.pack("<512f", *line["embedding"]) for line in lines)
+    for line, unit in zip(lines, json_lines(good("embed", CIFAR, "--json", "--normalize", *files))):
+        length = math.sqrt(sum(v * v for v in line["embedding"]))
+        assert all(abs(v / length - u) < 1e-6 for v, u in zip(line["embedding"], unit["embedding"]))
+
+
+def test_embed_keeps_rows_and_files_in_step(scratch):
+    one, junk = picture("toad.jpg"), write(os.path.join(scratch, "junk.jpg"), b"no picture")
+    done = run("embed", TINY, junk, one)
+    count = len(done.stdout) // 8
+    failed, fine = (struct.unpack_from(f"<{count}f", done.stdout, i * 4 * count) for i in range(2))
+    assert done.returncode == 1 and junk.encode() in done.stderr, done.stderr
+    assert all(math.isnan(v) for v in failed) and all(math.isfinite(v) for v in fine)
+    done = run("embed", TINY, junk, one, "--json")
+    first, second = json_lines(done.stdout.decode())
+    assert done.returncode == 1 and first["error"]["code"] == "not_jpeg", first
+    assert struct.pack(f"<{count}f", *second["embedding"]) == struct.pack(f"<{count}f", *fine)
 
 
 def main(namespace):

@@ -3,18 +3,33 @@
 #include <cblas.h>
 #include <string.h>
 
-enum { L2_FLOATS = 128 * 1024 };
+/* Fewer pixels a product, and packing the weights costs more than staying in L2 saves. */
+enum { TILE_PIXELS = 392 };
 
-struct pixel_range blas_pixels(const struct conv_call *call)
+static int tile_rows(const struct conv_shape *s)
 {
-    size_t width = (size_t)call->shape->out_w;
-    return (struct pixel_range){(size_t)call->row_begin * width, (size_t)call->row_end * width};
+    int rows = (TILE_PIXELS + s->out_w - 1) / s->out_w;
+    return rows < s->out_h ? rows : s->out_h;
 }
 
-size_t blas_block_pixels(size_t floats_per_pixel, size_t least)
+int blas_tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
 {
-    size_t pixels = L2_FLOATS / floats_per_pixel;
-    return pixels < least ? least : pixels;
+    (void)self;
+    int rows = tile_rows(s);
+    return (images * s->out_h + rows - 1) / rows;
+}
+
+void blas_run_tiles(const struct conv_call *call, blas_run_tile *run)
+{
+    const struct conv_shape *s = call->shape;
+    int rows = tile_rows(s), all = call->images * s->out_h;
+    for (int begin = call->tile_begin * rows; begin < call->tile_end * rows; begin += rows)
+        run(call, begin, begin + rows < all ? begin + rows : all);
+}
+
+size_t blas_tile_pixels(const struct conv_shape *s)
+{
+    return (size_t)tile_rows(s) * (size_t)s->out_w;
 }
 
 void blas_prepare(float *y, const float *bias, const float *residual, size_t pixels,

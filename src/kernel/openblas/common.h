@@ -1,19 +1,20 @@
-/* What the OpenBLAS kernels share: how many pixels to work on at once, and what surrounds a
- * product. */
+/* What the OpenBLAS kernels share: tiles, and what surrounds a product. */
 #ifndef RESNEXT_KERNEL_OPENBLAS_COMMON_H
 #define RESNEXT_KERNEL_OPENBLAS_COMMON_H
 
 #include "kernel/kernel.h"
 
-/* Output pixels of [row_begin, row_end) as a range [begin, end) over all images. */
-struct pixel_range {
-    size_t begin, end;
-};
-struct pixel_range blas_pixels(const struct conv_call *call);
+/* A tile is as many output rows as are worth a product of their own. */
+int blas_tile_count(const struct conv_kernel *self, const struct conv_shape *shape, int images);
 
-/* How many pixels of `floats_per_pixel` make a block that stays in L2; at least `least`, so that a
- * product is worth the packing of its weights. */
-size_t blas_block_pixels(size_t floats_per_pixel, size_t least);
+/* Calls `run` for each tile of the call, with its output rows, [begin, end) over all images. A tile
+ * is always a product of its own, whoever runs how many of them: OpenBLAS rounds a row of a product
+ * in another way if there are more of them, and a pass must not depend on who helps. */
+typedef void blas_run_tile(const struct conv_call *call, int begin, int end);
+void blas_run_tiles(const struct conv_call *call, blas_run_tile *run);
+
+/* The most pixels of a tile. */
+size_t blas_tile_pixels(const struct conv_shape *shape);
 
 /* y[pixels][channels] = bias + residual (NULL: none): what a product with beta = 1 adds to. */
 void blas_prepare(float *y, const float *bias, const float *residual, size_t pixels,

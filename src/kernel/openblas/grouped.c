@@ -49,13 +49,16 @@ static bool supports(const struct conv_shape *s)
     return s->groups > 1;
 }
 
-static size_t packed_size(const struct conv_shape *s)
+static size_t packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
+    (void)self;
     return (conv_weight_count(s) + (size_t)s->out_c) * sizeof(float);
 }
 
-static void pack(const struct conv_shape *s, const float *weights, const float *bias, void *packed)
+static void pack(const struct conv_kernel *self, const struct conv_shape *s,
+                 const struct conv_weights *weights, void *packed)
 {
+    (void)self;
     struct layout l = layout_of(s);
     float *p = packed;
     for (size_t g = 0; g < (size_t)s->groups; g++)
@@ -63,13 +66,16 @@ static void pack(const struct conv_shape *s, const float *weights, const float *
             for (size_t o = 0; o < l.d_out; o++)
                 for (size_t kx = 0; kx < l.k; kx++)
                     for (size_t i = 0; i < l.d_in; i++)
-                        *p++ = weights[(((g * l.d_out + o) * l.d_in + i) * l.k + ky) * l.k + kx];
-    memcpy(p, bias, (size_t)s->out_c * sizeof *p);
+                        *p++ =
+                            weights
+                                ->weights[(((g * l.d_out + o) * l.d_in + i) * l.k + ky) * l.k + kx];
+    memcpy(p, weights->bias, (size_t)s->out_c * sizeof *p);
 }
 
 /* Planes of a group, outputs of a chunk, and one input line of a group. */
-static size_t scratch_size(const struct conv_shape *s)
+static size_t scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
+    (void)self;
     struct layout l = layout_of(s);
     size_t outputs = l.groups * l.d_out * l.block_rows * (size_t)s->out_w;
     return (l.k * l.d_in * l.plane + outputs + l.d_in * (size_t)s->in_w) * sizeof(float);
@@ -215,7 +221,8 @@ static void run_chunk(const struct work *w, const struct conv_call *call, size_t
     size_t pixels = w->rows * (size_t)s->out_w, channels = count * l->d_out;
     size_t at = block_start + first * l->d_out, group_weights = l->k * l->k * l->d_in * l->d_out;
     const float *weights = call->packed, *bias = weights + conv_weight_count(s) + first * l->d_out;
-    prepare_outputs(w, channels, bias, call->residual ? call->residual + at : NULL);
+    const float *residual = call->residual;
+    prepare_outputs(w, channels, bias, residual ? residual + at : NULL);
     for (size_t g = 0; g < count; g++) {
         if (s->stride == 1 && s->out_w == s->in_w)
             fill_planes_at_once(w, first + g);
@@ -226,10 +233,10 @@ static void run_chunk(const struct work *w, const struct conv_call *call, size_t
     }
     if (call->relu)
         blas_relu(w->outputs, channels * pixels);
-    blas_transpose(w->outputs, channels, pixels, pixels, call->y + at, (size_t)s->out_c);
+    blas_transpose(w->outputs, channels, pixels, pixels, (float *)call->y + at, (size_t)s->out_c);
 }
 
-static void run(const struct conv_call *call)
+static void run_tile(const struct conv_call *call, int begin, int tile_end)
 {
     const struct conv_shape *s = call->shape;
     struct layout l = layout_of(s);
@@ -238,12 +245,13 @@ static void run(const struct conv_call *call)
     w.outputs = w.planes + l.k * l.d_in * l.plane;
     memset(w.planes, 0, l.k * l.d_in * l.plane * sizeof *w.planes);
     w.line = w.outputs + l.groups * l.d_out * l.block_rows * (size_t)s->out_w;
-    for (int row = call->row_begin; row < call->row_end; row += (int)w.rows) {
+    for (int row = begin; row < tile_end; row += (int)w.rows) {
         int image = row / s->out_h, image_end = (image + 1) * s->out_h;
-        int end = image_end < call->row_end ? image_end : call->row_end;
+        int end = image_end < tile_end ? image_end : tile_end;
         w.rows = (size_t)(end - row) < l.block_rows ? (size_t)(end - row) : l.block_rows;
         w.top = row % s->out_h * s->stride - s->pad;
-        w.image = call->x + (size_t)image * (size_t)s->in_h * (size_t)s->in_w * (size_t)s->in_c;
+        w.image = (const float *)call->x +
+                  (size_t)image * (size_t)s->in_h * (size_t)s->in_w * (size_t)s->in_c;
         for (size_t g = 0; g < groups; g += l.groups) {
             size_t count = groups - g < l.groups ? groups - g : l.groups;
             run_chunk(&w, call, g, count, (size_t)row * row_size);
@@ -251,12 +259,20 @@ static void run(const struct conv_call *call)
     }
 }
 
+static void run(const struct conv_kernel *self, const struct conv_call *call)
+{
+    (void)self;
+    blas_run_tiles(call, run_tile);
+}
+
 const struct conv_kernel f32_grouped__openblas = {
     .name = "f32_grouped__openblas",
     .isa = "openblas",
+    .precision = PRECISION_F32,
     .supports = supports,
     .packed_size = packed_size,
     .pack = pack,
+    .tile_count = blas_tile_count,
     .scratch_size = scratch_size,
     .run = run,
 };

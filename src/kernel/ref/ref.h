@@ -4,6 +4,6 @@
 
 #include "kernel/kernel.h"
 
-extern const struct conv_kernel f32_conv__ref;
+extern const struct conv_kernel f32_conv__ref, bf16_conv__ref, int8_conv__ref;
 
 #endif

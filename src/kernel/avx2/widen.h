@@ -1,0 +1,21 @@
+/* int8 with AVX2 alone: bytes are widened to 16 bits when they are gathered, a dword is two of them
+ * beside two 16-bit weights. (vpmaddubsw, which takes bytes, saturates at 255 * 127 * 2.) */
+#ifndef RESNEXT_KERNEL_AVX2_WIDEN_H
+#define RESNEXT_KERNEL_AVX2_WIDEN_H
+
+#include "kernel/avx2/lanes.h"
+
+/* In assembly, because gcc moves the sums of intrinsics about and out of the registers. */
+LANES_INLINE __m256i widened_multiply_add(__m256i sum, __m256i x, __m256i w)
+{
+    __m256i product;
+    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
+            : "+x"(sum), "=&x"(product)
+            : "x"(x), "x"(w));
+    return sum;
+}
+
+/* A lanes_copy_function. */
+lanes_copy_function avx2_copy_widened;
+
+#endif

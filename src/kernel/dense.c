@@ -1,0 +1,335 @@
+#include "kernel/dense.h"
+
+#include "base/size.h"
+
+enum {
+    L2_BYTES = 512 * 1024,
+    TILE_STEPS = 60 * 1000, /* multiplications of a tile: about 15 us */
+    L1_SET_BYTES = 4096,    /* addresses this far apart share a set of the L1 cache */
+    CACHE_LINE = 64,
+    COPY_BYTES = 1024 * 1024, /* of a map that is copied whole */
+};
+
+/* A shape's sizes. */
+struct layout {
+    size_t pixel, wide_pixel; /* bytes of an input pixel, in x and in scratch */
+    size_t line_dwords;       /* inputs of an output pixel in one line of the kernel */
+    size_t window_columns;    /* of the input under a whole block */
+    size_t copied_pixel;      /* bytes from one pixel of a 1x1 kernel in scratch to the next */
+    size_t panel_bytes, factor_bytes;
+    size_t panels, group_panels;
+    size_t pixels, tile_pixels; /* over all images; of a tile */
+    size_t groups, group_tiles;
+};
+
+static size_t at_least_1(size_t n)
+{
+    return n ? n : 1;
+}
+
+static struct layout layout_of(const struct dense_kernel *k, const struct conv_shape *s, int images)
+{
+    struct layout l;
+    size_t block = k->blocks[0].pixels, lines = (size_t)s->kernel;
+    l.pixel = (size_t)s->in_c * precision_size(k->format.precision);
+    l.wide_pixel = (size_t)s->in_c * k->format.element;
+    l.line_dwords = lanes_dwords(&k->format, lines * (size_t)s->in_c);
+    l.window_columns = (block - 1) * (size_t)s->stride + lines;
+    l.copied_pixel = size_ceil_div(l.line_dwords, 64) * 256 + CACHE_LINE;
+    l.panel_bytes = lines * l.line_dwords * k->panel * 4;
+    l.panels = size_ceil_div((size_t)s->out_c, k->panel);
+    l.factor_bytes = lanes_factor_kinds(k->format.precision) * l.panels * k->panel * sizeof(float);
+    l.groups = size_ceil_div(l.panels, at_least_1(L2_BYTES / l.panel_bytes));
+    l.group_panels = size_ceil_div(l.panels, l.groups);
+    l.pixels = (size_t)images * (size_t)s->out_h * (size_t)s->out_w;
+    size_t block_steps =
+        block * (k->panel / k->format.lanes) * lines * l.line_dwords * l.group_panels;
+    l.tile_pixels = at_least_1(TILE_STEPS / block_steps) * block;
+    l.group_tiles = size_ceil_div(l.pixels, l.tile_pixels);
+    return l;
+}
+
+bool dense_supports(const struct conv_shape *s)
+{
+    return s->groups == 1;
+}
+
+/* Packed: panels, factors [kind][channels], the padding pixel. */
+size_t dense_packed_size(const struct conv_kernel *self, const struct conv_shape *s)
+{
+    const struct dense_kernel *k = self->own;
+    struct layout l = layout_of(k, s, 1);
+    return l.panels * l.panel_bytes + l.factor_bytes + l.pixel;
+}
+
+/* Where the weights of an output channel go: dword 0 of its lane, and how far the next one is. */
+struct lane {
+    unsigned char *first;
+    size_t step;
+};
+
+/* A channel's weights of a 1x1 kernel, inputs [begin, end), that are packed as they come. */
+static void pack_plain(const unsigned char *weights, size_t begin, size_t end, struct lane lane)
+{
+    unsigned char *to = lane.first + begin / 4 * lane.step;
+    for (; begin < end; begin += 4, to += lane.step)
+        memcpy(to, weights + begin, end - begin < 4 ? end - begin : 4);
+}
+
+/* A channel's weights of any kernel, [in][ky][kx] to [ky][kx][in]. */
+static void pack_turned(const struct dense_kernel *k, const struct conv_shape *s,
+                        const struct layout *l, const struct conv_weights *weights, size_t channel,
+                        struct lane lane)
+{
+    size_t size = k->format.element, in = (size_t)s->in_c, taps = (size_t)s->kernel;
+    for (size_t ky = 0; ky < taps; ky++) {
+        size_t at = ky * l->line_dwords * 4; /* bytes of the lane, put together */
+        for (size_t kx = 0; kx < taps; kx++)
+            for (size_t c = 0; c < in; c++, at += size)
+                lanes_put_weight(&k->format, weights, ((channel * in + c) * taps + ky) * taps + kx,
+                                 lane.first + at / 4 * lane.step + at % 4);
+    }
+}
+
+/* The channels [first, end) of one panel. Many inputs of all of them are written before the next,
+ * so that what is written stays in the cache. */
+static void pack_panel(const struct dense_kernel *k, const struct conv_shape *s,
+                       const struct layout *l, const struct conv_weights *weights, size_t first,
+                       size_t end, unsigned char *panel)
+{
+    enum { PIECE_BYTES = 256 };
+    const unsigned char *plain = k->format.precision == PRECISION_INT8
+                                     ? (const void *)weights->quantized
+                                     : (const void *)weights->weights;
+    size_t row = (size_t)s->in_c * k->format.element, step = k->panel * 4;
+    bool is_plain = s->kernel == 1 && lanes_keep_weights(&k->format);
+    for (size_t o = first; !is_plain && o < end; o++)
+        pack_turned(k, s, l, weights, o, (struct lane){panel + (o - first) * 4, step});
+    for (size_t at = 0; is_plain && at < row; at += PIECE_BYTES)
+        for (size_t o = first; o < end; o++)
+            pack_plain(plain + o * row, at, row - at < PIECE_BYTES ? row : at + PIECE_BYTES,
+                       (struct lane){panel + (o - first) * 4, step});
+}
+
+void dense_pack(const struct conv_kernel *self, const struct conv_shape *s,
+                const struct conv_weights *weights, void *packed)
+{
+    const struct dense_kernel *k = self->own;
+    struct layout l = layout_of(k, s, 1);
+    size_t out = (size_t)s->out_c;
+    unsigned char *p = packed, *factors = p + l.panels * l.panel_bytes;
+    memset(p, 0, l.panels * l.panel_bytes + l.factor_bytes);
+    for (size_t first = 0; first < out; first += k->panel, p += l.panel_bytes)
+        pack_panel(k, s, &l, weights, first, first + k->panel < out ? first + k->panel : out, p);
+    for (size_t o = 0; o < out; o++)
+        lanes_put_factors(k->format.precision, weights, o, l.panels * k->panel,
+                          (float *)(void *)factors + o);
+    lanes_put_padding(k->format.precision, weights, (size_t)s->in_c, factors + l.factor_bytes);
+}
+
+int dense_tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
+{
+    const struct dense_kernel *k = self->own;
+    struct layout l = layout_of(k, s, images);
+    return (int)(l.groups * l.group_tiles);
+}
+
+static bool is_in_place(const struct conv_shape *s, const struct layout *l)
+{
+    return s->kernel == 1 && s->stride == 1 && s->pad == 0 && l->pixel == l->wide_pixel &&
+           l->pixel % 4 == 0 && (l->pixel % L1_SET_BYTES || l->pixels == 1);
+}
+
+/* Pixels of a 1x1 kernel that scratch has room for: an image's, or a block's. */
+static size_t copied_pixels(const struct dense_kernel *k, const struct conv_shape *s,
+                            const struct layout *l)
+{
+    size_t map = (size_t)s->out_h * (size_t)s->out_w, block = k->blocks[0].pixels;
+    return map > block && map * l->copied_pixel <= COPY_BYTES ? map : block;
+}
+
+size_t dense_scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
+{
+    const struct dense_kernel *k = self->own;
+    struct layout l = layout_of(k, s, 1);
+    if (s->kernel > 1)
+        return (size_t)s->kernel * l.window_columns * l.wide_pixel + sizeof(lanes_dword);
+    return copied_pixels(k, s, &l) * l.copied_pixel;
+}
+
+/* Where inputs come from, and which of them lie in scratch for the whole call, if any. */
+struct inputs {
+    const struct conv_call *call;
+    const struct layout *layout;
+    lanes_copy_function *copy;
+    const unsigned char *padding;
+    size_t copied, copied_end;
+};
+
+static const unsigned char *image_of(const struct inputs *in, size_t image)
+{
+    const struct conv_shape *s = in->call->shape;
+    return (const unsigned char *)in->call->x +
+           image * (size_t)s->in_h * (size_t)s->in_w * in->layout->pixel;
+}
+
+/* `count` pixels of input line `line` (NULL: outside the image), from column `left` on, `stride`
+ * columns apart, to where they are `step` bytes apart. */
+static void copy_line(const struct inputs *in, const unsigned char *line, int left, int stride,
+                      size_t count, unsigned char *to, size_t step)
+{
+    size_t pixel = in->layout->pixel;
+    int width = in->call->shape->in_w;
+    for (; count > 0 && (!line || left < 0); count--, left += stride, to += step)
+        in->copy(to, 0, in->padding, 0, pixel, 1);
+    size_t inside = left < width ? (size_t)((width - left - 1) / stride + 1) : 0;
+    inside = inside < count ? inside : count;
+    if (inside && stride == 1 && step == in->layout->wide_pixel)
+        in->copy(to, 0, line + (size_t)left * pixel, 0, inside * pixel, 1);
+    else if (inside)
+        in->copy(to, step, line + (size_t)left * pixel, (size_t)stride * pixel, pixel, inside);
+    to += inside * step;
+    in->copy(to, step, in->padding, 0, pixel, count - inside);
+}
+
+/* The inputs of a 1x1 kernel for output pixels [first, end), each with its last dword filled up
+ * with 0: what lies behind it is multiplied, by 0, and must not be NaN. */
+static void copy_pixels(const struct inputs *in, size_t first, size_t end)
+{
+    const struct conv_shape *s = in->call->shape;
+    const struct layout *l = in->layout;
+    size_t width = (size_t)s->out_w, height = (size_t)s->out_h;
+    unsigned char *to = in->call->scratch;
+    for (size_t i = first; l->wide_pixel % 4 && i < end; i++)
+        memset(to + (i - first) * l->copied_pixel + l->wide_pixel / 4 * 4, 0, 4);
+    for (size_t p = first, many; p < end; p += many, to += many * l->copied_pixel) {
+        many = width - p % width < end - p ? width - p % width : end - p;
+        int y = (int)(p / width % height) * s->stride - s->pad;
+        int left = (int)(p % width) * s->stride - s->pad;
+        bool inside = y >= 0 && y < s->in_h;
+        const unsigned char *image = image_of(in, p / width / height);
+        copy_line(in, inside ? image + (size_t)y * (size_t)s->in_w * l->pixel : NULL, left,
+                  s->stride, many, to, l->copied_pixel);
+    }
+}
+
+/* The part of the image under `pixels` pixels of one output row, [kernel][window_columns]. */
+static void copy_window(const struct inputs *in, size_t first, size_t pixels)
+{
+    const struct conv_shape *s = in->call->shape;
+    const struct layout *l = in->layout;
+    size_t width = (size_t)s->out_w, height = (size_t)s->out_h;
+    const unsigned char *image = image_of(in, first / width / height);
+    int top = (int)(first / width % height) * s->stride - s->pad;
+    int left = (int)(first % width) * s->stride - s->pad;
+    size_t columns = (pixels - 1) * (size_t)s->stride + (size_t)s->kernel;
+    unsigned char *to = in->call->scratch;
+    for (int y = top; y < top + s->kernel; y++, to += l->window_columns * l->wide_pixel) {
+        bool inside = y >= 0 && y < s->in_h;
+        memset(to + columns * l->wide_pixel, 0, sizeof(lanes_dword)); /* as in copy_pixels */
+        copy_line(in, inside ? image + (size_t)y * (size_t)s->in_w * l->pixel : NULL, left, 1,
+                  columns, to, l->wide_pixel);
+    }
+}
+
+/* Points the block at the inputs of its pixels. */
+static void find_inputs(const struct inputs *in, size_t first, size_t pixels,
+                        struct dense_block *block)
+{
+    const struct conv_shape *s = in->call->shape;
+    const struct layout *l = in->layout;
+    block->x = in->call->scratch;
+    block->dwords = l->line_dwords;
+    block->lines = (size_t)s->kernel;
+    block->line = l->window_columns * l->wide_pixel;
+    block->row = s->kernel == 1 ? l->copied_pixel : (size_t)s->stride * l->wide_pixel;
+    if (is_in_place(s, l)) {
+        block->x = (const unsigned char *)in->call->x + first * l->pixel;
+        block->row = l->pixel;
+    } else if (s->kernel > 1) {
+        copy_window(in, first, pixels);
+    } else if (in->copied_end) {
+        block->x += (first - in->copied) * l->copied_pixel;
+    } else {
+        copy_pixels(in, first, first + pixels);
+    }
+}
+
+/* Copies the pixels of all tiles of the call, if there is room. */
+static void copy_whole_call(const struct dense_kernel *k, struct inputs *in)
+{
+    const struct conv_call *call = in->call;
+    const struct layout *l = in->layout;
+    size_t begin = (size_t)call->tile_begin, last = (size_t)call->tile_end - 1;
+    size_t first = 0, end = l->pixels;
+    if (begin / l->group_tiles == last / l->group_tiles) {
+        first = begin % l->group_tiles * l->tile_pixels;
+        end = (last % l->group_tiles + 1) * l->tile_pixels;
+        end = end < l->pixels ? end : l->pixels;
+    }
+    if (end - first > copied_pixels(k, call->shape, l))
+        return;
+    copy_pixels(in, first, end);
+    in->copied = first;
+    in->copied_end = end;
+}
+
+/* `pixels` pixels of a tile, all of its panels. */
+static void run_pixels(const struct dense_kernel *kernel, const struct inputs *in, size_t group,
+                       size_t first, int function)
+{
+    const struct conv_call *call = in->call;
+    const struct layout *l = in->layout;
+    const unsigned char *weights = call->packed;
+    size_t begin = group * l->group_panels, end = begin + l->group_panels, width = kernel->panel;
+    struct dense_block block = {
+        .out_c = (size_t)call->shape->out_c,
+        .finish = {.factor_stride = l->panels * width,
+                   .residual = call->residual,
+                   .y = call->y,
+                   .relu = call->relu,
+                   .y_float = call->y_float},
+    };
+    find_inputs(in, first, kernel->blocks[function].pixels, &block);
+    for (size_t panel = begin; panel < end && panel < l->panels; panel++) {
+        size_t channel = panel * width, left = block.out_c - channel;
+        block.weights = weights + panel * l->panel_bytes;
+        block.finish.factors =
+            (const float *)(const void *)(weights + l->panels * l->panel_bytes) + channel;
+        block.at = first * block.out_c + channel;
+        block.channels = (int)(left < width ? left : width);
+        kernel->blocks[function].run(&block);
+    }
+}
+
+/* How many of `left` pixels from `first` on a block may hold: a window is of one row. */
+static size_t block_limit(const struct conv_shape *s, size_t first, size_t left)
+{
+    size_t row = (size_t)s->out_w - first % (size_t)s->out_w;
+    return s->kernel > 1 && row < left ? row : left;
+}
+
+void dense_run(const struct conv_kernel *self, const struct conv_call *call)
+{
+    const struct dense_kernel *kernel = self->own;
+    const struct conv_shape *s = call->shape;
+    struct layout l = layout_of(kernel, s, call->images);
+    struct inputs in = {
+        .call = call,
+        .layout = &l,
+        .copy = kernel->format.copy,
+        .padding = (const unsigned char *)call->packed + l.panels * l.panel_bytes + l.factor_bytes,
+    };
+    if (s->kernel == 1 && !is_in_place(s, &l) && call->tile_begin < call->tile_end)
+        copy_whole_call(kernel, &in);
+    for (int t = call->tile_begin; t < call->tile_end; t++) {
+        size_t at = (size_t)t % l.group_tiles * l.tile_pixels;
+        size_t end = at + l.tile_pixels < l.pixels ? at + l.tile_pixels : l.pixels;
+        for (int f; at < end; at += kernel->blocks[f].pixels) {
+            size_t limit = block_limit(s, at, end - at);
+            for (f = 0; kernel->blocks[f].pixels > limit; f++)
+                ;
+            run_pixels(kernel, &in, (size_t)t / l.group_tiles, at, f);
+        }
+    }
+}

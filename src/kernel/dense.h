@@ -1,0 +1,58 @@
+/* Convolutions with one group on vectors of any width, for any precision (see lanes.h).
+ *
+ * How it works. A block of some pixels x a panel of channels of sums stays in registers while all
+ * inputs of these pixels go by: for each dword of inputs the panel's vectors of weights are loaded,
+ * and each pixel's dword is broadcast out of memory. A pixel's inputs are as many lines of
+ * neighbouring elements as the kernel has; those of a 1x1 kernel with stride 1 are taken where they
+ * lie. Otherwise the window of the image that a block meets is copied into scratch (padding and
+ * widening end there). The pixels of a 1x1 kernel are copied one by one, if there is a stride, if
+ * they are to be widened, or if their distance would put a whole block into one set of the L1
+ * cache: once for all panels, where there is room for the map.
+ *
+ * Weights are packed in panels, [panel][line][dword][channel], so that they are read in a line; as
+ * many panels as fit half the L2 cache serve a range of pixels before the next. A tile is such a
+ * group of panels for a range of pixels. */
+#ifndef RESNEXT_KERNEL_DENSE_H
+#define RESNEXT_KERNEL_DENSE_H
+
+#include "kernel/lanes.h"
+
+enum { DENSE_BLOCKS = 5 };
+
+/* The work of a block function: some pixels and a panel of channels. */
+struct dense_block {
+    const unsigned char *x;
+    size_t row; /* bytes from one pixel's inputs to the next's */
+    const unsigned char *weights;
+    size_t dwords;      /* of a line */
+    size_t lines, line; /* how many, and bytes from one to the next */
+    size_t at, out_c;   /* of the first output, in elements, and from one pixel to the next */
+    int channels;       /* of the panel that exist, at least 1 */
+    struct lanes_finish finish;
+};
+
+/* A kernel's own part: the functions for blocks of so many pixels, most first, the last for 1. */
+struct dense_kernel {
+    struct lanes_format format;
+    size_t panel; /* channels: one vector or more */
+    struct {
+        size_t pixels;
+        void (*run)(const struct dense_block *block);
+    } blocks[DENSE_BLOCKS];
+};
+
+/* The functions of a struct conv_kernel whose `own` is a struct dense_kernel. */
+bool dense_supports(const struct conv_shape *shape);
+size_t dense_packed_size(const struct conv_kernel *self, const struct conv_shape *shape);
+void dense_pack(const struct conv_kernel *self, const struct conv_shape *shape,
+                const struct conv_weights *weights, void *packed);
+int dense_tile_count(const struct conv_kernel *self, const struct conv_shape *shape, int images);
+size_t dense_scratch_size(const struct conv_kernel *self, const struct conv_shape *shape);
+void dense_run(const struct conv_kernel *self, const struct conv_call *call);
+
+/* They, in an initialiser. */
+#define DENSE_FUNCTIONS                                                                            \
+    .supports = dense_supports, .packed_size = dense_packed_size, .pack = dense_pack,              \
+    .tile_count = dense_tile_count, .scratch_size = dense_scratch_size, .run = dense_run
+
+#endif

@@ -1,0 +1,63 @@
+/* What kernels on vectors of 32-bit lanes have in common, whatever the precision and the vectors'
+ * width. A lane is one output channel's sum. One step multiplies a dword of inputs - one float32,
+ * two bfloat16, four bytes, or two bytes widened to 16 bits, neighbouring channels of a pixel -
+ * with the dword of weights in each lane, and adds the products to the sum. So everything around
+ * the steps is written once, for dwords; an instruction set brings the loops of steps, a precision
+ * the instruction and what becomes of a sum. */
+#ifndef RESNEXT_KERNEL_LANES_H
+#define RESNEXT_KERNEL_LANES_H
+
+#include "kernel/kernel.h"
+
+/* Where it is used its arguments are constants, and calls through them become instructions. */
+#define LANES_INLINE static inline __attribute__((always_inline))
+
+/* A dword of whatever elements there are, anywhere. */
+typedef int32_t __attribute__((may_alias, aligned(1))) lanes_dword;
+
+/* Copies `times` pieces of `bytes` bytes of activations from x, `from_step` apart, to where the
+ * steps read them, `to_step` apart, in the format's elements. Reads and writes nothing else. */
+typedef void lanes_copy_function(unsigned char *to, size_t to_step, const unsigned char *from,
+                                 size_t from_step, size_t bytes, size_t times);
+
+/* What a dword and a vector are made of. */
+struct lanes_format {
+    enum precision precision;
+    size_t element; /* bytes of an input, or a weight, in a dword; widened if x has less */
+    size_t lanes;   /* of a vector */
+    lanes_copy_function *copy;
+};
+
+/* How the sums of a vector's channels become outputs: `factors` are those of the first channel;
+ * each kind (bias; in int8 multiplier, offset, residual multiplier) stands `factor_stride` floats
+ * behind the one before it. */
+struct lanes_finish {
+    const float *factors;
+    size_t factor_stride;
+    const void *residual;
+    void *y;
+    bool relu, y_float;
+};
+
+/* dwords that hold `elements`. */
+size_t lanes_dwords(const struct lanes_format *format, size_t elements);
+
+/* 1, or 3 for int8. */
+size_t lanes_factor_kinds(enum precision precision);
+
+/* Whether the format has weights just as they come: as many bytes, and the same ones. */
+bool lanes_keep_weights(const struct lanes_format *format);
+
+/* Weight `index` as the format has it. */
+void lanes_put_weight(const struct lanes_format *format, const struct conv_weights *weights,
+                      size_t index, unsigned char *to);
+
+/* The factors of channel `channel`: kind k is to[k * stride]. */
+void lanes_put_factors(enum precision precision, const struct conv_weights *weights, size_t channel,
+                       size_t stride, float *to);
+
+/* The pixel outside the image, `channels` elements as x has them. */
+void lanes_put_padding(enum precision precision, const struct conv_weights *weights,
+                       size_t channels, unsigned char *to);
+
+#endif

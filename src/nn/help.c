@@ -1,0 +1,172 @@
+/* Concurrency. `pass` is set when a pass begins and cleared when it ends; `visitors` counts the
+ * threads at the desk. A visitor counts itself before it looks at `pass`, and the owner clears
+ * `pass` before it waits for `visitors` to become 0, both sequentially consistent: so either the
+ * visitor sees that there is nothing, or the owner waits for it.
+ *
+ * Within a pass, `ticket` holds the layer that is under way and its next tile. Whoever adds to it
+ * owns as many tiles, of the layer that it then reads there, and reports them in `done`; nobody
+ * adds who has not just read there that a tile is left, so a tile's number outgrows the layer by no
+ * more than one run a thread, and never its half of `ticket`. The owner waits until all are done,
+ * resets `done` and moves `ticket` on to the next layer. Reading `done` acquires what its adders
+ * released, reading `ticket` what the owner released, so whoever works on a layer sees all that was
+ * written in those before it. */
+#include "nn/help.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+
+enum { SPINS = 2000, RUNS_PER_LAYER = 64 };
+
+struct desk {
+    _Atomic(const struct network *) pass;
+    atomic_int visitors;
+    _Atomic uint64_t ticket; /* layer << 32 | next tile */
+    atomic_int done;
+    struct workspace *workspace;
+    const void *context;
+    int images;
+};
+
+/* Tiles of one layer. */
+struct run {
+    size_t layer;
+    int begin, end;
+};
+
+int desk_create(struct desk **out, struct error *err)
+{
+    *out = calloc(1, sizeof **out);
+    return *out ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for a desk");
+}
+
+void desk_destroy(struct desk *desk)
+{
+    CHECK(!desk || (!atomic_load(&desk->pass) && atomic_load(&desk->visitors) == 0));
+    free(desk);
+}
+
+/* Waits a moment; longer from the SPINS-th time on. */
+static void wait_a_moment(int *times)
+{
+    if (*times == SPINS) {
+        sched_yield();
+        return;
+    }
+    ++*times;
+#ifdef __x86_64__
+    __builtin_ia32_pause();
+#endif
+}
+
+static size_t layer_of(uint64_t ticket)
+{
+    return (size_t)(ticket >> 32);
+}
+
+static int tile_of(uint64_t ticket)
+{
+    return (int)(ticket & INT32_MAX);
+}
+
+static uint64_t read_ticket(const struct desk *desk)
+{
+    return atomic_load_explicit(&desk->ticket, memory_order_acquire);
+}
+
+static size_t layer_under_way(const struct desk *desk)
+{
+    return layer_of(read_ticket(desk));
+}
+
+static int tile_count(const struct desk *desk, const struct network *network, size_t layer)
+{
+    return layer < network_layer_count(network) ? network_tile_count(network, layer, desk->images)
+                                                : 0;
+}
+
+/* Takes some tiles of the layer under way; none, if begin is not less than end. */
+static struct run take_tiles(struct desk *desk, const struct network *network)
+{
+    uint64_t ticket = read_ticket(desk);
+    int count = tile_count(desk, network, layer_of(ticket));
+    int size = count < RUNS_PER_LAYER ? 1 : count / RUNS_PER_LAYER;
+    if (tile_of(ticket) >= count)
+        return (struct run){0};
+    ticket = atomic_fetch_add_explicit(&desk->ticket, (uint64_t)size, memory_order_acquire);
+    struct run run = {.layer = layer_of(ticket), .begin = tile_of(ticket)};
+    count = tile_count(desk, network, run.layer);
+    run.end = count - run.begin < size ? count : run.begin + size;
+    return run;
+}
+
+static bool run_some(struct desk *desk, const struct network *network, struct workspace *mine)
+{
+    struct run run = take_tiles(desk, network);
+    if (run.begin >= run.end)
+        return false;
+    network_run_tiles(network, desk->workspace, mine, run.layer, desk->images, run.begin, run.end);
+    atomic_fetch_add_explicit(&desk->done, run.end - run.begin, memory_order_release);
+    return true;
+}
+
+static void run_layer(struct desk *desk, const struct network *network, size_t layer)
+{
+    int count = network_tile_count(network, layer, desk->images);
+    while (run_some(desk, network, desk->workspace))
+        ;
+    for (int times = 0; atomic_load_explicit(&desk->done, memory_order_acquire) < count;)
+        wait_a_moment(&times);
+    atomic_store_explicit(&desk->done, 0, memory_order_relaxed);
+    atomic_store_explicit(&desk->ticket, (uint64_t)(layer + 1) << 32, memory_order_release);
+}
+
+const float *network_forward_helped(const struct network *network, struct workspace *workspace,
+                                    int images, struct desk *desk, const void *context)
+{
+    CHECK(context);
+    desk->workspace = workspace;
+    desk->context = context;
+    desk->images = images;
+    atomic_store_explicit(&desk->ticket, 0, memory_order_relaxed);
+    atomic_store(&desk->pass, network);
+    for (size_t i = 0; i < network_layer_count(network); i++)
+        run_layer(desk, network, i);
+    atomic_store(&desk->pass, NULL);
+    for (int times = 0; atomic_load(&desk->visitors) != 0;)
+        wait_a_moment(&times);
+    return network_result(network, workspace);
+}
+
+const void *desk_enter(struct desk *desk)
+{
+    atomic_fetch_add(&desk->visitors, 1);
+    if (atomic_load(&desk->pass))
+        return desk->context;
+    desk_leave(desk);
+    return NULL;
+}
+
+void desk_leave(struct desk *desk)
+{
+    atomic_fetch_sub(&desk->visitors, 1);
+}
+
+void desk_work(struct desk *desk, struct workspace *mine, bool (*stop)(void *), void *context)
+{
+    const struct network *network = atomic_load(&desk->pass);
+    size_t count = network ? network_layer_count(network) : 0;
+    for (size_t layer; (layer = layer_under_way(desk)) < count;) {
+        do {
+            if (stop(context))
+                return;
+        } while (run_some(desk, network, mine));
+        for (int times = 0; layer_under_way(desk) == layer;) {
+            if (stop(context))
+                return;
+            wait_a_moment(&times);
+        }
+    }
+}

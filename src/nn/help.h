@@ -1,0 +1,35 @@
+/* One forward pass on several threads: whoever has nothing else to do helps.
+ *
+ * Each thread that runs forward passes has a desk. While a pass runs it stands on the desk, and any
+ * other thread may enter, take tiles of the layer that is under way, and leave at the edge of a
+ * tile; the pass never waits for more than the tiles that were taken. With nobody there a pass
+ * costs two atomic additions for each run of tiles, at most 127 a layer, more than
+ * network_forward. */
+#ifndef RESNEXT_NN_HELP_H
+#define RESNEXT_NN_HELP_H
+
+#include "nn/network.h"
+
+struct desk;
+
+/* ERR_NO_MEMORY. `*out` belongs to the caller, who destroys it when no thread can enter any more.
+ */
+int desk_create(struct desk **out, struct error *err);
+void desk_destroy(struct desk *desk);
+
+/* network_forward, with the help of whoever enters `desk`. `context`, not NULL, is what they get.
+ * The result is the same to the bit. When it returns, nobody is at the desk. */
+const float *network_forward_helped(const struct network *network, struct workspace *workspace,
+                                    int images, struct desk *desk, const void *context);
+
+/* Enters: the context of the pass that is under way, or NULL if there is none (and then the thread
+ * is not at the desk). Until it leaves, the pass, its network and whatever `context` points to
+ * stay. Any thread. */
+const void *desk_enter(struct desk *desk);
+void desk_leave(struct desk *desk);
+
+/* Works for the pass until it is over or `stop` says so, which is asked before each tile. `mine` is
+ * a workspace of the thread's own for the same network. Only between desk_enter and desk_leave. */
+void desk_work(struct desk *desk, struct workspace *mine, bool (*stop)(void *), void *stop_context);
+
+#endif

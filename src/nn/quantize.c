@@ -1,0 +1,136 @@
+#include "nn/quantize.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+enum { LARGEST = 127, LARGEST_BYTE = 255 };
+
+/* The arrays of a struct conv_weights, while they are written. */
+struct arrays {
+    int8_t *quantized;
+    float *multiplier, *offset, *residual_multiplier;
+    uint8_t *padding;
+};
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* To the nearest integer, ties to even, of numbers up to 2^51: a large number leaves no room for a
+ * fraction. (rint is a call on CPUs without SSE4.1.) */
+static double nearest(double number)
+{
+    const double large = 0x1.8p52;
+    return number + large - large;
+}
+
+/* The weights of one output channel, [channels][taps], with the scales of these input channels
+ * multiplied in. Returns what a step of a quantised weight is worth, or a number that is not finite
+ * if there is none or if a sum of products might not fit into 32 bits; `*shift` becomes what the
+ * input's zeros and the rounding add to the sum. */
+static float quantize_channel(const float *weights, const struct quantization *x, size_t channels,
+                              size_t taps, int8_t *out, double *shift)
+{
+    double most = 0;
+    for (size_t c = 0, i = 0; c < channels; c++)
+        for (size_t k = 0; k < taps; k++, i++)
+            most = larger(most, fabs((double)weights[i] * x->scale[c]));
+    float step = (float)(most / LARGEST);
+    if (!isfinite(step))
+        return step;
+    if (step < FLT_MIN)
+        step = 1; /* nothing but zeros, or as good as */
+    double zeros = 0, errors = 0, size = 0;
+    for (size_t c = 0, i = 0; c < channels; c++) {
+        double factor = (double)x->scale[c] / (double)step, sum = 0, rest = 0;
+        for (size_t k = 0; k < taps; k++, i++) {
+            double exact = weights[i] * factor, rounded = nearest(exact);
+            out[i] = (int8_t)rounded;
+            sum += rounded;
+            size += fabs(rounded);
+            rest += rounded - exact;
+        }
+        zeros += sum * (double)x->zero[c];
+        if (x->mean)
+            errors += rest * (double)x->mean[c] / (double)x->scale[c];
+    }
+    *shift = (zeros + errors) * (double)step;
+    return size * LARGEST_BYTE <= INT32_MAX ? step : INFINITY;
+}
+
+static struct quantization from_channel(const struct quantization *x, size_t c)
+{
+    return (struct quantization){x->scale + c, x->zero + c, x->mean ? x->mean + c : NULL};
+}
+
+/* False if a factor is not finite. */
+static bool fill(const struct layer *layer, const float *weights, const float *bias,
+                 const struct quantization *x, const struct quantization *y,
+                 const struct quantization *residual, const struct arrays *out)
+{
+    const struct conv_shape *s = &layer->shape;
+    size_t channels = (size_t)(s->in_c / s->groups), taps = (size_t)(s->kernel * s->kernel);
+    size_t each = channels * taps, group_out = (size_t)(s->out_c / s->groups);
+    for (size_t o = 0; o < (size_t)s->out_c; o++) {
+        struct quantization inputs = from_channel(x, o / group_out * channels);
+        double shift = 0, y_scale = y ? y->scale[o] : 1, y_zero = y ? y->zero[o] : 0;
+        float step = quantize_channel(weights + o * each, &inputs, channels, taps,
+                                      out->quantized + o * each, &shift);
+        out->multiplier[o] = (float)(step / y_scale);
+        out->residual_multiplier[o] = residual ? (float)(residual->scale[o] / y_scale) : 0;
+        if (residual)
+            y_zero -= (double)residual->zero[o] * out->residual_multiplier[o];
+        out->offset[o] = (float)((bias[o] - shift) / y_scale + y_zero);
+        if (!isfinite(out->multiplier[o] + out->residual_multiplier[o] + out->offset[o]))
+            return false;
+    }
+    for (size_t c = 0; c < (size_t)s->in_c; c++)
+        out->padding[c] = (uint8_t)lrintf(x->zero[c]);
+    return true;
+}
+
+int quantize_layer(const struct layer *layer, const float *weights, const float *bias,
+                   const struct quantization *x, const struct quantization *y,
+                   const struct quantization *residual, struct conv_weights *out, struct error *err)
+{
+    const struct conv_shape *s = &layer->shape;
+    size_t channels = (size_t)s->out_c;
+    struct arrays a = {
+        .quantized = malloc(conv_weight_count(s)),
+        .multiplier = calloc(channels, sizeof(float)),
+        .offset = calloc(channels, sizeof(float)),
+        .residual_multiplier = calloc(channels, sizeof(float)),
+        .padding = malloc((size_t)s->in_c),
+    };
+    *out = (struct conv_weights){
+        .quantized = a.quantized,
+        .multiplier = a.multiplier,
+        .offset = a.offset,
+        .residual_multiplier = a.residual_multiplier,
+        .padding = a.padding,
+    };
+    if (!a.quantized || !a.multiplier || !a.offset || !a.residual_multiplier || !a.padding) {
+        quantize_destroy(out);
+        return error_set(err, ERR_NO_MEMORY, "no memory to quantise layer %s", layer->name);
+    }
+    if (fill(layer, weights, bias, x, y, residual, &a))
+        return ERR_OK;
+    quantize_destroy(out);
+    return error_set(err, ERR_MODEL_UNSUPPORTED,
+                     "layer %s: weights and scales are too large or too small, or its inputs "
+                     "too many, for int8; use another precision",
+                     layer->name);
+}
+
+void quantize_destroy(struct conv_weights *w)
+{
+    free((void *)w->quantized);
+    free((void *)w->multiplier);
+    free((void *)w->offset);
+    free((void *)w->residual_multiplier);
+    free((void *)w->padding);
+    *w = (struct conv_weights){0};
+}

@@ -1,0 +1,29 @@
+#include "serve/admission.h"
+
+enum { WEIGHT = 8, RETRY_MOST_S = 3600 };
+
+void admission_learn(struct catalog_entry *entry, int64_t ns)
+{
+    /* Two workers at once may lose one of two measurements: there will be others. */
+    int64_t old = atomic_load_explicit(&entry->picture_ns, memory_order_relaxed);
+    int64_t next = old == 0 ? ns : old + (ns - old) / WEIGHT;
+    atomic_store_explicit(&entry->picture_ns, next, memory_order_relaxed);
+}
+
+int64_t admission_expected_ns(const struct catalog_entry *entry, size_t pictures)
+{
+    return atomic_load_explicit(&entry->picture_ns, memory_order_relaxed) * (int64_t)pictures;
+}
+
+int64_t admission_wait_ns(const struct admission_hands *hands, size_t depth, int64_t queued_ns)
+{
+    if (hands->busy + (int64_t)depth < hands->workers)
+        return 0;
+    return (queued_ns + hands->remaining_ns) / hands->workers;
+}
+
+int admission_retry_after_s(int64_t wait_ns)
+{
+    int64_t seconds = (wait_ns + 999999999) / 1000000000;
+    return seconds < 1 ? 1 : seconds > RETRY_MOST_S ? RETRY_MOST_S : (int)seconds;
+}

@@ -1,0 +1,85 @@
+#include "serve/crew.h"
+
+#include <stdlib.h>
+
+#include "nn/help.h"
+
+struct crew {
+    struct queue *queue;
+    int count;
+    struct desk *desks[]; /* one a worker */
+};
+
+/* What a helper must know of the pass at a desk. */
+struct pass {
+    const struct edition *edition;
+    size_t model;
+};
+
+int crew_create(struct crew **out, int workers, struct queue *queue, struct error *err)
+{
+    struct crew *crew = calloc(1, sizeof *crew + (size_t)workers * sizeof(struct desk *));
+    if (!crew)
+        return error_set(err, ERR_NO_MEMORY, "no memory for %d workers", workers);
+    crew->queue = queue;
+    crew->count = workers;
+    for (int i = 0; i < workers; i++) {
+        int code = desk_create(&crew->desks[i], err);
+        if (code != ERR_OK) {
+            crew_destroy(crew);
+            return code;
+        }
+    }
+    *out = crew;
+    return ERR_OK;
+}
+
+void crew_destroy(struct crew *crew)
+{
+    if (!crew)
+        return;
+    for (int i = 0; i < crew->count; i++)
+        desk_destroy(crew->desks[i]);
+    free(crew);
+}
+
+const float *crew_infer(struct crew *crew, const struct edition *edition, int worker, size_t model)
+{
+    const struct network *network = edition_catalog(edition)->entries[model].model->network;
+    struct workspace *workspace = edition_workbench(edition, worker)->workspaces[model];
+    const struct pass pass = {edition, model};
+    if (crew->count == 1)
+        return network_forward(network, workspace, 1);
+    queue_call_idle(crew->queue);
+    const float *logits = network_forward_helped(network, workspace, 1, crew->desks[worker], &pass);
+    queue_dismiss_idle(crew->queue);
+    return logits;
+}
+
+/* How a helper knows when to leave. */
+struct visit {
+    struct queue *queue;
+    void (*show_life)(void *);
+    void *context;
+};
+
+static bool must_leave(void *context)
+{
+    const struct visit *v = context;
+    v->show_life(v->context);
+    return !queue_is_idle(v->queue);
+}
+
+void crew_help(struct crew *crew, int worker, void (*show_life)(void *), void *context)
+{
+    struct visit visit = {crew->queue, show_life, context};
+    for (int i = 1; i < crew->count; i++) {
+        struct desk *desk = crew->desks[(worker + i) % crew->count];
+        const struct pass *pass = desk_enter(desk);
+        if (!pass)
+            continue;
+        struct workbench *mine = edition_workbench(pass->edition, worker);
+        desk_work(desk, mine->workspaces[pass->model], must_leave, &visit);
+        desk_leave(desk);
+    }
+}

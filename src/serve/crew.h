@@ -1,0 +1,25 @@
+/* The workers as a crew: while one runs a network, those that have nothing to do help with it, so
+ * that a lone request has all cores. They leave at the edge of a tile when a request comes. */
+#ifndef RESNEXT_SERVE_CREW_H
+#define RESNEXT_SERVE_CREW_H
+
+#include "serve/edition_parts.h"
+#include "serve/queue.h"
+
+struct crew;
+
+/* For `workers` workers who wait at `queue`, which must outlive the crew. ERR_NO_MEMORY. `*out`
+ * belongs to the caller, who destroys it when no worker runs any more. */
+int crew_create(struct crew **out, int workers, struct queue *queue, struct error *err);
+void crew_destroy(struct crew *crew);
+
+/* Runs model `model` of the edition on the input that lies on the bench of worker `worker`, with
+ * whoever helps. The logits, [classes], lie in the bench until the next call. `edition` is held by
+ * the caller. */
+const float *crew_infer(struct crew *crew, const struct edition *edition, int worker, size_t model);
+
+/* Worker `worker` helps whoever runs a network, as long as no request waits. `show_life` is called
+ * with `context` before each tile. */
+void crew_help(struct crew *crew, int worker, void (*show_life)(void *), void *context);
+
+#endif

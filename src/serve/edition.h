@@ -1,0 +1,50 @@
+/* An edition of what is served: a configuration, its models, its keys, and for each worker the
+ * memory to run the models in. It never changes; a reload makes the next one beside it and puts
+ * that in its place. Whoever works with one holds a reference, so that an edition goes when its
+ * last request has ended. Any thread. */
+#ifndef RESNEXT_SERVE_EDITION_H
+#define RESNEXT_SERVE_EDITION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "conf/conf.h"
+#include "conf/keys.h"
+
+struct model_info {
+    const char *name, *path, *template_name, *precision, *sha256;
+    int classes, input_size;
+    int resize_size; /* the short edge before the crop to input_size; both edges if it squashes */
+    int64_t parameters, multiply_adds;
+    bool squashes, is_default;
+    size_t metric; /* its index in the metrics' dimension MODEL */
+};
+
+struct edition;
+
+/* Whether an edition can be made from a configuration, as far as that shows without the models'
+ * weights: keys, kernels, model folders. The errors of server_start. */
+int edition_check(const struct conf *conf, struct error *err);
+
+void edition_reference(struct edition *edition);
+
+/* Gives up a reference. NULL is fine. */
+void edition_release(struct edition *edition);
+
+/* What it was made from. Options that take effect at a restart only (options.def) need not be what
+ * is in effect. */
+const struct conf *edition_conf(const struct edition *edition);
+
+/* NULL: no keys are needed. */
+const struct key_list *edition_keys(const struct edition *edition);
+
+size_t edition_model_count(const struct edition *edition);
+const struct model_info *edition_model(const struct edition *edition, size_t index);
+
+/* The index of the model `name` (NULL: the default one). ERR_MODEL_UNKNOWN lists what there is. */
+int edition_find_model(const struct edition *edition, const char *name, size_t *index,
+                       struct error *err);
+
+#endif

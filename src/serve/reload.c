@@ -1,0 +1,193 @@
+/* CONCURRENCY
+ *
+ * Asking only sets `wanted` and puts the waiter in a list. The thread takes both at once, so that
+ * everybody who asked before it began is answered by one run, and who asks during a run, perhaps
+ * after the file was read, by the next. A waiter that its client left is finished already: to
+ * finish it again does nothing. */
+#include "serve/reload.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "base/threads.h"
+
+struct reload {
+    struct reload_settings settings;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct request *waiters; /* linked by `next`, a reference each */
+    bool wanted, stopping;
+};
+
+static int read_configuration(struct reload *r, struct conf **out, struct error *err)
+{
+    enum conf_action action;
+    struct conf *next = calloc(1, sizeof *next);
+    if (!next)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
+    int code = conf_load(next, &action, r->settings.argc, r->settings.argv, err);
+    if (code != ERR_OK) {
+        conf_free(next);
+        free(next);
+        return code;
+    }
+    *out = next;
+    return ERR_OK;
+}
+
+static int reload_all(struct reload *r, struct error *err)
+{
+    struct conf *next = NULL;
+    struct edition *edition = NULL;
+    int code = read_configuration(r, &next, err);
+    if (code != ERR_OK)
+        return code;
+    code = server_prepare(r->settings.server, next, &edition, err);
+    if (code != ERR_OK) {
+        conf_free(next);
+        free(next);
+        return code;
+    }
+    if (r->settings.apply)
+        code = r->settings.apply(r->settings.arg, next, err);
+    if (code != ERR_OK) {
+        edition_release(edition);
+        return code;
+    }
+    log_configure((enum log_level)next->log_level, (enum log_format)next->log_format);
+    conf_report_restart_only(r->settings.conf, next);
+    server_install(r->settings.server, edition);
+    return ERR_OK;
+}
+
+/* systemd wants to hear READY=1 after a failure as well: the service works on. */
+static void announce(struct server *server, bool begins)
+{
+    if (server_draining(server))
+        return;
+    char text[128] = NOTIFY_READY;
+    if (begins)
+        snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=reloading",
+                 (long long)(clock_monotonic_ns() / 1000));
+    notify(text);
+}
+
+static void run(struct reload *r, struct error *err)
+{
+    struct server *server = r->settings.server;
+    int64_t begin = clock_monotonic_ns();
+    announce(server, true);
+    int code = reload_all(r, err);
+    if (code == ERR_OK)
+        log_info("reloaded after %.0f ms", clock_ns_to_ms(clock_monotonic_ns() - begin));
+    else
+        log_error("the reload failed, nothing has changed: %s", err->message);
+    metrics_add(server_metrics(server), COUNTER_reloads, code == ERR_OK ? RESULT_OK : RESULT_FAILED,
+                0, 0, 1);
+    announce(server, false);
+}
+
+static void finish_all(struct request *waiters, int outcome, const struct error *failure)
+{
+    while (waiters) {
+        struct request *waiter = waiters;
+        waiters = waiter->next;
+        waiter->next = NULL;
+        waiter->failure = *failure;
+        request_finish(waiter, outcome);
+        request_release(waiter);
+    }
+}
+
+/* Who shuts down has better things to do than to load models. */
+static void serve_askers(struct reload *r, struct request *waiters)
+{
+    struct error result = {0};
+    int outcome = server_draining(r->settings.server) ? ERR_DRAINING : ERR_OK;
+    if (outcome == ERR_OK)
+        run(r, &result);
+    finish_all(waiters, outcome, &result);
+}
+
+static void *reload_main(void *arg)
+{
+    struct reload *r = arg;
+    pthread_mutex_lock(&r->lock);
+    while (!r->stopping) {
+        if (!r->wanted) {
+            pthread_cond_wait(&r->changed, &r->lock);
+            continue;
+        }
+        struct request *waiters = r->waiters;
+        r->waiters = NULL;
+        r->wanted = false;
+        pthread_mutex_unlock(&r->lock);
+        serve_askers(r, waiters);
+        pthread_mutex_lock(&r->lock);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return NULL;
+}
+
+int reload_start(struct reload **out, const struct reload_settings *settings, struct error *err)
+{
+    struct reload *r = calloc(1, sizeof *r);
+    if (!r)
+        return error_set(err, ERR_NO_MEMORY, "no memory for reloads");
+    r->settings = *settings;
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->changed, NULL);
+    int code = thread_start(&r->thread, "reload", reload_main, r, err);
+    if (code == ERR_OK) {
+        *out = r;
+        return ERR_OK;
+    }
+    pthread_cond_destroy(&r->changed);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+    return code;
+}
+
+void reload_ask(struct reload *reload, struct request *waiter)
+{
+    pthread_mutex_lock(&reload->lock);
+    bool refused = reload->stopping;
+    if (waiter && !refused) {
+        request_reference(waiter);
+        waiter->next = reload->waiters;
+        reload->waiters = waiter;
+    }
+    reload->wanted = true;
+    pthread_cond_signal(&reload->changed);
+    pthread_mutex_unlock(&reload->lock);
+    if (waiter && refused)
+        request_finish(waiter, ERR_DRAINING);
+}
+
+void reload_halt(struct reload *reload)
+{
+    if (!reload)
+        return;
+    struct error none = {0};
+    pthread_mutex_lock(&reload->lock);
+    reload->stopping = true;
+    pthread_cond_signal(&reload->changed);
+    pthread_mutex_unlock(&reload->lock);
+    pthread_join(reload->thread, NULL);
+    finish_all(reload->waiters, ERR_DRAINING, &none);
+    reload->waiters = NULL;
+}
+
+void reload_destroy(struct reload *reload)
+{
+    if (!reload)
+        return;
+    pthread_cond_destroy(&reload->changed);
+    pthread_mutex_destroy(&reload->lock);
+    free(reload);
+}

@@ -1,0 +1,37 @@
+/* Reloads: configuration, models and keys are read anew beside the ones in use, and take their
+ * place between two requests. A reload that fails changes nothing, and says why. */
+#ifndef RESNEXT_SERVE_RELOAD_H
+#define RESNEXT_SERVE_RELOAD_H
+
+#include "serve/server.h"
+
+struct reload_settings {
+    struct server *server;
+    const struct conf *conf; /* of the start */
+    int argc;                /* the command line, which counts at every reload */
+    char **argv;
+    /* What else has to change, called when all is ready but nothing has changed yet: does so, or
+     * fails and leaves all as it was. May be NULL. */
+    int (*apply)(void *arg, const struct conf *next, struct error *err);
+    void *arg;
+};
+
+struct reload;
+
+/* Starts the thread that reloads: not a worker, and not one that speaks HTTP. ERR_THREAD,
+ * ERR_NO_MEMORY. `*out` belongs to the caller. */
+int reload_start(struct reload **out, const struct reload_settings *settings, struct error *err);
+
+/* Asks for a reload that begins after this call. `waiter` (may be NULL) is finished when it is
+ * over, with its result in `failure`, or with ERR_DRAINING if there will be none, as from
+ * server_begin_drain on. Any thread. */
+void reload_ask(struct reload *reload, struct request *waiter);
+
+/* Waits for a running reload, lets go who waits for another, and ends the thread. Who asks from now
+ * on gets ERR_DRAINING. Once; NULL is fine. */
+void reload_halt(struct reload *reload);
+
+/* Frees what is halted; nobody may ask any more. NULL is fine. */
+void reload_destroy(struct reload *reload);
+
+#endif

@@ -1,0 +1,114 @@
+#include "serve/results.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "image/overlay.h"
+#include "nn/explain.h"
+
+static struct scored_class scored(const struct model *model, struct prediction p)
+{
+    return (struct scored_class){p.class_id, p.score, model->labels[p.class_id]};
+}
+
+static void best_classes(const struct forward *f, const struct request *r,
+                         struct request_part *part)
+{
+    model_top_k(f->logits, f->model->classes, r->top_k, f->scratch);
+    for (int i = 0; i < r->top_k; i++)
+        part->predictions[i] = scored(f->model, f->scratch[i]);
+}
+
+static int reserve_values(struct request_part *part, size_t count, struct error *err)
+{
+    part->values = calloc(count, sizeof *part->values);
+    part->value_count = part->values ? count : 0;
+    return part->values ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for the results");
+}
+
+static int embed(const struct forward *f, const struct request *r, struct request_part *part,
+                 struct error *err)
+{
+    size_t channels = (size_t)explain_shape(f->model->network).channels;
+    int code = reserve_values(part, channels, err);
+    if (code != ERR_OK)
+        return code;
+    explain_embedding(f->model->network, f->workspace, 0, part->values);
+    if (r->normalized)
+        explain_normalize(part->values, channels);
+    return ERR_OK;
+}
+
+static int draw(const struct forward *f, struct request *r, struct request_part *part,
+                struct error *err)
+{
+    int64_t begin = clock_monotonic_ns();
+    const struct overlay_grid grid = {part->rows, part->cols, part->values};
+    int code = overlay_draw(&f->model->preprocess, f->options, &grid, part->jpeg, part->length,
+                            &part->picture, &part->picture_length, err);
+    r->encode_ns += clock_monotonic_ns() - begin;
+    return code;
+}
+
+/* The class that was asked for, with its probability, or the likeliest one. */
+static int choose_class(const struct forward *f, const struct request *r, struct request_part *part,
+                        struct error *err)
+{
+    int class_id, classes = f->model->classes;
+    if (!r->class_name) {
+        best_classes(f, r, part);
+        return ERR_OK;
+    }
+    int code = model_find_class(f->model, r->class_name, &class_id, err);
+    if (code != ERR_OK)
+        return code;
+    model_top_k(f->logits, classes, classes, f->scratch);
+    for (int i = 0; i < classes; i++)
+        if (f->scratch[i].class_id == class_id)
+            part->predictions[0] = scored(f->model, f->scratch[i]);
+    return ERR_OK;
+}
+
+static int explain(const struct forward *f, struct request *r, struct request_part *part,
+                   struct error *err)
+{
+    struct feature_shape shape = explain_shape(f->model->network);
+    int code = choose_class(f, r, part, err);
+    if (code == ERR_OK)
+        code = reserve_values(part, (size_t)shape.rows * (size_t)shape.cols, err);
+    if (code != ERR_OK)
+        return code;
+    part->rows = shape.rows;
+    part->cols = shape.cols;
+    explain_class(f->model->network, f->workspace, 0, part->predictions[0].class_id, part->values);
+    return r->wants_picture ? draw(f, r, part, err) : ERR_OK;
+}
+
+static int infer(const struct forward *f, const struct request *r, struct request_part *part,
+                 struct error *err)
+{
+    size_t classes = (size_t)f->model->classes;
+    int code = reserve_values(part, 2 * classes, err);
+    if (code != ERR_OK)
+        return code;
+    model_outputs(f->logits, f->model->classes, part->values, part->values + classes);
+    best_classes(f, r, part);
+    return ERR_OK;
+}
+
+int results_fill(const struct forward *f, struct request *r, struct request_part *part,
+                 struct error *err)
+{
+    switch (r->kind) {
+    case REQUEST_CLASSIFY:
+        best_classes(f, r, part);
+        return ERR_OK;
+    case REQUEST_EMBED:
+        return embed(f, r, part, err);
+    case REQUEST_EXPLAIN:
+        return explain(f, r, part, err);
+    case REQUEST_INFER:
+        break;
+    }
+    return infer(f, r, part, err);
+}

@@ -1,0 +1,65 @@
+#include "serve/workbench.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static size_t input_pixels(const struct model *model)
+{
+    return (size_t)model->preprocess.size * (size_t)model->preprocess.size;
+}
+
+int workbench_open(struct workbench *bench, const struct catalog *catalog, struct error *err)
+{
+    size_t pixels = 0, classes = 0;
+    *bench = (struct workbench){.catalog = catalog};
+    bench->workspaces = calloc(catalog->count, sizeof(struct workspace *));
+    if (!bench->workspaces)
+        return error_set(err, ERR_NO_MEMORY, "no memory for a worker");
+    for (size_t i = 0; i < catalog->count; i++) {
+        const struct model *model = catalog->entries[i].model;
+        int code = workspace_create(&bench->workspaces[i], model->network, 1, err);
+        if (code != ERR_OK)
+            return code;
+        if (input_pixels(model) > pixels)
+            pixels = input_pixels(model);
+        if ((size_t)model->classes > classes)
+            classes = (size_t)model->classes;
+    }
+    bench->rgb = malloc(pixels * 3);
+    bench->tensor = calloc(pixels * 3, sizeof *bench->tensor);
+    bench->predictions = calloc(classes, sizeof *bench->predictions);
+    if (!bench->rgb || !bench->tensor || !bench->predictions)
+        return error_set(err, ERR_NO_MEMORY, "no memory for a worker");
+    return ERR_OK;
+}
+
+void workbench_close(struct workbench *bench)
+{
+    for (size_t i = 0; bench->workspaces && i < bench->catalog->count; i++)
+        workspace_destroy(bench->workspaces[i]);
+    free(bench->workspaces);
+    free(bench->rgb);
+    free(bench->tensor);
+    free(bench->predictions);
+    *bench = (struct workbench){0};
+}
+
+void workbench_put_rgb(struct workbench *bench, size_t model)
+{
+    model_put_image(bench->catalog->entries[model].model, bench->workspaces[model], 0, bench->rgb);
+}
+
+void workbench_put_tensor(struct workbench *bench, size_t model)
+{
+    model_put_tensor(bench->catalog->entries[model].model, bench->workspaces[model], 0,
+                     bench->tensor);
+}
+
+void workbench_warm_up(struct workbench *bench)
+{
+    for (size_t i = 0; i < bench->catalog->count; i++) {
+        memset(bench->rgb, 128, input_pixels(bench->catalog->entries[i].model) * 3);
+        workbench_put_rgb(bench, i);
+        network_forward(bench->catalog->entries[i].model->network, bench->workspaces[i], 1);
+    }
+}

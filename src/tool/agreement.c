@@ -1,0 +1,206 @@
+/* A result of the engine holds, for one picture: the logits of `exact`, those of `other`, and for
+ * each layer the energy of what `exact` puts out and that of the difference. They are summed in the
+ * order of the files, so that figures do not depend on the threads. */
+#include "tool/agreement.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool/tool.h"
+
+/* What a thread needs beside the engine's workspace. */
+struct side {
+    struct workspace *workspace; /* of `other` */
+    float *exact, *other;        /* the numbers of one value */
+};
+
+struct comparison {
+    const struct model *exact, *other;
+    size_t layers, classes;
+    struct side *sides; /* one a thread */
+    float *logits;      /* [files][2][classes] of those that did not fail */
+    size_t images;
+    double *signal, *noise; /* [layers] */
+    struct progress *progress;
+};
+
+/* The energy of value v, and that of the difference. */
+static void compare_value(const struct comparison *c, const struct side *side,
+                          const struct workspace *workspace, int v, float *signal, float *noise)
+{
+    size_t count = network_value_size(c->exact->network, v);
+    double exact = 0, difference = 0;
+    network_read_value(c->exact->network, workspace, v, 0, count, side->exact);
+    network_read_value(c->other->network, side->workspace, v, 0, count, side->other);
+    for (size_t i = 0; i < count; i++) {
+        double d = (double)side->exact[i] - side->other[i];
+        exact += (double)side->exact[i] * side->exact[i];
+        difference += d * d;
+    }
+    *signal = (float)exact;
+    *noise = (float)difference;
+}
+
+static void compare(void *context, int thread, const uint8_t *rgb, struct workspace *workspace,
+                    float *result)
+{
+    const struct comparison *c = context;
+    const struct side *side = &c->sides[thread];
+    float *energies = result + 2 * c->classes;
+    model_put_image(c->other, side->workspace, 0, rgb);
+    for (size_t i = 0; i < c->layers; i++) {
+        network_run_layer(c->exact->network, workspace, i, 1);
+        network_run_layer(c->other->network, side->workspace, i, 1);
+        compare_value(c, side, workspace, (int)i + 1, &energies[2 * i], &energies[2 * i + 1]);
+    }
+    memcpy(result, side->exact, c->classes * sizeof *result);
+    memcpy(result + c->classes, side->other, c->classes * sizeof *result);
+}
+
+static bool take(void *context, const struct engine_result *result)
+{
+    struct comparison *c = context;
+    if (!result->logits) {
+        progress_clear(c->progress);
+        tool_message("%s: %s", result->file->path, result->error.message);
+    }
+    progress_step(c->progress, !result->logits);
+    if (!result->logits)
+        return true;
+    size_t both = 2 * c->classes;
+    memcpy(c->logits + c->images++ * both, result->logits, both * sizeof *c->logits);
+    for (size_t i = 0; i < c->layers; i++) {
+        c->signal[i] += result->logits[both + 2 * i];
+        c->noise[i] += result->logits[both + 2 * i + 1];
+    }
+    return true;
+}
+
+static size_t largest_value(const struct network *network)
+{
+    size_t most = 0;
+    for (size_t v = 0; v <= network_layer_count(network); v++) {
+        size_t size = network_value_size(network, (int)v);
+        most = size > most ? size : most;
+    }
+    return most;
+}
+
+static int create(struct comparison *c, size_t files, size_t threads, struct error *err)
+{
+    size_t most = largest_value(c->exact->network);
+    c->sides = calloc(threads, sizeof *c->sides);
+    c->logits = calloc(files, 2 * c->classes * sizeof *c->logits);
+    c->signal = calloc(c->layers, sizeof *c->signal);
+    c->noise = calloc(c->layers, sizeof *c->noise);
+    bool complete = c->sides && c->logits && c->signal && c->noise;
+    int rc = ERR_OK;
+    for (size_t i = 0; complete && rc == ERR_OK && i < threads; i++) {
+        c->sides[i].exact = calloc(most, sizeof(float));
+        c->sides[i].other = calloc(most, sizeof(float));
+        complete = c->sides[i].exact && c->sides[i].other;
+        rc = workspace_create(&c->sides[i].workspace, c->other->network, 1, err);
+    }
+    return complete ? rc : error_set(err, ERR_NO_MEMORY, "no memory to compare networks");
+}
+
+static void destroy(struct comparison *c, size_t threads)
+{
+    for (size_t i = 0; c->sides && i < threads; i++) {
+        workspace_destroy(c->sides[i].workspace);
+        free(c->sides[i].exact);
+        free(c->sides[i].other);
+    }
+    free(c->sides);
+    free(c->logits);
+    free(c->signal);
+    free(c->noise);
+}
+
+static int likeliest(const float *logits, size_t classes)
+{
+    struct prediction best;
+    model_top_k(logits, (int)classes, 1, &best);
+    return best.class_id;
+}
+
+/* Of two vectors, each less `mean`; 1 if there is nothing left of either. */
+static double cosine(const float *a, const float *b, const double *mean, size_t count)
+{
+    double aa = 0, bb = 0, ab = 0;
+    for (size_t i = 0; i < count; i++) {
+        double x = a[i] - mean[i], y = b[i] - mean[i];
+        aa += x * x;
+        bb += y * y;
+        ab += x * y;
+    }
+    return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : aa == bb;
+}
+
+static int compare_logits(const struct comparison *c, struct agreement *out, struct error *err)
+{
+    double *mean = calloc(c->classes, sizeof *mean);
+    if (!mean)
+        return error_set(err, ERR_NO_MEMORY, "no memory to compare logits");
+    for (size_t n = 0; n < c->images; n++)
+        for (size_t i = 0; i < c->classes; i++)
+            mean[i] += (double)c->logits[2 * n * c->classes + i] / (double)c->images;
+    /* A single picture is its own mean. */
+    if (c->images == 1)
+        memset(mean, 0, c->classes * sizeof *mean);
+    out->images = c->images;
+    out->least_cosine = 1;
+    for (size_t n = 0; n < c->images; n++) {
+        const float *a = c->logits + 2 * n * c->classes, *b = a + c->classes;
+        double angle = cosine(a, b, mean, c->classes);
+        out->top1 += likeliest(a, c->classes) == likeliest(b, c->classes);
+        out->cosine += angle;
+        out->least_cosine = fmin(out->least_cosine, angle);
+    }
+    out->top1 /= (double)c->images;
+    out->cosine /= (double)c->images;
+    free(mean);
+    return ERR_OK;
+}
+
+static int summarise(const struct comparison *c, struct agreement *out, struct error *err)
+{
+    *out = (struct agreement){.decibels = calloc(c->layers, sizeof *out->decibels)};
+    if (!out->decibels)
+        return error_set(err, ERR_NO_MEMORY, "no memory for a report");
+    for (size_t i = 0; i < c->layers; i++)
+        out->decibels[i] = 10 * log10((c->signal[i] + 1e-30) / (c->noise[i] + 1e-30));
+    int rc = c->images ? compare_logits(c, out, err) : ERR_OK;
+    if (rc != ERR_OK)
+        agreement_destroy(out);
+    return rc;
+}
+
+int agreement_measure(const struct model *exact, const struct model *other,
+                      const struct file_list *files, const struct engine_options *options,
+                      struct progress *progress, struct agreement *out, struct error *err)
+{
+    struct comparison c = {.exact = exact,
+                           .other = other,
+                           .layers = network_layer_count(exact->network),
+                           .classes = (size_t)exact->classes,
+                           .progress = progress};
+    struct engine_options mine = *options;
+    mine.compute = compare;
+    mine.compute_context = &c;
+    mine.result_length = 2 * c.classes + 2 * c.layers;
+    int rc = create(&c, files->count, (size_t)options->threads, err);
+    if (rc == ERR_OK)
+        rc = engine_run(exact, files, &mine, take, &c, err);
+    if (rc == ERR_OK)
+        rc = summarise(&c, out, err);
+    destroy(&c, (size_t)options->threads);
+    return rc;
+}
+
+void agreement_destroy(struct agreement *agreement)
+{
+    free(agreement->decibels);
+    *agreement = (struct agreement){0};
+}

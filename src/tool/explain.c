@@ -1,0 +1,164 @@
+#include "nn/explain.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "image/overlay.h"
+#include "tool/args.h"
+#include "tool/files.h"
+#include "tool/output.h"
+#include "tool/tool.h"
+
+struct explain {
+    bool json;
+    const char *class, *out;
+    struct preprocess_options options;
+    const struct model *model;
+    struct file_bytes file;
+    struct workspace *workspace;
+    int class_id;
+    struct feature_shape shape;
+    float *map; /* [rows][cols] */
+};
+
+/* Runs the network on the file. */
+static int run_network(struct explain *e, const float **logits, struct error *err)
+{
+    const struct preprocess_spec *spec = &e->model->preprocess;
+    size_t size = (size_t)spec->size;
+    struct preprocessor *p = NULL;
+    struct preprocess_report report;
+    uint8_t *rgb = malloc(size * size * 3); /* size is at most 4096 */
+    int rc = rgb ? preprocessor_create(&p, err)
+                 : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
+    if (rc == ERR_OK)
+        rc =
+            preprocessor_run(p, spec, &e->options, e->file.data, e->file.length, rgb, &report, err);
+    if (rc == ERR_OK)
+        rc = workspace_create(&e->workspace, e->model->network, 1, err);
+    if (rc == ERR_OK) {
+        model_put_image(e->model, e->workspace, 0, rgb);
+        *logits = network_forward(e->model->network, e->workspace, 1);
+    }
+    preprocessor_destroy(p);
+    free(rgb);
+    return rc;
+}
+
+static int make_map(struct explain *e, struct error *err)
+{
+    const float *logits;
+    struct prediction best;
+    int rc = run_network(e, &logits, err);
+    if (rc != ERR_OK)
+        return rc;
+    model_top_k(logits, e->model->classes, 1, &best);
+    e->class_id = best.class_id;
+    if (e->class)
+        rc = model_find_class(e->model, e->class, &e->class_id, err);
+    if (rc != ERR_OK)
+        return rc;
+    e->shape = explain_shape(e->model->network);
+    e->map = calloc((size_t)e->shape.rows * (size_t)e->shape.cols, sizeof *e->map);
+    if (!e->map)
+        return error_set(err, ERR_NO_MEMORY, "no memory for a map");
+    explain_class(e->model->network, e->workspace, 0, e->class_id, e->map);
+    return ERR_OK;
+}
+
+static void print_json(const struct explain *e, const char *path)
+{
+    json_t *values = json_array();
+    for (int i = 0; i < e->shape.rows * e->shape.cols; i++)
+        values = output_json_append(values, output_json_float(e->map[i]));
+    output_json_line(json_pack("{s:o, s:i, s:o, s:{s:i, s:i, s:o}}", "file", output_json_text(path),
+                               "class_id", e->class_id, "label",
+                               output_json_text(e->model->labels[e->class_id]), "grid", "rows",
+                               e->shape.rows, "cols", e->shape.cols, "values", values));
+}
+
+static int explain_file(struct explain *e, const char *path, int64_t max_bytes)
+{
+    struct error err;
+    uint8_t *picture = NULL;
+    size_t length = 0;
+    int rc = files_read(path, (size_t)max_bytes, &e->file, &err);
+    if (rc == ERR_OK)
+        rc = make_map(e, &err);
+    if (rc == ERR_OK && !e->json) {
+        const struct overlay_grid grid = {e->shape.rows, e->shape.cols, e->map};
+        rc = overlay_draw(&e->model->preprocess, &e->options, &grid, e->file.data, e->file.length,
+                          &picture, &length, &err);
+    }
+    int status = TOOL_OK;
+    if (rc != ERR_OK) {
+        tool_message("%s: %s", path, err.message);
+        status = TOOL_FAILED;
+    } else if (e->json) {
+        print_json(e, path);
+    } else {
+        status = output_bytes(e->out, "", picture, length);
+    }
+    free(picture);
+    free(e->map);
+    workspace_destroy(e->workspace);
+    free(e->file.data);
+    return status;
+}
+
+static int explain_run(int argc, char **argv)
+{
+    struct explain e = {0};
+    const char *isa = "auto", *precision = "auto";
+    int64_t max_bytes = ARGS_MAX_BYTES, max_pixels = ARGS_MAX_PIXELS;
+    const struct option_row rows[] = {
+        {.name = "class",
+         .letter = 'c',
+         .text = &e.class,
+         .argument = "CLASS",
+         .help = "id or label of the class to explain, instead of the likeliest"},
+        {.name = "out",
+         .letter = 'o',
+         .text = &e.out,
+         .argument = "OUT.jpg",
+         .help = "write this file instead of standard output"},
+        OPTION_JSON(e.json),
+        OPTION_ISA(isa),
+        OPTION_PRECISION(precision),
+        OPTION_MAX_BYTES(max_bytes),
+        OPTION_MAX_PIXELS(max_pixels),
+    };
+    int first, status;
+    if (!args_parse(&command_explain, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
+                    &status))
+        return status;
+    if (e.json && e.out) {
+        tool_message("explain: --json and --out exclude each other");
+        return TOOL_USAGE;
+    }
+    if (!e.json && !e.out && isatty(STDOUT_FILENO)) {
+        tool_message("explain: a picture on the terminal is of no use: give --out or --json");
+        return TOOL_USAGE;
+    }
+    struct model *model;
+    status = tool_open_model(&model, argv[first], isa, precision);
+    if (status != TOOL_OK)
+        return status;
+    e.model = model;
+    e.options.limits.max_pixels = (uint64_t)max_pixels;
+    status = explain_file(&e, argv[first + 1], max_bytes);
+    model_destroy(model);
+    return status;
+}
+
+const struct command command_explain = {
+    .name = "explain",
+    .operands = "MODEL FILE",
+    .summary = "Show which parts of a picture speak for a class",
+    .details = "FILE is a JPEG, - for standard input. The result is the picture with the class\n"
+               "activation map over it, as JPEG, or with --json the map's numbers.",
+    .least = 2,
+    .most = 2,
+    .run = explain_run,
+};

@@ -1,0 +1,143 @@
+#!/usr/bin/python3 -B
+"""bench.py from end to end, quickly: what it prints is a table of plausible figures."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import traceback
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, HERE)
+import parties  # noqa: E402
+import pictures  # noqa: E402
+import table  # noqa: E402
+
+SCRIPT = os.path.join(HERE, "bench.py")
+PINNED = {"OPENBLAS_CORETYPE": "Prescott", "OPENBLAS_L2_SIZE": "1"}
+FIGURE = re.compile(r"([0-9.]+) (ms|images/s|requests/s|MiB)\Z")
+
+
+def bench(*words, environment=None):
+    done = subprocess.run([sys.executable, "-B", SCRIPT, *words], capture_output=True, text=True,
+                          env={**os.environ, **(environment or {})}, timeout=300, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def rows(text):
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert all(len(row) == 5 for row in cells), text
+    assert cells[0][0] == "measured" and set(cells[1][0]) == {"-"}, text
+    return cells[2:]
+
+
+def test_quick_run():
+    """The parts that need nothing but this program, under an environment that would slow it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        out = os.path.join(scratch, "table.md")
+        code, printed, complaints = bench("--quick", "--parts", "inference,pictures,start", "--out",
+                                          out, environment=PINNED)
+        assert code == 0, complaints
+        with open(out, encoding="utf-8") as file:
+            assert file.read() == printed
+    found = rows(printed)
+    names = [row[0] for row in found]
+    for precision in ("float32", "int8", "bf16"):
+        for shape in ("1 thread, batch 1", "2 threads, batch 1", "2 workers"):
+            assert f"default model, {precision}, {shape}" in names, names
+    assert any("decode and preprocess of a" in name for name in names), names
+    for row in found:
+        figure = FIGURE.match(row[1])
+        assert figure and float(figure[1]) > 0, row
+        if row[2]:
+            assert FIGURE.match(row[3]) and float(row[4]) > 0, row
+    memory = [row for row in found if "resident" in row[0]]
+    assert len(memory) == 2 and all(float(row[4]) > 1 for row in memory), memory
+    assert "Prescott" not in printed and "left out" not in complaints, complaints
+
+
+def test_http():
+    if not shutil.which("wrk"):
+        return "wrk is not installed"
+    code, printed, complaints = bench("--quick", "--parts", "http")
+    assert code == 0, complaints
+    found = {row[0]: row for row in rows(printed)}
+    against = found["default model, float32, photos over HTTP, 2 workers"]
+    assert against[2] == "`resnext bench --images`" and float(against[4]) > 0, against
+    requests = found["default model, int8, 32x32 JPEG over HTTP, 2 workers"]
+    assert float(FIGURE.match(requests[1])[1]) > 1, requests
+    assert sum("outside decode" in name for name in found) == 2, found
+    return None
+
+
+def test_an_absent_peer_is_named():
+    with tempfile.TemporaryDirectory() as empty:
+        for kind in (parties.OnnxRuntime, parties.OpenVino, parties.OneDnn, parties.Sharp):
+            peer = kind(empty, install=False)
+            assert peer.absent and not peer.version, (peer.name, peer.absent)
+
+
+def test_subjects_take_turns():
+    """Round by round, and one that fails does not end the others."""
+    calls = []
+
+    def good(name):
+        calls.append(name)
+        return len(calls)
+
+    def bad():
+        calls.append("bad")
+        raise parties.Failed("on purpose")
+
+    subjects = {("a",): lambda: good("a"), ("bad",): bad, ("b",): lambda: good("b")}
+    figures = table.interleave("turns", subjects, 3, table.Progress())
+    assert calls == ["a", "bad", "b", "a", "b", "a", "b"], calls
+    assert figures == {("a",): [1, 4, 6], ("b",): [3, 5, 7]}, figures
+
+
+def test_table():
+    made = table.Table()
+    made.add("one", [2.0, 1.0, 3.0], "ms", "other", [4.0, 4.0, 4.0])
+    made.add("one", [2.0, 1.0, 3.0], "ms", "third", [1.0, 1.0, 1.0])
+    made.add("two", [123.4], "ms")
+    made.add("absent", None, "ms")
+    assert rows(made.markdown()) == [
+        ["one", "2.00 ms", "other", "4.00 ms", "0.50 (0.25-0.75)"],
+        ["", "", "third", "1.00 ms", "2.00 (1.00-3.00)"],
+        ["two", "123 ms", "", "", ""]]
+    assert [table.significant(x) for x in (0, 0.01234, 9.876, 54.32, 1234.5)] == [
+        "0", "0.0123", "9.88", "54.3", "1234"]
+
+
+def test_sizes_of_pictures():
+    folder = os.path.join(parties.TOP, "tests/data/pictures")
+    assert pictures.size_of(os.path.join(folder, "mare.jpg")) == (32, 32, True)
+    assert pictures.size_of(os.path.join(folder, "zone_plate_gray.jpg"))[2] is False
+    assert pictures.size_of(os.path.join(folder, "landscape_progressive.jpg"))[2] is False
+    assert pictures.size_of(SCRIPT) is None
+
+
+def test_usage():
+    code, _, complaints = bench("--parts", "nothing")
+    assert code == 2 and "inference, http, pictures, start" in complaints, complaints
+
+
+def main():
+    tests = [(name, function) for name, function in globals().items() if name.startswith("test_")]
+    failed = 0
+    print(f"1..{len(tests)}")
+    for number, (name, function) in enumerate(tests, 1):
+        title, skip = name[5:].replace("_", " "), None
+        try:
+            skip = function()
+            print(f"ok {number} - {title}" + (f" # SKIP {skip}" if skip else ""), flush=True)
+        except (AssertionError, parties.Failed, LookupError):
+            failed += 1
+            print("# " + traceback.format_exc().replace("\n", "\n# "))
+            print(f"not ok {number} - {title}", flush=True)
+    return 1 if failed else 0
+
+
+sys.exit(main())

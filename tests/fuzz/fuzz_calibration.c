@@ -1,0 +1,23 @@
+/* A calibration.json with any content, for a network with every kind of layer. */
+#include <stdint.h>
+
+#include "model/calibration.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const struct layer layers[] = {
+    {.kind = LAYER_CONV, .name = "conv1", .shape = {.out_c = 2}, .relu = true},
+    {.kind = LAYER_MAX_POOL, .shape = {.out_c = 2}},
+    {.kind = LAYER_CONV, .name = "layer1.0.conv1", .shape = {.out_c = 3}},
+    {.kind = LAYER_AVG_POOL, .shape = {.out_c = 3}},
+    {.kind = LAYER_LINEAR, .name = "fc", .shape = {.out_c = 5}},
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct calibration calibration;
+    if (calibration_parse(&calibration, layers, sizeof layers / sizeof layers[0],
+                          (const char *)data, size, NULL) == ERR_OK)
+        calibration_destroy(&calibration);
+    return 0;
+}

@@ -1,0 +1,255 @@
+#!/usr/bin/python3 -B
+"""admin_listen, deadlines that clients set, admission by expected wait, the watchdog."""
+import contextlib
+import ctypes
+import os
+import socket
+import statistics
+import time
+
+import harness
+import jpegs
+import wire
+from harness import (SLOW, Daemon, case, check_error, check_scores, path, predictions, reference,
+                     wait_until)
+
+MEGAPIXELS = 95 if SLOW == 1 else 16
+
+
+@contextlib.contextmanager
+def with_admin(*options, **more):
+    """A daemon and the address of its admin front."""
+    admin = harness.free_port()
+    with Daemon(["--admin-listen", f"{admin[0]}:{admin[1]}", *options], wait=False, **more) as daemon:
+        assert daemon.notified(10 * SLOW), daemon.log()
+        yield daemon, admin
+
+
+def ask(admin, target, method="GET", body=None):
+    return harness.ask(admin, method, target, body=body, seconds=10)
+
+
+def admin_metrics(admin):
+    return harness.parse_metrics(ask(admin, "/metrics").body.decode())
+
+
+@case(own=None)
+def each_front_has_its_own_paths():
+    with with_admin() as (daemon, admin):
+        for target in ("/livez", "/readyz", "/health"):
+            assert daemon.get(target).status == ask(admin, target).status == 200, target
+        assert ask(admin, "/metrics").status == 200
+        check_error(daemon.get("/metrics"), 404, "not_found")
+        check_error(ask(admin, "/models"), 404, "not_found")
+        check_error(ask(admin, "/classify", "POST", reference()[0]), 404, "not_found")
+        check_error(ask(admin, "/admin/nothing", "POST"), 404, "not_found")
+        daemon.good()
+
+
+@case(own=None)
+def without_admin_listen_there_is_no_admin():
+    with Daemon() as daemon:
+        check_error(daemon.ask("POST", "/admin/reload"), 404, "not_found")
+        assert daemon.get("/metrics").status == 200
+
+
+@case(own=None)
+def an_admin_socket_can_be_a_file_with_permissions():
+    name, service = path("admin.sock"), path("service.sock")
+    with Daemon(["--admin-listen", f"unix:{name}:600", "--listen", f"unix:{service}:660"],
+                listen=False, wait=False) as daemon:
+        assert daemon.notified(10 * SLOW), daemon.log()
+        assert os.stat(name).st_mode & 0o777 == 0o600
+        assert os.stat(service).st_mode & 0o777 == 0o660
+        assert ask(name, "/metrics").status == 200
+        daemon.address = service
+        daemon.good()
+        daemon.stop()
+    assert not os.path.exists(name) and not os.path.exists(service)
+
+
+@case(own=None)
+def sockets_named_admin_are_the_admins():
+    with socket.socket() as service, socket.socket() as admin:
+        for s in (service, admin):
+            s.bind(("127.0.0.1", 0))
+            s.listen(64)
+        with Daemon(["--listen", "systemd", "--admin-listen", "systemd"], listen=False,
+                    fds=(service.fileno(), admin.fileno()), wait=False,
+                    env={"LISTEN_FDNAMES": "resnextd.socket:admin"}) as daemon:
+            assert daemon.notified(10 * SLOW), daemon.log()
+            daemon.address = service.getsockname()
+            daemon.good()
+            check_error(daemon.get("/metrics"), 404)
+            assert ask(admin.getsockname(), "/metrics").status == 200
+            daemon.stop()
+
+
+@case(own=None, seconds=60)
+def row_73_health_and_metrics_answer_in_milliseconds_whatever_the_load():
+    data = reference()[0]
+    with with_admin("--workers", "1", "--max-connections", "60") as (daemon, admin), \
+            contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(daemon.connect()) for _ in range(60)]
+        for connection in crowd:
+            connection.send(wire.request("POST", "/classify", body=data) * 200)
+        times = []
+        for i in range(60):
+            start = time.monotonic()
+            answer = ask(admin, ("/health", "/metrics", "/livez")[i % 3])
+            times.append(time.monotonic() - start)
+            assert answer.status == 200 or i % 3 == 0, answer
+        assert statistics.median(times) < 0.03 * SLOW, times
+        assert max(times) < 0.5 * SLOW, times
+
+
+@contextlib.contextmanager
+def busy(daemon, admin, parts):
+    body = wire.multipart([("f", f"{i}.jpg", None, jpegs.slow(MEGAPIXELS)) for i in range(parts)])
+    with daemon.connect(60) as connection:
+        connection.send(wire.request("POST", "/classify", [wire.form_type()], body))
+        wait_until("the worker busy", lambda: admin_metrics(admin).sum("resnextd_workers_busy") == 1)
+        yield connection
+        assert connection.read().status == 200
+
+
+@case(own=None, seconds=60)
+def a_client_can_shorten_its_deadline():
+    with with_admin("--workers", "1", "--request-timeout-ms", "300000") as (daemon, admin):
+        data, scores = reference()
+        with busy(daemon, admin, 3), daemon.connect(60) as late:
+            start = time.monotonic()
+            late.send(wire.request("POST", "/classify", [("X-Request-Timeout-Ms", "150")], data))
+            check_error(late.read(), 504, "deadline_exceeded")
+            assert 0.14 < time.monotonic() - start < 0.15 + 0.5 * SLOW
+        for value in ("999999999", "60000"):  # it cannot be lengthened, and needs not be short
+            answer = daemon.classify(data, [("X-Request-Timeout-Ms", value)])
+            check_scores(predictions(answer), scores)
+        for value in ("0", "-5", "1.5", "x", "", "1e3", "9999999999999999999", "10 ms", "+7"):
+            answer = daemon.classify(data, [("X-Request-Timeout-Ms", value)])
+            check_error(answer, 400, "parameter_invalid")
+
+
+@case(own=None, seconds=60)
+def it_cannot_be_lengthened():
+    with with_admin("--workers", "1", "--request-timeout-ms", "100") as (daemon, _), \
+            daemon.connect(60) as connection:
+        start = time.monotonic()
+        connection.send(wire.request("POST", "/classify", [("X-Request-Timeout-Ms", "100000")],
+                                     jpegs.slow(MEGAPIXELS)))
+        check_error(connection.read(), 504, "deadline_exceeded")
+        assert time.monotonic() - start < 0.1 + 1.0 * SLOW
+
+
+@case(own=None, seconds=90)
+def a_request_that_cannot_meet_its_deadline_is_refused_at_once():
+    data = reference()[0]
+    with with_admin("--workers", "1", "--request-timeout-ms", "300000", "--queue-limit",
+                    "50") as (daemon, admin):
+        with busy(daemon, admin, 3):  # so that it knows how long such pictures take
+            pass
+        slow = jpegs.slow(MEGAPIXELS)
+        with contextlib.ExitStack() as stack:
+            for _ in range(4):
+                connection = stack.enter_context(daemon.connect(60))
+                connection.send(wire.request("POST", "/classify", body=slow))
+            wait_until("three wait", lambda: admin_metrics(admin).sum("resnextd_queue_depth") == 3)
+            wait = admin_metrics(admin).sum("resnextd_expected_wait_seconds")
+            assert wait > 0.1, wait
+            start = time.monotonic()
+            answer = daemon.classify(data, [("X-Request-Timeout-Ms", "20")])
+            assert time.monotonic() - start < 0.2 * SLOW
+            check_error(answer, 503, "deadline_unreachable")
+            assert abs(int(answer.header("retry-after")) - wait) <= 2, (answer, wait)
+            with daemon.connect(60) as early:  # before the body, and without 100 Continue
+                early.send(wire.request("POST", "/classify", [
+                    ("X-Request-Timeout-Ms", "20"), ("Expect", "100-continue"),
+                    ("Content-Length", "900000")]))
+                check_error(early.read(), 503, "deadline_unreachable")
+            assert daemon.get("/readyz").status == 200, "there is time enough for others"
+        assert admin_metrics(admin).sum("resnextd_rejected_total", reason="expected_wait") == 2
+        wait_until("idle", lambda: admin_metrics(admin).sum("resnextd_workers_busy") == 0, 20)
+        answer = daemon.classify(data, [("X-Request-Timeout-Ms", str(int(400 * SLOW)))])
+        assert answer.status == 200, "an idle worker is never too busy"
+
+
+# --- the watchdog ---
+
+PTRACE_ATTACH, PTRACE_DETACH = 16, 17
+
+
+def threads(daemon):
+    """{name: [thread ids]}"""
+    found = {}
+    for task in os.listdir(f"/proc/{daemon.pid}/task"):
+        with open(f"/proc/{daemon.pid}/task/{task}/comm") as file:
+            found.setdefault(file.read().strip(), []).append(int(task))
+    return found
+
+
+@contextlib.contextmanager
+def stopped(tid):
+    """One thread stands still, the others run."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    if libc.ptrace(PTRACE_ATTACH, tid, None, None) != 0:
+        raise harness.Skip(f"no ptrace: {os.strerror(ctypes.get_errno())}")
+    os.waitpid(tid, 0x40000000)  # __WALL
+    try:
+        yield
+    finally:
+        libc.ptrace(PTRACE_DETACH, tid, None, None)
+
+
+def feeds(daemon, seconds):
+    """How often the watchdog is told of life within a time, what came before left out."""
+    daemon.notify.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            daemon.notify.recv(65536)
+    time.sleep(seconds)
+    fed = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            fed += b"WATCHDOG=1" in daemon.notify.recv(65536)
+    daemon.notify.setblocking(True)
+    return fed
+
+
+@case(own=None, seconds=60)
+def row_71_the_watchdog_is_told_of_life_only_while_every_thread_moves():
+    patience = 0.6 * SLOW
+    with with_admin("--workers", "2", "--http-threads", "2",
+                    env={"WATCHDOG_USEC": str(int(patience * 1e6))}) as (daemon, _):
+        assert feeds(daemon, 2 * patience) >= 3, "an idle daemon is alive"
+        daemon.good()
+        assert feeds(daemon, 2 * patience) >= 3
+        groups = threads(daemon)
+        kinds = [name for name in groups if name.startswith(("worker", "watch", "MHD"))]
+        assert len(kinds) >= 5, groups
+        for name in kinds:
+            for tid in groups[name]:
+                with stopped(tid):
+                    time.sleep(1.7 * patience)
+                    assert feeds(daemon, patience) == 0, f"{name} stands still, and nobody noticed"
+                wait_until("life", lambda: feeds(daemon, patience / 2) > 0, 5)
+        daemon.good()
+
+
+@case(own=None, seconds=90)
+def the_watchdog_waits_for_a_picture_that_takes_longer_than_its_patience():
+    patience, data = 0.3, jpegs.progressive(7000, 7000, 90, refined=True)  # as slow with a sanitizer as without
+    with with_admin("--workers", "1", "--request-timeout-ms", "80000",
+                    env={"WATCHDOG_USEC": str(int(patience * 1e6))}) as (daemon, admin):
+        with daemon.connect(80) as connection:
+            connection.send(wire.request("POST", "/classify", body=data))
+            wait_until("busy", lambda: admin_metrics(admin).sum("resnextd_workers_busy") == 1)
+            time.sleep(2 * patience)
+            fed = feeds(daemon, patience)
+            assert admin_metrics(admin).sum("resnextd_workers_busy") == 1, "not slow enough"
+            assert fed > 0, "a worker that decodes was taken for one that hangs"
+            assert connection.read().status == 200
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,193 @@
+#include "tests/kernel/checker.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/quantize.h"
+#include "tests/random.h"
+
+/* What is different about a call. */
+enum residual_place { RESIDUAL_APART, RESIDUAL_IN_PLACE, RESIDUAL_NONE };
+enum order { ORDER_AT_ONCE, ORDER_SHUFFLED, ORDER_BACKWARDS_BY_THREE, ORDER_COUNT };
+struct variant {
+    enum residual_place place;
+    bool relu, y_float;
+};
+
+static bool wrong(struct check *c, const char *what, size_t at)
+{
+    const struct conv_shape *s = &c->data->shape;
+    snprintf(c->why, sizeof c->why,
+             "%s, %d x %dx%dx%d -> %d, kernel %d, stride %d, groups %d: %s, at %zu",
+             c->kernel->name, c->data->images, s->in_h, s->in_w, s->in_c, s->out_c, s->kernel,
+             s->stride, s->groups, what, at);
+    return false;
+}
+
+/* Computes tiles [begin, end) with fresh scratch, full of NaN. */
+static bool run_tiles(struct check *c, struct variant v, unsigned char *y, int begin, int end)
+{
+    const struct conv_data *d = c->data;
+    struct guarded scratch =
+        guarded_create(c->kernel->scratch_size(c->kernel, &d->shape), KERNEL_OVERREAD, 0xff);
+    c->kernel->run(c->kernel, &(struct conv_call){
+                                  .shape = &d->shape,
+                                  .packed = c->packed.data,
+                                  .x = d->x.data,
+                                  .residual = v.place == RESIDUAL_NONE       ? NULL
+                                              : v.place == RESIDUAL_IN_PLACE ? y
+                                                                             : d->residual.data,
+                                  .y = y,
+                                  .relu = v.relu,
+                                  .y_float = v.y_float,
+                                  .images = d->images,
+                                  .tile_begin = begin,
+                                  .tile_end = end,
+                                  .scratch = scratch.data,
+                              });
+    bool intact = guarded_intact(&scratch);
+    guarded_destroy(&scratch);
+    return intact || wrong(c, "writes outside its scratch", (size_t)begin);
+}
+
+static void shuffle(int *tiles, int count)
+{
+    uint64_t seed = 99;
+    for (int i = 0; i < count; i++) {
+        int from = (int)(random_next(&seed) % (uint64_t)(i + 1));
+        tiles[i] = tiles[from];
+        tiles[from] = i;
+    }
+}
+
+static bool run_in_order(struct check *c, struct variant v, unsigned char *y, enum order order)
+{
+    int count = c->kernel->tile_count(c->kernel, &c->data->shape, c->data->images);
+    bool fine = true;
+    if (order == ORDER_AT_ONCE)
+        return run_tiles(c, v, y, 0, count);
+    if (order == ORDER_BACKWARDS_BY_THREE) {
+        for (int end = count; fine && end > 0; end -= 3)
+            fine = run_tiles(c, v, y, end < 3 ? 0 : end - 3, end);
+        return fine;
+    }
+    int *tiles = calloc((size_t)count, sizeof *tiles);
+    ck_assert_ptr_nonnull(tiles);
+    shuffle(tiles, count);
+    for (int i = 0; fine && i < count; i++)
+        fine = run_tiles(c, v, y, tiles[i], tiles[i] + 1);
+    free(tiles);
+    return fine;
+}
+
+static double half_bf16_ulp(double value)
+{
+    return value > 0 ? ldexp(1, ilogb(value) - 8) : 0;
+}
+
+static bool is_right_int8(const struct conv_data *d, struct variant v, size_t at, const void *y)
+{
+    size_t channel = at % (size_t)d->shape.out_c;
+    const struct conv_weights *w = &d->weights;
+    int32_t sum = (int32_t)d->sum[at];
+    if (v.y_float) {
+        float want = fmaf((float)sum, w->multiplier[channel], w->offset[channel]);
+        return ((const float *)y)[at] == (v.relu && want < 0 ? 0 : want);
+    }
+    uint8_t residual = v.place == RESIDUAL_NONE ? 0 : d->residual.data[at];
+    return ((const uint8_t *)y)[at] == requantize(sum, w->multiplier[channel], w->offset[channel],
+                                                  residual, w->residual_multiplier[channel]);
+}
+
+static bool is_right(const struct conv_data *d, struct variant v, size_t at, const void *y)
+{
+    if (d->precision == PRECISION_INT8)
+        return is_right_int8(d, v, at, y);
+    double bias = (double)d->weights.bias[at % (size_t)d->shape.out_c];
+    double residual =
+        v.place == RESIDUAL_NONE ? 0 : conv_element(d->precision, d->residual.data, at);
+    double want = d->sum[at] + bias + residual;
+    double most = 1e-5 * (d->magnitude[at] + fabs(bias) + fabs(residual));
+    want = v.relu && want < 0 ? 0 : want;
+    if (v.y_float)
+        return fabs((double)((const float *)y)[at] - want) <= most;
+    if (d->precision == PRECISION_BF16)
+        most += half_bf16_ulp(fabs(want) + most);
+    return fabs(conv_element(d->precision, y, at) - want) <= most;
+}
+
+static bool check_variant(struct check *c, struct variant v, enum order order)
+{
+    const struct conv_data *d = c->data;
+    size_t size = v.y_float ? sizeof(float) : precision_size(d->precision);
+    struct guarded y = guarded_create(d->out * size, 0, 0x5a);
+    if (v.place == RESIDUAL_IN_PLACE)
+        memcpy(y.data, d->residual.data, d->out * size);
+    bool fine = run_in_order(c, v, y.data, order);
+    if (fine && !guarded_intact(&y))
+        fine = wrong(c, "writes outside y", 0);
+    for (size_t i = 0; fine && i < d->out; i++)
+        if (!is_right(d, v, i, y.data))
+            fine = wrong(c, "a wrong number", i);
+    guarded_destroy(&y);
+    return fine;
+}
+
+/* Every output belongs to one tile: what a tile leaves as it was, on two backgrounds, it does not
+ * write. */
+static bool check_ownership(struct check *c)
+{
+    const struct conv_data *d = c->data;
+    const struct variant plain = {RESIDUAL_NONE, true, false};
+    size_t size = precision_size(d->precision);
+    int count = c->kernel->tile_count(c->kernel, &d->shape, d->images);
+    struct guarded a = guarded_create(d->out * size, 0, 0x5a);
+    struct guarded b = guarded_create(d->out * size, 0, 0xa5);
+    unsigned char *owners = calloc(d->out, 1);
+    ck_assert_ptr_nonnull(owners);
+    bool fine = true;
+    for (int t = 0; fine && t < count; t++) {
+        memset(a.data, 0x5a, a.size);
+        memset(b.data, 0xa5, b.size);
+        fine = run_tiles(c, plain, a.data, t, t + 1) && run_tiles(c, plain, b.data, t, t + 1);
+        for (size_t i = 0; fine && i < d->out; i++) {
+            bool same = memcmp(a.data + i * size, b.data + i * size, size) == 0;
+            owners[i] = (unsigned char)(owners[i] + same);
+        }
+    }
+    for (size_t i = 0; fine && i < d->out; i++)
+        if (owners[i] != 1)
+            fine = wrong(c, owners[i] ? "several tiles write an output" : "no tile writes it", i);
+    free(owners);
+    guarded_destroy(&a);
+    guarded_destroy(&b);
+    return fine;
+}
+
+bool check_kernel(struct check *c, size_t turn)
+{
+    static const struct variant variants[] = {
+        {RESIDUAL_APART, false, false}, {RESIDUAL_IN_PLACE, true, false},
+        {RESIDUAL_NONE, true, false},   {RESIDUAL_NONE, false, true},
+        {RESIDUAL_NONE, true, true},
+    };
+    const struct conv_shape *s = &c->data->shape;
+    c->packed = guarded_create(c->kernel->packed_size(c->kernel, s), 0, 0xff);
+    c->kernel->pack(c->kernel, s, &c->data->weights, c->packed.data);
+    bool fine = guarded_intact(&c->packed) || wrong(c, "packs outside", 0);
+    for (size_t i = 0; fine && i < sizeof variants / sizeof variants[0]; i++)
+        fine = check_variant(c, variants[i], (turn + i) % ORDER_COUNT);
+    fine = fine && run_tiles(c, variants[0], NULL, 0, 0); /* no tile: nothing */
+    fine = fine && check_ownership(c);
+    guarded_destroy(&c->packed);
+    return fine;
+}
+
+size_t check_step(void)
+{
+    const char *step = getenv("CHECK_EVERY");
+    return step && atoi(step) > 1 ? (size_t)atoi(step) : 1;
+}

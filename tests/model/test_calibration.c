@@ -1,0 +1,375 @@
+#include "model/calibration.h"
+
+#include <math.h>
+
+#include "model/init.h"
+#include "model/model.h"
+#include "model/observer.h"
+#include "tests/model/folder.h"
+#include "tests/random.h"
+#include "tests/suite.h"
+
+#define SHA   "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define HEAD  "{\"version\": 1, \"weights_sha256\": \"" SHA "\", \"method\": \"mse\", \"images\": 9"
+#define CONV  "\"conv1\": {\"scale\": [0.1, 0.25], \"zero\": 0, \"mean\": [1, -2]}"
+#define LAST  "\"layer1.0.conv1\": {\"scale\": 0.5, \"zero\": [1, 128, 255], \"mean\": 0}"
+#define POOL  "\"avg_pool\": {\"scale\": 1e-3, \"zero\": 0, \"mean\": [0, 1, 2]}"
+#define WHOLE HEAD ", \"layers\": {" CONV ", " LAST ", " POOL "}}"
+
+enum { LAYERS = 5 };
+static const struct layer layers[LAYERS] = {
+    {.kind = LAYER_CONV, .name = "conv1", .shape = {.out_c = 2}, .relu = true},
+    {.kind = LAYER_MAX_POOL, .shape = {.out_c = 2}},
+    {.kind = LAYER_CONV, .name = "layer1.0.conv1", .shape = {.out_c = 3}},
+    {.kind = LAYER_AVG_POOL, .shape = {.out_c = 3}},
+    {.kind = LAYER_LINEAR, .name = "fc", .shape = {.out_c = 5}},
+};
+
+static int parse(const char *text, struct calibration *out, struct error *err)
+{
+    return calibration_parse(out, layers, LAYERS, text, strlen(text), err);
+}
+
+static void check_numbers(const struct calibration *c)
+{
+    ck_assert_str_eq(c->sha256, SHA);
+    ck_assert_str_eq(c->method, "mse");
+    ck_assert_int_eq(c->images, 9);
+    ck_assert(c->layers[0].scale[1] == 0.25F && c->layers[0].mean[1] == -2);
+    ck_assert(c->layers[0].zero[0] == 0 && c->layers[0].zero[1] == 0);
+    ck_assert_ptr_null(c->layers[1].scale);
+    ck_assert(c->layers[2].scale[0] == 0.5F && c->layers[2].scale[2] == 0.5F);
+    ck_assert(c->layers[2].zero[1] == 128 && c->layers[2].mean[2] == 0);
+    ck_assert(c->layers[3].scale[2] == 1e-3F && c->layers[3].mean[2] == 2);
+    ck_assert_ptr_null(c->layers[4].scale);
+}
+
+START_TEST(a_whole_file_is_read)
+{
+    struct calibration c;
+    struct error err;
+    ck_assert_msg(parse(WHOLE, &c, &err) == ERR_OK, "%s", err.message);
+    check_numbers(&c);
+    calibration_destroy(&c);
+}
+END_TEST
+
+START_TEST(what_is_written_is_read)
+{
+    char folder[FOLDER_PATH];
+    struct calibration c;
+    char text[4096];
+    folder_make(folder);
+    const char *path = folder_file(folder, "calibration.json");
+    ck_assert_int_eq(parse(WHOLE, &c, NULL), ERR_OK);
+    for (int twice = 0; twice < 2; twice++) /* the second takes the first one's place */
+        ck_assert_int_eq(calibration_write(&c, layers, LAYERS, path, NULL), ERR_OK);
+    calibration_destroy(&c);
+    FILE *f = fopen(path, "rb");
+    ck_assert_ptr_nonnull(f);
+    size_t length = fread(text, 1, sizeof text, f);
+    fclose(f);
+    ck_assert_int_eq(calibration_parse(&c, layers, LAYERS, text, length, NULL), ERR_OK);
+    check_numbers(&c);
+    calibration_destroy(&c);
+    folder_remove(folder);
+}
+END_TEST
+
+START_TEST(a_folder_that_is_not_there_is_an_error)
+{
+    struct calibration c;
+    struct error err;
+    ck_assert_int_eq(parse(WHOLE, &c, NULL), ERR_OK);
+    ck_assert_int_eq(calibration_write(&c, layers, LAYERS, "/nonexistent/c.json", &err), ERR_IO);
+    ck_assert_ptr_nonnull(strstr(err.message, "/nonexistent/c.json"));
+    calibration_destroy(&c);
+}
+END_TEST
+
+/* `from` of a whole file replaced by `to`. */
+static const struct {
+    const char *from, *to, *says;
+    int code;
+} bad[] = {
+    {"\"version\": 1", "\"version\": 2", "version is 2", ERR_MODEL_UNSUPPORTED},
+    {"\"version\": 1, ", "", "version is missing", ERR_MODEL_INVALID},
+    {SHA, "ABCD", "weights_sha256", ERR_MODEL_INVALID},
+    {"\"mse\"", "\"\"", "method", ERR_MODEL_INVALID},
+    {"\"mse\"", "\"m\\u001be\"", "method", ERR_MODEL_INVALID},
+    {"\"images\": 9", "\"images\": 0", "images", ERR_MODEL_INVALID},
+    {"\"images\": 9", "\"images\": 9.5", "images", ERR_MODEL_INVALID},
+    {"\"images\": 9", "\"images\": 9, \"more\": 1", "unknown key", ERR_MODEL_INVALID},
+    {"\"layers\": {", "\"layers\": [], \"x\": {", "unknown key", ERR_MODEL_INVALID},
+    {CONV ", ", "", "layer conv1", ERR_MODEL_INVALID},
+    {CONV ", ", CONV ", \"fc\": {}, ", "4 layers, but the network has 3", ERR_MODEL_INVALID},
+    {CONV ", ", CONV ", " CONV ", ", "duplicate", ERR_MODEL_INVALID},
+    {"[0.1, 0.25]", "[0.1]", "1 numbers for 2 channels", ERR_MODEL_INVALID},
+    {"[0.1, 0.25]", "[0.1, 0.25, 1]", "3 numbers for 2 channels", ERR_MODEL_INVALID},
+    {"[0.1, 0.25]", "[0.1, 0]", "layer conv1: scale", ERR_MODEL_INVALID},
+    {"[0.1, 0.25]", "[0.1, -1]", "layer conv1: scale", ERR_MODEL_INVALID},
+    {"[0.1, 0.25]", "[0.1, 1e300]", "layer conv1: scale", ERR_MODEL_INVALID},
+    {"[0.1, 0.25]", "[0.1, 1e999]", "not valid JSON", ERR_MODEL_INVALID},
+    {"[0.1, 0.25]", "[0.1, null]", "layer conv1: scale", ERR_MODEL_INVALID},
+    {"[0.1, 0.25]", "[0.1, [1]]", "layer conv1: scale", ERR_MODEL_INVALID},
+    {"[0.1, 0.25]", "\"1\"", "layer conv1: scale", ERR_MODEL_INVALID},
+    {"\"scale\": [0.1, 0.25], ", "", "scale is missing", ERR_MODEL_INVALID},
+    {"\"scale\": [0.1, 0.25], ", "\"scal\": 1, ", "scale is missing", ERR_MODEL_INVALID},
+    {"\"mean\": [1, -2]", "\"mean\": 1, \"more\": 1", "layer conv1", ERR_MODEL_INVALID},
+    {"\"mean\": [1, -2]", "\"mean\": [1, 1e30]", "layer conv1: mean", ERR_MODEL_INVALID},
+    {"[1, 128, 255]", "[1, 128, 256]", "zero", ERR_MODEL_INVALID},
+    {"[1, 128, 255]", "[1, 128, -1]", "zero", ERR_MODEL_INVALID},
+    {"[1, 128, 255]", "[1, 128.5, 2]", "zero: not a whole number", ERR_MODEL_INVALID},
+    {"\"zero\": 0, \"mean\": [1, -2]", "\"zero\": 3, \"mean\": 0", "conv1: zero",
+     ERR_MODEL_INVALID},
+    {"}}}", "}}", "not valid JSON", ERR_MODEL_INVALID},
+    {"}}}", "}}} x", "not valid JSON", ERR_MODEL_INVALID},
+};
+
+START_TEST(a_damaged_file_is_refused)
+{
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char text[2048];
+        struct calibration c;
+        struct error err = {0};
+        const char *at = strstr(WHOLE, bad[i].from);
+        ck_assert_ptr_nonnull(at);
+        snprintf(text, sizeof text, "%.*s%s%s", (int)(at - WHOLE), WHOLE, bad[i].to,
+                 at + strlen(bad[i].from));
+        int rc = parse(text, &c, &err);
+        ck_assert_msg(rc == bad[i].code, "case %zu: %d, %s", i, rc, err.message);
+        ck_assert_msg(strstr(err.message, bad[i].says), "case %zu: %s", i, err.message);
+    }
+}
+END_TEST
+
+static char folder[FOLDER_PATH];
+
+static int load(struct model **model, const char *precision, const char *isa, struct error *err)
+{
+    struct model_options options = {.precision = precision};
+    ck_assert(kernel_ladder_select(isa, &options.ladder));
+    return model_load(model, folder, &options, err);
+}
+
+static void make_model(void)
+{
+    struct template t = folder_template();
+    folder_make(folder);
+    ck_assert_int_eq(model_init_folder(&t, 5, folder, NULL), ERR_OK);
+}
+
+static void put_random(const struct model *model, struct workspace *workspace, uint64_t seed)
+{
+    enum { PIXELS = 16 * 16 };
+    uint8_t rgb[PIXELS * 3];
+    uint64_t state = seed;
+    for (size_t i = 0; i < sizeof rgb; i++)
+        rgb[i] = (uint8_t)(random_next(&state) >> 56);
+    model_put_image(model, workspace, 0, rgb);
+}
+
+enum { IMAGES = 20 };
+
+/* Calibrates the model in `folder` on random pixels. */
+static void calibrate(enum range_method method)
+{
+    struct model *model;
+    struct observer *observer;
+    struct workspace *workspace;
+    struct calibration c;
+    ck_assert_int_eq(load(&model, "f32", "ref", NULL), ERR_OK);
+    ck_assert_int_eq(workspace_create(&workspace, model->network, 1, NULL), ERR_OK);
+    ck_assert_int_eq(observer_create(&observer, model->network, NULL), ERR_OK);
+    for (int round = 0; round < 2; round++) {
+        for (uint64_t i = 1; i <= IMAGES; i++) {
+            put_random(model, workspace, i);
+            observer_forward(observer, workspace);
+        }
+        if (round == 0)
+            ck_assert_int_eq(observer_second_round(observer, NULL), ERR_OK);
+    }
+    ck_assert_int_eq(observer_choose(observer, method, &c, NULL), ERR_OK);
+    c.images = IMAGES;
+    memcpy(c.sha256, model->sha256, sizeof c.sha256);
+    int rc =
+        calibration_write(&c, network_layer(model->network, 0), network_layer_count(model->network),
+                          folder_file(folder, "calibration.json"), NULL);
+    ck_assert_int_eq(rc, ERR_OK);
+    calibration_destroy(&c);
+    observer_destroy(observer);
+    workspace_destroy(workspace);
+    model_destroy(model);
+}
+
+/* The logits of a picture that was not calibrated on, [5]. */
+static void classify(const char *precision, const char *isa, float logits[5])
+{
+    struct model *model;
+    struct workspace *workspace;
+    struct error err;
+    ck_assert_msg(load(&model, precision, isa, &err) == ERR_OK, "%s", err.message);
+    ck_assert_msg(model_self_test(model, &err) == ERR_OK, "%s", err.message);
+    ck_assert_int_eq(workspace_create(&workspace, model->network, 1, NULL), ERR_OK);
+    put_random(model, workspace, 99);
+    memcpy(logits, network_forward(model->network, workspace, 1), 5 * sizeof *logits);
+    workspace_destroy(workspace);
+    model_destroy(model);
+}
+
+static double distance(const float *a, const float *b)
+{
+    double sum = 0, size = 0;
+    for (int i = 0; i < 5; i++) {
+        sum += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        size += (double)a[i] * a[i];
+    }
+    return sqrt(sum / size);
+}
+
+START_TEST(int8_and_bf16_stay_near_float32)
+{
+    float exact[5], other[5];
+    make_model();
+    classify("f32", "ref", exact);
+    classify("bf16", "ref", other);
+    ck_assert_double_lt(distance(exact, other), 0.02);
+    ck_assert_double_gt(distance(exact, other), 1e-7);
+    for (enum range_method m = 0; m < RANGE_METHOD_COUNT; m++) {
+        calibrate(m);
+        classify("int8", "ref", other);
+        ck_assert_msg(distance(exact, other) < 0.1, "%s: %g", range_method_name(m),
+                      distance(exact, other));
+        ck_assert_double_gt(distance(exact, other), 1e-7);
+    }
+    folder_remove(folder);
+}
+END_TEST
+
+START_TEST(int8_is_the_same_on_every_rung)
+{
+    float right[5], other[5];
+    make_model();
+    calibrate(RANGE_MSE);
+    classify("int8", "ref", right);
+    for (const char *const *isa = kernel_rung_names(); *isa; isa++) {
+        struct kernel_ladder ladder;
+        if (!kernel_ladder_select(*isa, &ladder))
+            continue;
+        classify("int8", *isa, other);
+        ck_assert_msg(memcmp(right, other, sizeof right) == 0, "%s differs", *isa);
+    }
+    folder_remove(folder);
+}
+END_TEST
+
+START_TEST(auto_is_int8_with_a_calibration)
+{
+    struct model *model;
+    make_model();
+    ck_assert_int_eq(load(&model, "auto", "ref", NULL), ERR_OK);
+    ck_assert_int_eq(model->precision, PRECISION_F32);
+    model_destroy(model);
+    calibrate(RANGE_MINMAX);
+    ck_assert_int_eq(load(&model, "auto", "ref", NULL), ERR_OK);
+    ck_assert_int_eq(model->precision, PRECISION_INT8);
+    model_destroy(model);
+    ck_assert_int_eq(load(&model, NULL, "openblas", NULL), ERR_OK);
+    ck_assert_int_eq(model->precision, PRECISION_F32); /* plain loops would be slower */
+    model_destroy(model);
+    ck_assert_int_eq(load(&model, "bf16", "ref", NULL), ERR_OK);
+    ck_assert_int_eq(model->precision, PRECISION_BF16);
+    model_destroy(model);
+    folder_remove(folder);
+}
+END_TEST
+
+START_TEST(int8_needs_a_calibration_of_its_own)
+{
+    struct model *model;
+    struct error err;
+    struct template t = folder_template();
+    make_model();
+    ck_assert_int_eq(load(&model, "int8", "ref", &err), ERR_IO);
+    ck_assert_ptr_nonnull(strstr(err.message, "calibration.json"));
+    ck_assert_ptr_nonnull(strstr(err.message, "resnext calibrate"));
+    calibrate(RANGE_MINMAX);
+    remove(folder_file(folder, "model.safetensors"));
+    remove(folder_file(folder, "config.json"));
+    ck_assert_int_eq(model_init_folder(&t, 6, folder, NULL), ERR_OK);
+    ck_assert_int_eq(load(&model, "auto", "ref", &err), ERR_MODEL_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.message, "is of other weights"));
+    folder_put_text(folder, "calibration.json", WHOLE);
+    ck_assert_int_eq(load(&model, "int8", "ref", &err), ERR_MODEL_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.message, "resnext calibrate"));
+    ck_assert_int_eq(load(&model, "f32", "ref", NULL), ERR_OK);
+    model_destroy(model);
+    folder_remove(folder);
+}
+END_TEST
+
+/* The same pixels as bytes and as normalised numbers; the last map as float32 numbers. */
+START_TEST(pictures_and_tensors_are_the_same_input)
+{
+    static const char *const precisions[] = {"f32", "bf16", "int8"};
+    enum { SIZE = 16 * 16 * 3 };
+    uint8_t rgb[SIZE];
+    float numbers[SIZE], exact[SIZE], map[8 * 8 * 32], pooled[32];
+    make_model();
+    calibrate(RANGE_MSE);
+    for (int i = 0; i < SIZE; i++) {
+        rgb[i] = (uint8_t)(i * 7);
+        numbers[i] = ((float)rgb[i] / 255 - 0.5F) / 0.25F;
+    }
+    for (int p = 0; p < 3; p++) {
+        struct model *model;
+        struct workspace *workspace;
+        ck_assert_int_eq(load(&model, precisions[p], "ref", NULL), ERR_OK);
+        for (int c = 0; c < 3; c++) {
+            model->preprocess.mean[c] = 0.5F;
+            model->preprocess.std[c] = 0.25F;
+        }
+        ck_assert_int_eq(workspace_create(&workspace, model->network, 2, NULL), ERR_OK);
+        size_t bytes = SIZE * precision_size(model->precision);
+        model_put_image(model, workspace, 0, rgb);
+        model_put_tensor(model, workspace, 1, numbers);
+        const char *input = workspace_input(workspace);
+        if (model->precision == PRECISION_INT8)
+            ck_assert_mem_eq(input, rgb, SIZE);
+        if (model->precision != PRECISION_F32)
+            ck_assert_mem_eq(input, input + bytes, bytes);
+        network_read_value(model->network, workspace, 0, 0, SIZE, exact);
+        for (int i = 0; i < SIZE && model->precision == PRECISION_F32; i++)
+            ck_assert_float_eq_tol(exact[i], numbers[i], 1e-6F);
+        const float *logits = network_forward(model->network, workspace, 2);
+        ck_assert(logits[0] == logits[5] || model->precision == PRECISION_F32);
+        int last = (int)network_layer_count(model->network) - 1;
+        int features = network_layer(model->network, (size_t)last - 1)->input;
+        ck_assert_uint_eq(network_value_size(model->network, features), 8 * 8 * 32);
+        struct workspace *one;
+        ck_assert_int_eq(workspace_create(&one, model->network, 1, NULL), ERR_OK);
+        put_random(model, one, 3);
+        network_forward(model->network, one, 1);
+        network_read_value(model->network, one, features, 0, 8 * 8 * 32, map);
+        network_read_value(model->network, one, last, 0, 32, pooled);
+        for (int c = 0; c < 32; c++) {
+            double sum = 0, most = 0;
+            for (int i = 0; i < 64; i++) {
+                sum += map[i * 32 + c];
+                most = fmax(most, fabsf(map[i * 32 + c]));
+            }
+            ck_assert_double_eq_tol(sum / 64, pooled[c], 0.02 * most + 1e-6);
+        }
+        workspace_destroy(one);
+        workspace_destroy(workspace);
+        model_destroy(model);
+    }
+    folder_remove(folder);
+}
+END_TEST
+
+TEST_MAIN("model/calibration", 60, a_whole_file_is_read, what_is_written_is_read,
+          a_folder_that_is_not_there_is_an_error, a_damaged_file_is_refused,
+          int8_and_bf16_stay_near_float32, int8_is_the_same_on_every_rung,
+          auto_is_int8_with_a_calibration, int8_needs_a_calibration_of_its_own,
+          pictures_and_tensors_are_the_same_input)

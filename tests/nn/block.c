@@ -1,0 +1,101 @@
+#include "tests/nn/block.h"
+
+#include <check.h>
+#include <math.h>
+#include <string.h>
+
+#include "tests/random.h"
+
+enum { CLASSIFIER = BLOCK_LAYERS - 1, MOST_WEIGHTS = 1 << 14, MOST_BIASES = 64 };
+
+float block_classifier[BLOCK_CLASSES * BLOCK_CHANNELS], block_classifier_bias[BLOCK_CLASSES];
+
+static struct conv_shape block_shape(int in, int in_c, int out_c, int kernel, int stride,
+                                     int groups)
+{
+    int pad = kernel / 2, out = (in + 2 * pad - kernel) / stride + 1;
+    return (struct conv_shape){in, in, in_c, out, out, out_c, kernel, stride, pad, groups};
+}
+
+void block_layers(struct layer layers[BLOCK_LAYERS])
+{
+    const struct layer all[BLOCK_LAYERS] = {
+        {LAYER_CONV, "conv1", "bn1", block_shape(30, 3, 16, 7, 2, 1), true, 0, LAYER_NO_VALUE},
+        {LAYER_MAX_POOL, "", "", block_shape(15, 16, 16, 3, 2, 1), false, 1, LAYER_NO_VALUE},
+        {LAYER_CONV, "a.conv1", "a.bn1", block_shape(8, 16, 8, 1, 1, 1), true, 2, LAYER_NO_VALUE},
+        {LAYER_CONV, "a.conv2", "a.bn2", block_shape(8, 8, 8, 3, 2, 2), true, 3, LAYER_NO_VALUE},
+        {LAYER_CONV, "a.down", "a.bnd", block_shape(8, 16, 24, 1, 2, 1), false, 2, LAYER_NO_VALUE},
+        {LAYER_CONV, "a.conv3", "a.bn3", block_shape(4, 8, 24, 1, 1, 1), true, 4, 5},
+        {LAYER_CONV, "b.conv1", "b.bn1", block_shape(4, 24, 8, 1, 1, 1), true, 6, LAYER_NO_VALUE},
+        {LAYER_CONV, "b.conv2", "b.bn2", block_shape(4, 8, 8, 3, 1, 2), true, 7, LAYER_NO_VALUE},
+        {LAYER_CONV, "b.conv3", "b.bn3", block_shape(4, 8, 24, 1, 1, 1), true, 8, 6},
+        {LAYER_AVG_POOL, "", "", {4, 4, 24, 1, 1, 24, 4, 1, 0, 1}, false, 9, LAYER_NO_VALUE},
+        {LAYER_LINEAR, "fc", "", block_shape(1, 24, BLOCK_CLASSES, 1, 1, 1), false, 10,
+         LAYER_NO_VALUE},
+    };
+    for (int i = 0; i < BLOCK_LAYERS; i++)
+        layers[i] = all[i];
+}
+
+void block_scales(const struct layer *layers, struct quantization values[BLOCK_LAYERS + 1])
+{
+    static float scale[2][64], zero[2][64];
+    for (int i = 0; i < 64; i++) {
+        scale[0][i] = 8.0F / 255;
+        zero[0][i] = 128;
+        scale[1][i] = 4.0F / 255;
+    }
+    for (int v = 0; v <= BLOCK_LAYERS; v++) {
+        int maker = v - 1;
+        while (maker > 0 && !layer_has_weights(&layers[maker]))
+            maker = layers[maker].input - 1;
+        bool positive = v > 0 && layers[maker].relu;
+        values[v] = (struct quantization){scale[positive], zero[positive], NULL};
+    }
+}
+
+void block_fill(enum precision precision, void *input, int images)
+{
+    uint64_t seed = 11;
+    for (int i = 0; i < images * BLOCK_INPUT; i++) {
+        float value;
+        random_floats(&seed, &value, 1);
+        if (precision == PRECISION_F32)
+            ((float *)input)[i] = value;
+        else if (precision == PRECISION_BF16)
+            ((uint16_t *)input)[i] = bf16_from_f32(value);
+        else
+            ((uint8_t *)input)[i] = (uint8_t)lrintf(value * 255 / 8 + 128);
+    }
+}
+
+static void set_weights(struct network *network, size_t layer, float scale, uint64_t *seed)
+{
+    static float weights[MOST_WEIGHTS], bias[MOST_BIASES];
+    random_floats(seed, weights, MOST_WEIGHTS);
+    random_floats(seed, bias, MOST_BIASES);
+    for (size_t w = 0; w < MOST_WEIGHTS; w++)
+        weights[w] *= scale;
+    ck_assert_int_eq(network_set_weights(network, layer, weights, bias, NULL), 0);
+    if (layer == CLASSIFIER) {
+        memcpy(block_classifier, weights, sizeof block_classifier);
+        memcpy(block_classifier_bias, bias, sizeof block_classifier_bias);
+    }
+}
+
+struct network *block_network(const char *rung, enum precision precision, float scale)
+{
+    struct layer layers[BLOCK_LAYERS];
+    struct quantization values[BLOCK_LAYERS + 1];
+    struct network_options options = {.precision = precision, .values = values};
+    struct network *network;
+    uint64_t seed = 5;
+    block_layers(layers);
+    block_scales(layers, values);
+    ck_assert(kernel_ladder_select(rung, &options.ladder));
+    ck_assert_int_eq(network_create(&network, layers, BLOCK_LAYERS, &options, NULL), 0);
+    for (size_t i = 0; i < BLOCK_LAYERS; i++)
+        if (layer_has_weights(&layers[i]))
+            set_weights(network, i, scale, &seed);
+    return network;
+}

@@ -1,0 +1,222 @@
+#include "nn/quantize.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "kernel/quantize.h"
+#include "tests/random.h"
+#include "tests/suite.h"
+
+enum { IN = 6, OUT = 4, GROUPS = 2, KERNEL = 3, TAPS = KERNEL * KERNEL };
+enum { EACH = IN / GROUPS * TAPS, WEIGHTS = OUT * EACH };
+
+static const struct layer layer = {
+    .kind = LAYER_CONV,
+    .name = "some.conv",
+    .shape = {.in_h = 3,
+              .in_w = 3,
+              .in_c = IN,
+              .out_h = 1,
+              .out_w = 1,
+              .out_c = OUT,
+              .kernel = KERNEL,
+              .stride = 1,
+              .groups = GROUPS},
+    .input = 0,
+    .residual = LAYER_NO_VALUE,
+};
+
+/* Everything that a layer needs, made up. */
+struct given {
+    float weights[WEIGHTS], bias[OUT];
+    float x_scale[IN], x_zero[IN], x_mean[IN];
+    float y_scale[OUT], y_zero[OUT], r_scale[OUT], r_zero[OUT];
+    struct quantization x, y, residual;
+    struct conv_weights out;
+};
+
+static void make(struct given *g)
+{
+    uint64_t state = 7;
+    random_floats(&state, g->weights, WEIGHTS);
+    random_floats(&state, g->bias, OUT);
+    for (int c = 0; c < IN; c++) {
+        g->x_scale[c] = 0.01F * (float)(c + 1);
+        g->x_zero[c] = (float)(20 * c);
+        g->x_mean[c] = 0.3F * (float)c;
+    }
+    for (int c = 0; c < OUT; c++) {
+        g->y_scale[c] = 0.05F * (float)(c + 1);
+        g->y_zero[c] = (float)(30 * c);
+        g->r_scale[c] = 0.02F * (float)(c + 1);
+        g->r_zero[c] = (float)(128 - c);
+    }
+    g->x = (struct quantization){g->x_scale, g->x_zero, NULL};
+    g->y = (struct quantization){g->y_scale, g->y_zero, NULL};
+    g->residual = (struct quantization){g->r_scale, g->r_zero, NULL};
+}
+
+/* The channel of x that weight `i` of output `o` reads. */
+static int input_of(int o, int i)
+{
+    return o / (OUT / GROUPS) * (IN / GROUPS) + i / TAPS;
+}
+
+START_TEST(weights_are_within_half_a_step)
+{
+    struct given g;
+    make(&g);
+    ck_assert_int_eq(quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, NULL, &g.out, NULL), 0);
+    for (int o = 0; o < OUT; o++) {
+        double step = (double)g.out.multiplier[o] * g.y_scale[o];
+        int most = 0;
+        for (int i = 0; i < EACH; i++) {
+            int q = g.out.quantized[o * EACH + i];
+            double exact = (double)g.weights[o * EACH + i] * g.x_scale[input_of(o, i)];
+            ck_assert_double_le(fabs(q * step - exact), 0.5001 * step);
+            most = abs(q) > most ? abs(q) : most;
+        }
+        ck_assert_int_eq(most, 127);
+        ck_assert(g.out.residual_multiplier[o] == 0);
+    }
+    for (int c = 0; c < IN; c++)
+        ck_assert_int_eq(g.out.padding[c], 20 * c);
+    quantize_destroy(&g.out);
+}
+END_TEST
+
+/* Bytes at random through the integer sum, the factors and requantize(), against the sum of the
+ * numbers that the bytes stand for. */
+START_TEST(a_byte_stands_for_the_sum)
+{
+    struct given g;
+    uint64_t state = 11;
+    make(&g);
+    int rc = quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, &g.residual, &g.out, NULL);
+    ck_assert_int_eq(rc, ERR_OK);
+    for (int o = 0; o < OUT; o++) {
+        double step = (double)g.out.multiplier[o] * g.y_scale[o];
+        uint8_t residual = (uint8_t)random_next(&state);
+        double exact = g.bias[o] + g.r_scale[o] * ((double)residual - g.r_zero[o]), slack = 0;
+        int32_t sum = 0;
+        for (int i = 0; i < EACH; i++) {
+            int c = input_of(o, i);
+            uint8_t byte = (uint8_t)(g.x_zero[c] + (float)(random_next(&state) % 40));
+            double steps = (double)byte - g.x_zero[c];
+            sum += byte * g.out.quantized[o * EACH + i];
+            exact += steps * g.x_scale[c] * g.weights[o * EACH + i];
+            slack += 0.5 * step * fabs(steps);
+        }
+        double right = exact / g.y_scale[o] + g.y_zero[o];
+        right = fmin(fmax(right, 0), 255);
+        uint8_t byte = requantize(sum, g.out.multiplier[o], g.out.offset[o], residual,
+                                  g.out.residual_multiplier[o]);
+        ck_assert_double_le(fabs(byte - right), 0.501 + slack / g.y_scale[o]);
+    }
+    quantize_destroy(&g.out);
+}
+END_TEST
+
+START_TEST(logits_are_numbers)
+{
+    struct given g;
+    make(&g);
+    ck_assert_int_eq(quantize_layer(&layer, g.weights, g.bias, &g.x, NULL, NULL, &g.out, NULL), 0);
+    for (int o = 0; o < OUT; o++) { /* all inputs 0: what is left is the bias */
+        double sum = 0;
+        for (int i = 0; i < EACH; i++)
+            sum += (double)g.out.quantized[o * EACH + i] * g.x_zero[input_of(o, i)];
+        double logit = sum * g.out.multiplier[o] + g.out.offset[o];
+        ck_assert_double_eq_tol(logit, g.bias[o], 1e-4);
+    }
+    quantize_destroy(&g.out);
+}
+END_TEST
+
+/* With inputs at their means an output is exact, whatever its weights were rounded to. */
+START_TEST(the_mean_gives_back_what_rounding_takes)
+{
+    struct given g;
+    make(&g);
+    double off[2] = {0, 0};
+    for (int with = 0; with < 2; with++) {
+        g.x.mean = with ? g.x_mean : NULL;
+        int rc = quantize_layer(&layer, g.weights, g.bias, &g.x, NULL, NULL, &g.out, NULL);
+        ck_assert_int_eq(rc, ERR_OK);
+        for (int o = 0; o < OUT; o++) {
+            double exact = g.bias[o], sum = g.out.offset[o];
+            for (int i = 0; i < EACH; i++) {
+                int c = input_of(o, i);
+                exact += (double)g.weights[o * EACH + i] * g.x_mean[c];
+                sum += (double)g.out.quantized[o * EACH + i] * g.out.multiplier[o] *
+                       (g.x_mean[c] / (double)g.x_scale[c] + g.x_zero[c]);
+            }
+            off[with] = fmax(off[with], fabs(exact - sum));
+        }
+        quantize_destroy(&g.out);
+    }
+    ck_assert_double_gt(off[0], 1e-3);
+    ck_assert_double_lt(off[1], 1e-4);
+}
+END_TEST
+
+START_TEST(nothing_but_zeros_is_fine)
+{
+    struct given g;
+    make(&g);
+    for (int i = 0; i < WEIGHTS; i++)
+        g.weights[i] = i % 2 ? 0 : FLT_MIN / 1024;
+    ck_assert_int_eq(quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, NULL, &g.out, NULL), 0);
+    for (int i = 0; i < WEIGHTS; i++)
+        ck_assert_int_eq(g.out.quantized[i], 0);
+    quantize_destroy(&g.out);
+}
+END_TEST
+
+START_TEST(what_float32_cannot_hold_is_refused)
+{
+    struct given g;
+    struct error err;
+    for (int kind = 0; kind < 3; kind++) {
+        make(&g);
+        g.weights[5] = kind == 0 ? FLT_MAX : g.weights[5];
+        g.x_scale[0] = kind == 0 ? 1e12F : g.x_scale[0];
+        g.bias[3] = kind == 1 ? FLT_MAX : g.bias[3];
+        g.y_scale[1] = kind == 2 ? FLT_TRUE_MIN : g.y_scale[1];
+        int rc = quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, NULL, &g.out, &err);
+        ck_assert_msg(rc == ERR_MODEL_UNSUPPORTED, "kind %d: %d", kind, rc);
+        ck_assert_ptr_nonnull(strstr(err.message, "some.conv"));
+    }
+}
+END_TEST
+
+/* Inputs of 255 and weights of 127: so many of them are the most that a sum of 32 bits holds. */
+START_TEST(sums_that_int32_cannot_hold_are_refused)
+{
+    enum { MOST = INT32_MAX / (255 * 127), CHANNELS = MOST + 1 };
+    static float weights[CHANNELS], ones[CHANNELS], zeros[CHANNELS];
+    const struct quantization x = {ones, zeros, NULL};
+    const float bias = 0;
+    struct conv_weights out;
+    struct error err;
+    struct layer wide = {.kind = LAYER_LINEAR,
+                         .name = "wide",
+                         .shape = {1, 1, MOST, 1, 1, 1, 1, 1, 0, 1},
+                         .residual = LAYER_NO_VALUE};
+    for (int i = 0; i < CHANNELS; i++) {
+        weights[i] = i % 2 ? -0.5F : 0.5F;
+        ones[i] = 1;
+    }
+    ck_assert_int_eq(quantize_layer(&wide, weights, &bias, &x, NULL, NULL, &out, NULL), ERR_OK);
+    quantize_destroy(&out);
+    wide.shape.in_c = CHANNELS;
+    int rc = quantize_layer(&wide, weights, &bias, &x, NULL, NULL, &out, &err);
+    ck_assert_int_eq(rc, ERR_MODEL_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.message, "wide"));
+}
+END_TEST
+
+TEST_MAIN("nn/quantize", 10, weights_are_within_half_a_step, a_byte_stands_for_the_sum,
+          logits_are_numbers, the_mean_gives_back_what_rounding_takes, nothing_but_zeros_is_fine,
+          what_float32_cannot_hold_is_refused, sums_that_int32_cannot_hold_are_refused)

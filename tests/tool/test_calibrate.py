@@ -1,0 +1,167 @@
+#!/usr/bin/python3
+"""`resnext calibrate`: the file it writes, and how well int8 and bf16 then agree with float32."""
+import filecmp
+import json
+import os
+import shutil
+import sys
+import tarfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import test_resnext as tool  # noqa: E402
+
+SHARED = os.path.join(tool.SOURCE, "..", "shared")
+FIELDS = ["file", "method", "images", "held_out", "failed", "top1_agreement", "cosine",
+          "least_cosine", "layers"]
+
+
+def copy(scratch, source=tool.CIFAR):
+    folder = os.path.join(scratch, "model")
+    tool.copy_model(source, folder)
+    return folder
+
+
+def calibrate(folder, pictures, *args):
+    done = tool.run("calibrate", "--json", folder, pictures, *args)
+    assert done.returncode == 0, done.stderr
+    line, = tool.json_lines(done.stdout.decode())
+    return line
+
+
+def calibrated(folder):
+    with open(os.path.join(folder, "calibration.json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def test_json_has_exactly_its_fields(scratch):
+    folder = copy(scratch)
+    out = calibrate(folder, tool.PICTURES)
+    count = len([n for n in os.listdir(tool.PICTURES) if n.endswith(".jpg")])
+    assert list(out) == FIELDS
+    assert (out["images"], out["held_out"], out["failed"]) == (count - count // 2, count // 2, 0)
+    assert out["file"] == os.path.join(folder, "calibration.json")
+    assert [list(layer) for layer in out["layers"]] == [["name", "snr_db"]] * len(out["layers"])
+    assert all(layer["snr_db"] > 10 for layer in out["layers"]), out
+    assert out["least_cosine"] <= out["cosine"] <= 1 and out["cosine"] > 0.9, out
+
+
+def test_the_file_is_of_these_weights(scratch):
+    folder = copy(scratch)
+    calibrate(folder, tool.PICTURES, "--method", "minmax")
+    written = calibrated(folder)
+    info = json.loads(tool.good("info", "--json", "--precision", "int8", folder))
+    assert info["precision"] == "int8"
+    assert (written["version"], written["method"]) == (1, "minmax")
+    assert written["weights_sha256"] == info["sha256"]
+    shutil.copyfile(os.path.join(folder, "calibration.json"), os.path.join(scratch, "c.json"))
+    other = os.path.join(scratch, "other")
+    tool.good("init", "blocks=3,3,3:C=8:d=4:stem=cifar:stem_width=32:out=128", other)
+    shutil.copyfile(os.path.join(scratch, "c.json"), os.path.join(other, "calibration.json"))
+    says = tool.bad(1, "verify", "--precision", "int8", other)
+    assert "other weights" in says and "resnext calibrate" in says, says
+
+
+def test_threads_change_nothing(scratch):
+    folder = copy(scratch)
+    files = [os.path.join(scratch, name) for name in ("one.json", "four.json")]
+    for file, threads in zip(files, ("1", "4")):
+        calibrate(folder, tool.PICTURES, "--threads", threads, "--out", file)
+    assert filecmp.cmp(*files, shallow=False)
+    assert calibrated(folder) == calibrated(tool.CIFAR)  # --out left the folder alone
+
+
+def test_methods_differ(scratch):
+    folder, seen = copy(scratch), []
+    for method in ("minmax", "percentile", "mse"):
+        out = calibrate(folder, tool.PICTURES, "--method", method, "--holdout", "0")
+        assert (out["method"], out["held_out"], out["cosine"]) == (method, 0, None), out
+        seen.append(calibrated(folder)["layers"])
+    assert seen[0] != seen[1] != seen[2] != seen[0]
+
+
+def test_every_rung_gives_the_same_int8(scratch):
+    one = tool.picture("toad.jpg")
+    answers = {}
+    for rung in ("ref", "avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "auto"):
+        done = tool.run("classify", "--json", "--logits", "--precision", "int8", "--isa", rung,
+                        tool.CIFAR, one)
+        if done.returncode != 2:  # this machine has it
+            answers[rung] = json.loads(done.stdout)["logits"]
+    assert len(answers) >= 2 and all(a == answers["ref"] for a in answers.values()), answers
+    for precision in ("f32", "bf16", "int8"):
+        tool.good("verify", "--precision", precision, tool.CIFAR)
+
+
+def test_what_cannot_be_done_says_so(scratch):
+    folder = copy(scratch)
+    before = calibrated(folder)
+    for value in ("1", "-0.1", "x", "", "nan"):
+        tool.bad(2, "calibrate", folder, tool.PICTURES, "--holdout", value)
+    says = tool.bad(2, "calibrate", folder, tool.PICTURES, "--method", "best")
+    assert "it can be mse, minmax, percentile\n" in says, says
+    tool.bad(1, "calibrate", folder, os.path.join(scratch, "missing"))
+    tool.bad(2, "calibrate", folder, tool.PICTURES, "--images", "0")
+    tool.bad(1, "calibrate", folder, tool.PICTURES, "--out", os.path.join(scratch, "no", "file"))
+    tool.bad(1, "calibrate", os.path.join(scratch, "no_model"), tool.PICTURES)
+    assert calibrated(folder) == before
+    os.remove(os.path.join(folder, "calibration.json"))
+    assert "resnext calibrate" in tool.bad(1, "verify", "--precision", "int8", folder)
+    assert json.loads(tool.good("info", "--json", folder))["precision"] == "f32"
+
+
+def test_a_broken_picture_is_reported_once(scratch):
+    folder, pictures = copy(scratch), os.path.join(scratch, "pictures")
+    shutil.copytree(tool.PICTURES, pictures)
+    with open(os.path.join(pictures, "aa_broken.jpg"), "wb") as file:
+        file.write(b"no picture")
+    done = tool.run("calibrate", "--json", folder, pictures)
+    out, = tool.json_lines(done.stdout.decode())
+    assert done.returncode == 1 and out["failed"] == 1, (done.returncode, out)
+    assert done.stderr.decode().count("aa_broken.jpg") == 1, done.stderr
+
+
+def test_few_pictures_are_called_few(scratch):
+    folder, many = copy(scratch), os.path.join(scratch, "many")
+    os.mkdir(many)
+    for i in range(64):
+        shutil.copy(os.path.join(tool.PICTURES, "mare.jpg"), os.path.join(many, f"{i}.jpg"))
+    assert b"pictures are few" in tool.run("calibrate", folder, tool.PICTURES).stderr
+    assert tool.run("calibrate", folder, many).stderr == b""
+
+
+def eval_of(folder, pictures, precision):
+    return json.loads(tool.good("eval", "--json", "--precision", precision, folder, pictures))
+
+
+def best(folder, pictures, precision):
+    lines = tool.json_lines(tool.good("classify", "--json", "-k", "1", "--precision", precision,
+                                      folder, pictures))
+    return [line["predictions"][0]["class_id"] for line in lines]
+
+
+def test_accuracy_on_cifar(scratch):
+    archive = os.path.join(SHARED, "data", "cifar10_dev.tar")
+    if not os.path.exists(archive):
+        raise tool.Skip("no " + archive)
+    with tarfile.open(archive) as tar:
+        tar.extractall(scratch)
+    pictures = os.path.join(scratch, "cifar10_dev")
+    exact, exact_best = eval_of(tool.CIFAR, pictures, "f32"), best(tool.CIFAR, pictures, "f32")
+    for precision, most, agreement in (("int8", 0.0021, 0.99), ("bf16", 0.0011, 0.995)):
+        other = eval_of(tool.CIFAR, pictures, precision)
+        same = [a == b for a, b in zip(exact_best, best(tool.CIFAR, pictures, precision))]
+        assert abs(exact["top1"] - other["top1"]) <= most, (precision, exact["top1"], other["top1"])
+        assert sum(same) >= agreement * len(same) == agreement * 1000, (precision, sum(same))
+
+
+def test_golden_network_on_photos(scratch):
+    model = os.path.join(SHARED, "models", "mini-imagenet-random")
+    photos = os.path.join(SHARED, "data", "photos")
+    if not os.path.exists(model) or not os.path.exists(photos):
+        raise tool.Skip("no " + model)
+    out = calibrate(copy(scratch, model), photos, "--holdout", "0.5")
+    assert out["held_out"] == 21 and out["cosine"] > 0.98, out
+
+
+if __name__ == "__main__":
+    sys.exit(tool.main(globals()))
