@@ -3,7 +3,6 @@
 #include "base/size.h"
 
 enum {
-    L2_BYTES = 512 * 1024,
     TILE_STEPS = 60 * 1000, /* multiplications of a tile: about 15 us */
     L1_SET_BYTES = 4096,    /* addresses this far apart share a set of the L1 cache */
     CACHE_LINE = 64,
@@ -18,9 +17,15 @@ struct layout {
     size_t copied_pixel;      /* bytes from one pixel of a 1x1 kernel in scratch to the next */
     size_t panel_bytes, factor_bytes;
     size_t panels, group_panels;
-    size_t pixels, tile_pixels; /* over all images; of a tile */
+    size_t pixels, tile_pixels; /* over all images; of a tile, but the last has what is left */
     size_t groups, group_tiles;
 };
+
+/* Where tile `t` of a group of panels ends, in pixels. */
+static size_t tile_end(const struct layout *l, size_t t)
+{
+    return t + 1 < l->group_tiles ? (t + 1) * l->tile_pixels : l->pixels;
+}
 
 static size_t at_least_1(size_t n)
 {
@@ -39,13 +44,15 @@ static struct layout layout_of(const struct dense_kernel *k, const struct conv_s
     l.panel_bytes = lines * l.line_dwords * k->panel * 4;
     l.panels = size_ceil_div((size_t)s->out_c, k->panel);
     l.factor_bytes = lanes_factor_kinds(k->format.precision) * l.panels * k->panel * sizeof(float);
-    l.groups = size_ceil_div(l.panels, at_least_1(L2_BYTES / l.panel_bytes));
+    l.groups = size_ceil_div(l.panels, at_least_1(k->cached / l.panel_bytes));
     l.group_panels = size_ceil_div(l.panels, l.groups);
     l.pixels = (size_t)images * (size_t)s->out_h * (size_t)s->out_w;
     size_t block_steps =
         block * (k->panel / k->format.lanes) * lines * l.line_dwords * l.group_panels;
     l.tile_pixels = at_least_1(TILE_STEPS / block_steps) * block;
     l.group_tiles = size_ceil_div(l.pixels, l.tile_pixels);
+    if (l.group_tiles > 1 && l.pixels - (l.group_tiles - 1) * l.tile_pixels < k->least)
+        l.group_tiles--;
     return l;
 }
 
@@ -264,8 +271,7 @@ static void copy_whole_call(const struct dense_kernel *k, struct inputs *in)
     size_t first = 0, end = l->pixels;
     if (begin / l->group_tiles == last / l->group_tiles) {
         first = begin % l->group_tiles * l->tile_pixels;
-        end = (last % l->group_tiles + 1) * l->tile_pixels;
-        end = end < l->pixels ? end : l->pixels;
+        end = tile_end(l, last % l->group_tiles);
     }
     if (end - first > copied_pixels(k, call->shape, l))
         return;
@@ -309,6 +315,18 @@ static size_t block_limit(const struct conv_shape *s, size_t first, size_t left)
     return s->kernel > 1 && row < left ? row : left;
 }
 
+/* The function for the next of `left` pixels: the largest, unless too few would then be left. */
+static int choose_block(const struct dense_kernel *kernel, size_t left)
+{
+    int f = 0;
+    while (kernel->blocks[f].pixels > left)
+        f++;
+    size_t rest = left - kernel->blocks[f].pixels;
+    if (rest > 0 && rest < kernel->least && kernel->blocks[f + 1].pixels >= kernel->least)
+        f++;
+    return f;
+}
+
 void dense_run(const struct conv_kernel *self, const struct conv_call *call)
 {
     const struct dense_kernel *kernel = self->own;
@@ -324,11 +342,9 @@ void dense_run(const struct conv_kernel *self, const struct conv_call *call)
         copy_whole_call(kernel, &in);
     for (int t = call->tile_begin; t < call->tile_end; t++) {
         size_t at = (size_t)t % l.group_tiles * l.tile_pixels;
-        size_t end = at + l.tile_pixels < l.pixels ? at + l.tile_pixels : l.pixels;
+        size_t end = tile_end(&l, (size_t)t % l.group_tiles);
         for (int f; at < end; at += kernel->blocks[f].pixels) {
-            size_t limit = block_limit(s, at, end - at);
-            for (f = 0; kernel->blocks[f].pixels > limit; f++)
-                ;
+            f = choose_block(kernel, block_limit(s, at, end - at));
             run_pixels(kernel, &in, (size_t)t / l.group_tiles, at, f);
         }
     }

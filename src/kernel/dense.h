@@ -34,7 +34,9 @@ struct dense_block {
 /* A kernel's own part: the functions for blocks of so many pixels, most first, the last for 1. */
 struct dense_kernel {
     struct lanes_format format;
-    size_t panel; /* channels: one vector or more */
+    size_t panel;  /* channels: one vector or more */
+    size_t cached; /* bytes of weights that stay in the L2 cache of such a CPU: half of it */
+    size_t least;  /* pixels; a smaller block's few sums wait for each other */
     struct {
         size_t pixels;
         void (*run)(const struct dense_block *block);

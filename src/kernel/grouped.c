@@ -4,6 +4,7 @@
 
 enum {
     SLAB_BYTES = 36 * 1024,
+    WEIGHT_BYTES = 16 * 1024, /* that stay in the L1 cache beside some rows of the slab */
     UNIT_CHANNELS = 16,
     MOST_LANES = 16,
     MOST_PERMUTED = 8, /* dwords of a group that is half as wide as a vector */
@@ -208,46 +209,59 @@ static size_t vector_offset(const struct lanes_format *format, const struct layo
     return v * l->lanes / together * together * format->element;
 }
 
+/* Output rows [first, end) of a tile, the vector `v` of its unit. */
+static void run_vector(const struct grouped_kernel *kernel, const struct conv_call *call,
+                       const struct layout *l, struct grouped_run run, size_t v, size_t first,
+                       size_t end)
+{
+    const unsigned char *packed = call->packed, *slab = run.slab;
+    size_t vector = run.at % run.out_c / l->unit_channels * l->unit_vectors + v;
+    size_t at = run.at + v * l->lanes, left = (size_t)run.channels - v * l->lanes;
+    run.channels = (int)(left < l->lanes ? left : l->lanes);
+    run.weights = packed + vector * l->vector_bytes;
+    run.finish.factors =
+        (const float *)(const void *)(packed + l->units * l->unit_vectors * l->vector_bytes) +
+        vector * l->lanes;
+    for (size_t row = first; row < end; row++) {
+        run.slab = slab + row * (size_t)run.stride * run.slab_row +
+                   vector_offset(&kernel->format, l, v);
+        run.at = at + row * (size_t)call->shape->out_w * run.out_c;
+        run_row(kernel, call->shape, l, run);
+    }
+}
+
 static void run_tile(const struct grouped_kernel *kernel, const struct conv_call *call,
                      const struct layout *l, const int32_t *permute, size_t tile)
 {
     const struct conv_shape *s = call->shape;
-    const unsigned char *packed = call->packed;
     size_t block = tile % l->blocks, image = tile / l->blocks / l->units;
     size_t unit = tile / l->blocks % l->units, first = block * l->rows, out_h = (size_t)s->out_h;
     size_t rows = first + l->rows <= out_h ? l->rows : out_h - first;
-    size_t end = (unit + 1) * l->unit_channels;
+    size_t channel = unit * l->unit_channels, left = (size_t)s->out_c - channel;
+    size_t channels = left < l->unit_channels ? left : l->unit_channels;
+    size_t vectors = size_ceil_div(channels, l->lanes);
+    size_t step = vectors * l->vector_bytes <= WEIGHT_BYTES ? 1 : rows;
     fill_slab(&kernel->format, call, l, image, unit, first, rows);
-    struct grouped_run run = {
+    const struct grouped_run run = {
+        .slab = call->scratch,
         .slab_row = l->columns * l->pixel * 4,
         .dwords = l->dwords,
         .pixel = l->pixel,
         .permute = l->permuted ? permute : NULL,
         .stride = s->stride,
+        .at = (image * out_h + first) * (size_t)s->out_w * (size_t)s->out_c + channel,
         .out_c = (size_t)s->out_c,
+        .channels = (int)channels,
         .finish = {.factor_stride = l->channels,
                    .residual = call->residual,
                    .y = call->y,
                    .relu = call->relu,
                    .y_float = call->y_float},
     };
-    end = end < run.out_c ? end : run.out_c;
-    for (size_t v = 0; unit * l->unit_channels + v * l->lanes < end; v++) {
-        size_t vector = unit * l->unit_vectors + v;
-        size_t channel = unit * l->unit_channels + v * l->lanes;
-        run.channels = (int)(end - channel < l->lanes ? end - channel : l->lanes);
-        run.weights = packed + vector * l->vector_bytes;
-        run.finish.factors =
-            (const float *)(const void *)(packed + l->units * l->unit_vectors * l->vector_bytes) +
-            vector * l->lanes;
-        for (size_t row = 0; row < rows; row++) {
-            run.slab = (const unsigned char *)call->scratch +
-                       row * (size_t)s->stride * run.slab_row +
-                       vector_offset(&kernel->format, l, v);
-            run.at = ((image * out_h + first + row) * (size_t)s->out_w) * run.out_c + channel;
-            run_row(kernel, s, l, run);
-        }
-    }
+    /* All vectors of a row, so that whole cache lines are written, if their weights bear it. */
+    for (size_t row = 0; row < rows; row += step)
+        for (size_t v = 0; v < vectors; v++)
+            run_vector(kernel, call, l, run, v, row, row + step);
 }
 
 void grouped_run(const struct conv_kernel *self, const struct conv_call *call)

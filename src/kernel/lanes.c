@@ -23,7 +23,7 @@ void lanes_put_weight(const struct lanes_format *format, const struct conv_weigh
         memcpy(to, &value, format->element);
     } else if (format->precision == PRECISION_BF16) {
         uint16_t value = bf16_from_f32(weights->weights[index]);
-        memcpy(to, &value, sizeof value);
+        memcpy(to + format->element - sizeof value, &value, sizeof value); /* widened: above zeros */
     } else {
         memcpy(to, &weights->weights[index], sizeof(float));
     }

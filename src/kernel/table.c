@@ -24,6 +24,10 @@ static const struct conv_kernel *const kernels[] = {
     &f32_grouped__openblas,
     &f32_pointwise__openblas,
 #ifdef __x86_64__
+    &f32_dense__avx2,
+    &f32_grouped__avx2,
+    &bf16_dense__avx2,
+    &bf16_grouped__avx2,
     &int8_dense__avx2,
     &int8_grouped__avx2,
     &int8_dense__avx_vnni,

@@ -1,4 +1,4 @@
-/* int8 convolutions on 256-bit vectors, for machines without AVX-512: with AVX2 and FMA, and with
+/* Convolutions on 256-bit vectors, for machines without AVX-512: with AVX2 and FMA, and int8 with
  * AVX_VNNI. */
 #ifndef RESNEXT_KERNEL_AVX2_AVX2_H
 #define RESNEXT_KERNEL_AVX2_AVX2_H
@@ -6,9 +6,11 @@
 #include "kernel/kernel.h"
 
 /* One group, any kernel size and stride. */
-extern const struct conv_kernel int8_dense__avx2, int8_dense__avx_vnni;
+extern const struct conv_kernel f32_dense__avx2, bf16_dense__avx2, int8_dense__avx2,
+    int8_dense__avx_vnni;
 
 /* 3x3 with several groups, stride 1 or 2, as many outputs as inputs. */
-extern const struct conv_kernel int8_grouped__avx2, int8_grouped__avx_vnni;
+extern const struct conv_kernel f32_grouped__avx2, bf16_grouped__avx2, int8_grouped__avx2,
+    int8_grouped__avx_vnni;
 
 #endif

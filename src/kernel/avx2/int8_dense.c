@@ -4,32 +4,33 @@
 
 static void block_6(const struct dense_block *b)
 {
-    dense_pixels(b, 6, widened_multiply_add);
+    dense_pixels(b, 6, widened_multiply_add, int8_finish);
 }
 
 static void block_4(const struct dense_block *b)
 {
-    dense_pixels(b, 4, widened_multiply_add);
+    dense_pixels(b, 4, widened_multiply_add, int8_finish);
 }
 
 static void block_3(const struct dense_block *b)
 {
-    dense_pixels(b, 3, widened_multiply_add);
+    dense_pixels(b, 3, widened_multiply_add, int8_finish);
 }
 
 static void block_2(const struct dense_block *b)
 {
-    dense_pixels(b, 2, widened_multiply_add);
+    dense_pixels(b, 2, widened_multiply_add, int8_finish);
 }
 
 static void block_1(const struct dense_block *b)
 {
-    dense_pixels(b, 1, widened_multiply_add);
+    dense_pixels(b, 1, widened_multiply_add, int8_finish);
 }
 
 static const struct dense_kernel kernel = {
     .format = {PRECISION_INT8, 2, LANES, avx2_copy_widened},
     .panel = DENSE_PANEL,
+    .cached = DENSE_CACHED,
     .blocks = {{6, block_6}, {4, block_4}, {3, block_3}, {2, block_2}, {1, block_1}},
 };
 

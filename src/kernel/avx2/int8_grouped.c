@@ -2,34 +2,39 @@
 #include "kernel/avx2/grouped.h"
 #include "kernel/avx2/widen.h"
 
+static void run_8(const struct grouped_run *r)
+{
+    grouped_pixels(r, 8, grouped_permute_any, widened_multiply_add, int8_finish);
+}
+
 static void run_7(const struct grouped_run *r)
 {
-    grouped_pixels(r, 7, widened_multiply_add);
+    grouped_pixels(r, 7, grouped_permute_any, widened_multiply_add, int8_finish);
+}
+
+static void run_6(const struct grouped_run *r)
+{
+    grouped_pixels(r, 6, grouped_permute_any, widened_multiply_add, int8_finish);
 }
 
 static void run_4(const struct grouped_run *r)
 {
-    grouped_pixels(r, 4, widened_multiply_add);
-}
-
-static void run_3(const struct grouped_run *r)
-{
-    grouped_pixels(r, 3, widened_multiply_add);
+    grouped_pixels(r, 4, grouped_permute_any, widened_multiply_add, int8_finish);
 }
 
 static void run_2(const struct grouped_run *r)
 {
-    grouped_pixels(r, 2, widened_multiply_add);
+    grouped_pixels(r, 2, grouped_permute_any, widened_multiply_add, int8_finish);
 }
 
 static void run_1(const struct grouped_run *r)
 {
-    grouped_pixels(r, 1, widened_multiply_add);
+    grouped_pixels(r, 1, grouped_permute_any, widened_multiply_add, int8_finish);
 }
 
 static const struct grouped_kernel kernel = {
     .format = {PRECISION_INT8, 2, LANES, avx2_copy_widened},
-    .runs = {{7, run_7}, {4, run_4}, {3, run_3}, {2, run_2}, {1, run_1}},
+    .runs = {{8, run_8}, {7, run_7}, {6, run_6}, {4, run_4}, {2, run_2}, {1, run_1}},
 };
 
 const struct conv_kernel int8_grouped__avx2 = {

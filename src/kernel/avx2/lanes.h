@@ -11,59 +11,29 @@ enum { LANES = 8, LANES_BYTES = 32 };
 /* sum + x * w, in every lane. */
 typedef __m256i (*lanes_multiply_add)(__m256i sum, __m256i x, __m256i w);
 
-/* A few bytes at the end of something, as a number; the others are 0. */
-LANES_INLINE uint64_t lanes_load_few(const uint8_t *from, int bytes)
+/* Writes `channels` (at least 1, at most 8) outputs to elements `at`.. of y. */
+typedef void (*lanes_finish_function)(const struct lanes_finish *f, size_t at, int channels,
+                                      __m256i sum);
+
+/* `f`, of which the compiler knows what it has: so a loop of finish() has no branches. */
+LANES_INLINE struct lanes_finish lanes_finish_known(const struct lanes_finish *f, bool residual,
+                                                    bool relu)
 {
-    uint64_t value = 0;
-    for (int i = 0; i < bytes; i++)
-        value |= (uint64_t)from[i] << 8 * i;
-    return value;
+    struct lanes_finish known = *f;
+    if (residual != (known.residual != NULL))
+        __builtin_unreachable();
+    known.relu = relu;
+    return known;
 }
 
-LANES_INLINE void lanes_store_few(uint8_t *to, uint64_t value, int bytes)
+/* The first `channels` lanes, for masked loads and stores. */
+LANES_INLINE __m256i lanes_mask(int channels)
 {
-    for (int i = 0; i < bytes; i++)
-        to[i] = (uint8_t)(value >> 8 * i);
+    const __m256i order = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(channels), order);
 }
 
-LANES_INLINE __m256 lanes_residual(const uint8_t *from, int channels)
-{
-    uint64_t bytes;
-    if (channels >= LANES)
-        memcpy(&bytes, from, sizeof bytes);
-    else
-        bytes = lanes_load_few(from, channels);
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)bytes)));
-}
-
-/* requantize() in kernel/quantize.h, 8 times; writes `channels` (at most 8) outputs to elements
- * `at`.. of y. */
-LANES_INLINE void lanes_finish_int8(const struct lanes_finish *f, size_t at, int channels,
-                                    __m256i sum)
-{
-    const float *factors = f->factors;
-    __m256 v = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_loadu_ps(factors),
-                               _mm256_loadu_ps(factors + f->factor_stride));
-    if (f->y_float) {
-        const __m256i order = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-        if (f->relu)
-            v = _mm256_max_ps(v, _mm256_setzero_ps());
-        _mm256_maskstore_ps((float *)f->y + at,
-                            _mm256_cmpgt_epi32(_mm256_set1_epi32(channels), order), v);
-        return;
-    }
-    if (f->residual)
-        v = _mm256_fmadd_ps(lanes_residual((const uint8_t *)f->residual + at, channels),
-                            _mm256_loadu_ps(factors + 2 * f->factor_stride), v);
-    v = _mm256_min_ps(_mm256_max_ps(v, _mm256_setzero_ps()), _mm256_set1_ps(255));
-    __m256i whole = _mm256_cvtps_epi32(v);
-    __m128i words =
-        _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
-    __m128i bytes = _mm_packus_epi16(words, words);
-    if (channels >= LANES)
-        _mm_storel_epi64((__m128i *)((uint8_t *)f->y + at), bytes);
-    else
-        lanes_store_few((uint8_t *)f->y + at, (uint64_t)_mm_cvtsi128_si64(bytes), channels);
-}
+/* A lanes_copy_function, for elements that stay as they are. */
+lanes_copy_function avx2_copy;
 
 #endif

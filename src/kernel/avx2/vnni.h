@@ -2,7 +2,7 @@
 #ifndef RESNEXT_KERNEL_AVX2_VNNI_H
 #define RESNEXT_KERNEL_AVX2_VNNI_H
 
-#include "kernel/avx2/lanes.h"
+#include "kernel/avx2/int8.h"
 
 /* Compiled for AVX512_VNNI and AVX512VL instead, it is the same instruction in another encoding:
  * so machines without AVX_VNNI can check everything else. */
@@ -18,8 +18,5 @@ LANES_INLINE __m256i vnni_multiply_add(__m256i sum, __m256i x, __m256i w)
     __asm__(VNNI_ENCODING "vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w));
     return sum;
 }
-
-/* A lanes_copy_function. */
-lanes_copy_function avx_vnni_copy;
 
 #endif

@@ -3,7 +3,7 @@
 #ifndef RESNEXT_KERNEL_AVX2_WIDEN_H
 #define RESNEXT_KERNEL_AVX2_WIDEN_H
 
-#include "kernel/avx2/lanes.h"
+#include "kernel/avx2/int8.h"
 
 /* In assembly, because gcc moves the sums of intrinsics about and out of the registers. */
 LANES_INLINE __m256i widened_multiply_add(__m256i sum, __m256i x, __m256i w)

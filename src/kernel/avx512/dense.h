@@ -9,6 +9,7 @@ enum {
     DENSE_PIXELS = 14, /* 28 sums, two weights and an input: all but one of the 32 registers */
     DENSE_PANEL = 2 * LANES,
     DENSE_AHEAD = 3072, /* bytes of weights fetched before they are used */
+    DENSE_CACHED = 512 * 1024,
 };
 
 typedef __m512i dense_sums[DENSE_PIXELS][2];

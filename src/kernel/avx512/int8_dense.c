@@ -33,6 +33,7 @@ static void block_1(const struct dense_block *b)
 static const struct dense_kernel kernel = {
     .format = {PRECISION_INT8, 1, LANES, avx512_copy},
     .panel = DENSE_PANEL,
+    .cached = DENSE_CACHED,
     .blocks = {{14, block_14}, {7, block_7}, {4, block_4}, {2, block_2}, {1, block_1}},
 };
 

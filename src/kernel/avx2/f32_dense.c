@@ -1,0 +1,46 @@
+#include "kernel/avx2/avx2.h"
+#include "kernel/avx2/dense.h"
+#include "kernel/avx2/f32.h"
+
+static void block_6(const struct dense_block *b)
+{
+    __m256i low[DENSE_PIXELS], high[DENSE_PIXELS];
+    DENSE_LARGE(b, "vfmadd231ps", low, high);
+    dense_finish(b, DENSE_PIXELS, f32_finish, low, high);
+}
+
+static void block_4(const struct dense_block *b)
+{
+    dense_pixels(b, 4, f32_multiply_add, f32_finish);
+}
+
+static void block_3(const struct dense_block *b)
+{
+    dense_pixels(b, 3, f32_multiply_add, f32_finish);
+}
+
+static void block_2(const struct dense_block *b)
+{
+    dense_pixels(b, 2, f32_multiply_add, f32_finish);
+}
+
+static void block_1(const struct dense_block *b)
+{
+    dense_pixels(b, 1, f32_multiply_add, f32_finish);
+}
+
+static const struct dense_kernel kernel = {
+    .format = {PRECISION_F32, 4, LANES, avx2_copy},
+    .panel = DENSE_PANEL,
+    .cached = DENSE_CACHED,
+    .least = 3,
+    .blocks = {{6, block_6}, {4, block_4}, {3, block_3}, {2, block_2}, {1, block_1}},
+};
+
+const struct conv_kernel f32_dense__avx2 = {
+    .name = "f32_dense__avx2",
+    .isa = "avx2",
+    .precision = PRECISION_F32,
+    .own = &kernel,
+    DENSE_FUNCTIONS,
+};
