@@ -9,7 +9,7 @@
 
 #include "base/check.h"
 #include "base/size.h"
-#include "image/resize_avx512.h"
+#include "image/resize_vectors.h"
 #include "kernel/cpu.h"
 
 /* A weight w of 22 fraction bits is kept as two numbers of 16 bits, low = w & 2047 and high =
@@ -271,17 +271,27 @@ static inline u8x8 clipped(const struct sums *first, const struct sums *second)
 #endif
 }
 
-/* As much as vectors of this machine can do. */
-static int horizontal_vectors(const struct resize_axis *axis, const uint8_t *rgbx, uint8_t *rgb)
+/* The widest of this machine, or NULL. */
+static const struct resize_vectors *wide_vectors(void)
 {
 #ifdef __x86_64__
-    if (axis->max_groups <= 2 && cpu_features().avx512)
-        return resize_avx512_horizontal(
-            axis->spans.data, axis->weights.data, axis->max_groups, axis->shape.count, rgbx,
-            rgb + 3 * (ptrdiff_t)resize_axis_output(axis, 0), axis->shape.mirrored ? -3 : 3);
+    struct cpu_features cpu = cpu_features();
+    return cpu.avx512 ? &resize_avx512 : cpu.avx2 ? &resize_avx2 : NULL;
+#else
+    return NULL;
 #endif
-    (void)axis, (void)rgbx, (void)rgb;
-    return 0;
+}
+
+/* As much as wide vectors can do. */
+static int horizontal_vectors(const struct resize_axis *axis, const uint8_t *rgbx, uint8_t *rgb)
+{
+    const struct resize_vectors *wide = wide_vectors();
+    if (!wide || axis->max_groups > 2)
+        return 0;
+    return wide->horizontal(axis->spans.data, axis->weights.data, axis->max_groups,
+                            axis->shape.count, rgbx,
+                            rgb + 3 * (ptrdiff_t)resize_axis_output(axis, 0),
+                            axis->shape.mirrored ? -3 : 3);
 }
 
 void resize_horizontal(const struct resize_axis *axis, const uint8_t *rgbx, uint8_t *rgb)
@@ -343,11 +353,8 @@ void resize_vertical(const struct resize_axis *axis, int index, const uint8_t *r
 {
     const int16_t *weights = groups_of(axis, index);
     int taps = resize_axis_spans(axis)[index].taps;
-    size_t x = 0;
-#ifdef __x86_64__
-    if (cpu_features().avx512)
-        x = resize_avx512_vertical(weights, taps, rows, stride, bytes, out);
-#endif
+    const struct resize_vectors *wide = wide_vectors();
+    size_t x = wide ? wide->vertical(weights, taps, rows, stride, bytes, out) : 0;
     for (; x < bytes; x += BLOCK) {
         u8x8 block = resize_block(weights, taps, rows + x, stride);
         memcpy(out + x, &block, bytes - x < BLOCK ? bytes - x : BLOCK);

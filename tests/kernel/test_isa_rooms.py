@@ -74,11 +74,11 @@ def main():
         later = LATER.match(mnemonic)
         if room:
             rooms[room] = rooms.get(room, 0) + bool(later)
-            if room in ("avx2", "avx_vnni") and code[0] == "62":
+            if room.startswith(("avx2", "avx_vnni")) and code[0] == "62":
                 evex.add(f"{member}: {mnemonic}")
         elif later and member not in EXEMPT:
             outside.add(f"{member}: {mnemonic}")
-    wanted = {"avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_bf16"}
+    wanted = {"avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_bf16", "avx2_image", "avx512_image"}
     results = [
         ("outside the rooms every instruction is old", outside),
         ("avx2 and avx_vnni have no AVX-512 encodings", evex),

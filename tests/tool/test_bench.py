@@ -29,7 +29,7 @@ def bench(*args, model=tool.CIFAR, **options):
 
 
 def info(model=tool.CIFAR):
-    return json.loads(tool.good("info", "--json", model))
+    return json.loads(tool.good("info", "--json", model, env=CLEAN))
 
 
 def near(a, b, tolerance=1e-6):

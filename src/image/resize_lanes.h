@@ -1,0 +1,123 @@
+/* resize_vectors.h for vectors of several lanes of 128 bits. Whoever includes this has defined
+ * VECTOR, their type, V(name), the intrinsic of that name for it, and load(), store() and zero(). */
+#ifndef RESNEXT_IMAGE_RESIZE_LANES_H
+#define RESNEXT_IMAGE_RESIZE_LANES_H
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "image/resize_vectors.h"
+
+/* Sums of products with the low and the high parts of the weights. */
+struct sums {
+    VECTOR low, high;
+};
+
+static inline void add_pairs(struct sums *sums, VECTOR pairs, VECTOR low, VECTOR high)
+{
+    sums->low = V(add_epi32)(sums->low, V(madd_epi16)(pairs, low));
+    sums->high = V(add_epi32)(sums->high, V(madd_epi16)(pairs, high));
+}
+
+static inline VECTOR total(const struct sums *sums)
+{
+    return V(add_epi32)(sums->low, V(slli_epi32)(sums->high, RESIZE_LOW_BITS));
+}
+
+static inline VECTOR rounded(VECTOR sum)
+{
+    const VECTOR half = V(set1_epi32)(1 << (RESIZE_WEIGHT_BITS - 1));
+    return V(srai_epi32)(V(add_epi32)(sum, half), RESIZE_WEIGHT_BITS);
+}
+
+/* The sums of a group in each lane, whose weights are in the same lane of `w`. */
+static inline VECTOR group_sums(VECTOR pixels, VECTOR w)
+{
+    struct sums sums = {zero(), zero()};
+    VECTOR pairs = V(unpacklo_epi8)(pixels, V(shuffle_epi32)(pixels, (_MM_PERM_ENUM)0xee));
+    add_pairs(&sums, V(unpacklo_epi8)(pairs, zero()), V(shuffle_epi32)(w, (_MM_PERM_ENUM)0x00),
+              V(shuffle_epi32)(w, (_MM_PERM_ENUM)0xaa));
+    add_pairs(&sums, V(unpackhi_epi8)(pairs, zero()), V(shuffle_epi32)(w, (_MM_PERM_ENUM)0x55),
+              V(shuffle_epi32)(w, (_MM_PERM_ENUM)0xff));
+    return total(&sums);
+}
+
+static inline __m128i load_lane(const void *from)
+{
+    return _mm_loadu_si128((const __m128i *)from);
+}
+
+static inline const uint8_t *pixels_of(const struct resize_span *span, const uint8_t *rgbx)
+{
+    return rgbx + (ptrdiff_t)span->first * 4;
+}
+
+/* Four bytes of each of four outputs, of which three count. */
+typedef __m128i four_outputs(const struct resize_span *spans, const int16_t *weights,
+                             const uint8_t *rgbx);
+
+static inline int four_by_four(four_outputs *four, const struct resize_span *spans,
+                               const int16_t *weights, int groups, int count, const uint8_t *rgbx,
+                               uint8_t *rgb, ptrdiff_t step)
+{
+    const __m128i forward = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
+    const __m128i backward = _mm_setr_epi8(12, 13, 14, 8, 9, 10, 4, 5, 6, 0, 1, 2, -1, -1, -1, -1);
+    const __m128i order = step > 0 ? forward : backward;
+    int i = 0;
+    for (; i + 4 <= count; i += 4, weights += 8 * RESIZE_GROUP * groups) {
+        uint8_t *to = rgb + (step > 0 ? i : i + 3) * step;
+        __m128i bytes = _mm_shuffle_epi8(four(spans + i, weights, rgbx), order);
+        int32_t last = _mm_extract_epi32(bytes, 2);
+        _mm_storel_epi64((__m128i *)(void *)to, bytes);
+        memcpy(to + 8, &last, sizeof last);
+    }
+    return i;
+}
+
+struct four_sums {
+    struct sums at[4]; /* of bytes 0..3, 4..7, 8..11, 12..15 of each lane */
+};
+
+/* Adds two rows, `pairs` of whose bytes stand side by side in `low` and `high` bytes of lanes. */
+static inline void add_rows(struct four_sums *s, VECTOR a, VECTOR b, VECTOR low, VECTOR high)
+{
+    VECTOR first = V(unpacklo_epi8)(a, b), second = V(unpackhi_epi8)(a, b);
+    add_pairs(&s->at[0], V(unpacklo_epi8)(first, zero()), low, high);
+    add_pairs(&s->at[1], V(unpackhi_epi8)(first, zero()), low, high);
+    add_pairs(&s->at[2], V(unpacklo_epi8)(second, zero()), low, high);
+    add_pairs(&s->at[3], V(unpackhi_epi8)(second, zero()), low, high);
+}
+
+static inline VECTOR spread(const int16_t *pair)
+{
+    int32_t both;
+    memcpy(&both, pair, sizeof both);
+    return V(set1_epi32)(both);
+}
+
+static inline VECTOR block(const int16_t *weights, int taps, const uint8_t *rows, size_t stride)
+{
+    struct four_sums s;
+    for (int i = 0; i < 4; i++)
+        s.at[i].low = s.at[i].high = zero();
+    for (; taps > 0; taps -= RESIZE_GROUP, weights += 2 * RESIZE_GROUP, rows += 4 * stride) {
+        VECTOR a = load(rows), b = load(rows + stride);
+        VECTOR c = load(rows + 2 * stride), d = load(rows + 3 * stride);
+        add_rows(&s, a, c, spread(weights), spread(weights + 4));
+        add_rows(&s, b, d, spread(weights + 2), spread(weights + 6));
+    }
+    VECTOR words = V(packs_epi32)(rounded(total(&s.at[0])), rounded(total(&s.at[1])));
+    VECTOR more = V(packs_epi32)(rounded(total(&s.at[2])), rounded(total(&s.at[3])));
+    return V(packus_epi16)(words, more);
+}
+
+static inline size_t vertical(const int16_t *weights, int taps, const uint8_t *rows, size_t stride,
+                              size_t bytes, uint8_t *out)
+{
+    size_t x = 0;
+    for (; x + sizeof(VECTOR) <= bytes; x += sizeof(VECTOR))
+        store(out + x, block(weights, taps, rows + x, stride));
+    return x;
+}
+
+#endif
