@@ -1,7 +1,16 @@
 #include <immintrin.h>
 
-#define VECTOR  __m256i
-#define V(name) _mm256_##name
+#define VECTOR           __m256i
+#define ADD              _mm256_add_epi32
+#define MULTIPLY_PAIRS   _mm256_madd_epi16
+#define SHIFT_LEFT       _mm256_slli_epi32
+#define SHIFT_RIGHT      _mm256_srai_epi32
+#define SPREAD           _mm256_set1_epi32
+#define INTERLEAVE_LOW   _mm256_unpacklo_epi8
+#define INTERLEAVE_HIGH  _mm256_unpackhi_epi8
+#define SHUFFLE          _mm256_shuffle_epi32
+#define PACK_DWORDS      _mm256_packs_epi32
+#define PACK_WORDS       _mm256_packus_epi16
 
 static inline __m256i load(const void *from)
 {
@@ -64,13 +73,6 @@ static __m128i two_groups(const struct resize_span *spans, const int16_t *weight
 {
     return outputs(two_wide_sums(spans, weights, rgbx),
                    two_wide_sums(spans + 1, weights + 4 * RESIZE_GROUP, rgbx));
-}
-
-static int horizontal(const struct resize_span *spans, const int16_t *weights, int groups,
-                      int count, const uint8_t *rgbx, uint8_t *rgb, ptrdiff_t step)
-{
-    return groups == 1 ? four_by_four(one_group, spans, weights, 1, count, rgbx, rgb, step)
-                       : four_by_four(two_groups, spans, weights, 2, count, rgbx, rgb, step);
 }
 
 const struct resize_vectors resize_avx2 = {.horizontal = horizontal, .vertical = vertical};

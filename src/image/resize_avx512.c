@@ -1,7 +1,16 @@
 #include <immintrin.h>
 
-#define VECTOR  __m512i
-#define V(name) _mm512_##name
+#define VECTOR           __m512i
+#define ADD              _mm512_add_epi32
+#define MULTIPLY_PAIRS   _mm512_madd_epi16
+#define SHIFT_LEFT       _mm512_slli_epi32
+#define SHIFT_RIGHT      _mm512_srai_epi32
+#define SPREAD           _mm512_set1_epi32
+#define INTERLEAVE_LOW   _mm512_unpacklo_epi8
+#define INTERLEAVE_HIGH  _mm512_unpackhi_epi8
+#define SHUFFLE          _mm512_shuffle_epi32
+#define PACK_DWORDS      _mm512_packs_epi32
+#define PACK_WORDS       _mm512_packus_epi16
 
 static inline __m512i load(const void *from)
 {
@@ -50,13 +59,6 @@ static __m128i two_groups(const struct resize_span *spans, const int16_t *weight
                                        two_sums(spans + 2, weights + 8 * RESIZE_GROUP, rgbx));
     __m512i bytes = _mm512_packus_epi16(words, words);
     return _mm_unpacklo_epi32(_mm512_castsi512_si128(bytes), _mm512_extracti32x4_epi32(bytes, 2));
-}
-
-static int horizontal(const struct resize_span *spans, const int16_t *weights, int groups,
-                      int count, const uint8_t *rgbx, uint8_t *rgb, ptrdiff_t step)
-{
-    return groups == 1 ? four_by_four(one_group, spans, weights, 1, count, rgbx, rgb, step)
-                       : four_by_four(two_groups, spans, weights, 2, count, rgbx, rgb, step);
 }
 
 const struct resize_vectors resize_avx512 = {.horizontal = horizontal, .vertical = vertical};

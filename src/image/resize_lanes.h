@@ -1,5 +1,6 @@
 /* resize_vectors.h for vectors of several lanes of 128 bits. Whoever includes this has defined
- * VECTOR, their type, V(name), the intrinsic of that name for it, and load(), store() and zero(). */
+ * VECTOR, their type, what is in capitals here, their intrinsics, and load(), store() and zero(), and
+ * defines one_group() and two_groups() then. */
 #ifndef RESNEXT_IMAGE_RESIZE_LANES_H
 #define RESNEXT_IMAGE_RESIZE_LANES_H
 
@@ -15,30 +16,30 @@ struct sums {
 
 static inline void add_pairs(struct sums *sums, VECTOR pairs, VECTOR low, VECTOR high)
 {
-    sums->low = V(add_epi32)(sums->low, V(madd_epi16)(pairs, low));
-    sums->high = V(add_epi32)(sums->high, V(madd_epi16)(pairs, high));
+    sums->low = ADD(sums->low, MULTIPLY_PAIRS(pairs, low));
+    sums->high = ADD(sums->high, MULTIPLY_PAIRS(pairs, high));
 }
 
 static inline VECTOR total(const struct sums *sums)
 {
-    return V(add_epi32)(sums->low, V(slli_epi32)(sums->high, RESIZE_LOW_BITS));
+    return ADD(sums->low, SHIFT_LEFT(sums->high, RESIZE_LOW_BITS));
 }
 
 static inline VECTOR rounded(VECTOR sum)
 {
-    const VECTOR half = V(set1_epi32)(1 << (RESIZE_WEIGHT_BITS - 1));
-    return V(srai_epi32)(V(add_epi32)(sum, half), RESIZE_WEIGHT_BITS);
+    const VECTOR half = SPREAD(1 << (RESIZE_WEIGHT_BITS - 1));
+    return SHIFT_RIGHT(ADD(sum, half), RESIZE_WEIGHT_BITS);
 }
 
 /* The sums of a group in each lane, whose weights are in the same lane of `w`. */
 static inline VECTOR group_sums(VECTOR pixels, VECTOR w)
 {
     struct sums sums = {zero(), zero()};
-    VECTOR pairs = V(unpacklo_epi8)(pixels, V(shuffle_epi32)(pixels, (_MM_PERM_ENUM)0xee));
-    add_pairs(&sums, V(unpacklo_epi8)(pairs, zero()), V(shuffle_epi32)(w, (_MM_PERM_ENUM)0x00),
-              V(shuffle_epi32)(w, (_MM_PERM_ENUM)0xaa));
-    add_pairs(&sums, V(unpackhi_epi8)(pairs, zero()), V(shuffle_epi32)(w, (_MM_PERM_ENUM)0x55),
-              V(shuffle_epi32)(w, (_MM_PERM_ENUM)0xff));
+    VECTOR pairs = INTERLEAVE_LOW(pixels, SHUFFLE(pixels, (_MM_PERM_ENUM)0xee));
+    add_pairs(&sums, INTERLEAVE_LOW(pairs, zero()), SHUFFLE(w, (_MM_PERM_ENUM)0x00),
+              SHUFFLE(w, (_MM_PERM_ENUM)0xaa));
+    add_pairs(&sums, INTERLEAVE_HIGH(pairs, zero()), SHUFFLE(w, (_MM_PERM_ENUM)0x55),
+              SHUFFLE(w, (_MM_PERM_ENUM)0xff));
     return total(&sums);
 }
 
@@ -55,6 +56,9 @@ static inline const uint8_t *pixels_of(const struct resize_span *span, const uin
 /* Four bytes of each of four outputs, of which three count. */
 typedef __m128i four_outputs(const struct resize_span *spans, const int16_t *weights,
                              const uint8_t *rgbx);
+
+/* Of outputs with one group of weights each, and with two. */
+static four_outputs one_group, two_groups;
 
 static inline int four_by_four(four_outputs *four, const struct resize_span *spans,
                                const int16_t *weights, int groups, int count, const uint8_t *rgbx,
@@ -74,6 +78,13 @@ static inline int four_by_four(four_outputs *four, const struct resize_span *spa
     return i;
 }
 
+static int horizontal(const struct resize_span *spans, const int16_t *weights, int groups,
+                      int count, const uint8_t *rgbx, uint8_t *rgb, ptrdiff_t step)
+{
+    return groups == 1 ? four_by_four(one_group, spans, weights, 1, count, rgbx, rgb, step)
+                       : four_by_four(two_groups, spans, weights, 2, count, rgbx, rgb, step);
+}
+
 struct four_sums {
     struct sums at[4]; /* of bytes 0..3, 4..7, 8..11, 12..15 of each lane */
 };
@@ -81,18 +92,18 @@ struct four_sums {
 /* Adds two rows, `pairs` of whose bytes stand side by side in `low` and `high` bytes of lanes. */
 static inline void add_rows(struct four_sums *s, VECTOR a, VECTOR b, VECTOR low, VECTOR high)
 {
-    VECTOR first = V(unpacklo_epi8)(a, b), second = V(unpackhi_epi8)(a, b);
-    add_pairs(&s->at[0], V(unpacklo_epi8)(first, zero()), low, high);
-    add_pairs(&s->at[1], V(unpackhi_epi8)(first, zero()), low, high);
-    add_pairs(&s->at[2], V(unpacklo_epi8)(second, zero()), low, high);
-    add_pairs(&s->at[3], V(unpackhi_epi8)(second, zero()), low, high);
+    VECTOR first = INTERLEAVE_LOW(a, b), second = INTERLEAVE_HIGH(a, b);
+    add_pairs(&s->at[0], INTERLEAVE_LOW(first, zero()), low, high);
+    add_pairs(&s->at[1], INTERLEAVE_HIGH(first, zero()), low, high);
+    add_pairs(&s->at[2], INTERLEAVE_LOW(second, zero()), low, high);
+    add_pairs(&s->at[3], INTERLEAVE_HIGH(second, zero()), low, high);
 }
 
 static inline VECTOR spread(const int16_t *pair)
 {
     int32_t both;
     memcpy(&both, pair, sizeof both);
-    return V(set1_epi32)(both);
+    return SPREAD(both);
 }
 
 static inline VECTOR block(const int16_t *weights, int taps, const uint8_t *rows, size_t stride)
@@ -106,9 +117,9 @@ static inline VECTOR block(const int16_t *weights, int taps, const uint8_t *rows
         add_rows(&s, a, c, spread(weights), spread(weights + 4));
         add_rows(&s, b, d, spread(weights + 2), spread(weights + 6));
     }
-    VECTOR words = V(packs_epi32)(rounded(total(&s.at[0])), rounded(total(&s.at[1])));
-    VECTOR more = V(packs_epi32)(rounded(total(&s.at[2])), rounded(total(&s.at[3])));
-    return V(packus_epi16)(words, more);
+    VECTOR words = PACK_DWORDS(rounded(total(&s.at[0])), rounded(total(&s.at[1])));
+    VECTOR more = PACK_DWORDS(rounded(total(&s.at[2])), rounded(total(&s.at[3])));
+    return PACK_WORDS(words, more);
 }
 
 static inline size_t vertical(const int16_t *weights, int taps, const uint8_t *rows, size_t stride,

@@ -31,12 +31,19 @@ struct dense_block {
     struct lanes_finish finish;
 };
 
+_Static_assert(offsetof(struct dense_block, row) == 8 &&
+                   offsetof(struct dense_block, weights) == 16 &&
+                   offsetof(struct dense_block, dwords) == 24 &&
+                   offsetof(struct dense_block, lines) == 32 &&
+                   offsetof(struct dense_block, line) == 40,
+               "block functions in assembly know where they are");
+
 /* A kernel's own part: the functions for blocks of so many pixels, most first, the last for 1. */
 struct dense_kernel {
     struct lanes_format format;
     size_t panel;  /* channels: one vector or more */
-    size_t cached; /* bytes of weights that stay in the L2 cache of such a CPU: half of it */
-    size_t least;  /* pixels; a smaller block's few sums wait for each other */
+    size_t cached; /* bytes of weights that are to stay in the L2 cache */
+    size_t least;  /* pixels; the few sums of a smaller block wait for each other; 0: they do not */
     struct {
         size_t pixels;
         void (*run)(const struct dense_block *block);

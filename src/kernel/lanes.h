@@ -1,9 +1,9 @@
 /* What kernels on vectors of 32-bit lanes have in common, whatever the precision and the vectors'
- * width. A lane is one output channel's sum. One step multiplies a dword of inputs - one float32,
- * two bfloat16, four bytes, or two bytes widened to 16 bits, neighbouring channels of a pixel -
- * with the dword of weights in each lane, and adds the products to the sum. So everything around
- * the steps is written once, for dwords; an instruction set brings the loops of steps, a precision
- * the instruction and what becomes of a sum. */
+ * width. A lane is one output channel's sum. One step multiplies a dword of inputs - one float32, or
+ * bfloat16 widened to it, two bfloat16, four bytes, or two bytes widened to 16 bits, neighbouring
+ * channels of a pixel - with the dword of weights in each lane, and adds the products to the sum. So
+ * everything around the steps is written once, for dwords; an instruction set brings the loops of
+ * steps, a precision the instruction and what becomes of a sum. */
 #ifndef RESNEXT_KERNEL_LANES_H
 #define RESNEXT_KERNEL_LANES_H
 

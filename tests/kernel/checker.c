@@ -112,11 +112,12 @@ static bool is_right(const struct conv_data *d, struct variant v, size_t at, con
     double want = d->sum[at] + bias + residual;
     double most = 1e-5 * (d->magnitude[at] + fabs(bias) + fabs(residual));
     want = v.relu && want < 0 ? 0 : want;
-    if (v.y_float)
-        return fabs((double)((const float *)y)[at] - want) <= most;
-    if (d->precision == PRECISION_BF16)
+    double is = v.y_float ? (double)((const float *)y)[at] : conv_element(d->precision, y, at);
+    if (isnan(want))
+        return isnan(is);
+    if (d->precision == PRECISION_BF16 && !v.y_float)
         most += half_bf16_ulp(fabs(want) + most);
-    return fabs(conv_element(d->precision, y, at) - want) <= most;
+    return fabs(is - want) <= most;
 }
 
 static bool check_variant(struct check *c, struct variant v, enum order order)

@@ -8,7 +8,7 @@
 
 enum { MOST_CASES = 256, LARGEST_WEIGHT = 127 };
 
-/* One group. Pixels around blocks of 14, 7, 6, 4, 2, 1, channels around panels of 16 and 32, inputs
+/* One group. Pixels around blocks of 14, 7, 6, 4, 3, 2, 1, channels around panels of 16 and 32, inputs
  * around dwords, and pixels that are 4096 bytes apart. */
 static const struct conv_case dense[] = {
     {1, 1, 1, 1, 1, 1, 1, 1},      {1, 2, 3, 5, 1, 1, 1, 1},      {1, 3, 4, 16, 1, 1, 1, 1},
@@ -173,7 +173,7 @@ static void make_int8(struct conv_data *d, enum conv_numbers numbers, uint64_t *
     };
 }
 
-static void make_floats(struct conv_data *d, uint64_t *seed)
+static void make_floats(struct conv_data *d, enum conv_numbers numbers, uint64_t *seed)
 {
     size_t count = conv_weight_count(&d->shape), out = (size_t)d->shape.out_c;
     float *weights = array(count, sizeof *weights), *bias = array(out, sizeof *bias);
@@ -181,6 +181,8 @@ static void make_floats(struct conv_data *d, uint64_t *seed)
     random_floats(seed, bias, out);
     for (size_t i = 0; d->precision == PRECISION_BF16 && i < count; i++)
         weights[i] = f32_from_bf16(bf16_from_f32(weights[i]));
+    if (numbers == NUMBERS_EXTREME)
+        bias[out / 2] = NAN;
     d->weights = (struct conv_weights){.weights = weights, .bias = bias};
 }
 
@@ -249,7 +251,7 @@ void conv_data_create(struct conv_data *d, const struct conv_case *c, enum preci
     if (precision == PRECISION_INT8)
         make_int8(d, numbers, &seed);
     else
-        make_floats(d, &seed);
+        make_floats(d, numbers, &seed);
     d->sum = array(d->out, sizeof *d->sum);
     d->magnitude = array(d->out, sizeof *d->magnitude);
     struct plain p = plain_create(d);

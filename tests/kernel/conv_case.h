@@ -13,7 +13,8 @@ struct conv_case {
 /* All shapes; `*count` of them. Each has a padding of kernel / 2. */
 const struct conv_case *conv_cases(size_t *count);
 
-/* Numbers as they come, or (for int8) the largest sums and factors that there are. */
+/* Numbers as they come; for int8 the largest sums and factors that there are; for the others a
+ * channel that is NaN. */
 enum conv_numbers { NUMBERS_USUAL, NUMBERS_EXTREME };
 
 struct conv_data {

@@ -46,6 +46,14 @@ START_TEST(bf16_kernels_equal_plain_loops)
 }
 END_TEST
 
+/* A network whose numbers overflowed must not answer as if nothing had happened. */
+START_TEST(not_a_number_passes_relu)
+{
+    check_all(PRECISION_F32, NUMBERS_EXTREME);
+    check_all(PRECISION_BF16, NUMBERS_EXTREME);
+}
+END_TEST
+
 START_TEST(int8_kernels_equal_plain_loops_to_the_bit)
 {
     check_all(PRECISION_INT8, NUMBERS_USUAL);
@@ -175,5 +183,6 @@ START_TEST(reading_too_far_is_found_out)
 END_TEST
 
 TEST_MAIN("kernel/conv", 120, f32_kernels_equal_plain_loops, bf16_kernels_equal_plain_loops,
-          int8_kernels_equal_plain_loops_to_the_bit, int8_kernels_bear_extreme_numbers,
-          spoiled_kernels_are_found_out, reading_too_far_is_found_out)
+          not_a_number_passes_relu, int8_kernels_equal_plain_loops_to_the_bit,
+          int8_kernels_bear_extreme_numbers, spoiled_kernels_are_found_out,
+          reading_too_far_is_found_out)

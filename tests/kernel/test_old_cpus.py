@@ -62,6 +62,11 @@ def row_74_networks_are_right(cpu, _):
     assert "not ok" not in out and "ok 1" in out, out
 
 
+def row_74_pictures_are_resized_right(cpu, _):
+    out = good(cpu, "tests/image/test_resize")
+    assert "not ok" not in out and "ok 1" in out, out
+
+
 def row_74_a_model_is_verified(cpu, model):
     good(cpu, "resnext", "verify", model)
     good(cpu, "resnext", "verify", model, "--isa", "ref")
@@ -144,7 +149,8 @@ def row_75_what_it_lacks_is_refused(cpu, model):
     assert status > 0 and f"isa = {ABOVE[cpu][0]}" in errors and here in errors, (status, errors)
 
 
-CASES = [row_74_kernels_are_right, row_74_networks_are_right, row_74_a_model_is_verified,
+CASES = [row_74_kernels_are_right, row_74_networks_are_right,
+         row_74_pictures_are_resized_right, row_74_a_model_is_verified,
          row_74_a_picture_gives_the_same_logits, row_74_the_daemon_serves,
          row_74_kernels_that_would_fault_are_replaced, row_75_what_it_lacks_is_refused]
 

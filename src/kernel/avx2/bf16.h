@@ -30,7 +30,7 @@ LANES_INLINE void bf16_finish(const struct lanes_finish *f, size_t at, int chann
         v = _mm256_add_ps(v, bf16_widen(half));
     }
     if (f->relu)
-        v = _mm256_max_ps(v, _mm256_setzero_ps());
+        v = _mm256_max_ps(_mm256_setzero_ps(), v); /* of a NaN and a number, the second */
     if (f->y_float) {
         f32_store((float *)f->y + at, channels, v);
         return;

@@ -42,7 +42,7 @@ LANES_INLINE void f32_finish(const struct lanes_finish *f, size_t at, int channe
     if (f->residual)
         v = _mm256_add_ps(v, f32_load((const float *)f->residual + at, channels));
     if (f->relu)
-        v = _mm256_max_ps(v, _mm256_setzero_ps());
+        v = _mm256_max_ps(_mm256_setzero_ps(), v); /* of a NaN and a number, the second */
     f32_store((float *)f->y + at, channels, v);
 }
 

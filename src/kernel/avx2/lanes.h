@@ -26,7 +26,7 @@ LANES_INLINE struct lanes_finish lanes_finish_known(const struct lanes_finish *f
     return known;
 }
 
-/* The first `channels` lanes, for masked loads and stores. */
+/* The first `channels` lanes, for masked stores. */
 LANES_INLINE __m256i lanes_mask(int channels)
 {
     const __m256i order = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

@@ -18,7 +18,7 @@ LANES_INLINE void bf16_finish(const struct lanes_finish *f, size_t at, __mmask16
         v = _mm512_add_ps(v, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(r), 16)));
     }
     if (f->relu)
-        v = _mm512_max_ps(v, _mm512_setzero_ps());
+        v = _mm512_max_ps(_mm512_setzero_ps(), v); /* of a NaN and a number, the second */
     if (f->y_float)
         _mm512_mask_storeu_ps((float *)f->y + at, mask, v);
     else

@@ -9,7 +9,7 @@ enum {
     DENSE_PIXELS = 14, /* 28 sums, two weights and an input: all but one of the 32 registers */
     DENSE_PANEL = 2 * LANES,
     DENSE_AHEAD = 3072, /* bytes of weights fetched before they are used */
-    DENSE_CACHED = 512 * 1024,
+    DENSE_CACHED = 512 * 1024, /* half the L2 cache */
 };
 
 typedef __m512i dense_sums[DENSE_PIXELS][2];
@@ -84,13 +84,6 @@ LANES_INLINE void dense_small(const struct dense_block *b, int pixels,
     " %%zmm29, %%zmm30, %" #high "\n\t"
 #define DENSE_SUM(m)  "=&v"(sums[m][0]), "=&v"(sums[m][1])
 #define DENSE_ZERO(n) "vpxord %" #n ", %" #n ", %" #n "\n\t"
-
-_Static_assert(offsetof(struct dense_block, row) == 8 &&
-                   offsetof(struct dense_block, weights) == 16 &&
-                   offsetof(struct dense_block, dwords) == 24 &&
-                   offsetof(struct dense_block, lines) == 32 &&
-                   offsetof(struct dense_block, line) == 40,
-               "DENSE_LARGE knows where they are");
 
 /* clang-format off */
 #define DENSE_LARGE(b, op, sums)                                                                   \

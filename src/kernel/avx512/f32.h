@@ -16,7 +16,7 @@ LANES_INLINE void f32_finish(const struct lanes_finish *f, size_t at, __mmask16 
     if (f->residual)
         v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, (const float *)f->residual + at));
     if (f->relu)
-        v = _mm512_max_ps(v, _mm512_setzero_ps());
+        v = _mm512_max_ps(_mm512_setzero_ps(), v); /* of a NaN and a number, the second */
     _mm512_mask_storeu_ps((float *)f->y + at, mask, v);
 }
 
