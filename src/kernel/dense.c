@@ -75,12 +75,12 @@ struct lane {
     size_t step;
 };
 
-/* A channel's weights of a 1x1 kernel, inputs [begin, end), that are packed as they come. */
-static void pack_plain(const unsigned char *weights, size_t begin, size_t end, struct lane lane)
+/* `bytes` of a channel's weights of a 1x1 kernel, which begin with byte `begin` of all of them. */
+static void pack_piece(const unsigned char *weights, size_t begin, size_t bytes, struct lane lane)
 {
     unsigned char *to = lane.first + begin / 4 * lane.step;
-    for (; begin < end; begin += 4, to += lane.step)
-        memcpy(to, weights + begin, end - begin < 4 ? end - begin : 4);
+    for (size_t i = 0; i < bytes; i += 4, to += lane.step)
+        memcpy(to, weights + i, bytes - i < 4 ? bytes - i : 4);
 }
 
 /* A channel's weights of any kernel, [in][ky][kx] to [ky][kx][in]. */
@@ -93,8 +93,8 @@ static void pack_turned(const struct dense_kernel *k, const struct conv_shape *s
         size_t at = ky * l->line_dwords * 4; /* bytes of the lane, put together */
         for (size_t kx = 0; kx < taps; kx++)
             for (size_t c = 0; c < in; c++, at += size)
-                lanes_put_weight(&k->format, weights, ((channel * in + c) * taps + ky) * taps + kx,
-                                 lane.first + at / 4 * lane.step + at % 4);
+                lanes_put_weights(&k->format, weights, ((channel * in + c) * taps + ky) * taps + kx,
+                                  1, lane.first + at / 4 * lane.step + at % 4);
     }
 }
 
@@ -105,17 +105,18 @@ static void pack_panel(const struct dense_kernel *k, const struct conv_shape *s,
                        size_t end, unsigned char *panel)
 {
     enum { PIECE_BYTES = 256 };
-    const unsigned char *plain = k->format.precision == PRECISION_INT8
-                                     ? (const void *)weights->quantized
-                                     : (const void *)weights->weights;
-    size_t row = (size_t)s->in_c * k->format.element, step = k->panel * 4;
-    bool is_plain = s->kernel == 1 && lanes_keep_weights(&k->format);
-    for (size_t o = first; !is_plain && o < end; o++)
+    size_t in = (size_t)s->in_c, size = k->format.element, most = PIECE_BYTES / size;
+    size_t step = k->panel * 4;
+    unsigned char piece[PIECE_BYTES];
+    for (size_t o = first; s->kernel > 1 && o < end; o++)
         pack_turned(k, s, l, weights, o, (struct lane){panel + (o - first) * 4, step});
-    for (size_t at = 0; is_plain && at < row; at += PIECE_BYTES)
-        for (size_t o = first; o < end; o++)
-            pack_plain(plain + o * row, at, row - at < PIECE_BYTES ? row : at + PIECE_BYTES,
+    for (size_t at = 0; s->kernel == 1 && at < in; at += most)
+        for (size_t o = first; o < end; o++) {
+            size_t count = in - at < most ? in - at : most;
+            lanes_put_weights(&k->format, weights, o * in + at, count, piece);
+            pack_piece(piece, at * size, count * size,
                        (struct lane){panel + (o - first) * 4, step});
+        }
 }
 
 void dense_pack(const struct conv_kernel *self, const struct conv_shape *s,

@@ -88,8 +88,8 @@ static void pack_channel(const struct lanes_format *format, const struct layout 
         for (size_t t = 0; t < taps; t++) {
             size_t dword =
                 (t / GROUPED_TAPS * l->dwords + i / each) * GROUPED_TAPS + t % GROUPED_TAPS;
-            lanes_put_weight(format, weights, (o * l->width + i) * taps + t,
-                             to + dword * l->lanes * 4 + i % each * format->element);
+            lanes_put_weights(format, weights, (o * l->width + i) * taps + t, 1,
+                              to + dword * l->lanes * 4 + i % each * format->element);
         }
 }
 

@@ -10,23 +10,39 @@ size_t lanes_factor_kinds(enum precision precision)
     return precision == PRECISION_INT8 ? 3 : 1;
 }
 
-bool lanes_keep_weights(const struct lanes_format *f)
+static void put_bytes(const int8_t *from, size_t count, size_t size, unsigned char *to)
 {
-    return f->precision == PRECISION_F32 || (f->precision == PRECISION_INT8 && f->element == 1);
+    int16_t value;
+    if (size == sizeof *from)
+        memcpy(to, from, count);
+    else
+        for (size_t i = 0; i < count; i++, to += sizeof value) {
+            value = from[i];
+            memcpy(to, &value, sizeof value);
+        }
 }
 
-void lanes_put_weight(const struct lanes_format *format, const struct conv_weights *weights,
-                      size_t index, unsigned char *to)
+static void put_bf16(const float *from, size_t count, size_t size, unsigned char *to)
 {
-    if (format->precision == PRECISION_INT8) {
-        int16_t value = weights->quantized[index]; /* little-endian: its first byte is the int8 */
-        memcpy(to, &value, format->element);
-    } else if (format->precision == PRECISION_BF16) {
-        uint16_t value = bf16_from_f32(weights->weights[index]);
-        memcpy(to + format->element - sizeof value, &value, sizeof value); /* widened: above zeros */
-    } else {
-        memcpy(to, &weights->weights[index], sizeof(float));
+    for (size_t i = 0; i < count; i++, to += size) {
+        uint16_t half = bf16_from_f32(from[i]);
+        uint32_t wide = (uint32_t)half << 16;
+        if (size == sizeof half)
+            memcpy(to, &half, sizeof half);
+        else
+            memcpy(to, &wide, sizeof wide);
     }
+}
+
+void lanes_put_weights(const struct lanes_format *format, const struct conv_weights *weights,
+                       size_t first, size_t count, unsigned char *to)
+{
+    if (format->precision == PRECISION_INT8)
+        put_bytes(weights->quantized + first, count, format->element, to);
+    else if (format->precision == PRECISION_BF16)
+        put_bf16(weights->weights + first, count, format->element, to);
+    else
+        memcpy(to, weights->weights + first, count * sizeof(float));
 }
 
 void lanes_put_factors(enum precision precision, const struct conv_weights *weights, size_t channel,

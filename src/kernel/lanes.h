@@ -45,12 +45,9 @@ size_t lanes_dwords(const struct lanes_format *format, size_t elements);
 /* 1, or 3 for int8. */
 size_t lanes_factor_kinds(enum precision precision);
 
-/* Whether the format has weights just as they come: as many bytes, and the same ones. */
-bool lanes_keep_weights(const struct lanes_format *format);
-
-/* Weight `index` as the format has it. */
-void lanes_put_weight(const struct lanes_format *format, const struct conv_weights *weights,
-                      size_t index, unsigned char *to);
+/* `count` weights from number `first` on as the format has them, one behind the other. */
+void lanes_put_weights(const struct lanes_format *format, const struct conv_weights *weights,
+                       size_t first, size_t count, unsigned char *to);
 
 /* The factors of channel `channel`: kind k is to[k * stride]. */
 void lanes_put_factors(enum precision precision, const struct conv_weights *weights, size_t channel,
