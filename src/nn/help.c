@@ -18,7 +18,7 @@
 
 #include "base/check.h"
 
-enum { SPINS = 2000, RUNS_PER_LAYER = 64 };
+enum { SPINS = 2000 };
 
 struct desk {
     _Atomic(const struct network *) pass;
@@ -87,17 +87,26 @@ static int tile_count(const struct desk *desk, const struct network *network, si
                                                 : 0;
 }
 
+/* How many of `left` tiles to take at once: long runs first, since a kernel reads less the more
+ * tiles it has, then shorter ones, so that all threads end together. Alone, all of them. */
+static int run_size(const struct desk *desk, int left)
+{
+    int visitors = atomic_load_explicit(&desk->visitors, memory_order_relaxed);
+    int size = visitors > 0 ? left / (2 * (visitors + 1)) : left;
+    return size > 0 ? size : 1;
+}
+
 /* Takes some tiles of the layer under way; none, if begin is not less than end. */
 static struct run take_tiles(struct desk *desk, const struct network *network)
 {
     uint64_t ticket = read_ticket(desk);
-    int count = tile_count(desk, network, layer_of(ticket));
-    int size = count < RUNS_PER_LAYER ? 1 : count / RUNS_PER_LAYER;
-    if (tile_of(ticket) >= count)
+    int left = tile_count(desk, network, layer_of(ticket)) - tile_of(ticket);
+    if (left <= 0)
         return (struct run){0};
+    int size = run_size(desk, left);
     ticket = atomic_fetch_add_explicit(&desk->ticket, (uint64_t)size, memory_order_acquire);
     struct run run = {.layer = layer_of(ticket), .begin = tile_of(ticket)};
-    count = tile_count(desk, network, run.layer);
+    int count = tile_count(desk, network, run.layer);
     run.end = count - run.begin < size ? count : run.begin + size;
     return run;
 }
