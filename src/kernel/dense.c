@@ -281,6 +281,17 @@ static void copy_whole_call(const struct dense_kernel *k, struct inputs *in)
     in->copied_end = end;
 }
 
+/* What a block fetches of the next group's weights, so that they come while this one is computed: the
+ * first blocks of a group's pixels share them. */
+static const unsigned char *next_weights(const struct dense_kernel *k, const struct layout *l,
+                                         const unsigned char *weights, size_t panel, size_t first)
+{
+    size_t part = first / k->blocks[0].pixels, bytes = l->panel_bytes / 64 * DENSE_NEXT_BYTES;
+    size_t next = panel + l->group_panels;
+    bool fetches = next < l->panels && part < 64 / DENSE_NEXT_BYTES;
+    return weights + (fetches ? next * l->panel_bytes + part * bytes : panel * l->panel_bytes);
+}
+
 /* `pixels` pixels of a tile, all of its panels. */
 static void run_pixels(const struct dense_kernel *kernel, const struct inputs *in, size_t group,
                        size_t first, int function)
@@ -301,6 +312,7 @@ static void run_pixels(const struct dense_kernel *kernel, const struct inputs *i
     for (size_t panel = begin; panel < end && panel < l->panels; panel++) {
         size_t channel = panel * width, left = block.out_c - channel;
         block.weights = weights + panel * l->panel_bytes;
+        block.next = next_weights(kernel, l, weights, panel, first);
         block.finish.factors =
             (const float *)(const void *)(weights + l->panels * l->panel_bytes) + channel;
         block.at = first * block.out_c + channel;

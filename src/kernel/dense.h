@@ -17,7 +17,7 @@
 
 #include "kernel/lanes.h"
 
-enum { DENSE_BLOCKS = 5 };
+enum { DENSE_BLOCKS = 5, DENSE_NEXT_BYTES = 8 };
 
 /* The work of a block function: some pixels and a panel of channels. */
 struct dense_block {
@@ -26,6 +26,7 @@ struct dense_block {
     const unsigned char *weights;
     size_t dwords;      /* of a line */
     size_t lines, line; /* how many, and bytes from one to the next */
+    const unsigned char *next; /* weights for later, DENSE_NEXT_BYTES a dword are to be fetched */
     size_t at, out_c;   /* of the first output, in elements, and from one pixel to the next */
     int channels;       /* of the panel that exist, at least 1 */
     struct lanes_finish finish;
@@ -35,7 +36,8 @@ _Static_assert(offsetof(struct dense_block, row) == 8 &&
                    offsetof(struct dense_block, weights) == 16 &&
                    offsetof(struct dense_block, dwords) == 24 &&
                    offsetof(struct dense_block, lines) == 32 &&
-                   offsetof(struct dense_block, line) == 40,
+                   offsetof(struct dense_block, line) == 40 &&
+                   offsetof(struct dense_block, next) == 48,
                "block functions in assembly know where they are");
 
 /* A kernel's own part: the functions for blocks of so many pixels, most first, the last for 1. */

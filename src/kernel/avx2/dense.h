@@ -86,6 +86,7 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels,
             "movq 24(%12), %%rdx\n\t"                                                              \
             "movq 32(%12), %%rdi\n\t"                                                              \
             "movq 40(%12), %%rax\n\t"                                                              \
+            "movq 48(%12), %%r10\n\t"                                                              \
             "shlq $2, %%rdx\n\t"                                                                   \
             "subq %%rdx, %%rax\n\t" /* from the end of a line to the next */                       \
             "leaq (%%r11,%%r11,2), %%rcx\n\t" /* three rows */                                     \
@@ -99,6 +100,8 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels,
             "vmovdqa (%%rsi), %%ymm13\n\t"                                                         \
             "vmovdqa 32(%%rsi), %%ymm14\n\t"                                                       \
             "prefetcht0 %c13(%%rsi)\n\t"                                                           \
+            "prefetcht1 (%%r10)\n\t"                                                               \
+            "addq $8, %%r10\n\t"                                                                   \
             DENSE_STEP(op, 0, 6, "(%%r8)")                                                         \
             DENSE_STEP(op, 1, 7, "(%%r8,%%r11)")                                                   \
             DENSE_STEP(op, 2, 8, "(%%r8,%%r11,2)")                                                 \
@@ -116,7 +119,7 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels,
               "=&x"(low[5]), "=&x"(high[0]), "=&x"(high[1]), "=&x"(high[2]), "=&x"(high[3]),       \
               "=&x"(high[4]), "=&x"(high[5])                                                       \
             : "r"(b), "i"(DENSE_AHEAD)                                                             \
-            : "r8", "r9", "r11", "rax", "rcx", "rdx", "rsi", "rdi", "ymm13", "ymm14", "ymm15",     \
+            : "r8", "r9", "r10", "r11", "rax", "rcx", "rdx", "rsi", "rdi", "ymm13", "ymm14", "ymm15",     \
               "cc", "memory")
 /* clang-format on */
 
