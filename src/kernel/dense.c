@@ -221,22 +221,66 @@ static void copy_pixels(const struct inputs *in, size_t first, size_t end)
     }
 }
 
-/* The part of the image under `pixels` pixels of one output row, [kernel][window_columns]. */
-static void copy_window(const struct inputs *in, size_t first, size_t pixels)
+/* The part of an image that some pixels of one output row depend on, partly outside it perhaps. */
+struct window {
+    const unsigned char *image;
+    int top, left, columns; /* [kernel][columns] */
+};
+
+static struct window window_of(const struct inputs *in, size_t first, size_t pixels)
+{
+    const struct conv_shape *s = in->call->shape;
+    size_t width = (size_t)s->out_w, height = (size_t)s->out_h;
+    return (struct window){
+        .image = image_of(in, first / width / height),
+        .top = (int)(first / width % height) * s->stride - s->pad,
+        .left = (int)(first % width) * s->stride - s->pad,
+        .columns = ((int)pixels - 1) * s->stride + s->kernel,
+    };
+}
+
+/* Whether it can be read where it lies: what a block reads of a pixel behind it is never multiplied. */
+static bool is_window_in_place(const struct inputs *in, const struct window *w)
 {
     const struct conv_shape *s = in->call->shape;
     const struct layout *l = in->layout;
-    size_t width = (size_t)s->out_w, height = (size_t)s->out_h;
-    const unsigned char *image = image_of(in, first / width / height);
-    int top = (int)(first / width % height) * s->stride - s->pad;
-    int left = (int)(first % width) * s->stride - s->pad;
-    size_t columns = (pixels - 1) * (size_t)s->stride + (size_t)s->kernel;
+    return w->top >= 0 && w->top + s->kernel <= s->in_h && w->left >= 0 &&
+           w->left + w->columns <= s->in_w && l->pixel == l->wide_pixel &&
+           (size_t)s->kernel * l->pixel % 4 == 0;
+}
+
+/* Line `y` of the image; NULL outside. */
+static const unsigned char *line_of(const struct inputs *in, const struct window *w, int y)
+{
+    const struct conv_shape *s = in->call->shape;
+    return y >= 0 && y < s->in_h ? w->image + (size_t)y * (size_t)s->in_w * in->layout->pixel : NULL;
+}
+
+static void copy_window(const struct inputs *in, const struct window *w)
+{
+    const struct layout *l = in->layout;
     unsigned char *to = in->call->scratch;
-    for (int y = top; y < top + s->kernel; y++, to += l->window_columns * l->wide_pixel) {
-        bool inside = y >= 0 && y < s->in_h;
-        memset(to + columns * l->wide_pixel, 0, sizeof(lanes_dword)); /* as in copy_pixels */
-        copy_line(in, inside ? image + (size_t)y * (size_t)s->in_w * l->pixel : NULL, left, 1,
-                  columns, to, l->wide_pixel);
+    for (int y = w->top; y < w->top + in->call->shape->kernel;
+         y++, to += l->window_columns * l->wide_pixel) {
+        /* as in copy_pixels */
+        memset(to + (size_t)w->columns * l->wide_pixel, 0, sizeof(lanes_dword));
+        copy_line(in, line_of(in, w, y), w->left, 1, (size_t)w->columns, to, l->wide_pixel);
+    }
+}
+
+static void find_window(const struct inputs *in, size_t first, size_t pixels,
+                        struct dense_block *block)
+{
+    const struct conv_shape *s = in->call->shape;
+    const struct layout *l = in->layout;
+    const struct window w = window_of(in, first, pixels);
+    block->row = (size_t)s->stride * l->wide_pixel;
+    if (is_window_in_place(in, &w)) {
+        block->x = line_of(in, &w, w.top) + (size_t)w.left * l->pixel;
+        block->line = (size_t)s->in_w * l->pixel;
+    } else {
+        copy_window(in, &w);
+        block->line = l->window_columns * l->wide_pixel;
     }
 }
 
@@ -249,13 +293,12 @@ static void find_inputs(const struct inputs *in, size_t first, size_t pixels,
     block->x = in->call->scratch;
     block->dwords = l->line_dwords;
     block->lines = (size_t)s->kernel;
-    block->line = l->window_columns * l->wide_pixel;
-    block->row = s->kernel == 1 ? l->copied_pixel : (size_t)s->stride * l->wide_pixel;
+    block->row = l->copied_pixel;
     if (is_in_place(s, l)) {
         block->x = (const unsigned char *)in->call->x + first * l->pixel;
         block->row = l->pixel;
     } else if (s->kernel > 1) {
-        copy_window(in, first, pixels);
+        find_window(in, first, pixels, block);
     } else if (in->copied_end) {
         block->x += (first - in->copied) * l->copied_pixel;
     } else {

@@ -184,8 +184,10 @@ static void run_row(const struct grouped_kernel *kernel, const struct conv_shape
                     const struct layout *l, struct grouped_run run)
 {
     size_t width = (size_t)s->out_w, pixels;
+    size_t most = kernel->most_broadcast && !run.permute ? kernel->most_broadcast : width;
     for (size_t column = 0, f = 0; column < width; column += pixels) {
-        while (kernel->runs[f].pixels > width - column)
+        size_t left = width - column < most ? width - column : most;
+        while (kernel->runs[f].pixels > left)
             f++;
         pixels = kernel->runs[f].pixels;
         kernel->runs[f].run(&run);

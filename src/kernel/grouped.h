@@ -38,6 +38,7 @@ struct grouped_run {
 /* A kernel's own part: the functions for runs of so many pixels, most first, the last for 1. */
 struct grouped_kernel {
     struct lanes_format format;
+    size_t most_broadcast; /* pixels of a run that permutes nothing; 0: of any there is */
     struct {
         size_t pixels;
         void (*run)(const struct grouped_run *run);

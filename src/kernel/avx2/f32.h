@@ -11,6 +11,12 @@ LANES_INLINE __m256i f32_multiply_add(__m256i sum, __m256i x, __m256i w)
     return sum;
 }
 
+/* A grouped_add. */
+LANES_INLINE __m256i f32_add(__m256i a, __m256i b)
+{
+    return _mm256_castps_si256(_mm256_add_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b)));
+}
+
 /* A grouped_permute: dwords do not leave their half of the vector, since with 8 lanes and an input
  * a dword several groups are in one vector only if they have 4 channels or fewer. */
 LANES_INLINE __m256i f32_permute(const unsigned char *x, __m256i lanes)

@@ -4,37 +4,33 @@
 
 static void run_8(const struct grouped_run *r)
 {
-    grouped_pixels(r, 8, f32_permute, f32_multiply_add, f32_finish);
-}
-
-static void run_7(const struct grouped_run *r)
-{
-    grouped_pixels(r, 7, f32_permute, f32_multiply_add, f32_finish);
-}
-
-static void run_6(const struct grouped_run *r)
-{
-    grouped_pixels(r, 6, f32_permute, f32_multiply_add, f32_finish);
+    grouped_pixels(r, 8, f32_permute, f32_multiply_add, f32_add, f32_finish);
 }
 
 static void run_4(const struct grouped_run *r)
 {
-    grouped_pixels(r, 4, f32_permute, f32_multiply_add, f32_finish);
+    grouped_pixels(r, 4, f32_permute, f32_multiply_add, f32_add, f32_finish);
+}
+
+static void run_3(const struct grouped_run *r)
+{
+    grouped_pixels(r, 3, f32_permute, f32_multiply_add, f32_add, f32_finish);
 }
 
 static void run_2(const struct grouped_run *r)
 {
-    grouped_pixels(r, 2, f32_permute, f32_multiply_add, f32_finish);
+    grouped_pixels(r, 2, f32_permute, f32_multiply_add, f32_add, f32_finish);
 }
 
 static void run_1(const struct grouped_run *r)
 {
-    grouped_pixels(r, 1, f32_permute, f32_multiply_add, f32_finish);
+    grouped_pixels(r, 1, f32_permute, f32_multiply_add, f32_add, f32_finish);
 }
 
 static const struct grouped_kernel kernel = {
     .format = {PRECISION_F32, 4, LANES, avx2_copy},
-    .runs = {{8, run_8}, {7, run_7}, {6, run_6}, {4, run_4}, {2, run_2}, {1, run_1}},
+    .most_broadcast = GROUPED_HALF,
+    .runs = {{8, run_8}, {4, run_4}, {3, run_3}, {2, run_2}, {1, run_1}},
 };
 
 const struct conv_kernel f32_grouped__avx2 = {
