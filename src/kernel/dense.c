@@ -324,15 +324,13 @@ static void copy_whole_call(const struct dense_kernel *k, struct inputs *in)
     in->copied_end = end;
 }
 
-/* What a block fetches of the next group's weights, so that they come while this one is computed: the
- * first blocks of a group's pixels share them. */
-static const unsigned char *next_weights(const struct dense_kernel *k, const struct layout *l,
-                                         const unsigned char *weights, size_t panel, size_t first)
+/* How far behind a block's weights lies what it fetches of the next group's, so that they come while
+ * this group is computed: the first blocks of a group's pixels share them. */
+static size_t next_offset(const struct dense_kernel *k, const struct layout *l, size_t first)
 {
-    size_t part = first / k->blocks[0].pixels, bytes = l->panel_bytes / 64 * DENSE_NEXT_BYTES;
-    size_t next = panel + l->group_panels;
-    bool fetches = next < l->panels && part < 64 / DENSE_NEXT_BYTES;
-    return weights + (fetches ? next * l->panel_bytes + part * bytes : panel * l->panel_bytes);
+    enum { PARTS = 64 / DENSE_NEXT_BYTES };
+    size_t part = first / k->blocks[0].pixels;
+    return part < PARTS ? l->group_panels * l->panel_bytes + part * l->panel_bytes / PARTS : 0;
 }
 
 /* `pixels` pixels of a tile, all of its panels. */
@@ -343,6 +341,7 @@ static void run_pixels(const struct dense_kernel *kernel, const struct inputs *i
     const struct layout *l = in->layout;
     const unsigned char *weights = call->packed;
     size_t begin = group * l->group_panels, end = begin + l->group_panels, width = kernel->panel;
+    size_t next = group + 1 < l->groups ? next_offset(kernel, l, first) : 0;
     struct dense_block block = {
         .out_c = (size_t)call->shape->out_c,
         .finish = {.factor_stride = l->panels * width,
@@ -355,7 +354,7 @@ static void run_pixels(const struct dense_kernel *kernel, const struct inputs *i
     for (size_t panel = begin; panel < end && panel < l->panels; panel++) {
         size_t channel = panel * width, left = block.out_c - channel;
         block.weights = weights + panel * l->panel_bytes;
-        block.next = next_weights(kernel, l, weights, panel, first);
+        block.next = block.weights + next;
         block.finish.factors =
             (const float *)(const void *)(weights + l->panels * l->panel_bytes) + channel;
         block.at = first * block.out_c + channel;
@@ -367,8 +366,10 @@ static void run_pixels(const struct dense_kernel *kernel, const struct inputs *i
 /* How many of `left` pixels from `first` on a block may hold: a window is of one row. */
 static size_t block_limit(const struct conv_shape *s, size_t first, size_t left)
 {
+    if (s->kernel == 1)
+        return left;
     size_t row = (size_t)s->out_w - first % (size_t)s->out_w;
-    return s->kernel > 1 && row < left ? row : left;
+    return row < left ? row : left;
 }
 
 /* The function for the next of `left` pixels: the largest, unless too few would then be left. */

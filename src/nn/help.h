@@ -1,10 +1,9 @@
 /* One forward pass on several threads: whoever has nothing else to do helps.
  *
  * Each thread that runs forward passes has a desk. While a pass runs it stands on the desk, and any
- * other thread may enter, take tiles of the layer that is under way, and leave at the edge of a
- * tile; the pass never waits for more than the tiles that were taken. With nobody there a pass
- * costs two atomic additions for each run of tiles, at most 127 a layer, more than
- * network_forward. */
+ * other thread may enter, take tiles of the layer that is under way, and leave at the end of a
+ * run of them; the pass never waits for more than the tiles that were taken. With nobody there a pass
+ * costs two atomic additions a layer more than network_forward. */
 #ifndef RESNEXT_NN_HELP_H
 #define RESNEXT_NN_HELP_H
 
@@ -28,7 +27,7 @@ const float *network_forward_helped(const struct network *network, struct worksp
 const void *desk_enter(struct desk *desk);
 void desk_leave(struct desk *desk);
 
-/* Works for the pass until it is over or `stop` says so, which is asked before each tile. `mine` is
+/* Works for the pass until it is over or `stop` says so, which is asked before each run. `mine` is
  * a workspace of the thread's own for the same network. Only between desk_enter and desk_leave. */
 void desk_work(struct desk *desk, struct workspace *mine, bool (*stop)(void *), void *stop_context);
 

@@ -5,7 +5,7 @@
 static void block_6(const struct dense_block *b)
 {
     __m256i low[DENSE_PIXELS], high[DENSE_PIXELS];
-    DENSE_LARGE(b, "vfmadd231ps", low, high);
+    DENSE_LARGE(b, F32_ADD, low, high);
     dense_finish(b, DENSE_PIXELS, bf16_finish, low, high);
 }
 

@@ -71,15 +71,14 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels,
     dense_finish(b, pixels, finish, low, high);
 }
 
-/* The block of 6 pixels, in assembly: gcc moves one of 12 sums about. `op` is the instruction that
- * lanes_multiply_add is made of. */
-#define DENSE_STEP(op, low, high, address)                                                         \
-    "vbroadcastss " address ", %%ymm15\n\t" op " %%ymm13, %%ymm15, %" #low "\n\t" op               \
-    " %%ymm14, %%ymm15, %" #high "\n\t"
+/* The block of 6 pixels, in assembly: gcc moves one of 12 sums about. ADD(weights, sum) are the
+ * instructions of lanes_multiply_add for inputs in ymm15; ymm12 is free. */
+#define DENSE_STEP(ADD, low, high, address)                                                        \
+    "vbroadcastss " address ", %%ymm15\n\t" ADD("%%ymm13", "%" #low) ADD("%%ymm14", "%" #high)
 #define DENSE_ZERO(n) "vpxor %" #n ", %" #n ", %" #n "\n\t"
 
 /* clang-format off */
-#define DENSE_LARGE(b, op, low, high)                                                              \
+#define DENSE_LARGE(b, ADD, low, high)                                                             \
     __asm__("movq (%12), %%r8\n\t"                                                                 \
             "movq 8(%12), %%r11\n\t"                                                               \
             "movq 16(%12), %%rsi\n\t"                                                              \
@@ -95,19 +94,19 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels,
             DENSE_ZERO(6) DENSE_ZERO(7) DENSE_ZERO(8) DENSE_ZERO(9) DENSE_ZERO(10) DENSE_ZERO(11)  \
             "2:\n\t"                                                                               \
             "movq 24(%12), %%rdx\n\t"                                                              \
-            ".p2align 5\n\t"                                                                       \
+            ".p2align 6\n\t"                                                                       \
             "1:\n\t"                                                                               \
             "vmovdqa (%%rsi), %%ymm13\n\t"                                                         \
             "vmovdqa 32(%%rsi), %%ymm14\n\t"                                                       \
             "prefetcht0 %c13(%%rsi)\n\t"                                                           \
             "prefetcht1 (%%r10)\n\t"                                                               \
             "addq $8, %%r10\n\t"                                                                   \
-            DENSE_STEP(op, 0, 6, "(%%r8)")                                                         \
-            DENSE_STEP(op, 1, 7, "(%%r8,%%r11)")                                                   \
-            DENSE_STEP(op, 2, 8, "(%%r8,%%r11,2)")                                                 \
-            DENSE_STEP(op, 3, 9, "(%%r8,%%rcx)")                                                   \
-            DENSE_STEP(op, 4, 10, "(%%r8,%%r11,4)")                                                \
-            DENSE_STEP(op, 5, 11, "(%%r8,%%r9)")                                                   \
+            DENSE_STEP(ADD, 0, 6, "(%%r8)")                                                        \
+            DENSE_STEP(ADD, 1, 7, "(%%r8,%%r11)")                                                  \
+            DENSE_STEP(ADD, 2, 8, "(%%r8,%%r11,2)")                                                \
+            DENSE_STEP(ADD, 3, 9, "(%%r8,%%rcx)")                                                  \
+            DENSE_STEP(ADD, 4, 10, "(%%r8,%%r11,4)")                                               \
+            DENSE_STEP(ADD, 5, 11, "(%%r8,%%r9)")                                                  \
             "addq $64, %%rsi\n\t"                                                                  \
             "addq $4, %%r8\n\t"                                                                    \
             "decq %%rdx\n\t"                                                                       \
@@ -119,8 +118,8 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels,
               "=&x"(low[5]), "=&x"(high[0]), "=&x"(high[1]), "=&x"(high[2]), "=&x"(high[3]),       \
               "=&x"(high[4]), "=&x"(high[5])                                                       \
             : "r"(b), "i"(DENSE_AHEAD)                                                             \
-            : "r8", "r9", "r10", "r11", "rax", "rcx", "rdx", "rsi", "rdi", "ymm13", "ymm14", "ymm15",     \
-              "cc", "memory")
+            : "r8", "r9", "r10", "r11", "rax", "rcx", "rdx", "rsi", "rdi", "ymm12", "ymm13",        \
+              "ymm14", "ymm15", "cc", "memory")
 /* clang-format on */
 
 #endif

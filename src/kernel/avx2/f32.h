@@ -11,6 +11,9 @@ LANES_INLINE __m256i f32_multiply_add(__m256i sum, __m256i x, __m256i w)
     return sum;
 }
 
+/* The same for DENSE_LARGE. */
+#define F32_ADD(weights, sum) "vfmadd231ps " weights ", %%ymm15, " sum "\n\t"
+
 /* A grouped_add. */
 LANES_INLINE __m256i f32_add(__m256i a, __m256i b)
 {

@@ -4,7 +4,9 @@
 
 static void block_6(const struct dense_block *b)
 {
-    dense_pixels(b, 6, widened_multiply_add, int8_finish);
+    __m256i low[DENSE_PIXELS], high[DENSE_PIXELS];
+    DENSE_LARGE(b, WIDENED_ADD, low, high);
+    dense_finish(b, DENSE_PIXELS, int8_finish, low, high);
 }
 
 static void block_4(const struct dense_block *b)

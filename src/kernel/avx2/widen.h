@@ -15,6 +15,10 @@ LANES_INLINE __m256i widened_multiply_add(__m256i sum, __m256i x, __m256i w)
     return sum;
 }
 
+/* The same for DENSE_LARGE. */
+#define WIDENED_ADD(weights, sum)                                                                  \
+    "vpmaddwd " weights ", %%ymm15, %%ymm12\n\tvpaddd %%ymm12, " sum ", " sum "\n\t"
+
 /* A lanes_copy_function. */
 lanes_copy_function avx2_copy_widened;
 
