@@ -1,8 +1,8 @@
 /* One forward pass on several threads: whoever has nothing else to do helps.
  *
  * Each thread that runs forward passes has a desk. While a pass runs it stands on the desk, and any
- * other thread may enter, take tiles of the layer that is under way, and leave at the end of a
- * run of them; the pass never waits for more than the tiles that were taken. With nobody there a pass
+ * other thread may enter, take tiles of the layer that is under way, and leave at the end of a run
+ * of them; the pass never waits for more than the tiles that were taken. With nobody there a pass
  * costs two atomic additions a layer more than network_forward. */
 #ifndef RESNEXT_NN_HELP_H
 #define RESNEXT_NN_HELP_H
