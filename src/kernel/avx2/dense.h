@@ -22,6 +22,7 @@ LANES_INLINE void dense_finish_lanes(const struct dense_block *b, struct lanes_f
     second.factors += LANES;
 #pragma GCC unroll 6
     for (int m = 0; m < pixels; m++, at += out_c) {
+        __asm__("" : "+r"(at)); /* or all addresses are computed first, and kept on the stack */
         finish(&first, at, channels, low[m]);
         if (channels > LANES)
             finish(&second, at + LANES, channels - LANES, high[m]);

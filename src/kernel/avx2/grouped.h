@@ -27,8 +27,10 @@ LANES_INLINE void grouped_finish_lanes(const struct grouped_run *r, struct lanes
 {
     size_t at = r->at, out_c = r->out_c;
 #pragma GCC unroll 8
-    for (int p = 0; p < pixels; p++, at += out_c)
+    for (int p = 0; p < pixels; p++, at += out_c) {
+        __asm__("" : "+r"(at)); /* or all addresses are computed first, and kept on the stack */
         finish(&f, at, channels, sums[p]);
+    }
 }
 
 /* Most vectors are full, have ReLU and no residual. */
