@@ -4,32 +4,32 @@
 
 static void run_8(const struct grouped_run *r)
 {
-    grouped_pixels(r, 8, grouped_permute_any, widened_multiply_add, NULL, int8_finish);
+    grouped_pixels(r, 8, widened_permute, widened_multiply_add, NULL, int8_finish);
 }
 
 static void run_7(const struct grouped_run *r)
 {
-    grouped_pixels(r, 7, grouped_permute_any, widened_multiply_add, NULL, int8_finish);
+    grouped_pixels(r, 7, widened_permute, widened_multiply_add, NULL, int8_finish);
 }
 
 static void run_6(const struct grouped_run *r)
 {
-    grouped_pixels(r, 6, grouped_permute_any, widened_multiply_add, NULL, int8_finish);
+    grouped_pixels(r, 6, widened_permute, widened_multiply_add, NULL, int8_finish);
 }
 
 static void run_4(const struct grouped_run *r)
 {
-    grouped_pixels(r, 4, grouped_permute_any, widened_multiply_add, NULL, int8_finish);
+    grouped_pixels(r, 4, widened_permute, widened_multiply_add, NULL, int8_finish);
 }
 
 static void run_2(const struct grouped_run *r)
 {
-    grouped_pixels(r, 2, grouped_permute_any, widened_multiply_add, NULL, int8_finish);
+    grouped_pixels(r, 2, widened_permute, widened_multiply_add, NULL, int8_finish);
 }
 
 static void run_1(const struct grouped_run *r)
 {
-    grouped_pixels(r, 1, grouped_permute_any, widened_multiply_add, NULL, int8_finish);
+    grouped_pixels(r, 1, widened_permute, widened_multiply_add, NULL, int8_finish);
 }
 
 static const struct grouped_kernel kernel = {

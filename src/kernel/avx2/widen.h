@@ -19,6 +19,13 @@ LANES_INLINE __m256i widened_multiply_add(__m256i sum, __m256i x, __m256i w)
 #define WIDENED_ADD(weights, sum)                                                                  \
     "vpmaddwd " weights ", %%ymm15, %%ymm12\n\tvpaddd %%ymm12, " sum ", " sum "\n\t"
 
+/* A grouped_permute: 8 channels, those of a vector, are 16 bytes, so no dword leaves them. */
+LANES_INLINE __m256i widened_permute(const unsigned char *x, __m256i lanes)
+{
+    __m256i both = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)x));
+    return _mm256_castps_si256(_mm256_permutevar_ps(_mm256_castsi256_ps(both), lanes));
+}
+
 /* A lanes_copy_function. */
 lanes_copy_function avx2_copy_widened;
 
