@@ -239,7 +239,8 @@ static struct window window_of(const struct inputs *in, size_t first, size_t pix
     };
 }
 
-/* Whether it can be read where it lies: what a block reads of a pixel behind it is never multiplied. */
+/* Whether it can be read where it lies. A line's last dword must be full: behind it lies a pixel
+ * that may be NaN. */
 static bool is_window_in_place(const struct inputs *in, const struct window *w)
 {
     const struct conv_shape *s = in->call->shape;
@@ -253,7 +254,9 @@ static bool is_window_in_place(const struct inputs *in, const struct window *w)
 static const unsigned char *line_of(const struct inputs *in, const struct window *w, int y)
 {
     const struct conv_shape *s = in->call->shape;
-    return y >= 0 && y < s->in_h ? w->image + (size_t)y * (size_t)s->in_w * in->layout->pixel : NULL;
+    if (y < 0 || y >= s->in_h)
+        return NULL;
+    return w->image + (size_t)y * (size_t)s->in_w * in->layout->pixel;
 }
 
 static void copy_window(const struct inputs *in, const struct window *w)
@@ -262,8 +265,7 @@ static void copy_window(const struct inputs *in, const struct window *w)
     unsigned char *to = in->call->scratch;
     for (int y = w->top; y < w->top + in->call->shape->kernel;
          y++, to += l->window_columns * l->wide_pixel) {
-        /* as in copy_pixels */
-        memset(to + (size_t)w->columns * l->wide_pixel, 0, sizeof(lanes_dword));
+        memset(to + (size_t)w->columns * l->wide_pixel, 0, sizeof(lanes_dword)); /* the last one */
         copy_line(in, line_of(in, w, y), w->left, 1, (size_t)w->columns, to, l->wide_pixel);
     }
 }
@@ -293,6 +295,7 @@ static void find_inputs(const struct inputs *in, size_t first, size_t pixels,
     block->x = in->call->scratch;
     block->dwords = l->line_dwords;
     block->lines = (size_t)s->kernel;
+    block->line = l->line_dwords * 4;
     block->row = l->copied_pixel;
     if (is_in_place(s, l)) {
         block->x = (const unsigned char *)in->call->x + first * l->pixel;
@@ -324,13 +327,12 @@ static void copy_whole_call(const struct dense_kernel *k, struct inputs *in)
     in->copied_end = end;
 }
 
-/* How far behind a block's weights lies what it fetches of the next group's, so that they come while
- * this group is computed: the first blocks of a group's pixels share them. */
+/* How far behind a block's weights those lie that it fetches of the next group's, so that they come
+ * while this group is computed: the first blocks of a group's pixels share them. */
 static size_t next_offset(const struct dense_kernel *k, const struct layout *l, size_t first)
 {
-    enum { PARTS = 64 / DENSE_NEXT_BYTES };
-    size_t part = first / k->blocks[0].pixels;
-    return part < PARTS ? l->group_panels * l->panel_bytes + part * l->panel_bytes / PARTS : 0;
+    size_t part = first / k->blocks[0].pixels, parts = k->panel * 4 / DENSE_NEXT_BYTES;
+    return part < parts ? l->group_panels * l->panel_bytes + part * l->panel_bytes / parts : 0;
 }
 
 /* `pixels` pixels of a tile, all of its panels. */
@@ -341,7 +343,7 @@ static void run_pixels(const struct dense_kernel *kernel, const struct inputs *i
     const struct layout *l = in->layout;
     const unsigned char *weights = call->packed;
     size_t begin = group * l->group_panels, end = begin + l->group_panels, width = kernel->panel;
-    size_t next = group + 1 < l->groups ? next_offset(kernel, l, first) : 0;
+    size_t next = next_offset(kernel, l, first);
     struct dense_block block = {
         .out_c = (size_t)call->shape->out_c,
         .finish = {.factor_stride = l->panels * width,
@@ -354,7 +356,7 @@ static void run_pixels(const struct dense_kernel *kernel, const struct inputs *i
     for (size_t panel = begin; panel < end && panel < l->panels; panel++) {
         size_t channel = panel * width, left = block.out_c - channel;
         block.weights = weights + panel * l->panel_bytes;
-        block.next = block.weights + next;
+        block.next = block.weights + (panel + l->group_panels < l->panels ? next : 0);
         block.finish.factors =
             (const float *)(const void *)(weights + l->panels * l->panel_bytes) + channel;
         block.at = first * block.out_c + channel;

@@ -3,13 +3,11 @@
  * `pass` before it waits for `visitors` to become 0, both sequentially consistent: so either the
  * visitor sees that there is nothing, or the owner waits for it.
  *
- * Within a pass, `ticket` holds the layer that is under way and its next tile. Whoever adds to it
- * owns as many tiles, of the layer that it then reads there, and reports them in `done`; nobody
- * adds who has not just read there that a tile is left, so a tile's number outgrows the layer by no
- * more than one run a thread, and never its half of `ticket`. The owner waits until all are done,
- * resets `done` and moves `ticket` on to the next layer. Reading `done` acquires what its adders
- * released, reading `ticket` what the owner released, so whoever works on a layer sees all that was
- * written in those before it. */
+ * Within a pass, `ticket` holds the layer that is under way and its next tile. Whoever moves it on
+ * from what it read there owns the tiles in between, and reports them in `done`. The owner waits
+ * until all are done, resets `done` and moves `ticket` on to the next layer. Reading `done` acquires
+ * what its adders released, reading `ticket` what the owner released, so whoever works on a layer
+ * sees all that was written in those before it. */
 #include "nn/help.h"
 
 #include <sched.h>
@@ -27,7 +25,7 @@ struct desk {
     atomic_int done;
     struct workspace *workspace;
     const void *context;
-    int images;
+    int images, expected; /* helpers */
 };
 
 /* Tiles of one layer. */
@@ -91,8 +89,10 @@ static int tile_count(const struct desk *desk, const struct network *network, si
  * tiles it has, then shorter ones, so that all threads end together. Alone, all of them. */
 static int run_size(const struct desk *desk, int left)
 {
-    int visitors = atomic_load_explicit(&desk->visitors, memory_order_relaxed);
-    int size = visitors > 0 ? left / (2 * (visitors + 1)) : left;
+    int helpers = atomic_load_explicit(&desk->visitors, memory_order_relaxed);
+    if (helpers < desk->expected)
+        helpers = desk->expected;
+    int size = helpers > 0 ? left / (2 * (helpers + 1)) : left;
     return size > 0 ? size : 1;
 }
 
@@ -100,15 +100,17 @@ static int run_size(const struct desk *desk, int left)
 static struct run take_tiles(struct desk *desk, const struct network *network)
 {
     uint64_t ticket = read_ticket(desk);
-    int left = tile_count(desk, network, layer_of(ticket)) - tile_of(ticket);
-    if (left <= 0)
-        return (struct run){0};
-    int size = run_size(desk, left);
-    ticket = atomic_fetch_add_explicit(&desk->ticket, (uint64_t)size, memory_order_acquire);
-    struct run run = {.layer = layer_of(ticket), .begin = tile_of(ticket)};
-    int count = tile_count(desk, network, run.layer);
-    run.end = count - run.begin < size ? count : run.begin + size;
-    return run;
+    for (;;) {
+        struct run run = {.layer = layer_of(ticket), .begin = tile_of(ticket)};
+        int left = tile_count(desk, network, run.layer) - run.begin;
+        if (left <= 0)
+            return (struct run){0};
+        int size = run_size(desk, left);
+        run.end = run.begin + size;
+        if (atomic_compare_exchange_weak_explicit(&desk->ticket, &ticket, ticket + (uint64_t)size,
+                                                  memory_order_acquire, memory_order_acquire))
+            return run;
+    }
 }
 
 static bool run_some(struct desk *desk, const struct network *network, struct workspace *mine)
@@ -133,12 +135,14 @@ static void run_layer(struct desk *desk, const struct network *network, size_t l
 }
 
 const float *network_forward_helped(const struct network *network, struct workspace *workspace,
-                                    int images, struct desk *desk, const void *context)
+                                    int images, struct desk *desk, const void *context,
+                                    int expected)
 {
     CHECK(context);
     desk->workspace = workspace;
     desk->context = context;
     desk->images = images;
+    desk->expected = expected;
     atomic_store_explicit(&desk->ticket, 0, memory_order_relaxed);
     atomic_store(&desk->pass, network);
     for (size_t i = 0; i < network_layer_count(network); i++)

@@ -50,8 +50,9 @@ const float *crew_infer(struct crew *crew, const struct edition *edition, int wo
     const struct pass pass = {edition, model};
     if (crew->count == 1)
         return network_forward(network, workspace, 1);
-    queue_call_idle(crew->queue);
-    const float *logits = network_forward_helped(network, workspace, 1, crew->desks[worker], &pass);
+    int helpers = queue_call_idle(crew->queue);
+    const float *logits =
+        network_forward_helped(network, workspace, 1, crew->desks[worker], &pass, helpers);
     queue_dismiss_idle(crew->queue);
     return logits;
 }

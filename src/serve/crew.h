@@ -1,5 +1,6 @@
 /* The workers as a crew: while one runs a network, those that have nothing to do help with it, so
- * that a lone request has all cores. They leave at the edge of a tile when a request comes. */
+ * that a lone request has all cores. They leave at the end of a run of tiles when a request
+ * comes. */
 #ifndef RESNEXT_SERVE_CREW_H
 #define RESNEXT_SERVE_CREW_H
 
@@ -19,7 +20,7 @@ void crew_destroy(struct crew *crew);
 const float *crew_infer(struct crew *crew, const struct edition *edition, int worker, size_t model);
 
 /* Worker `worker` helps whoever runs a network, as long as no request waits. `show_life` is called
- * with `context` before each tile. */
+ * with `context` before each run of tiles. */
 void crew_help(struct crew *crew, int worker, void (*show_life)(void *), void *context);
 
 #endif

@@ -14,6 +14,7 @@ struct queue {
     struct request *first, *last;
     size_t depth, limit;
     size_t calls;        /* for help */
+    int idle;            /* threads that wait in queue_pop */
     atomic_bool active;  /* there is a request, or the queue is closed; for queue_is_idle */
     int64_t expected_ns; /* of all that wait */
     bool closed;
@@ -95,9 +96,11 @@ static void wait_for_request(struct queue *q, int64_t wait_ns)
     int64_t until = clock_monotonic_ns() + wait_ns;
     struct timespec at = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
     int rc = 0;
+    q->idle++;
     while (!q->first && !q->closed && q->calls == 0 && rc == 0)
         rc = wait_ns < 0 ? pthread_cond_wait(&q->not_empty, &q->lock)
                          : pthread_cond_timedwait(&q->not_empty, &q->lock, &at);
+    q->idle--;
 }
 
 enum queue_result queue_pop(struct queue *queue, int64_t wait_ns, struct request **out)
@@ -116,12 +119,14 @@ enum queue_result queue_pop(struct queue *queue, int64_t wait_ns, struct request
     return result;
 }
 
-void queue_call_idle(struct queue *queue)
+int queue_call_idle(struct queue *queue)
 {
     pthread_mutex_lock(&queue->lock);
+    int idle = queue->idle;
     queue->calls++;
     pthread_cond_broadcast(&queue->not_empty);
     pthread_mutex_unlock(&queue->lock);
+    return idle;
 }
 
 void queue_dismiss_idle(struct queue *queue)

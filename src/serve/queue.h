@@ -27,8 +27,8 @@ enum queue_result { QUEUE_GOT, QUEUE_TIMEOUT, QUEUE_CALLED, QUEUE_CLOSED };
 enum queue_result queue_pop(struct queue *queue, int64_t wait_ns, struct request **out);
 
 /* Calls those who wait in queue_pop, or come to it, to help, until it is taken back. Calls add up.
- * Any thread. */
-void queue_call_idle(struct queue *queue);
+ * Returns how many waited. Any thread. */
+int queue_call_idle(struct queue *queue);
 void queue_dismiss_idle(struct queue *queue);
 
 /* Whether nothing waits and nothing has been closed, as of a moment ago: a look without a lock. */

@@ -89,12 +89,19 @@ static int decode_batch(struct worker *w, int64_t batch)
     return ERR_OK;
 }
 
+/* The threads beyond the workers go round their desks. */
+static int helpers_of_each(const struct measure_options *o)
+{
+    return (o->threads - o->workers + o->workers - 1) / o->workers;
+}
+
 static void forward(struct worker *w)
 {
     const struct network *network = w->run->model->network;
     int images = w->run->options->batch;
     if (w->desk) {
-        network_forward_helped(network, w->workspace, images, w->desk, w);
+        network_forward_helped(network, w->workspace, images, w->desk, w,
+                               helpers_of_each(w->run->options));
         return;
     }
     if (!w->run->options->layers) {

@@ -10,13 +10,37 @@
 
 enum { HELPERS = 3, PASSES = 24, MANY_PASSES = 20000, IMAGES = 3 };
 
+/* What the runs of tiles of a pass were, seen by its owner alone. */
+static struct {
+    bool counts;
+    int runs[BLOCK_LAYERS], tiles[BLOCK_LAYERS], longest[BLOCK_LAYERS];
+} seen;
+
+void __real_network_run_tiles(const struct network *n, struct workspace *w, struct workspace *mine,
+                              size_t i, int images, int begin, int end);
+
+void __wrap_network_run_tiles(const struct network *n, struct workspace *w, struct workspace *mine,
+                              size_t i, int images, int begin, int end);
+
+void __wrap_network_run_tiles(const struct network *n, struct workspace *w, struct workspace *mine,
+                              size_t i, int images, int begin, int end)
+{
+    if (seen.counts) {
+        ck_assert_int_eq(begin, seen.tiles[i]);
+        seen.runs[i]++;
+        seen.tiles[i] = end;
+        seen.longest[i] = end - begin > seen.longest[i] ? end - begin : seen.longest[i];
+    }
+    __real_network_run_tiles(n, w, mine, i, images, begin, end);
+}
+
 /* A thread that helps at the desk until it is told to stop. */
 struct helper {
     pthread_t thread;
     struct desk *desk;
     const struct network *network;
     atomic_bool stop;
-    int patience; /* tiles until it leaves */
+    int patience; /* runs, or waits, until it leaves */
     int left;
     atomic_long visits;
 };
@@ -74,7 +98,7 @@ static void check_helped(const char *rung)
         memcpy(workspace_input(alone), input, sizeof input);
         memcpy(workspace_input(helped), input, sizeof input);
         const float *expected = network_forward(network, alone, images);
-        const float *logits = network_forward_helped(network, helped, images, desk, desk);
+        const float *logits = network_forward_helped(network, helped, images, desk, desk, pass % 3);
         ck_assert_mem_eq(expected, logits, (size_t)images * BLOCK_CLASSES * sizeof *logits);
     }
     for (int i = 0; i < HELPERS; i++) {
@@ -112,7 +136,7 @@ START_TEST(a_pass_ends_whenever_its_helpers_come)
     ck_assert_int_eq(pthread_create(&helper.thread, NULL, helper_main, &helper), 0);
     for (int pass = 0; pass < MANY_PASSES || atomic_load(&helper.visits) < MANY_PASSES / 100;
          pass++)
-        network_forward_helped(network, w, 1, desk, desk);
+        network_forward_helped(network, w, 1, desk, desk, 0);
     atomic_store(&helper.stop, true);
     pthread_join(helper.thread, NULL);
     desk_destroy(desk);
@@ -130,7 +154,7 @@ START_TEST(nobody_is_let_in_between_passes)
     ck_assert_int_eq(desk_create(&desk, NULL), 0);
     ck_assert_ptr_null(desk_enter(desk));
     memset(workspace_input(w), 0, BLOCK_INPUT * sizeof(float));
-    network_forward_helped(network, w, 1, desk, desk);
+    network_forward_helped(network, w, 1, desk, desk, 0);
     ck_assert_ptr_null(desk_enter(desk));
     desk_destroy(desk);
     desk_destroy(NULL);
@@ -139,5 +163,39 @@ START_TEST(nobody_is_let_in_between_passes)
 }
 END_TEST
 
-TEST_MAIN("nn/help", 60, a_helped_pass_gives_the_same_bits, a_pass_ends_whenever_its_helpers_come,
+/* Alone, a layer is one run; for each thread that is expected a part is left, whether it comes or
+ * not. */
+START_TEST(a_run_leaves_tiles_for_those_who_are_expected)
+{
+    enum { MOST_HELPERS = 5 };
+    struct network *network = block_network(NULL, PRECISION_F32, 1);
+    struct workspace *w;
+    struct desk *desk;
+    bool shared = false;
+    ck_assert_int_eq(workspace_create(&w, network, IMAGES, NULL), 0);
+    ck_assert_int_eq(desk_create(&desk, NULL), 0);
+    memset(workspace_input(w), 0, IMAGES * BLOCK_INPUT * sizeof(float));
+    for (int helpers = 0; helpers <= MOST_HELPERS; helpers++) {
+        memset(&seen, 0, sizeof seen);
+        seen.counts = true;
+        network_forward_helped(network, w, IMAGES, desk, desk, helpers);
+        seen.counts = false;
+        for (size_t i = 0; i < BLOCK_LAYERS; i++) {
+            int count = network_tile_count(network, i, IMAGES);
+            ck_assert_int_eq(seen.tiles[i], count);
+            if (helpers == 0)
+                ck_assert_int_eq(seen.runs[i], 1);
+            else if (count >= 2 * (helpers + 1))
+                ck_assert_int_eq(seen.longest[i], count / (2 * (helpers + 1)));
+            shared = shared || (helpers == MOST_HELPERS && seen.longest[i] > 1);
+        }
+    }
+    ck_assert(shared);
+    desk_destroy(desk);
+    workspace_destroy(w);
+    network_destroy(network);
+}
+END_TEST
+
+TEST_MAIN("nn/help", 60, a_run_leaves_tiles_for_those_who_are_expected, a_helped_pass_gives_the_same_bits, a_pass_ends_whenever_its_helpers_come,
           nobody_is_let_in_between_passes)

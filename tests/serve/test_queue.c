@@ -1,6 +1,7 @@
 #include "serve/queue.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -124,8 +125,8 @@ START_TEST(a_call_is_heard_until_it_is_taken_back)
     new_queue(2);
     struct request *waiting = new_request(), *none;
     ck_assert(queue_is_idle(queue));
-    queue_call_idle(queue);
-    queue_call_idle(queue);
+    ck_assert_int_eq(queue_call_idle(queue), 0);
+    ck_assert_int_eq(queue_call_idle(queue), 0);
     queue_dismiss_idle(queue);
     ck_assert_int_eq(queue_pop(queue, -1, &none), QUEUE_CALLED);
     queue_push(queue, waiting);
@@ -163,6 +164,37 @@ START_TEST(a_call_wakes_all_that_wait)
         ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
         ck_assert_int_eq(results[i], QUEUE_CALLED);
     }
+    queue_destroy(queue);
+}
+END_TEST
+
+static void *pop_through_calls(void *arg)
+{
+    (void)arg;
+    struct request *r;
+    while (queue_pop(queue, -1, &r) == QUEUE_CALLED)
+        ;
+    return r;
+}
+
+START_TEST(a_caller_learns_how_many_wait)
+{
+    new_queue(1);
+    pthread_t thread;
+    struct request *request = new_request();
+    void *got;
+    ck_assert_int_eq(pthread_create(&thread, NULL, pop_through_calls, NULL), 0);
+    while (queue_call_idle(queue) == 0) {
+        queue_dismiss_idle(queue);
+        sched_yield();
+    }
+    queue_dismiss_idle(queue);
+    queue_push(queue, request);
+    ck_assert_int_eq(pthread_join(thread, &got), 0);
+    ck_assert_ptr_eq(got, request);
+    ck_assert_int_eq(queue_call_idle(queue), 0);
+    request_release(request);
+    request_release(request);
     queue_destroy(queue);
 }
 END_TEST
@@ -220,7 +252,7 @@ START_TEST(destroying_lets_go_of_what_waits)
 END_TEST
 
 TEST_MAIN("serve/queue", 10, a_call_is_heard_until_it_is_taken_back, a_call_wakes_all_that_wait,
-          first_in_first_out, it_refuses_at_its_limit, what_is_removed_makes_room,
+          a_caller_learns_how_many_wait, first_in_first_out, it_refuses_at_its_limit, what_is_removed_makes_room,
           a_closed_queue_hands_out_what_waits, pop_waits_as_long_as_it_may,
           a_push_wakes_one_that_waits, closing_wakes_all_that_wait,
           destroying_lets_go_of_what_waits)

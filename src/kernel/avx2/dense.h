@@ -101,7 +101,7 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels,
             "vmovdqa 32(%%rsi), %%ymm14\n\t"                                                       \
             "prefetcht0 %c13(%%rsi)\n\t"                                                           \
             "prefetcht1 (%%r10)\n\t"                                                               \
-            "addq $8, %%r10\n\t"                                                                   \
+            "addq %14, %%r10\n\t"                                                                  \
             DENSE_STEP(ADD, 0, 6, "(%%r8)")                                                        \
             DENSE_STEP(ADD, 1, 7, "(%%r8,%%r11)")                                                  \
             DENSE_STEP(ADD, 2, 8, "(%%r8,%%r11,2)")                                                \
@@ -118,8 +118,8 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels,
             : "=&x"(low[0]), "=&x"(low[1]), "=&x"(low[2]), "=&x"(low[3]), "=&x"(low[4]),           \
               "=&x"(low[5]), "=&x"(high[0]), "=&x"(high[1]), "=&x"(high[2]), "=&x"(high[3]),       \
               "=&x"(high[4]), "=&x"(high[5])                                                       \
-            : "r"(b), "i"(DENSE_AHEAD)                                                             \
-            : "r8", "r9", "r10", "r11", "rax", "rcx", "rdx", "rsi", "rdi", "ymm12", "ymm13",        \
+            : "r"(b), "i"(DENSE_AHEAD), "i"(DENSE_NEXT_BYTES)                                      \
+            : "r8", "r9", "r10", "r11", "rax", "rcx", "rdx", "rsi", "rdi", "ymm12", "ymm13",       \
               "ymm14", "ymm15", "cc", "memory")
 /* clang-format on */
 

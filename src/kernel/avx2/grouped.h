@@ -95,9 +95,9 @@ LANES_INLINE void grouped_way(const struct grouped_run *r, int pixels, int strid
     grouped_finish(r, pixels, finish, sums[0]);
 }
 
-/* A run function, for constant arguments but the first. `add` is not NULL if a product waits for the
- * sum that it is added to: then a pixel's three of a dword have sums of their own where there are
- * registers, and GROUPED_HALF pixels go by faster than more of them. */
+/* A run function, for constant arguments but the first. `add` is not NULL if a product waits for
+ * the sum that it is added to: then a pixel's three of a dword have sums of their own where there
+ * are registers, and GROUPED_HALF pixels go by faster than more of them. */
 LANES_INLINE void grouped_pixels(const struct grouped_run *r, int pixels, grouped_permute permute,
                                  lanes_multiply_add multiply_add, grouped_add add,
                                  lanes_finish_function finish)
