@@ -5,7 +5,14 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-enum { LARGEST = 127, LARGEST_BYTE = 255 };
+enum { LARGEST = 127, LARGEST_BYTE = 255, LANES = 4 };
+
+/* The input channels of one output channel: as in struct quantization, but for `mean`, which is in
+ * steps of the channel, and 0 if it is unknown. */
+struct inputs {
+    const float *scale, *zero;
+    const double *mean;
+};
 
 /* The arrays of a struct conv_weights, while they are written. */
 struct arrays {
@@ -27,11 +34,60 @@ static double nearest(double number)
     return number + large - large;
 }
 
+/* What the quantised weights of an output channel add up to: with the zeros, the rounding with the
+ * means, and without signs. */
+struct sums {
+    double zeros, errors, size;
+};
+
+static inline void quantize_weight(double exact, double zero, double mean, int8_t *out,
+                                   struct sums *sums)
+{
+    double rounded = nearest(exact);
+    *out = (int8_t)rounded;
+    sums->zeros += rounded * zero;
+    sums->errors += (rounded - exact) * mean;
+    sums->size += fabs(rounded);
+}
+
+/* The weights of a 1x1 kernel, which are most of a network's: in lanes, since additions wait for
+ * each other. */
+static struct sums quantize_pointwise(const float *weights, const struct inputs *x, size_t channels,
+                                      double steps, int8_t *out)
+{
+    struct sums lanes[LANES] = {{0}};
+    size_t c = 0;
+    for (; c + LANES <= channels; c += LANES)
+        for (size_t l = 0; l < LANES; l++)
+            quantize_weight(weights[c + l] * (x->scale[c + l] * steps), x->zero[c + l],
+                            x->mean[c + l], &out[c + l], &lanes[l]);
+    for (; c < channels; c++)
+        quantize_weight(weights[c] * (x->scale[c] * steps), x->zero[c], x->mean[c], &out[c],
+                        &lanes[0]);
+    for (size_t l = 1; l < LANES; l++) {
+        lanes[0].zeros += lanes[l].zeros;
+        lanes[0].errors += lanes[l].errors;
+        lanes[0].size += lanes[l].size;
+    }
+    return lanes[0];
+}
+
+static struct sums quantize_taps(const float *weights, const struct inputs *x, size_t channels,
+                                 size_t taps, double steps, int8_t *out)
+{
+    struct sums sums = {0};
+    for (size_t c = 0, i = 0; c < channels; c++)
+        for (size_t k = 0; k < taps; k++, i++)
+            quantize_weight(weights[i] * (x->scale[c] * steps), x->zero[c], x->mean[c], &out[i],
+                            &sums);
+    return sums;
+}
+
 /* The weights of one output channel, [channels][taps], with the scales of these input channels
  * multiplied in. Returns what a step of a quantised weight is worth, or a number that is not finite
  * if there is none or if a sum of products might not fit into 32 bits; `*shift` becomes what the
  * input's zeros and the rounding add to the sum. */
-static float quantize_channel(const float *weights, const struct quantization *x, size_t channels,
+static float quantize_channel(const float *weights, const struct inputs *x, size_t channels,
                               size_t taps, int8_t *out, double *shift)
 {
     double most = 0;
@@ -43,39 +99,28 @@ static float quantize_channel(const float *weights, const struct quantization *x
         return step;
     if (step < FLT_MIN)
         step = 1; /* nothing but zeros, or as good as */
-    double zeros = 0, errors = 0, size = 0;
-    for (size_t c = 0, i = 0; c < channels; c++) {
-        double factor = (double)x->scale[c] / (double)step, sum = 0, rest = 0;
-        for (size_t k = 0; k < taps; k++, i++) {
-            double exact = weights[i] * factor, rounded = nearest(exact);
-            out[i] = (int8_t)rounded;
-            sum += rounded;
-            size += fabs(rounded);
-            rest += rounded - exact;
-        }
-        zeros += sum * (double)x->zero[c];
-        if (x->mean)
-            errors += rest * (double)x->mean[c] / (double)x->scale[c];
-    }
-    *shift = (zeros + errors) * (double)step;
-    return size * LARGEST_BYTE <= INT32_MAX ? step : INFINITY;
+    double steps = 1 / (double)step;
+    struct sums sums = taps == 1 ? quantize_pointwise(weights, x, channels, steps, out)
+                                 : quantize_taps(weights, x, channels, taps, steps, out);
+    *shift = (sums.zeros + sums.errors) * (double)step;
+    return sums.size * LARGEST_BYTE <= INT32_MAX ? step : INFINITY;
 }
 
-static struct quantization from_channel(const struct quantization *x, size_t c)
+static struct inputs from_channel(const struct inputs *x, size_t c)
 {
-    return (struct quantization){x->scale + c, x->zero + c, x->mean ? x->mean + c : NULL};
+    return (struct inputs){x->scale + c, x->zero + c, x->mean + c};
 }
 
 /* False if a factor is not finite. */
 static bool fill(const struct layer *layer, const float *weights, const float *bias,
-                 const struct quantization *x, const struct quantization *y,
+                 const struct inputs *x, const struct quantization *y,
                  const struct quantization *residual, const struct arrays *out)
 {
     const struct conv_shape *s = &layer->shape;
     size_t channels = (size_t)(s->in_c / s->groups), taps = (size_t)(s->kernel * s->kernel);
     size_t each = channels * taps, group_out = (size_t)(s->out_c / s->groups);
     for (size_t o = 0; o < (size_t)s->out_c; o++) {
-        struct quantization inputs = from_channel(x, o / group_out * channels);
+        struct inputs inputs = from_channel(x, o / group_out * channels);
         double shift = 0, y_scale = y ? y->scale[o] : 1, y_zero = y ? y->zero[o] : 0;
         float step = quantize_channel(weights + o * each, &inputs, channels, taps,
                                       out->quantized + o * each, &shift);
@@ -92,6 +137,15 @@ static bool fill(const struct layer *layer, const float *weights, const float *b
     return true;
 }
 
+/* NULL: no memory. */
+static double *means_in_steps(const struct quantization *x, size_t channels)
+{
+    double *means = calloc(channels, sizeof *means);
+    for (size_t c = 0; means && x->mean && c < channels; c++)
+        means[c] = (double)x->mean[c] / (double)x->scale[c];
+    return means;
+}
+
 int quantize_layer(const struct layer *layer, const float *weights, const float *bias,
                    const struct quantization *x, const struct quantization *y,
                    const struct quantization *residual, struct conv_weights *out, struct error *err)
@@ -105,6 +159,8 @@ int quantize_layer(const struct layer *layer, const float *weights, const float 
         .residual_multiplier = calloc(channels, sizeof(float)),
         .padding = malloc((size_t)s->in_c),
     };
+    double *means = means_in_steps(x, (size_t)s->in_c);
+    const struct inputs inputs = {x->scale, x->zero, means};
     *out = (struct conv_weights){
         .quantized = a.quantized,
         .multiplier = a.multiplier,
@@ -112,11 +168,15 @@ int quantize_layer(const struct layer *layer, const float *weights, const float 
         .residual_multiplier = a.residual_multiplier,
         .padding = a.padding,
     };
-    if (!a.quantized || !a.multiplier || !a.offset || !a.residual_multiplier || !a.padding) {
+    if (!a.quantized || !a.multiplier || !a.offset || !a.residual_multiplier || !a.padding ||
+        !means) {
+        free(means);
         quantize_destroy(out);
         return error_set(err, ERR_NO_MEMORY, "no memory to quantise layer %s", layer->name);
     }
-    if (fill(layer, weights, bias, x, y, residual, &a))
+    bool filled = fill(layer, weights, bias, &inputs, y, residual, &a);
+    free(means);
+    if (filled)
         return ERR_OK;
     quantize_destroy(out);
     return error_set(err, ERR_MODEL_UNSUPPORTED,
