@@ -265,7 +265,8 @@ static void copy_window(const struct inputs *in, const struct window *w)
     unsigned char *to = in->call->scratch;
     for (int y = w->top; y < w->top + in->call->shape->kernel;
          y++, to += l->window_columns * l->wide_pixel) {
-        memset(to + (size_t)w->columns * l->wide_pixel, 0, sizeof(lanes_dword)); /* the last one */
+        /* what fills the last pixel's dword up, or is in place of the one behind */
+        memset(to + (size_t)w->columns * l->wide_pixel, 0, sizeof(lanes_dword));
         copy_line(in, line_of(in, w, y), w->left, 1, (size_t)w->columns, to, l->wide_pixel);
     }
 }

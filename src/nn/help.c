@@ -5,9 +5,9 @@
  *
  * Within a pass, `ticket` holds the layer that is under way and its next tile. Whoever moves it on
  * from what it read there owns the tiles in between, and reports them in `done`. The owner waits
- * until all are done, resets `done` and moves `ticket` on to the next layer. Reading `done` acquires
- * what its adders released, reading `ticket` what the owner released, so whoever works on a layer
- * sees all that was written in those before it. */
+ * until all are done, resets `done` and moves `ticket` on to the next layer. Reading `done`
+ * acquires what its adders released, reading `ticket` what the owner released, so whoever works on
+ * a layer sees all that was written in those before it. */
 #include "nn/help.h"
 
 #include <sched.h>

@@ -89,10 +89,10 @@ static int decode_batch(struct worker *w, int64_t batch)
     return ERR_OK;
 }
 
-/* The threads beyond the workers go round their desks. */
+/* The threads beyond the workers go round their desks: a worker's share of them, rounded up. */
 static int helpers_of_each(const struct measure_options *o)
 {
-    return (o->threads - o->workers + o->workers - 1) / o->workers;
+    return (o->threads - 1) / o->workers;
 }
 
 static void forward(struct worker *w)

@@ -197,5 +197,6 @@ START_TEST(a_run_leaves_tiles_for_those_who_are_expected)
 }
 END_TEST
 
-TEST_MAIN("nn/help", 60, a_run_leaves_tiles_for_those_who_are_expected, a_helped_pass_gives_the_same_bits, a_pass_ends_whenever_its_helpers_come,
+TEST_MAIN("nn/help", 60, a_run_leaves_tiles_for_those_who_are_expected,
+          a_helped_pass_gives_the_same_bits, a_pass_ends_whenever_its_helpers_come,
           nobody_is_let_in_between_passes)

@@ -252,7 +252,8 @@ START_TEST(destroying_lets_go_of_what_waits)
 END_TEST
 
 TEST_MAIN("serve/queue", 10, a_call_is_heard_until_it_is_taken_back, a_call_wakes_all_that_wait,
-          a_caller_learns_how_many_wait, first_in_first_out, it_refuses_at_its_limit, what_is_removed_makes_room,
-          a_closed_queue_hands_out_what_waits, pop_waits_as_long_as_it_may,
+          a_caller_learns_how_many_wait, first_in_first_out, it_refuses_at_its_limit,
+          what_is_removed_makes_room, a_closed_queue_hands_out_what_waits,
+          pop_waits_as_long_as_it_may,
           a_push_wakes_one_that_waits, closing_wakes_all_that_wait,
           destroying_lets_go_of_what_waits)
