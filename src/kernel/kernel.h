@@ -31,7 +31,10 @@
 
 #include "kernel/element.h"
 
-enum { KERNEL_OVERREAD = 64 };
+enum {
+    KERNEL_OVERREAD = 64,
+    CONV_QUAD_LIMIT = 128, /* 128 * 255 < 2^15 */
+};
 
 /* A convolution with a square kernel. in_c and out_c count all groups; both are multiples of
  * `groups`. */
@@ -47,7 +50,11 @@ size_t conv_weight_count(const struct conv_shape *shape);
 /* What is packed. The arrays stay the caller's.
  *
  * For int8 a sum of products becomes an output as requantize() in kernel/quantize.h says, with
- * `multiplier`, `offset` and `residual_multiplier` (NULL without a residual) of its channel. */
+ * `multiplier`, `offset` and `residual_multiplier` (NULL without a residual) of its channel.
+ *
+ * The weights of a 1x1 kernel are so small that the products of four with bytes can be added up in
+ * 16 bits: of the input channels 8i + {0, 1, 4, 5}, and of 8i + {2, 3, 6, 7}, weights of one sign
+ * add up to CONV_QUAD_LIMIT at most. */
 struct conv_weights {
     const float *weights;    /* [out_c][in_c / groups][kernel][kernel]; not for int8 */
     const float *bias;       /* [out_c]; not for int8 */

@@ -7,8 +7,8 @@
 
 /* 10^9 operations a second, a multiply and an add being two, and the instruction set that reached
  * it. In float32 "avx512", "avx2" (both with FMA), "generic" (separate multiplies and adds); in
- * int8 "avx512_vnni", "avx_vnni", "avx2" (vpmaddwd, vpaddd); in bf16 "avx512_bf16"; those of
- * float32 where the machine has no instruction for a precision. */
+ * int8 "avx512_vnni", "avx_vnni", "avx2" (products added up in 16 bits); in bf16 "avx512_bf16";
+ * those of float32 where the machine has no instruction for a precision. */
 struct fma_peak {
     double gflops;
     const char *isa;

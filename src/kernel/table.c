@@ -29,6 +29,7 @@ static const struct conv_kernel *const kernels[] = {
     &bf16_dense__avx2,
     &bf16_grouped__avx2,
     &int8_dense__avx2,
+    &int8_pointwise__avx2,
     &int8_grouped__avx2,
     &int8_dense__avx_vnni,
     &int8_grouped__avx_vnni,

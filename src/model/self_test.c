@@ -114,14 +114,15 @@ static void take_bytes(struct trial *t, struct arena *arena, const float pattern
 {
     const struct conv_shape *s = &t->shape;
     size_t count = conv_weight_count(s), patch = count / (size_t)s->out_c;
+    float largest = s->kernel == 1 ? CONV_QUAD_LIMIT / 4 : 127;
     t->quantized = arena_take(arena, count);
     for (size_t i = 0; i < count; i++)
-        t->quantized[i] = (int8_t)lrintf(127 * pattern[(1000 + i) % PATTERN]);
+        t->quantized[i] = (int8_t)lrintf(largest * pattern[(1000 + i) % PATTERN]);
     t->padding = arena_take(arena, (size_t)s->in_c);
     for (size_t i = 0; i < (size_t)s->in_c; i++)
         t->padding[i] = (uint8_t)(37 * i);
     /* Such that sums fill the range of a byte and a few go past its ends. */
-    float multiplier = (float)(40 / (sqrt((double)patch) * 127 * 128 / 3));
+    float multiplier = (float)(40 / (sqrt((double)patch) * largest * 128 / 3));
     t->multiplier = take_filled(arena, (size_t)s->out_c, pattern, 2000);
     t->offset = take_filled(arena, (size_t)s->out_c, pattern, 2500);
     t->residual_multiplier = take_filled(arena, (size_t)s->out_c, pattern, 3500);

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-enum { LARGEST = 127, LARGEST_BYTE = 255, LANES = 4 };
+enum { LARGEST = 127, LARGEST_BYTE = 255, LANES = 4, QUAD = 4, OCTET = 8 };
 
 /* The input channels of one output channel: as in struct quantization, but for `mean`, which is in
  * steps of the channel, and 0 if it is unknown. */
@@ -83,6 +83,45 @@ static struct sums quantize_taps(const float *weights, const struct inputs *x, s
     return sums;
 }
 
+/* What a step must be worth for the largest weight to fit. */
+static double taps_step(const float *weights, const struct inputs *x, size_t channels, size_t taps)
+{
+    double most = 0;
+    for (size_t c = 0, i = 0; c < channels; c++)
+        for (size_t k = 0; k < taps; k++, i++)
+            most = larger(most, fabs((double)weights[i] * x->scale[c]));
+    return most / LARGEST;
+}
+
+/* The larger of the sums of weights of one sign in the two quads of 8 channels. */
+static inline double octet_quad(const double weights[OCTET])
+{
+    double sums[QUAD], sizes[QUAD];
+    for (size_t i = 0; i < QUAD; i++) {
+        sums[i] = weights[i] + weights[i + QUAD];
+        sizes[i] = fabs(weights[i]) + fabs(weights[i + QUAD]);
+    }
+    return larger(sizes[0] + sizes[1] + fabs(sums[0] + sums[1]),
+                  sizes[2] + sizes[3] + fabs(sums[2] + sums[3])) /
+           2;
+}
+
+/* What it must be worth for the quads of a 1x1 kernel to fit, where rounding adds half a step to
+ * each weight at most. */
+static double pointwise_step(const float *weights, const struct inputs *x, size_t channels)
+{
+    double most = 0, octet[OCTET];
+    size_t c = 0;
+    for (; c + OCTET <= channels; c += OCTET) {
+        for (size_t i = 0; i < OCTET; i++)
+            octet[i] = (double)weights[c + i] * x->scale[c + i];
+        most = larger(most, octet_quad(octet));
+    }
+    for (size_t i = 0; i < OCTET; i++)
+        octet[i] = c + i < channels ? (double)weights[c + i] * x->scale[c + i] : 0;
+    return larger(most, octet_quad(octet)) / (CONV_QUAD_LIMIT - QUAD / 2);
+}
+
 /* The weights of one output channel, [channels][taps], with the scales of these input channels
  * multiplied in. Returns what a step of a quantised weight is worth, or a number that is not finite
  * if there is none or if a sum of products might not fit into 32 bits; `*shift` becomes what the
@@ -90,11 +129,8 @@ static struct sums quantize_taps(const float *weights, const struct inputs *x, s
 static float quantize_channel(const float *weights, const struct inputs *x, size_t channels,
                               size_t taps, int8_t *out, double *shift)
 {
-    double most = 0;
-    for (size_t c = 0, i = 0; c < channels; c++)
-        for (size_t k = 0; k < taps; k++, i++)
-            most = larger(most, fabs((double)weights[i] * x->scale[c]));
-    float step = (float)(most / LARGEST);
+    float step = (float)(taps == 1 ? pointwise_step(weights, x, channels)
+                                   : taps_step(weights, x, channels, taps));
     if (!isfinite(step))
         return step;
     if (step < FLT_MIN)

@@ -12,12 +12,12 @@ struct quantization {
     const float *scale, *zero, *mean;
 };
 
-/* Quantises the weights of a layer for each output channel to -127..127, with the input's scales
- * multiplied in, and makes the factors that turn a sum into a byte of y (into a number, if `y` is
- * NULL), with `residual` (or NULL) added. What rounding the weights takes from an output on average
- * - each weight's error times the mean of its input - is given back with the bias. `out` is the
- * caller's and needs quantize_destroy. ERR_MODEL_UNSUPPORTED if weights and scales make a number
- * that float32 cannot hold or sums that int32 cannot, ERR_NO_MEMORY. */
+/* Quantises the weights of a layer for each output channel to what struct conv_weights allows, with
+ * the input's scales multiplied in, and makes the factors that turn a sum into a byte of y (into a
+ * number, if `y` is NULL), with `residual` (or NULL) added. What rounding the weights takes from an
+ * output on average - each weight's error times the mean of its input - is given back with the
+ * bias. `out` is the caller's and needs quantize_destroy. ERR_MODEL_UNSUPPORTED if weights and
+ * scales make a number that float32 cannot hold or sums that int32 cannot, ERR_NO_MEMORY. */
 int quantize_layer(const struct layer *layer, const float *weights, const float *bias,
                    const struct quantization *x, const struct quantization *y,
                    const struct quantization *residual, struct conv_weights *out,

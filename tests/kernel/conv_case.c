@@ -150,6 +150,32 @@ static void make_extreme(struct conv_data *d, uint64_t *seed, int8_t *weights, f
     }
 }
 
+/* Four weights of a quad (struct conv_weights) become smaller until those of one sign fit, to the
+ * limit if all are alike. */
+static void limit_quad(int8_t *const weights[], int count)
+{
+    int more = 0, less = 0;
+    for (int i = 0; i < count; i++)
+        *(*weights[i] > 0 ? &more : &less) += abs(*weights[i]);
+    int most = more > less ? more : less;
+    for (int i = 0; i < count && most > CONV_QUAD_LIMIT; i++)
+        *weights[i] = (int8_t)(*weights[i] * CONV_QUAD_LIMIT / most);
+}
+
+static void limit_quads(int8_t *weights, int in_c)
+{
+    static const int members[2][4] = {{0, 1, 4, 5}, {2, 3, 6, 7}};
+    for (int c = 0; c < in_c; c += 8)
+        for (int q = 0; q < 2; q++) {
+            int8_t *quad[4];
+            int count = 0;
+            for (int i = 0; i < 4; i++)
+                if (c + members[q][i] < in_c)
+                    quad[count++] = weights + c + members[q][i];
+            limit_quad(quad, count);
+        }
+}
+
 static void make_int8(struct conv_data *d, enum conv_numbers numbers, uint64_t *seed)
 {
     size_t count = conv_weight_count(&d->shape), out = (size_t)d->shape.out_c;
@@ -164,6 +190,8 @@ static void make_int8(struct conv_data *d, enum conv_numbers numbers, uint64_t *
     make_factors(d, seed, multiplier, offset, residual_multiplier);
     if (numbers == NUMBERS_EXTREME)
         make_extreme(d, seed, weights, multiplier, offset, residual_multiplier);
+    for (size_t o = 0; d->shape.kernel == 1 && o < out; o++)
+        limit_quads(weights + o * (count / out), d->shape.in_c / d->shape.groups);
     d->weights = (struct conv_weights){
         .quantized = weights,
         .multiplier = multiplier,

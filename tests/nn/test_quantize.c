@@ -194,7 +194,8 @@ END_TEST
 /* Inputs of 255 and weights of 127: so many of them are the most that a sum of 32 bits holds. */
 START_TEST(sums_that_int32_cannot_hold_are_refused)
 {
-    enum { MOST = INT32_MAX / (255 * 127), CHANNELS = MOST + 1 };
+    /* two weights of either sign in a quad, which become 63 */
+    enum { MOST = INT32_MAX / (255 * 63), CHANNELS = MOST + 1 };
     static float weights[CHANNELS], ones[CHANNELS], zeros[CHANNELS];
     const struct quantization x = {ones, zeros, NULL};
     const float bias = 0;
@@ -217,6 +218,55 @@ START_TEST(sums_that_int32_cannot_hold_are_refused)
 }
 END_TEST
 
+/* The largest sum of weights of one sign in a quad of struct conv_weights. */
+static int largest_quad(const int8_t *weights, int in)
+{
+    int most = 0;
+    for (int q = 0; q < (in + 7) / 8 * 2; q++) {
+        int more = 0, less = 0;
+        for (int c = q / 2 * 8; c < q / 2 * 8 + 8 && c < in; c++)
+            if (c / 2 % 2 == q % 2)
+                *(weights[c] > 0 ? &more : &less) += abs(weights[c]);
+        most = more > most ? more : most;
+        most = less > most ? less : most;
+    }
+    return most;
+}
+
+START_TEST(quads_of_1x1_kernels_fit_16_bits)
+{
+    enum { CHANNELS = 21, OUTPUTS = 64 };
+    float weights[CHANNELS * OUTPUTS], scale[CHANNELS], zero[CHANNELS] = {0}, bias[OUTPUTS] = {0};
+    struct layer l = {.kind = LAYER_CONV,
+                      .name = "l",
+                      .shape = {1, 1, CHANNELS, 1, 1, OUTPUTS, 1, 1, 0, 1},
+                      .residual = LAYER_NO_VALUE};
+    struct conv_weights out;
+    uint64_t seed = 3;
+    random_floats(&seed, weights, CHANNELS * OUTPUTS);
+    for (int c = 0; c < CHANNELS; c++) {
+        scale[c] = 1 + (float)(c % 3);
+        weights[c] = 1 / scale[c]; /* 31.5 steps each, which may be rounded up */
+        weights[CHANNELS + c] = c == CHANNELS - 1 ? -1 : 0;
+    }
+    const struct quantization x = {scale, zero, NULL};
+    ck_assert_int_eq(quantize_layer(&l, weights, bias, &x, NULL, NULL, &out, NULL), ERR_OK);
+    for (int o = 0; o < OUTPUTS; o++) {
+        const int8_t *q = out.quantized + o * CHANNELS;
+        int quad = largest_quad(q, CHANNELS);
+        for (int c = 0; c < CHANNELS; c++) {
+            double exact = (double)weights[o * CHANNELS + c] * scale[c];
+            ck_assert_double_le(fabs(q[c] * (double)out.multiplier[o] - exact),
+                                0.5001 * out.multiplier[o]);
+        }
+        ck_assert_int_le(quad, CONV_QUAD_LIMIT);
+        ck_assert_int_ge(quad, CONV_QUAD_LIMIT - 4);
+    }
+    quantize_destroy(&out);
+}
+END_TEST
+
 TEST_MAIN("nn/quantize", 10, weights_are_within_half_a_step, a_byte_stands_for_the_sum,
           logits_are_numbers, the_mean_gives_back_what_rounding_takes, nothing_but_zeros_is_fine,
-          what_float32_cannot_hold_is_refused, sums_that_int32_cannot_hold_are_refused)
+          what_float32_cannot_hold_is_refused, quads_of_1x1_kernels_fit_16_bits,
+          sums_that_int32_cannot_hold_are_refused)

@@ -6,7 +6,7 @@
 #include "kernel/kernel.h"
 
 /* One group, any kernel size and stride. */
-extern const struct conv_kernel f32_dense__avx2, bf16_dense__avx2, int8_dense__avx2,
+extern const struct conv_kernel f32_dense__avx2, bf16_dense__avx2, int8_dense__avx2, int8_pointwise__avx2,
     int8_dense__avx_vnni;
 
 /* 3x3 with several groups, stride 1 or 2, as many outputs as inputs. */

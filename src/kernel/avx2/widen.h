@@ -1,5 +1,6 @@
 /* int8 with AVX2 alone: bytes are widened to 16 bits when they are gathered, a dword is two of them
- * beside two 16-bit weights. (vpmaddubsw, which takes bytes, saturates at 255 * 127 * 2.) */
+ * beside two 16-bit weights. (vpmaddubsw, which takes bytes, saturates at 255 * 127 * 2; for 1x1
+ * kernels see int8_pointwise.c.) */
 #ifndef RESNEXT_KERNEL_AVX2_WIDEN_H
 #define RESNEXT_KERNEL_AVX2_WIDEN_H
 
