@@ -33,8 +33,9 @@
 
 enum {
     KERNEL_OVERREAD = 64,
-    CONV_QUAD_LIMIT = 128, /* 128 * 255 < 2^15 */
+    CONV_QUAD_LIMIT = 128,
 };
+_Static_assert(CONV_QUAD_LIMIT * 255 <= INT16_MAX, "products of a quad fit 16 bits");
 
 /* A convolution with a square kernel. in_c and out_c count all groups; both are multiples of
  * `groups`. */
@@ -53,8 +54,8 @@ size_t conv_weight_count(const struct conv_shape *shape);
  * `multiplier`, `offset` and `residual_multiplier` (NULL without a residual) of its channel.
  *
  * The weights of a 1x1 kernel are so small that the products of four with bytes can be added up in
- * 16 bits: of the input channels 8i + {0, 1, 4, 5}, and of 8i + {2, 3, 6, 7}, weights of one sign
- * add up to CONV_QUAD_LIMIT at most. */
+ * 16 bits: of a group's input channels 8i + {0, 1, 4, 5}, and of 8i + {2, 3, 6, 7}, weights of one
+ * sign add up to CONV_QUAD_LIMIT at most. */
 struct conv_weights {
     const float *weights;    /* [out_c][in_c / groups][kernel][kernel]; not for int8 */
     const float *bias;       /* [out_c]; not for int8 */

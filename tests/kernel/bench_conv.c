@@ -59,6 +59,7 @@ static struct numbers make_numbers(size_t count)
     return n;
 }
 
+/* (Weights of int8 are larger than they may be: time does not depend on them.) */
 static void set_up(struct runner *r, const struct conv_shape *s, const struct numbers *n)
 {
     const struct conv_weights weights = {

@@ -191,10 +191,10 @@ START_TEST(what_float32_cannot_hold_is_refused)
 }
 END_TEST
 
-/* Inputs of 255 and weights of 127: so many of them are the most that a sum of 32 bits holds. */
+/* Inputs of 255 and weights of 63, which two of either sign in a quad become: so many of them are the
+ * most that a sum of 32 bits holds. */
 START_TEST(sums_that_int32_cannot_hold_are_refused)
 {
-    /* two weights of either sign in a quad, which become 63 */
     enum { MOST = INT32_MAX / (255 * 63), CHANNELS = MOST + 1 };
     static float weights[CHANNELS], ones[CHANNELS], zeros[CHANNELS];
     const struct quantization x = {ones, zeros, NULL};

@@ -6,8 +6,11 @@
 #include "kernel/kernel.h"
 
 /* One group, any kernel size and stride. */
-extern const struct conv_kernel f32_dense__avx2, bf16_dense__avx2, int8_dense__avx2, int8_pointwise__avx2,
+extern const struct conv_kernel f32_dense__avx2, bf16_dense__avx2, int8_dense__avx2,
     int8_dense__avx_vnni;
+
+/* 1x1, one group, a multiple of 8 input channels. */
+extern const struct conv_kernel int8_pointwise__avx2;
 
 /* 3x3 with several groups, stride 1 or 2, as many outputs as inputs. */
 extern const struct conv_kernel f32_grouped__avx2, bf16_grouped__avx2, int8_grouped__avx2,

@@ -44,7 +44,7 @@ LANES_INLINE void int8_finish(const struct lanes_finish *f, size_t at, int chann
     if (f->residual)
         v = _mm256_fmadd_ps(int8_residual((const uint8_t *)f->residual + at, channels),
                             _mm256_loadu_ps(factors + 2 * f->factor_stride), v);
-    /* what is too small for an integer, or not a number, becomes the smallest one */
+    /* what is too small for an integer becomes the smallest one, and is then packed as 0 */
     __m256i whole = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_set1_ps(255), v));
     __m128i words =
         _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));

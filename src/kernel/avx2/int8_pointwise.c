@@ -27,7 +27,7 @@ LANES_INLINE void pixels(const struct dense_block *b, int count)
         __m256i w0 = _mm256_load_si256(w), w1 = _mm256_load_si256(w + 1);
         __m256i w2 = _mm256_load_si256(w + 2), w3 = _mm256_load_si256(w + 3);
         _mm_prefetch((const char *)w + DENSE_AHEAD, _MM_HINT_T0);
-        _mm_prefetch((const char *)w + DENSE_AHEAD + 64, _MM_HINT_T0);
+        _mm_prefetch((const char *)w + DENSE_AHEAD + 2 * LANES_BYTES, _MM_HINT_T0);
 #pragma GCC unroll 4
         for (int m = 0; m < count; m++) {
             const unsigned char *pixel = x + (size_t)m * b->row;
