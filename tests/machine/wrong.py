@@ -6,7 +6,9 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
 import harness  # noqa: E402
 
-NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+# Of each test program its own, since limits count what a user runs beside it.
+USER = str(60001 + os.getpid() % 5000)
+NOBODY = ("setpriv", "--reuid", USER, "--regid", USER, "--clear-groups")
 
 
 def after(script):
