@@ -73,12 +73,24 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels,
 }
 
 /* The block of 6 pixels, in assembly: gcc moves one of 12 sums about. ADD(weights, sum) are the
- * instructions of lanes_multiply_add for inputs in ymm15; ymm12 is free. */
+ * instructions of lanes_multiply_add for inputs in ymm15; ymm12 is free. The loop takes 4 dwords at
+ * a time: the end of one that is short enough is foreseen. rsi points 128 bytes behind the weights,
+ * so that all distances fit a byte. */
 #define DENSE_STEP(ADD, low, high, address)                                                        \
     "vbroadcastss " address ", %%ymm15\n\t" ADD("%%ymm13", "%" #low) ADD("%%ymm14", "%" #high)
 #define DENSE_ZERO(n) "vpxor %" #n ", %" #n ", %" #n "\n\t"
 
 /* clang-format off */
+#define DENSE_DWORD(ADD, i)                                                                        \
+    "vmovdqa 64*" i "-128(%%rsi), %%ymm13\n\t"                                                     \
+    "vmovdqa 64*" i "-96(%%rsi), %%ymm14\n\t"                                                      \
+    "prefetcht0 %c13+64*" i "-128(%%rsi)\n\t"                                                      \
+    DENSE_STEP(ADD, 0, 6, "4*" i "(%%r8)")                                                         \
+    DENSE_STEP(ADD, 1, 7, "4*" i "(%%r8,%%r11)")                                                   \
+    DENSE_STEP(ADD, 2, 8, "4*" i "(%%r8,%%r11,2)")                                                 \
+    DENSE_STEP(ADD, 3, 9, "4*" i "(%%r8,%%rcx)")                                                   \
+    DENSE_STEP(ADD, 4, 10, "4*" i "(%%r8,%%r11,4)")                                                \
+    DENSE_STEP(ADD, 5, 11, "4*" i "(%%r8,%%r9)")
 #define DENSE_LARGE(b, ADD, low, high)                                                             \
     __asm__("movq (%12), %%r8\n\t"                                                                 \
             "movq 8(%12), %%r11\n\t"                                                               \
@@ -91,34 +103,40 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels,
             "subq %%rdx, %%rax\n\t" /* from the end of a line to the next */                       \
             "leaq (%%r11,%%r11,2), %%rcx\n\t" /* three rows */                                     \
             "leaq (%%r11,%%r11,4), %%r9\n\t" /* five rows */                                       \
+            "subq $-128, %%rsi\n\t"                                                                \
             DENSE_ZERO(0) DENSE_ZERO(1) DENSE_ZERO(2) DENSE_ZERO(3) DENSE_ZERO(4) DENSE_ZERO(5)    \
             DENSE_ZERO(6) DENSE_ZERO(7) DENSE_ZERO(8) DENSE_ZERO(9) DENSE_ZERO(10) DENSE_ZERO(11)  \
             "2:\n\t"                                                                               \
             "movq 24(%12), %%rdx\n\t"                                                              \
+            "subq $4, %%rdx\n\t"                                                                   \
+            "jb 3f\n\t"                                                                            \
             ".p2align 6\n\t"                                                                       \
             "1:\n\t"                                                                               \
-            "vmovdqa (%%rsi), %%ymm13\n\t"                                                         \
-            "vmovdqa 32(%%rsi), %%ymm14\n\t"                                                       \
-            "prefetcht0 %c13(%%rsi)\n\t"                                                           \
+            DENSE_DWORD(ADD, "0") DENSE_DWORD(ADD, "1")                                            \
+            DENSE_DWORD(ADD, "2") DENSE_DWORD(ADD, "3")                                            \
             "prefetcht1 (%%r10)\n\t"                                                               \
             "addq %14, %%r10\n\t"                                                                  \
-            DENSE_STEP(ADD, 0, 6, "(%%r8)")                                                        \
-            DENSE_STEP(ADD, 1, 7, "(%%r8,%%r11)")                                                  \
-            DENSE_STEP(ADD, 2, 8, "(%%r8,%%r11,2)")                                                \
-            DENSE_STEP(ADD, 3, 9, "(%%r8,%%rcx)")                                                  \
-            DENSE_STEP(ADD, 4, 10, "(%%r8,%%r11,4)")                                               \
-            DENSE_STEP(ADD, 5, 11, "(%%r8,%%r9)")                                                  \
+            "addq $256, %%rsi\n\t"                                                                 \
+            "addq $16, %%r8\n\t"                                                                   \
+            "subq $4, %%rdx\n\t"                                                                   \
+            "jae 1b\n\t"                                                                           \
+            "3:\n\t"                                                                               \
+            "addq $4, %%rdx\n\t"                                                                   \
+            "jz 5f\n\t"                                                                            \
+            "4:\n\t"                                                                               \
+            DENSE_DWORD(ADD, "0")                                                                  \
             "addq $64, %%rsi\n\t"                                                                  \
             "addq $4, %%r8\n\t"                                                                    \
             "decq %%rdx\n\t"                                                                       \
-            "jnz 1b\n\t"                                                                           \
+            "jnz 4b\n\t"                                                                           \
+            "5:\n\t"                                                                               \
             "addq %%rax, %%r8\n\t"                                                                 \
             "decq %%rdi\n\t"                                                                       \
             "jnz 2b"                                                                               \
             : "=&x"(low[0]), "=&x"(low[1]), "=&x"(low[2]), "=&x"(low[3]), "=&x"(low[4]),           \
               "=&x"(low[5]), "=&x"(high[0]), "=&x"(high[1]), "=&x"(high[2]), "=&x"(high[3]),       \
               "=&x"(high[4]), "=&x"(high[5])                                                       \
-            : "r"(b), "i"(DENSE_AHEAD), "i"(DENSE_NEXT_BYTES)                                      \
+            : "r"(b), "i"(DENSE_AHEAD), "i"(4 * DENSE_NEXT_BYTES)                                  \
             : "r8", "r9", "r10", "r11", "rax", "rcx", "rdx", "rsi", "rdi", "ymm12", "ymm13",       \
               "ymm14", "ymm15", "cc", "memory")
 /* clang-format on */
