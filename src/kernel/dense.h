@@ -61,9 +61,10 @@ int dense_tile_count(const struct conv_kernel *self, const struct conv_shape *sh
 size_t dense_scratch_size(const struct conv_kernel *self, const struct conv_shape *shape);
 void dense_run(const struct conv_kernel *self, const struct conv_call *call);
 
-/* They, in an initialiser. */
-#define DENSE_FUNCTIONS                                                                            \
-    .supports = dense_supports, .packed_size = dense_packed_size, .pack = dense_pack,              \
-    .tile_count = dense_tile_count, .scratch_size = dense_scratch_size, .run = dense_run
+/* They, in an initialiser; DENSE_WORK is for a kernel that supports fewer shapes. */
+#define DENSE_FUNCTIONS .supports = dense_supports, DENSE_WORK
+#define DENSE_WORK                                                                                 \
+    .packed_size = dense_packed_size, .pack = dense_pack, .tile_count = dense_tile_count,          \
+    .scratch_size = dense_scratch_size, .run = dense_run
 
 #endif

@@ -76,9 +76,5 @@ const struct conv_kernel int8_pointwise__avx2 = {
     .precision = PRECISION_INT8,
     .own = &kernel,
     .supports = supports,
-    .packed_size = dense_packed_size,
-    .pack = dense_pack,
-    .tile_count = dense_tile_count,
-    .scratch_size = dense_scratch_size,
-    .run = dense_run,
+    DENSE_WORK,
 };
