@@ -26,7 +26,7 @@ struct dense_block {
     const unsigned char *weights;
     size_t dwords;      /* of a line */
     size_t lines, line; /* how many, and bytes from one to the next */
-    const unsigned char *next; /* weights for later: a step may fetch DENSE_NEXT_BYTES of them */
+    const unsigned char *next; /* weights for later: DENSE_NEXT_BYTES a dword may be fetched */
     size_t at, out_c;   /* of the first output, in elements, and from one pixel to the next */
     int channels;       /* of the panel that exist, at least 1 */
     struct lanes_finish finish;

@@ -176,7 +176,7 @@ def a_user_who_may_not_start_threads_is_told():
     if harness.SANITIZER:
         raise harness.Skip("sanitizers start threads of their own")
     log = refuse(words=["cannot start thread"], env={"OPENBLAS_NUM_THREADS": "1"},
-                 wrap=wrong.nobody("prlimit", "--nproc=1"))
+                 wrap=wrong.unprivileged("prlimit", "--nproc=1"))
     assert "Resource temporarily unavailable" in log, log
 
 

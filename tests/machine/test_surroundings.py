@@ -54,7 +54,7 @@ def calibrate(wrap):
 @case(own=None, seconds=40)
 def calibrate_says_that_it_cannot_write():
     assert "Read-only file system" in calibrate(wrong.namespace(READ_ONLY))
-    assert "Permission denied" in calibrate(wrong.nobody())
+    assert "Permission denied" in calibrate(wrong.unprivileged())
 
 
 @case(own=None)
@@ -69,8 +69,41 @@ def init_says_that_it_cannot_write():
 
 @case(own=None)
 def a_user_without_rights_and_home_serves():
-    with Daemon(wrap=wrong.nobody(), env={"HOME": "/nonexistent"}) as daemon:
+    with Daemon(wrap=wrong.unprivileged(), env={"HOME": "/nonexistent"}) as daemon:
         daemon.recovered()
+
+
+def start_and_die(wrap, tell):
+    """In a process of its own: starts a daemon, tells its number, and is killed."""
+    try:
+        os.write(tell, str(Daemon(wrap=wrap).pid).encode())
+    finally:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def is_dead(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@case(own=None)
+def a_daemon_of_another_user_does_not_outlive_its_test():
+    wrap, (hear, tell) = wrong.unprivileged(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        start_and_die(wrap, tell)
+    os.close(tell)
+    os.waitpid(child, 0)
+    with open(hear, "rb") as told:
+        daemon = int(told.read())
+    try:
+        wait_until("the daemon to end", lambda: is_dead(daemon))
+    except AssertionError:
+        os.kill(daemon, signal.SIGKILL)
+        raise
 
 
 @case(own=None)
@@ -78,13 +111,13 @@ def a_port_that_needs_rights_says_what_to_do():
     with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as file:
         if int(file.read()) <= 80:
             raise harness.Skip("every port is free here")
-    refuse(["--listen", "127.0.0.1:80"], listen=False, wrap=wrong.nobody(),
+    refuse(["--listen", "127.0.0.1:80"], listen=False, wrap=wrong.unprivileged(),
            words=["127.0.0.1:80", "Permission denied", "1024", "CAP_NET_BIND_SERVICE"])
 
 
 @case(own=None)
 def what_may_not_be_read_is_named():
-    wrap = wrong.nobody()
+    wrap = wrong.unprivileged()
     closed = path("closed")
     shutil.copytree(harness.MODEL, closed)
     os.chmod(closed, 0o700)

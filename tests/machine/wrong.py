@@ -6,9 +6,11 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
 import harness  # noqa: E402
 
-# Of each test program its own, since limits count what a user runs beside it.
-USER = str(60001 + os.getpid() % 5000)
-NOBODY = ("setpriv", "--reuid", USER, "--regid", USER, "--clear-groups")
+# Limits count what a user runs beside the test, so this one is hardly ever another's: systemd gives
+# away none from 60578 to 61183, and other tests have other process numbers.
+USER = str(60578 + os.getpid() % 606)
+UNPRIVILEGED = ("setpriv", "--pdeathsig", "keep",  # or a daemon would outlive the test
+                "--reuid", USER, "--regid", USER, "--clear-groups")
 
 
 def after(script):
@@ -21,13 +23,14 @@ def need_root():
         raise harness.Skip("only for root")
 
 
-def nobody(*more):
+def unprivileged(*more):
     """As a user who owns nothing."""
     need_root()
-    if subprocess.run([*NOBODY, "test", "-x", harness.DAEMON], stderr=subprocess.DEVNULL).returncode:
+    if subprocess.run([*UNPRIVILEGED, "test", "-x", harness.DAEMON],
+                      stderr=subprocess.DEVNULL).returncode:
         raise harness.Skip("other users cannot reach the build folder")
     os.chmod(harness.WORK, 0o755)
-    return (*more, *NOBODY)
+    return (*more, *UNPRIVILEGED)
 
 
 def namespace(script):

@@ -75,7 +75,7 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels,
 /* The block of 6 pixels, in assembly: gcc moves one of 12 sums about. ADD(weights, sum) are the
  * instructions of lanes_multiply_add for inputs in ymm15; ymm12 is free. The loop takes 4 dwords at
  * a time: the end of one that is short enough is foreseen. rsi points 128 bytes behind the weights,
- * so that all distances fit a byte. */
+ * so that what is loaded is at distances that fit a byte. */
 #define DENSE_STEP(ADD, low, high, address)                                                        \
     "vbroadcastss " address ", %%ymm15\n\t" ADD("%%ymm13", "%" #low) ADD("%%ymm14", "%" #high)
 #define DENSE_ZERO(n) "vpxor %" #n ", %" #n ", %" #n "\n\t"
