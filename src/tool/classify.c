@@ -110,7 +110,7 @@ static bool take(void *context, const struct engine_result *result)
     if (c->shares_terminal || failed)
         progress_clear(&c->progress);
     if (!failed)
-        model_top_k(result->logits, c->model->classes, (int)c->top_k, c->predictions);
+        model_top_k(c->model, result->logits, (int)c->top_k, c->predictions);
     if (c->json)
         print_json(c, result);
     else if (c->csv)
