@@ -7,8 +7,8 @@
 
 #include "model/config.h"
 
-/* Fills `out->labels`, `labels_may_end_early` and `unread_labels`; `out->classes` is known or 0. The
- * keys stand at the root or in `picture` (pretrained_cfg):
+/* Fills `out->labels`, `labels_may_end_early` and `unread_labels`; `out->classes` is known or 0.
+ * The keys stand at the root or in `picture` (pretrained_cfg):
  *
  *   label_names, labels   a list, or a map from class id to name
  *   id2label              the same

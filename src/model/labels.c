@@ -176,19 +176,20 @@ static bool find_imagenet(char path[4096], const char *folder)
 /* Files beside the weights in which others keep their names of classes. */
 static int refuse_other_files(const char *folder, struct error *err)
 {
-    static const char *const stems[] = {"labels",   "label_names", "label_map",    "classes",
-                                        "class_names", "categories", "class_to_idx", "id2label",
-                                        "synsets", "synset"};
+    static const char *const stems[] = {"labels",      "label_names", "label_map",    "classes",
+                                        "class_names", "categories",  "class_to_idx", "id2label",
+                                        "synsets",     "synset"};
     static const char *const endings[] = {".txt", ".json", ".csv", ".yaml", ".names"};
     char path[4096], name[32];
     for (size_t i = 0; i < sizeof stems / sizeof stems[0]; i++)
         for (size_t k = 0; k < sizeof endings / sizeof endings[0]; k++) {
             snprintf(name, sizeof name, "%s%s", stems[i], endings[k]);
             if (join(path, folder, name, NULL) && access(path, F_OK) == 0)
-                return error_set(err, ERR_MODEL_INVALID,
-                                 "%s seems to name the classes; only labels.txt is read, one name a "
-                                 "line in order of class id",
-                                 path);
+                return error_set(
+                    err, ERR_MODEL_INVALID,
+                    "%s seems to name the classes; only labels.txt is read, one name a "
+                    "line in order of class id",
+                    path);
         }
     return ERR_OK;
 }
@@ -203,10 +204,11 @@ int labels_find(struct label_list *list, const char *folder, const char *unread,
     if (access(path, F_OK) == 0)
         return read_file(list, path, err);
     if (*unread)
-        return error_set(err, ERR_MODEL_INVALID,
-                         "%s/config.json: %s seems to name the classes, in a form that is not read; "
-                         "make it \"label_names\": a list in order of class id",
-                         folder, unread);
+        return error_set(
+            err, ERR_MODEL_INVALID,
+            "%s/config.json: %s seems to name the classes, in a form that is not read; "
+            "make it \"label_names\": a list in order of class id",
+            folder, unread);
     int rc = refuse_other_files(folder, err);
     if (rc != ERR_OK)
         return rc;

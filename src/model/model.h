@@ -21,7 +21,7 @@ struct model {
     struct template template;
     struct preprocess_spec preprocess;
     enum activation activation;
-    int classes; /* see model_load on a single output */
+    int classes;   /* see model_load on a single output */
     char **labels; /* [classes] UTF-8, never NULL */
     enum label_source label_source;
     struct network *network;

@@ -9,7 +9,8 @@
 
 #include "base/error.h"
 
-/* The first TENSOR_READABLE can be read; tensors of the others may be there if nobody reads them. */
+/* The first TENSOR_READABLE can be read; tensors of the others may be there if nobody reads them.
+ */
 enum tensor_type {
     TENSOR_F32,
     TENSOR_F16,

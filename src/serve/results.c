@@ -12,8 +12,8 @@ static struct scored_class scored(const struct model *model, struct prediction p
     return (struct scored_class){p.class_id, p.score, model->labels[p.class_id]};
 }
 
-static int best_classes(const struct forward *f, const struct request *r,
-                        struct request_part *part, struct error *err)
+static int best_classes(const struct forward *f, const struct request *r, struct request_part *part,
+                        struct error *err)
 {
     int code = model_check_logits(f->model, f->logits, err);
     if (code != ERR_OK)

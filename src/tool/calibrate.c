@@ -195,14 +195,14 @@ static void print_json(const struct calibrate *c)
 {
     const struct agreement *a = &c->agreement;
     bool any = a->images > 0;
-    output_json_line(json_pack(
-        "{s:o, s:s, s:i, s:I, s:I, s:o, s:o, s:o, s:o}", "file", output_json_text(c->out), "method",
-        c->calibration.method, "images", c->calibration.images, "held_out", (json_int_t)a->images,
-        "failed", (json_int_t)c->failed, agreement_name(c),
-        any ? json_real(a->decisions) : json_null(),
-        "cosine", any ? json_real(a->cosine) : json_null(), "least_cosine",
-        any ? json_real(a->least_cosine) : json_null(), "layers",
-        any ? layers_json(c) : json_null()));
+    output_json_line(json_pack("{s:o, s:s, s:i, s:I, s:I, s:o, s:o, s:o, s:o}", "file",
+                               output_json_text(c->out), "method", c->calibration.method, "images",
+                               c->calibration.images, "held_out", (json_int_t)a->images, "failed",
+                               (json_int_t)c->failed, agreement_name(c),
+                               any ? json_real(a->decisions) : json_null(), "cosine",
+                               any ? json_real(a->cosine) : json_null(), "least_cosine",
+                               any ? json_real(a->least_cosine) : json_null(), "layers",
+                               any ? layers_json(c) : json_null()));
 }
 
 static void print_text(const struct calibrate *c)

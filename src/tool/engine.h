@@ -19,8 +19,8 @@ struct engine_options {
     int64_t threads; /* pictures worked on at a time, at least 1 */
     int64_t max_bytes;
     int64_t max_pixels;
-    /* NULL: runs the network, the result is its logits, which are finite. Else a result has `result_length` numbers
-     * and `compute_context` goes along. */
+    /* NULL: runs the network, the result is its logits, which are finite. Else a result has
+     * `result_length` numbers and `compute_context` goes along. */
     engine_compute *compute;
     void *compute_context;
     size_t result_length;

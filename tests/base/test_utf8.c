@@ -66,8 +66,11 @@ START_TEST(sequences_have_their_code_point)
     static const struct {
         const char *text;
         uint32_t point;
-    } rows[] = {{"a", 'a'}, {"\xc3\xa9", 0xe9}, {"\xe2\x82\xac", 0x20ac},
-                {"\xf0\x9f\x90\x88", 0x1f408}, {"\xf4\x8f\xbf\xbf", 0x10ffff}};
+    } rows[] = {{"a", 'a'},
+                {"\xc3\xa9", 0xe9},
+                {"\xe2\x82\xac", 0x20ac},
+                {"\xf0\x9f\x90\x88", 0x1f408},
+                {"\xf4\x8f\xbf\xbf", 0x10ffff}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const unsigned char *s = (const unsigned char *)rows[i].text;
         ck_assert_uint_eq(utf8_code_point(s, utf8_length(s)), rows[i].point);

@@ -133,34 +133,34 @@ END_TEST
 
 START_TEST(architectures_that_compute_something_else_are_refused)
 {
-    static const char *const names[] = {"resnetaa50",        "resnetaa50d",
-                                        "resnetblur50",      "resnetblur50d",
-                                        "resnetrs50",        "resnet50_gn",
-                                        "resnet50d",         "resnet50c",
-                                        "resnet50s",         "resnet50t",
-                                        "resnet10t",         "resnet26d",
-                                        "resnet51q",         "resnet61q",
-                                        "resnet32ts",        "resnet33ts",
-                                        "resnet50_clip",     "resnet50x4_clip",
-                                        "resnet50_mlp",      "resnetv2_50",
-                                        "resnetv2_50x1_bit", "resnext50d_32x4d",
-                                        "resnext26ts",       "resnext50_32x4dx",
-                                        "resnext50_32x",     "resnext50_",
-                                        "resnext50_32",      "resnextaa101d_32x8d",
-                                        "seresnet50",        "seresnext50_32x4d",
-                                        "skresnext50_32x4d", "ecaresnet50t",
-                                        "gcresnext50ts",     "cspresnext50",
-                                        "resnest50d",        "res2net50_26w_4s",
-                                        "wide_resnet50_",    "wide_resnet50_2d",
-                                        "regnety_032",       "vit_base_patch16_224",
-                                        "ResNet50",          "",
-                                        "resnet 50",         "resnet-50",
+    static const char *const names[] = {"resnetaa50",         "resnetaa50d",
+                                        "resnetblur50",       "resnetblur50d",
+                                        "resnetrs50",         "resnet50_gn",
+                                        "resnet50d",          "resnet50c",
+                                        "resnet50s",          "resnet50t",
+                                        "resnet10t",          "resnet26d",
+                                        "resnet51q",          "resnet61q",
+                                        "resnet32ts",         "resnet33ts",
+                                        "resnet50_clip",      "resnet50x4_clip",
+                                        "resnet50_mlp",       "resnetv2_50",
+                                        "resnetv2_50x1_bit",  "resnext50d_32x4d",
+                                        "resnext26ts",        "resnext50_32x4dx",
+                                        "resnext50_32x",      "resnext50_",
+                                        "resnext50_32",       "resnextaa101d_32x8d",
+                                        "seresnet50",         "seresnext50_32x4d",
+                                        "skresnext50_32x4d",  "ecaresnet50t",
+                                        "gcresnext50ts",      "cspresnext50",
+                                        "resnest50d",         "res2net50_26w_4s",
+                                        "wide_resnet50_",     "wide_resnet50_2d",
+                                        "regnety_032",        "vit_base_patch16_224",
+                                        "ResNet50",           "",
+                                        "resnet 50",          "resnet-50",
                                         "gluon_resnet50_v1c", "gluon_resnet50_v1d",
                                         "gluon_resnet50_v1s", "gluon_seresnext50_32x4d",
-                                        "gluon_senet154",    "resnet50_v1b",
-                                        "tv_resnet50_v1b",   "tv_densenet121",
+                                        "gluon_senet154",     "resnet50_v1b",
+                                        "tv_resnet50_v1b",    "tv_densenet121",
                                         "ssl_gluon_resnet50", "tv_ssl_resnet50",
-                                        "x_resnet50",        "tv_"};
+                                        "x_resnet50",         "tv_"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         ck_assert_msg(parse_architecture(names[i]) == ERR_MODEL_UNSUPPORTED, "%s", names[i]);
 }
@@ -193,16 +193,24 @@ END_TEST
 
 START_TEST(what_changed_the_network_is_refused)
 {
-    static const char *const arguments[] = {
-        "\"act_layer\":\"silu\"",          "\"global_pool\":\"max\"",
-        "\"global_pool\":\"catavgmax\"",   "\"output_stride\":16",
-        "\"output_stride\":8",             "\"avg_down\":true",
-        "\"stem_type\":\"deep\"",          "\"replace_stem_pool\":true",
-        "\"down_kernel_size\":3",          "\"aa_layer\":\"avg\"",
-        "\"norm_layer\":\"groupnorm\"",    "\"attn_layer\":\"se\"",
-        "\"block_args\":{\"attn_layer\":\"se\"}", "\"features_only\":true",
-        "\"block\":\"SEBottleneck\"",      "\"invented\":1",
-        "\"avg_down\":\"false\"",          "\"output_stride\":32.0"};
+    static const char *const arguments[] = {"\"act_layer\":\"silu\"",
+                                            "\"global_pool\":\"max\"",
+                                            "\"global_pool\":\"catavgmax\"",
+                                            "\"output_stride\":16",
+                                            "\"output_stride\":8",
+                                            "\"avg_down\":true",
+                                            "\"stem_type\":\"deep\"",
+                                            "\"replace_stem_pool\":true",
+                                            "\"down_kernel_size\":3",
+                                            "\"aa_layer\":\"avg\"",
+                                            "\"norm_layer\":\"groupnorm\"",
+                                            "\"attn_layer\":\"se\"",
+                                            "\"block_args\":{\"attn_layer\":\"se\"}",
+                                            "\"features_only\":true",
+                                            "\"block\":\"SEBottleneck\"",
+                                            "\"invented\":1",
+                                            "\"avg_down\":\"false\"",
+                                            "\"output_stride\":32.0"};
     for (size_t i = 0; i < sizeof arguments / sizeof arguments[0]; i++) {
         char text[512], key[32];
         snprintf(text, sizeof text, "{\"model_args\":{%s}," PICTURE "}", arguments[i]);
@@ -244,9 +252,9 @@ START_TEST(the_activation_is_read)
     check_refused("{\"problem_type\":\"regression\"," PICTURE "}", ERR_MODEL_UNSUPPORTED,
                   "problem_type");
     check_refused("{\"problem_type\":[]," PICTURE "}", ERR_MODEL_UNSUPPORTED, "problem_type");
-    check_refused("{\"problem_type\":\"multi_label_classification\",\"activation\":\"softmax\","
-                  PICTURE "}",
-                  ERR_MODEL_INVALID, "contradict");
+    check_refused(
+        "{\"problem_type\":\"multi_label_classification\",\"activation\":\"softmax\"," PICTURE "}",
+        ERR_MODEL_INVALID, "contradict");
 }
 END_TEST
 
@@ -507,9 +515,8 @@ TEST_MAIN("model/config", 10, a_file_as_timm_publishes_it_is_read, the_old_flat_
           the_resized_edge_is_what_the_publishers_use, architectures_of_the_family_are_served,
           architectures_that_compute_something_else_are_refused,
           arguments_that_repeat_defaults_are_served, what_changed_the_network_is_refused,
-          the_activation_is_read, a_missing_key_is_named_with_its_default,
-          wrong_values_are_refused, what_is_no_config_is_refused,
-          a_fine_tuned_models_own_class_count_wins, labels_are_a_list_or_a_map,
-          every_form_of_labels_is_read,
+          the_activation_is_read, a_missing_key_is_named_with_its_default, wrong_values_are_refused,
+          what_is_no_config_is_refused, a_fine_tuned_models_own_class_count_wins,
+          labels_are_a_list_or_a_map, every_form_of_labels_is_read,
           keys_that_do_not_name_classes_are_let_by, names_in_an_unknown_form_are_noticed,
           wrong_labels_are_refused, a_file_that_is_too_large_or_absent_is_refused)

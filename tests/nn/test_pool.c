@@ -164,5 +164,5 @@ START_TEST(an_int8_average_changes_the_scale)
 END_TEST
 
 TEST_MAIN("nn/pool", 10, max_equals_plain_loops, the_most_of_a_nan_and_numbers_is_a_nan,
-          rows_outside_the_range_are_left_alone,
-          average_equals_the_mean, an_int8_average_changes_the_scale)
+          rows_outside_the_range_are_left_alone, average_equals_the_mean,
+          an_int8_average_changes_the_scale)
