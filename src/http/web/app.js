@@ -193,7 +193,7 @@ async function showAll(entry, classes) {
   try {
     const { answer } = await askAbout(entry, "classify", { top_k: classes, model: entry.model });
     clearMap(entry);
-    setState(entry, "done", entry.part("h2").textContent);
+    setState(entry, "done", titleOf(answer.model, answer.predictions));
     showBars(entry, answer.predictions);
     entry.part(".bars").classList.add("all");
     entry.part(".more").hidden = true;
