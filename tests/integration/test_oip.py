@@ -141,7 +141,8 @@ def a_model_is_described(daemon):
             {"name": "input", "datatype": "FP32", "shape": [-1, 3, SIZE, SIZE]}], body
         assert body["outputs"] == [
             {"name": "logits", "datatype": "FP32", "shape": [-1, CLASSES]},
-            {"name": "probabilities", "datatype": "FP32", "shape": [-1, CLASSES]}], body
+            {"name": "probabilities", "datatype": "FP32", "shape": [-1, CLASSES],
+             "parameters": {"activation": "softmax"}}], body
 
 
 @case()
