@@ -25,6 +25,7 @@ struct jpeg_decoder {
     struct error failure;
     struct jpeg_limits limits;
     enum orientation orientation; /* of the first EXIF segment; 0 if there was none */
+    unsigned coded;               /* bit i: a scan has had component i's mean values */
     bool open;
 };
 
@@ -85,17 +86,35 @@ static void on_error(j_common_ptr info)
     escape(decoder);
 }
 
-/* Warnings that leave no doubt about the pixels. */
-static bool is_harmless(int message_code)
+/* Whether a scan that comes out of order is read as it was written. One that refines coefficients
+ * other than the means is not: how many bits it has depends on the scans before it. */
+static bool is_read_rightly(const struct jpeg_decompress_struct *info)
 {
-    return message_code == JWRN_EXTRANEOUS_DATA || message_code == JWRN_ADOBE_XFORM ||
-           message_code == JWRN_JFIF_MAJOR || message_code == JWRN_NOT_SEQUENTIAL;
+    bool only_lacks_means = info->err->msg_parm.i[1] == 0; /* the coefficient that is warned of */
+    return info->Ss == 0 || info->Ah == 0 || only_lacks_means;
+}
+
+/* Warnings that leave no doubt about the coded data. */
+static bool is_harmless(const struct jpeg_decompress_struct *info)
+{
+    switch (info->err->msg_code) {
+    case JWRN_EXTRANEOUS_DATA:
+    case JWRN_ADOBE_XFORM:
+    case JWRN_JFIF_MAJOR:
+    case JWRN_NOT_SEQUENTIAL:
+        return true;
+    case JWRN_BOGUS_PROGRESSION:
+        return is_read_rightly(info);
+    default:
+        return false;
+    }
 }
 
 static void on_message(j_common_ptr info, int level)
 {
+    struct jpeg_decoder *decoder = info->client_data;
     bool is_warning = level < 0;
-    if (is_warning && !is_harmless(info->err->msg_code))
+    if (is_warning && !is_harmless(&decoder->info))
         on_error(info);
 }
 
@@ -114,9 +133,20 @@ static void check_deadline(struct jpeg_decoder *decoder)
     escape(decoder);
 }
 
+/* Called once or more in each scan of a picture of several. The first coefficient is the mean; a
+ * scan may only refine it. */
+static void note_components(struct jpeg_decoder *decoder)
+{
+    const struct jpeg_decompress_struct *info = &decoder->info;
+    bool has_means = info->Ss == 0 && info->Ah == 0;
+    for (int i = 0; has_means && i < info->comps_in_scan; i++)
+        decoder->coded |= 1u << info->cur_comp_info[i]->component_index;
+}
+
 static void on_progress(j_common_ptr info)
 {
     struct jpeg_decoder *decoder = info->client_data;
+    note_components(decoder);
     if (decoder->info.input_scan_number > MAX_SCANS) {
         error_set(&decoder->failure, ERR_IMAGE_UNDECODABLE,
                   "the JPEG has more than %d scans; save it again", MAX_SCANS);
@@ -280,6 +310,7 @@ int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t
         return code;
     decoder->limits = *limits;
     decoder->orientation = 0;
+    decoder->coded = 0;
     struct source source = {bytes, length};
     code = guarded(decoder, open_source, &source, err);
     if (code)
@@ -291,6 +322,17 @@ int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t
     return check_header(decoder, limits, header, err);
 }
 
+/* What no scan has is flat to libjpeg, which does not tell of it. */
+static void check_components(struct jpeg_decoder *decoder)
+{
+    unsigned all = (1u << decoder->info.num_components) - 1;
+    if (!jpeg_has_multiple_scans(&decoder->info) || decoder->coded == all)
+        return;
+    error_set(&decoder->failure, ERR_IMAGE_UNDECODABLE,
+              "the JPEG has no scan of one of its components; send the whole file");
+    escape(decoder);
+}
+
 static void start(struct jpeg_decoder *decoder, void *argument)
 {
     const int *eighths = argument;
@@ -299,6 +341,7 @@ static void start(struct jpeg_decoder *decoder, void *argument)
     info->scale_num = (unsigned)*eighths;
     info->scale_denom = JPEG_EIGHTHS_FULL;
     jpeg_start_decompress(info);
+    check_components(decoder);
     CHECK(info->output_components == 4);
 }
 
@@ -356,15 +399,4 @@ int jpeg_decoder_read(struct jpeg_decoder *decoder, uint8_t *rgbx, int max_rows,
     if (info->out_color_space == JCS_CMYK)
         convert_cmyk(rgbx, (size_t)batch.rows * info->output_width);
     return (int)batch.rows;
-}
-
-static void finish(struct jpeg_decoder *decoder, void *argument)
-{
-    (void)argument;
-    jpeg_finish_decompress(&decoder->info);
-}
-
-int jpeg_decoder_finish(struct jpeg_decoder *decoder, struct error *err)
-{
-    return guarded(decoder, finish, NULL, err);
 }

@@ -289,9 +289,6 @@ static int decode(struct job *job, const struct preprocess_options *options,
     book(job, &job->report->preprocess_ns);
     if (!code)
         code = run(job, err);
-    if (!code)
-        code = jpeg_decoder_finish(p->decoder, err);
-    book(job, &job->report->decode_ns);
     return code;
 }
 

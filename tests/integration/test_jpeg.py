@@ -314,6 +314,21 @@ def row_49_data_after_the_end_is_ignored(daemon):
 
 
 @case()
+def row_92_what_stands_behind_complete_rows_does_not_matter(daemon):
+    """Whatever it is; tests/reference/jpeg_kinds.py holds the pixels against Pillow's."""
+    for data in (jpegs.small(), jpegs.color(3, 64, 64), reference()[0]):
+        rows, good = data[:data.rindex(jpegs.EOI)], scores(classify(daemon, data))
+        for tail in (bytes(64), b"SEFT" * 20, b"text" + data, data, b"\xff\xd0", b"\xff\x02" + bytes(9),
+                     marker(0xe2, b"MPF\0"), b"\xff\xe1\x40\0Exif", b"\xff\xe1\0\0" + bytes(40)):
+            assert scores(classify(daemon, rows + tail)) == good, tail[:10]
+            check_error(daemon.classify(rows[:-2] + b"\xff\xe2\0\2" + tail), 422, "image_undecodable")
+    several = jpegs.progressive(32, 32, 4)[:-2]  # a scan may be missing, as far as anybody can tell
+    for tail in (b"", bytes(64), several, marker(0xe2, b"MPF\0")):
+        check_error(daemon.classify(several + tail), 422, "image_undecodable")
+    assert classify(daemon, several + b"text" + jpegs.EOI).status == 200
+
+
+@case()
 def row_50_broken_exif_and_icc_are_ignored(daemon):
     good = scores(classify(daemon, jpegs.small()))
     tiff = b"II*\0\x08\0\0\0"
