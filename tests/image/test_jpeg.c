@@ -322,8 +322,8 @@ START_TEST(what_stands_instead_of_the_end_does_not_matter)
         const char *text;
         size_t length;
     } cases[] = {
-        {"\0\0\0\0\0\0\0\0", 8}, {"a trailer", 9}, {"\xff\xd8\xff\xe0\0\x10", 6},
-        {"\xff\xe2\0\x80", 4}, {"\xff\xda\0\2abc", 7}, {"\xff\x02\0\0", 4},
+        {"\0\0\0\0\0\0\0\0", 8}, {"a trailer", 9},       {"\xff\xd8\xff\xe0\0\x10", 6},
+        {"\xff\xe2\0\x80", 4},   {"\xff\xda\0\2abc", 7}, {"\xff\x02\0\0", 4},
     };
     struct jpeg_decoder *decoder = new_decoder();
     for (int several = 0; several < 2; several++) {

@@ -342,8 +342,8 @@ def row_50_broken_exif_and_icc_are_ignored(daemon):
         assert scores(classify(daemon, jpegs.encode(16, 16, [pattern(1)], extra=extra))) == good, extra
 
 
-@case(["--exif-orientation", "apply"])
-def a_turned_picture_is_turned_back_if_asked(daemon):
+@case()
+def a_turned_picture_is_turned_back(daemon):
     corner = [lambda x, y: 60 if (x, y) == (0, 0) else -30]
     turned = [lambda x, y: 60 if (x, y) == (3, 0) else -30]  # as orientation 6 shows the first
     plain = scores(classify(daemon, jpegs.encode(32, 32, corner)))
@@ -355,8 +355,8 @@ def a_turned_picture_is_turned_back_if_asked(daemon):
         assert scores(classify(daemon, jpegs.encode(32, 32, corner, extra=jpegs.exif(odd)))) == plain
 
 
-@case()
-def orientation_is_ignored_unless_asked(daemon):
+@case(["--exif-orientation", "ignore"])
+def orientation_is_ignored_if_asked(daemon):
     data, turned = jpegs.color(8), jpegs.SOI + jpegs.exif(6) + jpegs.color(8)[2:]
     check_same(daemon, data, turned)
 
