@@ -27,6 +27,8 @@ struct jpeg_decoder {
     enum orientation orientation; /* of the first EXIF segment; 0 if there was none */
     unsigned coded;               /* bit i: a scan has had component i's mean values */
     bool open;
+    bool zeros_follow; /* the file ends with zeros, which libjpeg is not given */
+    bool may_end;      /* with them, as far as the rows under way go */
 };
 
 static _Noreturn void escape(struct jpeg_decoder *decoder)
@@ -94,17 +96,20 @@ static bool is_read_rightly(const struct jpeg_decompress_struct *info)
     return info->Ss == 0 || info->Ah == 0 || only_lacks_means;
 }
 
-/* Warnings that leave no doubt about the coded data. */
-static bool is_harmless(const struct jpeg_decompress_struct *info)
+/* Warnings that leave no doubt about the coded data. Where the file ends, libjpeg looks ahead in
+ * vain and warns; that it has to make up data is another warning. */
+static bool is_harmless(const struct jpeg_decoder *decoder)
 {
-    switch (info->err->msg_code) {
+    switch (decoder->callbacks.msg_code) {
     case JWRN_EXTRANEOUS_DATA:
     case JWRN_ADOBE_XFORM:
     case JWRN_JFIF_MAJOR:
     case JWRN_NOT_SEQUENTIAL:
         return true;
     case JWRN_BOGUS_PROGRESSION:
-        return is_read_rightly(info);
+        return is_read_rightly(&decoder->info);
+    case JWRN_JPEG_EOF:
+        return decoder->may_end;
     default:
         return false;
     }
@@ -112,9 +117,8 @@ static bool is_harmless(const struct jpeg_decompress_struct *info)
 
 static void on_message(j_common_ptr info, int level)
 {
-    struct jpeg_decoder *decoder = info->client_data;
     bool is_warning = level < 0;
-    if (is_warning && !is_harmless(&decoder->info))
+    if (is_warning && !is_harmless(info->client_data))
         on_error(info);
 }
 
@@ -255,6 +259,15 @@ static boolean on_app1(j_decompress_ptr info)
     return TRUE;
 }
 
+/* What is left of a file where an upload or a disk failed is often filled with zeros. They can be
+ * decoded: most are codes of flat blocks. */
+static size_t length_without_zeros(const uint8_t *bytes, size_t length)
+{
+    while (length > 0 && bytes[length - 1] == 0)
+        length--;
+    return length;
+}
+
 struct source {
     const uint8_t *bytes;
     size_t length;
@@ -311,7 +324,9 @@ int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t
     decoder->limits = *limits;
     decoder->orientation = 0;
     decoder->coded = 0;
-    struct source source = {bytes, length};
+    struct source source = {bytes, length_without_zeros(bytes, length)};
+    decoder->zeros_follow = source.length < length;
+    decoder->may_end = false;
     code = guarded(decoder, open_source, &source, err);
     if (code)
         return code;
@@ -342,6 +357,7 @@ static void start(struct jpeg_decoder *decoder, void *argument)
     info->scale_denom = JPEG_EIGHTHS_FULL;
     jpeg_start_decompress(info);
     check_components(decoder);
+    decoder->may_end = decoder->zeros_follow && !jpeg_has_multiple_scans(info) && !info->arith_code;
     CHECK(info->output_components == 4);
 }
 
@@ -386,6 +402,9 @@ static void read_batch(struct jpeg_decoder *decoder, void *argument)
     JSAMPROW row = batch->rgbx;
     for (JDIMENSION i = 0; i < batch->rows; i++, row += (size_t)info->output_width * 4)
         jpeg_read_scanlines(info, &row, 1);
+    bool is_last = batch->rows > 0 && info->output_scanline == info->output_height;
+    if (is_last && info->arith_code) /* takes lacking data for zeros: let it show its end marker */
+        jpeg_finish_decompress(info);
 }
 
 int jpeg_decoder_read(struct jpeg_decoder *decoder, uint8_t *rgbx, int max_rows, struct error *err)

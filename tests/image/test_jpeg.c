@@ -343,6 +343,26 @@ START_TEST(what_stands_instead_of_the_end_does_not_matter)
 }
 END_TEST
 
+START_TEST(zeros_instead_of_the_rest_are_refused)
+{
+    enum { ZEROS = 5000 };
+    struct jpeg_decoder *decoder = new_decoder();
+    struct bytes file = sample(SMALL " colour=1");
+    size_t rows = file.length - 2;
+    uint8_t *padded = calloc(1, file.length + ZEROS);
+    ck_assert_ptr_nonnull(padded);
+    for (size_t length = find_marker(file, 0xda) + 14; length <= rows; length++) {
+        memcpy(padded, file.data, length);
+        uint32_t sum = 0;
+        int code = decode(decoder, (struct bytes){padded, length + ZEROS}, &limits, &sum, NULL);
+        ck_assert_msg(code == (length < rows ? ERR_IMAGE_UNDECODABLE : 0), "%zu: %d", length, code);
+    }
+    jpeg_decoder_destroy(decoder);
+    free(padded);
+    free(file.data);
+}
+END_TEST
+
 START_TEST(a_component_without_a_scan_is_refused)
 {
     struct bytes file = sample("width=16 height=16 colour=1 scans=1");
@@ -495,8 +515,8 @@ TEST_MAIN("image/jpeg", 120, what_is_no_jpeg_is_named, a_file_cut_anywhere_is_re
           missing_data_before_the_end_marker_are_refused, no_flipped_bit_is_a_fault_of_ours,
           headers_that_cannot_be_served_are_refused, two_components_have_no_colours,
           a_thousand_scans_are_given_up, what_is_around_the_picture_does_not_matter,
-          what_stands_instead_of_the_end_does_not_matter, a_component_without_a_scan_is_refused,
-          ten_thousand_markers_are_passed_over, many_exif_segments_are_passed_over,
-          the_first_exif_segment_counts, tables_of_the_last_picture_are_not_used,
-          missing_huffman_tables_are_the_standard_ones, a_deadline_stops_the_decoding,
-          dct_scaling_rounds_sizes_up)
+          what_stands_instead_of_the_end_does_not_matter, zeros_instead_of_the_rest_are_refused,
+          a_component_without_a_scan_is_refused, ten_thousand_markers_are_passed_over,
+          many_exif_segments_are_passed_over, the_first_exif_segment_counts,
+          tables_of_the_last_picture_are_not_used, missing_huffman_tables_are_the_standard_ones,
+          a_deadline_stops_the_decoding, dct_scaling_rounds_sizes_up)

@@ -322,6 +322,7 @@ def row_92_what_stands_behind_complete_rows_does_not_matter(daemon):
                      marker(0xe2, b"MPF\0"), b"\xff\xe1\x40\0Exif", b"\xff\xe1\0\0" + bytes(40)):
             assert scores(classify(daemon, rows + tail)) == good, tail[:10]
             check_error(daemon.classify(rows[:-2] + b"\xff\xe2\0\2" + tail), 422, "image_undecodable")
+        check_error(daemon.classify(rows[:-2] + bytes(5000)), 422, "image_undecodable")
     several = jpegs.progressive(32, 32, 4)[:-2]  # a scan may be missing, as far as anybody can tell
     for tail in (b"", bytes(64), several, marker(0xe2, b"MPF\0")):
         check_error(daemon.classify(several + tail), 422, "image_undecodable")

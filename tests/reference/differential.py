@@ -52,6 +52,8 @@ CLASSES = {
                       "files have about ten",
     "damaged": "422 where libjpeg warns that coded data are damaged or missing: it fills in what it "
                "guesses, Pillow takes that for the picture, and a class of it would mean nothing",
+    "zeros": "422 where the file ends with zeros that libjpeg takes for coded data, as what was cut and "
+             "filled up does",
     "reader": "200 where Pillow's own reader of headers, which is not libjpeg's, stops at what does "
               "not touch the pixels; they are compared with those of Pillow's decoder, called "
               "without that reader",
@@ -241,6 +243,8 @@ def refused(case, error):
     for text in MISREAD:
         if text in error:
             return "damaged", text
+    if case.data.endswith(b"\0"):
+        return "zeros", ""
     if "more than 100 scans" in error:
         return "too many scans", ""
     raise AssertionError(f"we refuse: {error}; libjpeg: {case.says}")

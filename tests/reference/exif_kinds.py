@@ -49,6 +49,10 @@ class Tiff:
     def orient(self, value, kind="SHORT", count=1):
         return self.add(ORIENTATION, kind, count, struct.pack(self.order + TYPES[kind][1], value) * count)
 
+    def orient_rational(self, kind, *pair, count=1):
+        data = struct.pack(self.order + {5: "II", 10: "ii"}[kind], *pair)
+        return self.add(ORIENTATION, kind, count, data * count)
+
     def bytes(self, counted=None):
         behind = self.at + 2 + 12 * len(self.entries) + 4
         body, rest = b"", b""
@@ -79,13 +83,13 @@ def values():
         for kind in TYPES:
             for count in (0, 1, 2, 3, 5):
                 yield f"{order} {kind} 6, {count} of it", Tiff(order).orient(6, kind, count).app1()
-        for kind, code in ((5, "II"), (10, "ii")):
+        for kind in (5, 10):
             for pair in ((6, 1), (12, 2), (-12, -2), (13, 2), (6, 0), (0, 0), (0, 5), (-6, 1)):
                 if kind == 5 and min(pair) < 0:
                     continue
-                data = struct.pack(order + code, *pair)
-                yield f"{order} RATIONAL {kind}: {pair}", Tiff(order).add(ORIENTATION, kind, 1, data).app1()
-                yield f"{order} RATIONAL {kind}: {pair} twice", Tiff(order).add(ORIENTATION, kind, 2, data * 2).app1()
+                for count in (1, 2):
+                    yield (f"{order} RATIONAL {kind}: {count} of {pair}",
+                           Tiff(order).orient_rational(kind, *pair, count=count).app1())
         for value in (6.5, float("nan"), float("inf"), -6.0, 1e30):
             yield f"{order} FLOAT {value}", Tiff(order).orient(value, "FLOAT").app1()
             yield f"{order} DOUBLE {value}", Tiff(order).orient(value, "DOUBLE").app1()
