@@ -243,10 +243,10 @@ def refused(case, error):
     for text in MISREAD:
         if text in error:
             return "damaged", text
-    if case.data.endswith(b"\0"):
-        return "zeros", ""
     if "more than 100 scans" in error:
         return "too many scans", ""
+    if case.data.endswith(b"\0"):
+        return "zeros", ""
     raise AssertionError(f"we refuse: {error}; libjpeg: {case.says}")
 
 
