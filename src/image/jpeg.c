@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "image/magic.h"
 
 /* Progressive files need about ten scans; each costs a pass over all coefficients. */
 enum { MAX_SCANS = 100 };
@@ -25,10 +26,10 @@ struct jpeg_decoder {
     struct error failure;
     struct jpeg_limits limits;
     enum orientation orientation; /* of the first EXIF segment; 0 if there was none */
-    unsigned coded;               /* bit i: a scan has had component i's mean values */
+    unsigned coded;               /* bit i: a scan has had component i's DC coefficients */
     bool open;
     bool zeros_follow; /* the file ends with zeros, which libjpeg is not given */
-    bool may_end;      /* with them, as far as the rows under way go */
+    bool may_end;      /* they may follow the last row: that the data end is no fault then */
 };
 
 static _Noreturn void escape(struct jpeg_decoder *decoder)
@@ -88,12 +89,12 @@ static void on_error(j_common_ptr info)
     escape(decoder);
 }
 
-/* Whether a scan that comes out of order is read as it was written. One that refines coefficients
- * other than the means is not: how many bits it has depends on the scans before it. */
+/* Whether a scan that comes out of order is read as it was written. One that refines AC
+ * coefficients is not: how many bits it has depends on the scans before it. */
 static bool is_read_rightly(const struct jpeg_decompress_struct *info)
 {
-    bool only_lacks_means = info->err->msg_parm.i[1] == 0; /* the coefficient that is warned of */
-    return info->Ss == 0 || info->Ah == 0 || only_lacks_means;
+    bool only_lacks_dc = info->err->msg_parm.i[1] == 0; /* the coefficient that is warned of */
+    return info->Ss == 0 || info->Ah == 0 || only_lacks_dc;
 }
 
 /* Warnings that leave no doubt about the coded data. Where the file ends, libjpeg looks ahead in
@@ -137,13 +138,12 @@ static void check_deadline(struct jpeg_decoder *decoder)
     escape(decoder);
 }
 
-/* Called once or more in each scan of a picture of several. The first coefficient is the mean; a
- * scan may only refine it. */
+/* Called once or more in each scan of a picture of several. */
 static void note_components(struct jpeg_decoder *decoder)
 {
     const struct jpeg_decompress_struct *info = &decoder->info;
-    bool has_means = info->Ss == 0 && info->Ah == 0;
-    for (int i = 0; has_means && i < info->comps_in_scan; i++)
+    bool has_dc = info->Ss == 0 && info->Ah == 0;
+    for (int i = 0; has_dc && i < info->comps_in_scan; i++)
         decoder->coded |= 1u << info->cur_comp_info[i]->component_index;
 }
 
@@ -181,56 +181,6 @@ void jpeg_decoder_close(struct jpeg_decoder *decoder)
     if (decoder->open)
         jpeg_destroy_decompress(&decoder->info);
     decoder->open = false;
-}
-
-/* What other kinds of files start with. A '?' matches any byte. */
-static const struct {
-    const char *name, *magic;
-    size_t length;
-} other_kinds[] = {
-    {"a PNG", "\x89PNG", 4},
-    {"a GIF", "GIF8", 4},
-    {"a WebP", "RIFF????WEBP", 12},
-    {"a HEIC", "????ftyphei", 11},
-    {"a HEIC", "????ftyphev", 11},
-    {"a HEIC", "????ftypmif1", 12},
-    {"an AVIF", "????ftypavi", 11},
-    {"a JPEG 2000", "????jP  ", 8},
-    {"a JPEG XL", "????JXL ", 8},
-    {"a JPEG XL", "\xff\x0a", 2},
-    {"a PDF", "%PDF", 4},
-    {"a TIFF", "II*\0", 4},
-    {"a TIFF", "MM\0*", 4},
-    {"a BMP", "BM????\0\0\0\0", 10},
-    {"an SVG", "<svg", 4},
-    {"an HTML or XML document", "<", 1},
-    {"JSON", "{", 1},
-};
-
-static bool starts_with(const uint8_t *bytes, size_t length, const char *magic, size_t magic_length)
-{
-    if (length < magic_length)
-        return false;
-    for (size_t i = 0; i < magic_length; i++) {
-        if (magic[i] != '?' && bytes[i] != (uint8_t)magic[i])
-            return false;
-    }
-    return true;
-}
-
-static int check_magic(const uint8_t *bytes, size_t length, struct error *err)
-{
-    size_t known = length == 2 ? 2 : 3; /* a file may end after SOI, and is then a damaged one */
-    if (starts_with(bytes, length, "\xff\xd8\xff", known))
-        return 0;
-    if (length == 0)
-        return error_set(err, ERR_NOT_JPEG, "there are no bytes; send a JPEG");
-    for (size_t i = 0; i < sizeof other_kinds / sizeof other_kinds[0]; i++) {
-        if (starts_with(bytes, length, other_kinds[i].magic, other_kinds[i].length))
-            return error_set(err, ERR_NOT_JPEG, "this looks like %s; send a JPEG",
-                             other_kinds[i].name);
-    }
-    return error_set(err, ERR_NOT_JPEG, "this does not start as a JPEG does; send a JPEG");
 }
 
 static void set_memory_limit(struct jpeg_decompress_struct *info, uint64_t max_pixels)
@@ -318,7 +268,7 @@ int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t
 {
     CHECK(!decoder->open);
     *header = (struct jpeg_header){.orientation = ORIENTATION_NORMAL};
-    int code = check_magic(bytes, length, err);
+    int code = magic_check(bytes, length, err);
     if (code)
         return code;
     decoder->limits = *limits;

@@ -51,9 +51,10 @@ int jpeg_decoder_start(struct jpeg_decoder *decoder, int eighths, int *width, in
 enum { JPEG_ROWS_OFFSET = 1 };
 
 /* Decodes up to `max_rows` > 0 rows of width pixels of 4 bytes (R, G, B, unused) to `rgbx`. Gray is
- * spread over the three; CMYK and YCCK are taken as inverted, as Pillow does. What stands behind the
- * last row is not read, but zeros at the end of the file are never coded data; only with arithmetic
- * coding the end marker must be there. Returns the number of rows, 0 after the last one, or an error as above. */
+ * spread over the three; CMYK and YCCK are taken as inverted, as Pillow does. What stands behind
+ * the last row is not read, but for the end marker of arithmetic coding, which must be there; zeros
+ * at the end of the file are never coded data. Returns the number of rows, 0 after the last one, or
+ * an error as above. */
 int jpeg_decoder_read(struct jpeg_decoder *decoder, uint8_t *rgbx, int max_rows, struct error *err);
 
 /* Gives back what the picture used. Harmless without an open one. */

@@ -354,10 +354,14 @@ def a_turned_picture_is_turned_back(daemon):
     check_differs(plain, got)
     for odd in (0, 9, 65535):
         assert scores(classify(daemon, jpegs.encode(32, 32, corner, extra=jpegs.exif(odd)))) == plain
+    answer = classify(daemon, jpegs.encode(64, 32, corner, extra=jpegs.exif(6)))
+    assert json.loads(answer.body)["image"] == {"width": 64, "height": 32}, "as the header says"
+    assert json.loads(daemon.get("/models").body)["models"][0]["exif_orientation"] == "apply"
 
 
 @case(["--exif-orientation", "ignore"])
 def orientation_is_ignored_if_asked(daemon):
+    assert json.loads(daemon.get("/models").body)["models"][0]["exif_orientation"] == "ignore"
     data, turned = jpegs.color(8), jpegs.SOI + jpegs.exif(6) + jpegs.color(8)[2:]
     check_same(daemon, data, turned)
 

@@ -129,15 +129,15 @@ def with_ends():
 
 
 def orders():
-    """Odd orders of the ten scans of a usual progression: 0 has the means, 6 what refines them; 1 to
-    4 have the other coefficients, 5 and 9 what refines 1 and 4, 7 and 8 what refines 2 and 3."""
+    """Odd orders of the ten scans of a usual progression: 0 has the DC coefficients, 6 refines
+    them; 1 to 4 have AC coefficients, which 5 and 9 (1 and 4), 7 and 8 (2 and 3) refine."""
     whole = list(range(10))
     yield "as usual", whole, "same"
-    yield "a band before the means", [1, 0, *whole[2:]], "same"
-    yield "the means last", [*whole[1:], 0], "same"
-    yield "refined first", [6, *whole[:6], *whole[7:]], "same"
-    yield "the means twice", [0, *whole], "same"
-    yield "their refinement twice", [*whole, 6], "same"
+    yield "AC before DC", [1, 0, *whole[2:]], "same"
+    yield "DC last", [*whole[1:], 0], "same"
+    yield "DC refined first", [6, *whole[:6], *whole[7:]], "same"
+    yield "DC twice", [0, *whole], "same"
+    yield "DC refined twice", [*whole, 6], "same"
     yield "every first scan twice", [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, *whole[5:]], "same"
     for scan in (5, 7, 8, 9):
         yield f"scan {scan} twice", [*whole, scan], "strict"
@@ -150,8 +150,8 @@ def orders():
                "same" if lost > 5 else "strict")
     for first in whole[4:]:
         yield f"scans up to {first - 1} only", whole[:first], "same"
-    yield "no means", [1, 2, 3, 4], "strict"
-    yield "only what refines the means", [1, 2, 3, 4, 6], "strict"
+    yield "no DC", [1, 2, 3, 4], "strict"
+    yield "DC refined only", [1, 2, 3, 4, 6], "strict"
 
 
 def with_scans():
