@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "image/preprocess.h"
 #include "tool/tool.h"
 
 /* One option. Exactly one of `flag`, `integer` and `text` is set: where the value goes. Its value
@@ -23,11 +22,8 @@ struct option_row {
     const char *argument;       /* what --help calls the value */
 };
 
-/* What --precision may be besides auto, and --exif-orientation besides apply, NULL-terminated. */
-extern const char *const tool_precisions[], *const tool_orientations[];
-
-/* What --exif-orientation means. */
-enum exif_orientation tool_orientation(const char *text);
+/* What --precision may be besides auto, NULL-terminated. */
+extern const char *const tool_precisions[];
 
 /* Rows that several commands have. */
 #define OPTION_ISA(variable)                                                                       \
@@ -49,23 +45,6 @@ enum exif_orientation tool_orientation(const char *text);
         .name = "threads", .letter = 't', .integer = &(variable), .least = 1, .most = 1024,        \
         .argument = "N", .help = "pictures worked on at a time"                                    \
     }
-#define OPTION_MAX_BYTES(variable)                                                                 \
-    {                                                                                              \
-        .name = "max-bytes", .integer = &(variable), .least = 1, .most = INT64_C(1) << 40,         \
-        .argument = "N", .help = "largest file read"                                               \
-    }
-#define OPTION_EXIF_ORIENTATION(variable)                                                          \
-    {                                                                                              \
-        .name = "exif-orientation", .text = &(variable), .choices = tool_orientations,             \
-        .argument = "HOW", .help = "whether a picture is turned as its EXIF data says"             \
-    }
-#define OPTION_MAX_PIXELS(variable)                                                                \
-    {                                                                                              \
-        .name = "max-pixels", .integer = &(variable), .least = 1, .most = INT64_C(1) << 40,        \
-        .argument = "N", .help = "largest picture decoded, width x height"                         \
-    }
-
-enum { ARGS_MAX_BYTES = 64 << 20, ARGS_MAX_PIXELS = 100000000 };
 
 /* Parses a command's argv: options may stand before, between and after operands, which are moved to
  * argv[*first .. argc-1]. True to go on; false to return *status at once: TOOL_OK after --help,

@@ -268,10 +268,8 @@ static int calibrate_run(int argc, char **argv)
     struct calibrate c = {.method = range_method_name(RANGE_MSE),
                           .holdout = "0.5",
                           .images = DEFAULT_IMAGES,
-                          .engine = {.threads = thread_cpu_budget(),
-                                     .max_bytes = ARGS_MAX_BYTES,
-                                     .max_pixels = ARGS_MAX_PIXELS}};
-    const char *isa = "auto", *orientation = "apply";
+                          .engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
+    const char *isa = "auto";
     char beside[PATH_MAX];
     double holdout;
     const struct option_row rows[] = {
@@ -299,15 +297,12 @@ static int calibrate_run(int argc, char **argv)
          .help = "what to write (default MODEL/calibration.json)"},
         OPTION_THREADS(c.engine.threads),
         OPTION_ISA(isa),
-        OPTION_MAX_BYTES(c.engine.max_bytes),
-        OPTION_MAX_PIXELS(c.engine.max_pixels),
-        OPTION_EXIF_ORIENTATION(orientation),
+        OPTIONS_PICTURES(c.engine.pictures),
     };
     int first, status;
     if (!args_parse(&command_calibrate, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
                     &status))
         return status;
-    c.engine.orientation = tool_orientation(orientation);
     status = tool_ladder(isa, &c.ladder);
     if (status != TOOL_OK)
         return status;

@@ -186,10 +186,8 @@ static int classify_run(int argc, char **argv)
 {
     enum { DEFAULT_TOP_K = 5, MAX_TOP_K = 1000000 };
     struct classify c = {.top_k = DEFAULT_TOP_K,
-                         .engine = {.threads = thread_cpu_budget(),
-                                    .max_bytes = ARGS_MAX_BYTES,
-                                    .max_pixels = ARGS_MAX_PIXELS}};
-    const char *isa = "auto", *precision = "auto", *orientation = "apply";
+                         .engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
+    const char *isa = "auto", *precision = "auto";
     const struct option_row rows[] = {
         OPTION_JSON(c.json),
         {.name = "csv", .flag = &c.csv, .help = "print CSV, one row a prediction"},
@@ -206,9 +204,7 @@ static int classify_run(int argc, char **argv)
         OPTION_THREADS(c.engine.threads),
         OPTION_ISA(isa),
         OPTION_PRECISION(precision),
-        OPTION_MAX_BYTES(c.engine.max_bytes),
-        OPTION_MAX_PIXELS(c.engine.max_pixels),
-        OPTION_EXIF_ORIENTATION(orientation),
+        OPTIONS_PICTURES(c.engine.pictures),
     };
     int first, status;
     if (!args_parse(&command_classify, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
@@ -218,7 +214,6 @@ static int classify_run(int argc, char **argv)
         tool_message("classify: --json and --csv exclude each other");
         return TOOL_USAGE;
     }
-    c.engine.orientation = tool_orientation(orientation);
     struct file_list files = {0};
     struct model *model = NULL;
     status = add_operands(&files, argc - first - 1, argv + first + 1);

@@ -53,12 +53,11 @@ static int compute(struct worker *w, const struct file_entry *file, float *logit
     const struct model *model = engine->model;
     if (file->problem)
         return error_set(err, ERR_IO, "%s", file->problem);
-    int rc = files_read(file->path, (size_t)engine->options->max_bytes, &w->bytes, err);
+    int rc = files_read(file->path, (size_t)engine->options->pictures.max_bytes, &w->bytes, err);
     if (rc != ERR_OK)
         return rc;
-    const struct preprocess_options options = {.limits.max_pixels =
-                                                   (uint64_t)engine->options->max_pixels,
-                                               .orientation = engine->options->orientation};
+    const struct preprocess_options options =
+        picture_preprocess_options(&engine->options->pictures);
     struct preprocess_report report;
     rc = preprocessor_run(w->preprocessor, &model->preprocess, &options, w->bytes.data,
                           w->bytes.length, w->rgb, &report, err);

@@ -256,18 +256,11 @@ done:
 
 static int eval_run(int argc, char **argv)
 {
-    struct eval e = {.engine = {.threads = thread_cpu_budget(),
-                                .max_bytes = ARGS_MAX_BYTES,
-                                .max_pixels = ARGS_MAX_PIXELS}};
-    const char *isa = "auto", *precision = "auto", *orientation = "apply";
+    struct eval e = {.engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
+    const char *isa = "auto", *precision = "auto";
     const struct option_row rows[] = {
-        OPTION_JSON(e.json),
-        OPTION_THREADS(e.engine.threads),
-        OPTION_ISA(isa),
-        OPTION_PRECISION(precision),
-        OPTION_MAX_BYTES(e.engine.max_bytes),
-        OPTION_MAX_PIXELS(e.engine.max_pixels),
-        OPTION_EXIF_ORIENTATION(orientation),
+        OPTION_JSON(e.json),         OPTION_THREADS(e.engine.threads),    OPTION_ISA(isa),
+        OPTION_PRECISION(precision), OPTIONS_PICTURES(e.engine.pictures),
     };
     int first, status;
     if (!args_parse(&command_eval, rows, sizeof rows / sizeof rows[0], argc, argv, &first, &status))
@@ -277,7 +270,6 @@ static int eval_run(int argc, char **argv)
     if (status != TOOL_OK)
         return status;
     e.model = model;
-    e.engine.orientation = tool_orientation(orientation);
     struct error err;
     if (evaluate(&e, argv[first + 1], &err) != ERR_OK) {
         tool_message("%s", err.message);

@@ -8,6 +8,7 @@
 #include "tool/args.h"
 #include "tool/files.h"
 #include "tool/output.h"
+#include "tool/pictures.h"
 #include "tool/tool.h"
 
 struct explain {
@@ -111,8 +112,8 @@ static int explain_file(struct explain *e, const char *path, int64_t max_bytes)
 static int explain_run(int argc, char **argv)
 {
     struct explain e = {0};
-    const char *isa = "auto", *precision = "auto", *orientation = "apply";
-    int64_t max_bytes = ARGS_MAX_BYTES, max_pixels = ARGS_MAX_PIXELS;
+    const char *isa = "auto", *precision = "auto";
+    struct picture_options pictures = PICTURE_DEFAULTS;
     const struct option_row rows[] = {
         {.name = "class",
          .letter = 'c',
@@ -127,9 +128,7 @@ static int explain_run(int argc, char **argv)
         OPTION_JSON(e.json),
         OPTION_ISA(isa),
         OPTION_PRECISION(precision),
-        OPTION_MAX_BYTES(max_bytes),
-        OPTION_MAX_PIXELS(max_pixels),
-        OPTION_EXIF_ORIENTATION(orientation),
+        OPTIONS_PICTURES(pictures),
     };
     int first, status;
     if (!args_parse(&command_explain, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
@@ -148,9 +147,8 @@ static int explain_run(int argc, char **argv)
     if (status != TOOL_OK)
         return status;
     e.model = model;
-    e.options.limits.max_pixels = (uint64_t)max_pixels;
-    e.options.orientation = tool_orientation(orientation);
-    status = explain_file(&e, argv[first + 1], max_bytes);
+    e.options = picture_preprocess_options(&pictures);
+    status = explain_file(&e, argv[first + 1], pictures.max_bytes);
     model_destroy(model);
     return status;
 }
