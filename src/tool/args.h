@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "image/preprocess.h"
 #include "tool/tool.h"
 
 /* One option. Exactly one of `flag`, `integer` and `text` is set: where the value goes. Its value
@@ -25,6 +26,10 @@ struct option_row {
 /* What --precision may be besides auto, NULL-terminated. */
 extern const char *const tool_precisions[];
 
+/* What --pillow may be, by enum pillow, NULL-terminated; the first is the default. */
+extern const char *const tool_pillows[];
+enum pillow tool_pillow(const char *name);
+
 /* Rows that several commands have. */
 #define OPTION_ISA(variable)                                                                       \
     {                                                                                              \
@@ -35,6 +40,11 @@ extern const char *const tool_precisions[];
     {                                                                                              \
         .name = "precision", .text = &(variable), .choices = tool_precisions, .argument = "NAME",  \
         .help = "arithmetic: auto is int8 where the model has a calibration.json, else f32"        \
+    }
+#define OPTION_PILLOW(variable)                                                                    \
+    {                                                                                              \
+        .name = "pillow", .text = &(variable), .choices = tool_pillows, .argument = "VERSION",     \
+        .help = "whose pixels: Pillow 13's, 12.2's and 12.3's, or 9.4's to 12.1's"                 \
     }
 #define OPTION_JSON(variable)                                                                      \
     {                                                                                              \

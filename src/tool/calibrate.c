@@ -260,7 +260,8 @@ static int calibrate_run(int argc, char **argv)
                           .images = DEFAULT_IMAGES,
                           .engine = {.threads = thread_cpu_budget(),
                                      .max_bytes = ARGS_MAX_BYTES,
-                                     .max_pixels = ARGS_MAX_PIXELS}};
+                                     .max_pixels = ARGS_MAX_PIXELS,
+                                     .pillow = tool_pillows[0]}};
     const char *isa = "auto";
     char beside[PATH_MAX];
     double holdout;
@@ -291,6 +292,7 @@ static int calibrate_run(int argc, char **argv)
         OPTION_ISA(isa),
         OPTION_MAX_BYTES(c.engine.max_bytes),
         OPTION_MAX_PIXELS(c.engine.max_pixels),
+        OPTION_PILLOW(c.engine.pillow),
     };
     int first, status;
     if (!args_parse(&command_calibrate, rows, sizeof rows / sizeof rows[0], argc, argv, &first,

@@ -179,7 +179,8 @@ static int classify_run(int argc, char **argv)
     struct classify c = {.top_k = DEFAULT_TOP_K,
                          .engine = {.threads = thread_cpu_budget(),
                                     .max_bytes = ARGS_MAX_BYTES,
-                                    .max_pixels = ARGS_MAX_PIXELS}};
+                                    .max_pixels = ARGS_MAX_PIXELS,
+                                    .pillow = tool_pillows[0]}};
     const char *isa = "auto", *precision = "auto";
     const struct option_row rows[] = {
         OPTION_JSON(c.json),
@@ -199,6 +200,7 @@ static int classify_run(int argc, char **argv)
         OPTION_PRECISION(precision),
         OPTION_MAX_BYTES(c.engine.max_bytes),
         OPTION_MAX_PIXELS(c.engine.max_pixels),
+        OPTION_PILLOW(c.engine.pillow),
     };
     int first, status;
     if (!args_parse(&command_classify, rows, sizeof rows / sizeof rows[0], argc, argv, &first,

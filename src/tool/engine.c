@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/size.h"
 #include "base/threads.h"
+#include "tool/args.h"
 
 enum { SLOTS_PER_THREAD = 4 };
 
@@ -56,8 +57,10 @@ static int compute(struct worker *w, const struct file_entry *file, float *logit
     int rc = files_read(file->path, (size_t)engine->options->max_bytes, &w->bytes, err);
     if (rc != ERR_OK)
         return rc;
-    struct preprocess_options options = {.limits.max_pixels =
-                                             (uint64_t)engine->options->max_pixels};
+    struct preprocess_options options = {
+        .limits.max_pixels = (uint64_t)engine->options->max_pixels,
+        .pillow = tool_pillow(engine->options->pillow),
+    };
     struct preprocess_report report;
     rc = preprocessor_run(w->preprocessor, &model->preprocess, &options, w->bytes.data,
                           w->bytes.length, w->rgb, &report, err);

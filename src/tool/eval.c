@@ -275,7 +275,8 @@ static int eval_run(int argc, char **argv)
 {
     struct eval e = {.engine = {.threads = thread_cpu_budget(),
                                 .max_bytes = ARGS_MAX_BYTES,
-                                .max_pixels = ARGS_MAX_PIXELS}};
+                                .max_pixels = ARGS_MAX_PIXELS,
+                                .pillow = tool_pillows[0]}};
     const char *isa = "auto", *precision = "auto";
     const struct option_row rows[] = {
         OPTION_JSON(e.json),
@@ -284,6 +285,7 @@ static int eval_run(int argc, char **argv)
         OPTION_PRECISION(precision),
         OPTION_MAX_BYTES(e.engine.max_bytes),
         OPTION_MAX_PIXELS(e.engine.max_pixels),
+        OPTION_PILLOW(e.engine.pillow),
     };
     int first, status;
     if (!args_parse(&command_eval, rows, sizeof rows / sizeof rows[0], argc, argv, &first, &status))

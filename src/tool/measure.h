@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "image/preprocess.h"
 #include "kernel/peak.h"
 #include "model/model.h"
 #include "tool/files.h"
@@ -27,6 +28,7 @@ struct measure_options {
     struct picture *pictures; /* decoded in turn, as part of a batch; NULL: random pixels */
     size_t picture_count;
     uint64_t max_pixels;
+    enum pillow pillow;
 };
 
 /* Nanoseconds of all workers together. */
