@@ -2,10 +2,11 @@
  * span of them makes is made as soon as its last row is there. So a picture does not exist whole in
  * memory.
  *
- * The pass across the upright picture comes first, as its result is rounded. Where columns are the
- * file's rows, the window holds decoded rows: a span of them makes one column of the upright
- * picture, still of full height, which the pass down then reduces. Else each row is reduced on its
- * way to the window, and a span makes an output row. What runs backwards is a matter of the plans.
+ * Which pass comes first is the reference's choice, as its result is rounded. Where it is the one
+ * along the file's rows, each row is reduced on its way to the window, and a span makes a line of the
+ * crop. Else the window holds decoded rows: a span of them makes one line of full length, which is
+ * then reduced. A line is a row of the crop, or a column where columns are the file's rows. What
+ * runs backwards is a matter of the plans.
  */
 #include "image/preprocess.h"
 
@@ -25,7 +26,7 @@ struct preprocessor {
     struct resize_axis across, down;
     struct buffer batch;  /* BATCH_ROWS decoded rows of 4-byte pixels */
     struct buffer window; /* of rows; see window_rows */
-    struct buffer line;   /* a decoded row, then a column of `size` RGB pixels */
+    struct buffer line;   /* a decoded row, then a line of `size` RGB pixels */
 };
 
 /* A picture under way. "Rows" and "columns" are the file's. */
@@ -34,6 +35,7 @@ struct job {
     const struct preprocess_spec *spec;
     uint8_t *rgb;
     bool swaps;                          /* the upright picture's columns are the file's rows */
+    bool along_first;                    /* the pass along the file's rows comes first */
     const struct resize_axis *by_row;    /* the plan of the direction in which rows follow, */
     const struct resize_axis *by_column; /* and of the other one */
     size_t row_bytes;                    /* of a decoded row */
@@ -123,6 +125,16 @@ struct preprocess_geometry preprocess_geometry(const struct preprocess_spec *spe
     return g;
 }
 
+bool preprocess_down_first(enum pillow pillow, const struct preprocess_geometry *geometry, int width,
+                           int height)
+{
+    int less_height = height - geometry->out_height, less_width = width - geometry->out_width;
+    if (pillow == PILLOW_9_4 || less_height <= 0)
+        return false;
+    return pillow == PILLOW_12_2 ? height > (int64_t)100 * width
+                                 : less_height > (int64_t)2 * less_width;
+}
+
 /* One direction: `edge` has `full` pixels, of which the decoder gives eighths / 8, rounded up. */
 static int plan_axis(struct resize_axis *axis, const struct preprocess_spec *spec,
                      const struct edge *edge, int out_size, int offset, struct error *err)
@@ -141,11 +153,15 @@ static int plan_axis(struct resize_axis *axis, const struct preprocess_spec *spe
     return resize_axis_plan(axis, &shape, err);
 }
 
-/* Plans both directions of the upright picture. */
-static int plan(struct preprocessor *p, const struct preprocess_spec *spec,
-                const struct edge *across, const struct edge *down, struct error *err)
+/* Plans both directions of the upright picture, and their order. */
+static int plan(struct job *job, enum pillow pillow, const struct edge *across,
+                const struct edge *down, struct error *err)
 {
+    struct preprocessor *p = job->p;
+    const struct preprocess_spec *spec = job->spec;
     struct preprocess_geometry g = preprocess_geometry(spec, across->full, down->full);
+    job->along_first =
+        job->swaps == preprocess_down_first(pillow, &g, across->full, down->full);
     int code = plan_axis(&p->across, spec, across, g.out_width, g.left, err);
     if (!code)
         code = plan_axis(&p->down, spec, down, g.out_height, g.top, err);
@@ -166,7 +182,7 @@ static int reserve(struct job *job, int width, struct error *err)
     job->by_row = job->swaps ? &p->across : &p->down;
     job->by_column = job->swaps ? &p->down : &p->across;
     job->row_bytes = (size_t)width * 4;
-    job->window_bytes = resize_stride(job->swaps ? job->row_bytes : size * 3);
+    job->window_bytes = resize_stride(job->along_first ? size * 3 : job->row_bytes);
     int code = buffer_reserve(
         &p->batch, JPEG_ROWS_OFFSET + job->row_bytes * BATCH_ROWS + RESIZE_SLACK_BYTES, 1, err);
     if (!code)
@@ -182,27 +198,32 @@ static uint8_t *window_row(const struct job *job, int row)
     return (uint8_t *)job->p->window.data + (size_t)(row - job->top) * job->window_bytes;
 }
 
-/* A span of rows makes an upright column of full height, that makes the column of the crop. */
-static void make_column(const struct job *job, const uint8_t *rows)
+/* A span of decoded rows makes a line of full length, that makes the line of the crop. */
+static void reduce_twice(const struct job *job, const uint8_t *rows, uint8_t *to)
 {
-    const size_t size = (size_t)job->spec->size;
     const struct resize_span *spans = resize_axis_spans(job->by_column);
+    const struct resize_span *last = &spans[job->spec->size - 1];
     size_t first = (size_t)spans[0].first / 2 * 8; /* blocks end where the row's stride ends */
-    size_t end = (size_t)(spans[size - 1].first + spans[size - 1].taps) * 4;
-    uint8_t *line = job->p->line.data, *column = line + job->row_bytes + RESIZE_SLACK_BYTES;
+    size_t end = (size_t)(last->first + last->taps) * 4;
+    uint8_t *line = job->p->line.data;
     resize_vertical(job->by_row, job->span, rows + first, job->window_bytes, end - first,
                     line + first);
-    resize_horizontal(job->by_column, line, column);
-    uint8_t *to = job->rgb + 3 * (size_t)resize_axis_output(job->by_row, job->span);
-    for (size_t i = 0; i < size; i++)
-        memcpy(to + i * size * 3, column + i * 3, 3);
+    resize_horizontal(job->by_column, line, to);
 }
 
-static void make_row(const struct job *job, const uint8_t *rows)
+/* What the window's span makes of the crop. */
+static void make_line(const struct job *job, const uint8_t *rows)
 {
-    size_t bytes = (size_t)job->spec->size * 3;
-    resize_vertical(job->by_row, job->span, rows, job->window_bytes, bytes,
-                    job->rgb + (size_t)resize_axis_output(job->by_row, job->span) * bytes);
+    const size_t size = (size_t)job->spec->size, bytes = size * 3;
+    const size_t output = (size_t)resize_axis_output(job->by_row, job->span);
+    uint8_t *column = (uint8_t *)job->p->line.data + job->row_bytes + RESIZE_SLACK_BYTES;
+    uint8_t *to = job->swaps ? column : job->rgb + output * bytes;
+    if (job->along_first)
+        resize_vertical(job->by_row, job->span, rows, job->window_bytes, bytes, to);
+    else
+        reduce_twice(job, rows, to);
+    for (size_t i = 0; job->swaps && i < size; i++)
+        memcpy(job->rgb + i * bytes + output * 3, column + i * 3, 3);
 }
 
 /* Lets `first`, the first row still needed, start the window, if there is no room for `row`. */
@@ -223,15 +244,15 @@ static void take_row(struct job *job, const uint8_t *rgbx)
     if (job->span == job->spec->size || row < spans[job->span].first)
         return;
     make_room(job, row, spans[job->span].first);
-    if (job->swaps)
-        memcpy(window_row(job, row), rgbx, job->row_bytes);
-    else
+    if (job->along_first)
         resize_horizontal(job->by_column, rgbx, window_row(job, row));
+    else
+        memcpy(window_row(job, row), rgbx, job->row_bytes);
     for (; job->span < job->spec->size; job->span++) {
         struct resize_span span = spans[job->span];
         if (span.first + span.taps > job->row)
             break;
-        (job->swaps ? make_column : make_row)(job, window_row(job, span.first));
+        make_line(job, window_row(job, span.first));
     }
 }
 
@@ -283,7 +304,7 @@ static int decode(struct job *job, const struct preprocess_options *options,
     }
     across.reversed = orientation_reverses_columns(orientation);
     down.reversed = orientation_reverses_rows(orientation);
-    code = plan(p, job->spec, &across, &down, err);
+    code = plan(job, options->pillow, &across, &down, err);
     if (!code)
         code = reserve(job, width, err);
     book(job, &job->report->preprocess_ns);

@@ -3,6 +3,7 @@
 #ifndef RESNEXT_IMAGE_PREPROCESS_H
 #define RESNEXT_IMAGE_PREPROCESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,12 @@ struct preprocess_spec {
 };
 
 enum exif_orientation { EXIF_APPLY, EXIF_IGNORE };
+/* Whose pixels: Pillow reduces tall pictures in different orders, see preprocess_down_first. */
+enum pillow {
+    PILLOW_13,
+    PILLOW_12_2, /* and 12.3 */
+    PILLOW_9_4,  /* to 12.1 */
+};
 enum decode_mode { DECODE_EXACT, DECODE_FAST /* DCT scaling: faster, other pixels */ };
 
 /* Where the network's square lies: the upright picture of width x height pixels is resized to
@@ -36,10 +43,16 @@ struct preprocess_geometry {
 struct preprocess_geometry preprocess_geometry(const struct preprocess_spec *spec, int width,
                                                int height);
 
+/* Whether an upright picture of width x height pixels goes down before it goes across; each pass is
+ * rounded to 8 bits, so the order shows. As Pillow's Image.resize chooses. */
+bool preprocess_down_first(enum pillow pillow, const struct preprocess_geometry *geometry, int width,
+                           int height);
+
 struct preprocess_options {
     struct jpeg_limits limits;
     enum exif_orientation orientation;
     enum decode_mode decode;
+    enum pillow pillow;
 };
 
 struct preprocess_report {

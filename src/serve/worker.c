@@ -59,7 +59,8 @@ static struct job begin_job(struct worker *w, struct request *r)
                                .show_life = show_life,
                                .context = w},
                     .orientation = (enum exif_orientation)conf->exif_orientation,
-                    .decode = (enum decode_mode)conf->decode},
+                    .decode = (enum decode_mode)conf->decode,
+                    .pillow = (enum pillow)conf->pillow},
     };
 }
 

@@ -1,7 +1,8 @@
 /* What the comparison with the reference needs of this room, for any specification:
  *   image_cli make KEY=VALUE...        writes a sample JPEG (samples.h) to standard output;
  *                                      picture=FILE draws the RGB bytes of the file
- *   image_cli pixels SIZE RESIZE bilinear|bicubic center|squash ignore|apply exact|fast FILE...
+ *   image_cli pixels SIZE RESIZE bilinear|bicubic center|squash ignore|apply exact|fast
+ *                    13|12.2|9.4 FILE...
  *   image_cli witness FILE...
  * `pixels` writes a P6 PPM for each file, or a line "error CODE MESSAGE"; `witness` a line each,
  * see witness.h. */
@@ -76,7 +77,7 @@ static void print_pixels(struct preprocessor *p, const struct preprocess_spec *s
 
 static int pixels(int count, char **words)
 {
-    if (count < 7)
+    if (count < 8)
         return EXIT_FAILURE;
     struct preprocess_spec spec = {
         .size = atoi(words[0]),
@@ -89,12 +90,15 @@ static int pixels(int count, char **words)
         .limits.max_pixels = 100000000,
         .orientation = strcmp(words[4], "apply") == 0 ? EXIF_APPLY : EXIF_IGNORE,
         .decode = strcmp(words[5], "fast") == 0 ? DECODE_FAST : DECODE_EXACT,
+        .pillow = strcmp(words[6], "9.4") == 0    ? PILLOW_9_4
+                  : strcmp(words[6], "12.2") == 0 ? PILLOW_12_2
+                                                  : PILLOW_13,
     };
     struct preprocessor *p;
     uint8_t *rgb = malloc((size_t)spec.size * (size_t)spec.size * 3);
     if (!rgb || preprocessor_create(&p, NULL))
         return EXIT_FAILURE;
-    for (int i = 6; i < count; i++)
+    for (int i = 7; i < count; i++)
         print_pixels(p, &spec, &options, words[i], rgb);
     preprocessor_destroy(p);
     free(rgb);
