@@ -8,8 +8,9 @@
 /* Where it is used `count` is a constant. */
 #define INLINE static inline __attribute__((always_inline))
 
-/* Channels averaged, and bytes of channels compared, at a time. */
-enum { STRIP = 64, STRIP_BYTES = 64 };
+/* Channels averaged, and bytes of channels compared, at a time. A run of so many pixels is added up
+ * in float32, the runs in double: the mean of a map of any size is then within 5e-7 of exact. */
+enum { STRIP = 64, STRIP_BYTES = 64, RUN = 8 };
 
 /* The part of a window that lies inside the map. */
 struct window {
@@ -162,22 +163,36 @@ void pool_max(enum precision precision, const struct conv_shape *s, const void *
                        (size_t)s->in_c, pixel, out);
 }
 
-static void add_f32(float sums[STRIP], const float *x, size_t channels)
+/* Adds a run of `pixels` pixels, of each `count` of its `channels`, the first at element `i`. */
+INLINE void add_run(enum precision precision, const void *x, size_t i, size_t channels,
+                    size_t pixels, double sums[STRIP], size_t count)
 {
-    for (size_t c = 0; c < channels; c++)
-        sums[c] += x[c];
+    for (size_t c = 0; c < count; c++) {
+        float sum = -0.0F; /* to which adding the first number is no work */
+        uint16_t bytes = 0;
+#pragma GCC unroll 8
+        for (size_t p = 0; p < pixels; p++) {
+            size_t at = i + p * channels + c;
+            if (precision == PRECISION_F32)
+                sum += ((const float *)x)[at];
+            else if (precision == PRECISION_BF16)
+                sum += f32_from_bf16(((const uint16_t *)x)[at]);
+            else
+                bytes = (uint16_t)(bytes + ((const uint8_t *)x)[at]);
+        }
+        sums[c] += precision == PRECISION_INT8 ? (double)bytes : (double)sum;
+    }
 }
 
-static void add_bf16(float sums[STRIP], const uint16_t *x, size_t channels)
+/* Channels [at, at + count) of one image: their sums. */
+INLINE void add_map(enum precision precision, const void *x, size_t at, size_t channels,
+                    size_t pixels, double sums[STRIP], size_t count)
 {
-    for (size_t c = 0; c < channels; c++)
-        sums[c] += f32_from_bf16(x[c]);
-}
-
-static void add_int8(float sums[STRIP], const uint8_t *x, size_t channels)
-{
-    for (size_t c = 0; c < channels; c++)
-        sums[c] += (float)x[c];
+    size_t p = 0;
+    for (; p + RUN <= pixels; p += RUN)
+        add_run(precision, x, p * channels + at, channels, RUN, sums, count);
+    for (; p < pixels; p++)
+        add_run(precision, x, p * channels + at, channels, 1, sums, count);
 }
 
 static uint8_t clip(float value)
@@ -190,17 +205,15 @@ static void average_strip(enum precision precision, const struct conv_shape *s, 
                           void *y, const float *scale, const float *offset, size_t at, size_t count)
 {
     size_t channels = (size_t)s->in_c, pixels = (size_t)s->in_h * (size_t)s->in_w;
-    float sums[STRIP] = {0};
-    for (size_t p = 0, i = at; p < pixels; p++, i += channels) {
-        if (precision == PRECISION_F32)
-            add_f32(sums, (const float *)x + i, count);
-        else if (precision == PRECISION_BF16)
-            add_bf16(sums, (const uint16_t *)x + i, count);
-        else
-            add_int8(sums, (const uint8_t *)x + i, count);
-    }
+    double sums[STRIP] = {0};
+    if (precision == PRECISION_F32)
+        add_map(PRECISION_F32, x, at, channels, pixels, sums, count);
+    else if (precision == PRECISION_BF16)
+        add_map(PRECISION_BF16, x, at, channels, pixels, sums, count);
+    else
+        add_map(PRECISION_INT8, x, at, channels, pixels, sums, count);
     for (size_t c = 0; c < count; c++) {
-        float mean = sums[c] / (float)pixels;
+        float mean = (float)(sums[c] / (double)pixels);
         if (precision == PRECISION_F32)
             ((float *)y)[at + c] = mean;
         else if (precision == PRECISION_BF16)

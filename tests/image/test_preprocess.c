@@ -37,7 +37,8 @@ static void check_golden(struct preprocessor *p, int index)
 {
     const struct preprocess_spec *spec = &pixel_goldens[index].spec;
     const struct preprocess_options options = {.limits.max_pixels = 10000,
-                                               .orientation = pixel_goldens[index].orientation};
+                                               .orientation = pixel_goldens[index].orientation,
+                                               .pillow = pixel_goldens[index].pillow};
     struct bytes file = sample(pixel_goldens[index].sample);
     uint8_t rgb[sizeof pixel_goldens[0].rgb];
     ck_assert_int_eq(run(p, spec, &options, file, rgb), 0);
@@ -63,6 +64,41 @@ START_TEST(a_used_preprocessor_gives_the_same_pixels)
     for (int i = 0; i < 7 * GOLDENS; i++)
         check_golden(p, i * 5 % GOLDENS);
     preprocessor_destroy(p);
+}
+END_TEST
+
+static bool down_first(enum pillow pillow, int width, int height, int out_width, int out_height)
+{
+    const struct preprocess_geometry g = {.out_width = out_width, .out_height = out_height};
+    return preprocess_down_first(pillow, &g, width, height);
+}
+
+START_TEST(each_pillow_chooses_the_order_by_its_own_rule)
+{
+    static const struct {
+        int width, height, out_width, out_height;
+        bool by_13, by_12_2;
+    } cases[] = {
+        {100, 100, 50, 50, false, false},
+        {100, 200, 90, 180, false, false}, /* 20 is not more than 2 x 10 */
+        {100, 200, 90, 179, true, false},
+        {100, 200, 120, 199, true, false}, /* wider: any loss of height */
+        {100, 200, 120, 200, false, false},
+        {1080, 2400, 256, 568, true, false},
+        {3, 300, 1, 10, true, false}, /* exactly 100 */
+        {3, 301, 1, 10, true, true},
+        {3, 301, 3, 301, false, false},
+        {3, 301, 1, 302, false, false},
+        {1, 65535, 4096, 65534, true, true},
+        {65535, 1, 1, 1, false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int w = cases[i].width, h = cases[i].height;
+        int ow = cases[i].out_width, oh = cases[i].out_height;
+        ck_assert_msg(down_first(PILLOW_13, w, h, ow, oh) == cases[i].by_13, "case %zu", i);
+        ck_assert_msg(down_first(PILLOW_12_2, w, h, ow, oh) == cases[i].by_12_2, "case %zu", i);
+        ck_assert(!down_first(PILLOW_9_4, w, h, ow, oh));
+    }
 }
 END_TEST
 
@@ -173,6 +209,29 @@ START_TEST(fast_pixels_are_close_and_from_the_same_place)
 }
 END_TEST
 
+/* Both orders are told apart where the file's columns go down as well. */
+START_TEST(fast_pixels_of_a_tall_picture_follow_the_order)
+{
+    struct preprocess_options options = {
+        .limits.max_pixels = 10000000, .orientation = EXIF_APPLY, .decode = DECODE_FAST};
+    const struct preprocess_spec spec = {.size = 20, .resize = 24};
+    static const char *const samples[] = {"width=401 height=2003 colour=1",
+                                          "width=2003 height=401 colour=1 orientation=6"};
+    struct preprocessor *p = new_preprocessor();
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+        struct bytes file = sample(samples[i]);
+        uint8_t rgb[PILLOW_COUNT][20 * 20 * 3];
+        for (options.pillow = 0; options.pillow < PILLOW_COUNT; options.pillow++)
+            ck_assert_int_eq(run(p, &spec, &options, file, rgb[options.pillow]), 0);
+        ck_assert_mem_eq(rgb[PILLOW_9_4], rgb[PILLOW_12_2], sizeof rgb[0]);
+        ck_assert_mem_ne(rgb[PILLOW_9_4], rgb[PILLOW_13], sizeof rgb[0]);
+        ck_assert_double_le(mean_difference(rgb[PILLOW_9_4], rgb[PILLOW_13], sizeof rgb[0]), 1);
+        free(file.data);
+    }
+    preprocessor_destroy(p);
+}
+END_TEST
+
 START_TEST(a_past_deadline_is_told)
 {
     const struct preprocess_spec spec = {.size = 8, .resize = 8};
@@ -209,8 +268,36 @@ START_TEST(large_buffers_are_given_back)
 }
 END_TEST
 
+static size_t peak_of(const char *words, const struct preprocess_spec *spec)
+{
+    struct preprocessor *p = new_preprocessor();
+    struct bytes file = sample(words);
+    uint8_t rgb[16 * 16 * 3];
+    size_t before = bytes_in_use();
+    ck_assert_int_eq(run(p, spec, &plain, file, rgb), 0);
+    size_t kept = bytes_in_use() - before;
+    preprocessor_destroy(p);
+    free(file.data);
+    return kept;
+}
+
+/* What is kept for the next picture is what it took, as it is below the limit of giving back. */
+START_TEST(an_extreme_picture_takes_little_memory_in_any_order)
+{
+    const struct preprocess_spec center = {.size = 16, .resize = 16},
+                                 squash = {.size = 16, .resize = 16, .crop_mode = CROP_SQUASH};
+    ck_assert_uint_lt(peak_of("width=1 height=60000 colour=1", &center), 1 << 20);
+    ck_assert_uint_lt(peak_of("width=1 height=60000 colour=1", &squash), 1 << 20);
+    ck_assert_uint_lt(peak_of("width=60000 height=1 colour=1", &center), 8 << 20);
+    ck_assert_uint_lt(peak_of("width=200 height=4000 colour=1", &squash), 8 << 20);
+}
+END_TEST
+
 TEST_MAIN("image/preprocess", 60, pixels_are_the_references,
-          a_used_preprocessor_gives_the_same_pixels, one_orientation_leaves_no_trace_in_the_next,
+          a_used_preprocessor_gives_the_same_pixels,
+          each_pillow_chooses_the_order_by_its_own_rule, one_orientation_leaves_no_trace_in_the_next,
           normalization_rounds_as_pytorch_does, the_report_has_the_headers_size_and_both_times,
-          fast_pixels_are_close_and_from_the_same_place, a_past_deadline_is_told,
-          large_buffers_are_given_back)
+          fast_pixels_are_close_and_from_the_same_place,
+          fast_pixels_of_a_tall_picture_follow_the_order, a_past_deadline_is_told,
+          large_buffers_are_given_back,
+          an_extreme_picture_takes_little_memory_in_any_order)

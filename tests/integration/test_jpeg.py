@@ -10,6 +10,7 @@ import json
 import os
 import random
 import struct
+import subprocess
 import time
 import zlib
 
@@ -364,6 +365,31 @@ def orientation_is_ignored_if_asked(daemon):
     assert json.loads(daemon.get("/models").body)["models"][0]["exif_orientation"] == "ignore"
     data, turned = jpegs.color(8), jpegs.SOI + jpegs.exif(6) + jpegs.color(8)[2:]
     check_same(daemon, data, turned)
+
+
+def check_pillow(daemon, version):
+    """The scores of a tall picture are those of the tool with that version's pixels."""
+    tall = jpegs.color(1, 40, 400)
+    path = harness.write("tall.jpg", tall)
+    out = {name: json.loads(subprocess.run(
+        [harness.TOOL, "classify", "--json", "--top-k", "10", "--precision",
+         "f32", "--pillow", name, harness.MODEL, path], check=True, stdout=subprocess.PIPE).stdout)
+        for name in ("13", "9.4")}
+    far = {name: max(abs(got - want["score"]) for got, want in zip(
+        scores(classify(daemon, tall)), sorted(line["predictions"], key=lambda p: p["class_id"])))
+        for name, line in out.items()}
+    other = "9.4" if version == "13" else "13"
+    assert far[version] < 1e-6 < far[other], far
+
+
+@case(["--precision", "f32"])
+def pixels_are_pillow_13s_by_default(daemon):
+    check_pillow(daemon, "13")
+
+
+@case(["--precision", "f32", "--pillow", "9.4"])
+def pixels_are_those_of_the_pillow_asked_for(daemon):
+    check_pillow(daemon, "9.4")
 
 
 @case(["--decode", "fast"])

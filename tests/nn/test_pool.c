@@ -1,6 +1,7 @@
 #include "nn/pool.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "tests/random.h"
 #include "tests/suite.h"
@@ -163,6 +164,68 @@ START_TEST(an_int8_average_changes_the_scale)
 }
 END_TEST
 
+enum { LARGE = 1024, LARGE_PIXELS = LARGE * LARGE, LARGE_CHANNELS = 2 };
+
+static const struct conv_shape large = {
+    LARGE, LARGE, LARGE_CHANNELS, 1, 1, LARGE_CHANNELS, LARGE, 1, 0, 1};
+
+/* Values about 1 whose sums in float32 all round the same way, and random ones. */
+START_TEST(the_mean_of_a_large_map_is_exact_in_f32)
+{
+    float *x = malloc(sizeof(float) * LARGE_PIXELS * LARGE_CHANNELS), y[LARGE_CHANNELS];
+    double sum = 0;
+    uint64_t seed = 11;
+    ck_assert_ptr_nonnull(x);
+    random_floats(&seed, x, (size_t)LARGE_PIXELS * LARGE_CHANNELS);
+    for (size_t p = 0; p < LARGE_PIXELS; p++) {
+        x[2 * p] = 1.1F;
+        x[2 * p + 1] += 1;
+        sum += (double)x[2 * p + 1];
+    }
+    pool_average(PRECISION_F32, &large, x, y, NULL, NULL, 0, 1);
+    ck_assert_double_eq_tol((double)y[0], (double)1.1F, 1e-6);
+    ck_assert_double_eq_tol((double)y[1], sum / LARGE_PIXELS, 1e-6);
+    free(x);
+}
+END_TEST
+
+/* The mean is 1.5e-6 above the middle of two bfloat16 numbers, and as much below. */
+START_TEST(the_mean_of_a_large_map_is_exact_in_bf16)
+{
+    const uint16_t one = bf16_from_f32(1), next = one + 1;
+    const size_t half = LARGE_PIXELS / 2, more = 200;
+    uint16_t *x = malloc(sizeof *x * LARGE_PIXELS * LARGE_CHANNELS), y[LARGE_CHANNELS];
+    ck_assert_ptr_nonnull(x);
+    for (size_t p = 0; p < LARGE_PIXELS; p++) {
+        size_t shuffled = p * 7919 % LARGE_PIXELS;
+        x[2 * p] = shuffled < half + more ? next : one;
+        x[2 * p + 1] = shuffled < half - more ? next : one;
+    }
+    pool_average(PRECISION_BF16, &large, x, y, NULL, NULL, 0, 1);
+    ck_assert_uint_eq(y[0], next);
+    ck_assert_uint_eq(y[1], one);
+    free(x);
+}
+END_TEST
+
+/* A scale that makes 1e-6 of the mean a twentieth of a byte. */
+START_TEST(the_mean_of_a_large_map_is_exact_in_int8)
+{
+    const float scale[LARGE_CHANNELS] = {200, 200}, offset[LARGE_CHANNELS] = {-50800, -50800};
+    uint8_t *x = malloc((size_t)LARGE_PIXELS * LARGE_CHANNELS), y[LARGE_CHANNELS];
+    ck_assert_ptr_nonnull(x);
+    for (size_t p = 0; p < LARGE_PIXELS; p++) {
+        x[2 * p] = p % 4 ? 255 : 254;     /* 254.75 on average */
+        x[2 * p + 1] = p % 4 ? 254 : 255; /* 254.25 */
+    }
+    pool_average(PRECISION_INT8, &large, x, y, scale, offset, 0, 1);
+    ck_assert_uint_eq(y[0], 150);
+    ck_assert_uint_eq(y[1], 50);
+    free(x);
+}
+END_TEST
+
 TEST_MAIN("nn/pool", 10, max_equals_plain_loops, the_most_of_a_nan_and_numbers_is_a_nan,
           rows_outside_the_range_are_left_alone, average_equals_the_mean,
-          an_int8_average_changes_the_scale)
+          an_int8_average_changes_the_scale, the_mean_of_a_large_map_is_exact_in_f32,
+          the_mean_of_a_large_map_is_exact_in_bf16, the_mean_of_a_large_map_is_exact_in_int8)

@@ -215,6 +215,24 @@ def compare_tool(tap, photos, folder):
                 tap.check([fault] if fault else [], f"tool {os.path.basename(variant)} {photo}")
 
 
+def compare_pillow_option(tap, cases):
+    """What the tool's --pillow does with tall pictures, in the model that comes along."""
+    if not os.access(TOOL, os.X_OK):
+        tap.skip("the tool's --pillow", "no resnext tool")
+        return
+    model = os.path.join(SRC, "models/resnext29-cifar10")
+    spec = model_spec(model)
+    for order in pillow.ORDERS:
+        faults = []
+        for name, path, _ in cases:
+            run = subprocess.run([TOOL, "preprocess", "--pillow", order, model, path],
+                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            got = read_ppm(run.stdout, 0)[0] if run.returncode == 0 else "the tool failed"
+            fault = difference(got, reference(path, spec, order))
+            faults += [f"{name}: {fault}"] if fault else []
+        tap.check(faults, f"the tool's pixels with --pillow {order}")
+
+
 def main():
     tap = Tap()
     with tempfile.TemporaryDirectory() as folder:
@@ -224,6 +242,7 @@ def main():
         for order in pillow.ORDERS:
             compare(tap, photos + generated if order == pillow.NATIVE else generated[::2], order)
         compare_tool(tap, photos, folder)
+        compare_pillow_option(tap, generated[10:90])
     return tap.end()
 
 

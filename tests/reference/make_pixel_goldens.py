@@ -12,6 +12,7 @@ os.environ["top_builddir"] = sys.argv[1]
 import numpy
 import torch
 
+import pillow
 from compare_pixels import CLI, reference
 
 SAMPLES = [
@@ -35,18 +36,27 @@ SAMPLES = [
      for o in range(1, 9)] + [
     ("width=33 height=20 colour=1 orientation=6", (4, 5, "bilinear", "center", "ignore")),
 ]
+# Tall, upright or once turned, and so narrow that 12.2 takes note: each order gives other pixels.
+TALL = [
+    ("width=20 height=90 colour=1", (6, 6, "bicubic", "squash", "ignore")),
+    ("width=20 height=90 colour=1", (5, 8, "bilinear", "center", "ignore")),
+    ("width=90 height=20 colour=1 orientation=6", (6, 6, "bicubic", "squash", "apply")),
+    ("width=90 height=20 colour=1 orientation=8", (5, 8, "bilinear", "center", "apply")),
+    ("width=20 height=90 colour=1 orientation=3", (5, 8, "bicubic", "center", "apply")),
+    ("width=4 height=420 colour=1", (5, 5, "bicubic", "squash", "ignore")),
+]
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
-def pixel_golden(folder, words, spec):
+def pixel_golden(folder, words, spec, order):
     path = os.path.join(folder, "sample.jpg")
     with open(path, "wb") as out:
         subprocess.run([CLI, "make", *words.split()], check=True, stdout=out)
     size, short, interpolation, crop, orientation = spec
-    pixels = ", ".join(map(str, reference(path, spec)))
+    pixels = ", ".join(map(str, reference(path, spec, order)))
     return (f'    {{"{words}",\n     {{.size = {size}, .resize = {short}, '
             f'.interpolation = INTERPOLATION_{interpolation.upper()}, '
-            f'.crop_mode = CROP_{crop.upper()}}},\n     EXIF_{orientation.upper()},\n'
+            f'.crop_mode = CROP_{crop.upper()}}},\n     EXIF_{orientation.upper()},\n     PILLOW_{order.replace(".", "_")},\n'
             f'     {{{pixels}}}}},\n')
 
 
@@ -61,9 +71,12 @@ with tempfile.TemporaryDirectory() as folder, \
         open("tests/image/pixel_goldens.inc", "w") as golden:
     golden.write("/* clang-format off */\n/* Made by tests/reference/make_pixel_goldens.py. */\n"
                  "static const struct {\n    const char *sample;\n"
-                 "    struct preprocess_spec spec;\n    enum exif_orientation orientation;\n"
+                 "    struct preprocess_spec spec;\n    enum exif_orientation orientation;\n    enum pillow pillow;\n"
                  "    uint8_t rgb[6 * 6 * 3];\n} pixel_goldens[] = {\n")
     for sample_words, sample_spec in SAMPLES:
-        golden.write(pixel_golden(folder, sample_words, sample_spec))
+        golden.write(pixel_golden(folder, sample_words, sample_spec, "13"))
+    for sample_words, sample_spec in TALL:
+        for each in pillow.ORDERS:
+            golden.write(pixel_golden(folder, sample_words, sample_spec, each))
     golden.write("};\n\n/* Values 0, 15, ... 255 with ImageNet's mean and standard deviation. */\n"
                  "static const float normalize_goldens[18][3] = {\n" + normalize_golden() + "};\n")

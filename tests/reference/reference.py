@@ -17,6 +17,8 @@ from PIL import Image, ImageOps
 from torch import nn
 from torch.nn import functional as F
 
+import pillow
+
 DTYPES = {'F32': torch.float32, 'F16': torch.float16, 'BF16': torch.bfloat16, 'I64': torch.int64}
 DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 HEADER_ALIGN = 8
@@ -192,14 +194,14 @@ def resized_edges(width, height, short, squash):
 
 
 def crop_pixels(image, wants):
-    """The uint8 pixels [size, size, 3] that the network sees: upright, RGB, resized, cut from the
-    centre."""
+    """The uint8 pixels [size, size, 3] that the network sees: upright, RGB, resized in the order of
+    Pillow 13's passes, whichever is installed, cut from the centre."""
     size = wants['input_size'][1]
     short = wants.get('resize_size') or math.floor(size / wants.get('crop_pct', 1.0))
     image = ImageOps.exif_transpose(image).convert('RGB')
     edges = resized_edges(*image.size, short, wants.get('crop_mode', 'center') == 'squash')
     if edges != image.size:
-        image = image.resize(edges, FILTERS[wants.get('interpolation', 'bilinear')])
+        image = pillow.resize(image, edges, FILTERS[wants.get('interpolation', 'bilinear')])
     left, top = (int(round((edge - size) / 2)) for edge in edges)
     return np.asarray(image.crop((left, top, left + size, top + size)))
 

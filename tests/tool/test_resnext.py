@@ -20,6 +20,9 @@ RESNEXT = os.path.join(os.path.abspath(os.environ["top_builddir"]), "resnext")
 DATA = os.path.join(SOURCE, "tests", "data")
 PICTURES = os.path.join(DATA, "pictures")
 CIFAR = os.path.join(SOURCE, "models", "resnext29-cifar10")
+sys.path.insert(0, os.path.join(SOURCE, "tests", "integration"))
+import jpegs
+
 TINY = os.path.join(DATA, "tiny-resnet18-style")
 COMMANDS = ["info", "classify", "eval", "preprocess", "explain", "embed", "verify", "init", "bench",
             "calibrate"]
@@ -658,6 +661,21 @@ def test_preprocess(scratch):
             assert good("preprocess", model, path, "-o", out) == ""
             assert read(out) == ppm.stdout
             assert run("preprocess", model, "-", input=read(path)).stdout == ppm.stdout
+
+
+def test_pillow_is_an_option_of_every_command_that_reads_pictures(scratch):
+    tall = os.path.join(scratch, "tall.jpg")
+    write(tall, jpegs.color(1, 40, 400))
+    readers = ["classify", "eval", "preprocess", "explain", "embed", "bench", "calibrate"]
+    for command in COMMANDS:
+        assert ("--pillow VERSION" in good(command, "--help")) == (command in readers), command
+    for args in [["classify", "--json", "--logits", "--precision", "f32"],
+                 ["explain", "--json", "--precision", "f32"], ["embed", "--json"], ["preprocess"]]:
+        out = {name: run(*args, *(["--pillow", name] if name else []), CIFAR, tall)
+               for name in ["", "13", "12.2", "9.4"]}
+        assert all(done.returncode == 0 and done.stdout for done in out.values()), args
+        assert out[""].stdout == out["13"].stdout != out["9.4"].stdout == out["12.2"].stdout, args
+    assert "13, 12.2, 9.4" in bad(2, "classify", "--pillow", "12", CIFAR, tall)
 
 
 def test_preprocess_fails_cleanly(scratch):
