@@ -32,6 +32,7 @@ enum pillow {
     PILLOW_13,
     PILLOW_12_2, /* and 12.3 */
     PILLOW_9_4,  /* to 12.1 */
+    PILLOW_COUNT
 };
 enum decode_mode { DECODE_EXACT, DECODE_FAST /* DCT scaling: faster, other pixels */ };
 
