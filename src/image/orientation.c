@@ -137,7 +137,7 @@ int orientation_parse(const uint8_t *app1, size_t length)
 {
     enum { HEAD = 6, TIFF_HEADER = 8 };
     static const char head[HEAD] = "Exif\0";
-    if (length < HEAD || memcmp(app1, head, HEAD) != 0)
+    if (length <= HEAD || memcmp(app1, head, HEAD) != 0)
         return 0;
     bool doubled = length >= 2 * HEAD && memcmp(app1 + HEAD, head, HEAD) == 0;
     size_t at = doubled ? 2 * HEAD : HEAD;

@@ -25,7 +25,8 @@ START_TEST(orientation_is_read_from_any_bytes)
                "MM\0*\0\0\0\x08"
                "\0\x01" BIG_ENTRY("\x06")),
          0},
-        {BYTES(EXIF), 1},
+        {BYTES(EXIF), 0},
+        {BYTES(EXIF "I"), 1},
         {BYTES(EXIF "II*\0\x08\0\0"), 1},
         {BYTES(LITTLE), 1},
         {BYTES(BIG "\0"), 1},

@@ -110,7 +110,8 @@ function setState(entry, state, title, message = "") {
 
 async function showPicture(entry, model) {
   const image = entry.part("img");
-  image.style.imageOrientation = model?.exif_orientation === "ignore" ? "none" : "from-image"; // as the network sees it
+  // As the network sees it.
+  image.style.imageOrientation = model?.exif_orientation === "ignore" ? "none" : "from-image";
   image.src = URL.createObjectURL(entry.jpeg);
   try {
     await image.decode();
