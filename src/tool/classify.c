@@ -83,6 +83,15 @@ static void print_csv(const struct classify *c, const struct engine_result *r)
     }
 }
 
+/* Softmax divides a whole, sigmoids do not. */
+static void print_score(const struct model *model, float score)
+{
+    if (model->activation == ACTIVATION_SOFTMAX)
+        printf("  %6.2f%%", 100 * (double)score);
+    else
+        printf("  %7.4f", (double)score);
+}
+
 static void print_text(const struct classify *c, const struct engine_result *r)
 {
     if (!r->logits) {
@@ -93,7 +102,7 @@ static void print_text(const struct classify *c, const struct engine_result *r)
     putchar('\n');
     for (int64_t i = 0; i < c->top_k; i++) {
         const struct prediction *p = &c->predictions[i];
-        printf("  %6.2f%%", 100 * (double)p->score);
+        print_score(c->model, p->score);
         if (c->logits)
             printf("  %10.4f", (double)r->logits[p->class_id]);
         printf("  %4d  ", p->class_id);
@@ -110,7 +119,7 @@ static bool take(void *context, const struct engine_result *result)
     if (c->shares_terminal || failed)
         progress_clear(&c->progress);
     if (!failed)
-        model_top_k(result->logits, c->model->classes, (int)c->top_k, c->predictions);
+        model_top_k(c->model, result->logits, (int)c->top_k, c->predictions);
     if (c->json)
         print_json(c, result);
     else if (c->csv)

@@ -23,16 +23,17 @@ struct embed {
 };
 
 /* The engine's result for a picture is its embedding. */
-static void compute(void *context, int thread, const uint8_t *rgb, struct workspace *workspace,
-                    float *result)
+static int compute(void *context, int thread, const uint8_t *rgb, struct workspace *workspace,
+                   float *result, struct error *err)
 {
     (void)thread;
     (void)rgb;
     const struct embed *e = context;
     network_forward(e->network, workspace, 1);
-    explain_embedding(e->network, workspace, 0, result);
-    if (e->normalize)
+    int rc = explain_embedding(e->network, workspace, 0, result, err);
+    if (rc == ERR_OK && e->normalize)
         explain_normalize(result, e->channels);
+    return rc;
 }
 
 static void print_json(const struct embed *e, const struct engine_result *r)

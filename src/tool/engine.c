@@ -65,12 +65,11 @@ static int compute(struct worker *w, const struct file_entry *file, float *logit
         return rc;
     model_put_image(model, w->workspace, 0, w->rgb);
     if (engine->options->compute)
-        engine->options->compute(engine->options->compute_context, w->number, w->rgb, w->workspace,
-                                 logits);
-    else
-        memcpy(logits, network_forward(model->network, w->workspace, 1),
-               engine->result_length * sizeof *logits);
-    return ERR_OK;
+        return engine->options->compute(engine->options->compute_context, w->number, w->rgb,
+                                        w->workspace, logits, err);
+    memcpy(logits, network_forward(model->network, w->workspace, 1),
+           engine->result_length * sizeof *logits);
+    return model_check_logits(model, logits, err);
 }
 
 /* Claims a file; false when there is nothing left to do. */

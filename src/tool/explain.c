@@ -51,9 +51,11 @@ static int make_map(struct explain *e, struct error *err)
     const float *logits;
     struct prediction best;
     int rc = run_network(e, &logits, err);
+    if (rc == ERR_OK)
+        rc = model_check_logits(e->model, logits, err);
     if (rc != ERR_OK)
         return rc;
-    model_top_k(logits, e->model->classes, 1, &best);
+    model_top_k(e->model, logits, 1, &best);
     e->class_id = best.class_id;
     if (e->class)
         rc = model_find_class(e->model, e->class, &e->class_id, err);
@@ -63,8 +65,7 @@ static int make_map(struct explain *e, struct error *err)
     e->map = calloc((size_t)e->shape.rows * (size_t)e->shape.cols, sizeof *e->map);
     if (!e->map)
         return error_set(err, ERR_NO_MEMORY, "no memory for a map");
-    explain_class(e->model->network, e->workspace, 0, e->class_id, e->map);
-    return ERR_OK;
+    return explain_class(e->model->network, e->workspace, 0, e->class_id, e->map, err);
 }
 
 static void print_json(const struct explain *e, const char *path)

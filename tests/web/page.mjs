@@ -473,6 +473,31 @@ const tasks = {
     return page;
   },
 
+  async sigmoid(task) {
+    const page = await open(task);
+    await page.selectOption("#model", "many");
+    assert.match(await page.locator("#model-facts").textContent(), /10 classes, each for itself/);
+    await give(page, file(task, "mare.jpg"));
+    await settled(page);
+    const answer = await fetch(new URL("classify?model=many&top_k=5", task.url),
+      { method: "POST", body: fs.readFileSync(file(task, "mare.jpg")) });
+    const { predictions } = await answer.json();
+    const scores = await card(page).locator(".bar .score").allTextContents();
+    assert.equal(scores.length, 5);
+    scores.forEach((score, i) => assert.ok(Math.abs(Number(score) - predictions[i].score) < 1e-3, score));
+    const likely = predictions.filter((p) => p.score >= 0.5).map((p) => p.label).join(", ");
+    assert.equal(await card(page).locator("h2").textContent(), likely);
+    await page.route("**/classify?*", (route) => route.fulfill({ status: 200, contentType: "application/json",
+      body: JSON.stringify({ model: "many", request_id: "1", image: { width: 32, height: 32 },
+        predictions: predictions.map((p) => ({ ...p, score: 0.1 })),
+        timing_ms: { queue: 0, decode: 0, preprocess: 0, inference: 0, total: 0 } }) }));
+    await give(page, file(task, "mare.jpg"));
+    await settled(page, 2);
+    assert.equal(await card(page).locator("h2").textContent(), "No class at 0.5 or more");
+    await shoot(page, "sigmoid");
+    return page;
+  },
+
   async closed(task) {
     const page = await open(task);
     await give(page, file(task, "mare.jpg"));

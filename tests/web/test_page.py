@@ -9,6 +9,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "integration"))
+import folders
 import harness
 from harness import SLOW, Skip, case
 
@@ -191,6 +192,13 @@ def the_load_is_shown_with_and_without_metrics(daemon):
 @case(["--model", "second=" + os.path.join(harness.DATA, "tiny-imagenet-style")])
 def the_model_can_be_chosen(daemon):
     browse(daemon, "models")
+
+
+@case(own=None)
+def sigmoids_are_no_shares_of_a_whole():
+    folder = folders.make("many", config={**folders.config(), "activation": "sigmoid"})
+    with harness.Daemon(["--model", f"many={folder}"]) as daemon:
+        browse(daemon, "sigmoid")
 
 
 @case()

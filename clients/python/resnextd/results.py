@@ -10,7 +10,7 @@ from .errors import ResnextdError
 
 @dataclass(frozen=True)
 class Prediction:
-    """One class and its softmax probability."""
+    """One class and its score: its share of the whole, or of a model with sigmoids its own probability."""
     class_id: int
     label: str
     score: float
