@@ -70,11 +70,12 @@ static int check_together(const struct conf *conf, struct error *err)
                          conf->tls_cert ? "tls_cert" : "tls_key",
                          conf->tls_cert ? "tls_key" : "tls_cert");
     if (conf->cors_origin && !is_origin(conf->cors_origin))
-        return error_set(err, ERR_CONFIG,
-                         "cors_origin is \"%.100s\"; it must be * or an origin as browsers send it, "
-                         "in lower case and without the scheme's own port, as in "
-                         "https://photos.example",
-                         conf->cors_origin);
+        return error_set(
+            err, ERR_CONFIG,
+            "cors_origin is \"%.100s\"; it must be * or an origin as browsers send it, "
+            "in lower case and without the scheme's own port, as in "
+            "https://photos.example",
+            conf->cors_origin);
     return ERR_OK;
 }
 

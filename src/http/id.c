@@ -37,7 +37,8 @@ bool id_is_traceparent(const char *text)
         if (form[i] == 'x' ? !digit : text[i] != form[i])
             return false;
     }
-    bool is_first_version = strncmp(text, "00", 2) == 0, is_no_version = strncmp(text, "ff", 2) == 0;
+    bool is_first_version = strncmp(text, "00", 2) == 0,
+         is_no_version = strncmp(text, "ff", 2) == 0;
     char next = text[TRACEPARENT_LENGTH];
     return !is_no_version && (next == '\0' || (next == '-' && !is_first_version)) &&
            strspn(text + TRACE_ID, "0") < TRACE_ID_DIGITS &&

@@ -48,10 +48,10 @@ enum label_source {
 const char *label_source_name(enum label_source source);
 
 /* The names of a model that brings none in config.json: FOLDER/labels.txt, any number of them;
- * without it, for 1000 classes, the ImageNet-1k names (labels_find_file); else "class 0" and so on. `unread` is a
- * key of config.json that seems to name them, or "": without a labels.txt it is refused, as are
- * other files in FOLDER that seem to. `list` starts zeroed. ERR_IO, ERR_MODEL_INVALID,
- * ERR_NO_MEMORY. */
+ * without it, for 1000 classes, the ImageNet-1k names (labels_find_file); else "class 0" and so on.
+ * `unread` is a key of config.json that seems to name them, or "": without a labels.txt it is
+ * refused, as are other files in FOLDER that seem to. `list` starts zeroed. ERR_IO,
+ * ERR_MODEL_INVALID, ERR_NO_MEMORY. */
 int labels_find(struct label_list *list, const char *folder, const char *unread, size_t classes,
                 enum label_source *source, struct error *err);
 

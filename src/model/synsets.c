@@ -39,8 +39,7 @@ int synsets_find(struct label_list *list, const struct model *model, struct erro
     if (n >= LABELS_PATH_MAX || access(path, F_OK) != 0) {
         bool yes;
         int rc = are_of_imagenet(model, &yes, err);
-        if (rc != ERR_OK || !yes ||
-            !labels_find_file(path, model->path, "imagenet-1k-synsets.txt"))
+        if (rc != ERR_OK || !yes || !labels_find_file(path, model->path, "imagenet-1k-synsets.txt"))
             return rc;
     }
     int rc = labels_read_file(list, path, err);

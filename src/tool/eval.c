@@ -54,8 +54,8 @@ static bool take(void *context, const struct engine_result *result)
 {
     struct eval *e = context;
     size_t file = (size_t)(result->file - e->truth.files.entries);
-    bool *shown = result->logits && e->many ? multi_label_add(&e->multi_label, result->logits)
-                                            : NULL;
+    bool *shown =
+        result->logits && e->many ? multi_label_add(&e->multi_label, result->logits) : NULL;
     if (!result->logits) {
         progress_clear(&e->progress);
         tool_message("%s: %s", result->file->path, result->error.message);
@@ -220,7 +220,8 @@ static void print_precision_text(const struct eval *e)
     for (size_t i = 0; i < m->classes; i++) {
         if (m->precisions[i].positives == 0)
             continue;
-        printf("%17.2f%% %9zu  %zu ", 100 * m->precisions[i].average, m->precisions[i].positives, i);
+        printf("%17.2f%% %9zu  %zu ", 100 * m->precisions[i].average, m->precisions[i].positives,
+               i);
         output_plain(stdout, e->model->labels[i]);
         putchar('\n');
     }
@@ -328,7 +329,8 @@ const struct command command_eval = {
     .summary = "Measure accuracy on labelled JPEG pictures",
     .details =
         "DIR has one directory a class, named by label, class id or synset (n01440764), with *.jpg "
-        "and *.jpeg\nbelow it; or --labels FILE has lines FILE,CLASS. Of a network that scores each "
+        "and *.jpeg\nbelow it; or --labels FILE has lines FILE,CLASS. Of a network that scores "
+        "each "
         "class by itself, a\npicture may lie in several directories, or have CLASS;CLASS. "
         "Fractions are of the pictures that could\nbe decoded.",
     .least = 2,

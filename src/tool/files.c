@@ -64,8 +64,9 @@ static int add_found(struct file_list *list, const FTSENT *found, int class_id, 
                              strerror(found->fts_errno));
         return files_append(list, found->fts_path, class_id, NULL, err);
     default:
-        return files_is_jpeg_name(found->fts_name) ? files_append(list, found->fts_path, class_id, NULL, err)
-                                             : ERR_OK;
+        return files_is_jpeg_name(found->fts_name)
+                   ? files_append(list, found->fts_path, class_id, NULL, err)
+                   : ERR_OK;
     }
 }
 
@@ -89,7 +90,8 @@ static int add_tree(struct file_list *list, const char *path, int class_id, stru
         rc = error_set(err, ERR_IO, "cannot walk %s: %s", path, strerror(errno));
     fts_close(tree);
     if (rc == ERR_OK && list->count == before)
-        rc = files_append(list, path, class_id, "there is no *.jpg or *.jpeg in this directory", err);
+        rc = files_append(list, path, class_id, "there is no *.jpg or *.jpeg in this directory",
+                          err);
     else if (rc == ERR_OK)
         qsort(list->entries + before, list->count - before, sizeof *list->entries, by_path);
     return rc;
@@ -99,7 +101,8 @@ int files_add(struct file_list *list, const char *path, int class_id, struct err
 {
     struct stat st;
     bool is_tree = strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-    return is_tree ? add_tree(list, path, class_id, err) : files_append(list, path, class_id, NULL, err);
+    return is_tree ? add_tree(list, path, class_id, err)
+                   : files_append(list, path, class_id, NULL, err);
 }
 
 void files_free(struct file_list *list)

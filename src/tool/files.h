@@ -20,8 +20,9 @@ struct file_list {
 };
 
 /* Adds `path`: itself, or for a directory every *.jpg and *.jpeg (whatever the case) in and below
- * it that is not hidden, sorted by path in byte order; links are followed. A directory without any becomes an entry
- * with a problem. What does not exist is added too: reading it says why. ERR_NO_MEMORY, ERR_IO. */
+ * it that is not hidden, sorted by path in byte order; links are followed. A directory without any
+ * becomes an entry with a problem. What does not exist is added too: reading it says why.
+ * ERR_NO_MEMORY, ERR_IO. */
 int files_add(struct file_list *list, const char *path, int class_id, struct error *err);
 
 /* Whether what is found in a directory is passed over: ".", "..", names that begin with a dot, as

@@ -116,11 +116,12 @@ static int check_same(const char *a, const char *b, struct error *err)
     free(y.data);
     if (same)
         return ERR_OK;
-    return error_set(err, ERR_PARAMETER,
-                     "%s and %s have one name but are two pictures; of a network with several "
-                     "labels for each, pictures of one name are one: rename them, or list them in a "
-                     "table for --labels",
-                     a, b);
+    return error_set(
+        err, ERR_PARAMETER,
+        "%s and %s have one name but are two pictures; of a network with several "
+        "labels for each, pictures of one name are one: rename them, or list them in a "
+        "table for --labels",
+        a, b);
 }
 
 /* Moves the entries to truth->files, those of one name as one. */

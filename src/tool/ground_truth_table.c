@@ -16,7 +16,8 @@ struct table {
     struct csv csv;
     char **fields; /* [room] of the row at hand */
     size_t room, count, line;
-    int *columns; /* [classes]: the class of each column after the first; column_count is 0 without */
+    int *columns; /* [classes]: the class of each column after the first; column_count is 0 without
+                   */
     size_t column_count;
     size_t *lines; /* [files]: where each was found */
     size_t lines_capacity;
@@ -54,10 +55,11 @@ static int read_columns(struct table *t, struct error *err)
     }
     if (t->column_count == classes)
         return ERR_OK;
-    return error_set(err, ERR_PARAMETER,
-                     "line %zu: there are columns for %zu of %zu classes; one is needed for each, or "
-                     "else two columns, file and classes",
-                     t->line, t->column_count, classes);
+    return error_set(
+        err, ERR_PARAMETER,
+        "line %zu: there are columns for %zu of %zu classes; one is needed for each, or "
+        "else two columns, file and classes",
+        t->line, t->column_count, classes);
 }
 
 /* A first row without a picture is a header. */

@@ -35,8 +35,8 @@ enum { MADE = sizeof made / sizeof made[0] };
 
 START_TEST(variables_of_services_and_links_are_known)
 {
-    static const char *const services[] = {"", "tls_", "max_", "log_", "models_", "a_b_c_",
-                                           "port_", "port_80_", "service_port_"};
+    static const char *const services[] = {"",       "tls_",  "max_",     "log_",         "models_",
+                                           "a_b_c_", "port_", "port_80_", "service_port_"};
     for (size_t s = 0; s < sizeof services / sizeof services[0]; s++)
         for (size_t i = 0; i < MADE; i++) {
             char key[64];

@@ -43,7 +43,9 @@ START_TEST(rows_are_read)
     expect("a,b\r\n\r\nc,d", "1[a][b]3[c][d]");
     expect("a,\n,b\n,", "1[a][]2[][b]3[][]");
     expect(" a , b\t,c ", "1[a][b][c]");
-    expect("\xef\xbb\xbf" "a,b", "1[a][b]");
+    expect("\xef\xbb\xbf"
+           "a,b",
+           "1[a][b]");
 }
 END_TEST
 
@@ -63,8 +65,7 @@ START_TEST(what_is_no_table_is_refused_with_its_line)
         {"a,b\n\"c", "line 2: a quote that opens here has no end"},
         {"\"", "line 1: a quote that opens here has no end"},
         {"a\"b,c", "line 1: a quote inside a field; the whole field must be in quotes"},
-        {"\n\"a\"b,c",
-         "line 2: something follows a closing quote; inside, it must be doubled"},
+        {"\n\"a\"b,c", "line 2: something follows a closing quote; inside, it must be doubled"},
         {"a\na,b,c,d", "line 2: there are more than 3 fields"},
     };
     char out[256];
