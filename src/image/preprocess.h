@@ -25,7 +25,7 @@ struct preprocess_spec {
     float mean[3], std[3]; /* of pixels scaled to 0..1, in RGB order */
 };
 
-enum exif_orientation { EXIF_IGNORE, EXIF_APPLY };
+enum exif_orientation { EXIF_APPLY, EXIF_IGNORE };
 enum decode_mode { DECODE_EXACT, DECODE_FAST /* DCT scaling: faster, other pixels */ };
 
 /* Where the network's square lies: the upright picture of width x height pixels is resized to
@@ -43,7 +43,7 @@ struct preprocess_options {
 };
 
 struct preprocess_report {
-    int width, height; /* of the JPEG as its header says */
+    int width, height; /* of the JPEG as its header says, before it is turned */
     int64_t decode_ns, preprocess_ns;
 };
 

@@ -72,11 +72,12 @@ static int collect_inverse(struct names *names, const json_t *value, json_t *key
         return error_set(err, ERR_MODEL_INVALID, "no map from name to class id");
     json_object_foreach((json_t *)value, key, id)
     {
+        if (rc != ERR_OK)
+            break;
         json_t *name = json_string(key);
-        if (rc == ERR_OK && json_array_append_new(keys, name) != 0)
-            rc = error_set(err, ERR_NO_MEMORY, "no memory for labels");
-        if (rc == ERR_OK)
-            rc = put(names, json_is_integer(id) ? json_integer_value(id) : -1, name, err);
+        rc = json_array_append_new(keys, name) == 0
+                 ? put(names, json_is_integer(id) ? json_integer_value(id) : -1, name, err)
+                 : error_set(err, ERR_NO_MEMORY, "no memory for labels");
     }
     return rc;
 }

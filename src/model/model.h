@@ -60,11 +60,12 @@ void model_destroy(struct model *model);
 int model_check(const char *path, const struct model_options *options, struct error *err);
 
 /* Puts picture number `image` of a batch into the workspace's input: [size][size][3] RGB bytes, or
- * numbers that are normalised already, rounded to what the precision can hold. */
+ * numbers that are normalised already, rounded to what the precision can hold. ERR_BAD_REQUEST: in
+ * int8 numbers that no pixel has. */
 void model_put_image(const struct model *model, struct workspace *workspace, int image,
                      const uint8_t *rgb);
-void model_put_tensor(const struct model *model, struct workspace *workspace, int image,
-                      const float *numbers);
+int model_put_tensor(const struct model *model, struct workspace *workspace, int image,
+                     const float *numbers, struct error *err);
 
 /* Whether the libraries that the network uses have the address space they need for so many more
  * threads: ERR_NO_MEMORY. Ask before they start. */

@@ -128,8 +128,8 @@ static void run_part(struct worker *w, const struct job *job, size_t i)
     int64_t begin = clock_monotonic_ns();
     if (part->jpeg)
         workbench_put_rgb(job->bench, r->model);
-    else
-        workbench_put_tensor(job->bench, r->model);
+    else if (workbench_put_tensor(job->bench, r->model, &part->error) != ERR_OK)
+        return;
     const struct forward forward = {
         .model = job->entry->model,
         .workspace = job->bench->workspaces[r->model],

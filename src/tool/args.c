@@ -71,6 +71,12 @@ static int unknown_option(const struct command *command, const char *word)
 }
 
 const char *const tool_precisions[] = {"f32", "bf16", "int8", NULL};
+const char *const tool_orientations[] = {"ignore", NULL};
+
+enum exif_orientation tool_orientation(const char *text)
+{
+    return strcmp(text, "ignore") == 0 ? EXIF_IGNORE : EXIF_APPLY;
+}
 
 static void print_choices(FILE *f, const struct option_row *row)
 {

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "image/preprocess.h"
 #include "tool/tool.h"
 
 /* One option. Exactly one of `flag`, `integer` and `text` is set: where the value goes. Its value
@@ -22,8 +23,11 @@ struct option_row {
     const char *argument;       /* what --help calls the value */
 };
 
-/* What --precision may be besides auto, NULL-terminated. */
-extern const char *const tool_precisions[];
+/* What --precision may be besides auto, and --exif-orientation besides apply, NULL-terminated. */
+extern const char *const tool_precisions[], *const tool_orientations[];
+
+/* What --exif-orientation means. */
+enum exif_orientation tool_orientation(const char *text);
 
 /* Rows that several commands have. */
 #define OPTION_ISA(variable)                                                                       \
@@ -49,6 +53,11 @@ extern const char *const tool_precisions[];
     {                                                                                              \
         .name = "max-bytes", .integer = &(variable), .least = 1, .most = INT64_C(1) << 40,         \
         .argument = "N", .help = "largest file read"                                               \
+    }
+#define OPTION_EXIF_ORIENTATION(variable)                                                          \
+    {                                                                                              \
+        .name = "exif-orientation", .text = &(variable), .choices = tool_orientations,             \
+        .argument = "HOW", .help = "whether a picture is turned as its EXIF data says"             \
     }
 #define OPTION_MAX_PIXELS(variable)                                                                \
     {                                                                                              \

@@ -308,6 +308,7 @@ static int bench_run(int argc, char **argv)
 {
     struct bench b = {.isa = "auto", .precision = "auto", .max_bytes = ARGS_MAX_BYTES};
     int64_t workers = 1, threads = 0, batch = 1, seconds = 0, max_pixels = ARGS_MAX_PIXELS;
+    const char *orientation = "apply";
     b.options.warmup = 3;
     const struct option_row rows[] = {
         OPTION_JSON(b.json),
@@ -361,6 +362,7 @@ static int bench_run(int argc, char **argv)
         OPTION_PRECISION(b.precision),
         OPTION_MAX_BYTES(b.max_bytes),
         OPTION_MAX_PIXELS(max_pixels),
+        OPTION_EXIF_ORIENTATION(orientation),
     };
     int first, status;
     if (!args_parse(&command_bench, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
@@ -382,6 +384,7 @@ static int bench_run(int argc, char **argv)
     b.options.batch = (int)batch;
     b.options.duration_ns = (seconds ? seconds : DEFAULT_SECONDS) * 1000000000;
     b.options.max_pixels = (uint64_t)max_pixels;
+    b.options.orientation = tool_orientation(orientation);
     return run(&b);
 }
 

@@ -271,7 +271,7 @@ static int calibrate_run(int argc, char **argv)
                           .engine = {.threads = thread_cpu_budget(),
                                      .max_bytes = ARGS_MAX_BYTES,
                                      .max_pixels = ARGS_MAX_PIXELS}};
-    const char *isa = "auto";
+    const char *isa = "auto", *orientation = "apply";
     char beside[PATH_MAX];
     double holdout;
     const struct option_row rows[] = {
@@ -301,11 +301,13 @@ static int calibrate_run(int argc, char **argv)
         OPTION_ISA(isa),
         OPTION_MAX_BYTES(c.engine.max_bytes),
         OPTION_MAX_PIXELS(c.engine.max_pixels),
+        OPTION_EXIF_ORIENTATION(orientation),
     };
     int first, status;
     if (!args_parse(&command_calibrate, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
                     &status))
         return status;
+    c.engine.orientation = tool_orientation(orientation);
     status = tool_ladder(isa, &c.ladder);
     if (status != TOOL_OK)
         return status;

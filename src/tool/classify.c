@@ -189,7 +189,7 @@ static int classify_run(int argc, char **argv)
                          .engine = {.threads = thread_cpu_budget(),
                                     .max_bytes = ARGS_MAX_BYTES,
                                     .max_pixels = ARGS_MAX_PIXELS}};
-    const char *isa = "auto", *precision = "auto";
+    const char *isa = "auto", *precision = "auto", *orientation = "apply";
     const struct option_row rows[] = {
         OPTION_JSON(c.json),
         {.name = "csv", .flag = &c.csv, .help = "print CSV, one row a prediction"},
@@ -208,6 +208,7 @@ static int classify_run(int argc, char **argv)
         OPTION_PRECISION(precision),
         OPTION_MAX_BYTES(c.engine.max_bytes),
         OPTION_MAX_PIXELS(c.engine.max_pixels),
+        OPTION_EXIF_ORIENTATION(orientation),
     };
     int first, status;
     if (!args_parse(&command_classify, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
@@ -217,6 +218,7 @@ static int classify_run(int argc, char **argv)
         tool_message("classify: --json and --csv exclude each other");
         return TOOL_USAGE;
     }
+    c.engine.orientation = tool_orientation(orientation);
     struct file_list files = {0};
     struct model *model = NULL;
     status = add_operands(&files, argc - first - 1, argv + first + 1);

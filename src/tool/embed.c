@@ -112,7 +112,7 @@ static int embed_run(int argc, char **argv)
     struct embed e = {.engine = {.threads = thread_cpu_budget(),
                                  .max_bytes = ARGS_MAX_BYTES,
                                  .max_pixels = ARGS_MAX_PIXELS}};
-    const char *isa = "auto", *precision = "auto";
+    const char *isa = "auto", *precision = "auto", *orientation = "apply";
     const struct option_row rows[] = {
         OPTION_JSON(e.json),
         {.name = "normalize", .flag = &e.normalize, .help = "scale each embedding to length 1"},
@@ -121,6 +121,7 @@ static int embed_run(int argc, char **argv)
         OPTION_PRECISION(precision),
         OPTION_MAX_BYTES(e.engine.max_bytes),
         OPTION_MAX_PIXELS(e.engine.max_pixels),
+        OPTION_EXIF_ORIENTATION(orientation),
     };
     int first, status;
     if (!args_parse(&command_embed, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
@@ -130,6 +131,7 @@ static int embed_run(int argc, char **argv)
         tool_message("embed: raw numbers on the terminal are of no use: give --json");
         return TOOL_USAGE;
     }
+    e.engine.orientation = tool_orientation(orientation);
     struct file_list files = {0};
     struct model *model = NULL;
     status = add_operands(&files, argc - first - 1, argv + first + 1);

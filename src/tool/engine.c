@@ -56,8 +56,9 @@ static int compute(struct worker *w, const struct file_entry *file, float *logit
     int rc = files_read(file->path, (size_t)engine->options->max_bytes, &w->bytes, err);
     if (rc != ERR_OK)
         return rc;
-    struct preprocess_options options = {.limits.max_pixels =
-                                             (uint64_t)engine->options->max_pixels};
+    const struct preprocess_options options = {.limits.max_pixels =
+                                                   (uint64_t)engine->options->max_pixels,
+                                               .orientation = engine->options->orientation};
     struct preprocess_report report;
     rc = preprocessor_run(w->preprocessor, &model->preprocess, &options, w->bytes.data,
                           w->bytes.length, w->rgb, &report, err);

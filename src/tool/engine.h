@@ -19,6 +19,7 @@ struct engine_options {
     int64_t threads; /* pictures worked on at a time, at least 1 */
     int64_t max_bytes;
     int64_t max_pixels;
+    enum exif_orientation orientation;
     /* NULL: runs the network, the result is its logits, which are finite. Else a result has
      * `result_length` numbers and `compute_context` goes along. */
     engine_compute *compute;

@@ -287,7 +287,7 @@ static int eval_run(int argc, char **argv)
     struct eval e = {.engine = {.threads = thread_cpu_budget(),
                                 .max_bytes = ARGS_MAX_BYTES,
                                 .max_pixels = ARGS_MAX_PIXELS}};
-    const char *isa = "auto", *precision = "auto";
+    const char *isa = "auto", *precision = "auto", *orientation = "apply";
     const struct option_row rows[] = {
         OPTION_JSON(e.json),
         {.name = "labels",
@@ -300,6 +300,7 @@ static int eval_run(int argc, char **argv)
         OPTION_PRECISION(precision),
         OPTION_MAX_BYTES(e.engine.max_bytes),
         OPTION_MAX_PIXELS(e.engine.max_pixels),
+        OPTION_EXIF_ORIENTATION(orientation),
     };
     int first, status;
     if (!args_parse(&command_eval, rows, sizeof rows / sizeof rows[0], argc, argv, &first, &status))
@@ -311,6 +312,7 @@ static int eval_run(int argc, char **argv)
     e.model = model;
     /* One output with two labels tells which of them it is. */
     e.many = model->activation == ACTIVATION_SIGMOID && model->template.classes == model->classes;
+    e.engine.orientation = tool_orientation(orientation);
     struct error err;
     if (evaluate(&e, argv[first + 1], &err) != ERR_OK) {
         tool_message("%s", err.message);
@@ -329,10 +331,9 @@ const struct command command_eval = {
     .summary = "Measure accuracy on labelled JPEG pictures",
     .details =
         "DIR has one directory a class, named by label, class id or synset (n01440764), with *.jpg "
-        "and *.jpeg\nbelow it; or --labels FILE has lines FILE,CLASS. Of a network that scores "
-        "each "
-        "class by itself, a\npicture may lie in several directories, or have CLASS;CLASS. "
-        "Fractions are of the pictures that could\nbe decoded.",
+        "and *.jpeg\nbelow it; or --labels FILE has lines FILE,CLASS. Of a network that scores each "
+        "class by\nitself, a picture may lie in several directories, or have CLASS;CLASS. Fractions "
+        "are of the\npictures that could be decoded.",
     .least = 2,
     .most = 2,
     .run = eval_run,

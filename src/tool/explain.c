@@ -111,7 +111,7 @@ static int explain_file(struct explain *e, const char *path, int64_t max_bytes)
 static int explain_run(int argc, char **argv)
 {
     struct explain e = {0};
-    const char *isa = "auto", *precision = "auto";
+    const char *isa = "auto", *precision = "auto", *orientation = "apply";
     int64_t max_bytes = ARGS_MAX_BYTES, max_pixels = ARGS_MAX_PIXELS;
     const struct option_row rows[] = {
         {.name = "class",
@@ -129,6 +129,7 @@ static int explain_run(int argc, char **argv)
         OPTION_PRECISION(precision),
         OPTION_MAX_BYTES(max_bytes),
         OPTION_MAX_PIXELS(max_pixels),
+        OPTION_EXIF_ORIENTATION(orientation),
     };
     int first, status;
     if (!args_parse(&command_explain, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
@@ -148,6 +149,7 @@ static int explain_run(int argc, char **argv)
         return status;
     e.model = model;
     e.options.limits.max_pixels = (uint64_t)max_pixels;
+    e.options.orientation = tool_orientation(orientation);
     status = explain_file(&e, argv[first + 1], max_bytes);
     model_destroy(model);
     return status;

@@ -74,7 +74,8 @@ static int decode_batch(struct worker *w, int64_t batch)
 {
     const struct measure_options *o = w->run->options;
     const struct preprocess_spec *spec = &w->run->model->preprocess;
-    const struct preprocess_options options = {.limits.max_pixels = o->max_pixels};
+    const struct preprocess_options options = {.limits.max_pixels = o->max_pixels,
+                                               .orientation = o->orientation};
     for (int i = 0; i < o->batch; i++) {
         uint64_t number = (uint64_t)batch * (uint64_t)o->batch + (uint64_t)i;
         const struct picture *picture = &o->pictures[number % o->picture_count];

@@ -27,6 +27,7 @@ struct measure_options {
     struct picture *pictures; /* decoded in turn, as part of a batch; NULL: random pixels */
     size_t picture_count;
     uint64_t max_pixels;
+    enum exif_orientation orientation;
 };
 
 /* Nanoseconds of all workers together. */

@@ -10,13 +10,12 @@
 #include "tool/tool.h"
 
 /* The pixels of one file, RGB [size][size][3]; *rgb belongs to the caller. */
-static int read_pixels(const struct preprocess_spec *spec, const char *path, int64_t max_bytes,
-                       int64_t max_pixels, uint8_t **rgb, struct error *err)
+static int read_pixels(const struct preprocess_spec *spec, const struct preprocess_options *options,
+                       const char *path, int64_t max_bytes, uint8_t **rgb, struct error *err)
 {
     size_t size = (size_t)spec->size;
     struct file_bytes bytes = {0};
     struct preprocessor *p = NULL;
-    struct preprocess_options options = {.limits.max_pixels = (uint64_t)max_pixels};
     struct preprocess_report report;
     *rgb = malloc(size * size * 3); /* size is at most 4096 */
     int rc = *rgb ? files_read(path, (size_t)max_bytes, &bytes, err)
@@ -24,7 +23,7 @@ static int read_pixels(const struct preprocess_spec *spec, const char *path, int
     if (rc == ERR_OK)
         rc = preprocessor_create(&p, err);
     if (rc == ERR_OK)
-        rc = preprocessor_run(p, spec, &options, bytes.data, bytes.length, *rgb, &report, err);
+        rc = preprocessor_run(p, spec, options, bytes.data, bytes.length, *rgb, &report, err);
     preprocessor_destroy(p);
     free(bytes.data);
     return rc;
@@ -41,7 +40,7 @@ static int write_ppm(const char *path, const uint8_t *rgb, int size)
 
 static int preprocess_run(int argc, char **argv)
 {
-    const char *out = NULL;
+    const char *out = NULL, *orientation = "apply";
     int64_t max_bytes = ARGS_MAX_BYTES, max_pixels = ARGS_MAX_PIXELS;
     const struct option_row rows[] = {
         {.name = "output",
@@ -51,6 +50,7 @@ static int preprocess_run(int argc, char **argv)
          .help = "write this file instead of standard output"},
         OPTION_MAX_BYTES(max_bytes),
         OPTION_MAX_PIXELS(max_pixels),
+        OPTION_EXIF_ORIENTATION(orientation),
     };
     int first, status;
     if (!args_parse(&command_preprocess, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
@@ -67,7 +67,9 @@ static int preprocess_run(int argc, char **argv)
     uint8_t *rgb;
     struct error err;
     const char *path = argv[first + 1];
-    if (read_pixels(&model->preprocess, path, max_bytes, max_pixels, &rgb, &err) != ERR_OK) {
+    const struct preprocess_options options = {.limits.max_pixels = (uint64_t)max_pixels,
+                                               .orientation = tool_orientation(orientation)};
+    if (read_pixels(&model->preprocess, &options, path, max_bytes, &rgb, &err) != ERR_OK) {
         tool_message("%s: %s", path, err.message);
         status = TOOL_FAILED;
     } else {

@@ -228,6 +228,23 @@ def row_89_numbers_that_a_client_made_up_are_an_error_too(daemon):
     assert answer.status == 500 and "not finite" in json.loads(answer.body)["error"], answer
 
 
+@case(own=None)
+def numbers_that_int8_cannot_hold_are_refused():
+    folder = folders.make("whole", calibration=folders.original(folders.CALIBRATION))
+    with Daemon(["--model", f"whole={folder}", "--precision", "int8"]) as daemon:
+        size = described(daemon, "whole")["input_size"]
+
+        def ask(number):
+            request = {"inputs": [{"name": "input", "datatype": "FP32", "shape": [1, 3, size, size],
+                                   "data": [number] + [0] * (3 * size * size - 1)}]}
+            return daemon.ask("POST", "/v2/models/whole/infer", body=json.dumps(request).encode())
+        for number in (0, -1.5, 1.5):
+            assert ask(number).status == 200, number
+        for number in (-3, 3, 255, 3e38):
+            answer = ask(number)
+            assert answer.status == 400 and "in int8 it can have" in json.loads(answer.body)["error"], answer
+
+
 @case(own=None, seconds=60)
 def row_91_names_in_an_unknown_form_are_refused():
     names = [f"x{i}" for i in range(CLASSES)]

@@ -483,7 +483,7 @@ START_TEST(wrong_labels_are_refused)
     check_refused("{\"id2label\":{\"131072\":\"a\"}," PICTURE "}", ERR_MODEL_INVALID, "class id");
     check_refused("{\"id2label\":{\"cat\":\"0\"}," PICTURE "}", ERR_MODEL_INVALID, "id2label");
     check_refused("{\"label2id\":{\"a\":0,\"b\":0}," PICTURE "}", ERR_MODEL_INVALID, "two names");
-    check_refused("{\"label2id\":{\"a\":\"0\"}," PICTURE "}", ERR_MODEL_INVALID, "label2id");
+    check_refused("{\"label2id\":{\"a\":\"0\",\"b\":1}," PICTURE "}", ERR_MODEL_INVALID, "label2id");
     check_refused("{\"label2id\":[\"a\"]," PICTURE "}", ERR_MODEL_INVALID, "label2id");
     check_refused("{\"label_descriptions\":{\"n1\":\"cat\"}," PICTURE "}", ERR_MODEL_INVALID,
                   "label_descriptions");

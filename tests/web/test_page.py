@@ -107,8 +107,13 @@ def other_formats_are_converted(daemon):
 
 
 @case()
-def a_photo_is_sent_upright(daemon):
-    browse(daemon, "upright", turned=draw("turned.jpg"))
+def a_turned_photo_is_shown_and_seen_upright(daemon):
+    browse(daemon, "turned", turned=draw("turned.jpg"), shown=[320, 240], label="horse")
+
+
+@case(["--exif-orientation", "ignore"])
+def a_turned_photo_is_shown_as_it_is_seen(daemon):
+    browse(daemon, "turned", turned=draw("turned.jpg"), shown=[240, 320])
 
 
 @case()

@@ -22,7 +22,7 @@ class Classification:
     model: str
     request_id: str
     predictions: Tuple[Prediction, ...]
-    width: int
+    width: int  # of the JPEG, before its EXIF data turn it
     height: int
     timing_ms: Mapping[str, float]
 

@@ -108,8 +108,9 @@ function setState(entry, state, title, message = "") {
   entry.part(".again").hidden = state !== "failed" || !entry.mayPass;
 }
 
-async function showPicture(entry) {
+async function showPicture(entry, model) {
   const image = entry.part("img");
+  image.style.imageOrientation = model?.exif_orientation === "ignore" ? "none" : "from-image"; // as the network sees it
   image.src = URL.createObjectURL(entry.jpeg);
   try {
     await image.decode();
@@ -214,13 +215,13 @@ function fail(entry, failure) {
 
 async function classify(entry) {
   try {
+    const model = models.get(byId("model").value);
     if (!entry.jpeg) {
       entry.jpeg = await toJpeg(entry.file);
       if (!entry.card.isConnected) return; // removed meanwhile
-      await showPicture(entry);
+      await showPicture(entry, model);
     }
     setState(entry, "working", "Looking");
-    const model = models.get(byId("model").value);
     const query = model ? { top_k: Math.min(SHOWN, model.classes), model: model.name } : {};
     const { answer, elapsed } = await askAbout(entry, "classify", query, () =>
       setState(entry, "working", "The server is busy; waiting"));
