@@ -331,9 +331,9 @@ const struct command command_eval = {
     .summary = "Measure accuracy on labelled JPEG pictures",
     .details =
         "DIR has one directory a class, named by label, class id or synset (n01440764), with *.jpg "
-        "and *.jpeg\nbelow it; or --labels FILE has lines FILE,CLASS. Of a network that scores each "
-        "class by\nitself, a picture may lie in several directories, or have CLASS;CLASS. Fractions "
-        "are of the\npictures that could be decoded.",
+        "and *.jpeg\nbelow it; or --labels FILE has lines FILE,CLASS. Of a network that scores "
+        "each class by\nitself, a picture may lie in several directories, or have CLASS;CLASS. "
+        "Fractions are of the\npictures that could be decoded.",
     .least = 2,
     .most = 2,
     .run = eval_run,
