@@ -6,6 +6,7 @@
 
 #include "conf/models.h"
 #include "conf/options.h"
+#include "conf/service_links.h"
 
 enum { KEY_MAX = 64 };
 static const char variable_prefix[] = "RESNEXTD_";
@@ -182,6 +183,8 @@ int conf_read_environment(struct conf *conf, char *const *environment, struct er
             continue;
         for (char *s = key; *s; s++)
             *s = (char)tolower((unsigned char)*s);
+        if (conf_is_service_link(key, text + length + 1))
+            continue;
         int rc = read_variable(conf, key, text + length + 1, err);
         if (rc != ERR_OK)
             return error_prefix(err, rc, "%.*s", (int)(length < 100 ? length : 100), text);

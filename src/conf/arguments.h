@@ -20,7 +20,7 @@ int conf_read_arguments(struct conf *conf, int argc, char *const *argv, struct e
 
 /* Sets the options that RESNEXTD_KEY variables name, and the models of RESNEXTD_MODEL; lists are
  * separated by blanks. Other RESNEXTD_ variables are an error only if they look like a misspelled
- * option: Kubernetes puts some of its own into the environment of a service of this name. */
+ * option, and never if they are those of service_links.h. */
 int conf_read_environment(struct conf *conf, char *const *environment, struct error *err);
 
 #endif

@@ -40,7 +40,14 @@ static int read_sources(struct conf *conf, const char *file, int argc, char *con
     return rc;
 }
 
-/* A scheme and a host, as browsers send it, or "*". It becomes a header. */
+static bool has_ending(const char *text, const char *ending)
+{
+    size_t length = strlen(text), n = strlen(ending);
+    return length >= n && strcmp(text + length - n, ending) == 0;
+}
+
+/* An origin as browsers send it, in lower case and without a port that goes without saying, or "*".
+ * It becomes a header. */
 static bool is_origin(const char *text)
 {
     size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyz");
@@ -49,8 +56,10 @@ static bool is_origin(const char *text)
     if (scheme == 0 || strncmp(text + scheme, "://", 3) != 0)
         return false;
     const char *host = text + scheme + 3;
-    return *host && host[strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                      "0123456789.-_:[]")] == '\0';
+    bool is_default_port = (strncmp(text, "https:", 6) == 0 && has_ending(host, ":443")) ||
+                           (strncmp(text, "http:", 5) == 0 && has_ending(host, ":80"));
+    return *host && host[strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789.-_:[]")] == '\0' &&
+           !is_default_port;
 }
 
 /* What no option can check by itself. */
@@ -61,10 +70,12 @@ static int check_together(const struct conf *conf, struct error *err)
                          conf->tls_cert ? "tls_cert" : "tls_key",
                          conf->tls_cert ? "tls_key" : "tls_cert");
     if (conf->cors_origin && !is_origin(conf->cors_origin))
-        return error_set(err, ERR_CONFIG,
-                         "cors_origin is \"%.100s\"; it must be * or an origin, as in "
-                         "https://photos.example",
-                         conf->cors_origin);
+        return error_set(
+            err, ERR_CONFIG,
+            "cors_origin is \"%.100s\"; it must be * or an origin as browsers send it, "
+            "in lower case and without the scheme's own port, as in "
+            "https://photos.example",
+            conf->cors_origin);
     return ERR_OK;
 }
 

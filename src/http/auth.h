@@ -4,8 +4,8 @@
 
 #include "http/exchange.h"
 
-/* Looks for a key in `Authorization: Bearer KEY` or `X-API-Key: KEY`, and remembers its entry in
- * x->key. ERR_UNAUTHORIZED if keys are needed and this is none. */
+/* Looks for a key in every `Authorization: Bearer KEY` and `X-API-Key: KEY`, and remembers the
+ * entry of one that is known in x->key. ERR_UNAUTHORIZED if keys are needed and none is. */
 int auth_check(struct exchange *x, struct error *err);
 
 #endif

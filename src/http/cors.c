@@ -1,5 +1,6 @@
 #include "http/cors.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "http/handlers.h"
@@ -18,9 +19,57 @@ bool cors_is_preflight(const struct exchange *x)
            exchange_header(x, "Access-Control-Request-Method");
 }
 
+/* A character of a token, RFC 9110, section 5.6.2. */
+static bool is_token_character(char c)
+{
+    return isalnum((unsigned char)c) || (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+bool cors_is_header_list(const char *text)
+{
+    if (strlen(text) > CORS_HEADERS_MAX)
+        return false;
+    for (;;) {
+        size_t length = 0;
+        text += strspn(text, " \t");
+        while (is_token_character(text[length]))
+            length++;
+        text += length + strspn(text + length, " \t");
+        if (length == 0 || *text == '\0')
+            return length > 0;
+        if (*text++ != ',')
+            return false;
+    }
+}
+
 static bool add(struct MHD_Response *response, const char *name, const char *value)
 {
     return MHD_add_response_header(response, name, value) == MHD_YES;
+}
+
+/* What the answer would differ by: a cache must not give one origin's to another. */
+static bool add_vary(const struct exchange *x, bool any, struct MHD_Response *response)
+{
+    if (strcmp(x->method, "OPTIONS") == 0)
+        return add(response, "Vary",
+                   "Origin, Access-Control-Request-Method, Access-Control-Request-Headers, "
+                   "Access-Control-Request-Private-Network");
+    return any || add(response, "Vary", "Origin");
+}
+
+/* What is asked for is allowed by name, since a star would not stand for Authorization. The server
+ * of a private network opens itself to pages of the public one only if their origin is named. */
+static bool add_permissions(const struct exchange *x, bool any, struct MHD_Response *response)
+{
+    const char *headers = exchange_header(x, "Access-Control-Request-Headers");
+    const char *private = exchange_header(x, "Access-Control-Request-Private-Network");
+    bool ok = add(response, "Access-Control-Allow-Methods", "GET, HEAD, POST") &&
+              add(response, "Access-Control-Max-Age", "86400");
+    if (ok && headers && cors_is_header_list(headers))
+        ok = add(response, "Access-Control-Allow-Headers", headers);
+    if (ok && private && strcmp(private, "true") == 0 && !any)
+        ok = add(response, "Access-Control-Allow-Private-Network", "true");
+    return ok;
 }
 
 bool cors_add_headers(const struct exchange *x, struct MHD_Response *response)
@@ -29,20 +78,17 @@ bool cors_add_headers(const struct exchange *x, struct MHD_Response *response)
     if (!allowed)
         return true;
     bool any = strcmp(allowed, "*") == 0;
-    /* A cache must not give one origin's answer to another. */
-    bool ok = any || add(response, "Vary", "Origin");
-    if (!ok || !origin || !(any || strcmp(origin, allowed) == 0))
-        return ok;
-    ok = add(response, "Access-Control-Allow-Origin", allowed);
-    if (!cors_is_preflight(x))
-        return ok && add(response, "Access-Control-Expose-Headers",
-                         "X-Request-Id, Retry-After, WWW-Authenticate, "
-                         "Inference-Header-Content-Length");
-    return ok && add(response, "Access-Control-Allow-Methods", "GET, HEAD, POST") &&
-           add(response, "Access-Control-Allow-Headers",
-               "Authorization, Content-Type, X-API-Key, X-Request-Id, X-Request-Timeout-Ms, "
-               "Inference-Header-Content-Length, traceparent") &&
-           add(response, "Access-Control-Max-Age", "86400");
+    if (!add_vary(x, any, response))
+        return false;
+    if (!any && !(origin && strcmp(origin, allowed) == 0))
+        return true;
+    if (!add(response, "Access-Control-Allow-Origin", allowed))
+        return false;
+    if (cors_is_preflight(x))
+        return add_permissions(x, any, response);
+    return add(response, "Access-Control-Expose-Headers",
+               "X-Request-Id, Retry-After, WWW-Authenticate, Allow, ETag, "
+               "Inference-Header-Content-Length");
 }
 
 enum MHD_Result preflight_answer(struct exchange *x)

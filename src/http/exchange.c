@@ -49,15 +49,40 @@ const char *exchange_header(const struct exchange *x, const char *name)
     return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
 }
 
+struct occurrences {
+    const char *name, *value; /* the last one's */
+    size_t count;
+};
+
+static enum MHD_Result note_occurrence(void *arg, enum MHD_ValueKind kind, const char *name,
+                                       const char *value)
+{
+    (void)kind;
+    struct occurrences *o = arg;
+    if (strcasecmp(name, o->name) == 0) {
+        o->value = value;
+        o->count++;
+    }
+    return MHD_YES;
+}
+
+/* A header's value; NULL if there is none, or more than one, of which none is to be believed. */
+static const char *only_header(const struct exchange *x, const char *name)
+{
+    struct occurrences o = {.name = name};
+    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_occurrence, &o);
+    return o.count == 1 ? o.value : NULL;
+}
+
 void exchange_identify(struct exchange *x, const char *method)
 {
     snprintf(x->method, sizeof x->method, "%s", method);
     const char *id = exchange_header(x, "X-Request-Id");
     if (id && id_is_sane(id))
         memcpy(x->id, id, strlen(id) + 1);
-    const char *trace = exchange_header(x, "traceparent");
+    const char *trace = only_header(x, "traceparent");
     if (trace && id_is_traceparent(trace))
-        memcpy(x->traceparent, trace, TRACEPARENT_LENGTH + 1);
+        memcpy(x->traceparent, trace, TRACEPARENT_LENGTH);
 }
 
 int exchange_read_timeout(struct exchange *x, struct error *err)

@@ -30,13 +30,17 @@ bool id_is_sane(const char *id)
 
 bool id_is_traceparent(const char *text)
 {
-    static const char form[] = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
-    if (strlen(text) != TRACEPARENT_LENGTH)
-        return false;
+    static const char form[] = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+    enum { TRACE_ID = 3, TRACE_ID_DIGITS = 32, PARENT_ID = 36, PARENT_ID_DIGITS = 16 };
     for (size_t i = 0; i < TRACEPARENT_LENGTH; i++) {
         bool digit = isdigit((unsigned char)text[i]) || (text[i] >= 'a' && text[i] <= 'f');
         if (form[i] == 'x' ? !digit : text[i] != form[i])
             return false;
     }
-    return true;
+    bool is_first_version = strncmp(text, "00", 2) == 0,
+         is_no_version = strncmp(text, "ff", 2) == 0;
+    char next = text[TRACEPARENT_LENGTH];
+    return !is_no_version && (next == '\0' || (next == '-' && !is_first_version)) &&
+           strspn(text + TRACE_ID, "0") < TRACE_ID_DIGITS &&
+           strspn(text + PARENT_ID, "0") < PARENT_ID_DIGITS;
 }

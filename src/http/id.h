@@ -12,7 +12,10 @@ void id_generate(char id[ID_SIZE]);
 /* 1 to ID_MAX letters, digits, '.', '_' or '-': safe in headers, JSON and logs. */
 bool id_is_sane(const char *id);
 
-/* The form of W3C Trace Context, version 00: 00-<32 hex>-<16 hex>-<2 hex>. */
+/* Whether this is a valid traceparent of W3C Trace Context (section 3.2): version, trace-id,
+ * parent-id and flags, lower-case hexadecimal, no version ff and neither id all zeros. Versions
+ * after 00 may have more after a dash; the first TRACEPARENT_LENGTH bytes are what is known of it.
+ */
 bool id_is_traceparent(const char *text);
 
 #endif

@@ -128,7 +128,7 @@ const char *label_source_name(enum label_source source)
     return names[source];
 }
 
-static int read_file(struct label_list *list, const char *path, struct error *err)
+int labels_read_file(struct label_list *list, const char *path, struct error *err)
 {
     char *bytes;
     size_t length;
@@ -140,37 +140,40 @@ static int read_file(struct label_list *list, const char *path, struct error *er
     return rc == ERR_OK ? ERR_OK : error_prefix(err, rc, "%s", path);
 }
 
-static bool join(char path[4096], const char *folder, const char *name, struct error *err)
+static bool join(char path[LABELS_PATH_MAX], const char *folder, const char *name,
+                 struct error *err)
 {
-    bool fits = snprintf(path, 4096, "%s/%s", folder, name) < 4096;
+    bool fits = snprintf(path, LABELS_PATH_MAX, "%s/%s", folder, name) < LABELS_PATH_MAX;
     if (!fits)
         error_set(err, ERR_IO, "the model's path is too long");
     return fits;
 }
 
-/* Where the names of ImageNet's classes lie in the source tree that the program was built in. */
-static bool in_source_tree(char path[4096])
+static bool exists_in(char path[LABELS_PATH_MAX], const char *folder, const char *place,
+                      const char *name)
 {
-    char program[3072];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (n <= 0)
-        return false;
-    program[n] = '\0';
-    *strrchr(program, '/') = '\0';
-    return join(path, program, "../models/labels/imagenet-1k.txt", NULL);
+    char beside[LABELS_PATH_MAX];
+    return join(beside, folder, place, NULL) && join(path, beside, name, NULL) &&
+           access(path, F_OK) == 0;
 }
 
-/* The file with the names of ImageNet's classes; false if there is none. */
-static bool find_imagenet(char path[4096], const char *folder)
+/* Where the program lies; in the source tree, that is its build directory. */
+static bool find_program(char folder[LABELS_PATH_MAX])
 {
-    static const char installed[] = PKGDATADIR "/labels/imagenet-1k.txt";
-    if (join(path, folder, "../labels/imagenet-1k.txt", NULL) && access(path, F_OK) == 0)
-        return true;
-    if (access(installed, F_OK) == 0) {
-        memcpy(path, installed, sizeof installed);
-        return true;
-    }
-    return in_source_tree(path) && access(path, F_OK) == 0;
+    ssize_t n = readlink("/proc/self/exe", folder, LABELS_PATH_MAX - 1);
+    if (n <= 0)
+        return false;
+    folder[n] = '\0';
+    *strrchr(folder, '/') = '\0';
+    return true;
+}
+
+bool labels_find_file(char path[LABELS_PATH_MAX], const char *folder, const char *name)
+{
+    char program[LABELS_PATH_MAX];
+    return exists_in(path, folder, "../labels", name) ||
+           exists_in(path, PKGDATADIR, "labels", name) ||
+           (find_program(program) && exists_in(path, program, "../models/labels", name));
 }
 
 /* Files beside the weights in which others keep their names of classes. */
@@ -180,7 +183,7 @@ static int refuse_other_files(const char *folder, struct error *err)
                                         "class_names", "categories",  "class_to_idx", "id2label",
                                         "synsets",     "synset"};
     static const char *const endings[] = {".txt", ".json", ".csv", ".yaml", ".names"};
-    char path[4096], name[32];
+    char path[LABELS_PATH_MAX], name[32];
     for (size_t i = 0; i < sizeof stems / sizeof stems[0]; i++)
         for (size_t k = 0; k < sizeof endings / sizeof endings[0]; k++) {
             snprintf(name, sizeof name, "%s%s", stems[i], endings[k]);
@@ -197,12 +200,12 @@ static int refuse_other_files(const char *folder, struct error *err)
 int labels_find(struct label_list *list, const char *folder, const char *unread, size_t classes,
                 enum label_source *source, struct error *err)
 {
-    char path[4096];
+    char path[LABELS_PATH_MAX];
     if (!join(path, folder, "labels.txt", err))
         return ERR_IO;
     *source = LABELS_OF_FILE;
     if (access(path, F_OK) == 0)
-        return read_file(list, path, err);
+        return labels_read_file(list, path, err);
     if (*unread)
         return error_set(
             err, ERR_MODEL_INVALID,
@@ -213,8 +216,8 @@ int labels_find(struct label_list *list, const char *folder, const char *unread,
     if (rc != ERR_OK)
         return rc;
     *source = LABELS_OF_IMAGENET;
-    if (classes == IMAGENET_CLASSES && find_imagenet(path, folder))
-        return read_file(list, path, err);
+    if (classes == IMAGENET_CLASSES && labels_find_file(path, folder, "imagenet-1k.txt"))
+        return labels_read_file(list, path, err);
     *source = LABELS_NUMBERED;
     return label_list_number(list, classes, err);
 }

@@ -2,12 +2,13 @@
 #ifndef RESNEXT_MODEL_LABELS_H
 #define RESNEXT_MODEL_LABELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
 
 /* The longest name, in bytes, and the largest file that is read. */
-enum { LABEL_MAX = 1024, LABELS_FILE_MAX = 16 << 20 };
+enum { LABEL_MAX = 1024, LABELS_FILE_MAX = 16 << 20, LABELS_PATH_MAX = 4096 };
 
 /* Names in order of class id. Starts zeroed. */
 struct label_list {
@@ -28,6 +29,13 @@ void label_list_destroy(struct label_list *list);
  * names the line. */
 int labels_parse(struct label_list *list, const char *bytes, size_t length, struct error *err);
 
+/* The same with a file of at most LABELS_FILE_MAX bytes, which the message names. ERR_IO. */
+int labels_read_file(struct label_list *list, const char *path, struct error *err);
+
+/* Where a file of ImageNet's classes lies for a model's folder: FOLDER/../labels, the installed
+ * ones, or those of the source tree that the program was built in. False if nowhere. */
+bool labels_find_file(char path[LABELS_PATH_MAX], const char *folder, const char *name);
+
 /* Where a model's names come from. */
 enum label_source {
     LABELS_OF_CONFIG,
@@ -40,11 +48,10 @@ enum label_source {
 const char *label_source_name(enum label_source source);
 
 /* The names of a model that brings none in config.json: FOLDER/labels.txt, any number of them;
- * without it, for 1000 classes, the ImageNet-1k names in FOLDER/../labels, the installed ones, or
- * those of the source tree that the program was built in; else "class 0" and so on. `unread` is a
- * key of config.json that seems to name them, or "": without a labels.txt it is refused, as are
- * other files in FOLDER that seem to. `list` starts zeroed. ERR_IO, ERR_MODEL_INVALID,
- * ERR_NO_MEMORY. */
+ * without it, for 1000 classes, the ImageNet-1k names (labels_find_file); else "class 0" and so on.
+ * `unread` is a key of config.json that seems to name them, or "": without a labels.txt it is
+ * refused, as are other files in FOLDER that seem to. `list` starts zeroed. ERR_IO,
+ * ERR_MODEL_INVALID, ERR_NO_MEMORY. */
 int labels_find(struct label_list *list, const char *folder, const char *unread, size_t classes,
                 enum label_source *source, struct error *err);
 

@@ -1,14 +1,14 @@
-#include <dirent.h>
-#include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/threads.h"
 #include "tool/args.h"
+#include "tool/class_names.h"
 #include "tool/engine.h"
+#include "tool/ground_truth.h"
+#include "tool/multi_label.h"
 #include "tool/output.h"
 #include "tool/progress.h"
 #include "tool/tool.h"
@@ -23,8 +23,13 @@ struct confusion {
 
 struct eval {
     bool json;
+    const char *labels; /* a table, or NULL */
     struct engine_options engine;
     const struct model *model;
+    bool many; /* a picture may show several classes, which are scored each by itself */
+    struct ground_truth truth;
+    size_t next; /* mark that is not taken yet */
+    struct multi_label multi_label;
     struct confusion *confusions; /* first one a picture, then merged */
     size_t confusion_count;
     size_t images, failed, top1, top5;
@@ -32,83 +37,39 @@ struct eval {
     struct progress progress;
 };
 
-/* The class that a directory is named after: a label, or else a class id. Labels may occur twice
- * (ImageNet has two cranes): only the id tells those apart. */
-static int class_of_directory(const struct model *model, const char *name, int *class_id,
-                              struct error *err)
+/* The one class that a picture shows. */
+static void count_prediction(struct eval *e, const float *logits, int truth)
 {
-    int rc = model_find_class(model, name, class_id, err);
-    return rc == ERR_OK ? ERR_OK : error_prefix(err, rc, "directory %s", name);
+    struct prediction best[TOP];
+    int k = e->model->classes < TOP ? e->model->classes : TOP;
+    model_top_k(e->model, logits, k, best);
+    e->top1 += best[0].class_id == truth;
+    for (int i = 0; i < k; i++)
+        e->top5 += best[i].class_id == truth;
+    e->confusions[e->confusion_count++] = (struct confusion){truth, best[0].class_id, 1};
 }
 
-static int add_class(const struct model *model, struct file_list *files, const char *root,
-                     const char *name, struct error *err)
-{
-    char *path;
-    if (asprintf(&path, "%s/%s", root, name) < 0)
-        return error_set(err, ERR_NO_MEMORY, "no memory for a path");
-    struct stat st;
-    int rc = ERR_OK, class_id = -1;
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-        rc = class_of_directory(model, name, &class_id, err);
-        if (rc == ERR_OK)
-            rc = files_add(files, path, class_id, err);
-    }
-    free(path);
-    return rc;
-}
-
-static int visible(const struct dirent *entry)
-{
-    return entry->d_name[0] != '.';
-}
-
-static int bytewise(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-/* Every picture of DIR with its class; files directly in DIR have none and are passed over. */
-static int collect(const struct model *model, struct file_list *files, const char *root,
-                   struct error *err)
-{
-    struct dirent **names;
-    int count = scandir(root, &names, visible, bytewise);
-    if (count < 0)
-        return error_set(err, ERR_IO, "cannot read directory %s: %s", root, strerror(errno));
-    int rc = ERR_OK;
-    for (int i = 0; i < count; i++) {
-        if (rc == ERR_OK)
-            rc = add_class(model, files, root, names[i]->d_name, err);
-        free(names[i]);
-    }
-    free(names);
-    if (rc == ERR_OK && files->count == 0)
-        rc =
-            error_set(err, ERR_IO, "%s: there are no directories named by label or class id", root);
-    return rc;
-}
-
+/* Results and marks come in the order of the files. */
 static bool take(void *context, const struct engine_result *result)
 {
     struct eval *e = context;
-    bool failed = !result->logits;
-    if (failed) {
-        e->failed++;
+    size_t file = (size_t)(result->file - e->truth.files.entries);
+    bool *shown =
+        result->logits && e->many ? multi_label_add(&e->multi_label, result->logits) : NULL;
+    if (!result->logits) {
         progress_clear(&e->progress);
         tool_message("%s: %s", result->file->path, result->error.message);
-    } else {
-        struct prediction best[TOP];
-        int k = e->model->classes < TOP ? e->model->classes : TOP;
-        int truth = result->file->class_id;
-        model_top_k(e->model, result->logits, k, best);
-        e->images++;
-        e->top1 += best[0].class_id == truth;
-        for (int i = 0; i < k; i++)
-            e->top5 += best[i].class_id == truth;
-        e->confusions[e->confusion_count++] = (struct confusion){truth, best[0].class_id, 1};
     }
-    progress_step(&e->progress, failed);
+    for (; e->next < e->truth.count && e->truth.marks[e->next].file == file; e->next++) {
+        int class_id = e->truth.marks[e->next].class_id;
+        if (shown)
+            shown[class_id] = true;
+        else if (result->logits)
+            count_prediction(e, result->logits, class_id);
+    }
+    e->images += result->logits != NULL;
+    e->failed += !result->logits;
+    progress_step(&e->progress, !result->logits);
     return true;
 }
 
@@ -170,6 +131,26 @@ static void print_json(const struct eval *e)
                                "images_per_s", images_per_s(e), "confusion", confusion_json(e)));
 }
 
+static json_t *real_or_null(double number)
+{
+    return isnan(number) ? json_null() : json_real(number);
+}
+
+static void print_precision_json(const struct eval *e)
+{
+    const struct multi_label *m = &e->multi_label;
+    json_t *array = json_array();
+    for (size_t i = 0; i < m->classes; i++)
+        array = output_json_append(
+            array, json_pack("{s:I, s:I, s:o}", "class_id", (json_int_t)i, "positives",
+                             (json_int_t)m->precisions[i].positives, "average_precision",
+                             real_or_null(m->precisions[i].average)));
+    output_json_line(json_pack("{s:I, s:I, s:o, s:I, s:f, s:o}", "images", (json_int_t)e->images,
+                               "failed", (json_int_t)e->failed, "mean_average_precision",
+                               real_or_null(m->mean), "classes_measured", (json_int_t)m->measured,
+                               "images_per_s", images_per_s(e), "classes", array));
+}
+
 static size_t matrix_count(const struct eval *e, int class_id, int predicted)
 {
     const struct confusion key = {class_id, predicted, 0};
@@ -225,33 +206,80 @@ static void print_text(const struct eval *e)
         print_worst(e);
 }
 
-static int evaluate(struct eval *e, const char *root, struct error *err)
+/* One line a class, in its order, or the worst of many. */
+static void print_precision_text(const struct eval *e)
 {
-    struct file_list files = {0};
-    int rc = collect(e->model, &files, root, err);
-    if (rc != ERR_OK)
-        goto done;
-    e->confusions = calloc(files.count, sizeof *e->confusions);
-    if (!e->confusions) {
-        rc = error_set(err, ERR_NO_MEMORY, "no memory for %zu results", files.count);
-        goto done;
+    const struct multi_label *m = &e->multi_label;
+    printf("images   %zu, %zu failed\n", e->images, e->failed);
+    if (m->measured > 0)
+        printf("mAP      %.2f%% (of %zu classes, %zu have pictures)\n", 100 * m->mean, m->classes,
+               m->measured);
+    else
+        printf("mAP      none: no picture shows any of the %zu classes\n", m->classes);
+    printf("speed    %.1f images/s\n\n average precision  pictures  class\n", images_per_s(e));
+    for (size_t i = 0; i < m->classes; i++) {
+        if (m->precisions[i].positives == 0)
+            continue;
+        printf("%17.2f%% %9zu  %zu ", 100 * m->precisions[i].average, m->precisions[i].positives,
+               i);
+        output_plain(stdout, e->model->labels[i]);
+        putchar('\n');
     }
-    progress_start(&e->progress, files.count);
-    int64_t start = clock_monotonic_ns();
-    rc = engine_run(e->model, &files, &e->engine, take, e, err);
-    e->elapsed_ns = clock_monotonic_ns() - start;
-    progress_clear(&e->progress);
-    if (rc != ERR_OK)
-        goto done;
+}
+
+static int report(struct eval *e, struct error *err)
+{
+    if (e->many) {
+        int rc = multi_label_finish(&e->multi_label, err);
+        if (rc == ERR_OK && e->json)
+            print_precision_json(e);
+        else if (rc == ERR_OK)
+            print_precision_text(e);
+        return rc;
+    }
     merge_confusions(e);
     if (e->json)
         print_json(e);
     else
         print_text(e);
-done:
-    free(e->confusions);
-    files_free(&files);
+    return ERR_OK;
+}
+
+static int read_truth(struct eval *e, const char *root, struct error *err)
+{
+    struct class_names names;
+    int rc = class_names_open(&names, e->model, err);
+    if (rc == ERR_OK && e->labels)
+        rc = ground_truth_read_table(&e->truth, e->labels, root, &names, e->many, err);
+    else if (rc == ERR_OK)
+        rc = ground_truth_read_folders(&e->truth, root, &names, e->many, err);
+    class_names_close(&names);
     return rc;
+}
+
+static int make_room(struct eval *e, struct error *err)
+{
+    size_t files = e->truth.files.count;
+    if (e->many)
+        return multi_label_create(&e->multi_label, (size_t)e->model->classes, files, err);
+    e->confusions = calloc(files, sizeof *e->confusions);
+    return e->confusions ? ERR_OK
+                         : error_set(err, ERR_NO_MEMORY, "no memory for %zu results", files);
+}
+
+static int evaluate(struct eval *e, const char *root, struct error *err)
+{
+    int rc = read_truth(e, root, err);
+    if (rc == ERR_OK)
+        rc = make_room(e, err);
+    if (rc != ERR_OK)
+        return rc;
+    progress_start(&e->progress, e->truth.files.count);
+    int64_t start = clock_monotonic_ns();
+    rc = engine_run(e->model, &e->truth.files, &e->engine, take, e, err);
+    e->elapsed_ns = clock_monotonic_ns() - start;
+    progress_clear(&e->progress);
+    return rc == ERR_OK ? report(e, err) : rc;
 }
 
 static int eval_run(int argc, char **argv)
@@ -259,8 +287,16 @@ static int eval_run(int argc, char **argv)
     struct eval e = {.engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
     const char *isa = "auto", *precision = "auto";
     const struct option_row rows[] = {
-        OPTION_JSON(e.json),         OPTION_THREADS(e.engine.threads),    OPTION_ISA(isa),
-        OPTION_PRECISION(precision), OPTIONS_PICTURES(e.engine.pictures),
+        OPTION_JSON(e.json),
+        {.name = "labels",
+         .letter = 'l',
+         .text = &e.labels,
+         .argument = "FILE",
+         .help = "a CSV file of the pictures in DIR and their classes, instead of folders"},
+        OPTION_THREADS(e.engine.threads),
+        OPTION_ISA(isa),
+        OPTION_PRECISION(precision),
+        OPTIONS_PICTURES(e.engine.pictures),
     };
     int first, status;
     if (!args_parse(&command_eval, rows, sizeof rows / sizeof rows[0], argc, argv, &first, &status))
@@ -270,11 +306,16 @@ static int eval_run(int argc, char **argv)
     if (status != TOOL_OK)
         return status;
     e.model = model;
+    /* One output with two labels tells which of them it is. */
+    e.many = model->activation == ACTIVATION_SIGMOID && model->template.classes == model->classes;
     struct error err;
     if (evaluate(&e, argv[first + 1], &err) != ERR_OK) {
         tool_message("%s", err.message);
         status = TOOL_FAILED;
     }
+    free(e.confusions);
+    multi_label_destroy(&e.multi_label);
+    ground_truth_free(&e.truth);
     model_destroy(model);
     return e.failed > 0 ? TOOL_FAILED : status;
 }
@@ -282,9 +323,12 @@ static int eval_run(int argc, char **argv)
 const struct command command_eval = {
     .name = "eval",
     .operands = "MODEL DIR",
-    .summary = "Measure accuracy on a tree of labelled JPEG pictures",
-    .details = "DIR has one directory a class, named by label or class id, with *.jpg and *.jpeg "
-               "below it.\nFractions are of the pictures that could be decoded.",
+    .summary = "Measure accuracy on labelled JPEG pictures",
+    .details =
+        "DIR has one directory a class, named by label, class id or synset (n01440764), with *.jpg "
+        "and *.jpeg\nbelow it; or --labels FILE has lines FILE,CLASS. Of a network that scores "
+        "each class by\nitself, a picture may lie in several directories, or have CLASS;CLASS. "
+        "Fractions are of the\npictures that could be decoded.",
     .least = 2,
     .most = 2,
     .run = eval_run,

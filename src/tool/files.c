@@ -3,15 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int append(struct file_list *list, const char *path, int class_id, const char *problem,
-                  struct error *err)
+int files_append(struct file_list *list, const char *path, int class_id, const char *problem,
+                 struct error *err)
 {
     if (list->count == list->capacity) {
         size_t capacity = list->capacity ? 2 * list->capacity : 64;
@@ -28,10 +27,15 @@ static int append(struct file_list *list, const char *path, int class_id, const 
     return ERR_OK;
 }
 
-static bool is_jpeg_name(const char *name)
+bool files_is_jpeg_name(const char *name)
 {
     const char *dot = strrchr(name, '.');
     return dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0);
+}
+
+bool files_is_hidden(const char *name)
+{
+    return name[0] == '.' || strcmp(name, "__MACOSX") == 0 || strcmp(name, "@eaDir") == 0;
 }
 
 static int by_path(const void *a, const void *b)
@@ -58,10 +62,11 @@ static int add_found(struct file_list *list, const FTSENT *found, int class_id, 
         if (is_shortage(found->fts_errno))
             return error_set(err, ERR_IO, "cannot walk %s: %s", found->fts_path,
                              strerror(found->fts_errno));
-        return append(list, found->fts_path, class_id, NULL, err);
+        return files_append(list, found->fts_path, class_id, NULL, err);
     default:
-        return is_jpeg_name(found->fts_name) ? append(list, found->fts_path, class_id, NULL, err)
-                                             : ERR_OK;
+        return files_is_jpeg_name(found->fts_name)
+                   ? files_append(list, found->fts_path, class_id, NULL, err)
+                   : ERR_OK;
     }
 }
 
@@ -75,13 +80,18 @@ static int add_tree(struct file_list *list, const char *path, int class_id, stru
         return error_set(err, ERR_NO_MEMORY, "no memory to walk %s", path);
     size_t before = list->count;
     int rc = ERR_OK;
-    for (FTSENT *found; rc == ERR_OK && (found = fts_read(tree));)
-        rc = add_found(list, found, class_id, err);
+    for (FTSENT *found; rc == ERR_OK && (found = fts_read(tree));) {
+        if (found->fts_level > FTS_ROOTLEVEL && files_is_hidden(found->fts_name))
+            fts_set(tree, found, FTS_SKIP);
+        else
+            rc = add_found(list, found, class_id, err);
+    }
     if (rc == ERR_OK && errno != 0)
         rc = error_set(err, ERR_IO, "cannot walk %s: %s", path, strerror(errno));
     fts_close(tree);
     if (rc == ERR_OK && list->count == before)
-        rc = append(list, path, class_id, "there is no *.jpg or *.jpeg in this directory", err);
+        rc = files_append(list, path, class_id, "there is no *.jpg or *.jpeg in this directory",
+                          err);
     else if (rc == ERR_OK)
         qsort(list->entries + before, list->count - before, sizeof *list->entries, by_path);
     return rc;
@@ -91,7 +101,8 @@ int files_add(struct file_list *list, const char *path, int class_id, struct err
 {
     struct stat st;
     bool is_tree = strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-    return is_tree ? add_tree(list, path, class_id, err) : append(list, path, class_id, NULL, err);
+    return is_tree ? add_tree(list, path, class_id, err)
+                   : files_append(list, path, class_id, NULL, err);
 }
 
 void files_free(struct file_list *list)

@@ -170,6 +170,9 @@ def a_folder_is_classified(daemon):
     (folder / "deep/b.JPEG").write_bytes(pathlib.Path(PICTURES, "airliner.jpg").read_bytes())
     (folder / "bad.jpg").write_bytes(b"no picture")
     (folder / "notes.txt").write_text("no picture")
+    for hidden in ("._a.jpg", ".h/c.jpg", "deep/@eaDir/b.JPEG", "__MACOSX/deep/d.jpg"):
+        (folder / hidden).parent.mkdir(parents=True, exist_ok=True)
+        (folder / hidden).write_bytes(b"of another program")
     with client_of(daemon) as client:
         results = {r.path.name: r for r in client.classify_folder(folder, jobs=2)}
         assert set(results) == {"a.jpg", "b.JPEG", "bad.jpg"}, results

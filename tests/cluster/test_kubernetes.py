@@ -143,7 +143,7 @@ def it_runs_confined():
     assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
     assert pod["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert pod["spec"]["automountServiceAccountToken"] is False
-    assert pod["spec"]["enableServiceLinks"] is False, "RESNEXTD_PORT would be taken for an option"
+    assert pod["spec"]["enableServiceLinks"] is False
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]}}

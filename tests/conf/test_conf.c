@@ -210,8 +210,15 @@ START_TEST(variables_of_kubernetes_do_no_harm)
     setenv("RESNEXTD_SERVICE_PORT", "8080", 1);
     setenv("RESNEXTD_PORT", "tcp://10.0.0.1:8080", 1);
     setenv("RESNEXTD_PORT_8080_TCP_ADDR", "10.0.0.1", 1);
+    /* Of services called resnextd-tls and resnextd-max: nearly tls_cert and max_parts. */
+    setenv("RESNEXTD_TLS_PORT", "tcp://10.0.0.2:443", 1);
+    setenv("RESNEXTD_MAX_PORT", "udp://[fd00::2]:53", 1);
     struct conf conf = loaded("");
+    ck_assert_ptr_null(conf.tls_cert);
     conf_free(&conf);
+    setenv("RESNEXTD_TLS_PORT", "443", 1);
+    refused("", ERR_CONFIG,
+            "RESNEXTD_TLS_PORT: unknown key \"tls_port\"; did you mean \"tls_cert\"?");
 }
 END_TEST
 

@@ -32,7 +32,13 @@ END_TEST
 START_TEST(traceparents_have_one_form)
 {
     ck_assert(id_is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
-    ck_assert(!id_is_traceparent("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+    ck_assert(id_is_traceparent("00-00000000000000000000000000000001-1000000000000000-00"));
+    ck_assert(!id_is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-"));
+    ck_assert(!id_is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-00"));
+    ck_assert(!id_is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-010"));
+    ck_assert(!id_is_traceparent("00-0af7651916cd43dd8448eb211c80319c-B7AD6B7169203331-01"));
+    ck_assert(!id_is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0A"));
+    ck_assert(!id_is_traceparent(" 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
     ck_assert(!id_is_traceparent("00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
     ck_assert(!id_is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0"));
     ck_assert(!id_is_traceparent("00-0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331-01"));
@@ -40,5 +46,27 @@ START_TEST(traceparents_have_one_form)
 }
 END_TEST
 
+START_TEST(zeros_and_no_version_trace_nothing)
+{
+    ck_assert(!id_is_traceparent("00-00000000000000000000000000000000-0000000000000000-00"));
+    ck_assert(!id_is_traceparent("00-00000000000000000000000000000000-b7ad6b7169203331-01"));
+    ck_assert(!id_is_traceparent("00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01"));
+    ck_assert(!id_is_traceparent("cc-00000000000000000000000000000000-b7ad6b7169203331-01"));
+    ck_assert(!id_is_traceparent("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+}
+END_TEST
+
+START_TEST(traceparents_of_later_versions_may_have_more)
+{
+    ck_assert(id_is_traceparent("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+    ck_assert(id_is_traceparent("fe-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-"));
+    ck_assert(id_is_traceparent("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-what.is"));
+    ck_assert(!id_is_traceparent("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01.what"));
+    ck_assert(!id_is_traceparent("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331"));
+    ck_assert(!id_is_traceparent("fF-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+}
+END_TEST
+
 TEST_MAIN("http/id", 10, generated_ids_are_sane_and_differ, only_safe_ids_are_sane,
-          traceparents_have_one_form)
+          traceparents_have_one_form, zeros_and_no_version_trace_nothing,
+          traceparents_of_later_versions_may_have_more)

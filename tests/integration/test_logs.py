@@ -88,6 +88,27 @@ def a_traceparent_is_kept(daemon):
 
 
 @case()
+def a_traceparent_that_is_none_is_not_kept(daemon):
+    zeros = re.sub("[0-9a-f]", "0", TRACE)
+    none = [zeros, zeros[:36] + TRACE[36:], TRACE[:36] + zeros[36:], "ff" + TRACE[2:], TRACE + "-00",
+            TRACE.upper(), TRACE[:-1], ""]
+    requests = [[("traceparent", value)] for value in none] + [[("traceparent", TRACE)] * 2]
+
+    def act():
+        for headers in requests:
+            assert daemon.ask("GET", "/models", headers).status == 200, headers
+    for line in new_lines(daemon, act, len(requests)):
+        assert "traceparent" not in line, line
+
+
+@case()
+def what_is_known_of_a_later_traceparent_is_kept(daemon):
+    later = "cc" + TRACE[2:]
+    line, = new_lines(daemon, lambda: daemon.ask("GET", "/models", [("traceparent", later + "-more")]), 1)
+    assert later in line and "more" not in line, line
+
+
+@case()
 def a_hostile_traceparent_cannot_break_a_line(daemon):
     def act():
         for value in ("x" * 5000, 'a" status=200 b="', "\x1b[2J", "\xff\xfe"):

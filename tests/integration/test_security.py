@@ -15,6 +15,17 @@ from harness import (SLOW, Daemon, case, check_error, check_scores, path, predic
 KEY, SECOND = "0123456789abcdef-the-first", "fedcba9876543210-the-second"
 
 
+# Headers that show a key besides what a proxy adds.
+BESIDE = [[("Authorization", "Bearer of-a-proxy"), ("X-API-Key", KEY)],
+          [("X-API-Key", KEY), ("Authorization", "Bearer of-a-proxy")],
+          [("Authorization", f"Bearer {KEY}"), ("X-API-Key", "of-a-proxy")],
+          [("X-API-Key", "of-a-proxy"), ("x-api-key", KEY)],
+          [("X-API-Key", KEY), ("X-API-Key", "of-a-proxy"), ("X-API-Key", "")],
+          [("Authorization", "Basic dXNlcjpwYXNz"), ("Authorization", f"Bearer {KEY}")],
+          [("Authorization", "Bearer of-a-proxy"), ("Authorization", f"Bearer {KEY}")],
+          [("Authorization", f"Bearer {KEY}"), ("X-API-Key", KEY)]]
+
+
 def line_of(key):
     """What --hash-api-key prints."""
     done = subprocess.run([harness.DAEMON, "--hash-api-key"], input=key + "\n", text=True,
@@ -61,15 +72,24 @@ def a_key_is_needed_for_all_but_health_and_metrics():
             check_unauthorized(connection.ask(method, target, body=body))
         for headers in (bearer(KEY), bearer(SECOND), [("X-API-Key", KEY)],
                         [("Authorization", "Basic dXNlcjpwYXNz"), ("X-API-Key", KEY)],
-                        [("Authorization", f"bearer  {KEY}")]):
+                        [("Authorization", f"bearer  {KEY}")], *BESIDE):
             answer = connection.ask("POST", "/classify", headers, data)
             check_scores(predictions(answer), scores)
         for headers in (bearer(KEY + "x"), bearer(KEY[:-1]), bearer(""), bearer(line_of(KEY)),
                         [("Authorization", f"Basic {KEY}")], [("Authorization", KEY)],
                         [("X-API-Key", "")], [("X-API-Key", f"Bearer {KEY}")], bearer("x" * 20000),
-                        [("Authorization", "Bearer nonsense"), ("X-API-Key", KEY)]):
+                        [("Authorization", "Bearer nonsense"), ("X-API-Key", "nonsense")],
+                        [("Authorization", f"Basic {KEY}"), ("X-API-Key", f"Bearer {KEY}")]):
             check_unauthorized(connection.ask("POST", "/classify", headers, data))
-        assert daemon.metrics().sum("resnextd_rejected_total", reason="unauthorized") == 16
+        assert daemon.metrics().sum("resnextd_rejected_total", reason="unauthorized") == 17
+
+
+@case(own=None)
+def the_key_that_is_known_is_the_one_in_the_log():
+    with guarded() as daemon, daemon.connect() as connection:
+        for headers in BESIDE:
+            line, = daemon.lines_of(lambda headers=headers: connection.ask("GET", "/models", headers))
+            assert 'key="gallery"' in line and "status=200" in line, line
 
 
 @case(own=None)
@@ -215,8 +235,7 @@ def the_one_origin_may_and_others_may_not(daemon):
     assert answer.status == 204 and not answer.body, answer
     assert cors(answer)["access-control-allow-origin"] == ORIGIN
     assert "POST" in cors(answer)["access-control-allow-methods"]
-    for name in ("content-type", "x-api-key", "authorization", "inference-header-content-length"):
-        assert name in cors(answer)["access-control-allow-headers"].lower()
+    assert cors(answer)["access-control-allow-headers"] == "content-type,x-api-key"
     for status, answer in ((200, daemon.classify(data, [("Origin", ORIGIN)])),
                            (415, daemon.classify(b"x", [("Origin", ORIGIN)]))):
         assert answer.status == status, answer
@@ -231,13 +250,84 @@ def the_one_origin_may_and_others_may_not(daemon):
         for answer in (daemon.classify(data, [("Origin", other)]),
                        daemon.ask("OPTIONS", "/classify", [("Origin", other), *PREFLIGHT])):
             assert not cors(answer), (other, answer)
-            assert answer.header("vary") == "Origin"
+            assert answer.header("vary").split(", ")[0] == "Origin"
     check_error(daemon.ask("OPTIONS", "/nothing", [("Origin", ORIGIN), *PREFLIGHT]), 404)
     check_error(daemon.ask("OPTIONS", "/classify"), 405)
 
 
+ASKED = ["authorization", "authorization,content-type,x-api-key", "x-request-id, traceparent",
+         "Authorization ,\tX-Of-A-Library", "sentry-trace,baggage,x-request-timeout-ms",
+         "inference-header-content-length", "!#$%&'*+-.^_`|~09", "*", ",".join(["x" * 31] * 32)]
+NOT_A_LIST = ["", ",", "a,", ",a", "a,,b", "a b", "a;b", "a:b", "a\"b\"", "(a)", "a\x7f", "\xe4", "a/b",
+              "x" * 1025, ",".join(["x"] * 600)]
+
+
+@case(["--cors-origin", ORIGIN])
+@case(["--cors-origin", "*"])
+def a_page_may_send_the_headers_that_it_asks_for(daemon):
+    for asked in (*ASKED, *NOT_A_LIST):
+        answer = daemon.ask("OPTIONS", "/classify", [("Origin", ORIGIN), *PREFLIGHT[:1],
+                                                     ("Access-Control-Request-Headers", asked)])
+        assert answer.status == 204, (asked, answer)
+        allowed = cors(answer).get("access-control-allow-headers")
+        assert allowed == (asked if asked in ASKED else None), (asked, answer)
+        assert "Access-Control-Request-Headers" in answer.header("vary"), answer
+    answer = daemon.ask("OPTIONS", "/classify", [("Origin", ORIGIN), *PREFLIGHT[:1]])
+    assert answer.status == 204 and "access-control-allow-headers" not in cors(answer), answer
+
+
+@case(own=None)
+def a_server_of_a_private_network_opens_to_the_origin_that_is_named():
+    for configured, origin, expected in ((ORIGIN, ORIGIN, "true"), ("*", ORIGIN, None),
+                                         (ORIGIN, "https://evil.example", None)):
+        with Daemon(["--cors-origin", configured], wait=False) as daemon:
+            assert daemon.notified(10 * SLOW), daemon.log()
+            asked = ("Access-Control-Request-Private-Network", "true")
+            answer = daemon.ask("OPTIONS", "/classify", [("Origin", origin), *PREFLIGHT, asked])
+            assert cors(answer).get("access-control-allow-private-network") == expected, answer
+            answer = daemon.ask("OPTIONS", "/classify", [("Origin", origin), *PREFLIGHT])
+            assert "access-control-allow-private-network" not in cors(answer), answer
+
+
+# What scripts can read of any answer (Fetch standard, CORS-safelisted response-header names), and what
+# is for the browser or its connection.
+SAFELISTED = {"cache-control", "content-language", "content-length", "content-type", "expires",
+              "last-modified", "pragma"}
+FOR_THE_BROWSER = {"connection", "date", "vary", "x-content-type-options", "content-security-policy",
+                   "referrer-policy"}
+
+
+@case(own=None)
+def a_page_can_read_every_answer_and_its_headers():
+    data = reference()[0]
+    model = f"/v2/models/{harness.MODEL_NAME}"
+    with guarded("--cors-origin", ORIGIN, "--max-body-bytes", "100000") as daemon:
+        asked = [(200, "POST", "/classify", bearer(KEY), data),
+                 (200, "POST", "/embed", [*bearer(KEY), ("Accept", "application/octet-stream")], data),
+                 (200, "POST", "/explain", bearer(KEY), data),
+                 (200, "GET", model, [("X-API-Key", KEY)], None),
+                 (200, "GET", "/openapi.json", [], None), (200, "HEAD", "/", [], None),
+                 (304, "GET", "/", [("If-None-Match", "*")], None),
+                 (400, "POST", model + "/infer", bearer(KEY), b"{"),
+                 (401, "POST", "/classify", [], data), (401, "GET", "/models", bearer("x" * 20), None),
+                 (404, "GET", "/nothing", bearer(KEY), None), (405, "PUT", "/classify", bearer(KEY), None),
+                 (413, "POST", "/classify", bearer(KEY), bytes(100001)),
+                 (415, "POST", "/classify", bearer(KEY), b"x")]
+        for status, method, target, headers, body in asked:
+            with daemon.connect() as connection:
+                answer = connection.ask(method, target, [("Origin", ORIGIN), *headers], body)
+            assert answer.status == status, (status, target, answer)
+            assert cors(answer)["access-control-allow-origin"] == ORIGIN, answer
+            exposed = set(cors(answer)["access-control-expose-headers"].lower().split(", "))
+            names = {name for name, _ in answer.headers} - set(cors(answer))
+            assert names - SAFELISTED - FOR_THE_BROWSER <= exposed, (answer, exposed)
+            assert {"x-request-id", "retry-after"} <= exposed, exposed
+
+
 @case(["--cors-origin", "*"])
 def a_star_is_for_every_origin(daemon):
+    answer = daemon.ask("GET", "/openapi.json")
+    assert cors(answer)["access-control-allow-origin"] == "*", "a cache may keep it for a page"
     for origin in (ORIGIN, "https://other.example"):
         answer = daemon.ask("GET", "/models", [("Origin", origin)])
         assert cors(answer)["access-control-allow-origin"] == "*", answer
@@ -271,7 +361,9 @@ def a_preflight_needs_no_key():
 
 @case(own=None)
 def an_origin_that_is_none_stops_the_start():
-    for text in ("photos.example", "https://", "https://a/b", "https://a b", "https://a\r\nX: y", "**"):
+    for text in ("photos.example", "https://", "https://a/b", "https://a b", "https://a\r\nX: y", "**",
+                 "https://Photos.example", "https://photos.example:443", "http://photos.example:80",
+                 "https://photos.example/", "photos.example:8443"):
         refuse(["--cors-origin", text], ["cors_origin"])
 
 

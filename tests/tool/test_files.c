@@ -57,6 +57,34 @@ START_TEST(a_tree_is_sorted_by_path)
 }
 END_TEST
 
+START_TEST(what_is_hidden_is_passed_over_unless_it_is_named)
+{
+    enter_scratch();
+    static const char *const folders[] = {
+        "t", "t/.ipynb_checkpoints", "t/@eaDir", "t/__MACOSX", "t/a.b", ".h"};
+    static const char *const names[] = {
+        "t/._a.jpg",      "t/.jpg",           "t/.ipynb_checkpoints/a.jpg",
+        "t/@eaDir/a.jpg", "t/__MACOSX/a.jpg", "t/a.b/._b.JPEG",
+        "t/a.b/b.JPEG",   "t/a.jpg",          ".h/._c.jpg",
+        ".h/c.jpg"};
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
+        mkdir(folders[i], 0755);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        put(names[i], "");
+    struct file_list list = {0};
+    ck_assert_int_eq(files_add(&list, "t", 0, NULL), 0);
+    ck_assert_int_eq(files_add(&list, ".h", 0, NULL), 0);
+    ck_assert_int_eq(files_add(&list, "t/._a.jpg", 0, NULL), 0);
+    ck_assert_uint_eq(list.count, 4);
+    ck_assert_str_eq(list.entries[0].path, "t/a.b/b.JPEG");
+    ck_assert_str_eq(list.entries[1].path, "t/a.jpg");
+    ck_assert_str_eq(list.entries[2].path, ".h/c.jpg");
+    ck_assert_str_eq(list.entries[3].path, "t/._a.jpg");
+    files_free(&list);
+    leave_scratch();
+}
+END_TEST
+
 START_TEST(a_tree_without_pictures_is_a_problem)
 {
     enter_scratch();
@@ -129,6 +157,7 @@ START_TEST(only_regular_files_are_read)
 }
 END_TEST
 
-TEST_MAIN("tool/files", 10, a_tree_is_sorted_by_path, a_tree_without_pictures_is_a_problem,
+TEST_MAIN("tool/files", 10, a_tree_is_sorted_by_path,
+          what_is_hidden_is_passed_over_unless_it_is_named, a_tree_without_pictures_is_a_problem,
           reading_keeps_to_the_limit, standard_input_keeps_to_the_limit,
           only_regular_files_are_read)

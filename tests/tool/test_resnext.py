@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pty
+import re
 import resource
 import shutil
 import stat
@@ -643,7 +644,241 @@ def test_eval_wants_ids_for_labels_that_occur_twice(scratch):
     config["label_names"] = ["crane"] * 2 + [f"label {i}" for i in range(8)]
     write(path, json.dumps(config).encode())
     os.makedirs(os.path.join(scratch, "tree", "crane"))
-    assert "classes 0 and 1; give an id" in bad(1, "eval", model, os.path.join(scratch, "tree"))
+    assert "give an id" in bad(1, "eval", model, os.path.join(scratch, "tree"))
+
+
+def test_eval_passes_over_what_systems_leave_behind(scratch):
+    root, rows = make_tree(scratch, lambda row: row["label"])
+    for folder in (".git", ".ipynb_checkpoints", "__MACOSX", "@eaDir", rows[0]["label"] + "/@eaDir"):
+        os.makedirs(os.path.join(root, folder))
+        shutil.copy(rows[0]["picture"], os.path.join(root, folder))
+    for name in ("._" + os.path.basename(rows[0]["picture"]), ".hidden.jpg", ".DS_Store"):
+        write(os.path.join(root, rows[0]["label"], name), b"Mac OS X")
+    out = json.loads(good("eval", "--json", CIFAR, root))
+    assert (out["images"], out["failed"], out["top1"]) == (len(rows), 0, 1.0)
+
+
+def thousand_classes(scratch, **more):
+    """A small network of 1000 classes, without names of its own unless config.json has more."""
+    model = os.path.join(scratch, "thousand")
+    if not os.path.exists(model):
+        good("init", "blocks=1,1:C=1:d=16:stem=cifar:classes=1000", model)
+    path = os.path.join(model, "config.json")
+    config = json.loads(read(path))
+    for key in ("label_names", "labels"):
+        config.pop(key, None)
+    write(path, json.dumps(dict(config, **more)).encode())
+    return model
+
+
+def test_eval_takes_the_folders_of_imagenet(scratch):
+    with open(os.path.join(SOURCE, "models/labels/imagenet-1k-synsets.txt"), encoding="utf-8") as file:
+        synsets = file.read().splitlines()
+    with open(os.path.join(SOURCE, "models/labels/imagenet-1k.txt"), encoding="utf-8") as file:
+        names = file.read().splitlines()
+    assert len(synsets) == len(set(synsets)) == 1000 and synsets == sorted(synsets)
+    # As the photos that come with ImageNet's samples are called.
+    for synset, name in (("n01440764", "tench"), ("n01735189", "garter snake"), ("n01770393", "scorpion"),
+                         ("n01824575", "coucal"), ("n15075141", "toilet tissue")):
+        assert names[synsets.index(synset)] == name
+    root = os.path.join(scratch, "tree")
+    truth = {"n01440764": 0, "n15075141": 999, "7": 7, "garter snake": 57}
+    for name in truth:
+        os.makedirs(os.path.join(root, name))
+        shutil.copy(pictures(1)[0], os.path.join(root, name, "a.JPEG"))
+    same_in_other_words = [name.replace("crane bird", "crane") + ", Some synonym" for name in names]
+    for more in ({}, {"label_names": names}):
+        out = json.loads(good("eval", "--json", thousand_classes(scratch, **more), root))
+        assert [c["class_id"] for c in out["confusion"]] == sorted(truth.values()), more
+    shutil.rmtree(os.path.join(root, "garter snake"))
+    out = json.loads(good("eval", "--json", thousand_classes(scratch, label_names=same_in_other_words), root))
+    assert [c["class_id"] for c in out["confusion"]] == [0, 7, 999]
+    # Other thousands have other folders, and so has what is no synset of these.
+    others = [f"thing {i}" for i in range(1000)]
+    assert "n01440764" in bad(1, "eval", thousand_classes(scratch, label_names=others), root)
+    assert "n01440764" in bad(1, "eval", thousand_classes(scratch, label_names=names[::-1]), root)
+    os.mkdir(os.path.join(root, "n00000001"))
+    assert "n00000001" in bad(1, "eval", thousand_classes(scratch), root)
+
+
+def test_eval_takes_synsets_beside_labels(scratch):
+    model = copy_model(CIFAR, os.path.join(scratch, "model"))
+    root, rows = make_tree(scratch, lambda row: f"s{row['top1']}")
+    assert "no class is called" in bad(1, "eval", model, root)
+    # A label comes before an id, and an id before a synset.
+    write(os.path.join(model, "synsets.txt"), "\n".join(f"s{i}" for i in range(10)).encode())
+    assert json.loads(good("eval", "--json", model, root))["top1"] == 1.0
+    write(os.path.join(model, "synsets.txt"), b"s0\ns1\n")
+    assert "2 synsets for 10 classes" in bad(1, "eval", model, root)
+
+
+# -- eval with tables, and with several labels a picture
+
+def table_of(scratch, text):
+    path = os.path.join(scratch, "labels.csv")
+    write(path, text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def flat(scratch):
+    """A flat folder of pictures, and the rows of CIFAR's goldens."""
+    root = os.path.join(scratch, "flat")
+    rows = [row for row in GOLDENS if row["model"] == CIFAR]
+    os.makedirs(root, exist_ok=True)
+    for row in rows:
+        shutil.copy(row["picture"], root)
+    return root, rows
+
+
+def name_of(row):
+    return os.path.basename(row["picture"])
+
+
+def test_eval_by_table(scratch):
+    root, rows = flat(scratch)
+    lines = [f"{name_of(row)},{row['label']}" for row in rows]
+    ids = [f'"{name_of(row)}" , {row["top1"]}' for row in rows]
+    header = ",".join(["", *(str(i) for i in range(10))])
+    columns = [",".join([name_of(row), *("1" if i == row["top1"] else "0.0" for i in range(10))]) for row in rows]
+    absolute = [f"{root}/{name_of(row)},{row['label']}" for row in rows]
+    for table in (lines, ["file,label", *lines], ids, [header, *columns], absolute,
+                  ["\ufeffname,class", *lines, ""]):
+        out = json.loads(good("eval", "--json", "-l", table_of(scratch, "\r\n".join(table)), CIFAR, root))
+        assert (out["images"], out["top1"]) == (len(rows), 1.0), table
+    out = json.loads(good("eval", "--json", "--labels", table_of(scratch, lines[0]), CIFAR, root))
+    assert out["images"] == 1, "what is not listed is not looked at"
+    done = run("eval", "--json", "--labels", table_of(scratch, lines[0] + "\nabsent.jpg,3"), CIFAR, root)
+    assert done.returncode == 1 and b"absent.jpg" in done.stderr
+    assert json.loads(done.stdout)["failed"] == 1
+    assert "--labels" in bad(1, "eval", CIFAR, root)
+
+
+def test_eval_refuses_tables_that_it_does_not_understand(scratch):
+    root, rows = flat(scratch)
+    name = name_of(rows[0])
+    for text, words in (("", "no picture"), ("file,label\n", "no picture"), (f"{name}\n", "line 1: 1 fields"),
+                        (f"{name};cat\n", "line 1: one column"), (f"{name},cat,dog\n", "line 1: 3 fields"),
+                        (f"\n{name},unicorn\n", "line 2: no class is called \"unicorn\""),
+                        (f"{name},10\n", "line 1"), (f"{name},-1\n", "line 1"), (f"{name},\n", "line 1: 0 classes"),
+                        (f"{name},cat;dog\n", "line 1: 2 classes"), (f"{name},cat|\n", "line 1: no class"),
+                        (f"{name},cat\n{name},dog\n", "line 2: this picture is in line 1 already"),
+                        (f"{name},cat\nother,cat\n", "line 2: not the name of a *.jpg or *.jpeg: other"),
+                        ("f,cat,dog\n", "line 1: there are columns for 2 of 10 classes"),
+                        ("f,cat,cat\n", "two columns for the class cat"), ("f,cat,unicorn\n", "unicorn"),
+                        ("f," + ",".join(map(str, range(10))) + f"\n{name},-1" + ",0" * 9, "line 2: neither 0 nor 1: -1"),
+                        ("f," + ",".join(map(str, range(10))) + f"\n{name}," + ",0" * 9, "line 2: neither 0 nor 1"),
+                        (f'"{name},cat\n', "line 1"), (f"{name},ca\0t\n", "NUL"), ("a," * 50, "more than 11")):
+        table = table_of(scratch, text)
+        message = bad(1, "eval", "--labels", table, CIFAR, root)
+        assert words in message and table in message, (text, message)
+    bad(1, "eval", "--labels", os.path.join(scratch, "absent.csv"), CIFAR, root)
+
+
+F32 = ["--precision", "f32"]  # as the goldens
+
+
+def sigmoid(scratch, **more):
+    """CIFAR's network, scoring each class by itself."""
+    model = copy_model(CIFAR, os.path.join(scratch, "sigmoid"))
+    path = os.path.join(model, "config.json")
+    write(path, json.dumps(dict(json.loads(read(path)), activation="sigmoid", **more)).encode())
+    return model
+
+
+def average_precision(scores, shown):
+    """As scikit-learn defines it: over falling thresholds, the step in recall times precision."""
+    total, before = 0.0, 0.0
+    for threshold in sorted(set(scores), reverse=True):
+        taken = [s for score, s in zip(scores, shown) if score >= threshold]
+        recall = sum(taken) / sum(shown)
+        total += (recall - before) * sum(taken) / len(taken)
+        before = recall
+    return total
+
+
+def check_precision(out, rows, shown):
+    """`shown`: a set of classes for each row."""
+    expected = {}
+    for c in range(10):
+        marks = [c in classes for classes in shown]
+        if any(marks):
+            expected[c] = average_precision([row["logits"][c] for row in rows], marks)
+        assert out["classes"][c]["class_id"] == c and out["classes"][c]["positives"] == sum(marks)
+        got = out["classes"][c]["average_precision"]
+        assert got is None if c not in expected else abs(got - expected[c]) < 1e-6, (c, got, expected)
+    assert out["images"] == len(rows) and out["classes_measured"] == len(expected)
+    assert abs(out["mean_average_precision"] - sum(expected.values()) / len(expected)) < 1e-6
+    assert "top1" not in out and "confusion" not in out
+    assert 0.2 < out["mean_average_precision"] < 1, "labels that tell something"
+
+
+def test_eval_of_several_labels_by_table(scratch):
+    root, rows = flat(scratch)
+    model = sigmoid(scratch)
+    shown = [{c for c in range(9) if (c * 7 + i * 5) % 4 == 0 or (c == row["top1"] and i % 3)}
+             for i, row in enumerate(rows)]
+    shown[0] = set()
+    separators = [";".join, "|".join, " ; ".join]
+    lists = ["image,tags"] + [f"{name_of(row)},{separators[i % 3](str(c) for c in sorted(shown[i]))}"
+                              for i, row in enumerate(rows)]
+    columns = [",".join(["image", *(str(c) for c in reversed(range(10)))])]
+    columns += [",".join([name_of(row), *("01"[c in shown[i]] for c in reversed(range(10)))])
+                for i, row in enumerate(rows)]
+    for lines in (lists, columns):
+        table = table_of(scratch, "\n".join(lines))
+        check_precision(json.loads(good("eval", "--json", *F32, "--labels", table, model, root)), rows, shown)
+        text = good("eval", "--labels", table, model, root, "--threads", "2")
+        assert re.search(r"^mAP +\d+\.\d\d% \(of 10 classes, 9 have pictures\)$", text, re.M), text
+    none = table_of(scratch, f"{name_of(rows[0])},\n")
+    out = json.loads(good("eval", "--json", "--labels", none, model, root))
+    assert out["mean_average_precision"] is None and out["classes_measured"] == 0
+    assert "none" in good("eval", "--labels", none, model, root)
+
+
+def test_eval_of_several_labels_by_folders(scratch):
+    model = sigmoid(scratch)
+    root, rows = make_tree(scratch, lambda row: row["label"])
+    shown = []
+    for i, row in enumerate(rows):
+        shown.append({row["top1"], 2 * i % 7})
+        for c in shown[-1]:
+            folder = os.path.join(root, row["label"] if c == row["top1"] else str(c))
+            os.makedirs(folder, exist_ok=True)
+            shutil.copy(row["picture"], folder)
+    check_precision(json.loads(good("eval", "--json", *F32, model, root)), rows, shown)
+    # Below the folders of classes, too, pictures of one name are one, if they are.
+    os.makedirs(os.path.join(root, "1", "more"))
+    os.makedirs(os.path.join(root, "2", "more"))
+    shutil.copy(rows[0]["picture"], os.path.join(root, "1", "more", "x.jpg"))
+    shutil.copy(rows[0]["picture"], os.path.join(root, "2", "more", "x.jpg"))
+    assert json.loads(good("eval", "--json", model, root))["images"] == len(rows) + 1
+    shutil.copy(rows[1]["picture"], os.path.join(root, "2", "more", "x.jpg"))
+    message = bad(1, "eval", model, root)
+    assert "1/more/x.jpg" in message and "2/more/x.jpg" in message and "two pictures" in message
+    # A failure is one, of however many classes.
+    for c in "12":
+        write(os.path.join(root, c, "more", "x.jpg"), b"no picture")
+    done = run("eval", "--json", model, root)
+    assert done.returncode == 1 and done.stderr.count(b"x.jpg") == 1
+    assert json.loads(done.stdout)["failed"] == 1
+
+
+def test_eval_of_one_output_with_two_labels(scratch):
+    model = os.path.join(scratch, "binary")
+    good("init", "blocks=1,1:C=1:d=16:stem=cifar:classes=1", model)
+    path = os.path.join(model, "config.json")
+    write(path, json.dumps(dict(json.loads(read(path)), label_names=["no", "yes"])).encode())
+    root = os.path.join(scratch, "tree")
+    right = 0
+    for i, name in enumerate(pictures()):
+        best = json_lines(good("classify", "--json", model, name))[0]["predictions"][0]["label"]
+        truth = ["no", "yes"][i % 2]
+        right += truth == best
+        os.makedirs(os.path.join(root, truth), exist_ok=True)
+        shutil.copy(name, os.path.join(root, truth))
+    out = json.loads(good("eval", "--json", model, root))
+    assert (out["images"], out["top1"], out["top5"]) == (8, right / 8, 1.0), out
+    assert "mean_average_precision" not in out
 
 
 # -- preprocess, verify, init

@@ -19,9 +19,15 @@ T = TypeVar("T")
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
+def _is_hidden(name: str) -> bool:
+    """What macOS and network storage put beside pictures, "._NAME.jpg" for one, counts as hidden."""
+    return name.startswith(".") or name in ("__MACOSX", "@eaDir")
+
+
 def find_jpegs(folder: Union[str, "os.PathLike[str]"]) -> List[Path]:
-    """The files below a folder whose names look like a JPEG's, sorted."""
-    return sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    """The files below a folder whose names look like a JPEG's, sorted; not what is hidden in it."""
+    return sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()
+                  and not any(map(_is_hidden, p.relative_to(folder).parts)))
 
 
 def _read(source: Source) -> bytes:

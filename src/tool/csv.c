@@ -1,0 +1,107 @@
+#include "tool/csv.h"
+
+#include <string.h>
+
+int csv_open(struct csv *csv, char *text, size_t length, struct error *err)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    size_t skip = length >= 3 && memcmp(text, mark, 3) == 0 ? 3 : 0;
+    *csv = (struct csv){.at = text + skip, .end = text + length, .line = 1};
+    if (memchr(text, '\0', length))
+        return error_set(err, ERR_PARAMETER, "there is a NUL byte; this is no table in text");
+    return ERR_OK;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+static char *trim(char *text, char *end)
+{
+    while (end > text && is_blank(end[-1]))
+        end--;
+    *end = '\0';
+    return text + strspn(text, " \t");
+}
+
+/* A field in quotes, of which the first is at csv->at; leaves that behind the last. */
+static int read_quoted(struct csv *csv, char **field, struct error *err)
+{
+    size_t first_line = csv->line;
+    char *out = ++csv->at;
+    *field = out;
+    for (; csv->at < csv->end; csv->at++) {
+        if (*csv->at == '"' && *++csv->at != '"') {
+            *out = '\0';
+            while (csv->at < csv->end && is_blank(*csv->at))
+                csv->at++;
+            if (csv->at == csv->end || *csv->at == ',' || *csv->at == '\n')
+                return ERR_OK;
+            return error_set(err, ERR_PARAMETER,
+                             "line %zu: something follows a closing quote; inside, it must be "
+                             "doubled",
+                             csv->line);
+        }
+        csv->line += *csv->at == '\n';
+        *out++ = *csv->at;
+    }
+    return error_set(err, ERR_PARAMETER, "line %zu: a quote that opens here has no end",
+                     first_line);
+}
+
+/* Reads one field; `*last` if it ends the row. Whatever ended it is passed. */
+static int read_field(struct csv *csv, char **field, bool *last, struct error *err)
+{
+    csv->at += strspn(csv->at, " \t");
+    char *start = csv->at, *end = NULL;
+    if (*csv->at == '"') {
+        int rc = read_quoted(csv, field, err);
+        if (rc != ERR_OK)
+            return rc;
+    } else {
+        csv->at += strcspn(csv->at, ",\"\n");
+        end = csv->at;
+        if (*end == '"')
+            return error_set(err, ERR_PARAMETER,
+                             "line %zu: a quote inside a field; the whole field must be in quotes",
+                             csv->line);
+    }
+    *last = *csv->at != ',';
+    csv->line += *csv->at == '\n';
+    csv->at += csv->at < csv->end;
+    if (end)
+        *field = trim(start, end);
+    return ERR_OK;
+}
+
+static int read_row(struct csv *csv, char **fields, size_t room, size_t *count, size_t *line,
+                    struct error *err)
+{
+    *line = csv->line;
+    for (bool last = false; !last;) {
+        char *field = NULL;
+        int rc = read_field(csv, &field, &last, err);
+        if (rc != ERR_OK)
+            return rc;
+        if (*count == room)
+            return error_set(err, ERR_PARAMETER, "line %zu: there are more than %zu fields", *line,
+                             room);
+        fields[(*count)++] = field;
+    }
+    return ERR_OK;
+}
+
+int csv_next(struct csv *csv, char **fields, size_t room, size_t *count, size_t *line,
+             struct error *err)
+{
+    *count = 0;
+    while (csv->at < csv->end && *count == 0) {
+        int rc = read_row(csv, fields, room, count, line, err);
+        if (rc != ERR_OK)
+            return rc;
+        if (*count == 1 && fields[0][0] == '\0')
+            *count = 0;
+    }
+    return ERR_OK;
+}

@@ -1,0 +1,171 @@
+#include "tool/ground_truth.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+int ground_truth_mark(struct ground_truth *truth, size_t file, int class_id, struct error *err)
+{
+    if (truth->count == truth->capacity) {
+        size_t capacity = truth->capacity ? 2 * truth->capacity : 64;
+        struct mark *marks = reallocarray(truth->marks, capacity, sizeof *marks);
+        if (!marks)
+            return error_set(err, ERR_NO_MEMORY, "no memory for the classes of pictures");
+        truth->marks = marks;
+        truth->capacity = capacity;
+    }
+    truth->marks[truth->count++] = (struct mark){file, class_id};
+    return ERR_OK;
+}
+
+void ground_truth_free(struct ground_truth *truth)
+{
+    files_free(&truth->files);
+    free(truth->marks);
+    *truth = (struct ground_truth){0};
+}
+
+/* A picture that lies in the folder of a class. */
+struct placed {
+    const char *name; /* its path below that */
+    struct file_entry entry;
+};
+
+static int add_class(const struct class_names *names, struct file_list *files, const char *root,
+                     const char *name, struct error *err)
+{
+    char *path;
+    if (asprintf(&path, "%s/%s", root, name) < 0)
+        return error_set(err, ERR_NO_MEMORY, "no memory for a path");
+    struct stat st;
+    int rc = ERR_OK, class_id = -1;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        rc = class_names_find(names, name, &class_id, err);
+        if (rc == ERR_OK)
+            rc = files_add(files, path, class_id, err);
+        else
+            rc = error_prefix(err, rc, "directory %s", name);
+    }
+    free(path);
+    return rc;
+}
+
+static int visible(const struct dirent *entry)
+{
+    return !files_is_hidden(entry->d_name);
+}
+
+static int bytewise(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* Every picture of DIR with the class that its directory is named by. */
+static int collect(const struct class_names *names, struct file_list *files, const char *root,
+                   struct error *err)
+{
+    struct dirent **found;
+    int count = scandir(root, &found, visible, bytewise);
+    if (count < 0)
+        return error_set(err, ERR_IO, "cannot read directory %s: %s", root, strerror(errno));
+    int rc = ERR_OK;
+    for (int i = 0; i < count; i++) {
+        if (rc == ERR_OK)
+            rc = add_class(names, files, root, found[i]->d_name, err);
+        free(found[i]);
+    }
+    free(found);
+    if (rc == ERR_OK && files->count == 0)
+        rc = error_set(err, ERR_IO,
+                       "%s: there are no directories named by label, class id or synset; --labels "
+                       "takes a table for pictures that lie otherwise",
+                       root);
+    return rc;
+}
+
+/* The path below the folder of a class; NULL of an entry that is no picture. */
+static const char *name_below(const char *path, const char *root)
+{
+    const char *name = path + strlen(root) + 1;
+    name = strchr(name, '/');
+    return name ? name + 1 : NULL;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct placed *x = a, *y = b;
+    if (!x->name || !y->name)
+        return !x->name - !y->name;
+    int order = strcmp(x->name, y->name);
+    return order ? order : x->entry.class_id - y->entry.class_id;
+}
+
+/* Whether two files have the same bytes. */
+static int check_same(const char *a, const char *b, struct error *err)
+{
+    enum { LARGEST = 1 << 30 };
+    struct file_bytes x = {0}, y = {0};
+    struct error unread; /* it fails again when the picture is to be classified */
+    bool same = files_read(a, LARGEST, &x, &unread) != ERR_OK ||
+                files_read(b, LARGEST, &y, &unread) != ERR_OK ||
+                (x.length == y.length && memcmp(x.data, y.data, x.length) == 0);
+    free(x.data);
+    free(y.data);
+    if (same)
+        return ERR_OK;
+    return error_set(
+        err, ERR_PARAMETER,
+        "%s and %s have one name but are two pictures; of a network with several "
+        "labels for each, pictures of one name are one: rename them, or list them in a "
+        "table for --labels",
+        a, b);
+}
+
+/* Moves the entries to truth->files, those of one name as one. */
+static int merge(struct ground_truth *truth, struct placed *placed, size_t count, struct error *err)
+{
+    int rc = ERR_OK;
+    qsort(placed, count, sizeof *placed, by_name);
+    for (size_t i = 0, first = 0; rc == ERR_OK && i < count; i++) {
+        struct file_entry *entry = &placed[i].entry;
+        bool again = i > 0 && placed[i].name && strcmp(placed[i].name, placed[first].name) == 0;
+        if (again) {
+            rc = check_same(placed[first].entry.path, entry->path, err);
+        } else {
+            first = i;
+            rc = files_append(&truth->files, entry->path, 0, entry->problem, err);
+        }
+        if (rc == ERR_OK)
+            rc = ground_truth_mark(truth, truth->files.count - 1, entry->class_id, err);
+    }
+    return rc;
+}
+
+static int merge_by_name(struct ground_truth *truth, const struct file_list *files,
+                         const char *root, struct error *err)
+{
+    struct placed *placed = calloc(files->count, sizeof *placed);
+    if (!placed)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the list of files");
+    for (size_t i = 0; i < files->count; i++)
+        placed[i] = (struct placed){name_below(files->entries[i].path, root), files->entries[i]};
+    int rc = merge(truth, placed, files->count, err);
+    free(placed);
+    return rc;
+}
+
+int ground_truth_read_folders(struct ground_truth *truth, const char *root,
+                              const struct class_names *names, bool many, struct error *err)
+{
+    struct file_list files = {0};
+    int rc = collect(names, many ? &files : &truth->files, root, err);
+    if (rc == ERR_OK && many)
+        rc = merge_by_name(truth, &files, root, err);
+    for (size_t i = 0; rc == ERR_OK && !many && i < truth->files.count; i++)
+        rc = ground_truth_mark(truth, i, truth->files.entries[i].class_id, err);
+    files_free(&files);
+    return rc;
+}
