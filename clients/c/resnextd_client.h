@@ -41,8 +41,9 @@ struct resnextd_client *resnextd_client_open(const struct resnextd_settings *set
 /* NULL is fine. */
 void resnextd_client_close(struct resnextd_client *client);
 
-/* Classifies a JPEG. `top_k` 0 and `model` NULL stand for the server's defaults. Returns 0 if the
- * status is 200, else -1. `answer` is filled in either case and freed by resnextd_answer_free. */
+/* Classifies a JPEG. At most `top_k` classes are named; `top_k` 0 and `model` NULL stand for the
+ * server's defaults. Returns 0 if the status is 200, else -1. `answer` is filled in either case and
+ * freed by resnextd_answer_free. */
 int resnextd_classify(struct resnextd_client *client, const void *jpeg, size_t length, int top_k,
                       const char *model, struct resnextd_answer *answer);
 

@@ -7,7 +7,7 @@ usage() {
 Usage: classify.sh [-u URL] [-k CLASSES] [-m MODEL] [-t SECONDS] FILE...
 
   -u URL      the server (default http://127.0.0.1:8080, or RESNEXTD_URL)
-  -k CLASSES  how many classes to name
+  -k CLASSES  how many classes to name, at most
   -m MODEL    which of the server's models to ask
   -t SECONDS  how long one try may take, and when the last one begins at the latest (default 60)
   -h          print this

@@ -38,9 +38,11 @@ int arguments_count(const char *text)
 {
     int n = 0;
     for (const char *c = text; *c; c++) {
-        if (*c < '0' || *c > '9' || n > 100000)
+        if (*c < '0' || *c > '9')
             return -1;
         n = 10 * n + (*c - '0');
+        if (n > ARGUMENTS_COUNT_MAX)
+            return -1;
     }
     return *text ? n : -1;
 }

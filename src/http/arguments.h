@@ -16,7 +16,9 @@ struct argument {
 int arguments_read(const struct exchange *x, struct argument *known, size_t count,
                    struct error *err);
 
-/* A decimal number, digits only; -1 if it is none or above a million. */
+enum { ARGUMENTS_COUNT_MAX = 1000000 };
+
+/* A decimal number, digits only; -1 if it is none or above ARGUMENTS_COUNT_MAX. */
 int arguments_count(const char *text);
 
 #endif

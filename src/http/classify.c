@@ -17,17 +17,21 @@ static int read_parameters(struct exchange *x, int *top_k, struct error *err)
         code = work_choose_model(x, a[1].value, err);
     if (code != ERR_OK)
         return code;
-    int classes = x->model->classes, wanted = (int)x->conf->top_k;
-    *top_k = a[0].value ? arguments_count(a[0].value) : wanted < classes ? wanted : classes;
-    if (*top_k < 1 || *top_k > classes)
-        return error_set(err, ERR_PARAMETER, "top_k must be a number from 1 to %d", classes);
+    int classes = x->model->classes;
+    int wanted = a[0].value ? arguments_count(a[0].value) : (int)x->conf->top_k;
+    if (wanted < 1)
+        return error_set(err, ERR_PARAMETER,
+                         "top_k must be a whole number from 1 to %d: at most so many classes are "
+                         "named",
+                         ARGUMENTS_COUNT_MAX);
+    *top_k = wanted < classes ? wanted : classes;
     return ERR_OK;
 }
 
 enum MHD_Result classify_answer(struct exchange *x)
 {
     struct error err;
-    int top_k;
+    int top_k = 0;
     int code = read_parameters(x, &top_k, &err);
     if (code == ERR_OK)
         code = work_make(x, REQUEST_CLASSIFY, top_k, &err);

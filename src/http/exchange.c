@@ -177,11 +177,19 @@ static void log_exchange(const struct exchange *x, const char *ending)
     log_event(is_routine ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "request", f.list, f.count);
 }
 
+/* An answer of ours that did not go out as a whole is none. */
+static const char *settle_unsent(struct exchange *x)
+{
+    x->sent = 0;
+    x->status = error_status(ERR_CLIENT_GONE);
+    return peer_timed_out(x->peer) ? "slow_reader" : error_json_code(ERR_CLIENT_GONE);
+}
+
 /* How an exchange without an answer of ours ended, for the log; NULL if it was answered. */
-static const char *settle_status(struct exchange *x)
+static const char *settle_status(struct exchange *x, enum MHD_RequestTerminationCode how)
 {
     if (x->status != 0)
-        return NULL;
+        return how == MHD_REQUEST_TERMINATED_COMPLETED_OK ? NULL : settle_unsent(x);
     /* libmicrohttpd answers malformed requests by itself. */
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_HTTP_STATUS);
@@ -218,7 +226,8 @@ static bool has_item(const char *list, const char *item)
 static bool is_last(const struct exchange *x)
 {
     const char *connection = exchange_header(x, "Connection");
-    return (connection && has_item(connection, "close")) || server_draining(x->context->server);
+    return x->closes || (connection && has_item(connection, "close")) ||
+           server_draining(x->context->server);
 }
 
 void exchange_end(void *context, struct MHD_Connection *connection, void **exchange,
@@ -226,13 +235,12 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **excha
 {
     (void)context;
     (void)connection;
-    (void)how;
     struct exchange *x = *exchange;
     if (!x)
         return;
     *exchange = NULL;
     struct metrics *metrics = server_metrics(x->context->server);
-    const char *ending = settle_status(x);
+    const char *ending = settle_status(x, how);
     metrics_add(metrics, COUNTER_upload_bytes, 0, 0, 0, x->received);
     metrics_add(metrics, COUNTER_requests, router_endpoint(x->route),
                 x->model ? x->model->metric : metrics_no_model(metrics),

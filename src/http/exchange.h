@@ -65,6 +65,7 @@ struct exchange {
     char id[ID_SIZE], traceparent[TRACEPARENT_LENGTH + 1];
     bool has_body;        /* the headers announce one */
     struct error refusal; /* the answer, once the request is complete */
+    bool closes;          /* the answer ends the connection */
     struct upload upload;
     size_t received;              /* bytes of body */
     struct request *request;      /* a reference, or NULL */

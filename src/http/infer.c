@@ -31,15 +31,22 @@ static int refuse(const struct reader *r, const char *what)
     return error_set(r->err, ERR_BAD_REQUEST, "%s", what);
 }
 
-/* A parameter of `object`, NULL if it is not there. */
+/* A value of `object`, NULL if it is not there: many clients send null for what they leave out. */
+static json_t *member(const json_t *object, const char *key)
+{
+    json_t *value = json_object_get(object, key);
+    return json_is_null(value) ? NULL : value;
+}
+
+/* The same of its parameters. */
 static json_t *parameter(const json_t *object, const char *key)
 {
-    return json_object_get(json_object_get(object, "parameters"), key);
+    return member(member(object, "parameters"), key);
 }
 
 static bool parameters_are_sane(const json_t *object)
 {
-    const json_t *parameters = json_object_get(object, "parameters");
+    const json_t *parameters = member(object, "parameters");
     return !parameters || json_is_object(parameters);
 }
 
@@ -61,11 +68,10 @@ static int read_classification(const struct reader *r, const json_t *object, int
     json_int_t count = json_integer_value(value);
     if (!value)
         return ERR_OK;
-    if (!json_is_integer(value) || count < 1 || count > r->infer->terms.classes)
-        return error_set(r->err, ERR_BAD_REQUEST,
-                         "the parameter classification must be a number from 1 to %d",
-                         r->infer->terms.classes);
-    *top = (int)count;
+    if (!json_is_integer(value) || count < 1)
+        return refuse(r, "the parameter classification must be a whole number, 1 or more: at most "
+                         "so many classes are named");
+    *top = count < r->infer->terms.classes ? (int)count : r->infer->terms.classes;
     return ERR_OK;
 }
 
@@ -98,21 +104,25 @@ static int read_output(struct reader *r, const json_t *object, bool binary)
                      "there is no output \"%.64s\"; ask for logits or probabilities", name);
 }
 
+static int add_all_outputs(struct reader *r, bool binary)
+{
+    int code = ERR_OK;
+    for (enum infer_output_kind kind = INFER_LOGITS; kind < INFER_OUTPUT_COUNT && code == ERR_OK;
+         kind++)
+        code = add_output(r, NULL, (struct infer_output){.kind = kind, .binary = binary});
+    return code;
+}
+
 static int read_outputs(struct reader *r)
 {
     bool binary = false;
-    const json_t *outputs = json_object_get(r->root, "outputs");
+    const json_t *outputs = member(r->root, "outputs");
     if (!parameters_are_sane(r->root) || (outputs && !json_is_array(outputs)))
         return refuse(r, "parameters must be an object, outputs an array");
     int code = read_flag(r, r->root, "binary_data_output", &binary);
     for (size_t i = 0; i < json_array_size(outputs) && code == ERR_OK; i++)
         code = read_output(r, json_array_get(outputs, i), binary);
-    if (json_array_size(outputs) > 0)
-        return code;
-    for (enum infer_output_kind kind = INFER_LOGITS; kind < INFER_OUTPUT_COUNT && code == ERR_OK;
-         kind++)
-        code = add_output(r, NULL, (struct infer_output){.kind = kind, .binary = binary});
-    return code;
+    return code == ERR_OK && json_array_size(outputs) == 0 ? add_all_outputs(r, binary) : code;
 }
 
 /* --- the input --- */
@@ -150,7 +160,7 @@ static bool has_binary(const struct reader *r, const json_t *input, bool *sane)
 /* The input's data array; NULL if it has none. */
 static const struct tensor_json_data *array_of(const struct reader *r, const json_t *input)
 {
-    const json_t *index = json_object_get(input, "data");
+    const json_t *index = member(input, "data");
     return index && r->data_count == 1 && json_integer_value(index) == 0 ? &r->data[0] : NULL;
 }
 
@@ -285,10 +295,30 @@ static int read_input(struct reader *r)
 
 static int read_id(struct reader *r)
 {
-    json_t *id = json_object_get(r->root, "id");
+    json_t *id = member(r->root, "id");
     if (id && !json_is_string(id))
         return refuse(r, "id must be a string");
     r->infer->id = json_incref(id);
+    return ERR_OK;
+}
+
+/* Triton's raw binary request: the body is the one element of image, without a length before it,
+ * and all outputs are sent in binary. */
+static int read_raw(struct reader *r)
+{
+    static const uint8_t jpeg[] = {0xff, 0xd8, 0xff};
+    if (r->rest_length < sizeof jpeg || memcmp(r->rest, jpeg, sizeof jpeg) != 0)
+        return error_set(r->err, ERR_NOT_JPEG,
+                         "Inference-Header-Content-Length is 0, but the body is not one JPEG and "
+                         "nothing else; all other input needs JSON, and its length in that header");
+    r->infer->images = 1;
+    int code = add_all_outputs(r, true);
+    if (code == ERR_OK)
+        code = request_set_parts(r->request, 1, r->top_k, r->err);
+    if (code != ERR_OK)
+        return code;
+    r->request->parts[0].jpeg = r->rest;
+    r->request->parts[0].length = r->rest_length;
     return ERR_OK;
 }
 
@@ -303,6 +333,8 @@ static int decode(struct request *request, struct error *err)
         return refuse(&r, "Inference-Header-Content-Length is more than the body has");
     r.rest = request->upload + json_length;
     r.rest_length = t->body_length - json_length;
+    if (t->header_length == 0)
+        return read_raw(&r);
     int code =
         tensor_json_read((char *)request->upload, json_length, &r.root, r.data, &r.data_count, err);
     if (code != ERR_OK)

@@ -5,7 +5,8 @@
  *   image   BYTES [N] or [N, 1]     JPEGs; in JSON as base64
  *   input   FP32 [N, 3, size, size] numbers as the network takes them, normalised, RGB
  *
- * Outputs: logits and probabilities, FP32 [N, classes], or BYTES [N, k] "score:index:label". */
+ * Outputs: logits and probabilities, FP32 [N, classes], or BYTES [N, k] "score:index:label". What
+ * is optional may be null. */
 #ifndef RESNEXT_HTTP_INFER_H
 #define RESNEXT_HTTP_INFER_H
 
@@ -25,7 +26,8 @@ enum { INFER_NO_HEADER = -1 };
 struct infer_terms {
     int size, classes;
     size_t max_images;
-    int64_t header_length; /* Inference-Header-Content-Length, INFER_NO_HEADER without one */
+    int64_t header_length; /* Inference-Header-Content-Length, INFER_NO_HEADER without one; 0: the
+                              body is one JPEG, all of it */
     size_t body_length;
 };
 
@@ -34,7 +36,7 @@ enum infer_output_kind { INFER_LOGITS, INFER_PROBABILITIES, INFER_OUTPUT_COUNT }
 struct infer_output {
     enum infer_output_kind kind;
     bool binary;
-    int top; /* classification: so many strings; 0: all numbers */
+    int top; /* classification: so many strings, at most `classes`; 0: all numbers */
 };
 
 /* What a request asks for, and its answer; request->codec_state. */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HEADER_MAX = 8192 };
+enum { HEADER_MAX = 8192, ENCODING_SHOWN = 20 };
 
 static bool slice_is(struct slice s, const char *word)
 {
@@ -28,9 +28,35 @@ static void skip_blanks(struct slice *s)
         slice_skip(s, 1);
 }
 
+/* Blanks in a header's value, and line ends that blanks follow. */
+static void skip_folds(struct slice *s)
+{
+    for (;;) {
+        skip_blanks(s);
+        if (s->length < 3 || memcmp(s->bytes, "\r\n", 2) != 0 ||
+            (s->bytes[2] != ' ' && s->bytes[2] != '\t'))
+            return;
+        slice_skip(s, 2);
+    }
+}
+
+static bool is_one_of(char c, const char *others)
+{
+    return isalnum((unsigned char)c) || (c != '\0' && strchr(others, c));
+}
+
+#define TOKEN_MARKS    "!#$%&'*+-.^_`|~"
+#define BOUNDARY_MARKS TOKEN_MARKS "(),/:=?"
+
 static bool is_token_char(char c)
 {
-    return isalnum((unsigned char)c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
+    return is_one_of(c, TOKEN_MARKS);
+}
+
+/* Of a boundary: RFC 2046's bchars, and what an HTTP token may have. */
+static bool is_boundary_char(char c)
+{
+    return is_one_of(c, BOUNDARY_MARKS " ");
 }
 
 static struct slice take_token(struct slice *s)
@@ -42,14 +68,25 @@ static struct slice take_token(struct slice *s)
     return token;
 }
 
+/* A value without quotes. Clients that should quote a boundary often do not. */
+static struct slice take_bare(struct slice *s)
+{
+    struct slice value = {s->bytes, 0};
+    while (value.length < s->length && s->bytes[value.length] != ' ' &&
+           is_boundary_char(s->bytes[value.length]))
+        value.length++;
+    slice_skip(s, value.length);
+    return value;
+}
+
 /* What stands between quotes, backslashes left as they are. False if the closing one is missing. */
 static bool take_quoted(struct slice *s, struct slice *out)
 {
     slice_skip(s, 1);
     *out = (struct slice){s->bytes, 0};
-    while (s->length > 0 && *s->bytes != '"')
+    while (s->length > 0 && *s->bytes != '"' && *s->bytes != '\r' && *s->bytes != '\n')
         slice_skip(s, *s->bytes == '\\' && s->length > 1 ? 2 : 1);
-    if (s->length == 0)
+    if (s->length == 0 || *s->bytes != '"')
         return false;
     out->length = (size_t)(s->bytes - out->bytes);
     slice_skip(s, 1);
@@ -59,29 +96,31 @@ static bool take_quoted(struct slice *s, struct slice *out)
 /* The next `; key=value` of a header's value. 1: got one; 0: none is left; -1: malformed. */
 static int take_parameter(struct slice *s, struct slice *key, struct slice *value)
 {
-    skip_blanks(s);
-    if (s->length == 0)
-        return 0;
-    if (*s->bytes != ';')
+    skip_folds(s);
+    if (s->length > 0 && *s->bytes != ';')
         return -1;
-    slice_skip(s, 1);
-    skip_blanks(s);
+    while (s->length > 0 && *s->bytes == ';') {
+        slice_skip(s, 1);
+        skip_folds(s);
+    }
     if (s->length == 0)
         return 0;
     *key = take_token(s);
+    skip_folds(s);
     if (key->length == 0 || s->length == 0 || *s->bytes != '=')
         return -1;
     slice_skip(s, 1);
+    skip_folds(s);
     if (s->length > 0 && *s->bytes == '"')
         return take_quoted(s, value) ? 1 : -1;
-    *value = take_token(s);
+    *value = take_bare(s);
     return value->length > 0 ? 1 : -1;
 }
 
 /* The media type or disposition that a header's value starts with, "type/subtype" or a token. */
 static struct slice take_type(struct slice *s)
 {
-    skip_blanks(s);
+    skip_folds(s);
     struct slice type = take_token(s);
     if (s->length > 0 && *s->bytes == '/') {
         slice_skip(s, 1);
@@ -96,16 +135,38 @@ bool multipart_is_multipart(const char *content_type)
     return slice_starts_with(take_type(&value), "multipart/");
 }
 
-/* RFC 2046: bchars, not ending with a blank. */
-static bool is_boundary(struct slice s)
+/* Undoes the backslashes between quotes, and copies. */
+static int copy_boundary(struct slice from, char boundary[MULTIPART_BOUNDARY_MAX + 1],
+                         struct error *err)
 {
-    if (s.length == 0 || s.length > MULTIPART_BOUNDARY_MAX || s.bytes[s.length - 1] == ' ')
-        return false;
-    for (size_t i = 0; i < s.length; i++)
-        if (!isalnum((unsigned char)s.bytes[i]) &&
-            (s.bytes[i] == '\0' || !strchr("'()+_,-./:=? ", s.bytes[i])))
-            return false;
-    return true;
+    size_t length = 0;
+    for (size_t i = 0; i < from.length; i++) {
+        i += from.bytes[i] == '\\' && i + 1 < from.length;
+        if (length == MULTIPART_BOUNDARY_MAX)
+            return error_set(err, ERR_MULTIPART, "the boundary is longer than %d characters",
+                             MULTIPART_BOUNDARY_MAX);
+        if (!is_boundary_char(from.bytes[i]))
+            return error_set(
+                err, ERR_MULTIPART,
+                "the boundary has the byte 0x%02x; it may have letters, digits, blanks and %s",
+                (unsigned char)from.bytes[i], BOUNDARY_MARKS);
+        boundary[length++] = from.bytes[i];
+    }
+    boundary[length] = '\0';
+    if (length == 0)
+        return error_set(err, ERR_MULTIPART, "the boundary is empty");
+    if (boundary[length - 1] == ' ')
+        return error_set(err, ERR_MULTIPART, "the boundary ends with a blank, which none may");
+    return ERR_OK;
+}
+
+static int malformed(struct error *err, const char *header, struct slice at)
+{
+    enum { SHOWN = 40 };
+    return error_set(err, ERR_MULTIPART,
+                     "%s is malformed from \"%.*s\" on; parameters are ; name=value or "
+                     "; name=\"value\"",
+                     header, at.length < SHOWN ? (int)at.length : SHOWN, at.bytes);
 }
 
 int multipart_boundary(const char *content_type, char boundary[MULTIPART_BOUNDARY_MAX + 1],
@@ -115,8 +176,10 @@ int multipart_boundary(const char *content_type, char boundary[MULTIPART_BOUNDAR
     if (!slice_is(take_type(&rest), "multipart/form-data"))
         return error_set(err, ERR_MEDIA_TYPE,
                          "of the multipart types only multipart/form-data is supported");
+    struct slice at = rest;
     int more;
     while ((more = take_parameter(&rest, &key, &value)) == 1) {
+        at = rest;
         if (!slice_is(key, "boundary"))
             continue;
         if (found.bytes)
@@ -124,16 +187,10 @@ int multipart_boundary(const char *content_type, char boundary[MULTIPART_BOUNDAR
         found = value;
     }
     if (more < 0)
-        return error_set(err, ERR_MULTIPART, "the Content-Type's parameters are malformed");
+        return malformed(err, "the Content-Type", at);
     if (!found.bytes)
         return error_set(err, ERR_MULTIPART, "the Content-Type has no boundary");
-    if (!is_boundary(found))
-        return error_set(err, ERR_MULTIPART,
-                         "a boundary has 1 to %d letters, digits or '()+_,-./:=? characters",
-                         MULTIPART_BOUNDARY_MAX);
-    memcpy(boundary, found.bytes, found.length);
-    boundary[found.length] = '\0';
-    return ERR_OK;
+    return copy_boundary(found, boundary, err);
 }
 
 /* Finds the next delimiter line at or after *at: `data_end` is where the data before it ends, *at
@@ -172,8 +229,10 @@ static int read_disposition(struct slice value, struct multipart_part *part, str
     struct slice key, text;
     if (!slice_is(take_type(&value), "form-data"))
         return error_set(err, ERR_MULTIPART, "a part's Content-Disposition is not form-data");
+    struct slice at = value;
     int more;
     while ((more = take_parameter(&value, &key, &text)) == 1) {
+        at = value;
         struct slice *field = slice_is(key, "name")       ? &part->name
                               : slice_is(key, "filename") ? &part->file_name
                                                           : NULL;
@@ -185,7 +244,7 @@ static int read_disposition(struct slice value, struct multipart_part *part, str
         part->is_file = part->is_file || slice_is(key, "filename") || slice_is(key, "filename*");
     }
     if (more < 0)
-        return error_set(err, ERR_MULTIPART, "a part's Content-Disposition is malformed");
+        return malformed(err, "a part's Content-Disposition", at);
     if (!part->name.bytes)
         return error_set(err, ERR_MULTIPART, "a part's Content-Disposition has no name");
     return ERR_OK;
@@ -205,16 +264,34 @@ static int read_header_line(struct slice line, struct multipart_part *part, stru
         struct slice type = take_type(&line);
         if (slice_starts_with(type, "multipart/"))
             return error_set(err, ERR_MULTIPART, "a part is itself multipart; send its parts here");
-        part->is_file = part->is_file || slice_starts_with(type, "image/");
+        part->is_file = part->is_file || slice_starts_with(type, "image/") ||
+                        slice_is(type, "application/octet-stream");
     }
     if (slice_is(key, "Content-Transfer-Encoding")) {
         struct slice encoding = take_type(&line);
         if (!slice_is(encoding, "binary") && !slice_is(encoding, "8bit") &&
             !slice_is(encoding, "7bit"))
             return error_set(err, ERR_MULTIPART,
-                             "a part has a transfer encoding; send the file's own bytes");
+                             "a part has the Content-Transfer-Encoding %.*s; send the file's own "
+                             "bytes, as binary",
+                             encoding.length < ENCODING_SHOWN ? (int)encoding.length
+                                                              : ENCODING_SHOWN,
+                             encoding.bytes);
     }
     return ERR_OK;
+}
+
+/* Where the header line at the start of `content` ends: at a line end that no blank follows. */
+static const char *line_end(struct slice content)
+{
+    const char *end = content.bytes, *limit = content.bytes + content.length;
+    while ((end = memmem(end, (size_t)(limit - end), "\r\n", 2))) {
+        bool folded = end > content.bytes && limit - end > 2 && (end[2] == ' ' || end[2] == '\t');
+        if (!folded)
+            return end;
+        end += 2;
+    }
+    return NULL;
 }
 
 /* Reads the header at the start of *content and cuts it off. */
@@ -222,7 +299,7 @@ static int read_header(struct slice *content, struct multipart_part *part, struc
 {
     for (size_t total = 0;;) {
         size_t most = content->length < HEADER_MAX - total ? content->length : HEADER_MAX - total;
-        const char *end = memmem(content->bytes, most, "\r\n", 2);
+        const char *end = line_end((struct slice){content->bytes, most});
         if (!end)
             return error_set(err, ERR_MULTIPART, "a part's header does not end within %d bytes",
                              HEADER_MAX);
@@ -236,8 +313,20 @@ static int read_header(struct slice *content, struct multipart_part *part, struc
             return code;
     }
     if (!part->name.bytes)
-        return error_set(err, ERR_MULTIPART, "a part has no Content-Disposition");
+        return error_set(err, ERR_MULTIPART,
+                         "a part has no Content-Disposition: form-data; name=\"...\"");
     return ERR_OK;
+}
+
+/* Browsers send a file field that was left empty as an empty file without a name. No text begins
+ * as a JPEG does: 0xff is not in UTF-8. */
+static bool is_file(const struct multipart_part *part)
+{
+    static const char jpeg[] = {'\xff', '\xd8', '\xff'};
+    if (part->data.length == 0 && part->file_name.bytes && part->file_name.length == 0)
+        return false;
+    return part->is_file ||
+           (part->data.length >= sizeof jpeg && memcmp(part->data.bytes, jpeg, sizeof jpeg) == 0);
 }
 
 int multipart_parse(const void *body, size_t length, const char *boundary,
@@ -266,6 +355,7 @@ int multipart_parse(const void *body, size_t length, const char *boundary,
         if (code != ERR_OK)
             return code;
         part.data = content;
+        part.is_file = is_file(&part);
         parts[(*count)++] = part;
     }
     return ERR_OK;

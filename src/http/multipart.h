@@ -22,14 +22,16 @@ struct multipart_part {
     struct slice name;      /* of the field, as it stands between the quotes; never missing */
     struct slice file_name; /* the same; missing for most fields that are no files */
     struct slice data;
-    bool is_file; /* it has a file name, or an image/... content type */
+    bool is_file; /* it has a file name, the type image/... or application/octet-stream, or begins
+                     as a JPEG does; and is not the empty, nameless file of an empty form field */
 };
 
 /* True if a Content-Type's value names multipart/<anything>. */
 bool multipart_is_multipart(const char *content_type);
 
-/* The boundary that a Content-Type announces. ERR_MULTIPART if it is missing, empty, too long or
- * made of characters that a boundary cannot have; ERR_MEDIA_TYPE if this is not form-data. */
+/* The boundary that a Content-Type announces: characters of RFC 2046 (bchars) or of an HTTP token
+ * (RFC 9110), in quotes or, without blanks, not. ERR_MULTIPART if it is missing, empty, too long or
+ * has others; ERR_MEDIA_TYPE if this is not form-data. */
 int multipart_boundary(const char *content_type, char boundary[MULTIPART_BOUNDARY_MAX + 1],
                        struct error *err);
 

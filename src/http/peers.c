@@ -111,10 +111,12 @@ static void end_linger(struct peer *p)
 void peers_linger(struct peers *all, int fd)
 {
     struct peer *p = all->lingering < LINGERING_MAX ? peers_add(all, fd, LINGERING) : NULL;
-    if (p)
-        peers_arm(p, TIMER_LINGER);
-    else
+    if (!p) {
         close(fd);
+        return;
+    }
+    p->linger_end_ns = clock_monotonic_ns() + all->limits_ns[TIMER_UPLOAD];
+    peers_arm(p, TIMER_LINGER);
 }
 
 static void count_rejected(struct peers *all, enum metric_reason reason)
@@ -190,6 +192,8 @@ static void drain_lingering(struct peer *p)
     ssize_t n = recv(p->fd, scratch, sizeof scratch, MSG_DONTWAIT);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         end_linger(p);
+    else if (n > 0 && clock_monotonic_ns() + LINGER_NS < p->linger_end_ns)
+        peers_arm(p, TIMER_LINGER);
 }
 
 void peers_end_idle(struct peer *p)

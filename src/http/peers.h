@@ -14,7 +14,8 @@
  *   IDLE       kept alive                                          idle_timeout_s
  *   CUT        shut down by the watch; libmicrohttpd will notice   none
  *   LINGERING  not libmicrohttpd's any more: answered, being drained so that closing it does not
- *              destroy the answer on its way                       LINGER_NS
+ *              destroy the answer on its way                       LINGER_NS of silence, in all
+ *                                                                  upload_timeout_ms
  */
 #ifndef RESNEXT_HTTP_PEERS_H
 #define RESNEXT_HTTP_PEERS_H
@@ -54,6 +55,7 @@ struct peer {
     bool gone;   /* the client closed its side */
     bool ending; /* the server is about to */
     bool unread; /* see peer_replying */
+    int64_t linger_end_ns;
     struct request *request;
     struct deadline deadline;
     struct in6_addr ip; /* IPv4 mapped; all zero for a Unix socket */

@@ -21,7 +21,7 @@ static bool add_headers(struct exchange *x, struct MHD_Response *response, int s
               cors_add_headers(x, response);
     if (ok && content_type)
         ok = MHD_add_response_header(response, "Content-Type", content_type) == MHD_YES;
-    if (ok && server_draining(x->context->server))
+    if (ok && (x->closes || server_draining(x->context->server)))
         ok = MHD_add_response_header(response, "Connection", "close") == MHD_YES;
     if (ok && x->inference_header > 0) {
         snprintf(number, sizeof number, "%zu", x->inference_header);

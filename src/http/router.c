@@ -246,14 +246,18 @@ static enum MHD_Result handle_upload(struct exchange *x, const char *bytes, size
 {
     if (*length == 0)
         return x->refusal.code != ERR_OK ? reply_error(x, &x->refusal) : x->route->answer(x);
-    bool keep = x->refusal.code == ERR_OK && x->route->traits & TAKES_BODY;
-    int code = upload_append(x, bytes, *length, keep, &x->refusal);
-    if (code != ERR_OK) {
-        /* In mid-upload libmicrohttpd can only close. */
-        count_refusal(x, code);
-        return MHD_NO;
-    }
+    size_t come = *length;
     *length = 0;
+    if (x->refusal.code != ERR_OK)
+        return upload_discard(x, come) ? MHD_YES : MHD_NO;
+    struct error refusal;
+    int code = upload_append(x, bytes, come, x->route->traits & TAKES_BODY, &refusal);
+    if (code != ERR_OK) {
+        count_refusal(x, code);
+        upload_free(x);
+        x->refusal = refusal;
+        x->closes = true;
+    }
     return MHD_YES;
 }
 

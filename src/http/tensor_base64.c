@@ -4,97 +4,171 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The character at *at of a string: itself, or what an escape stands for if that is ASCII. -1 at
- * the end of the string and for what cannot be base64. */
-static int take_character(char **at, const char *end)
+/* A walk along the array. */
+struct decoder {
+    char *at, *end;
+    size_t image;
+    struct error *err;
+};
+
+enum { STRING_END = -1, NO_CHARACTER = -2 };
+
+static int wrong(const struct decoder *d, const char *what)
 {
-    if (end - *at < 1 || **at == '"')
-        return -1;
-    if (**at != '\\')
-        return (unsigned char)*(*at)++;
-    if (end - *at >= 2 && (*at)[1] == '/') {
-        *at += 2;
-        return '/';
+    return error_set(d->err, ERR_BAD_REQUEST, "image %zu in data %s", d->image, what);
+}
+
+/* What the escape at d->at stands for. */
+static int take_escape(struct decoder *d)
+{
+    static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+    if (d->end - d->at < 2)
+        return NO_CHARACTER;
+    const char *letter = d->at[1] ? strchr(letters, d->at[1]) : NULL;
+    if (letter) {
+        d->at += 2;
+        return meanings[letter - letters];
     }
-    if (end - *at < 6 || memcmp(*at, "\\u00", 4) != 0)
-        return -1;
-    const char hex[] = {(*at)[4], (*at)[5], '\0'};
+    if (d->end - d->at < 6 || memcmp(d->at, "\\u00", 4) != 0)
+        return NO_CHARACTER;
+    const char hex[] = {d->at[4], d->at[5], '\0'};
     if (strspn(hex, "0123456789abcdefABCDEF") != 2)
-        return -1;
-    *at += 6;
+        return NO_CHARACTER;
+    d->at += 6;
     return (int)strtol(hex, NULL, 16);
 }
 
+/* The next character of a string. */
+static int take_character(struct decoder *d)
+{
+    if (d->at == d->end || *d->at == '"')
+        return STRING_END;
+    if (*d->at == '\\')
+        return take_escape(d);
+    unsigned char c = (unsigned char)*d->at++;
+    return c < ' ' ? NO_CHARACTER : c;
+}
+
+/* Of both alphabets of RFC 4648. */
 static int sextet(int c)
 {
     return c >= 'A' && c <= 'Z'   ? c - 'A'
            : c >= 'a' && c <= 'z' ? c - 'a' + 26
            : c >= '0' && c <= '9' ? c - '0' + 52
-           : c == '+'             ? 62
-           : c == '/'             ? 63
+           : c == '+' || c == '-' ? 62
+           : c == '/' || c == '_' ? 63
                                   : -1;
 }
 
-/* Four characters make up to three bytes at *to; false if they are wrong. `*padded` at the end. */
-static bool take_quantum(char **at, const char *end, char **to, bool *padded)
+static int wrong_character(const struct decoder *d, int c)
 {
+    if (c == ' ')
+        return wrong(d, "has a blank, which base64 has not; a + may have become one in a form");
+    if (c == ':')
+        return wrong(d, "has a colon, which base64 has not; of a data: URL send what follows its "
+                        "comma");
+    if (c > ' ' && c < 0x7f)
+        return error_set(d->err, ERR_BAD_REQUEST,
+                         "image %zu in data has the character %c, which base64 has not", d->image,
+                         c);
+    return wrong(d, "has a character that base64 has not; between its letters only line breaks may "
+                    "stand, as \\n or \\r\\n");
+}
+
+/* The first `count` - 1 bytes of `count` sextets. */
+static char *put(char *to, uint32_t bits, int count)
+{
+    bits <<= 6 * (4 - count);
+    for (int i = 0; i < count - 1; i++)
+        *to++ = (char)(bits >> (16 - 8 * i) & 0xff);
+    return to;
+}
+
+/* Decodes the string at d->at, which is behind its quote, in place and goes to its end. */
+static int decode_text(struct decoder *d, struct tensor_json_data *out)
+{
+    char *to = out->bytes = d->at;
     uint32_t bits = 0;
-    int valued = 0;
-    for (int i = 0; i < 4; i++) {
-        int c = take_character(at, end), value = sextet(c);
-        bool pads = c == '=' && i >= 2;
-        if ((value < 0 && !pads) || (value >= 0 && valued < i))
-            return false;
-        valued += value >= 0;
-        bits = bits << 6 | (uint32_t)(value < 0 ? 0 : value);
+    int count = 0, padding = 0, c;
+    while ((c = take_character(d)) != STRING_END) {
+        if (c == '\n' || c == '\r')
+            continue;
+        int value = sextet(c);
+        if (value < 0 && c != '=')
+            return wrong_character(d, c);
+        if (padding > 0 && value >= 0)
+            return wrong(d, "goes on behind the = that ends base64; send one string an image");
+        padding += c == '=' && padding < 4;
+        if (value < 0)
+            continue;
+        bits = bits << 6 | (uint32_t)value;
+        if (++count == 4) {
+            to = put(to, bits, 4);
+            bits = 0;
+            count = 0;
+        }
     }
-    *padded = valued < 4;
-    for (int i = 0; i < valued - 1; i++)
-        *(*to)++ = (char)(bits >> (16 - 8 * i) & 0xff);
+    if (count == 1 || padding > 2 || (padding > 0 && count + padding != 4))
+        return wrong(d, "is base64 of a length that none has; it may have been cut");
+    to = put(to, bits, count);
+    out->length = (size_t)(to - out->bytes);
+    return ERR_OK;
+}
+
+static bool take_text(struct decoder *d, char c)
+{
+    d->at = tensor_json_skip_space(d->at, d->end);
+    if (d->at == d->end || *d->at != c)
+        return false;
+    d->at++;
     return true;
 }
 
-/* Decodes the string at *at in place and goes behind it. */
-static bool decode_string(char **at, const char *end, struct tensor_json_data *out)
+#define WANTED "; JSON holds a JPEG as a string of base64, or binary_data_size says that it follows"
+
+static int no_string(const struct decoder *d)
 {
-    if (*at == end || *(*at)++ != '"')
-        return false;
-    char *to = *at;
-    bool padded = false;
-    out->bytes = to;
-    while (*at < end && **at != '"')
-        if (padded || !take_quantum(at, end, &to, &padded))
-            return false;
-    out->length = (size_t)(to - out->bytes);
-    return *at < end && *(*at)++ == '"';
+    char c = d->at < d->end ? *d->at : '\0';
+    return wrong(d, (c >= '0' && c <= '9') || c == '-' ? "is a number" WANTED
+                    : c == '['                         ? "is an array" WANTED
+                    : c == '{'                         ? "is an object" WANTED
+                    : c == 'n'                         ? "is null" WANTED
+                                                       : "is not a string" WANTED);
 }
 
-static bool take_text(char **at, const char *end, char c)
+static int decode_element(struct decoder *d, bool nested, struct tensor_json_data *out)
 {
-    *at = tensor_json_skip_space(*at, end);
-    return *at < end && *(*at)++ == c;
-}
-
-static bool decode_element(char **at, const char *end, bool nested, struct tensor_json_data *out)
-{
-    if (nested && !take_text(at, end, '['))
-        return false;
-    *at = tensor_json_skip_space(*at, end);
-    return decode_string(at, end, out) && (!nested || take_text(at, end, ']'));
+    if (nested && !take_text(d, '['))
+        return no_string(d);
+    if (!take_text(d, '"'))
+        return no_string(d);
+    int code = decode_text(d, out);
+    if (code != ERR_OK)
+        return code;
+    if (!take_text(d, '"') || (nested && !take_text(d, ']')))
+        return wrong(d, "does not end as it should");
+    return ERR_OK;
 }
 
 int tensor_base64(const struct tensor_json_data *data, size_t count, bool nested,
                   struct tensor_json_data *out, struct error *err)
 {
-    char *at = data->bytes, *end = at + data->length;
-    bool good = take_text(&at, end, '[');
-    at = tensor_json_skip_space(at, end);
-    nested = nested && at < end && *at == '[';
-    for (size_t i = 0; i < count && good; i++)
-        good = (i == 0 || take_text(&at, end, ',')) && decode_element(&at, end, nested, &out[i]);
-    if (good && take_text(&at, end, ']') && at == end)
+    struct decoder d = {.at = data->bytes, .end = data->bytes + data->length, .err = err};
+    if (!take_text(&d, '['))
+        return error_set(err, ERR_BAD_REQUEST, "data is not an array");
+    d.at = tensor_json_skip_space(d.at, d.end);
+    nested = nested && d.at < d.end && *d.at == '[';
+    for (; d.image < count; d.image++) {
+        d.at = tensor_json_skip_space(d.at, d.end);
+        if ((d.at < d.end && *d.at == ']') || (d.image > 0 && !take_text(&d, ',')))
+            return error_set(err, ERR_BAD_REQUEST, "data has %zu images, but its shape says %zu",
+                             d.image, count);
+        d.at = tensor_json_skip_space(d.at, d.end);
+        int code = decode_element(&d, nested, &out[d.image]);
+        if (code != ERR_OK)
+            return code;
+    }
+    if (take_text(&d, ']') && d.at == d.end)
         return ERR_OK;
-    return error_set(err, ERR_BAD_REQUEST,
-                     "data must be %zu strings of base64; JSON cannot hold a JPEG otherwise",
-                     count);
+    return error_set(err, ERR_BAD_REQUEST, "data has more than the %zu images of its shape", count);
 }

@@ -23,7 +23,7 @@ struct tensor_json_data {
 };
 
 /* Reads a JSON object, in which the value of each key "data" in an object in an array at the top
- * (like inputs[0].data) must be an array; in its place the tree has the array's index in `data`.
+ * (like inputs[0].data) must be an array or null; for an array the tree has its index in `data`.
  * `*root` belongs to the caller (json_decref). ERR_BAD_REQUEST: not JSON, a key twice, too deep,
  * too long, too many arrays; ERR_NO_MEMORY. */
 int tensor_json_read(char *bytes, size_t length, json_t **root,

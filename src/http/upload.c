@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { FIRST_CAPACITY = 65536 };
+enum { FIRST_CAPACITY = 65536, DISCARD_LEAST = 4 << 20 };
 
 struct framing {
     bool bad_name; /* a header's name is no token, so that others may read it otherwise */
@@ -95,8 +95,11 @@ static int take_memory(struct upload_memory *all, size_t bytes, struct error *er
 
 void upload_free(struct exchange *x)
 {
-    atomic_fetch_sub(&x->context->uploads->used, x->upload.capacity);
-    free(x->upload.bytes);
+    struct upload *u = &x->upload;
+    atomic_fetch_sub(&x->context->uploads->used, u->capacity);
+    free(u->bytes);
+    u->bytes = NULL;
+    u->length = u->capacity = 0;
 }
 
 static int reserve(struct exchange *x, size_t needed, size_t limit, struct error *err)
@@ -126,9 +129,9 @@ int upload_append(struct exchange *x, const char *bytes, size_t length, bool kee
                   struct error *err)
 {
     size_t limit = (size_t)x->conf->max_body_bytes;
-    if (length > limit - x->received)
-        return too_large(x, err);
     x->received += length;
+    if (x->received > limit)
+        return too_large(x, err);
     if (!keep)
         return ERR_OK;
     struct upload *u = &x->upload;
@@ -138,4 +141,11 @@ int upload_append(struct exchange *x, const char *bytes, size_t length, bool kee
     memcpy(u->bytes + u->length, bytes, length);
     u->length += length;
     return ERR_OK;
+}
+
+bool upload_discard(struct exchange *x, size_t length)
+{
+    size_t limit = (size_t)x->conf->max_body_bytes;
+    x->received += length;
+    return x->received <= limit + (limit > DISCARD_LEAST ? limit : DISCARD_LEAST);
 }

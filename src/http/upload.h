@@ -21,6 +21,11 @@ int upload_check_memory(const struct exchange *x, struct error *err);
 int upload_append(struct exchange *x, const char *bytes, size_t length, bool keep,
                   struct error *err);
 
+/* Counts what came of a body that is refused, so that its answer can be sent when it is complete;
+ * libmicrohttpd sends none before. False: twice max_body_bytes came, and at least 4 MiB beyond it,
+ * which is enough. */
+bool upload_discard(struct exchange *x, size_t length);
+
 /* Frees what is not handed on, and makes room for other uploads. */
 void upload_free(struct exchange *x);
 

@@ -41,7 +41,7 @@ static int read_multipart(struct exchange *x, const char *content_type, struct e
     keep_files(x);
     if (x->part_count == 0)
         return error_set(err, ERR_MULTIPART,
-                         "no part is a file: give one a filename or an image content type");
+                         "no part is a file: give one a filename or the type image/jpeg");
     return ERR_OK;
 }
 

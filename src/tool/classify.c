@@ -151,20 +151,6 @@ static int classify_files(struct classify *c, const struct file_list *files)
     return rc != ERR_OK || c->any_failed ? TOOL_FAILED : TOOL_OK;
 }
 
-/* --top-k within the model's classes: the default adapts, a number that was asked for does not. */
-static int settle_top_k(struct classify *c, int64_t initial)
-{
-    if (c->top_k <= c->model->classes)
-        return TOOL_OK;
-    if (c->top_k == initial) {
-        c->top_k = c->model->classes;
-        return TOOL_OK;
-    }
-    tool_message("classify: --top-k %d: the model has %d classes", (int)c->top_k,
-                 c->model->classes);
-    return TOOL_USAGE;
-}
-
 static int add_operands(struct file_list *files, int count, char **paths)
 {
     int standard_inputs = 0;
@@ -184,8 +170,8 @@ static int add_operands(struct file_list *files, int count, char **paths)
 
 static int classify_run(int argc, char **argv)
 {
-    enum { DEFAULT_TOP_K = 5, MAX_TOP_K = 1000000 };
-    struct classify c = {.top_k = DEFAULT_TOP_K,
+    enum { MAX_TOP_K = 1000000 };
+    struct classify c = {.top_k = 5,
                          .engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
     const char *isa = "auto", *precision = "auto";
     const struct option_row rows[] = {
@@ -200,7 +186,7 @@ static int classify_run(int argc, char **argv)
          .least = 1,
          .most = MAX_TOP_K,
          .argument = "K",
-         .help = "how many of the likeliest classes to print"},
+         .help = "how many of the likeliest classes to print, at most"},
         OPTION_THREADS(c.engine.threads),
         OPTION_ISA(isa),
         OPTION_PRECISION(precision),
@@ -220,8 +206,8 @@ static int classify_run(int argc, char **argv)
     if (status == TOOL_OK)
         status = tool_open_model(&model, argv[first], isa, precision);
     c.model = model;
-    if (status == TOOL_OK)
-        status = settle_top_k(&c, DEFAULT_TOP_K);
+    if (status == TOOL_OK && c.top_k > model->classes)
+        c.top_k = model->classes;
     if (status == TOOL_OK)
         status = classify_files(&c, &files);
     model_destroy(model);

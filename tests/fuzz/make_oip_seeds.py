@@ -61,6 +61,16 @@ def seeds():
     yield "numbers", plain(b'{"inputs":[{"name":"input","datatype":"FP32","shape":[1,3,4,4],"data":[' +
                            b",".join([b"-0", b"0.1e-3", b"1E+2", b"123456789012345678901", b"3.4e38",
                                       b"1e-50"] + [b"7"] * 42) + b"]}]}")
+    yield "raw", struct.pack("<H", 0) + jpeg
+    yield "raw_json", struct.pack("<H", 0) + b"{}"
+    yield "nulls", plain({"id": None, "parameters": None, "outputs": None, "inputs": [
+        image([1], parameters={"content_type": None}, data=[text])]})
+    yield "data_null", mixed({"inputs": [image([1], data=None, parameters={"binary_data_size": 8})]},
+                             elements(jpeg))
+    yield "base64_lines", plain({"inputs": [image([2], data=["_9j_\r\n2Q", "/9j/\n2Q==\n"])]})
+    yield "base64_wrong", plain({"inputs": [image([1], data=["data:image/jpeg;base64,/9j/2Q=="])]})
+    yield "all_classes", plain({"inputs": [tensor(data=NUMBERS)], "outputs": [
+        {"name": "logits", "parameters": {"classification": 1 << 40}}]})
     yield "twice", plain(b'{"inputs":[{"data":[1],"data":[2]}]}')
     yield "escaped_key", plain(b'{"inputs":[{"d\\u0061ta":[1]}]}')
     yield "deep", plain(b"[" * 40)

@@ -90,6 +90,94 @@ START_TEST(an_image_type_makes_a_file)
 }
 END_TEST
 
+/* Whether the one part with this head and data is a file. */
+static bool is_file(const char *head, const char *data)
+{
+    char body[512];
+    snprintf(body, sizeof body,
+             "--b\r\nContent-Disposition: form-data; name=n%s\r\n\r\n%s\r\n--b--", head, data);
+    ck_assert_msg(parse(body) == ERR_OK, "%s: %s", head, err.message);
+    ck_assert_uint_eq(count, 1);
+    return parts[0].is_file;
+}
+
+START_TEST(what_makes_a_file_and_what_does_not)
+{
+    static const struct {
+        const char *head, *data;
+        bool is_file;
+    } cases[] = {
+        {"", "text", false},
+        {"", "", false},
+        {"\r\nContent-Type: text/plain", "text", false},
+        {"\r\nContent-Type: application/json", "{}", false},
+        {"\r\nContent-Type: application/octet-stream", "text", true},
+        {"\r\ncontent-type:APPLICATION/Octet-Stream; x=y", "text", true},
+        {"\r\nContent-Type: application/octet-streams", "text", false},
+        {"\r\nContent-Type: image/jpeg", "text", true},
+        {"; filename=x", "text", true},
+        {"; filename*=UTF-8''%e2%82%ac.jpg", "text", true},
+        {"; filename=\"x.jpg\"", "", true},
+        {"; filename=\"\"", "text", true},
+        {"; filename=\"\"\r\nContent-Type: application/octet-stream", "", false},
+        {"", "\xff\xd8\xff\xe0", true},
+        {"\r\nContent-Type: text/plain", "\xff\xd8\xff\xdb", true},
+        {"", "\xff\xd8\xfe", false},
+        {"", "\xff\xd8", false},
+        {"", " \xff\xd8\xff", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        ck_assert_msg(is_file(cases[i].head, cases[i].data) == cases[i].is_file, "%s, %s",
+                      cases[i].head, cases[i].data);
+}
+END_TEST
+
+START_TEST(part_headers_may_be_folded_and_in_any_order)
+{
+    ck_assert_msg(parse("--b\r\ncontent-TYPE:image/jpeg\r\nX-Other: a\r\n b\r\n"
+                        "CONTENT-DISPOSITION :form-data") == ERR_MULTIPART,
+                  "a blank before the colon");
+    ck_assert_msg(parse("--b\r\ncontent-TYPE:image/jpeg\r\nX-Other: a\r\n b\r\n"
+                        "content-disposition:\r\n\tform-data;\r\n name = \"n\" ;\r\n"
+                        "  filename=f.jpg;\r\n\r\n data\r\n--b--") == ERR_OK,
+                  "%s", err.message);
+    check_slice(parts[0].name, "n");
+    check_slice(parts[0].file_name, "f.jpg");
+    check_slice(parts[0].data, " data");
+    ck_assert_int_eq(parse("--b\r\n X: a\r\n" FIELD "\r\nx\r\n--b--"), ERR_MULTIPART);
+    ck_assert_int_eq(
+        parse("--b\r\nContent-Disposition: form-data; name=\"a\r\n b\"\r\n\r\nx\r\n--b--"),
+        ERR_MULTIPART);
+}
+END_TEST
+
+START_TEST(refusals_name_what_is_wrong)
+{
+    char boundary[MULTIPART_BOUNDARY_MAX + 1];
+    static const char *const types[][2] = {
+        {"multipart/form-data; boundary=\"\"", "empty"},
+        {"multipart/form-data; boundary=\"x \"", "ends with a blank"},
+        {"multipart/form-data; boundary=\"a@b\"", "0x40"},
+        {"multipart/form-data; boundary=\"\xc3\xbc\"", "0xc3"},
+        {"multipart/form-data; x=y; boundary=a@b", "\"@b\""},
+        {"multipart/form-data; boundary=a b", "\" b\""},
+        {"multipart/form-data; charset=utf-8", "no boundary"},
+    };
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        ck_assert_int_eq(multipart_boundary(types[i][0], boundary, &err), ERR_MULTIPART);
+        ck_assert_msg(strstr(err.message, types[i][1]), "%s: %s", types[i][0], err.message);
+    }
+    static const char *const encodings[] = {"base64", "Quoted-Printable", "x-uuencode"};
+    for (size_t i = 0; i < sizeof encodings / sizeof encodings[0]; i++) {
+        char body[256];
+        snprintf(body, sizeof body,
+                 "--b\r\n" FIELD "Content-Transfer-Encoding: %s\r\n\r\nx\r\n--b--", encodings[i]);
+        ck_assert_int_eq(parse(body), ERR_MULTIPART);
+        ck_assert_msg(strstr(err.message, encodings[i]), "%s", err.message);
+    }
+}
+END_TEST
+
 START_TEST(file_names_are_kept_as_sent)
 {
     ck_assert_int_eq(parse("--b\r\nContent-Disposition: form-data; name=\"a\\\"b\"; "
@@ -163,9 +251,34 @@ START_TEST(boundaries_are_read_from_the_content_type)
         {"Multipart/Form-Data;BOUNDARY=\"a b\"", "a b"},
         {"multipart/form-data; charset=utf-8; boundary=----WebKit7MA4", "----WebKit7MA4"},
         {"multipart/form-data; boundary=x;", "x"},
+        /* every mark of a token, and of bchars */
+        {"multipart/form-data; boundary=*****", "*****"},
+        {"multipart/form-data; boundary=!", "!"},
+        {"multipart/form-data; boundary=$", "$"},
+        {"multipart/form-data; boundary=!#$%&'*+-.^_`|~09azAZ", "!#$%&'*+-.^_`|~09azAZ"},
+        {"multipart/form-data; boundary=\"'()+_,-./:=?\"", "'()+_,-./:=?"},
+        {"multipart/form-data; boundary='()+_,-./:=?", "'()+_,-./:=?"},
+        {"multipart/form-data; boundary=\"\\a\\ b\"", "a b"},
+        {"multipart/form-data ;; Boundary = x ; charset=utf-8 ", "x"},
+        {"multipart/form-data; type=text/html; start=\"<a@b>\"; boundary=x", "x"},
+        /* clients' */
+        {"multipart/form-data; boundary=------------------------d74496d66958873e",
+         "------------------------d74496d66958873e"},
+        {"multipart/form-data; boundary=----formdata-undici-0123456789",
+         "----formdata-undici-0123456789"},
+        {"multipart/form-data; boundary=\"5c1f9b3e-8a3c-4d11-9b1d-0a2b3c4d5e6f\"",
+         "5c1f9b3e-8a3c-4d11-9b1d-0a2b3c4d5e6f"},
+        {"multipart/form-data; boundary=dart-http-boundary-+_'().Ab0",
+         "dart-http-boundary-+_'().Ab0"},
+        {"multipart/form-data; boundary=----=_Part_0_1234.5678", "----=_Part_0_1234.5678"},
+        {"multipart/form-data; boundary=--------Embt-Boundary--07CD174C4AD88F1A",
+         "--------Embt-Boundary--07CD174C4AD88F1A"},
+        {"multipart/form-data; charset=utf-8; boundary=\"===============7330845974216740156==\"",
+         "===============7330845974216740156=="},
     };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-        ck_assert_int_eq(multipart_boundary(good[i][0], boundary, &err), ERR_OK);
+        ck_assert_msg(multipart_boundary(good[i][0], boundary, &err) == ERR_OK, "%s: %s",
+                      good[i][0], err.message);
         ck_assert_str_eq(boundary, good[i][1]);
     }
 }
@@ -182,6 +295,11 @@ START_TEST(bad_boundaries_are_refused)
         "multipart/form-data; boundary=\"x",
         "multipart/form-data; boundary=\"x \"",
         "multipart/form-data; boundary=\"x\x01\"",
+        "multipart/form-data; boundary=\"x\\\\\"",
+        "multipart/form-data; boundary=\"x\\\"\"",
+        "multipart/form-data; boundary=\"x\\ \"",
+        "multipart/form-data; boundary=a@b",
+        "multipart/form-data; boundary=x, multipart/form-data; boundary=y",
         "multipart/form-data; boundary=x; boundary=y",
         "multipart/form-data, boundary=x",
     };
@@ -211,7 +329,8 @@ END_TEST
 
 TEST_MAIN("http/multipart", 10, parts_are_slices_in_order, preamble_and_epilogue_are_skipped,
           an_empty_part_is_a_part, the_boundary_inside_data_is_data, blanks_may_follow_the_boundary,
-          data_may_hold_nul, an_image_type_makes_a_file, file_names_are_kept_as_sent,
-          malformed_bodies_are_refused, too_many_parts_are_refused, a_long_header_is_refused,
-          boundaries_are_read_from_the_content_type, bad_boundaries_are_refused,
-          only_multipart_types_are_multipart)
+          data_may_hold_nul, an_image_type_makes_a_file, what_makes_a_file_and_what_does_not,
+          part_headers_may_be_folded_and_in_any_order, refusals_name_what_is_wrong,
+          file_names_are_kept_as_sent, malformed_bodies_are_refused, too_many_parts_are_refused,
+          a_long_header_is_refused, boundaries_are_read_from_the_content_type,
+          bad_boundaries_are_refused, only_multipart_types_are_multipart)

@@ -126,9 +126,11 @@ def top_k_chooses_how_many(daemon):
         check_scores(body["predictions"], scores)
     total = sum(p["score"] for p in body["predictions"])
     assert abs(total - 1) < 1e-4, f"all ten scores sum to {total}"
+    for k in (11, 1000, 1000000):  # at most so many
+        check_answer(daemon.classify(data, query=f"?top_k={k}"), data, 10)
     check_answer(daemon.classify(data, query="?top%5Fk=%33"), data, 3)
     check_answer(daemon.classify(data, query=f"?model={harness.MODEL_NAME}&top_k=4"), data, 4)
-    for k in ("0", "11", "-1", "x", "", "1.0", "1e0", "0x1", "1 ", "%001", "99999999999999999999"):
+    for k in ("0", "1000001", "-1", "x", "", "1.0", "1e0", "0x1", "1 ", "%001", "99999999999999999999"):
         answer = daemon.classify(data, query=f"?top_k={k.replace(' ', '%20')}")
         check_error(answer, 400, "parameter_invalid")
 

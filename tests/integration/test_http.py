@@ -1,7 +1,11 @@
 #!/usr/bin/python3 -B
 """Hostile HTTP: framing, sizes, slow and silent clients, methods, paths. Each case ends with the
 recovery check."""
+import http.client
+import json
 import resource
+import shutil
+import subprocess
 import time
 
 import harness
@@ -210,11 +214,137 @@ def row_14_an_endless_chunked_body_is_closed_at_the_limit(daemon):
     assert sent < 32 << 20, f"{sent} bytes were taken"  # most of them by the kernel
     after = daemon.metrics()
     read = after.sum("resnextd_upload_bytes_total") - before.sum("resnextd_upload_bytes_total")
-    assert 1048576 - 65536 <= read <= 1048576, f"{read} bytes were read"
+    assert 5 << 20 < read <= (5 << 20) + 65536, f"{read} bytes were read"
     name, labels = "resnextd_requests_total", {"endpoint": "/classify", "code": "413"}
     assert after.sum(name, **labels) - before.sum(name, **labels) == 1, "not counted as too large"
     if not harness.SANITIZER:
         assert daemon.peak() - start_rss < 16 << 20, "memory"
+    line, = [line for line in daemon.log().splitlines() if "status=413" in line]
+    assert "bytes_out=0" in line and "body_too_large" in line, line
+
+
+NODE = """
+const [host, port, method, path, size, headers] = process.argv.slice(1);
+const ask = require("http").request({host, port, path, method, headers: JSON.parse(headers)}, answer => {
+  let body = "";
+  answer.on("data", more => body += more);
+  answer.on("end", () => { console.log(answer.statusCode + body); process.exit(0); });
+});
+ask.on("error", wrong => { console.log(wrong.code); process.exit(1); });
+ask.end(Buffer.alloc(+size));
+"""
+
+
+def ask_with_python(daemon, method, path, size, chunked, headers):
+    """Sends all of the body before it reads."""
+    connection = http.client.HTTPConnection(*daemon.address, timeout=20 * SLOW)
+    pieces = (bytes(min(65536, size - at)) for at in range(0, size, 65536))
+    connection.request(method, path, pieces if chunked else bytes(size), headers, encode_chunked=chunked)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, body
+
+
+def ask_with_curl(daemon, method, path, size, chunked, headers):
+    body = harness.write("body", bytes(size))
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    lines += ["Expect:"] + (["Transfer-Encoding: chunked"] if chunked else [])
+    done = subprocess.run(["curl", "-sS", "-w", "%{http_code}", "-X", method, "--data-binary", f"@{body}",
+                           *[word for line in lines for word in ("-H", line)],
+                           "http://%s:%d%s" % (*daemon.address, path)], capture_output=True)
+    assert done.returncode == 0, done
+    return int(done.stdout[-3:]), done.stdout[:-3]
+
+
+def ask_with_node(daemon, method, path, size, chunked, headers):
+    headers = headers if chunked else {**headers, "Content-Length": size}
+    host, port = daemon.address
+    done = subprocess.run(["node", "-e", NODE, host, str(port), method, path, str(size), json.dumps(headers)],
+                          capture_output=True)
+    assert done.returncode == 0, done
+    return int(done.stdout[:3]), done.stdout[3:-1]
+
+
+def clients():
+    """Those that are installed; all send the whole body before they read."""
+    yield ask_with_python
+    for name, ask in (("curl", ask_with_curl), ("node", ask_with_node)):
+        if shutil.which(name):
+            yield ask
+
+
+def check_refused_alike(daemon, status, method, path, size, headers, framings=(True, False)):
+    for ask in clients():
+        for chunked in framings:
+            got, body = ask(daemon, method, path, size, chunked, headers)
+            assert got == status == json.loads(body)["error"]["status"], (ask, chunked, got, body)
+
+
+@case(["--max-body-bytes", "1048576"], seconds=60)
+def row_88_a_chunked_body_over_the_limit_gets_its_413(daemon):
+    before = daemon.metrics()
+    for size in (1048577, 2 << 20, 5 << 20):
+        check_refused_alike(daemon, 413, "POST", "/classify", size, {}, [True])
+    answer = daemon.send_raw(post("Transfer-Encoding: chunked", "X-Request-Id: the-one",
+                                  body=wire.chunked(bytes(1200000), 1000)))
+    message = check_error(answer, 413, "body_too_large")["message"]
+    assert "1048576" in message and "max_body_bytes" in message, message
+    assert answer.header("connection").lower() == "close", answer
+    harness.wait_until("the line", lambda: "the-one" in daemon.log())
+    line, = [line for line in daemon.log().splitlines() if "the-one" in line]
+    for part in ("status=413", "bytes_in=1200000", f"bytes_out={len(answer.body)}"):
+        assert part in line, (part, line)
+    assert "ended" not in line, line
+    infer = f"/v2/models/{harness.MODEL_NAME}/infer"
+    answer = daemon.send_raw(raw([f"POST {infer} HTTP/1.1", "Host: x", "Transfer-Encoding: chunked"],
+                                 wire.chunked(bytes(1200000), 65536)))
+    assert answer.status == 413 and list(json.loads(answer.body)) == ["error"], answer
+    rejected = "resnextd_rejected_total"
+    grown = daemon.metrics().sum(rejected, reason="body_too_large") - before.sum(rejected, reason="body_too_large")
+    assert grown == 3 * len(list(clients())) + 2, grown
+    assert daemon.classify(reference()[0]).status == 200
+
+
+@case(["--max-body-bytes", "1048576"], seconds=60)
+def an_early_refusal_reaches_who_sends_everything_first(daemon):
+    for size in (1048577, 16 << 20):
+        check_refused_alike(daemon, 413, "POST", "/classify", size, {}, [False])
+    for status, method, path, headers in ((404, "POST", "/nowhere", {}), (405, "POST", "/livez", {}),
+                                          (405, "PUT", "/classify", {}),
+                                          (415, "POST", "/classify", {"Content-Encoding": "gzip"}),
+                                          (400, "POST", "/classify", {"X-Request-Timeout-Ms": "x"})):
+        for size in (1000, 1000000):
+            check_refused_alike(daemon, status, method, path, size, headers)
+
+
+@case(["--max-body-bytes", "1048576"], seconds=30)
+def an_early_refusal_waits_for_who_sends_slowly(daemon):
+    with daemon.connect() as connection:
+        connection.send(post("Content-Length: 4000000"))
+        for _ in range(40):
+            connection.send(bytes(100000))
+            time.sleep(0.1)  # longer in all than a silent connection is waited for
+        check_error(connection.read(), 413, "body_too_large")
+
+
+@case(["--upload-timeout-ms", "1000"])
+def an_answer_that_was_not_sent_is_not_logged_as_sent(daemon):
+    """Larger than what the kernel takes for a client that does not read."""
+    with daemon.connect(receive_buffer=4096) as connection:
+        connection.sock.settimeout(10 * SLOW)
+        head = raw(["GET /assets/app.js HTTP/1.1", "Host: x", "X-Request-Id: never-read"])
+        connection.sock.setblocking(False)
+        try:
+            while True:
+                connection.sock.send(head)
+        except BlockingIOError:
+            pass
+        harness.wait_until("it is cut", lambda: "slow_reader" in daemon.log(), 8)
+    lines = [line for line in daemon.log().splitlines() if "never-read" in line]
+    unsent, = [line for line in lines if "slow_reader" in line]
+    assert "status=499" in unsent and "bytes_out=0" in unsent, unsent
+    assert all("status=200" in line for line in lines if line is not unsent), lines
 
 
 @case()

@@ -45,6 +45,45 @@ def the_boundary_parameter_is_read_as_rfc_2045_says(daemon):
 
 
 @case()
+def a_boundary_has_any_character_of_a_token_or_of_rfc_2046(daemon):
+    for boundary in ("*****", "!", "$", "!#$%&'*+-.^_`|~", "'()+_,-./:=?", "----=_Part_0_12.34",
+                     "dart-http-boundary-+_'().Ab0"):
+        for form in (boundary, f'"{boundary}"'):
+            check_good(send(daemon, one(boundary=boundary), "multipart/form-data; boundary=" + form))
+    check_good(send(daemon, one(boundary="a b"), r'multipart/form-data; boundary="\a\ b"'))
+    for bad, told in (("a@b", '"@b"'), ('"a@b"', "0x40"), ('"a "', "blank"), ('""', "empty")):
+        answer = send(daemon, one(boundary=bad.strip('"')), "multipart/form-data; boundary=" + bad)
+        assert told in check_error(answer, 400, "multipart_invalid")["message"], answer
+
+
+@case()
+def a_picture_is_a_file_without_a_file_name(daemon):
+    data, _ = reference()
+    text = ("model", None, None, harness.MODEL_NAME.encode())
+    for kind in (None, "image/jpeg", "application/octet-stream", "text/plain"):
+        check_good(send(daemon, wire.multipart([text, ("image", None, kind, data)])))
+    unfilled = ("other", "", "application/octet-stream", b"")
+    check_good(send(daemon, wire.multipart([unfilled, ("image", None, None, data), text])))
+    two = [("a", None, None, data), ("b", None, "application/octet-stream", b"text"), text]
+    answer = send(daemon, wire.multipart(two))
+    results = json.loads(answer.body)["results"]
+    assert [r["part"] for r in results] == ["a", "b"], results
+    assert results[1]["error"]["code"] == "not_jpeg", results
+    check_error(send(daemon, wire.multipart([text, unfilled])), 400, "multipart_invalid")
+
+
+@case()
+def transfer_encodings_of_parts_that_change_no_byte_are_fine(daemon):
+    for encoding, status in (("binary", 200), ("8bit", 200), ("7BIT", 200), ("base64", 400),
+                             ("quoted-printable", 400)):
+        kind = f"image/jpeg\r\nContent-Transfer-Encoding: {encoding}"
+        answer = send(daemon, wire.multipart([("f", None, kind, reference()[0])]))
+        assert answer.status == status, answer
+        if status == 400:
+            assert encoding in check_error(answer, 400, "multipart_invalid")["message"], answer
+
+
+@case()
 def row_29_a_boundary_of_one_character_works_or_is_400(daemon):
     answer = send(daemon, one(boundary="x"), "multipart/form-data; boundary=x")
     if answer.status != 400:

@@ -303,6 +303,95 @@ def unknown_keys_and_parameters_are_ignored(daemon):
     assert len(answered(infer(daemon, request))["outputs"]) == 2
 
 
+@case()
+def a_raw_binary_request_is_one_jpeg(daemon):
+    """Triton's extension_binary_data: the body is the one element, outputs come in binary."""
+    picture, scores = reference()
+    raw = [("Inference-Header-Content-Length", "0")]
+    for more in ([], [("Content-Type", "application/octet-stream")], [("Content-Type", "image/jpeg")]):
+        answer = daemon.ask("POST", INFER, raw + more, picture)
+        assert answer.header("content-type") == "application/octet-stream", answer
+        found = outputs_of(answer)
+        assert list(found) == ["logits", "probabilities"], found
+        for output, data in found.values():
+            assert output["datatype"] == "FP32" and output["shape"] == [1, CLASSES], output
+        check_close(struct.unpack(f"<{CLASSES}f", found["probabilities"][1]), scores)
+        head = answer.body[:int(answer.header("inference-header-content-length"))]
+        assert "id" not in json.loads(head), answer
+    floats = struct.pack(f"<{3 * SIZE * SIZE}f", *random_numbers(1))
+    for body in (floats, json.dumps({"inputs": [image_input([picture])]}).encode(), picture[1:],
+                 struct.pack("<I", len(picture)) + picture, b"\xff\xd8", b"\0"):
+        text = check_refused(daemon.ask("POST", INFER, raw, body), 415)
+        assert "Inference-Header-Content-Length is 0" in text and "JSON" in text, text
+    check_refused(daemon.ask("POST", INFER, raw, picture[:-20]), 422)
+    check_refused(daemon.ask("POST", INFER, raw, b""), 400)
+    check_refused(daemon.ask("POST", INFER, raw * 2, picture), 400)
+
+
+@case()
+def null_is_what_is_left_out(daemon):
+    """Clients in Java, Go and Python's pydantic write their empty optional fields like that."""
+    picture, _ = reference()
+    want = answered(infer(daemon, {"inputs": [image_input([picture])]}))
+    for request in ({"id": None}, {"parameters": None}, {"outputs": None},
+                    {"parameters": {"binary_data_output": None}},
+                    {"outputs": [{"name": n, "parameters": None} for n in ("logits", "probabilities")]},
+                    {"outputs": [{"name": n, "parameters": {"binary_data": None, "classification": None}}
+                                 for n in ("logits", "probabilities")]}):
+        assert answered(infer(daemon, {"inputs": [image_input([picture])], **request})) == want, request
+    for more in ({"parameters": None}, {"parameters": {"content_type": None, "binary_data_size": None}}):
+        assert answered(infer(daemon, {"inputs": [image_input([picture], **more)]})) == want, more
+    tail = struct.pack("<I", len(picture)) + picture
+    binary = {"name": "image", "datatype": "BYTES", "shape": [1], "data": None,
+              "parameters": {"binary_data_size": len(tail)}}
+    assert answered(infer(daemon, {"inputs": [binary]}, tail)) == want
+    image = image_input([picture])
+    for request in ({"inputs": None}, {"inputs": [None]}, {"inputs": [{**image, "shape": None}]},
+                    {"inputs": [{**image, "name": None}]}, {"inputs": [{**image, "datatype": None}]},
+                    {"inputs": [{**image, "data": None}]}, {"inputs": [image], "outputs": [None]},
+                    {"inputs": [image], "outputs": [{"name": None}]}):
+        check_refused(infer(daemon, request), 400)
+
+
+@case()
+def base64_is_taken_in_the_forms_that_encoders_write(daemon):
+    picture, _ = reference()
+    want = answered(infer(daemon, {"inputs": [image_input([picture])]}))
+    text = base64.b64encode(picture).decode()
+    pem = "".join(text[i:i + 64] + "\n" for i in range(0, len(text), 64))
+    for form in (base64.encodebytes(picture).decode(), pem, pem.replace("\n", "\r\n"),
+                 base64.urlsafe_b64encode(picture).decode(), text.rstrip("="), "\r\n" + text + "\n"):
+        image = image_input([picture])
+        image["data"] = [form]
+        assert answered(infer(daemon, {"inputs": [image]})) == want, form[:80]
+    for data, told in (([list(picture[:9])], "is an array"), (list(picture[:9]), "is a number"),
+                       (["data:image/jpeg;base64," + text], "data: URL"), ([text.replace("A", " ")], "blank"),
+                       ([text[:8] + "*" + text[8:]], "character *"), ([text + text], "behind the =")
+                       if text.endswith("=") else (["QQ==QQ=="], "behind the ="), (["QUJDR"], "cut"), ([], "0 images"),
+                       ([text, text], "more than"), ([None], "is null"), ([{"b64": text}], "is an object"),
+                       ([True], "is not a string"), (["\u00ff\u00d8\u00ff"], "character that base64 has not")):
+        image = image_input([picture])
+        image["data"] = data
+        message = check_refused(infer(daemon, {"inputs": [image]}), 400)
+        assert told in message, (told, message)
+
+
+@case()
+def classification_means_at_most_so_many(daemon):
+    picture, _ = reference()
+    for count, named in ((1, 1), (CLASSES, CLASSES), (CLASSES + 1, CLASSES), (1000, CLASSES),
+                         ((1 << 63) - 1, CLASSES)):
+        for binary in (False, True):
+            wanted = {"name": "logits", "parameters": {"classification": count, "binary_data": binary}}
+            answer = infer(daemon, {"inputs": [image_input([picture] * 2)], "outputs": [wanted]})
+            output, _ = outputs_of(answer)["logits"]
+            assert output["shape"] == [2, named] and output["datatype"] == "BYTES", output
+            assert binary or len(set(output["data"])) == named == len(output["data"]) // 2, output
+    for count in (0, -1, 1 << 63, 1.0, "3", True, []):
+        wanted = {"name": "logits", "parameters": {"classification": count}}
+        check_refused(infer(daemon, {"inputs": [image_input([picture])], "outputs": [wanted]}), 400)
+
+
 # --- bad requests ---
 
 @case()
@@ -338,7 +427,7 @@ def lengths_that_do_not_fit_are_400(daemon):
     head = json.dumps({"inputs": [image_input([picture])]}).encode()
     good = str(len(head))
     for values in (["x"], ["-1"], ["1e3"], [""], [good + "0"], [good, good], ["99999999999999999999"],
-                   [str(len(head) - 1)], ["0"], [str(len(head) + 1)]):
+                   [str(len(head) - 1)], [str(len(head) + 1)]):
         headers = [("Inference-Header-Content-Length", v) for v in values]
         check_refused(daemon.ask("POST", INFER, headers, head), 400)
     assert daemon.ask("POST", INFER, [("Inference-Header-Content-Length", good)], head).status == 200

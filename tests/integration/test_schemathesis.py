@@ -21,7 +21,7 @@ pictures = [p.read_bytes() for p in sorted(pathlib.Path({os.path.join(harness.DA
 schemathesis.openapi.media_type("image/jpeg", strategies.sampled_from(pictures))
 """
 # A deadline of a millisecond is 504, rightly, so none is set. What is served on the admin listener only
-# is 404 here. top_k is bounded by the classes of the model, and models by the configuration: 400 and 404. Parts of
+# is 404 here. top_k has an end at a million, and models are those of the configuration: 400 and 404. Parts of
 # a form are made of any bytes: 415 and 422.
 CONFIG = """
 hooks = "hooks.py"

@@ -132,7 +132,7 @@ def test_wrong_usage_is_2(_):
         ["classify", CIFAR, one, "--threads", "x"], ["classify", CIFAR, one, "--threads", ""],
         ["classify", CIFAR, one, "--threads", " 2"], ["classify", CIFAR, one, "--threads", "2x"],
         ["classify", CIFAR, one, "--threads", "99999999999999999999"],
-        ["classify", CIFAR, one, "--top-k", "0"], ["classify", CIFAR, one, "--top-k", "11"],
+        ["classify", CIFAR, one, "--top-k", "0"], ["classify", CIFAR, one, "--top-k", "1000001"],
         ["classify", CIFAR, one, "--top-k", "-1"], ["classify", CIFAR, one, "--json", "--csv"],
         ["classify", CIFAR, one, "--isa", "no-such"], ["classify", CIFAR, one, "--precision", "f8"],
         ["classify", CIFAR, "-", "-"], ["init", "resnet18", "out", "--seed", "-1"],
@@ -147,6 +147,12 @@ def test_options_may_stand_anywhere(_):
     assert expected == good("classify", "--json", "--top-k=2", CIFAR, one)
     assert expected == good("classify", CIFAR, "--json", one, "-k2")
     assert expected == good("classify", "-k", "9", "-k", "2", "--json", "--", CIFAR, one)
+
+
+def test_top_k_is_at_most_so_many(_):
+    for k in ("10", "11", "1000000"):
+        line = json.loads(good("classify", CIFAR, pictures(1)[0], "--json", "--top-k", k))
+        assert len(line["predictions"]) == 10, (k, line)
 
 
 # -- info

@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     classify = commands.add_parser("classify", help="classify files, and the JPEGs below folders")
     classify.add_argument("paths", nargs="+", type=Path, metavar="FILE|FOLDER")
-    classify.add_argument("--top-k", type=int, metavar="N", help="how many classes to name")
+    classify.add_argument("--top-k", type=int, metavar="N", help="how many classes to name, at most")
     classify.add_argument("--jobs", type=_count, default=4, metavar="N", help="files at a time (default %(default)d)")
     classify.add_argument("--json", action="store_true", help="one JSON object a line")
     embed = commands.add_parser("embed", help="write the features of a file as JSON")

@@ -90,7 +90,7 @@ class Client:
 
     def classify(self, source: Source, *, top_k: Optional[int] = None,
                  model: Optional[str] = None) -> Classification:
-        """The likeliest classes of a JPEG: its bytes, its path or an open file."""
+        """The likeliest classes of a JPEG, at most `top_k`: its bytes, its path or an open file."""
         return self._post(Classification.of, "/classify", source, {"top_k": top_k, "model": model})
 
     def embed(self, source: Source, *, normalize: bool = False, model: Optional[str] = None) -> Embedding:
