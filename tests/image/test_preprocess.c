@@ -305,10 +305,9 @@ START_TEST(an_extreme_picture_takes_little_memory_in_any_order)
 END_TEST
 
 TEST_MAIN("image/preprocess", 60, pixels_are_the_references,
-          a_used_preprocessor_gives_the_same_pixels,
-          each_pillow_chooses_the_order_by_its_own_rule, one_orientation_leaves_no_trace_in_the_next,
-          normalization_rounds_as_pytorch_does, the_report_has_the_headers_size_and_both_times,
+          a_used_preprocessor_gives_the_same_pixels, each_pillow_chooses_the_order_by_its_own_rule,
+          one_orientation_leaves_no_trace_in_the_next, normalization_rounds_as_pytorch_does,
+          the_report_has_the_headers_size_and_both_times,
           fast_pixels_are_close_and_from_the_same_place,
           fast_pixels_of_a_tall_picture_follow_the_order, a_past_deadline_is_told,
-          large_buffers_are_given_back,
-          an_extreme_picture_takes_little_memory_in_any_order)
+          large_buffers_are_given_back, an_extreme_picture_takes_little_memory_in_any_order)
