@@ -56,11 +56,11 @@ def differences(answers, wanted):
     return problems
 
 
-def compare(tap, what, model, wanted):
+def compare(tap, what, model, wanted, *options):
     files = [row[0] for row in wanted]
     try:
-        problems = differences(run_tool('classify', '--json', '--logits', '--precision', 'f32', model,
-                                        *files), wanted)
+        problems = differences(run_tool('classify', '--json', '--logits', '--precision', 'f32',
+                                        *options, model, *files), wanted)
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         problems = [f'{type(error).__name__}: {error}']
     tap.check(problems, what)
@@ -109,7 +109,8 @@ def check_photos(tap, scratch):
         wanted = [(os.path.join(SHARED, 'data', 'photos', row['image']), row[name]['top1'], None,
                    row[name]['logits']) for row in content['rows']]
         compare(tap, f'photos, {name}',
-                folder_with(scratch, model, changes) if changes else model, wanted)
+                folder_with(scratch, model, changes) if changes else model, wanted,
+                '--exif-orientation', 'ignore')  # as those logits were made
 
 
 def check_cifar_predictions(folder, predicted):

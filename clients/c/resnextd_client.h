@@ -20,7 +20,7 @@ struct resnextd_settings {
 
 struct resnextd_prediction {
     int class_id;
-    double score; /* softmax probability */
+    double score; /* 0 to 1: the share of this class; of a model with sigmoids its own probability */
     char *label;  /* UTF-8 */
 };
 

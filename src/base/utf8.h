@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Length (1 to 4) of the valid sequence that NUL-terminated `s` starts with, 0 if there is none:
  * no overlong forms, no surrogates, nothing above U+10FFFF (RFC 3629). */
@@ -12,5 +13,17 @@ size_t utf8_length(const unsigned char *s);
 /* Whether `s` starts with a control character: those of ASCII, and U+0080 to U+009F, two bytes that
  * a terminal obeys as well. */
 bool utf8_is_control(const unsigned char *s);
+
+/* The code point of the valid sequence of `length` bytes at `s`. */
+uint32_t utf8_code_point(const unsigned char *s, size_t length);
+
+/* Whether a code point shows nothing, and two texts with and without it look the same: Unicode's
+ * Default_Ignorable_Code_Point, but for joiners and variation selectors, which change how their
+ * neighbours look. */
+bool utf8_is_invisible(uint32_t code_point);
+
+/* Whether a code point at the end of a text shows nothing there: also blanks beyond ASCII's, and
+ * joiners. */
+bool utf8_is_invisible_at_end(uint32_t code_point);
 
 #endif

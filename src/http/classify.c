@@ -96,6 +96,15 @@ static json_t *result(const struct multipart_part *sent, const struct request_pa
                      "image", image(part));
 }
 
+/* The code of an answer in which every part failed: one of ours if we are to blame for any. */
+static enum error_code shared_failure(const struct request *r)
+{
+    for (size_t i = 0; i < r->part_count; i++)
+        if (error_status(r->parts[i].error.code) >= 500)
+            return r->parts[i].error.code;
+    return ERR_IMAGE_UNDECODABLE;
+}
+
 /* Several pictures: a list in the order in which they came. */
 static enum MHD_Result reply_several(struct exchange *x)
 {
@@ -115,7 +124,7 @@ static enum MHD_Result reply_several(struct exchange *x)
                           json_pack("{s:s, s:s, s:o, s:o}", "model", model, "request_id", x->id,
                                     "results", results, "timing_ms", timing(r)));
     struct error err;
-    error_set(&err, ERR_IMAGE_UNDECODABLE, "none of the %zu pictures could be classified",
+    error_set(&err, shared_failure(r), "none of the %zu pictures could be classified",
               r->part_count);
     return reply_json(x, error_status(err.code),
                       json_pack("{s:o, s:s, s:o}", "error", reply_error_object(&err), "request_id",

@@ -3,13 +3,15 @@
 #include "http/handlers.h"
 #include "http/reply.h"
 
-static json_t *describe(const struct model_info *m)
+static json_t *describe(const struct model_info *m, const struct conf *conf)
 {
-    return json_pack("{s:s, s:b, s:s, s:s, s:i, s:i, s:i, s:s, s:I, s:I, s:s, s:s}", "name",
-                     m->name, "default", m->is_default, "state", "ready", "template",
-                     m->template_name, "classes", m->classes, "input_size", m->input_size,
-                     "resize_size", m->resize_size, "crop_mode", m->squashes ? "squash" : "center",
-                     "parameters", (json_int_t)m->parameters, "multiply_adds",
+    const char *orientation = conf_choice("exif_orientation", conf->exif_orientation);
+    return json_pack("{s:s, s:b, s:s, s:s, s:i, s:s, s:s, s:i, s:i, s:s, s:s, s:I, s:I, s:s, s:s}",
+                     "name", m->name, "default", m->is_default, "state", "ready", "template",
+                     m->template_name, "classes", m->classes, "activation", m->activation, "labels",
+                     m->label_source, "input_size", m->input_size, "resize_size", m->resize_size,
+                     "crop_mode", m->squashes ? "squash" : "center", "exif_orientation",
+                     orientation, "parameters", (json_int_t)m->parameters, "multiply_adds",
                      (json_int_t)m->multiply_adds, "precision", m->precision, "sha256", m->sha256);
 }
 
@@ -17,7 +19,8 @@ enum MHD_Result models_answer(struct exchange *x)
 {
     json_t *models = json_array();
     for (size_t i = 0; i < edition_model_count(x->edition); i++)
-        if (json_array_append_new(models, describe(edition_model(x->edition, i))) != 0) {
+        if (json_array_append_new(
+                models, describe(edition_model(x->edition, i), edition_conf(x->edition))) != 0) {
             json_decref(models);
             models = NULL;
             break;

@@ -69,9 +69,9 @@ enum MHD_Result oip_model_answer(struct exchange *x)
                               "shape", -1, 3, m->input_size, m->input_size);
     json_t *logits = json_pack("{s:s, s:s, s:[i, i]}", "name", infer_output_name(INFER_LOGITS),
                                "datatype", "FP32", "shape", -1, m->classes);
-    json_t *scores =
-        json_pack("{s:s, s:s, s:[i, i]}", "name", infer_output_name(INFER_PROBABILITIES),
-                  "datatype", "FP32", "shape", -1, m->classes);
+    json_t *scores = json_pack("{s:s, s:s, s:[i, i], s:{s:s}}", "name",
+                               infer_output_name(INFER_PROBABILITIES), "datatype", "FP32", "shape",
+                               -1, m->classes, "parameters", "activation", m->activation);
     return reply_json(x, 200,
                       json_pack("{s:s, s:[s], s:s, s:[o, o], s:[o, o]}", "name", m->name,
                                 "versions", INFER_VERSION, "platform", "resnextd_safetensors",

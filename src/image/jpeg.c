@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "image/magic.h"
 
 /* Progressive files need about ten scans; each costs a pass over all coefficients. */
 enum { MAX_SCANS = 100 };
@@ -25,7 +26,10 @@ struct jpeg_decoder {
     struct error failure;
     struct jpeg_limits limits;
     enum orientation orientation; /* of the first EXIF segment; 0 if there was none */
+    unsigned coded;               /* bit i: a scan has had component i's DC coefficients */
     bool open;
+    bool zeros_follow; /* the file ends with zeros, which libjpeg is not given */
+    bool may_end;      /* they may follow the last row: that the data end is no fault then */
 };
 
 static _Noreturn void escape(struct jpeg_decoder *decoder)
@@ -85,17 +89,37 @@ static void on_error(j_common_ptr info)
     escape(decoder);
 }
 
-/* Warnings that leave no doubt about the pixels. */
-static bool is_harmless(int message_code)
+/* Whether a scan that comes out of order is read as it was written. One that refines AC
+ * coefficients is not: how many bits it has depends on the scans before it. */
+static bool is_read_rightly(const struct jpeg_decompress_struct *info)
 {
-    return message_code == JWRN_EXTRANEOUS_DATA || message_code == JWRN_ADOBE_XFORM ||
-           message_code == JWRN_JFIF_MAJOR || message_code == JWRN_NOT_SEQUENTIAL;
+    bool only_lacks_dc = info->err->msg_parm.i[1] == 0; /* the coefficient that is warned of */
+    return info->Ss == 0 || info->Ah == 0 || only_lacks_dc;
+}
+
+/* Warnings that leave no doubt about the coded data. Where the file ends, libjpeg looks ahead in
+ * vain and warns; that it has to make up data is another warning. */
+static bool is_harmless(const struct jpeg_decoder *decoder)
+{
+    switch (decoder->callbacks.msg_code) {
+    case JWRN_EXTRANEOUS_DATA:
+    case JWRN_ADOBE_XFORM:
+    case JWRN_JFIF_MAJOR:
+    case JWRN_NOT_SEQUENTIAL:
+        return true;
+    case JWRN_BOGUS_PROGRESSION:
+        return is_read_rightly(&decoder->info);
+    case JWRN_JPEG_EOF:
+        return decoder->may_end;
+    default:
+        return false;
+    }
 }
 
 static void on_message(j_common_ptr info, int level)
 {
     bool is_warning = level < 0;
-    if (is_warning && !is_harmless(info->err->msg_code))
+    if (is_warning && !is_harmless(info->client_data))
         on_error(info);
 }
 
@@ -114,9 +138,19 @@ static void check_deadline(struct jpeg_decoder *decoder)
     escape(decoder);
 }
 
+/* Called once or more in each scan of a picture of several. */
+static void note_components(struct jpeg_decoder *decoder)
+{
+    const struct jpeg_decompress_struct *info = &decoder->info;
+    bool has_dc = info->Ss == 0 && info->Ah == 0;
+    for (int i = 0; has_dc && i < info->comps_in_scan; i++)
+        decoder->coded |= 1u << info->cur_comp_info[i]->component_index;
+}
+
 static void on_progress(j_common_ptr info)
 {
     struct jpeg_decoder *decoder = info->client_data;
+    note_components(decoder);
     if (decoder->info.input_scan_number > MAX_SCANS) {
         error_set(&decoder->failure, ERR_IMAGE_UNDECODABLE,
                   "the JPEG has more than %d scans; save it again", MAX_SCANS);
@@ -149,56 +183,6 @@ void jpeg_decoder_close(struct jpeg_decoder *decoder)
     decoder->open = false;
 }
 
-/* What other kinds of files start with. A '?' matches any byte. */
-static const struct {
-    const char *name, *magic;
-    size_t length;
-} other_kinds[] = {
-    {"a PNG", "\x89PNG", 4},
-    {"a GIF", "GIF8", 4},
-    {"a WebP", "RIFF????WEBP", 12},
-    {"a HEIC", "????ftyphei", 11},
-    {"a HEIC", "????ftyphev", 11},
-    {"a HEIC", "????ftypmif1", 12},
-    {"an AVIF", "????ftypavi", 11},
-    {"a JPEG 2000", "????jP  ", 8},
-    {"a JPEG XL", "????JXL ", 8},
-    {"a JPEG XL", "\xff\x0a", 2},
-    {"a PDF", "%PDF", 4},
-    {"a TIFF", "II*\0", 4},
-    {"a TIFF", "MM\0*", 4},
-    {"a BMP", "BM????\0\0\0\0", 10},
-    {"an SVG", "<svg", 4},
-    {"an HTML or XML document", "<", 1},
-    {"JSON", "{", 1},
-};
-
-static bool starts_with(const uint8_t *bytes, size_t length, const char *magic, size_t magic_length)
-{
-    if (length < magic_length)
-        return false;
-    for (size_t i = 0; i < magic_length; i++) {
-        if (magic[i] != '?' && bytes[i] != (uint8_t)magic[i])
-            return false;
-    }
-    return true;
-}
-
-static int check_magic(const uint8_t *bytes, size_t length, struct error *err)
-{
-    size_t known = length == 2 ? 2 : 3; /* a file may end after SOI, and is then a damaged one */
-    if (starts_with(bytes, length, "\xff\xd8\xff", known))
-        return 0;
-    if (length == 0)
-        return error_set(err, ERR_NOT_JPEG, "there are no bytes; send a JPEG");
-    for (size_t i = 0; i < sizeof other_kinds / sizeof other_kinds[0]; i++) {
-        if (starts_with(bytes, length, other_kinds[i].magic, other_kinds[i].length))
-            return error_set(err, ERR_NOT_JPEG, "this looks like %s; send a JPEG",
-                             other_kinds[i].name);
-    }
-    return error_set(err, ERR_NOT_JPEG, "this does not start as a JPEG does; send a JPEG");
-}
-
 static void set_memory_limit(struct jpeg_decompress_struct *info, uint64_t max_pixels)
 {
     const uint64_t bytes_per_pixel = 8, fixed = 64u << 20;
@@ -223,6 +207,15 @@ static boolean on_app1(j_decompress_ptr info)
             (enum orientation)orientation_parse(segment + LENGTH_BYTES, length - LENGTH_BYTES);
     info->src->skip_input_data(info, (long)length);
     return TRUE;
+}
+
+/* What is left of a file where an upload or a disk failed is often filled with zeros. They can be
+ * decoded: most are codes of flat blocks. */
+static size_t length_without_zeros(const uint8_t *bytes, size_t length)
+{
+    while (length > 0 && bytes[length - 1] == 0)
+        length--;
+    return length;
 }
 
 struct source {
@@ -275,12 +268,15 @@ int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t
 {
     CHECK(!decoder->open);
     *header = (struct jpeg_header){.orientation = ORIENTATION_NORMAL};
-    int code = check_magic(bytes, length, err);
+    int code = magic_check(bytes, length, err);
     if (code)
         return code;
     decoder->limits = *limits;
     decoder->orientation = 0;
-    struct source source = {bytes, length};
+    decoder->coded = 0;
+    struct source source = {bytes, length_without_zeros(bytes, length)};
+    decoder->zeros_follow = source.length < length;
+    decoder->may_end = false;
     code = guarded(decoder, open_source, &source, err);
     if (code)
         return code;
@@ -291,6 +287,17 @@ int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t
     return check_header(decoder, limits, header, err);
 }
 
+/* What no scan has is flat to libjpeg, which does not tell of it. */
+static void check_components(struct jpeg_decoder *decoder)
+{
+    unsigned all = (1u << decoder->info.num_components) - 1;
+    if (!jpeg_has_multiple_scans(&decoder->info) || decoder->coded == all)
+        return;
+    error_set(&decoder->failure, ERR_IMAGE_UNDECODABLE,
+              "the JPEG has no scan of one of its components; send the whole file");
+    escape(decoder);
+}
+
 static void start(struct jpeg_decoder *decoder, void *argument)
 {
     const int *eighths = argument;
@@ -299,6 +306,8 @@ static void start(struct jpeg_decoder *decoder, void *argument)
     info->scale_num = (unsigned)*eighths;
     info->scale_denom = JPEG_EIGHTHS_FULL;
     jpeg_start_decompress(info);
+    check_components(decoder);
+    decoder->may_end = decoder->zeros_follow && !jpeg_has_multiple_scans(info) && !info->arith_code;
     CHECK(info->output_components == 4);
 }
 
@@ -343,6 +352,9 @@ static void read_batch(struct jpeg_decoder *decoder, void *argument)
     JSAMPROW row = batch->rgbx;
     for (JDIMENSION i = 0; i < batch->rows; i++, row += (size_t)info->output_width * 4)
         jpeg_read_scanlines(info, &row, 1);
+    bool is_last = batch->rows > 0 && info->output_scanline == info->output_height;
+    if (is_last && info->arith_code) /* takes lacking data for zeros: let it show its end marker */
+        jpeg_finish_decompress(info);
 }
 
 int jpeg_decoder_read(struct jpeg_decoder *decoder, uint8_t *rgbx, int max_rows, struct error *err)
@@ -356,15 +368,4 @@ int jpeg_decoder_read(struct jpeg_decoder *decoder, uint8_t *rgbx, int max_rows,
     if (info->out_color_space == JCS_CMYK)
         convert_cmyk(rgbx, (size_t)batch.rows * info->output_width);
     return (int)batch.rows;
-}
-
-static void finish(struct jpeg_decoder *decoder, void *argument)
-{
-    (void)argument;
-    jpeg_finish_decompress(&decoder->info);
-}
-
-int jpeg_decoder_finish(struct jpeg_decoder *decoder, struct error *err)
-{
-    return guarded(decoder, finish, NULL, err);
 }

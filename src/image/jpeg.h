@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "image/orientation.h"
 
-/* Life of a picture: open, start, read until all rows are there, finish; close at any point.
+/* Life of a picture: open, start, read until all rows are there; close at any point.
  * One thread at a time. Nothing of one picture (tables included) is left for the next. */
 struct jpeg_decoder;
 
@@ -40,7 +40,8 @@ int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t
                       struct error *err);
 
 /* Starts the decoding at `eighths` / 8 of the size (DCT scaling; 8 gives every pixel) and tells the
- * size of the rows to come. A progressive picture is read to its end here. Errors as above. */
+ * size of the rows to come. A picture of several scans is read to its end marker here, as only that
+ * tells that no scan is missing; each component must have had one. Errors as above. */
 int jpeg_decoder_start(struct jpeg_decoder *decoder, int eighths, int *width, int *height,
                        struct error *err);
 
@@ -50,13 +51,11 @@ int jpeg_decoder_start(struct jpeg_decoder *decoder, int eighths, int *width, in
 enum { JPEG_ROWS_OFFSET = 1 };
 
 /* Decodes up to `max_rows` > 0 rows of width pixels of 4 bytes (R, G, B, unused) to `rgbx`. Gray is
- * spread over the three; CMYK and YCCK are taken as inverted, as Pillow does. Returns the number
- * of rows, 0 after the last one, or an error as above. */
+ * spread over the three; CMYK and YCCK are taken as inverted, as Pillow does. What stands behind
+ * the last row is not read, but for the end marker of arithmetic coding, which must be there; zeros
+ * at the end of the file are never coded data. Returns the number of rows, 0 after the last one, or
+ * an error as above. */
 int jpeg_decoder_read(struct jpeg_decoder *decoder, uint8_t *rgbx, int max_rows, struct error *err);
-
-/* After the last row: reads on to the end of the picture, which must be there. Bytes after it are
- * of no concern. */
-int jpeg_decoder_finish(struct jpeg_decoder *decoder, struct error *err);
 
 /* Gives back what the picture used. Harmless without an open one. */
 void jpeg_decoder_close(struct jpeg_decoder *decoder);

@@ -18,7 +18,9 @@ enum orientation {
 };
 
 /* The orientation in the body of an APP1 marker (what follows its length), or 0 if the body is not
- * EXIF at all. EXIF that is damaged or lacks the tag is ORIENTATION_NORMAL. Any bytes are safe. */
+ * EXIF at all. As Pillow's ImageOps.exif_transpose has it: the tag may be of any type with numbers,
+ * the first of its values counts, and of several tags the last. EXIF that is damaged or lacks the
+ * tag is ORIENTATION_NORMAL. Any bytes are safe. */
 int orientation_parse(const uint8_t *app1, size_t length);
 
 /* How the upright picture comes from the file's: whether its columns are the file's rows, and

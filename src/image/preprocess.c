@@ -19,7 +19,7 @@
 #include "image/resize.h"
 
 /* The window has room for two spans, so that rows are seldom moved. */
-enum { BATCH_ROWS = 8, WINDOW_SPANS = 2, KEPT_BYTES = 8 << 20 };
+enum { BATCH_ROWS = 8, WINDOW_SPANS = 2, KEPT_BYTES = 4 << 20 };
 
 struct preprocessor {
     struct jpeg_decoder *decoder;
@@ -309,9 +309,6 @@ static int decode(struct job *job, const struct preprocess_options *options,
     book(job, &job->report->preprocess_ns);
     if (!code)
         code = run(job, err);
-    if (!code)
-        code = jpeg_decoder_finish(p->decoder, err);
-    book(job, &job->report->decode_ns);
     return code;
 }
 

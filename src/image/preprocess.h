@@ -26,13 +26,12 @@ struct preprocess_spec {
     float mean[3], std[3]; /* of pixels scaled to 0..1, in RGB order */
 };
 
-enum exif_orientation { EXIF_IGNORE, EXIF_APPLY };
+enum exif_orientation { EXIF_APPLY, EXIF_IGNORE };
 /* Whose pixels: Pillow reduces tall pictures in different orders, see preprocess_down_first. */
 enum pillow {
     PILLOW_13,
     PILLOW_12_2, /* and 12.3 */
     PILLOW_9_4,  /* to 12.1 */
-    PILLOW_COUNT
 };
 enum decode_mode { DECODE_EXACT, DECODE_FAST /* DCT scaling: faster, other pixels */ };
 
@@ -57,7 +56,7 @@ struct preprocess_options {
 };
 
 struct preprocess_report {
-    int width, height; /* of the JPEG as its header says */
+    int width, height; /* of the JPEG as its header says, before it is turned */
     int64_t decode_ns, preprocess_ns;
 };
 

@@ -194,9 +194,9 @@ static int check_tensor(const struct tensor_info *found, const struct tensor_inf
     char is[SAFETENSORS_SHAPE_TEXT], should[SAFETENSORS_SHAPE_TEXT];
     if (!found)
         return error_set(err, ERR_MODEL_INVALID, "tensor %s is missing", expected->name);
-    if (found->type == TENSOR_I64)
-        return error_set(err, ERR_MODEL_INVALID, "tensor %s has type I64, not F32, F16 or BF16",
-                         found->name);
+    if (found->type >= TENSOR_READABLE)
+        return error_set(err, ERR_MODEL_INVALID, "tensor %s has type %s, not F32, F16 or BF16",
+                         found->name, tensor_type_name(found->type));
     if (found->rank != expected->rank ||
         memcmp(found->shape, expected->shape, (size_t)found->rank * sizeof found->shape[0]) != 0)
         return error_set(err, ERR_MODEL_INVALID, "tensor %s has shape %s, not %s", found->name,
@@ -204,20 +204,15 @@ static int check_tensor(const struct tensor_info *found, const struct tensor_inf
     return ERR_OK;
 }
 
-/* The counter that PyTorch keeps beside a batch norm. */
-static int check_counter(const struct tensor_table *tensors, const struct layer *layer,
-                         bool *accounted, struct error *err)
+/* The counter that PyTorch keeps beside a batch norm, and nobody reads. */
+static void account_counter(const struct tensor_table *tensors, const struct layer *layer,
+                            bool *accounted)
 {
     struct tensor_info counter;
     name_tensor(&counter, layer->norm, "num_batches_tracked");
     const struct tensor_info *found = tensor_table_find(tensors, counter.name);
-    if (!found)
-        return ERR_OK;
-    if (found->type != TENSOR_I64 || found->elements != 1)
-        return error_set(err, ERR_MODEL_INVALID, "tensor %s is not one number of type I64",
-                         found->name);
-    accounted[found - tensors->tensors] = true;
-    return ERR_OK;
+    if (found)
+        accounted[found - tensors->tensors] = true;
 }
 
 static int check_layer(const struct tensor_table *tensors, const struct layer *layer,
@@ -232,7 +227,8 @@ static int check_layer(const struct tensor_table *tensors, const struct layer *l
             return rc;
         accounted[found - tensors->tensors] = true;
     }
-    return check_counter(tensors, layer, accounted, err);
+    account_counter(tensors, layer, accounted);
+    return ERR_OK;
 }
 
 int checkpoint_check(const struct tensor_table *tensors, const struct layer *layers, size_t count,

@@ -1,108 +1,16 @@
 #include "model/config.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/architecture.h"
+#include "model/config_labels.h"
 #include "model/file.h"
 #include "model/strict_json.h"
 
 enum { RESIZE_MAX = 4096 };
-
-/* Skips decimal digits; false if there is none. */
-static bool skip_number(const char **s)
-{
-    const char *start = *s;
-    while (isdigit((unsigned char)**s))
-        (*s)++;
-    return *s > start;
-}
-
-/* "_2" of wide_resnet50_2. */
-static bool skip_width(const char **s)
-{
-    return *(*s)++ == '_' && skip_number(s);
-}
-
-/* "_32x4d" of resnext50_32x4d. */
-static bool skip_paths(const char **s)
-{
-    return *(*s)++ == '_' && skip_number(s) && *(*s)++ == 'x' && skip_number(s) && *(*s)++ == 'd';
-}
-
-static bool skip_word(const char **s, const char *word)
-{
-    size_t n = strlen(word);
-    bool found = strncmp(*s, word, n) == 0;
-    if (found)
-        *s += n;
-    return found;
-}
-
-/* Every other name of timm's, also with these tensors, computes something else: resnet50d has an
- * average pool in its shortcut, resnetaa50 and resnetblur50 filter before they stride, ... A tag
- * ("resnet50.a1_in1k") only says how the weights were trained. */
-static bool is_served(const char *s)
-{
-    bool (*suffix)(const char **) = NULL;
-    if (skip_word(&s, "wide_resnet"))
-        suffix = skip_width;
-    else if (skip_word(&s, "resnext"))
-        suffix = skip_paths;
-    else if (!skip_word(&s, "resnet"))
-        return false;
-    skip_number(&s);
-    if (suffix && *s == '_' && !suffix(&s))
-        return false;
-    return *s == '\0' || *s == '.';
-}
-
-static int check_architecture(const json_t *root, struct error *err)
-{
-    const json_t *value = json_object_get(root, "architecture");
-    if (!value || json_is_null(value))
-        return ERR_OK;
-    if (!json_is_string(value))
-        return error_set(err, ERR_MODEL_INVALID, "architecture is not a string");
-    if (!is_served(json_string_value(value)))
-        return error_set(err, ERR_MODEL_UNSUPPORTED,
-                         "architecture %.60s is not served; resnet50, wide_resnet50_2, "
-                         "resnext50_32x4d and others of these three forms are",
-                         json_string_value(value));
-    return ERR_OK;
-}
-
-static int check_pool(const json_t *object, struct error *err)
-{
-    const char *pool = json_string_value(json_object_get(object, "global_pool"));
-    if (pool && strcmp(pool, "avg") != 0)
-        return error_set(err, ERR_MODEL_UNSUPPORTED, "global_pool %.60s is not served; avg is",
-                         pool);
-    return ERR_OK;
-}
-
-/* Arguments that changed the network when it was made; those that cannot matter here are let by. */
-static int check_arguments(const json_t *root, struct error *err)
-{
-    static const char *const harmless[] = {"num_classes",    "in_chans",        "drop_rate",
-                                           "drop_path_rate", "drop_block_rate", "global_pool"};
-    const char *key;
-    json_t *value;
-    json_t *arguments = json_object_get(root, "model_args");
-    json_object_foreach(arguments, key, value)
-    {
-        bool known = false;
-        for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++)
-            known = known || strcmp(key, harmless[i]) == 0;
-        if (!known)
-            return error_set(err, ERR_MODEL_UNSUPPORTED,
-                             "model_args has %.60s: a network changed by it is not served", key);
-    }
-    int code = check_pool(arguments, err);
-    return code == ERR_OK ? check_pool(root, err) : code;
-}
 
 static int missing(const char *key, const char *advice, struct error *err)
 {
@@ -244,46 +152,35 @@ static int take_classes(const json_t *root, const json_t *picture, int *classes,
     return ERR_OK;
 }
 
-static int add_label(struct label_list *labels, const json_t *value, struct error *err)
+static bool is_said(const json_t *value)
 {
-    if (!json_is_string(value))
-        return error_set(err, ERR_MODEL_INVALID, "label %zu is not a string", labels->count);
-    return label_list_add(labels, json_string_value(value), json_string_length(value), err);
+    return value && !json_is_null(value);
 }
 
-/* A list, or a map from class id to name. */
-static int take_labels(const json_t *names, struct label_list *labels, struct error *err)
+/* Our own key "activation", or Hugging Face's "problem_type". */
+static int take_activation(const json_t *root, struct model_config *out, struct error *err)
 {
-    bool is_map = json_is_object(names);
-    if (!is_map && !json_is_array(names))
-        return error_set(err, ERR_MODEL_INVALID, "neither a list nor a map from class id to name");
-    size_t count = is_map ? json_object_size(names) : json_array_size(names);
-    int rc = ERR_OK;
-    for (size_t i = 0; rc == ERR_OK && i < count; i++) {
-        char id[24];
-        snprintf(id, sizeof id, "%zu", i);
-        const json_t *name = is_map ? json_object_get(names, id) : json_array_get(names, i);
-        rc = name ? add_label(labels, name, err)
-                  : error_set(err, ERR_MODEL_INVALID, "no name for class %zu", i);
-    }
-    return rc;
-}
-
-static int find_labels(const json_t *root, const json_t *picture, struct model_config *out,
-                       struct error *err)
-{
-    const json_t *names = json_object_get(root, "label_names");
-    if (!names)
-        names = json_object_get(picture, "label_names");
-    if (!names || json_is_null(names))
-        return ERR_OK;
-    int rc = take_labels(names, &out->labels, err);
-    if (rc != ERR_OK)
-        return error_prefix(err, rc, "label_names");
-    size_t classes = (size_t)out->classes;
-    if (classes != 0 && out->labels.count != classes)
-        return error_set(err, ERR_MODEL_INVALID, "label_names has %zu names for %zu classes",
-                         out->labels.count, classes);
+    const char *const names[] = {activation_name(ACTIVATION_SOFTMAX),
+                                 activation_name(ACTIVATION_SIGMOID)};
+    static const char *const types[] = {
+        [ACTIVATION_SOFTMAX] = "single_label_classification",
+        [ACTIVATION_SIGMOID] = "multi_label_classification",
+    };
+    const json_t *value = json_object_get(root, "activation");
+    const json_t *type = json_object_get(root, "problem_type");
+    int named = choice_of(value, names), typed = choice_of(type, types);
+    if (is_said(value) && named < 0)
+        return error_set(err, ERR_MODEL_INVALID, "activation is not \"softmax\" or \"sigmoid\"");
+    if (is_said(type) && typed < 0)
+        return error_set(err, ERR_MODEL_UNSUPPORTED,
+                         "problem_type is neither single_label_classification nor "
+                         "multi_label_classification; other networks are not served");
+    if (is_said(value) && is_said(type) && named != typed)
+        return error_set(err, ERR_MODEL_INVALID,
+                         "activation and problem_type contradict each other");
+    out->activation_is_known = is_said(value) || is_said(type);
+    if (out->activation_is_known)
+        out->activation = (enum activation)(is_said(value) ? named : typed);
     return ERR_OK;
 }
 
@@ -294,15 +191,15 @@ static int take_all(struct model_config *out, const json_t *root, struct error *
         picture = root;
     if (!json_is_object(picture))
         return error_set(err, ERR_MODEL_INVALID, "pretrained_cfg is not an object");
-    int rc = check_architecture(root, err);
-    if (rc == ERR_OK)
-        rc = check_arguments(root, err);
+    int rc = architecture_check(root, err);
     if (rc == ERR_OK)
         rc = take_picture(picture, &out->preprocess, err);
     if (rc == ERR_OK)
         rc = take_classes(root, picture, &out->classes, err);
     if (rc == ERR_OK)
-        rc = find_labels(root, picture, out, err);
+        rc = take_activation(root, out, err);
+    if (rc == ERR_OK)
+        rc = config_labels_read(out, root, picture, err);
     return rc;
 }
 

@@ -4,10 +4,12 @@
 #ifndef RESNEXT_MODEL_CONFIG_H
 #define RESNEXT_MODEL_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
 #include "image/preprocess.h"
+#include "model/activation.h"
 #include "model/labels.h"
 
 enum {
@@ -20,7 +22,11 @@ enum {
 struct model_config {
     int classes; /* 0 if the file does not say */
     struct preprocess_spec preprocess;
-    struct label_list labels; /* count 0 if the file has none */
+    bool activation_is_known; /* the file says which */
+    enum activation activation;
+    struct label_list labels;  /* count 0 if the file has none */
+    bool labels_may_end_early; /* of a map: the last classes may lack a name, as others may */
+    char unread_labels[64];    /* a key that seems to name the classes in an unknown form, or "" */
 };
 
 /* Reads the bytes of a config.json. `*out` is to be destroyed when ERR_OK is returned.

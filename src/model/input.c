@@ -42,23 +42,35 @@ void model_put_image(const struct model *model, struct workspace *workspace, int
     }
 }
 
-/* The nearest byte; 0 for what is not a number. */
-static uint8_t nearest_byte(float value)
+/* Numbers as the pixels' bytes that they stand for. */
+static int round_bytes(const struct preprocess_spec *p, const float *numbers, size_t count,
+                       uint8_t *out, struct error *err)
 {
-    return (uint8_t)lrintf(value > 0 ? fminf(value, 255) : 0);
+    for (size_t i = 0; i < count; i++) {
+        float mean = p->mean[i % 3], std = p->std[i % 3];
+        float byte = rintf(255 * (numbers[i] * std + mean));
+        if (!(byte >= 0 && byte <= 255))
+            return error_set(
+                err, ERR_BAD_REQUEST,
+                "input has %.6g in channel %zu; in int8 it can have %.4g to %.4g, what "
+                "pixels normalised with the model's mean and std have; use another "
+                "precision for other numbers",
+                (double)numbers[i], i % 3, (double)(-mean / std), (double)((1 - mean) / std));
+        out[i] = (uint8_t)byte;
+    }
+    return ERR_OK;
 }
 
-void model_put_tensor(const struct model *model, struct workspace *workspace, int image,
-                      const float *numbers)
+int model_put_tensor(const struct model *model, struct workspace *workspace, int image,
+                     const float *numbers, struct error *err)
 {
-    const struct preprocess_spec *p = &model->preprocess;
     size_t count = input_numbers(model);
     void *to = place(model, workspace, image);
+    if (model->precision == PRECISION_INT8)
+        return round_bytes(&model->preprocess, numbers, count, to, err);
     if (model->precision == PRECISION_F32)
         memcpy(to, numbers, count * sizeof *numbers);
-    else if (model->precision == PRECISION_BF16)
-        round_bf16(numbers, count, to);
     else
-        for (size_t i = 0; i < count; i++)
-            ((uint8_t *)to)[i] = nearest_byte(255 * (numbers[i] * p->std[i % 3] + p->mean[i % 3]));
+        round_bf16(numbers, count, to);
+    return ERR_OK;
 }

@@ -15,19 +15,37 @@ struct label_list {
     size_t count;
 };
 
-/* Appends a copy of `length` bytes: UTF-8 without control characters, 1 to LABEL_MAX bytes.
- * ERR_MODEL_INVALID, ERR_NO_MEMORY. */
+/* Appends a copy of `length` bytes without the blanks at both ends: 1 to LABEL_MAX bytes of UTF-8
+ * without control characters and others that nobody sees. ERR_MODEL_INVALID, ERR_NO_MEMORY. */
 int label_list_add(struct label_list *list, const char *name, size_t length, struct error *err);
+
+/* Appends "class N", N being the class id, until there are `count` names. ERR_NO_MEMORY. */
+int label_list_number(struct label_list *list, size_t count, struct error *err);
 void label_list_destroy(struct label_list *list);
 
-/* One name a line; the line end is LF or CR LF and may be missing after the last. Appends to
- * `list`, which stays to be destroyed on failure. ERR_MODEL_INVALID names the line. */
+/* One name a line; the line end is LF or CR LF and may be missing after the last; a byte order mark
+ * is passed over. Appends to `list`, which stays to be destroyed on failure. ERR_MODEL_INVALID
+ * names the line. */
 int labels_parse(struct label_list *list, const char *bytes, size_t length, struct error *err);
 
-/* The names of a model that brings none in config.json: FOLDER/labels.txt; without it, for 1000
- * classes, the ImageNet-1k names in FOLDER/../labels, the installed ones, or those of the source
- * tree that the program was built in; else "class 0" and so on. `list` starts zeroed. ERR_IO,
- * ERR_MODEL_INVALID (also if there are not exactly `classes`), ERR_NO_MEMORY. */
-int labels_find(struct label_list *list, const char *folder, size_t classes, struct error *err);
+/* Where a model's names come from. */
+enum label_source {
+    LABELS_OF_CONFIG,
+    LABELS_OF_FILE,     /* labels.txt */
+    LABELS_OF_IMAGENET, /* a guess by the number of classes */
+    LABELS_NUMBERED,
+};
+
+/* "config.json", "labels.txt", "imagenet-1k", "numbers". */
+const char *label_source_name(enum label_source source);
+
+/* The names of a model that brings none in config.json: FOLDER/labels.txt, any number of them;
+ * without it, for 1000 classes, the ImageNet-1k names in FOLDER/../labels, the installed ones, or
+ * those of the source tree that the program was built in; else "class 0" and so on. `unread` is a
+ * key of config.json that seems to name them, or "": without a labels.txt it is refused, as are
+ * other files in FOLDER that seem to. `list` starts zeroed. ERR_IO, ERR_MODEL_INVALID,
+ * ERR_NO_MEMORY. */
+int labels_find(struct label_list *list, const char *folder, const char *unread, size_t classes,
+                enum label_source *source, struct error *err);
 
 #endif

@@ -11,7 +11,6 @@
 #include "model/checkpoint.h"
 #include "model/config.h"
 #include "model/file.h"
-#include "model/labels.h"
 
 _Static_assert((int)MODEL_SHA256_TEXT == (int)SAFETENSORS_SHA256_TEXT, "one size of a SHA-256");
 
@@ -77,23 +76,54 @@ static int read_template(struct loader *l, struct error *err)
     return ERR_OK;
 }
 
+static int find_labels(struct loader *l, size_t outputs, struct error *err)
+{
+    struct label_list *labels = &l->config.labels;
+    l->model->label_source = LABELS_OF_CONFIG;
+    if (labels->count == 0)
+        return labels_find(labels, l->path, l->config.unread_labels, outputs,
+                           &l->model->label_source, err);
+    return l->config.labels_may_end_early ? label_list_number(labels, outputs, err) : ERR_OK;
+}
+
 static int take_labels(struct loader *l, struct error *err)
 {
     struct label_list *labels = &l->config.labels;
-    size_t classes = (size_t)l->model->template.classes;
-    if (labels->count == 0) {
-        int rc = labels_find(labels, l->path, classes, err);
-        if (rc != ERR_OK)
-            return rc;
-    }
-    if (labels->count != classes)
-        return error_set(err, ERR_MODEL_INVALID,
-                         "%s/config.json: label_names has %zu names for %zu classes", l->path,
-                         labels->count, classes);
+    size_t outputs = (size_t)l->model->template.classes;
+    int rc = find_labels(l, outputs, err);
+    if (rc != ERR_OK)
+        return rc;
+    if (labels->count != outputs && !(outputs == 1 && labels->count == 2))
+        return error_set(err, ERR_MODEL_INVALID, "%s/%s has %zu labels for %zu classes", l->path,
+                         label_source_name(l->model->label_source), labels->count, outputs);
     l->model->labels = labels->names;
-    l->model->classes = (int)classes;
+    l->model->classes = (int)labels->count;
     *labels = (struct label_list){0};
     return ERR_OK;
+}
+
+static int take_activation(struct loader *l, struct error *err)
+{
+    bool single = l->model->template.classes == 1;
+    enum activation usual = single ? ACTIVATION_SIGMOID : ACTIVATION_SOFTMAX;
+    l->model->activation = l->config.activation_is_known ? l->config.activation : usual;
+    if (!single || l->model->activation == ACTIVATION_SIGMOID)
+        return ERR_OK;
+    return error_set(err, ERR_MODEL_UNSUPPORTED,
+                     "%s/config.json asks for softmax, which of one output is always 1; "
+                     "\"activation\": \"sigmoid\" is served",
+                     l->path);
+}
+
+/* What the file and its description say about the network and its classes. */
+static int describe_model(struct loader *l, struct error *err)
+{
+    int rc = open_files(l, err);
+    if (rc == ERR_OK)
+        rc = read_template(l, err);
+    if (rc == ERR_OK)
+        rc = take_labels(l, err);
+    return rc == ERR_OK ? take_activation(l, err) : rc;
 }
 
 /* The most weights and the most outputs of a layer. */
@@ -110,6 +140,32 @@ static void largest_layer(const struct loader *l, size_t *weights, size_t *chann
     }
 }
 
+/* The classifier of one output gets a row for what is not there, before its own. */
+static void mirror_classifier(const struct layer *layer, float *weights, float *bias)
+{
+    size_t each = (size_t)layer->shape.in_c;
+    for (size_t i = 0; i < each; i++) {
+        weights[each + i] = weights[i];
+        weights[i] = -weights[i];
+    }
+    bias[1] = bias[0];
+    bias[0] = -bias[0];
+}
+
+/* Reads and folds the weights of a layer as the network has it. */
+static int read_layer(const struct loader *l, const struct layer *layer, float *weights,
+                      float *bias, float *norm, struct error *err)
+{
+    bool mirrored = layer->kind == LAYER_LINEAR && layer->shape.out_c != l->model->template.classes;
+    struct layer stored = *layer;
+    if (mirrored)
+        stored.shape.out_c = l->model->template.classes;
+    int rc = checkpoint_read(l->file, &stored, weights, bias, norm, err);
+    if (rc == ERR_OK && mirrored)
+        mirror_classifier(layer, weights, bias);
+    return rc;
+}
+
 static int read_weights(struct loader *l, struct error *err)
 {
     size_t weight_count, channels;
@@ -122,7 +178,7 @@ static int read_weights(struct loader *l, struct error *err)
         const struct layer *layer = &l->layers[i];
         if (!layer_has_weights(layer))
             continue;
-        rc = checkpoint_read(l->file, layer, weights, bias, norm, err);
+        rc = read_layer(l, layer, weights, bias, norm, err);
         if (rc == ERR_OK)
             rc = network_set_weights(l->model->network, i, weights, bias, err);
     }
@@ -250,6 +306,7 @@ static int fill_model(struct loader *l, struct error *err)
     }
     if (!model->path)
         return error_set(err, ERR_NO_MEMORY, "no memory for a model");
+    l->layers[l->layer_count - 1].shape.out_c = model->classes;
     int rc = model->precision == PRECISION_INT8 ? take_calibration(l, err) : ERR_OK;
     if (rc == ERR_OK)
         rc = create_network(l, err);
@@ -262,11 +319,8 @@ int model_load(struct model **out, const char *path, const struct model_options 
                struct error *err)
 {
     struct loader l = {.path = path, .options = options, .model = calloc(1, sizeof *l.model)};
-    int rc = l.model ? open_files(&l, err) : error_set(err, ERR_NO_MEMORY, "no memory for a model");
-    if (rc == ERR_OK)
-        rc = read_template(&l, err);
-    if (rc == ERR_OK)
-        rc = take_labels(&l, err);
+    int rc =
+        l.model ? describe_model(&l, err) : error_set(err, ERR_NO_MEMORY, "no memory for a model");
     if (rc == ERR_OK)
         rc = fill_model(&l, err);
     free(l.values);
@@ -296,11 +350,8 @@ static int check_precision(struct loader *l, struct error *err)
 int model_check(const char *path, const struct model_options *options, struct error *err)
 {
     struct loader l = {.path = path, .options = options, .model = calloc(1, sizeof *l.model)};
-    int rc = l.model ? open_files(&l, err) : error_set(err, ERR_NO_MEMORY, "no memory for a model");
-    if (rc == ERR_OK)
-        rc = read_template(&l, err);
-    if (rc == ERR_OK)
-        rc = take_labels(&l, err);
+    int rc =
+        l.model ? describe_model(&l, err) : error_set(err, ERR_NO_MEMORY, "no memory for a model");
     if (rc == ERR_OK)
         rc = check_precision(&l, err);
     calibration_destroy(&l.calibration);

@@ -7,7 +7,9 @@
 
 #include "base/error.h"
 #include "image/preprocess.h"
+#include "model/activation.h"
 #include "model/calibration.h"
+#include "model/labels.h"
 #include "model/template.h"
 #include "nn/network.h"
 
@@ -18,8 +20,10 @@ struct model {
     char template_name[TEMPLATE_NAME_MAX];
     struct template template;
     struct preprocess_spec preprocess;
-    int classes;
+    enum activation activation;
+    int classes;   /* see model_load on a single output */
     char **labels; /* [classes] UTF-8, never NULL */
+    enum label_source label_source;
     struct network *network;
     int64_t parameters;             /* as PyTorch counts them */
     int64_t multiply_adds;          /* of one image */
@@ -39,7 +43,11 @@ struct model_options {
 };
 
 /* Loads PATH/model.safetensors and PATH/config.json: checks every tensor, folds batch norm, packs
- * weights; for int8 with PATH/calibration.json, which must be of these weights. ERR_MODEL_INVALID,
+ * weights; for int8 with PATH/calibration.json, which must be of these weights.
+ *
+ * A network with one output z tells whether something is there: its one class has the score
+ * sigmoid(z). With two labels it has two classes with the logits -z and z, as if the classifier had
+ * a second row: the first label's score is 1 - sigmoid(z). ERR_MODEL_INVALID,
  * ERR_MODEL_UNSUPPORTED (the message names the tensor or key), ERR_IO, ERR_NO_MEMORY. `*out`
  * belongs to the caller. */
 int model_load(struct model **out, const char *path, const struct model_options *options,
@@ -52,11 +60,12 @@ void model_destroy(struct model *model);
 int model_check(const char *path, const struct model_options *options, struct error *err);
 
 /* Puts picture number `image` of a batch into the workspace's input: [size][size][3] RGB bytes, or
- * numbers that are normalised already, rounded to what the precision can hold. */
+ * numbers that are normalised already, rounded to what the precision can hold. ERR_BAD_REQUEST: in
+ * int8 numbers that no pixel has. */
 void model_put_image(const struct model *model, struct workspace *workspace, int image,
                      const uint8_t *rgb);
-void model_put_tensor(const struct model *model, struct workspace *workspace, int image,
-                      const float *numbers);
+int model_put_tensor(const struct model *model, struct workspace *workspace, int image,
+                     const float *numbers, struct error *err);
 
 /* Whether the libraries that the network uses have the address space they need for so many more
  * threads: ERR_NO_MEMORY. Ask before they start. */
@@ -69,16 +78,20 @@ int model_self_test(const struct model *model, struct error *err);
 
 struct prediction {
     int class_id;
-    float score; /* softmax probability */
+    float score; /* as the model's activation makes it */
 };
 
-/* The class that `text` names: an id in decimal, or a label as it stands. ERR_PARAMETER. */
+/* The class that `text` names: a label as it stands, or else an id in decimal. ERR_PARAMETER, also
+ * for a label that several classes have: only the id tells those apart. */
 int model_find_class(const struct model *model, const char *text, int *class_id, struct error *err);
 
-/* The logits as finite numbers, and their softmax, both [classes]; `finite` may be `logits`. */
-void model_outputs(const float *logits, int classes, float *finite, float *probabilities);
+/* Whether logits, [classes], are numbers: ERR_NOT_FINITE. Those of the functions below are. */
+int model_check_logits(const struct model *model, const float *logits, struct error *err);
 
-/* The k (1..classes) likeliest classes, best first; ties go to the lower class id. */
-void model_top_k(const float *logits, int classes, int k, struct prediction *out);
+/* The scores of all classes, [classes]. */
+void model_scores(const struct model *model, const float *logits, float *scores);
+
+/* The k (1..classes) classes with the highest scores, best first; ties go to the lower class id. */
+void model_top_k(const struct model *model, const float *logits, int k, struct prediction *out);
 
 #endif

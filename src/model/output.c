@@ -1,29 +1,20 @@
-#include <float.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "model/model.h"
+#include "nn/finite.h"
 
-/* Weights that are finite can still overflow on the way; a score must be a number all the same. */
-static float tame(float logit)
+int model_check_logits(const struct model *model, const float *logits, struct error *err)
 {
-    return isnan(logit) ? -FLT_MAX : fminf(fmaxf(logit, -FLT_MAX), FLT_MAX);
+    return finite_check(logits, (size_t)model->classes, "logits", err);
 }
 
-void model_outputs(const float *logits, int classes, float *finite, float *probabilities)
+void model_scores(const struct model *model, const float *logits, float *scores)
 {
-    float highest = -FLT_MAX;
-    double sum = 0;
-    for (int i = 0; i < classes; i++) {
-        finite[i] = tame(logits[i]);
-        highest = fmaxf(highest, finite[i]);
-    }
-    for (int i = 0; i < classes; i++)
-        sum += exp((double)finite[i] - (double)highest);
-    for (int i = 0; i < classes; i++)
-        probabilities[i] = (float)(exp((double)finite[i] - (double)highest) / sum);
+    struct score_scale scale = score_scale(model->activation, logits, model->classes);
+    for (int i = 0; i < model->classes; i++)
+        scores[i] = score_of(&scale, logits[i]);
 }
 
 /* A class id: digits, no more than it takes for the most classes. -1 if it is something else. */
@@ -36,10 +27,17 @@ static int parse_class_id(const char *text)
 
 int model_find_class(const struct model *model, const char *text, int *class_id, struct error *err)
 {
-    *class_id = parse_class_id(text);
-    for (int i = 0; *class_id < 0 && i < model->classes; i++)
-        if (strcmp(model->labels[i], text) == 0)
-            *class_id = i;
+    int found = -1;
+    for (int i = 0; i < model->classes; i++) {
+        if (strcmp(model->labels[i], text) != 0)
+            continue;
+        if (found >= 0)
+            return error_set(err, ERR_PARAMETER,
+                             "\"%.64s\" is the label of classes %d and %d; give an id", text, found,
+                             i);
+        found = i;
+    }
+    *class_id = found >= 0 ? found : parse_class_id(text);
     if (*class_id >= 0 && *class_id < model->classes)
         return ERR_OK;
     return error_set(err, ERR_PARAMETER,
@@ -71,15 +69,15 @@ static void sink(struct prediction *heap, int count, int at)
     }
 }
 
-/* Leaves the k largest logits in `out`, best first, as scores. */
+/* Leaves the k largest logits in `out`, best first, in place of scores. */
 static void select_top(const float *logits, int classes, int k, struct prediction *out)
 {
     for (int i = 0; i < k; i++)
-        out[i] = (struct prediction){i, tame(logits[i])};
+        out[i] = (struct prediction){i, logits[i]};
     for (int i = k / 2; i-- > 0;)
         sink(out, k, i);
     for (int i = k; i < classes; i++) {
-        struct prediction next = {i, tame(logits[i])};
+        struct prediction next = {i, logits[i]};
         if (!is_behind(&out[0], &next))
             continue;
         out[0] = next;
@@ -93,13 +91,11 @@ static void select_top(const float *logits, int classes, int k, struct predictio
     }
 }
 
-void model_top_k(const float *logits, int classes, int k, struct prediction *out)
+void model_top_k(const struct model *model, const float *logits, int k, struct prediction *out)
 {
-    CHECK(k >= 1 && k <= classes);
-    select_top(logits, classes, k, out);
-    double highest = out[0].score, sum = 0;
-    for (int i = 0; i < classes; i++)
-        sum += exp(tame(logits[i]) - highest);
+    CHECK(k >= 1 && k <= model->classes);
+    struct score_scale scale = score_scale(model->activation, logits, model->classes);
+    select_top(logits, model->classes, k, out);
     for (int i = 0; i < k; i++)
-        out[i].score = (float)(exp(out[i].score - highest) / sum);
+        out[i].score = score_of(&scale, out[i].score);
 }

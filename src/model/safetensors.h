@@ -9,7 +9,26 @@
 
 #include "base/error.h"
 
-enum tensor_type { TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_I64 };
+/* The first TENSOR_READABLE can be read; tensors of the others may be there if nobody reads them.
+ */
+enum tensor_type {
+    TENSOR_F32,
+    TENSOR_F16,
+    TENSOR_BF16,
+    TENSOR_READABLE,
+    TENSOR_F64 = TENSOR_READABLE,
+    TENSOR_I64,
+    TENSOR_I32,
+    TENSOR_I16,
+    TENSOR_I8,
+    TENSOR_U64,
+    TENSOR_U32,
+    TENSOR_U16,
+    TENSOR_U8,
+    TENSOR_BOOL,
+    TENSOR_F8_E4M3,
+    TENSOR_F8_E5M2,
+};
 
 enum {
     SAFETENSORS_MAX_HEADER = 1 << 20,

@@ -1,9 +1,9 @@
 #include "nn/explain.h"
 
-#include <float.h>
 #include <math.h>
 
 #include "base/check.h"
+#include "nn/finite.h"
 
 /* The two last layers: the mean, and the classifier on it. */
 enum { MEAN_FROM_END = 2, CLASSIFIER_FROM_END = 1 };
@@ -22,19 +22,13 @@ struct feature_shape explain_shape(const struct network *n)
     return (struct feature_shape){s->in_h, s->in_w, s->in_c};
 }
 
-/* Weights are finite, features may have overflowed on the way; a map has numbers all the same. */
-static float tamed(double sum)
-{
-    return isnan(sum) ? 0 : (float)fmin(fmax(sum, -FLT_MAX), FLT_MAX);
-}
-
-void explain_embedding(const struct network *n, const struct workspace *w, int image, float *out)
+int explain_embedding(const struct network *n, const struct workspace *w, int image, float *out,
+                      struct error *err)
 {
     size_t channels = (size_t)explain_shape(n).channels;
     network_read_value(n, w, from_end(n, CLASSIFIER_FROM_END)->input, (size_t)image * channels,
                        channels, out);
-    for (size_t c = 0; c < channels; c++)
-        out[c] = tamed((double)out[c]);
+    return finite_check(out, channels, "features", err);
 }
 
 /* The sum over channels of weight x feature at place `at`. */
@@ -51,11 +45,11 @@ static float place_value(const struct network *n, const struct workspace *w, siz
         for (size_t i = 0; i < count; i++)
             sum += (double)weights[c + i] * (double)features[i];
     }
-    return tamed(sum);
+    return (float)sum;
 }
 
-void explain_class(const struct network *n, const struct workspace *w, int image, int class_id,
-                   float *map)
+int explain_class(const struct network *n, const struct workspace *w, int image, int class_id,
+                  float *map, struct error *err)
 {
     struct feature_shape shape = explain_shape(n);
     CHECK(class_id >= 0 && class_id < from_end(n, CLASSIFIER_FROM_END)->shape.out_c);
@@ -63,6 +57,7 @@ void explain_class(const struct network *n, const struct workspace *w, int image
     const float *weights = network_classifier(n) + (size_t)class_id * channels;
     for (size_t i = 0; i < places; i++)
         map[i] = place_value(n, w, (size_t)image * places + i, weights, channels);
+    return finite_check(map, places, "class activations", err);
 }
 
 void explain_normalize(float *vector, size_t count)

@@ -16,15 +16,15 @@ struct feature_shape {
 struct feature_shape explain_shape(const struct network *network);
 
 /* After network_forward: the embedding of an image, the mean over its last feature map, float32
- * [channels] to `out`; finite. */
-void explain_embedding(const struct network *network, const struct workspace *workspace, int image,
-                       float *out);
+ * [channels] to `out`. ERR_NOT_FINITE. */
+int explain_embedding(const struct network *network, const struct workspace *workspace, int image,
+                      float *out, struct error *err);
 
 /* After network_forward: the class activation map of `class_id` (Zhou et al. 2016, equation 2),
  * float32 [rows][cols] to `map`: at each place the sum over channels of weight x feature. Its mean
- * plus the class's bias is the class's logit. Finite. */
-void explain_class(const struct network *network, const struct workspace *workspace, int image,
-                   int class_id, float *map);
+ * plus the class's bias is the class's logit. ERR_NOT_FINITE. */
+int explain_class(const struct network *network, const struct workspace *workspace, int image,
+                  int class_id, float *map, struct error *err);
 
 /* Scales `count` numbers to the Euclidean length 1; all zeros stay so. */
 void explain_normalize(float *vector, size_t count);

@@ -34,7 +34,19 @@ static struct window window_at(const struct conv_shape *s, const unsigned char *
     };
 }
 
+/* As PyTorch has it, the most of a NaN and a number is the NaN. */
+static float max_1(float x, float most)
+{
+    return x > most || isnan(x) ? x : most;
+}
+
 #ifdef __SSE__
+INLINE __m128 max_4(__m128 x, __m128 most)
+{
+    /* Of a NaN and a number, maxps gives the second. */
+    return _mm_or_ps(_mm_max_ps(x, most), _mm_cmpunord_ps(x, x));
+}
+
 /* Four vectors of maxima stay in registers while the window goes by. */
 static void max_16(const struct window *w, size_t pixel, float *y)
 {
@@ -47,7 +59,7 @@ static void max_16(const struct window *w, size_t pixel, float *y)
             const float *x =
                 (const float *)(const void *)(w->first + (size_t)r * w->row + (size_t)c * pixel);
             for (int i = 0; i < 4; i++)
-                most[i] = _mm_max_ps(_mm_loadu_ps(x + 4 * i), most[i]);
+                most[i] = max_4(_mm_loadu_ps(x + 4 * i), most[i]);
         }
     for (int i = 0; i < 4; i++)
         _mm_storeu_ps(y + 4 * i, most[i]);
@@ -66,16 +78,18 @@ static void max_f32(struct window w, size_t pixel, size_t count, float *y)
             const float *x =
                 (const float *)(const void *)(w.first + (size_t)r * w.row + (size_t)c * pixel);
             for (size_t i = 0; i < count; i++)
-                y[i] = x[i] > y[i] ? x[i] : y[i];
+                y[i] = max_1(x[i], y[i]);
         }
 }
 
 /* The other maxima stay in registers while the window goes by. */
 
-/* As integers, bfloat16 numbers stand in order once the negative ones are turned around. */
+/* As integers, bfloat16 numbers stand in order once the negative ones are turned around, but for
+ * negative NaNs, which lose their sign. */
 static int16_t in_order(int16_t bits)
 {
-    return (int16_t)(bits ^ (bits >> 15 & 0x7fff));
+    int16_t magnitude = bits & 0x7fff;
+    return magnitude > 0x7f80 ? magnitude : (int16_t)(bits ^ (bits >> 15 & 0x7fff));
 }
 
 INLINE void max_bf16(const struct window *w, size_t pixel, size_t count, int16_t *y)

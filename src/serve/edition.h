@@ -15,6 +15,8 @@
 
 struct model_info {
     const char *name, *path, *template_name, *precision, *sha256;
+    const char *activation;   /* "softmax" or "sigmoid" */
+    const char *label_source; /* see label_source_name */
     int classes, input_size;
     int resize_size; /* the short edge before the crop to input_size; both edges if it squashes */
     int64_t parameters, multiply_adds;

@@ -42,12 +42,12 @@ enum request_kind {
     REQUEST_CLASSIFY, /* predictions */
     REQUEST_EMBED,    /* values [channels]: the pooled features */
     REQUEST_EXPLAIN, /* predictions[0], the class; values [rows][cols]; a picture if it is wanted */
-    REQUEST_INFER,   /* predictions; values [2][classes]: logits and probabilities, all finite */
+    REQUEST_INFER,   /* predictions; values [2][classes]: logits and scores, all finite */
 };
 
 struct scored_class {
     int class_id;
-    float score;       /* softmax probability */
+    float score;       /* 0 to 1, as the model's activation makes it */
     const char *label; /* UTF-8, the model's */
 };
 

@@ -1,6 +1,7 @@
 #include "serve/results.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "image/overlay.h"
@@ -11,12 +12,16 @@ static struct scored_class scored(const struct model *model, struct prediction p
     return (struct scored_class){p.class_id, p.score, model->labels[p.class_id]};
 }
 
-static void best_classes(const struct forward *f, const struct request *r,
-                         struct request_part *part)
+static int best_classes(const struct forward *f, const struct request *r, struct request_part *part,
+                        struct error *err)
 {
-    model_top_k(f->logits, f->model->classes, r->top_k, f->scratch);
+    int code = model_check_logits(f->model, f->logits, err);
+    if (code != ERR_OK)
+        return code;
+    model_top_k(f->model, f->logits, r->top_k, f->scratch);
     for (int i = 0; i < r->top_k; i++)
         part->predictions[i] = scored(f->model, f->scratch[i]);
+    return ERR_OK;
 }
 
 static int reserve_values(struct request_part *part, size_t count, struct error *err)
@@ -33,10 +38,10 @@ static int embed(const struct forward *f, const struct request *r, struct reques
     int code = reserve_values(part, channels, err);
     if (code != ERR_OK)
         return code;
-    explain_embedding(f->model->network, f->workspace, 0, part->values);
-    if (r->normalized)
+    code = explain_embedding(f->model->network, f->workspace, 0, part->values, err);
+    if (code == ERR_OK && r->normalized)
         explain_normalize(part->values, channels);
-    return ERR_OK;
+    return code;
 }
 
 static int draw(const struct forward *f, struct request *r, struct request_part *part,
@@ -50,22 +55,20 @@ static int draw(const struct forward *f, struct request *r, struct request_part 
     return code;
 }
 
-/* The class that was asked for, with its probability, or the likeliest one. */
+/* The class that was asked for, or the one with the highest score. */
 static int choose_class(const struct forward *f, const struct request *r, struct request_part *part,
                         struct error *err)
 {
-    int class_id, classes = f->model->classes;
-    if (!r->class_name) {
-        best_classes(f, r, part);
-        return ERR_OK;
-    }
-    int code = model_find_class(f->model, r->class_name, &class_id, err);
+    int class_id, code = best_classes(f, r, part, err);
+    if (code != ERR_OK || !r->class_name)
+        return code;
+    code = model_find_class(f->model, r->class_name, &class_id, err);
     if (code != ERR_OK)
         return code;
-    model_top_k(f->logits, classes, classes, f->scratch);
-    for (int i = 0; i < classes; i++)
-        if (f->scratch[i].class_id == class_id)
-            part->predictions[0] = scored(f->model, f->scratch[i]);
+    const struct score_scale scale =
+        score_scale(f->model->activation, f->logits, f->model->classes);
+    float score = score_of(&scale, f->logits[class_id]);
+    part->predictions[0] = scored(f->model, (struct prediction){class_id, score});
     return ERR_OK;
 }
 
@@ -80,19 +83,22 @@ static int explain(const struct forward *f, struct request *r, struct request_pa
         return code;
     part->rows = shape.rows;
     part->cols = shape.cols;
-    explain_class(f->model->network, f->workspace, 0, part->predictions[0].class_id, part->values);
-    return r->wants_picture ? draw(f, r, part, err) : ERR_OK;
+    code = explain_class(f->model->network, f->workspace, 0, part->predictions[0].class_id,
+                         part->values, err);
+    return code == ERR_OK && r->wants_picture ? draw(f, r, part, err) : code;
 }
 
 static int infer(const struct forward *f, const struct request *r, struct request_part *part,
                  struct error *err)
 {
     size_t classes = (size_t)f->model->classes;
-    int code = reserve_values(part, 2 * classes, err);
+    int code = best_classes(f, r, part, err);
+    if (code == ERR_OK)
+        code = reserve_values(part, 2 * classes, err);
     if (code != ERR_OK)
         return code;
-    model_outputs(f->logits, f->model->classes, part->values, part->values + classes);
-    best_classes(f, r, part);
+    memcpy(part->values, f->logits, classes * sizeof *part->values);
+    model_scores(f->model, f->logits, part->values + classes);
     return ERR_OK;
 }
 
@@ -101,8 +107,7 @@ int results_fill(const struct forward *f, struct request *r, struct request_part
 {
     switch (r->kind) {
     case REQUEST_CLASSIFY:
-        best_classes(f, r, part);
-        return ERR_OK;
+        return best_classes(f, r, part, err);
     case REQUEST_EMBED:
         return embed(f, r, part, err);
     case REQUEST_EXPLAIN:

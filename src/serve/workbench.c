@@ -49,10 +49,10 @@ void workbench_put_rgb(struct workbench *bench, size_t model)
     model_put_image(bench->catalog->entries[model].model, bench->workspaces[model], 0, bench->rgb);
 }
 
-void workbench_put_tensor(struct workbench *bench, size_t model)
+int workbench_put_tensor(struct workbench *bench, size_t model, struct error *err)
 {
-    model_put_tensor(bench->catalog->entries[model].model, bench->workspaces[model], 0,
-                     bench->tensor);
+    return model_put_tensor(bench->catalog->entries[model].model, bench->workspaces[model], 0,
+                            bench->tensor, err);
 }
 
 void workbench_warm_up(struct workbench *bench)

@@ -19,9 +19,10 @@ struct workbench {
 int workbench_open(struct workbench *bench, const struct catalog *catalog, struct error *err);
 void workbench_close(struct workbench *bench);
 
-/* What lies in bench->rgb, or in bench->tensor, becomes a model's input. */
+/* What lies in bench->rgb, or in bench->tensor, becomes a model's input. The errors of
+ * model_put_tensor. */
 void workbench_put_rgb(struct workbench *bench, size_t model);
-void workbench_put_tensor(struct workbench *bench, size_t model);
+int workbench_put_tensor(struct workbench *bench, size_t model, struct error *err);
 
 /* Runs every model, so that the first request finds pages and caches as the others do. */
 void workbench_warm_up(struct workbench *bench);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/threads.h"
 #include "serve/admission.h"
 #include "serve/results.h"
@@ -104,6 +105,19 @@ static void observe_part(struct worker *w, const struct job *job, const struct r
     metrics_add(metrics, COUNTER_images, job->entry->info.metric, 0, 0, 1);
 }
 
+/* It is the model that is to blame, or numbers that a client made up as its input. */
+static void report_not_finite(struct worker *w, const struct job *job, const struct error *error)
+{
+    const struct model_info *info = &job->entry->info;
+    const struct log_field fields[] = {
+        {.key = "model", .text = info->name},
+        {.key = "precision", .text = info->precision},
+        {.key = "reason", .text = error->message},
+    };
+    metrics_add(w->surroundings->metrics, COUNTER_not_finite, info->metric, 0, 0, 1);
+    log_event(LOG_LEVEL_ERROR, "result is not finite", fields, sizeof fields / sizeof fields[0]);
+}
+
 static void run_part(struct worker *w, const struct job *job, size_t i)
 {
     struct request *r = job->request;
@@ -115,8 +129,8 @@ static void run_part(struct worker *w, const struct job *job, size_t i)
     int64_t begin = clock_monotonic_ns();
     if (part->jpeg)
         workbench_put_rgb(job->bench, r->model);
-    else
-        workbench_put_tensor(job->bench, r->model);
+    else if (workbench_put_tensor(job->bench, r->model, &part->error) != ERR_OK)
+        return;
     const struct forward forward = {
         .model = job->entry->model,
         .workspace = job->bench->workspaces[r->model],
@@ -126,7 +140,8 @@ static void run_part(struct worker *w, const struct job *job, size_t i)
     };
     part->inference_ns = clock_monotonic_ns() - begin;
     observe_part(w, job, part);
-    results_fill(&forward, r, part, &part->error);
+    if (results_fill(&forward, r, part, &part->error) == ERR_NOT_FINITE)
+        report_not_finite(w, job, &part->error);
     show_life(w);
 }
 

@@ -42,8 +42,8 @@ static void compare_value(const struct comparison *c, const struct side *side,
     *noise = (float)difference;
 }
 
-static void compare(void *context, int thread, const uint8_t *rgb, struct workspace *workspace,
-                    float *result)
+static int compare(void *context, int thread, const uint8_t *rgb, struct workspace *workspace,
+                   float *result, struct error *err)
 {
     const struct comparison *c = context;
     const struct side *side = &c->sides[thread];
@@ -56,6 +56,8 @@ static void compare(void *context, int thread, const uint8_t *rgb, struct worksp
     }
     memcpy(result, side->exact, c->classes * sizeof *result);
     memcpy(result + c->classes, side->other, c->classes * sizeof *result);
+    int rc = model_check_logits(c->exact, result, err);
+    return rc == ERR_OK ? model_check_logits(c->other, result + c->classes, err) : rc;
 }
 
 static bool take(void *context, const struct engine_result *result)
@@ -118,11 +120,19 @@ static void destroy(struct comparison *c, size_t threads)
     free(c->noise);
 }
 
-static int likeliest(const float *logits, size_t classes)
+/* Whether both logits say the same. */
+static bool agree(const struct model *model, const float *a, const float *b)
 {
-    struct prediction best;
-    model_top_k(logits, (int)classes, 1, &best);
-    return best.class_id;
+    struct prediction best, other;
+    if (model->activation == ACTIVATION_SOFTMAX) {
+        model_top_k(model, a, 1, &best);
+        model_top_k(model, b, 1, &other);
+        return best.class_id == other.class_id;
+    }
+    for (int i = 0; i < model->classes; i++)
+        if ((a[i] >= 0) != (b[i] >= 0))
+            return false;
+    return true;
 }
 
 /* Of two vectors, each less `mean`; 1 if there is nothing left of either. */
@@ -154,11 +164,11 @@ static int compare_logits(const struct comparison *c, struct agreement *out, str
     for (size_t n = 0; n < c->images; n++) {
         const float *a = c->logits + 2 * n * c->classes, *b = a + c->classes;
         double angle = cosine(a, b, mean, c->classes);
-        out->top1 += likeliest(a, c->classes) == likeliest(b, c->classes);
+        out->decisions += agree(c->exact, a, b);
         out->cosine += angle;
         out->least_cosine = fmin(out->least_cosine, angle);
     }
-    out->top1 /= (double)c->images;
+    out->decisions /= (double)c->images;
     out->cosine /= (double)c->images;
     free(mean);
     return ERR_OK;

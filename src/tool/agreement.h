@@ -9,7 +9,8 @@
 
 struct agreement {
     size_t images;
-    double top1;         /* fraction of the images with the same likeliest class */
+    double decisions;    /* fraction of the images with the same likeliest class; of sigmoids, with
+                          * the same classes at a score of 0.5 or more */
     double cosine;       /* of the two logits, each less float32's mean over all images; mean ... */
     double least_cosine; /* ... and least of the images */
     double *decibels;    /* [layers] signal to noise of what a layer puts out */

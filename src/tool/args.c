@@ -71,16 +71,6 @@ static int unknown_option(const struct command *command, const char *word)
 }
 
 const char *const tool_precisions[] = {"f32", "bf16", "int8", NULL};
-const char *const tool_pillows[] = {
-    [PILLOW_13] = "13", [PILLOW_12_2] = "12.2", [PILLOW_9_4] = "9.4", [PILLOW_COUNT] = NULL};
-
-enum pillow tool_pillow(const char *name)
-{
-    enum pillow pillow = PILLOW_13;
-    while (strcmp(tool_pillows[pillow], name) != 0)
-        pillow++;
-    return pillow;
-}
 
 static void print_choices(FILE *f, const struct option_row *row)
 {

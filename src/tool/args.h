@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "image/preprocess.h"
 #include "tool/tool.h"
 
 /* One option. Exactly one of `flag`, `integer` and `text` is set: where the value goes. Its value
@@ -26,10 +25,6 @@ struct option_row {
 /* What --precision may be besides auto, NULL-terminated. */
 extern const char *const tool_precisions[];
 
-/* What --pillow may be, by enum pillow, NULL-terminated; the first is the default. */
-extern const char *const tool_pillows[];
-enum pillow tool_pillow(const char *name);
-
 /* Rows that several commands have. */
 #define OPTION_ISA(variable)                                                                       \
     {                                                                                              \
@@ -41,11 +36,6 @@ enum pillow tool_pillow(const char *name);
         .name = "precision", .text = &(variable), .choices = tool_precisions, .argument = "NAME",  \
         .help = "arithmetic: auto is int8 where the model has a calibration.json, else f32"        \
     }
-#define OPTION_PILLOW(variable)                                                                    \
-    {                                                                                              \
-        .name = "pillow", .text = &(variable), .choices = tool_pillows, .argument = "VERSION",     \
-        .help = "whose pixels: Pillow 13's, 12.2's and 12.3's, or 9.4's to 12.1's"                 \
-    }
 #define OPTION_JSON(variable)                                                                      \
     {                                                                                              \
         .name = "json", .flag = &(variable), .help = "print one JSON object a line"                \
@@ -55,18 +45,6 @@ enum pillow tool_pillow(const char *name);
         .name = "threads", .letter = 't', .integer = &(variable), .least = 1, .most = 1024,        \
         .argument = "N", .help = "pictures worked on at a time"                                    \
     }
-#define OPTION_MAX_BYTES(variable)                                                                 \
-    {                                                                                              \
-        .name = "max-bytes", .integer = &(variable), .least = 1, .most = INT64_C(1) << 40,         \
-        .argument = "N", .help = "largest file read"                                               \
-    }
-#define OPTION_MAX_PIXELS(variable)                                                                \
-    {                                                                                              \
-        .name = "max-pixels", .integer = &(variable), .least = 1, .most = INT64_C(1) << 40,        \
-        .argument = "N", .help = "largest picture decoded, width x height"                         \
-    }
-
-enum { ARGS_MAX_BYTES = 64 << 20, ARGS_MAX_PIXELS = 100000000 };
 
 /* Parses a command's argv: options may stand before, between and after operands, which are moved to
  * argv[*first .. argc-1]. True to go on; false to return *status at once: TOOL_OK after --help,

@@ -6,6 +6,7 @@
 #include "tool/args.h"
 #include "tool/measure.h"
 #include "tool/output.h"
+#include "tool/pictures.h"
 #include "tool/random_model.h"
 #include "tool/statistics.h"
 #include "tool/tool.h"
@@ -17,7 +18,7 @@ struct bench {
     const char *operand;
     const char *isa, *precision;
     const char *images; /* where JPEGs are; NULL: random input */
-    int64_t max_bytes;
+    struct picture_options pictures;
     struct kernel_ladder ladder;
     struct measure_options options;
     const struct model *model;
@@ -224,9 +225,9 @@ static int read_pictures(struct bench *b, const struct file_list *files, struct 
     for (size_t i = 0; rc == ERR_OK && i < files->count; i++) {
         const struct file_entry *file = &files->entries[i];
         o->pictures[i].path = file->path;
-        rc = file->problem
-                 ? error_set(err, ERR_IO, "%s", file->problem)
-                 : files_read(file->path, (size_t)b->max_bytes, &o->pictures[i].bytes, err);
+        rc = file->problem ? error_set(err, ERR_IO, "%s", file->problem)
+                           : files_read(file->path, (size_t)b->pictures.max_bytes,
+                                        &o->pictures[i].bytes, err);
         if (rc != ERR_OK)
             rc = error_prefix(err, rc, "%s", file->path);
     }
@@ -306,9 +307,8 @@ static int run(struct bench *b)
 
 static int bench_run(int argc, char **argv)
 {
-    struct bench b = {.isa = "auto", .precision = "auto", .max_bytes = ARGS_MAX_BYTES};
-    int64_t workers = 1, threads = 0, batch = 1, seconds = 0, max_pixels = ARGS_MAX_PIXELS;
-    const char *pillow = tool_pillows[0];
+    struct bench b = {.isa = "auto", .precision = "auto", .pictures = PICTURE_DEFAULTS};
+    int64_t workers = 1, threads = 0, batch = 1, seconds = 0;
     b.options.warmup = 3;
     const struct option_row rows[] = {
         OPTION_JSON(b.json),
@@ -360,9 +360,7 @@ static int bench_run(int argc, char **argv)
          .help = "JPEGs to take in turn, decoded as part of each batch; random input without"},
         OPTION_ISA(b.isa),
         OPTION_PRECISION(b.precision),
-        OPTION_MAX_BYTES(b.max_bytes),
-        OPTION_MAX_PIXELS(max_pixels),
-        OPTION_PILLOW(pillow),
+        OPTIONS_PICTURES(b.pictures),
     };
     int first, status;
     if (!args_parse(&command_bench, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
@@ -383,8 +381,7 @@ static int bench_run(int argc, char **argv)
     b.options.threads = (int)(threads ? threads : workers);
     b.options.batch = (int)batch;
     b.options.duration_ns = (seconds ? seconds : DEFAULT_SECONDS) * 1000000000;
-    b.options.max_pixels = (uint64_t)max_pixels;
-    b.options.pillow = tool_pillow(pillow);
+    b.options.preprocess = picture_preprocess_options(&b.pictures);
     return run(&b);
 }
 

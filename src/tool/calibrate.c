@@ -65,14 +65,14 @@ static void advise(const struct calibrate *c)
             c->pictures, count, FEW_IMAGES);
 }
 
-static void watch(void *context, int thread, const uint8_t *rgb, struct workspace *workspace,
-                  float *result)
+static int watch(void *context, int thread, const uint8_t *rgb, struct workspace *workspace,
+                 float *result, struct error *err)
 {
     struct calibrate *c = context;
     (void)thread;
     (void)rgb;
     (void)result;
-    observer_forward(c->observer, workspace);
+    return model_check_logits(c->exact, observer_forward(c->observer, workspace), err);
 }
 
 /* The second round sees the same pictures: they move to the front, where those before were taken.
@@ -185,17 +185,24 @@ static json_t *layers_json(const struct calibrate *c)
     return array;
 }
 
+/* The JSON field of agreement.decisions. */
+static const char *agreement_name(const struct calibrate *c)
+{
+    return c->exact->activation == ACTIVATION_SIGMOID ? "decision_agreement" : "top1_agreement";
+}
+
 static void print_json(const struct calibrate *c)
 {
     const struct agreement *a = &c->agreement;
     bool any = a->images > 0;
-    output_json_line(json_pack(
-        "{s:o, s:s, s:i, s:I, s:I, s:o, s:o, s:o, s:o}", "file", output_json_text(c->out), "method",
-        c->calibration.method, "images", c->calibration.images, "held_out", (json_int_t)a->images,
-        "failed", (json_int_t)c->failed, "top1_agreement", any ? json_real(a->top1) : json_null(),
-        "cosine", any ? json_real(a->cosine) : json_null(), "least_cosine",
-        any ? json_real(a->least_cosine) : json_null(), "layers",
-        any ? layers_json(c) : json_null()));
+    output_json_line(json_pack("{s:o, s:s, s:i, s:I, s:I, s:o, s:o, s:o, s:o}", "file",
+                               output_json_text(c->out), "method", c->calibration.method, "images",
+                               c->calibration.images, "held_out", (json_int_t)a->images, "failed",
+                               (json_int_t)c->failed, agreement_name(c),
+                               any ? json_real(a->decisions) : json_null(), "cosine",
+                               any ? json_real(a->cosine) : json_null(), "least_cosine",
+                               any ? json_real(a->least_cosine) : json_null(), "layers",
+                               any ? layers_json(c) : json_null()));
 }
 
 static void print_text(const struct calibrate *c)
@@ -205,9 +212,12 @@ static void print_text(const struct calibrate *c)
         printf("%-24s %s\n", "layer", "signal to noise");
         for (size_t i = 0; i < network_layer_count(c->exact->network); i++)
             printf("%-24s %8.1f dB\n", label_of(c, i), a->decibels[i]);
-        printf("\nheld out    %zu pictures: the same top class as float32 in %.2f %%; cosine of "
+        printf("\nheld out    %zu pictures: %s as float32 in %.2f %%; cosine of "
                "logits %.4f, least %.4f\n",
-               a->images, 100 * a->top1, a->cosine, a->least_cosine);
+               a->images,
+               c->exact->activation == ACTIVATION_SIGMOID ? "the same classes at 0.5 or more"
+                                                          : "the same top class",
+               100 * a->decisions, a->cosine, a->least_cosine);
     }
     printf("calibrated  on %d pictures, method %s\nwritten     ", c->calibration.images,
            c->calibration.method);
@@ -258,10 +268,7 @@ static int calibrate_run(int argc, char **argv)
     struct calibrate c = {.method = range_method_name(RANGE_MSE),
                           .holdout = "0.5",
                           .images = DEFAULT_IMAGES,
-                          .engine = {.threads = thread_cpu_budget(),
-                                     .max_bytes = ARGS_MAX_BYTES,
-                                     .max_pixels = ARGS_MAX_PIXELS,
-                                     .pillow = tool_pillows[0]}};
+                          .engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
     const char *isa = "auto";
     char beside[PATH_MAX];
     double holdout;
@@ -290,9 +297,7 @@ static int calibrate_run(int argc, char **argv)
          .help = "what to write (default MODEL/calibration.json)"},
         OPTION_THREADS(c.engine.threads),
         OPTION_ISA(isa),
-        OPTION_MAX_BYTES(c.engine.max_bytes),
-        OPTION_MAX_PIXELS(c.engine.max_pixels),
-        OPTION_PILLOW(c.engine.pillow),
+        OPTIONS_PICTURES(c.engine.pictures),
     };
     int first, status;
     if (!args_parse(&command_calibrate, rows, sizeof rows / sizeof rows[0], argc, argv, &first,

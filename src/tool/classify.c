@@ -83,6 +83,15 @@ static void print_csv(const struct classify *c, const struct engine_result *r)
     }
 }
 
+/* Softmax divides a whole, sigmoids do not. */
+static void print_score(const struct model *model, float score)
+{
+    if (model->activation == ACTIVATION_SOFTMAX)
+        printf("  %6.2f%%", 100 * (double)score);
+    else
+        printf("  %7.4f", (double)score);
+}
+
 static void print_text(const struct classify *c, const struct engine_result *r)
 {
     if (!r->logits) {
@@ -93,7 +102,7 @@ static void print_text(const struct classify *c, const struct engine_result *r)
     putchar('\n');
     for (int64_t i = 0; i < c->top_k; i++) {
         const struct prediction *p = &c->predictions[i];
-        printf("  %6.2f%%", 100 * (double)p->score);
+        print_score(c->model, p->score);
         if (c->logits)
             printf("  %10.4f", (double)r->logits[p->class_id]);
         printf("  %4d  ", p->class_id);
@@ -110,7 +119,7 @@ static bool take(void *context, const struct engine_result *result)
     if (c->shares_terminal || failed)
         progress_clear(&c->progress);
     if (!failed)
-        model_top_k(result->logits, c->model->classes, (int)c->top_k, c->predictions);
+        model_top_k(c->model, result->logits, (int)c->top_k, c->predictions);
     if (c->json)
         print_json(c, result);
     else if (c->csv)
@@ -177,10 +186,7 @@ static int classify_run(int argc, char **argv)
 {
     enum { DEFAULT_TOP_K = 5, MAX_TOP_K = 1000000 };
     struct classify c = {.top_k = DEFAULT_TOP_K,
-                         .engine = {.threads = thread_cpu_budget(),
-                                    .max_bytes = ARGS_MAX_BYTES,
-                                    .max_pixels = ARGS_MAX_PIXELS,
-                                    .pillow = tool_pillows[0]}};
+                         .engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
     const char *isa = "auto", *precision = "auto";
     const struct option_row rows[] = {
         OPTION_JSON(c.json),
@@ -198,9 +204,7 @@ static int classify_run(int argc, char **argv)
         OPTION_THREADS(c.engine.threads),
         OPTION_ISA(isa),
         OPTION_PRECISION(precision),
-        OPTION_MAX_BYTES(c.engine.max_bytes),
-        OPTION_MAX_PIXELS(c.engine.max_pixels),
-        OPTION_PILLOW(c.engine.pillow),
+        OPTIONS_PICTURES(c.engine.pictures),
     };
     int first, status;
     if (!args_parse(&command_classify, rows, sizeof rows / sizeof rows[0], argc, argv, &first,

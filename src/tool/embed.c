@@ -23,16 +23,17 @@ struct embed {
 };
 
 /* The engine's result for a picture is its embedding. */
-static void compute(void *context, int thread, const uint8_t *rgb, struct workspace *workspace,
-                    float *result)
+static int compute(void *context, int thread, const uint8_t *rgb, struct workspace *workspace,
+                   float *result, struct error *err)
 {
     (void)thread;
     (void)rgb;
     const struct embed *e = context;
     network_forward(e->network, workspace, 1);
-    explain_embedding(e->network, workspace, 0, result);
-    if (e->normalize)
+    int rc = explain_embedding(e->network, workspace, 0, result, err);
+    if (rc == ERR_OK && e->normalize)
         explain_normalize(result, e->channels);
+    return rc;
 }
 
 static void print_json(const struct embed *e, const struct engine_result *r)
@@ -108,10 +109,7 @@ static int add_operands(struct file_list *files, int count, char **paths)
 
 static int embed_run(int argc, char **argv)
 {
-    struct embed e = {.engine = {.threads = thread_cpu_budget(),
-                                 .max_bytes = ARGS_MAX_BYTES,
-                                 .max_pixels = ARGS_MAX_PIXELS,
-                                 .pillow = tool_pillows[0]}};
+    struct embed e = {.engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
     const char *isa = "auto", *precision = "auto";
     const struct option_row rows[] = {
         OPTION_JSON(e.json),
@@ -119,9 +117,7 @@ static int embed_run(int argc, char **argv)
         OPTION_THREADS(e.engine.threads),
         OPTION_ISA(isa),
         OPTION_PRECISION(precision),
-        OPTION_MAX_BYTES(e.engine.max_bytes),
-        OPTION_MAX_PIXELS(e.engine.max_pixels),
-        OPTION_PILLOW(e.engine.pillow),
+        OPTIONS_PICTURES(e.engine.pictures),
     };
     int first, status;
     if (!args_parse(&command_embed, rows, sizeof rows / sizeof rows[0], argc, argv, &first,

@@ -13,7 +13,6 @@
 #include "base/check.h"
 #include "base/size.h"
 #include "base/threads.h"
-#include "tool/args.h"
 
 enum { SLOTS_PER_THREAD = 4 };
 
@@ -54,13 +53,11 @@ static int compute(struct worker *w, const struct file_entry *file, float *logit
     const struct model *model = engine->model;
     if (file->problem)
         return error_set(err, ERR_IO, "%s", file->problem);
-    int rc = files_read(file->path, (size_t)engine->options->max_bytes, &w->bytes, err);
+    int rc = files_read(file->path, (size_t)engine->options->pictures.max_bytes, &w->bytes, err);
     if (rc != ERR_OK)
         return rc;
-    struct preprocess_options options = {
-        .limits.max_pixels = (uint64_t)engine->options->max_pixels,
-        .pillow = tool_pillow(engine->options->pillow),
-    };
+    const struct preprocess_options options =
+        picture_preprocess_options(&engine->options->pictures);
     struct preprocess_report report;
     rc = preprocessor_run(w->preprocessor, &model->preprocess, &options, w->bytes.data,
                           w->bytes.length, w->rgb, &report, err);
@@ -68,12 +65,11 @@ static int compute(struct worker *w, const struct file_entry *file, float *logit
         return rc;
     model_put_image(model, w->workspace, 0, w->rgb);
     if (engine->options->compute)
-        engine->options->compute(engine->options->compute_context, w->number, w->rgb, w->workspace,
-                                 logits);
-    else
-        memcpy(logits, network_forward(model->network, w->workspace, 1),
-               engine->result_length * sizeof *logits);
-    return ERR_OK;
+        return engine->options->compute(engine->options->compute_context, w->number, w->rgb,
+                                        w->workspace, logits, err);
+    memcpy(logits, network_forward(model->network, w->workspace, 1),
+           engine->result_length * sizeof *logits);
+    return model_check_logits(model, logits, err);
 }
 
 /* Claims a file; false when there is nothing left to do. */

@@ -8,19 +8,19 @@
 
 #include "model/model.h"
 #include "tool/files.h"
+#include "tool/pictures.h"
 
 /* What to do with a picture: its pixels, [size][size][3], lie in `rgb` and in the input of
- * `workspace`. Writes the result. Runs in thread number `thread` (from 0). */
-typedef void engine_compute(void *context, int thread, const uint8_t *rgb,
-                            struct workspace *workspace, float *result);
+ * `workspace`. Writes the result, or fails with an error. Runs in thread number `thread` (from 0).
+ */
+typedef int engine_compute(void *context, int thread, const uint8_t *rgb,
+                           struct workspace *workspace, float *result, struct error *err);
 
 struct engine_options {
     int64_t threads; /* pictures worked on at a time, at least 1 */
-    int64_t max_bytes;
-    int64_t max_pixels;
-    const char *pillow; /* of tool_pillows */
-    /* NULL: runs the network, the result is its logits. Else a result has `result_length` numbers
-     * and `compute_context` goes along. */
+    struct picture_options pictures;
+    /* NULL: runs the network, the result is its logits, which are finite. Else a result has
+     * `result_length` numbers and `compute_context` goes along. */
     engine_compute *compute;
     void *compute_context;
     size_t result_length;

@@ -37,25 +37,8 @@ struct eval {
 static int class_of_directory(const struct model *model, const char *name, int *class_id,
                               struct error *err)
 {
-    int found = -1;
-    for (int i = 0; i < model->classes; i++) {
-        if (strcmp(model->labels[i], name) != 0)
-            continue;
-        if (found >= 0)
-            return error_set(err, ERR_PARAMETER,
-                             "%s is the label of classes %d and %d: name directories by class id",
-                             name, found, i);
-        found = i;
-    }
-    size_t digits = strspn(name, "0123456789");
-    if (found < 0 && digits > 0 && digits < 10 && !name[digits])
-        found = atoi(name);
-    if (found < 0 || found >= model->classes)
-        return error_set(err, ERR_PARAMETER,
-                         "directory %s: neither a label of the model nor a class id (0 to %d)",
-                         name, model->classes - 1);
-    *class_id = found;
-    return ERR_OK;
+    int rc = model_find_class(model, name, class_id, err);
+    return rc == ERR_OK ? ERR_OK : error_prefix(err, rc, "directory %s", name);
 }
 
 static int add_class(const struct model *model, struct file_list *files, const char *root,
@@ -118,7 +101,7 @@ static bool take(void *context, const struct engine_result *result)
         struct prediction best[TOP];
         int k = e->model->classes < TOP ? e->model->classes : TOP;
         int truth = result->file->class_id;
-        model_top_k(result->logits, e->model->classes, k, best);
+        model_top_k(e->model, result->logits, k, best);
         e->images++;
         e->top1 += best[0].class_id == truth;
         for (int i = 0; i < k; i++)
@@ -273,19 +256,11 @@ done:
 
 static int eval_run(int argc, char **argv)
 {
-    struct eval e = {.engine = {.threads = thread_cpu_budget(),
-                                .max_bytes = ARGS_MAX_BYTES,
-                                .max_pixels = ARGS_MAX_PIXELS,
-                                .pillow = tool_pillows[0]}};
+    struct eval e = {.engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
     const char *isa = "auto", *precision = "auto";
     const struct option_row rows[] = {
-        OPTION_JSON(e.json),
-        OPTION_THREADS(e.engine.threads),
-        OPTION_ISA(isa),
-        OPTION_PRECISION(precision),
-        OPTION_MAX_BYTES(e.engine.max_bytes),
-        OPTION_MAX_PIXELS(e.engine.max_pixels),
-        OPTION_PILLOW(e.engine.pillow),
+        OPTION_JSON(e.json),         OPTION_THREADS(e.engine.threads),    OPTION_ISA(isa),
+        OPTION_PRECISION(precision), OPTIONS_PICTURES(e.engine.pictures),
     };
     int first, status;
     if (!args_parse(&command_eval, rows, sizeof rows / sizeof rows[0], argc, argv, &first, &status))

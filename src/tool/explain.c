@@ -8,6 +8,7 @@
 #include "tool/args.h"
 #include "tool/files.h"
 #include "tool/output.h"
+#include "tool/pictures.h"
 #include "tool/tool.h"
 
 struct explain {
@@ -51,9 +52,11 @@ static int make_map(struct explain *e, struct error *err)
     const float *logits;
     struct prediction best;
     int rc = run_network(e, &logits, err);
+    if (rc == ERR_OK)
+        rc = model_check_logits(e->model, logits, err);
     if (rc != ERR_OK)
         return rc;
-    model_top_k(logits, e->model->classes, 1, &best);
+    model_top_k(e->model, logits, 1, &best);
     e->class_id = best.class_id;
     if (e->class)
         rc = model_find_class(e->model, e->class, &e->class_id, err);
@@ -63,8 +66,7 @@ static int make_map(struct explain *e, struct error *err)
     e->map = calloc((size_t)e->shape.rows * (size_t)e->shape.cols, sizeof *e->map);
     if (!e->map)
         return error_set(err, ERR_NO_MEMORY, "no memory for a map");
-    explain_class(e->model->network, e->workspace, 0, e->class_id, e->map);
-    return ERR_OK;
+    return explain_class(e->model->network, e->workspace, 0, e->class_id, e->map, err);
 }
 
 static void print_json(const struct explain *e, const char *path)
@@ -111,8 +113,7 @@ static int explain_run(int argc, char **argv)
 {
     struct explain e = {0};
     const char *isa = "auto", *precision = "auto";
-    int64_t max_bytes = ARGS_MAX_BYTES, max_pixels = ARGS_MAX_PIXELS;
-    const char *pillow = tool_pillows[0];
+    struct picture_options pictures = PICTURE_DEFAULTS;
     const struct option_row rows[] = {
         {.name = "class",
          .letter = 'c',
@@ -127,9 +128,7 @@ static int explain_run(int argc, char **argv)
         OPTION_JSON(e.json),
         OPTION_ISA(isa),
         OPTION_PRECISION(precision),
-        OPTION_MAX_BYTES(max_bytes),
-        OPTION_MAX_PIXELS(max_pixels),
-        OPTION_PILLOW(pillow),
+        OPTIONS_PICTURES(pictures),
     };
     int first, status;
     if (!args_parse(&command_explain, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
@@ -148,9 +147,8 @@ static int explain_run(int argc, char **argv)
     if (status != TOOL_OK)
         return status;
     e.model = model;
-    e.options.limits.max_pixels = (uint64_t)max_pixels;
-    e.options.pillow = tool_pillow(pillow);
-    status = explain_file(&e, argv[first + 1], max_bytes);
+    e.options = picture_preprocess_options(&pictures);
+    status = explain_file(&e, argv[first + 1], pictures.max_bytes);
     model_destroy(model);
     return status;
 }

@@ -26,6 +26,8 @@ struct info {
     struct template template;
     char template_name[TEMPLATE_NAME_MAX];
     const struct model *model; /* NULL for a template */
+    enum activation activation;
+    int classes;
     struct kernel_ladder ladder;
     enum precision precision;
     struct row rows[MAX_ROWS];
@@ -66,11 +68,11 @@ static void describe_stage(const struct template *t, int i, struct row *row)
     row->blocks = s->blocks;
 }
 
-static void describe_head(const struct template *t, struct row *head)
+static void describe_head(const struct info *info, struct row *head)
 {
     snprintf(head->name, sizeof head->name, "head");
-    snprintf(head->before, sizeof head->before, "global average pool, %d-d fc, softmax",
-             t->classes);
+    snprintf(head->before, sizeof head->before, "global average pool, %d-d fc, %s",
+             info->template.classes, activation_name(info->activation));
 }
 
 static void describe_rows(struct info *info)
@@ -79,7 +81,7 @@ static void describe_rows(struct info *info)
     describe_stem(t, &info->rows[0]);
     for (int i = 0; i < t->stage_count; i++)
         describe_stage(t, i, &info->rows[i + 1]);
-    describe_head(t, &info->rows[t->stage_count + 1]);
+    describe_head(info, &info->rows[t->stage_count + 1]);
     info->row_count = (size_t)t->stage_count + 2;
 }
 
@@ -196,9 +198,11 @@ static void print_json(const struct info *info)
 {
     const struct model *model = info->model;
     output_json_line(json_pack(
-        "{s:s, s:I, s:I, s:i, s:i, s:s, s:s, s:s, s:o, s:s?, s:o, s:o}", "template",
+        "{s:s, s:I, s:I, s:i, s:s, s:s?, s:i, s:s, s:s, s:s, s:o, s:s?, s:o, s:o}", "template",
         info->template_name, "parameters", (json_int_t)info->parameters, "multiply_adds",
-        (json_int_t)info->multiply_adds, "classes", info->template.classes, "input_size",
+        (json_int_t)info->multiply_adds, "classes", info->classes, "activation",
+        activation_name(info->activation), "labels",
+        model ? label_source_name(model->label_source) : NULL, "input_size",
         info->template.input_size, "precision", precision_name(info->precision), "isa",
         kernel_ladder_name(info->ladder), "blas_core", kernel_blas_core(), "kernels",
         kernels_json(info), "sha256", model ? model->sha256 : NULL, "preprocess",
@@ -272,19 +276,35 @@ static void print_model(const struct model *model)
     printf("sha256     %s\n", model->sha256);
 }
 
+static void print_labels(const struct model *model)
+{
+    printf(": ");
+    output_plain(stdout, model->labels[0]);
+    if (model->classes > 1) {
+        printf(" ... ");
+        output_plain(stdout, model->labels[model->classes - 1]);
+    }
+    switch (model->label_source) {
+    case LABELS_OF_IMAGENET:
+        printf(" (nothing names them; taken for ImageNet's, since they are %d)", model->classes);
+        break;
+    case LABELS_NUMBERED:
+        printf(" (nothing names them)");
+        break;
+    default:
+        printf(" (%s)", label_source_name(model->label_source));
+    }
+}
+
 static void print_text(const struct info *info)
 {
     printf("template   %s\n", info->template_name);
     printf("input      %dx%d\n", info->template.input_size, info->template.input_size);
-    printf("classes    %d", info->template.classes);
-    if (info->model) {
-        printf(": ");
-        output_plain(stdout, info->model->labels[0]);
-        printf(info->model->classes > 1 ? " ... " : "");
-        if (info->model->classes > 1)
-            output_plain(stdout, info->model->labels[info->model->classes - 1]);
-    }
-    printf("\nprecision  %s\n", precision_name(info->precision));
+    printf("classes    %d", info->classes);
+    if (info->model)
+        print_labels(info->model);
+    printf("\nscores     %s\n", activation_name(info->activation));
+    printf("precision  %s\n", precision_name(info->precision));
     printf("kernels    ");
     for (size_t i = 0; i < info->kernel_count; i++)
         printf("%s%s", i ? ", " : "", info->kernels[i]);
@@ -317,6 +337,8 @@ static int show_folder(struct info *info, const char *path, const char *isa, con
         return status;
     info->model = model;
     info->precision = model->precision;
+    info->activation = model->activation;
+    info->classes = model->classes;
     info->template = model->template;
     memcpy(info->template_name, model->template_name, sizeof info->template_name);
     status = show(info, json);
@@ -332,6 +354,8 @@ static int show_template(struct info *info, const char *name, bool json)
         return TOOL_FAILED;
     }
     template_name(&info->template, info->template_name);
+    info->classes = info->template.classes;
+    info->activation = info->classes == 1 ? ACTIVATION_SIGMOID : ACTIVATION_SOFTMAX;
     return show(info, json);
 }
 

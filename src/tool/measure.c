@@ -74,13 +74,11 @@ static int decode_batch(struct worker *w, int64_t batch)
 {
     const struct measure_options *o = w->run->options;
     const struct preprocess_spec *spec = &w->run->model->preprocess;
-    const struct preprocess_options options = {.limits.max_pixels = o->max_pixels,
-                                               .pillow = o->pillow};
     for (int i = 0; i < o->batch; i++) {
         uint64_t number = (uint64_t)batch * (uint64_t)o->batch + (uint64_t)i;
         const struct picture *picture = &o->pictures[number % o->picture_count];
         struct preprocess_report report;
-        int rc = preprocessor_run(w->preprocessor, spec, &options, picture->bytes.data,
+        int rc = preprocessor_run(w->preprocessor, spec, &o->preprocess, picture->bytes.data,
                                   picture->bytes.length, w->rgb, &report, &w->error);
         if (rc != ERR_OK)
             return error_prefix(&w->error, rc, "%s", picture->path);

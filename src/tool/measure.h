@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "image/preprocess.h"
 #include "kernel/peak.h"
 #include "model/model.h"
 #include "tool/files.h"
@@ -27,8 +26,7 @@ struct measure_options {
     bool layers;              /* time each layer */
     struct picture *pictures; /* decoded in turn, as part of a batch; NULL: random pixels */
     size_t picture_count;
-    uint64_t max_pixels;
-    enum pillow pillow;
+    struct preprocess_options preprocess; /* how they are decoded */
 };
 
 /* Nanoseconds of all workers together. */

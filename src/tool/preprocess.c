@@ -7,23 +7,25 @@
 #include "tool/args.h"
 #include "tool/files.h"
 #include "tool/output.h"
+#include "tool/pictures.h"
 #include "tool/tool.h"
 
 /* The pixels of one file, RGB [size][size][3]; *rgb belongs to the caller. */
-static int read_pixels(const struct preprocess_spec *spec, const char *path, int64_t max_bytes,
-                       const struct preprocess_options *options, uint8_t **rgb, struct error *err)
+static int read_pixels(const struct preprocess_spec *spec, const struct picture_options *pictures,
+                       const char *path, uint8_t **rgb, struct error *err)
 {
+    const struct preprocess_options options = picture_preprocess_options(pictures);
     size_t size = (size_t)spec->size;
     struct file_bytes bytes = {0};
     struct preprocessor *p = NULL;
     struct preprocess_report report;
     *rgb = malloc(size * size * 3); /* size is at most 4096 */
-    int rc = *rgb ? files_read(path, (size_t)max_bytes, &bytes, err)
+    int rc = *rgb ? files_read(path, (size_t)pictures->max_bytes, &bytes, err)
                   : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
     if (rc == ERR_OK)
         rc = preprocessor_create(&p, err);
     if (rc == ERR_OK)
-        rc = preprocessor_run(p, spec, options, bytes.data, bytes.length, *rgb, &report, err);
+        rc = preprocessor_run(p, spec, &options, bytes.data, bytes.length, *rgb, &report, err);
     preprocessor_destroy(p);
     free(bytes.data);
     return rc;
@@ -41,17 +43,14 @@ static int write_ppm(const char *path, const uint8_t *rgb, int size)
 static int preprocess_run(int argc, char **argv)
 {
     const char *out = NULL;
-    int64_t max_bytes = ARGS_MAX_BYTES, max_pixels = ARGS_MAX_PIXELS;
-    const char *pillow = tool_pillows[0];
+    struct picture_options pictures = PICTURE_DEFAULTS;
     const struct option_row rows[] = {
         {.name = "output",
          .letter = 'o',
          .text = &out,
          .argument = "OUT",
          .help = "write this file instead of standard output"},
-        OPTION_MAX_BYTES(max_bytes),
-        OPTION_MAX_PIXELS(max_pixels),
-        OPTION_PILLOW(pillow),
+        OPTIONS_PICTURES(pictures),
     };
     int first, status;
     if (!args_parse(&command_preprocess, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
@@ -65,12 +64,10 @@ static int preprocess_run(int argc, char **argv)
     status = tool_open_model(&model, argv[first], "auto", "f32");
     if (status != TOOL_OK)
         return status;
-    const struct preprocess_options options = {.limits.max_pixels = (uint64_t)max_pixels,
-                                               .pillow = tool_pillow(pillow)};
     uint8_t *rgb;
     struct error err;
     const char *path = argv[first + 1];
-    if (read_pixels(&model->preprocess, path, max_bytes, &options, &rgb, &err) != ERR_OK) {
+    if (read_pixels(&model->preprocess, &pictures, path, &rgb, &err) != ERR_OK) {
         tool_message("%s: %s", path, err.message);
         status = TOOL_FAILED;
     } else {

@@ -286,7 +286,7 @@ def the_command_line_works(daemon):
     assert [p["label"] for p in rows[MARE]["predictions"]] == ["horse"], rows
     assert rows["/nonexistent.jpg"]["error"]["code"] == "unreadable", rows
     done = command("classify", MARE, env={"RESNEXTD_URL": url_of(daemon)})
-    assert (done.returncode, done.stderr) == (0, "") and "mare.jpg: horse 9" in done.stdout, done
+    assert (done.returncode, done.stderr) == (0, "") and "mare.jpg: horse 0.9" in done.stdout, done
     assert json.loads(command("--url", url_of(daemon), "models").stdout)[0]["name"] == harness.MODEL_NAME
     done = command("--url", "nonsense", "models")
     assert done.returncode == 2 and "address" in done.stderr, done

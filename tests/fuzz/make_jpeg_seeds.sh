@@ -25,5 +25,20 @@ seed one_pixel width=1 height=1 colour=1
 seed tall width=1 height=200 colour=0
 seed wide_fast width=300 height=40 colour=0 smooth=1
 head -c 200 "$out/progressive" >"$out/cut"
+{ head -c -2 "$out/ycc_420"; echo 'a trailer instead of the end marker'; } >"$out/trailer"
+top_builddir=$build PYTHONPATH=tests/reference /usr/bin/python3 -B -c '
+import sys
+from exif_kinds import Tiff
+from jpeg_kinds import EOI, split
+def read(name): return open(sys.argv[1] + "/" + name, "rb").read()
+def write(name, data): open(sys.argv[1] + "/" + name, "wb").write(data)
+head, scans = split(read("progressive"))
+write("odd_progression", head + b"".join(scans[i] for i in (1, 0, 2, 3, 4, 6, 5, 6, 7, 8, 9)) + EOI)
+gray = read("gray")
+for kind, order in ((5, ">"), (10, "<")):
+    tiff = Tiff(order).add(0x10f, "ASCII", 8, b"a maker\0")
+    write(f"turned_rational_{kind}", gray[:2] + tiff.orient_rational(kind, 12, 2).app1() + gray[2:])
+write("turned_double", gray[:2] + Tiff().orient(8, "DOUBLE", 2).app1() + gray[2:])
+' "$out"
 printf '\377\330' >"$out/start_only"
 printf '\211PNG\r\n\032\n' >"$out/png"

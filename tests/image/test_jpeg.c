@@ -31,8 +31,6 @@ static int decode(struct jpeg_decoder *decoder, struct bytes file, const struct 
         for (int i = 0; i < count * width * 4; i++)
             *sum = (*sum ^ (i % 4 == 3 ? 0 : rows[i])) * 16777619u;
     }
-    if (!code)
-        code = jpeg_decoder_finish(decoder, err);
     jpeg_decoder_close(decoder);
     free(rows);
     return code;
@@ -317,6 +315,68 @@ START_TEST(what_is_around_the_picture_does_not_matter)
 }
 END_TEST
 
+/* Where one scan has all components, and nowhere else. */
+START_TEST(what_stands_instead_of_the_end_does_not_matter)
+{
+    static const struct {
+        const char *text;
+        size_t length;
+    } cases[] = {
+        {"\0\0\0\0\0\0\0\0", 8}, {"a trailer", 9},       {"\xff\xd8\xff\xe0\0\x10", 6},
+        {"\xff\xe2\0\x80", 4},   {"\xff\xda\0\2abc", 7}, {"\xff\x02\0\0", 4},
+    };
+    struct jpeg_decoder *decoder = new_decoder();
+    for (int several = 0; several < 2; several++) {
+        const char *words = several ? SMALL " colour=1 scans=2" : SMALL " colour=1";
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+            struct bytes file = sample(words);
+            uint32_t want = 0, got = 0;
+            ck_assert_int_eq(decode(decoder, file, &limits, &want, NULL), 0);
+            splice(&file, file.length - 2, 2, cases[i].text, cases[i].length);
+            int code = decode(decoder, file, &limits, &got, NULL);
+            ck_assert_msg(code == (several ? ERR_IMAGE_UNDECODABLE : 0), "case %zu: %d", i, code);
+            ck_assert(several || got == want);
+            free(file.data);
+        }
+    }
+    jpeg_decoder_destroy(decoder);
+}
+END_TEST
+
+START_TEST(zeros_instead_of_the_rest_are_refused)
+{
+    enum { ZEROS = 5000 };
+    struct jpeg_decoder *decoder = new_decoder();
+    struct bytes file = sample(SMALL " colour=1");
+    size_t rows = file.length - 2;
+    uint8_t *padded = calloc(1, file.length + ZEROS);
+    ck_assert_ptr_nonnull(padded);
+    for (size_t length = find_marker(file, 0xda) + 14; length <= rows; length++) {
+        memcpy(padded, file.data, length);
+        uint32_t sum = 0;
+        int code = decode(decoder, (struct bytes){padded, length + ZEROS}, &limits, &sum, NULL);
+        ck_assert_msg(code == (length < rows ? ERR_IMAGE_UNDECODABLE : 0), "%zu: %d", length, code);
+    }
+    jpeg_decoder_destroy(decoder);
+    free(padded);
+    free(file.data);
+}
+END_TEST
+
+START_TEST(a_component_without_a_scan_is_refused)
+{
+    struct bytes file = sample("width=16 height=16 colour=1 scans=1");
+    size_t last = file.length - 2;
+    while (file.data[last] != 0xff || file.data[last + 1] != 0xda)
+        last--;
+    splice(&file, last, file.length - 2 - last, "", 0);
+    struct error err;
+    ck_assert_int_eq(decode_alone(file, &err), ERR_IMAGE_UNDECODABLE);
+    ck_assert_ptr_nonnull(strstr(err.message, "no scan"));
+    free(file.data);
+}
+END_TEST
+
 START_TEST(ten_thousand_markers_are_passed_over)
 {
     struct bytes file = sample("width=16 height=16 colour=1 app_markers=10000 orientation=6");
@@ -455,7 +515,8 @@ TEST_MAIN("image/jpeg", 120, what_is_no_jpeg_is_named, a_file_cut_anywhere_is_re
           missing_data_before_the_end_marker_are_refused, no_flipped_bit_is_a_fault_of_ours,
           headers_that_cannot_be_served_are_refused, two_components_have_no_colours,
           a_thousand_scans_are_given_up, what_is_around_the_picture_does_not_matter,
-          ten_thousand_markers_are_passed_over, many_exif_segments_are_passed_over,
-          the_first_exif_segment_counts, tables_of_the_last_picture_are_not_used,
-          missing_huffman_tables_are_the_standard_ones, a_deadline_stops_the_decoding,
-          dct_scaling_rounds_sizes_up)
+          what_stands_instead_of_the_end_does_not_matter, zeros_instead_of_the_rest_are_refused,
+          a_component_without_a_scan_is_refused, ten_thousand_markers_are_passed_over,
+          many_exif_segments_are_passed_over, the_first_exif_segment_counts,
+          tables_of_the_last_picture_are_not_used, missing_huffman_tables_are_the_standard_ones,
+          a_deadline_stops_the_decoding, dct_scaling_rounds_sizes_up)

@@ -20,7 +20,11 @@ START_TEST(orientation_is_read_from_any_bytes)
         {BYTES(""), 0},
         {BYTES("http://ns.adobe.com/xap/1.0/"), 0},
         {BYTES("Exif"), 0},
-        {BYTES("Exif\0"), 1},
+        {BYTES("Exif\0"), 0},
+        {BYTES("Exif\0\xff"
+               "MM\0*\0\0\0\x08"
+               "\0\x01" BIG_ENTRY("\x06")),
+         0},
         {BYTES(EXIF), 1},
         {BYTES(EXIF "II*\0\x08\0\0"), 1},
         {BYTES(LITTLE), 1},
@@ -36,7 +40,21 @@ START_TEST(orientation_is_read_from_any_bytes)
         {BYTES(BIG "\0\x01" BIG_ENTRY("\0")), 1},
         {BYTES(BIG "\0\x01" BIG_ENTRY("\x09")), 1},
         {BYTES(BIG "\0\x01\x01\x12\0\x01\0\0\0\x01\x06\0\0\0"), 1},   /* of type BYTE */
-        {BYTES(BIG "\0\x01\x01\x12\0\x03\0\0\0\x02\0\x06\0\x06"), 1}, /* two values */
+        {BYTES(BIG "\0\x01\x01\x12\0\x08\0\0\0\x01\0\x06\0\0"), 6},   /* of type SSHORT */
+        {BYTES(BIG "\0\x01\x01\x12\0\x08\0\0\0\x01\xff\xfa\0\0"), 1}, /* -6 */
+        {BYTES(BIG "\0\x01\x01\x12\0\x03\0\0\0\x02\0\x06\0\x03"), 6}, /* two values */
+        {BYTES(BIG "\0\x01\x01\x12\0\x03\0\0\0\0\0\x06\0\0"), 1},     /* none */
+        {BYTES(BIG "\0\x01\x01\x12\0\x0b\0\0\0\x01\x40\xc0\0\0"), 6}, /* the FLOAT 6.0 */
+        {BYTES(BIG "\0\x01\x01\x12\0\x05\0\0\0\x01\0\0\0\x16\0\0\0\x0c\0\0\0\x02"), 6}, /* 12 / 2 */
+        {BYTES(BIG "\0\x01\x01\x12\0\x05\0\0\0\x01\0\0\0\x16\0\0\0\x0c\0\0\0\0"), 1},   /* 12 / 0 */
+        {BYTES(BIG "\0\x01\x01\x12\0\x05\0\0\0\x01\0\0\0\x17\0\0\0\x0c\0\0\0\x02"),
+         1}, /* a byte short */
+        {BYTES(BIG "\0\x01\x01\x12\0\x05\xff\xff\xff\xff\0\0\0\x08"), 1},
+        {BYTES(BIG "\0\x02\x01\x0f\0\x02\0\0\0\x05\0\0\0\xff" BIG_ENTRY("\x06")),
+         1}, /* behind lost text */
+        {BYTES(BIG "\0\x02\x01\x0f\0\x63\0\0\0\x05\0\0\0\xff" BIG_ENTRY("\x06")),
+         6}, /* and an odd type */
+        {BYTES(EXIF BIG "\0\x01" BIG_ENTRY("\x06")), 6},
         {BYTES(EXIF "XX\0*\0\0\0\x08\0\x01" BIG_ENTRY("\x06")), 1},
         {BYTES(EXIF "MM\0*\xff\xff\xff\xff\0\x01" BIG_ENTRY("\x06")), 1},
         {BYTES(EXIF "MM\0*\0\0\0\x15\0\x01" BIG_ENTRY("\x06")), 1}, /* at its last byte */

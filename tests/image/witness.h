@@ -4,7 +4,7 @@
 
 #include "tests/image/samples.h"
 
-/* Decodes the whole file as Pillow does, which goes on after every warning and does not tell of it.
+/* Decodes every row as Pillow does, which goes on after every warning and does not tell of it.
  * Prints a line: "fails: MESSAGE" if libjpeg gives up, else "decodes"; then "; TEXT" for each kind
  * of warning, which is libjpeg's with its numbers left open. */
 void witness_print(struct bytes file);

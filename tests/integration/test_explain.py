@@ -167,7 +167,7 @@ def a_large_picture_is_scaled_down(daemon):
     assert 1024 <= width <= 2048 and 1024 <= height <= 2048, (width, height)
 
 
-@case(["--exif-orientation", "apply"])
+@case()
 def a_turned_picture_gets_an_overlay_that_is_turned(daemon):
     extra = jpegs.exif(6)
     picture = jpegs.encode(64, 32, [jpegs.pattern(3)], extra=extra)

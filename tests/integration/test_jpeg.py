@@ -315,6 +315,22 @@ def row_49_data_after_the_end_is_ignored(daemon):
 
 
 @case()
+def row_92_what_stands_behind_complete_rows_does_not_matter(daemon):
+    """Whatever it is; tests/reference/jpeg_kinds.py holds the pixels against Pillow's."""
+    for data in (jpegs.small(), jpegs.color(3, 64, 64), reference()[0]):
+        rows, good = data[:data.rindex(jpegs.EOI)], scores(classify(daemon, data))
+        for tail in (bytes(64), b"SEFT" * 20, b"text" + data, data, b"\xff\xd0", b"\xff\x02" + bytes(9),
+                     marker(0xe2, b"MPF\0"), b"\xff\xe1\x40\0Exif", b"\xff\xe1\0\0" + bytes(40)):
+            assert scores(classify(daemon, rows + tail)) == good, tail[:10]
+            check_error(daemon.classify(rows[:-2] + b"\xff\xe2\0\2" + tail), 422, "image_undecodable")
+        check_error(daemon.classify(rows[:-2] + bytes(5000)), 422, "image_undecodable")
+    several = jpegs.progressive(32, 32, 4)[:-2]  # a scan may be missing, as far as anybody can tell
+    for tail in (b"", bytes(64), several, marker(0xe2, b"MPF\0")):
+        check_error(daemon.classify(several + tail), 422, "image_undecodable")
+    assert classify(daemon, several + b"text" + jpegs.EOI).status == 200
+
+
+@case()
 def row_50_broken_exif_and_icc_are_ignored(daemon):
     good = scores(classify(daemon, jpegs.small()))
     tiff = b"II*\0\x08\0\0\0"
@@ -328,8 +344,8 @@ def row_50_broken_exif_and_icc_are_ignored(daemon):
         assert scores(classify(daemon, jpegs.encode(16, 16, [pattern(1)], extra=extra))) == good, extra
 
 
-@case(["--exif-orientation", "apply"])
-def a_turned_picture_is_turned_back_if_asked(daemon):
+@case()
+def a_turned_picture_is_turned_back(daemon):
     corner = [lambda x, y: 60 if (x, y) == (0, 0) else -30]
     turned = [lambda x, y: 60 if (x, y) == (3, 0) else -30]  # as orientation 6 shows the first
     plain = scores(classify(daemon, jpegs.encode(32, 32, corner)))
@@ -339,10 +355,14 @@ def a_turned_picture_is_turned_back_if_asked(daemon):
     check_differs(plain, got)
     for odd in (0, 9, 65535):
         assert scores(classify(daemon, jpegs.encode(32, 32, corner, extra=jpegs.exif(odd)))) == plain
+    answer = classify(daemon, jpegs.encode(64, 32, corner, extra=jpegs.exif(6)))
+    assert json.loads(answer.body)["image"] == {"width": 64, "height": 32}, "as the header says"
+    assert json.loads(daemon.get("/models").body)["models"][0]["exif_orientation"] == "apply"
 
 
-@case()
-def orientation_is_ignored_unless_asked(daemon):
+@case(["--exif-orientation", "ignore"])
+def orientation_is_ignored_if_asked(daemon):
+    assert json.loads(daemon.get("/models").body)["models"][0]["exif_orientation"] == "ignore"
     data, turned = jpegs.color(8), jpegs.SOI + jpegs.exif(6) + jpegs.color(8)[2:]
     check_same(daemon, data, turned)
 

@@ -270,7 +270,7 @@ def row_60_descriptions_that_lack_something_or_are_absurd():
         "text-input": edit(input_size="32"), "bad-interpolation": edit(interpolation="psychic"),
         "zero-crop": edit(crop_pct=0), "infinite-crop": b'{"pretrained_cfg":{"crop_pct":1e999}}',
         "tiny-crop": edit(crop_pct=1e-9), "zero-std": edit(std=[0, 0, 0]), "two-means": edit(mean=[0.5, 0.5]),
-        "few-labels": edit(label_names=["a", "b"]), "number-labels": edit(label_names=list(range(10))),
+        "few-labels": edit(label_names=["a", "b"]), "list-labels": edit(label_names=[["a"]] * 10),
         "other-family": edit(architecture="resnetaa50"), "not-a-resnext": edit(architecture="vit_base"),
         "other-class-count": edit(num_classes=1000),
     })

@@ -131,11 +131,10 @@ static inline void folder_put_value(struct safetensors_writer *writer, enum tens
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
     uint16_t upper = (uint16_t)(bits >> 16);
-    const void *bytes = type == TENSOR_I64   ? (void *)&integer
-                        : type == TENSOR_F32 ? (void *)&value
-                                             : (void *)&upper;
-    size_t length = type == TENSOR_I64 ? 8 : type == TENSOR_F32 ? 4 : 2;
-    ck_assert_int_eq(safetensors_writer_put(writer, bytes, length, NULL), ERR_OK);
+    const void *bytes = type >= TENSOR_READABLE ? (void *)&integer
+                        : type == TENSOR_F32    ? (void *)&value
+                                                : (void *)&upper;
+    ck_assert_int_eq(safetensors_writer_put(writer, bytes, tensor_type_bytes(type), NULL), ERR_OK);
 }
 
 /* Writes FOLDER/model.safetensors; 16-bit tensors are written as BF16 has them. */

@@ -308,6 +308,25 @@ START_TEST(int8_needs_a_calibration_of_its_own)
 }
 END_TEST
 
+/* What no pixel has is nothing that int8 could hold, however near; the picture stays as it was. */
+static void check_out_of_range(const struct model *model, struct workspace *workspace,
+                               float *numbers)
+{
+    static const float outside[] = {-2.01F, 2.01F, 3, -1e30F, 3e38F};
+    struct error err;
+    float kept = numbers[7];
+    for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
+        numbers[7] = outside[i];
+        int code = model_put_tensor(model, workspace, 1, numbers, &err);
+        ck_assert_int_eq(code, model->precision == PRECISION_INT8 ? ERR_BAD_REQUEST : ERR_OK);
+        if (code != ERR_OK)
+            ck_assert_msg(strstr(err.message, "in channel 1; in int8 it can have -2 to 2") != NULL,
+                          "%s", err.message);
+    }
+    numbers[7] = kept;
+    ck_assert_int_eq(model_put_tensor(model, workspace, 1, numbers, NULL), ERR_OK);
+}
+
 /* The same pixels as bytes and as normalised numbers; the last map as float32 numbers. */
 START_TEST(pictures_and_tensors_are_the_same_input)
 {
@@ -332,7 +351,8 @@ START_TEST(pictures_and_tensors_are_the_same_input)
         ck_assert_int_eq(workspace_create(&workspace, model->network, 2, NULL), ERR_OK);
         size_t bytes = SIZE * precision_size(model->precision);
         model_put_image(model, workspace, 0, rgb);
-        model_put_tensor(model, workspace, 1, numbers);
+        ck_assert_int_eq(model_put_tensor(model, workspace, 1, numbers, NULL), ERR_OK);
+        check_out_of_range(model, workspace, numbers);
         const char *input = workspace_input(workspace);
         if (model->precision == PRECISION_INT8)
             ck_assert_mem_eq(input, rgb, SIZE);

@@ -114,7 +114,18 @@ START_TEST(architectures_of_the_family_are_served)
                                         "wide_resnet50_2",
                                         "wide_resnet101_2",
                                         "wide_resnet50_2.tv2_in1k",
-                                        "resnext50_32x4d.variant"};
+                                        "resnext50_32x4d.variant",
+                                        "tv_resnet34",
+                                        "tv_resnext50_32x4d",
+                                        "ig_resnext101_32x48d",
+                                        "ssl_resnet18",
+                                        "ssl_resnext101_32x16d",
+                                        "swsl_resnet50",
+                                        "swsl_resnext101_32x4d",
+                                        "gluon_resnet18_v1b",
+                                        "gluon_resnet152_v1b",
+                                        "gluon_resnext50_32x4d",
+                                        "gluon_resnext101_64x4d"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         ck_assert_msg(parse_architecture(names[i]) == ERR_OK, "%s", names[i]);
 }
@@ -122,46 +133,128 @@ END_TEST
 
 START_TEST(architectures_that_compute_something_else_are_refused)
 {
-    static const char *const names[] = {"resnetaa50",        "resnetaa50d",
-                                        "resnetblur50",      "resnetblur50d",
-                                        "resnetrs50",        "resnet50_gn",
-                                        "resnet50d",         "resnet50c",
-                                        "resnet50s",         "resnet50t",
-                                        "resnet10t",         "resnet26d",
-                                        "resnet51q",         "resnet61q",
-                                        "resnet32ts",        "resnet33ts",
-                                        "resnet50_clip",     "resnet50x4_clip",
-                                        "resnet50_mlp",      "resnetv2_50",
-                                        "resnetv2_50x1_bit", "resnext50d_32x4d",
-                                        "resnext26ts",       "resnext50_32x4dx",
-                                        "resnext50_32x",     "resnext50_",
-                                        "resnext50_32",      "resnextaa101d_32x8d",
-                                        "seresnet50",        "seresnext50_32x4d",
-                                        "skresnext50_32x4d", "ecaresnet50t",
-                                        "gcresnext50ts",     "cspresnext50",
-                                        "resnest50d",        "res2net50_26w_4s",
-                                        "wide_resnet50_",    "wide_resnet50_2d",
-                                        "regnety_032",       "vit_base_patch16_224",
-                                        "ResNet50",          "",
-                                        "resnet 50",         "resnet-50"};
+    static const char *const names[] = {"resnetaa50",         "resnetaa50d",
+                                        "resnetblur50",       "resnetblur50d",
+                                        "resnetrs50",         "resnet50_gn",
+                                        "resnet50d",          "resnet50c",
+                                        "resnet50s",          "resnet50t",
+                                        "resnet10t",          "resnet26d",
+                                        "resnet51q",          "resnet61q",
+                                        "resnet32ts",         "resnet33ts",
+                                        "resnet50_clip",      "resnet50x4_clip",
+                                        "resnet50_mlp",       "resnetv2_50",
+                                        "resnetv2_50x1_bit",  "resnext50d_32x4d",
+                                        "resnext26ts",        "resnext50_32x4dx",
+                                        "resnext50_32x",      "resnext50_",
+                                        "resnext50_32",       "resnextaa101d_32x8d",
+                                        "seresnet50",         "seresnext50_32x4d",
+                                        "skresnext50_32x4d",  "ecaresnet50t",
+                                        "gcresnext50ts",      "cspresnext50",
+                                        "resnest50d",         "res2net50_26w_4s",
+                                        "wide_resnet50_",     "wide_resnet50_2d",
+                                        "regnety_032",        "vit_base_patch16_224",
+                                        "ResNet50",           "",
+                                        "resnet 50",          "resnet-50",
+                                        "gluon_resnet50_v1c", "gluon_resnet50_v1d",
+                                        "gluon_resnet50_v1s", "gluon_seresnext50_32x4d",
+                                        "gluon_senet154",     "resnet50_v1b",
+                                        "tv_resnet50_v1b",    "tv_densenet121",
+                                        "ssl_gluon_resnet50", "tv_ssl_resnet50",
+                                        "x_resnet50",         "tv_"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         ck_assert_msg(parse_architecture(names[i]) == ERR_MODEL_UNSUPPORTED, "%s", names[i]);
 }
 END_TEST
 
+/* Arguments of timm.create_model that leave a ResNet what it is, all at once. */
+static const char plain_arguments[] =
+    "{\"model_args\":{\"num_classes\":7,\"in_chans\":3,\"layers\":[3,4,6,3],"
+    "\"channels\":[64,128,256,512],\"block\":\"bottleneck\",\"cardinality\":32,\"base_width\":4,"
+    "\"stem_width\":64,\"stem_type\":\"\",\"block_reduce_first\":1,\"drop_rate\":0.1,"
+    "\"drop_path_rate\":0.05,\"drop_block_rate\":0.0,\"zero_init_last\":false,\"pretrained\":true,"
+    "\"global_pool\":\"avg\",\"output_stride\":32,\"replace_stem_pool\":false,\"avg_down\":false,"
+    "\"down_kernel_size\":1,\"act_layer\":\"relu\",\"norm_layer\":\"batchnorm2d\","
+    "\"aa_layer\":null,\"attn_layer\":null,\"block_args\":{},\"features_only\":false}," PICTURE "}";
+
+START_TEST(arguments_that_repeat_defaults_are_served)
+{
+    static const char *const texts[] = {
+        plain_arguments, "{\"model_args\":null," PICTURE "}", "{\"model_args\":{}," PICTURE "}",
+        "{\"model_args\":{\"act_layer\":null,\"norm_layer\":null,\"block_args\":null}," PICTURE "}",
+        "{\"global_pool\":null," PICTURE "}"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct model_config c;
+        struct error err;
+        ck_assert_msg(parse(&c, texts[i], &err) == ERR_OK, "%s", err.message);
+        model_config_destroy(&c);
+    }
+}
+END_TEST
+
 START_TEST(what_changed_the_network_is_refused)
 {
-    check_refused("{\"global_pool\":\"max\"," PICTURE "}", ERR_MODEL_UNSUPPORTED,
-                  "global_pool max");
-    check_refused("{\"model_args\":{\"act_layer\":\"silu\"}," PICTURE "}", ERR_MODEL_UNSUPPORTED,
-                  "act_layer");
-    struct model_config c;
-    check_refused("{\"model_args\":{\"global_pool\":\"max\"}," PICTURE "}", ERR_MODEL_UNSUPPORTED,
-                  "global_pool");
-    const char *harmless = "{\"model_args\":{\"num_classes\":7,\"drop_rate\":0.1,"
-                           "\"global_pool\":\"avg\"}," PICTURE "}";
-    ck_assert_int_eq(parse(&c, harmless, NULL), ERR_OK);
-    model_config_destroy(&c);
+    static const char *const arguments[] = {"\"act_layer\":\"silu\"",
+                                            "\"global_pool\":\"max\"",
+                                            "\"global_pool\":\"catavgmax\"",
+                                            "\"output_stride\":16",
+                                            "\"output_stride\":8",
+                                            "\"avg_down\":true",
+                                            "\"stem_type\":\"deep\"",
+                                            "\"replace_stem_pool\":true",
+                                            "\"down_kernel_size\":3",
+                                            "\"aa_layer\":\"avg\"",
+                                            "\"norm_layer\":\"groupnorm\"",
+                                            "\"attn_layer\":\"se\"",
+                                            "\"block_args\":{\"attn_layer\":\"se\"}",
+                                            "\"features_only\":true",
+                                            "\"block\":\"SEBottleneck\"",
+                                            "\"invented\":1",
+                                            "\"avg_down\":\"false\"",
+                                            "\"output_stride\":32.0"};
+    for (size_t i = 0; i < sizeof arguments / sizeof arguments[0]; i++) {
+        char text[512], key[32];
+        snprintf(text, sizeof text, "{\"model_args\":{%s}," PICTURE "}", arguments[i]);
+        snprintf(key, sizeof key, "%.*s", (int)strcspn(arguments[i] + 1, "\""), arguments[i] + 1);
+        check_refused(text, ERR_MODEL_UNSUPPORTED, key);
+    }
+    check_refused("{\"global_pool\":\"max\"," PICTURE "}", ERR_MODEL_UNSUPPORTED, "global_pool");
+    check_refused("{\"model_args\":[]," PICTURE "}", ERR_MODEL_INVALID, "model_args");
+}
+END_TEST
+
+START_TEST(the_activation_is_read)
+{
+    static const struct {
+        const char *keys;
+        bool known;
+        enum activation activation;
+    } rows[] = {
+        {"", false, ACTIVATION_SOFTMAX},
+        {"\"activation\":null,\"problem_type\":null,", false, ACTIVATION_SOFTMAX},
+        {"\"activation\":\"sigmoid\",", true, ACTIVATION_SIGMOID},
+        {"\"activation\":\"softmax\",", true, ACTIVATION_SOFTMAX},
+        {"\"problem_type\":\"multi_label_classification\",", true, ACTIVATION_SIGMOID},
+        {"\"problem_type\":\"single_label_classification\",", true, ACTIVATION_SOFTMAX},
+        {"\"problem_type\":\"multi_label_classification\",\"activation\":\"sigmoid\",", true,
+         ACTIVATION_SIGMOID},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct model_config c;
+        char text[512];
+        snprintf(text, sizeof text, "{%s" PICTURE "}", rows[i].keys);
+        ck_assert_int_eq(parse(&c, text, NULL), ERR_OK);
+        ck_assert_int_eq(c.activation_is_known, rows[i].known);
+        ck_assert_int_eq(c.activation, rows[i].activation);
+        model_config_destroy(&c);
+    }
+    check_refused("{\"activation\":\"Sigmoid\"," PICTURE "}", ERR_MODEL_INVALID, "activation is");
+    check_refused("{\"activation\":1," PICTURE "}", ERR_MODEL_INVALID, "activation is");
+    check_refused("{\"problem_type\":\"regression\"," PICTURE "}", ERR_MODEL_UNSUPPORTED,
+                  "problem_type");
+    check_refused("{\"problem_type\":[]," PICTURE "}", ERR_MODEL_UNSUPPORTED, "problem_type");
+    check_refused(
+        "{\"problem_type\":\"multi_label_classification\",\"activation\":\"softmax\"," PICTURE "}",
+        ERR_MODEL_INVALID, "contradict");
 }
 END_TEST
 
@@ -288,19 +381,114 @@ START_TEST(labels_are_a_list_or_a_map)
 }
 END_TEST
 
+/* The names as "a|b|c". */
+static void check_labels(const char *keys, const char *want)
+{
+    struct model_config c;
+    struct error err;
+    char text[1024], have[256] = "";
+    snprintf(text, sizeof text, "{%s," PICTURE "}", keys);
+    ck_assert_msg(parse(&c, text, &err) == ERR_OK, "%s: %s", keys, err.message);
+    for (size_t i = 0; i < c.labels.count; i++) {
+        strcat(have, i ? "|" : "");
+        strcat(have, c.labels.names[i]);
+    }
+    ck_assert_msg(strcmp(have, want) == 0, "%s: %s", keys, have);
+    ck_assert_str_eq(c.unread_labels, "");
+    model_config_destroy(&c);
+}
+
+/* As timm and transformers write them, now and years ago. */
+START_TEST(every_form_of_labels_is_read)
+{
+    check_labels("\"labels\":[\"a\",\"b\"]", "a|b");
+    check_labels("\"labels\":{\"1\":\"b\",\"0\":\"a\"}", "a|b");
+    check_labels("\"id2label\":{\"0\":\"a\",\"1\":\"b\"}", "a|b");
+    check_labels("\"label2id\":{\"b\":1,\"a\":0}", "a|b");
+    check_labels("\"id2label\":{\"0\":\"a\"},\"label2id\":{\"x\":0}", "a");
+    check_labels("\"label_names\":[\"a\"],\"labels\":[\"x\"],\"id2label\":{\"0\":\"y\"}", "a");
+    check_labels("\"pretrained_cfg\":{\"label_names\":[\"a\",\"b\"]," PICTURE "}", "a|b");
+    check_labels("\"label_names\":[\"n1\",\"n2\"],\"label_descriptions\":"
+                 "{\"n2\":\"dog\",\"n1\":\"cat, big\"}",
+                 "cat, big|dog");
+    check_labels("\"label_names\":[\"n1\",\"n2\"],\"label_descriptions\":{\"n2\":\"dog\"}",
+                 "n1|dog");
+    check_labels("\"label_descriptions\":[\"cat\",\"dog\"]", "cat|dog");
+    check_labels("\"label_descriptions\":{\"0\":\"cat\",\"1\":\"dog\"}", "cat|dog");
+    check_labels("\"label_names\":[0,1,2]", "0|1|2");
+    check_labels("\"label_names\":[\" a \",\"b\"]", "a|b");
+    check_labels("\"label_names\":[],\"labels\":{},\"id2label\":null", "");
+    check_labels("\"label_names\":{\"1\":\"b\",\"3\":\"d\"}", "class 0|b|class 2|d");
+    check_labels("\"num_classes\":5,\"label_names\":{\"1\":\"b\"}",
+                 "class 0|b|class 2|class 3|class 4");
+    check_labels("\"label2id\":{\"b\":2}", "class 0|class 1|b");
+}
+END_TEST
+
+START_TEST(keys_that_do_not_name_classes_are_let_by)
+{
+    check_labels("\"architectures\":[\"A\",\"B\"],\"num_classes\":2", "");
+    check_labels("\"stage_names\":[\"stem\",\"stage1\"],\"num_classes\":2", "");
+    check_labels("\"class_weights\":[0.5,0.5],\"num_classes\":2", "");
+    check_labels("\"class_weights\":{\"0\":0.5,\"1\":0.5}", "");
+    check_labels("\"classifier\":\"fc\",\"label_offset\":0,\"label_smoothing\":0.1", "");
+    check_labels("\"sizes\":[1,2],\"num_classes\":2", "");
+}
+END_TEST
+
+/* Fault 91. Names under another key: the loader refuses them, unless there is a labels.txt. */
+START_TEST(names_in_an_unknown_form_are_noticed)
+{
+    static const struct {
+        const char *keys, *unread;
+    } rows[] = {
+        {"\"class_names\":[\"a\",\"b\"]", "class_names"},
+        {"\"classes\":[{\"id\":0,\"name\":\"a\"}]", "classes"},
+        {"\"class_to_idx\":{\"a\":0,\"b\":1}", "class_to_idx"},
+        {"\"idx_to_class\":{\"0\":\"a\"}", "idx_to_class"},
+        {"\"Categories\":[\"a\"]", "Categories"},
+        {"\"dataset\":{\"label_map\":{\"a\":0}}", "label_map"},
+        {"\"pretrained_cfg\":{\"synsets\":[\"n1\"]," PICTURE "}", "synsets"},
+        {"\"vocab\":[\"a\",\"b\",\"c\"],\"num_classes\":3", "vocab"},
+        {"\"class_counts\":{\"cat\":9,\"dog\":7}", "class_counts"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct model_config c;
+        char text[1024];
+        snprintf(text, sizeof text, "{%s," PICTURE "}", rows[i].keys);
+        ck_assert_int_eq(parse(&c, text, NULL), ERR_OK);
+        ck_assert_str_eq(c.unread_labels, rows[i].unread);
+        ck_assert_uint_eq(c.labels.count, 0);
+        model_config_destroy(&c);
+        snprintf(text, sizeof text, "{%s,\"label_names\":[\"a\",\"b\",\"c\"]," PICTURE "}",
+                 rows[i].keys);
+        ck_assert_int_eq(parse(&c, text, NULL), ERR_OK);
+        ck_assert_str_eq(c.unread_labels, "");
+        model_config_destroy(&c);
+    }
+}
+END_TEST
+
 START_TEST(wrong_labels_are_refused)
 {
     check_refused("{\"label_names\":7," PICTURE "}", ERR_MODEL_INVALID, "label_names");
-    check_refused("{\"label_names\":[1]," PICTURE "}", ERR_MODEL_INVALID, "label 0");
+    check_refused("{\"labels\":\"imagenet\"," PICTURE "}", ERR_MODEL_INVALID, "labels");
+    check_refused("{\"label_names\":[1.5]," PICTURE "}", ERR_MODEL_INVALID, "label 0");
+    check_refused("{\"label_names\":[\"a\",null]," PICTURE "}", ERR_MODEL_INVALID, "label 1");
     check_refused("{\"label_names\":[\"a\",\"\"]," PICTURE "}", ERR_MODEL_INVALID, "label 1");
     check_refused("{\"label_names\":[\"a\\nb\"]," PICTURE "}", ERR_MODEL_INVALID, "label 0");
-    check_refused("{\"label_names\":{\"0\":\"a\",\"2\":\"c\"}," PICTURE "}", ERR_MODEL_INVALID,
-                  "no name for class 1");
-    check_refused("{\"label_names\":{\"00\":\"a\"}," PICTURE "}", ERR_MODEL_INVALID, "class 0");
-    check_refused("{\"num_classes\":3,\"label_names\":[\"a\",\"b\"]," PICTURE "}",
-                  ERR_MODEL_INVALID, "2 names for 3 classes");
-    check_refused("{\"num_classes\":1,\"label_names\":[\"a\",\"b\"]," PICTURE "}",
-                  ERR_MODEL_INVALID, "2 names for 1 classes");
+    check_refused("{\"label_names\":[\"a\\u200b\"]," PICTURE "}", ERR_MODEL_INVALID, "U+200B");
+    check_refused("{\"label_names\":{\"00\":\"a\"}," PICTURE "}", ERR_MODEL_INVALID, "class id");
+    check_refused("{\"id2label\":{\"-1\":\"a\"}," PICTURE "}", ERR_MODEL_INVALID, "class id");
+    check_refused("{\"id2label\":{\"131072\":\"a\"}," PICTURE "}", ERR_MODEL_INVALID, "class id");
+    check_refused("{\"id2label\":{\"cat\":\"0\"}," PICTURE "}", ERR_MODEL_INVALID, "id2label");
+    check_refused("{\"label2id\":{\"a\":0,\"b\":0}," PICTURE "}", ERR_MODEL_INVALID, "two names");
+    check_refused("{\"label2id\":{\"a\":\"0\",\"b\":1}," PICTURE "}", ERR_MODEL_INVALID, "label2id");
+    check_refused("{\"label2id\":[\"a\"]," PICTURE "}", ERR_MODEL_INVALID, "label2id");
+    check_refused("{\"label_descriptions\":{\"n1\":\"cat\"}," PICTURE "}", ERR_MODEL_INVALID,
+                  "label_descriptions");
+    check_refused("{\"label_names\":[\"n\"],\"label_descriptions\":{\"n\":[]}," PICTURE "}",
+                  ERR_MODEL_INVALID, "label 0");
 }
 END_TEST
 
@@ -326,7 +514,9 @@ END_TEST
 TEST_MAIN("model/config", 10, a_file_as_timm_publishes_it_is_read, the_old_flat_form_is_read,
           the_resized_edge_is_what_the_publishers_use, architectures_of_the_family_are_served,
           architectures_that_compute_something_else_are_refused,
-          what_changed_the_network_is_refused, a_missing_key_is_named_with_its_default,
-          wrong_values_are_refused, what_is_no_config_is_refused,
-          a_fine_tuned_models_own_class_count_wins, labels_are_a_list_or_a_map,
+          arguments_that_repeat_defaults_are_served, what_changed_the_network_is_refused,
+          the_activation_is_read, a_missing_key_is_named_with_its_default, wrong_values_are_refused,
+          what_is_no_config_is_refused, a_fine_tuned_models_own_class_count_wins,
+          labels_are_a_list_or_a_map, every_form_of_labels_is_read,
+          keys_that_do_not_name_classes_are_let_by, names_in_an_unknown_form_are_noticed,
           wrong_labels_are_refused, a_file_that_is_too_large_or_absent_is_refused)

@@ -32,7 +32,7 @@ static void check_maps(const struct network *network, const struct workspace *w,
     for (int i = 0; i < IMAGES; i++)
         for (int k = 0; k < BLOCK_CLASSES; k++) {
             double sum = 0;
-            explain_class(network, w, i, k, map);
+            ck_assert_int_eq(explain_class(network, w, i, k, map, NULL), ERR_OK);
             for (int p = 0; p < ROWS * COLS; p++)
                 sum += (double)map[p];
             check_logit(network_precision(network),
@@ -78,7 +78,7 @@ START_TEST(an_embedding_makes_the_logits)
         ck_assert_int_eq(workspace_create(&w, network, 3, NULL), 0);
         const float *logits = forward(network, w);
         for (int i = 0; i < IMAGES; i++) {
-            explain_embedding(network, w, i, embedding);
+            ck_assert_int_eq(explain_embedding(network, w, i, embedding, NULL), ERR_OK);
             check_embedding(network, embedding, logits + i * BLOCK_CLASSES);
         }
         workspace_destroy(w);
@@ -87,7 +87,8 @@ START_TEST(an_embedding_makes_the_logits)
 }
 END_TEST
 
-START_TEST(what_overflowed_is_finite_all_the_same)
+/* Fault 89. */
+START_TEST(what_overflowed_is_an_error)
 {
     struct network *network = block_network(NULL, PRECISION_F32, 1e12F);
     struct workspace *w;
@@ -95,12 +96,11 @@ START_TEST(what_overflowed_is_finite_all_the_same)
     ck_assert_int_eq(workspace_create(&w, network, IMAGES, NULL), 0);
     const float *logits = forward(network, w);
     ck_assert(!isfinite(logits[0]));
-    explain_class(network, w, 0, 0, map);
-    explain_embedding(network, w, 0, embedding);
-    for (int i = 0; i < ROWS * COLS; i++)
-        ck_assert(isfinite(map[i]));
-    for (int c = 0; c < CHANNELS; c++)
-        ck_assert(isfinite(embedding[c]));
+    struct error err;
+    ck_assert_int_eq(explain_class(network, w, 0, 0, map, &err), ERR_NOT_FINITE);
+    ck_assert_msg(strstr(err.message, "class activations are not finite"), "%s", err.message);
+    ck_assert_int_eq(explain_embedding(network, w, 0, embedding, &err), ERR_NOT_FINITE);
+    ck_assert_msg(strstr(err.message, "features are not finite"), "%s", err.message);
     workspace_destroy(w);
     network_destroy(network);
 }
@@ -120,4 +120,4 @@ START_TEST(vectors_become_one_long)
 END_TEST
 
 TEST_MAIN("nn/explain", 30, a_map_adds_up_to_its_logit, an_embedding_makes_the_logits,
-          what_overflowed_is_finite_all_the_same, vectors_become_one_long)
+          what_overflowed_is_an_error, vectors_become_one_long)

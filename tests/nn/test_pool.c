@@ -72,6 +72,28 @@ START_TEST(max_equals_plain_loops)
 }
 END_TEST
 
+/* As in PyTorch: what a convolution got wrong must not be hidden by the pool behind it. */
+START_TEST(the_most_of_a_nan_and_numbers_is_a_nan)
+{
+    const struct conv_shape s = {3, 3, CHANNELS, 1, 1, CHANNELS, 3, 1, 0, 1};
+    static float x[9 * CHANNELS], y[CHANNELS];
+    static const uint32_t nans[] = {0x7fc00000, 0xffc00000};
+    for (enum precision precision = 0; precision < PRECISION_INT8; precision++)
+        for (int at = 0; at < 9; at++)
+            for (size_t sign = 0; sign < 2; sign++) {
+                fill(precision, x, 9 * CHANNELS);
+                for (int c = 0; c < CHANNELS; c += 2)
+                    if (precision == PRECISION_F32)
+                        memcpy(&x[at * CHANNELS + c], &nans[sign], sizeof nans[sign]);
+                    else
+                        ((uint16_t *)(void *)x)[at * CHANNELS + c] = (uint16_t)(nans[sign] >> 16);
+                pool_max(precision, &s, x, y, 0, 1);
+                for (size_t c = 0; c < CHANNELS; c++)
+                    ck_assert_int_eq(isnan(element(precision, y, c)) != 0, c % 2 == 0);
+            }
+}
+END_TEST
+
 /* A call computes its rows and touches nothing else. */
 START_TEST(rows_outside_the_range_are_left_alone)
 {
@@ -203,7 +225,7 @@ START_TEST(the_mean_of_a_large_map_is_exact_in_int8)
 }
 END_TEST
 
-TEST_MAIN("nn/pool", 10, max_equals_plain_loops, rows_outside_the_range_are_left_alone,
-          average_equals_the_mean, an_int8_average_changes_the_scale,
-          the_mean_of_a_large_map_is_exact_in_f32, the_mean_of_a_large_map_is_exact_in_bf16,
-          the_mean_of_a_large_map_is_exact_in_int8)
+TEST_MAIN("nn/pool", 10, max_equals_plain_loops, the_most_of_a_nan_and_numbers_is_a_nan,
+          rows_outside_the_range_are_left_alone, average_equals_the_mean,
+          an_int8_average_changes_the_scale, the_mean_of_a_large_map_is_exact_in_f32,
+          the_mean_of_a_large_map_is_exact_in_bf16, the_mean_of_a_large_map_is_exact_in_int8)

@@ -11,6 +11,7 @@ import math
 import os
 import random
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -41,10 +42,18 @@ def reference(path, spec, order="13"):
     return crop_bytes(Image.open(path), spec, order)
 
 
+def upright(image):
+    """EXIF data at which Pillow gives up with an error turn nothing."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (SyntaxError, struct.error):
+        return image
+
+
 def crop_bytes(image, spec, order="13"):
     size, short, name, crop, orientation = spec
     if orientation == "apply":
-        image = ImageOps.exif_transpose(image)
+        image = upright(image)
     image = image.convert("RGB")
     w, h = image.size
     if crop == "squash":
@@ -171,7 +180,7 @@ def model_spec(folder):
     size = config["input_size"][1]
     short = config.get("resize_size") or int(math.floor(size / config.get("crop_pct", 1.0)))
     return (size, short, config.get("interpolation", "bilinear"),
-            config.get("crop_mode", "center"), "ignore")
+            config.get("crop_mode", "center"), "apply")
 
 
 def with_spec(model, folder, **changes):

@@ -13,7 +13,7 @@ import struct
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import nn
 from torch.nn import functional as F
 
@@ -194,11 +194,11 @@ def resized_edges(width, height, short, squash):
 
 
 def crop_pixels(image, wants):
-    """The uint8 pixels [size, size, 3] that the network sees: RGB, resized, cut from the centre.
-    EXIF orientation is ignored; the order of passes is Pillow 13's, whichever is installed."""
+    """The uint8 pixels [size, size, 3] that the network sees: upright, RGB, resized in the order of
+    Pillow 13's passes, whichever is installed, cut from the centre."""
     size = wants['input_size'][1]
     short = wants.get('resize_size') or math.floor(size / wants.get('crop_pct', 1.0))
-    image = image.convert('RGB')
+    image = ImageOps.exif_transpose(image).convert('RGB')
     edges = resized_edges(*image.size, short, wants.get('crop_mode', 'center') == 'squash')
     if edges != image.size:
         image = pillow.resize(image, edges, FILTERS[wants.get('interpolation', 'bilinear')])

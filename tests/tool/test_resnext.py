@@ -643,7 +643,7 @@ def test_eval_wants_ids_for_labels_that_occur_twice(scratch):
     config["label_names"] = ["crane"] * 2 + [f"label {i}" for i in range(8)]
     write(path, json.dumps(config).encode())
     os.makedirs(os.path.join(scratch, "tree", "crane"))
-    assert "class id" in bad(1, "eval", model, os.path.join(scratch, "tree"))
+    assert "classes 0 and 1; give an id" in bad(1, "eval", model, os.path.join(scratch, "tree"))
 
 
 # -- preprocess, verify, init

@@ -171,15 +171,16 @@ const tasks = {
     return page;
   },
 
-  async upright(task) {
+  async turned(task) {
     const page = await open(task);
-    const answered = page.waitForResponse("**/classify?*");
+    const sent = page.waitForRequest("**/classify?*");
     await give(page, task.turned);
-    const { image } = await (await answered).json();
+    const body = (await sent).postDataBuffer();
     await settled(page);
-    assert.deepEqual(image, { width: 320, height: 240 }, "as the server saw it");
-    assert.equal(await card(page).locator(".size").textContent(), "320 × 240");
-    assert.equal(await card(page).locator("h2").textContent(), "horse");
+    assert.ok(body === null || body.equals(fs.readFileSync(task.turned)), "not sent as it is");
+    const shown = await card(page).locator("img").evaluate((image) => [image.clientWidth, image.clientHeight]);
+    assert.deepEqual(shown, task.shown);
+    if (task.label) assert.equal(await card(page).locator("h2").textContent(), task.label);
     return page;
   },
 
@@ -470,6 +471,31 @@ const tasks = {
     assert.equal(new URL((await asked).url()).searchParams.get("model"), "second");
     await settled(page);
     assert.equal(await card(page).getAttribute("data-state"), "done");
+    return page;
+  },
+
+  async sigmoid(task) {
+    const page = await open(task);
+    await page.selectOption("#model", "many");
+    assert.match(await page.locator("#model-facts").textContent(), /10 classes, each for itself/);
+    await give(page, file(task, "mare.jpg"));
+    await settled(page);
+    const answer = await fetch(new URL("classify?model=many&top_k=5", task.url),
+      { method: "POST", body: fs.readFileSync(file(task, "mare.jpg")) });
+    const { predictions } = await answer.json();
+    const scores = await card(page).locator(".bar .score").allTextContents();
+    assert.equal(scores.length, 5);
+    scores.forEach((score, i) => assert.ok(Math.abs(Number(score) - predictions[i].score) < 1e-3, score));
+    const likely = predictions.filter((p) => p.score >= 0.5).map((p) => p.label).join(", ");
+    assert.equal(await card(page).locator("h2").textContent(), likely);
+    await page.route("**/classify?*", (route) => route.fulfill({ status: 200, contentType: "application/json",
+      body: JSON.stringify({ model: "many", request_id: "1", image: { width: 32, height: 32 },
+        predictions: predictions.map((p) => ({ ...p, score: 0.1 })),
+        timing_ms: { queue: 0, decode: 0, preprocess: 0, inference: 0, total: 0 } }) }));
+    await give(page, file(task, "mare.jpg"));
+    await settled(page, 2);
+    assert.equal(await card(page).locator("h2").textContent(), "No class at 0.5 or more");
+    await shoot(page, "sigmoid");
     return page;
   },
 

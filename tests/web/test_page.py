@@ -9,6 +9,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "integration"))
+import folders
 import harness
 from harness import SLOW, Skip, case
 
@@ -106,8 +107,13 @@ def other_formats_are_converted(daemon):
 
 
 @case()
-def a_photo_is_sent_upright(daemon):
-    browse(daemon, "upright", turned=draw("turned.jpg"))
+def a_turned_photo_is_shown_and_seen_upright(daemon):
+    browse(daemon, "turned", turned=draw("turned.jpg"), shown=[320, 240], label="horse")
+
+
+@case(["--exif-orientation", "ignore"])
+def a_turned_photo_is_shown_as_it_is_seen(daemon):
+    browse(daemon, "turned", turned=draw("turned.jpg"), shown=[240, 320])
 
 
 @case()
@@ -191,6 +197,13 @@ def the_load_is_shown_with_and_without_metrics(daemon):
 @case(["--model", "second=" + os.path.join(harness.DATA, "tiny-imagenet-style")])
 def the_model_can_be_chosen(daemon):
     browse(daemon, "models")
+
+
+@case(own=None)
+def sigmoids_are_no_shares_of_a_whole():
+    folder = folders.make("many", config={**folders.config(), "activation": "sigmoid"})
+    with harness.Daemon(["--model", f"many={folder}"]) as daemon:
+        browse(daemon, "sigmoid")
 
 
 @case()

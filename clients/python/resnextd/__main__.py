@@ -76,7 +76,7 @@ def _as_json(result: FileResult) -> Dict[str, Any]:
 def _as_text(result: FileResult) -> str:
     if not result.classification:
         return f"{result.path}: {result.error}"
-    classes = ", ".join(f"{p.label} {100 * p.score:.1f} %" for p in result.classification.predictions)
+    classes = ", ".join(f"{p.label} {p.score:.4f}" for p in result.classification.predictions)
     return f"{result.path}: {classes}"
 
 

@@ -10,7 +10,7 @@ from .errors import ResnextdError
 
 @dataclass(frozen=True)
 class Prediction:
-    """One class and its softmax probability."""
+    """One class and its score: its share of the whole, or of a model with sigmoids its own probability."""
     class_id: int
     label: str
     score: float
@@ -22,7 +22,7 @@ class Classification:
     model: str
     request_id: str
     predictions: Tuple[Prediction, ...]
-    width: int
+    width: int  # of the JPEG, before its EXIF data turn it
     height: int
     timing_ms: Mapping[str, float]
 

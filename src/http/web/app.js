@@ -8,12 +8,16 @@ const AT_A_TIME = 3;    // requests on their way at a time
 const MOST_CARDS = 60;  // older ones that are done leave, and their pictures with them
 const MOST_TRIES = 6;   // when the server is busy
 const SHOWN = 5;        // classes
+const DECIDED = 0.5;    // a sigmoid's score from which on a class is there
 const TINY = 96;        // pixels; smaller pictures are shown enlarged
 const STAGES = ["queue", "decode", "preprocess", "inference"];
 
 const byId = (id) => document.getElementById(id);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const percent = (score) => `${(100 * score).toFixed(score < 0.1 ? 2 : 1)} %`;
+// Softmax divides a whole into shares; sigmoids judge each class for itself.
+const isWhole = (model) => models.get(model)?.activation !== "sigmoid";
+const scoreText = (model, score) => (isWhole(model) ? percent(score) : score.toFixed(score < 0.1 ? 4 : 3));
 const milliseconds = (ms) => `${ms.toFixed(ms < 10 ? 2 : ms < 100 ? 1 : 0)} ms`;
 const announce = (text) => { byId("announce").textContent = text; };
 
@@ -104,8 +108,9 @@ function setState(entry, state, title, message = "") {
   entry.part(".again").hidden = state !== "failed" || !entry.mayPass;
 }
 
-async function showPicture(entry) {
+async function showPicture(entry, model) {
   const image = entry.part("img");
+  image.style.imageOrientation = model?.exif_orientation === "ignore" ? "none" : "from-image"; // as the network sees it
   image.src = URL.createObjectURL(entry.jpeg);
   try {
     await image.decode();
@@ -150,25 +155,32 @@ function showBars(entry, predictions) {
     bar.appendChild(document.createElement("span")).className = "label";
     bar.appendChild(document.createElement("span")).className = "score";
     bar.firstChild.textContent = prediction.label;
-    bar.lastChild.textContent = percent(prediction.score);
+    bar.lastChild.textContent = scoreText(entry.model, prediction.score);
     bar.addEventListener("click", () => toggleMap(entry, bar, prediction));
     requestAnimationFrame(() => bar.style.setProperty("--score", prediction.score));
   }
   bars.hidden = false;
 }
 
+// The likeliest class; of sigmoids all that are likelier than not.
+function titleOf(model, predictions) {
+  if (isWhole(model)) return predictions[0].label;
+  const likely = predictions.filter((prediction) => prediction.score >= DECIDED);
+  return likely.map((prediction) => prediction.label).join(", ") || `No class at ${DECIDED} or more`;
+}
+
 function showAnswer(entry, answer, elapsed) {
   const [best] = answer.predictions;
   const classes = models.get(answer.model)?.classes ?? 0;
   entry.model = answer.model;
-  setState(entry, "done", best.label);
+  setState(entry, "done", titleOf(answer.model, answer.predictions));
   showBars(entry, answer.predictions);
   entry.part(".more").textContent = `All ${classes} classes`;
   entry.part(".more").hidden = classes <= answer.predictions.length;
   entry.part(".more").addEventListener("click", () => showAll(entry, classes));
   entry.part(".by").textContent = models.size > 1 ? `by ${answer.model}` : "";
   showStages(entry, answer.timing_ms, elapsed);
-  announce(`${entry.name}: ${best.label}, ${percent(best.score)}`);
+  announce(`${entry.name}: ${best.label}, ${scoreText(answer.model, best.score)}`);
 }
 
 async function askAbout(entry, call, query, busy) {
@@ -182,7 +194,7 @@ async function showAll(entry, classes) {
   try {
     const { answer } = await askAbout(entry, "classify", { top_k: classes, model: entry.model });
     clearMap(entry);
-    setState(entry, "done", entry.part("h2").textContent);
+    setState(entry, "done", titleOf(answer.model, answer.predictions));
     showBars(entry, answer.predictions);
     entry.part(".bars").classList.add("all");
     entry.part(".more").hidden = true;
@@ -203,13 +215,13 @@ function fail(entry, failure) {
 
 async function classify(entry) {
   try {
+    const model = models.get(byId("model").value);
     if (!entry.jpeg) {
       entry.jpeg = await toJpeg(entry.file);
       if (!entry.card.isConnected) return; // removed meanwhile
-      await showPicture(entry);
+      await showPicture(entry, model);
     }
     setState(entry, "working", "Looking");
-    const model = models.get(byId("model").value);
     const query = model ? { top_k: Math.min(SHOWN, model.classes), model: model.name } : {};
     const { answer, elapsed } = await askAbout(entry, "classify", query, () =>
       setState(entry, "working", "The server is busy; waiting"));
@@ -327,7 +339,8 @@ async function showModels() {
 
 function showFacts() {
   const model = models.get(byId("model").value);
-  const facts = model && [model.template, `${model.classes} classes`, model.precision].join(", ");
+  const kind = model && (isWhole(model.name) ? "classes" : "classes, each for itself");
+  const facts = model && [model.template, `${model.classes} ${kind}`, model.precision].join(", ");
   byId("model-facts").textContent = facts ?? "";
 }
 

@@ -10,10 +10,11 @@ function colour(part) {
   return COLOURS[i].map((c, k) => c + (at - i) * (COLOURS[i + 1][k] - c));
 }
 
-// The crop: its left, top, width and height as parts of the picture's.
+// The crop: its left, top, width and height as parts of the picture's, which is measured as it is
+// shown: naturalWidth does not heed image-orientation.
 function seen(image, model) {
   const part = model?.resize_size ? model.input_size / model.resize_size : 1;
-  const width = image.naturalWidth, height = image.naturalHeight, edge = Math.min(width, height);
+  const { width, height } = image.getBoundingClientRect(), edge = Math.min(width, height);
   const squash = model?.crop_mode === "squash";
   const w = squash ? part : part * edge / width, h = squash ? part : part * edge / height;
   return [(1 - w) / 2, (1 - h) / 2, w, h];

@@ -1,0 +1,23 @@
+/* The names of the classes in config.json, in the forms in which timm and Hugging Face write them.
+ */
+#ifndef RESNEXT_MODEL_CONFIG_LABELS_H
+#define RESNEXT_MODEL_CONFIG_LABELS_H
+
+#include <jansson.h>
+
+#include "model/config.h"
+
+/* Fills `out->labels`, `labels_may_end_early` and `unread_labels`; `out->classes` is known or 0.
+ * The keys stand at the root or in `picture` (pretrained_cfg):
+ *
+ *   label_names, labels   a list, or a map from class id to name
+ *   id2label              the same
+ *   label2id              a map from name to class id
+ *   label_descriptions    a map from these names to ones that people read, which are taken
+ *                         then; without the above, a list or a map from class id
+ *
+ * ERR_MODEL_INVALID names the key, ERR_NO_MEMORY. */
+int config_labels_read(struct model_config *out, const json_t *root, const json_t *picture,
+                       struct error *err);
+
+#endif

@@ -1,0 +1,12 @@
+/* Results that are no numbers. */
+#ifndef RESNEXT_NN_FINITE_H
+#define RESNEXT_NN_FINITE_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+/* ERR_NOT_FINITE if one of `count` numbers is NaN or infinite; the message calls them `what`. */
+int finite_check(const float *numbers, size_t count, const char *what, struct error *err);
+
+#endif
