@@ -3,9 +3,9 @@
  * memory.
  *
  * Which pass comes first is the reference's choice, as its result is rounded. Where it is the one
- * along the file's rows, each row is reduced on its way to the window, and a span makes a line of the
- * crop. Else the window holds decoded rows: a span of them makes one line of full length, which is
- * then reduced. A line is a row of the crop, or a column where columns are the file's rows. What
+ * along the file's rows, each row is reduced on its way to the window, and a span makes a line of
+ * the crop. Else the window holds decoded rows: a span of them makes one line of full length, which
+ * is then reduced. A line is a row of the crop, or a column where columns are the file's rows. What
  * runs backwards is a matter of the plans.
  */
 #include "image/preprocess.h"
@@ -125,8 +125,8 @@ struct preprocess_geometry preprocess_geometry(const struct preprocess_spec *spe
     return g;
 }
 
-bool preprocess_down_first(enum pillow pillow, const struct preprocess_geometry *geometry, int width,
-                           int height)
+bool preprocess_down_first(enum pillow pillow, const struct preprocess_geometry *geometry,
+                           int width, int height)
 {
     int less_height = height - geometry->out_height, less_width = width - geometry->out_width;
     if (pillow == PILLOW_9_4 || less_height <= 0)
@@ -160,8 +160,7 @@ static int plan(struct job *job, enum pillow pillow, const struct edge *across,
     struct preprocessor *p = job->p;
     const struct preprocess_spec *spec = job->spec;
     struct preprocess_geometry g = preprocess_geometry(spec, across->full, down->full);
-    job->along_first =
-        job->swaps == preprocess_down_first(pillow, &g, across->full, down->full);
+    job->along_first = job->swaps == preprocess_down_first(pillow, &g, across->full, down->full);
     int code = plan_axis(&p->across, spec, across, g.out_width, g.left, err);
     if (!code)
         code = plan_axis(&p->down, spec, down, g.out_height, g.top, err);

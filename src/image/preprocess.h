@@ -46,8 +46,8 @@ struct preprocess_geometry preprocess_geometry(const struct preprocess_spec *spe
 
 /* Whether an upright picture of width x height pixels goes down before it goes across; each pass is
  * rounded to 8 bits, so the order shows. As Pillow's Image.resize chooses. */
-bool preprocess_down_first(enum pillow pillow, const struct preprocess_geometry *geometry, int width,
-                           int height);
+bool preprocess_down_first(enum pillow pillow, const struct preprocess_geometry *geometry,
+                           int width, int height);
 
 struct preprocess_options {
     struct jpeg_limits limits;

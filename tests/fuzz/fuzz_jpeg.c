@@ -31,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     draw(&spec, &options, data, size);
     options.orientation = EXIF_IGNORE;
     options.decode = DECODE_FAST;
+    options.pillow = PILLOW_9_4;
     preprocessor_run(p, &spec, &options, data, size, rgb, &report, NULL);
     preprocessor_destroy(p);
     return 0;
