@@ -110,7 +110,7 @@ static const struct {
     {"norm_layer", {"\"batchnorm\"", "\"batchnorm2d\"", "\"BatchNorm2d\"", "null"}},
     {"aa_layer", {"\"\"", "null"}},
     {"attn_layer", {"\"\"", "null"}},
-    {"block_args", {"{}", "null"}},
+    {"block_args", {"{}", "null", "{\"attn_layer\":null}"}},
     {"features_only", {"false", "null"}},
 };
 

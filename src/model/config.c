@@ -184,7 +184,7 @@ static int take_activation(const json_t *root, struct model_config *out, struct 
     return ERR_OK;
 }
 
-static int take_all(struct model_config *out, const json_t *root, struct error *err)
+static int take_all(struct model_config *out, const json_t *root, size_t outputs, struct error *err)
 {
     const json_t *picture = json_object_get(root, "pretrained_cfg");
     if (!picture)
@@ -199,11 +199,11 @@ static int take_all(struct model_config *out, const json_t *root, struct error *
     if (rc == ERR_OK)
         rc = take_activation(root, out, err);
     if (rc == ERR_OK)
-        rc = config_labels_read(out, root, picture, err);
+        rc = config_labels_read(out, root, picture, outputs, err);
     return rc;
 }
 
-int model_config_parse(struct model_config *out, const char *bytes, size_t length,
+int model_config_parse(struct model_config *out, const char *bytes, size_t length, size_t outputs,
                        struct error *err)
 {
     json_t *root;
@@ -211,21 +211,21 @@ int model_config_parse(struct model_config *out, const char *bytes, size_t lengt
     int rc = strict_json_object(bytes, length, &root, err);
     if (rc != ERR_OK)
         return rc;
-    rc = take_all(out, root, err);
+    rc = take_all(out, root, outputs, err);
     json_decref(root);
     if (rc != ERR_OK)
         model_config_destroy(out);
     return rc;
 }
 
-int model_config_read(struct model_config *out, const char *path, struct error *err)
+int model_config_read(struct model_config *out, const char *path, size_t outputs, struct error *err)
 {
     char *bytes;
     size_t length;
     int rc = file_read_all(path, MODEL_CONFIG_FILE_MAX, &bytes, &length, err);
     if (rc != ERR_OK)
         return rc;
-    rc = model_config_parse(out, bytes, length, err);
+    rc = model_config_parse(out, bytes, length, outputs, err);
     free(bytes);
     return rc == ERR_OK ? ERR_OK : error_prefix(err, rc, "%s", path);
 }

@@ -29,14 +29,15 @@ struct model_config {
     char unread_labels[64];    /* a key that seems to name the classes in an unknown form, or "" */
 };
 
-/* Reads the bytes of a config.json. `*out` is to be destroyed when ERR_OK is returned.
- * ERR_MODEL_INVALID names the key and what would be right, ERR_MODEL_UNSUPPORTED names what is not
- * served, ERR_NO_MEMORY. */
-int model_config_parse(struct model_config *out, const char *bytes, size_t length,
+/* Reads the bytes of a config.json of a network with `outputs` outputs (0: unknown). `*out` is to
+ * be destroyed when ERR_OK is returned. ERR_MODEL_INVALID names the key and what would be right,
+ * ERR_MODEL_UNSUPPORTED names what is not served, ERR_NO_MEMORY. */
+int model_config_parse(struct model_config *out, const char *bytes, size_t length, size_t outputs,
                        struct error *err);
 
 /* The same for a file; ERR_IO too. */
-int model_config_read(struct model_config *out, const char *path, struct error *err);
+int model_config_read(struct model_config *out, const char *path, size_t outputs,
+                      struct error *err);
 void model_config_destroy(struct model_config *config);
 
 #endif

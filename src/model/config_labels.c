@@ -134,10 +134,12 @@ static int take(struct model_config *out, const char *key, const json_t *value,
 
 /* --- names that nobody understands --- */
 
-static bool contains_text(const json_t *container)
+static bool contains_names(const json_t *container)
 {
     const char *key;
     json_t *value;
+    if (json_is_string(container))
+        return strpbrk(json_string_value(container), ",;|\n") != NULL;
     for (size_t i = 0; i < json_array_size(container); i++) {
         const json_t *item = json_array_get(container, i);
         if (!json_is_number(item) && !json_is_boolean(item) && !json_is_null(item))
@@ -159,10 +161,24 @@ static bool is_list_of_strings(const json_t *value, size_t count)
     return all;
 }
 
-/* Keys of Hugging Face's whose lists of words are no names of classes. */
+/* From class ids to names, or the other way round. */
+static bool is_map_of_names(const json_t *map, size_t count)
+{
+    const char *key;
+    json_t *value;
+    bool all = json_object_size(map) == count;
+    json_object_foreach((json_t *)map, key, value)
+    {
+        all = all && (parse_id(key) >= 0 ? json_is_string(value) : json_is_integer(value));
+    }
+    return all;
+}
+
+/* Keys of Hugging Face's and timm's whose lists of words are no names of classes. */
 static bool is_something_else(const char *key)
 {
-    static const char *const keys[] = {"architectures", "stage_names", "out_features", "tags"};
+    static const char *const keys[] = {"architectures", "classifier", "stage_names", "out_features",
+                                       "tags"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (strcmp(key, keys[i]) == 0)
             return true;
@@ -176,9 +192,9 @@ static bool names_classes(const char *key, const json_t *value, size_t classes)
     if (is_something_else(key))
         return false;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strcasestr(key, words[i]) && contains_text(value))
+        if (strcasestr(key, words[i]) && contains_names(value))
             return true;
-    return classes > 1 && is_list_of_strings(value, classes);
+    return classes > 1 && (is_list_of_strings(value, classes) || is_map_of_names(value, classes));
 }
 
 /* NULL if there is no such key, at any depth. */
@@ -186,6 +202,8 @@ static const char *find_unread(const json_t *object, size_t classes)
 {
     const char *key, *found = NULL;
     json_t *value;
+    for (size_t i = 0; !found && i < json_array_size(object); i++)
+        found = find_unread(json_array_get(object, i), classes);
     json_object_foreach((json_t *)object, key, value)
     {
         if (!found && names_classes(key, value, classes))
@@ -197,7 +215,7 @@ static const char *find_unread(const json_t *object, size_t classes)
 }
 
 int config_labels_read(struct model_config *out, const json_t *root, const json_t *picture,
-                       struct error *err)
+                       size_t outputs, struct error *err)
 {
     static const char *const keys[] = {"label_names", "labels", "id2label", "label2id"};
     const json_t *descriptions = find(root, picture, "label_descriptions");
@@ -208,7 +226,7 @@ int config_labels_read(struct model_config *out, const json_t *root, const json_
     }
     if (descriptions)
         return take(out, "label_descriptions", descriptions, NULL, err);
-    const char *unread = find_unread(root, (size_t)out->classes);
+    const char *unread = find_unread(root, outputs);
     snprintf(out->unread_labels, sizeof out->unread_labels, "%s", unread ? unread : "");
     return ERR_OK;
 }

@@ -8,7 +8,8 @@
 #include "model/config.h"
 
 /* Fills `out->labels`, `labels_may_end_early` and `unread_labels`; `out->classes` is known or 0.
- * The keys stand at the root or in `picture` (pretrained_cfg):
+ * Unread labels are names of classes under another key, by what it is called or by their being
+ * `outputs` (0: unknown). The keys stand at the root or in `picture` (pretrained_cfg):
  *
  *   label_names, labels   a list, or a map from class id to name
  *   id2label              the same
@@ -18,6 +19,6 @@
  *
  * ERR_MODEL_INVALID names the key, ERR_NO_MEMORY. */
 int config_labels_read(struct model_config *out, const json_t *root, const json_t *picture,
-                       struct error *err);
+                       size_t outputs, struct error *err);
 
 #endif

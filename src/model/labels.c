@@ -1,9 +1,12 @@
 #include "model/labels.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/utf8.h"
@@ -23,9 +26,10 @@ static int check_characters(const char *name, size_t number, struct error *err)
     uint32_t point = 0;
     for (const unsigned char *s = (const unsigned char *)name; *s;) {
         size_t n = utf8_length(s);
-        if (n == 0 || utf8_is_control(s))
-            return error_set(err, ERR_MODEL_INVALID,
-                             "label %zu is not UTF-8 without control characters", number);
+        if (n == 0)
+            return error_set(err, ERR_MODEL_INVALID, "label %zu is not UTF-8", number);
+        if (utf8_is_control(s))
+            return error_set(err, ERR_MODEL_INVALID, "label %zu has a control character", number);
         bool at_start = s == (const unsigned char *)name;
         point = utf8_code_point(s, n);
         if (at_start ? utf8_is_invisible_at_end(point) : utf8_is_invisible(point))
@@ -57,8 +61,10 @@ int label_list_add(struct label_list *list, const char *name, size_t length, str
         name++;
     while (length > 0 && is_blank(name[length - 1]))
         length--;
-    if (length == 0 || length > LABEL_MAX)
-        return error_set(err, ERR_MODEL_INVALID, "label %zu has %zu bytes, not 1 to %d",
+    if (length == 0)
+        return error_set(err, ERR_MODEL_INVALID, "label %zu is empty", list->count);
+    if (length > LABEL_MAX)
+        return error_set(err, ERR_MODEL_INVALID, "label %zu has %zu bytes, more than %d",
                          list->count, length, LABEL_MAX);
     char *copy = strndup(name, length);
     if (!copy || !has_room(list)) {
@@ -94,14 +100,32 @@ void label_list_destroy(struct label_list *list)
     *list = (struct label_list){0};
 }
 
+static bool starts_with(const char *bytes, size_t length, const char *mark)
+{
+    return length >= strlen(mark) && memcmp(bytes, mark, strlen(mark)) == 0;
+}
+
+/* Passes over a byte order mark, and blank lines at the end. */
+static int trim(const char **bytes, size_t *length, struct error *err)
+{
+    static const char utf8_mark[] = "\xef\xbb\xbf";
+    if (starts_with(*bytes, *length, "\xff\xfe") || starts_with(*bytes, *length, "\xfe\xff"))
+        return error_set(err, ERR_MODEL_INVALID, "this is UTF-16; save it as UTF-8");
+    if (starts_with(*bytes, *length, utf8_mark)) {
+        *bytes += strlen(utf8_mark);
+        *length -= strlen(utf8_mark);
+    }
+    while (*length > 0 && strchr(" \t\r\n", (*bytes)[*length - 1]) && (*bytes)[*length - 1])
+        --*length;
+    return ERR_OK;
+}
+
 int labels_parse(struct label_list *list, const char *bytes, size_t length, struct error *err)
 {
-    static const char byte_order_mark[] = {'\xef', '\xbb', '\xbf'};
-    size_t line = 1, mark = sizeof byte_order_mark;
-    if (length >= mark && memcmp(bytes, byte_order_mark, mark) == 0) {
-        bytes += mark;
-        length -= mark;
-    }
+    size_t line = 1;
+    int rc = trim(&bytes, &length, err);
+    if (rc != ERR_OK)
+        return rc;
     for (const char *at = bytes, *end = bytes + length; at < end; line++) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         const char *next = stop ? stop + 1 : end;
@@ -109,7 +133,7 @@ int labels_parse(struct label_list *list, const char *bytes, size_t length, stru
         size_t n = (size_t)(stop - at);
         if (n > 0 && stop[-1] == '\r')
             n--;
-        int rc = label_list_add(list, at, n, err);
+        rc = label_list_add(list, at, n, err);
         if (rc != ERR_OK)
             return error_prefix(err, rc, "line %zu", line);
         at = next;
@@ -176,25 +200,37 @@ bool labels_find_file(char path[LABELS_PATH_MAX], const char *folder, const char
            (find_program(program) && exists_in(path, program, "../models/labels", name));
 }
 
-/* Files beside the weights in which others keep their names of classes. */
-static int refuse_other_files(const char *folder, struct error *err)
+/* Whether others call files so that hold their names of classes. */
+static bool names_classes(const char *file)
 {
     static const char *const stems[] = {"labels",      "label_names", "label_map",    "classes",
                                         "class_names", "categories",  "class_to_idx", "id2label",
                                         "synsets",     "synset"};
-    static const char *const endings[] = {".txt", ".json", ".csv", ".yaml", ".names"};
-    char path[LABELS_PATH_MAX], name[32];
+    static const char *const endings[] = {".txt", ".json", ".csv", ".yaml", ".yml"};
+    const char *ending = strrchr(file, '.');
+    size_t length = ending ? (size_t)(ending - file) : 0;
+    bool starts = false, ends = false;
     for (size_t i = 0; i < sizeof stems / sizeof stems[0]; i++)
-        for (size_t k = 0; k < sizeof endings / sizeof endings[0]; k++) {
-            snprintf(name, sizeof name, "%s%s", stems[i], endings[k]);
-            if (join(path, folder, name, NULL) && access(path, F_OK) == 0)
-                return error_set(
-                    err, ERR_MODEL_INVALID,
-                    "%s seems to name the classes; only labels.txt is read, one name a "
-                    "line in order of class id",
-                    path);
-        }
-    return ERR_OK;
+        starts = starts || (strlen(stems[i]) == length && strncasecmp(file, stems[i], length) == 0);
+    for (size_t i = 0; starts && i < sizeof endings / sizeof endings[0]; i++)
+        ends = ends || strcasecmp(ending, endings[i]) == 0;
+    return ends || (ending && strcasecmp(ending, ".names") == 0);
+}
+
+static int refuse_other_files(const char *folder, struct error *err)
+{
+    DIR *directory = opendir(folder);
+    if (!directory)
+        return error_set(err, ERR_IO, "cannot read folder %s: %s", folder, strerror(errno));
+    int rc = ERR_OK;
+    for (struct dirent *entry; rc == ERR_OK && (entry = readdir(directory));)
+        if (names_classes(entry->d_name))
+            rc = error_set(err, ERR_MODEL_INVALID,
+                           "%s/%s seems to name the classes; only labels.txt is read, one name a "
+                           "line in order of class id",
+                           folder, entry->d_name);
+    closedir(directory);
+    return rc;
 }
 
 int labels_find(struct label_list *list, const char *folder, const char *unread, size_t classes,

@@ -25,8 +25,8 @@ int label_list_number(struct label_list *list, size_t count, struct error *err);
 void label_list_destroy(struct label_list *list);
 
 /* One name a line; the line end is LF or CR LF and may be missing after the last; a byte order mark
- * is passed over. Appends to `list`, which stays to be destroyed on failure. ERR_MODEL_INVALID
- * names the line. */
+ * and blank lines at the end are passed over. Appends to `list`, which stays to be destroyed on
+ * failure. ERR_MODEL_INVALID names the line. */
 int labels_parse(struct label_list *list, const char *bytes, size_t length, struct error *err);
 
 /* The same with a file of at most LABELS_FILE_MAX bytes, which the message names. ERR_IO. */

@@ -54,7 +54,8 @@ static int open_files(struct loader *l, struct error *err)
     if (rc != ERR_OK)
         return rc;
     snprintf(path, sizeof path, "%s/config.json", l->path);
-    return model_config_read(&l->config, path, err);
+    const struct tensor_info *head = tensor_table_find(safetensors_tensors(l->file), "fc.weight");
+    return model_config_read(&l->config, path, head && head->rank > 0 ? head->shape[0] : 0, err);
 }
 
 static int read_template(struct loader *l, struct error *err)

@@ -1,10 +1,30 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "tool/args.h"
 #include "tool/output.h"
 #include "tool/tool.h"
+
+/* Weights that are finite can still make logits that are not, whatever the picture. */
+static int check_gray_picture(const struct model *model, struct error *err)
+{
+    size_t bytes = (size_t)model->preprocess.size * (size_t)model->preprocess.size * 3;
+    struct workspace *workspace = NULL;
+    uint8_t *rgb = malloc(bytes);
+    int rc = rgb ? workspace_create(&workspace, model->network, 1, err)
+                 : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
+    if (rc == ERR_OK) {
+        memset(rgb, 128, bytes);
+        model_put_image(model, workspace, 0, rgb);
+        rc = model_check_logits(model, network_forward(model->network, workspace, 1), err);
+    }
+    workspace_destroy(workspace);
+    free(rgb);
+    return rc;
+}
 
 static int report(const struct model *model, double load_ms)
 {
@@ -27,6 +47,11 @@ static int report(const struct model *model, double load_ms)
         "%s)\n",
         precision_name(model->precision), clock_ns_to_ms(clock_monotonic_ns() - start),
         kernel_blas_core());
+    if (check_gray_picture(model, &err) != ERR_OK) {
+        tool_message("a gray picture: %s", err.message);
+        return TOOL_FAILED;
+    }
+    printf("a picture  has finite logits\n");
     return TOOL_OK;
 }
 
@@ -53,7 +78,7 @@ const struct command command_verify = {
     .summary = "Check a model folder and the arithmetic of this machine",
     .details = "Loads the model, checks every tensor (for int8 the calibration too), and compares "
                "each shape of convolution with "
-               "plain loops.",
+               "plain loops; then a gray picture must have finite logits.",
     .least = 1,
     .most = 1,
     .run = verify_run,

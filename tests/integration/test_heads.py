@@ -215,6 +215,8 @@ def row_89_results_that_are_no_numbers_are_an_error():
             assert "result is not finite" in daemon.log(), daemon.log()
         code, out, err = harness.tool("classify", folder, os.path.join(harness.DATA, rows()[0]["picture"]), "--json")
         assert code == 1 and json.loads(out)["error"]["code"] == "not_finite", (code, out, err)
+        code, out, err = harness.tool("verify", folder)
+        assert code == 1 and "not finite" in err, (code, out, err)
         code, out, err = harness.tool("explain", folder, os.path.join(harness.DATA, rows()[0]["picture"]), "--json")
         assert code == 1 and "not finite" in err, (code, out, err)
 

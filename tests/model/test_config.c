@@ -9,7 +9,7 @@
 
 static int parse(struct model_config *config, const char *text, struct error *err)
 {
-    return model_config_parse(config, text, strlen(text), err);
+    return model_config_parse(config, text, strlen(text), 3, err);
 }
 
 static void check_refused(const char *text, int code, const char *says)
@@ -427,12 +427,12 @@ END_TEST
 
 START_TEST(keys_that_do_not_name_classes_are_let_by)
 {
-    check_labels("\"architectures\":[\"A\",\"B\"],\"num_classes\":2", "");
-    check_labels("\"stage_names\":[\"stem\",\"stage1\"],\"num_classes\":2", "");
+    check_labels("\"architectures\":[\"A\",\"B\",\"C\"]", "");
+    check_labels("\"stage_names\":[\"stem\",\"stage1\",\"stage2\"]", "");
     check_labels("\"class_weights\":[0.5,0.5],\"num_classes\":2", "");
     check_labels("\"class_weights\":{\"0\":0.5,\"1\":0.5}", "");
-    check_labels("\"classifier\":\"fc\",\"label_offset\":0,\"label_smoothing\":0.1", "");
-    check_labels("\"sizes\":[1,2],\"num_classes\":2", "");
+    check_labels("\"classifier\":[\"fc\",\"x\",\"y\"],\"label_offset\":0,\"label_smoothing\":0.1", "");
+    check_labels("\"sizes\":[1,2,3],\"tags\":[\"a\",\"b\",\"c\"]", "");
 }
 END_TEST
 
@@ -449,7 +449,11 @@ START_TEST(names_in_an_unknown_form_are_noticed)
         {"\"Categories\":[\"a\"]", "Categories"},
         {"\"dataset\":{\"label_map\":{\"a\":0}}", "label_map"},
         {"\"pretrained_cfg\":{\"synsets\":[\"n1\"]," PICTURE "}", "synsets"},
-        {"\"vocab\":[\"a\",\"b\",\"c\"],\"num_classes\":3", "vocab"},
+        {"\"vocab\":[\"a\",\"b\",\"c\"]", "vocab"},
+        {"\"names\":{\"0\":\"a\",\"1\":\"b\",\"2\":\"c\"}", "names"},
+        {"\"kinds\":{\"of\":{\"a\":0,\"b\":1,\"c\":2}}", "of"},
+        {"\"classes\":\"cat, dog, owl\"", "classes"},
+        {"\"heads\":[{\"size\":3},{\"class_names\":[\"a\",\"b\"]}]", "class_names"},
         {"\"class_counts\":{\"cat\":9,\"dog\":7}", "class_counts"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -483,7 +487,8 @@ START_TEST(wrong_labels_are_refused)
     check_refused("{\"id2label\":{\"131072\":\"a\"}," PICTURE "}", ERR_MODEL_INVALID, "class id");
     check_refused("{\"id2label\":{\"cat\":\"0\"}," PICTURE "}", ERR_MODEL_INVALID, "id2label");
     check_refused("{\"label2id\":{\"a\":0,\"b\":0}," PICTURE "}", ERR_MODEL_INVALID, "two names");
-    check_refused("{\"label2id\":{\"a\":\"0\",\"b\":1}," PICTURE "}", ERR_MODEL_INVALID, "label2id");
+    check_refused("{\"label2id\":{\"a\":\"0\",\"b\":1}," PICTURE "}", ERR_MODEL_INVALID,
+                  "label2id");
     check_refused("{\"label2id\":[\"a\"]," PICTURE "}", ERR_MODEL_INVALID, "label2id");
     check_refused("{\"label_descriptions\":{\"n1\":\"cat\"}," PICTURE "}", ERR_MODEL_INVALID,
                   "label_descriptions");
@@ -499,13 +504,13 @@ START_TEST(a_file_that_is_too_large_or_absent_is_refused)
     struct error err;
     folder_make(folder);
     const char *path = folder_file(folder, "config.json");
-    ck_assert_int_eq(model_config_read(&c, path, &err), ERR_IO);
+    ck_assert_int_eq(model_config_read(&c, path, 3, &err), ERR_IO);
     folder_put_text(folder, "config.json", "{" PICTURE "}");
     path = folder_file(folder, "config.json");
-    ck_assert_int_eq(model_config_read(&c, path, &err), ERR_OK);
+    ck_assert_int_eq(model_config_read(&c, path, 3, &err), ERR_OK);
     model_config_destroy(&c);
     ck_assert_int_eq(truncate(path, MODEL_CONFIG_FILE_MAX + 1), 0);
-    ck_assert_int_eq(model_config_read(&c, path, &err), ERR_MODEL_INVALID);
+    ck_assert_int_eq(model_config_read(&c, path, 3, &err), ERR_MODEL_INVALID);
     ck_assert_ptr_nonnull(strstr(err.message, "config.json has 16777217 bytes"));
     folder_remove(folder);
 }

@@ -24,6 +24,14 @@ START_TEST(lines_become_labels)
         ck_assert_str_eq(list.names[2], "\xe7\x8c\xab");
         label_list_destroy(&list);
     }
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const ends[] = {"\n", "\r\n\r\n", "\n \t\n\n"};
+        char text[64];
+        snprintf(text, sizeof text, "%s%s", texts[0], ends[i]);
+        ck_assert_int_eq(parse(&list, text, NULL), ERR_OK);
+        ck_assert_uint_eq(list.count, 3);
+        label_list_destroy(&list);
+    }
     ck_assert_int_eq(parse(&list, "", NULL), ERR_OK);
     ck_assert_uint_eq(list.count, 0);
     label_list_destroy(&list);
@@ -32,9 +40,9 @@ END_TEST
 
 START_TEST(bad_lines_are_named)
 {
-    static const char *const texts[] = {"cat\n\ndog\n",    "cat\n\r\n",           "cat\n\xff\n",
+    static const char *const texts[] = {"cat\n\ndog\n",    "cat\n\r\nx\n",        "cat\n\xff\n",
                                         "cat\na\tb\n",     "cat\n\x7f\n",         "cat\na\rb\n",
-                                        "cat\n\xc0\x80\n", "cat\n\xed\xa0\x80\n", "cat\n \t \n",
+                                        "cat\n\xc0\x80\n", "cat\n\xed\xa0\x80\n", "cat\n \t \nx\n",
                                         "cat\n\xc2\x85x\n"};
     struct label_list list;
     struct error err;
@@ -46,6 +54,12 @@ START_TEST(bad_lines_are_named)
     list = (struct label_list){0};
     ck_assert_int_eq(labels_parse(&list, "cat\na\0b\n", 8, &err), ERR_MODEL_INVALID);
     label_list_destroy(&list);
+    ck_assert_int_eq(labels_parse(&list,
+                                  "\xff\xfe"
+                                  "c\0a\0t\0",
+                                  8, &err),
+                     ERR_MODEL_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.message, "UTF-16"));
 }
 END_TEST
 
@@ -162,7 +176,8 @@ START_TEST(files_that_name_classes_otherwise_are_refused)
 {
     static const char *const names[] = {"classes.txt",       "labels.json",   "class_names.json",
                                         "class_to_idx.json", "id2label.json", "synset.txt",
-                                        "label_map.yaml",    "classes.names", "labels.csv"};
+                                        "label_map.yaml",    "classes.names", "labels.csv",
+                                        "Labels.txt",        "coco.names",    "CLASSES.TXT"};
     static const size_t classes[] = {3, 1000};
     struct error err;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

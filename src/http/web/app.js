@@ -338,10 +338,17 @@ async function showModels() {
   }
 }
 
+function classesText(model) {
+  const parts = [model.classes === 1 ? "1 class" : `${model.classes} classes`];
+  if (!isWhole(model.name) && model.classes > 1) parts.push("each for itself");
+  if (model.labels === "imagenet-1k") parts.push("taken for ImageNet's");
+  if (model.labels === "numbers") parts.push("not named");
+  return parts.join(", ");
+}
+
 function showFacts() {
   const model = models.get(byId("model").value);
-  const kind = model && (isWhole(model.name) ? "classes" : "classes, each for itself");
-  const facts = model && [model.template, `${model.classes} ${kind}`, model.precision].join(", ");
+  const facts = model && [model.template, classesText(model), model.precision].join(", ");
   byId("model-facts").textContent = facts ?? "";
 }
 
