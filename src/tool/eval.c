@@ -252,7 +252,8 @@ static int read_truth(struct eval *e, const char *root, struct error *err)
     if (rc == ERR_OK && e->labels)
         rc = ground_truth_read_table(&e->truth, e->labels, root, &names, e->many, err);
     else if (rc == ERR_OK)
-        rc = ground_truth_read_folders(&e->truth, root, &names, e->many, err);
+        rc = ground_truth_read_folders(&e->truth, root, &names, e->many,
+                                       (size_t)e->engine.pictures.max_bytes, err);
     class_names_close(&names);
     return rc;
 }

@@ -103,17 +103,15 @@ static int by_name(const void *a, const void *b)
     return order ? order : x->entry.class_id - y->entry.class_id;
 }
 
-/* Whether two files have the same bytes. */
-static int check_same(const char *a, const char *b, struct error *err)
+static int compare(const char *a, const struct file_bytes *x, const char *b, size_t max_bytes,
+                   struct error *err)
 {
-    enum { LARGEST = 1 << 30 };
-    struct file_bytes x = {0}, y = {0};
-    struct error unread; /* it fails again when the picture is to be classified */
-    bool same = files_read(a, LARGEST, &x, &unread) != ERR_OK ||
-                files_read(b, LARGEST, &y, &unread) != ERR_OK ||
-                (x.length == y.length && memcmp(x.data, y.data, x.length) == 0);
-    free(x.data);
+    struct file_bytes y = {0};
+    int rc = files_read(b, max_bytes, &y, err);
+    bool same = rc == ERR_OK && x->length == y.length && memcmp(x->data, y.data, y.length) == 0;
     free(y.data);
+    if (rc != ERR_OK)
+        return error_prefix(err, rc, "%s", b);
     if (same)
         return ERR_OK;
     return error_set(
@@ -124,8 +122,21 @@ static int check_same(const char *a, const char *b, struct error *err)
         a, b);
 }
 
+/* Whether two files have the same bytes. The first is read again to be classified, and fails then
+ * if it cannot be read. Of the other nobody would ever know. */
+static int check_same(const char *a, const char *b, size_t max_bytes, struct error *err)
+{
+    struct file_bytes x = {0};
+    struct error unread;
+    int rc = files_read(a, max_bytes, &x, &unread) == ERR_OK ? compare(a, &x, b, max_bytes, err)
+                                                             : ERR_OK;
+    free(x.data);
+    return rc;
+}
+
 /* Moves the entries to truth->files, those of one name as one. */
-static int merge(struct ground_truth *truth, struct placed *placed, size_t count, struct error *err)
+static int merge(struct ground_truth *truth, struct placed *placed, size_t count, size_t max_bytes,
+                 struct error *err)
 {
     int rc = ERR_OK;
     qsort(placed, count, sizeof *placed, by_name);
@@ -133,7 +144,7 @@ static int merge(struct ground_truth *truth, struct placed *placed, size_t count
         struct file_entry *entry = &placed[i].entry;
         bool again = i > 0 && placed[i].name && strcmp(placed[i].name, placed[first].name) == 0;
         if (again) {
-            rc = check_same(placed[first].entry.path, entry->path, err);
+            rc = check_same(placed[first].entry.path, entry->path, max_bytes, err);
         } else {
             first = i;
             rc = files_append(&truth->files, entry->path, 0, entry->problem, err);
@@ -145,25 +156,26 @@ static int merge(struct ground_truth *truth, struct placed *placed, size_t count
 }
 
 static int merge_by_name(struct ground_truth *truth, const struct file_list *files,
-                         const char *root, struct error *err)
+                         const char *root, size_t max_bytes, struct error *err)
 {
     struct placed *placed = calloc(files->count, sizeof *placed);
     if (!placed)
         return error_set(err, ERR_NO_MEMORY, "no memory for the list of files");
     for (size_t i = 0; i < files->count; i++)
         placed[i] = (struct placed){name_below(files->entries[i].path, root), files->entries[i]};
-    int rc = merge(truth, placed, files->count, err);
+    int rc = merge(truth, placed, files->count, max_bytes, err);
     free(placed);
     return rc;
 }
 
 int ground_truth_read_folders(struct ground_truth *truth, const char *root,
-                              const struct class_names *names, bool many, struct error *err)
+                              const struct class_names *names, bool many, size_t max_bytes,
+                              struct error *err)
 {
     struct file_list files = {0};
     int rc = collect(names, many ? &files : &truth->files, root, err);
     if (rc == ERR_OK && many)
-        rc = merge_by_name(truth, &files, root, err);
+        rc = merge_by_name(truth, &files, root, max_bytes, err);
     for (size_t i = 0; rc == ERR_OK && !many && i < truth->files.count; i++)
         rc = ground_truth_mark(truth, i, truth->files.entries[i].class_id, err);
     files_free(&files);

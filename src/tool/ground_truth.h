@@ -20,11 +20,12 @@ struct ground_truth {
 };
 
 /* DIR/CLASS/...: every picture below a directory shows the class that it is named by. With `many`,
- * what lies in several of them under one name (and must be one picture) is one picture of several
- * classes. Files directly in DIR are passed over. `truth` starts zeroed. ERR_PARAMETER, ERR_IO,
- * ERR_NO_MEMORY. */
+ * what lies in several of them under one name (and must be one picture, of at most `max_bytes`) is
+ * one picture of several classes. Files directly in DIR are passed over. `truth` starts zeroed.
+ * ERR_PARAMETER, ERR_IO, ERR_BODY_TOO_LARGE, ERR_NO_MEMORY. */
 int ground_truth_read_folders(struct ground_truth *truth, const char *root,
-                              const struct class_names *names, bool many, struct error *err);
+                              const struct class_names *names, bool many, size_t max_bytes,
+                              struct error *err);
 
 /* A CSV file of pictures in `root` (or with absolute paths). A first line whose first field is no
  * *.jpg or *.jpeg is a header. Either two columns, file and classes, with ';' or '|' between these;

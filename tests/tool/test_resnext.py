@@ -861,6 +861,23 @@ def test_eval_of_several_labels_by_folders(scratch):
     shutil.copy(rows[1]["picture"], os.path.join(root, "2", "more", "x.jpg"))
     message = bad(1, "eval", model, root)
     assert "1/more/x.jpg" in message and "2/more/x.jpg" in message and "two pictures" in message
+    # Nor is one what cannot be read, or is too large to be looked at.
+    second = os.path.join(root, "2", "more", "x.jpg")
+    os.remove(second)
+    os.symlink("nowhere", second)
+    assert f"{second}: cannot open: No such file" in bad(1, "eval", model, root)
+    os.remove(second)
+    os.mkfifo(second)
+    assert f"{second}: a FIFO" in bad(1, "eval", model, root)
+    os.remove(second)
+    shutil.copy(rows[0]["picture"], second)
+    with open(second, "ab") as file:
+        file.truncate(1 << 20)
+    assert f"{second}: larger than the limit" in bad(1, "eval", "--max-bytes", "1000000", model, root)
+    if os.getuid() != 0:
+        os.chmod(second, 0)
+        assert f"{second}: cannot open: Permission denied" in bad(1, "eval", model, root)
+        os.chmod(second, 0o600)
     # A failure is one, of however many classes.
     for c in "12":
         write(os.path.join(root, c, "more", "x.jpg"), b"no picture")
