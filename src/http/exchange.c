@@ -180,7 +180,6 @@ static void log_exchange(const struct exchange *x, const char *ending)
 /* An answer of ours that did not go out as a whole is none. */
 static const char *settle_unsent(struct exchange *x)
 {
-    x->sent = 0;
     x->status = error_status(ERR_CLIENT_GONE);
     return peer_timed_out(x->peer) ? "slow_reader" : error_json_code(ERR_CLIENT_GONE);
 }
@@ -188,8 +187,10 @@ static const char *settle_unsent(struct exchange *x)
 /* How an exchange without an answer of ours ended, for the log; NULL if it was answered. */
 static const char *settle_status(struct exchange *x, enum MHD_RequestTerminationCode how)
 {
+    if (how == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        x->sent = x->length;
     if (x->status != 0)
-        return how == MHD_REQUEST_TERMINATED_COMPLETED_OK ? NULL : settle_unsent(x);
+        return x->sent == x->length ? NULL : settle_unsent(x);
     /* libmicrohttpd answers malformed requests by itself. */
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_HTTP_STATUS);

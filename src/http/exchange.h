@@ -77,7 +77,7 @@ struct exchange {
     int64_t timeout_ns;             /* for queue and work */
     size_t inference_header;        /* Inference-Header-Content-Length of the answer; 0: none */
     int status;                     /* of the answer; 0: none yet */
-    size_t sent;                    /* bytes of the answer's body */
+    size_t length, sent; /* bytes of the answer's body, and how many are known to be gone */
     int64_t begin_ns;
 };
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "http/cors.h"
 #include "http/oip.h"
+#include "http/response.h"
 #include "http/router.h"
 
 enum { REAL_DIGITS = 9 };
@@ -58,7 +59,7 @@ static enum MHD_Result queue(struct exchange *x, int status, const char *content
     peer_replying(x->peer, x->phase == EXCHANGE_HEADERS && x->has_body);
     x->phase = EXCHANGE_ANSWERED;
     x->status = status;
-    x->sent = strcmp(x->method, "HEAD") == 0 || status == 304 ? 0 : length;
+    x->length = strcmp(x->method, "HEAD") == 0 || status == 304 ? 0 : length;
     return MHD_YES;
 }
 
@@ -73,6 +74,7 @@ static enum MHD_Result reply_out_of_memory(struct exchange *x)
                            "\"status\":%d},\"request_id\":\"%s\"}",
                            error_json_code(ERR_NO_MEMORY), error_text(ERR_NO_MEMORY),
                            error_status(ERR_NO_MEMORY), x->id);
+    /* Not response_create, which needs more memory. */
     return queue(x, error_status(ERR_NO_MEMORY), "application/json",
                  MHD_create_response_from_buffer((size_t)n, text, MHD_RESPMEM_MUST_COPY),
                  (size_t)n);
@@ -83,19 +85,14 @@ enum MHD_Result reply_text(struct exchange *x, int status, const char *content_t
 {
     if (!text)
         return reply_out_of_memory(x);
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE);
-    if (!response)
-        free(text);
-    return queue(x, status, content_type, response, length);
+    return queue(x, status, content_type, response_create(x, text, length, text), length);
 }
 
 enum MHD_Result reply_constant(struct exchange *x, int status, const char *content_type,
                                const unsigned char *bytes, size_t length,
                                const struct reply_header *headers)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(length, (void *)bytes, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = response_create(x, bytes, length, NULL);
     bool ok = response != NULL;
     for (; ok && headers->name; headers++)
         ok = MHD_add_response_header(response, headers->name, headers->value) == MHD_YES;
@@ -213,5 +210,5 @@ enum MHD_Result reply_unfinished(struct exchange *x, int outcome)
 
 enum MHD_Result reply_nothing(struct exchange *x)
 {
-    return queue(x, 204, NULL, MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT), 0);
+    return queue(x, 204, NULL, response_create(x, NULL, 0, NULL), 0);
 }

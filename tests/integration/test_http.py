@@ -11,7 +11,7 @@ import time
 import harness
 import jpegs
 import wire
-from harness import SLOW, case, check_error, check_scores, predictions, reference
+from harness import SLOW, Daemon, case, check_error, check_scores, predictions, reference, shim
 from wire import raw
 
 LIMIT = 16777216
@@ -354,6 +354,23 @@ def an_answer_that_was_not_sent_is_not_logged_as_sent(daemon):
     unsent, = [line for line in lines if "slow_reader" in line]
     assert "status=499" in unsent and "bytes_out=0" in unsent, unsent
     assert all("status=200" in line for line in lines if line is not unsent), lines
+
+
+@case(own=None)
+def an_answer_counts_though_its_client_left_at_once():
+    """Before libmicrohttpd looks at the connection again; it has it in its epoll set, since this is the
+    second request of two that came together."""
+    name = harness.path("hangup.sock")
+    with Daemon(["--listen", f"unix:{name}"], env={"LD_PRELOAD": shim("hangup")}) as daemon:
+        with wire.Connection(name, 30 * SLOW) as connection:
+            connection.send(b"".join(wire.request("GET", target, [("X-Request-Id", target[1:])])
+                                     for target in ("/metrics", "/models")))
+            check_status(connection.read(), 200)
+            answer = connection.read()
+            check_status(answer, 200)
+        line, = harness.wait_until("it is logged", lambda: [
+            line for line in daemon.log().splitlines() if 'id="models"' in line])
+        assert "status=200" in line and f"bytes_out={len(answer.body)} " in line, line
 
 
 @case()
