@@ -1,5 +1,13 @@
 #include "base/utf8.h"
 
+#include <string.h>
+
+size_t utf8_mark_length(const char *text, size_t length)
+{
+    static const char mark[] = {'\xef', '\xbb', '\xbf'};
+    return length >= sizeof mark && memcmp(text, mark, sizeof mark) == 0 ? sizeof mark : 0;
+}
+
 size_t utf8_length(const unsigned char *s)
 {
     size_t n = s[0] < 0x80   ? 1

@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Length of the byte order mark that a text starts with: 3, or 0 without one. */
+size_t utf8_mark_length(const char *text, size_t length);
+
 /* Length (1 to 4) of the valid sequence that NUL-terminated `s` starts with, 0 if there is none:
  * no overlong forms, no surrogates, nothing above U+10FFFF (RFC 3629). */
 size_t utf8_length(const unsigned char *s);

@@ -1,5 +1,6 @@
 #include "model/labels.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -9,6 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/utf8.h"
 #include "model/file.h"
 
@@ -41,25 +43,17 @@ static int check_characters(const char *name, size_t number, struct error *err)
 
 static bool has_room(struct label_list *list)
 {
-    if ((list->count & (list->count - 1)) != 0)
-        return true;
-    size_t room = list->count ? 2 * list->count : 1;
-    char **names = realloc(list->names, room * sizeof *names);
+    char **names = array_grow(list->names, list->count, &list->capacity, sizeof *names);
     if (names)
         list->names = names;
     return names != NULL;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 int label_list_add(struct label_list *list, const char *name, size_t length, struct error *err)
 {
-    for (; length > 0 && is_blank(name[0]); length--)
+    for (; length > 0 && isblank((unsigned char)name[0]); length--)
         name++;
-    while (length > 0 && is_blank(name[length - 1]))
+    while (length > 0 && isblank((unsigned char)name[length - 1]))
         length--;
     if (length == 0)
         return error_set(err, ERR_MODEL_INVALID, "label %zu is empty", list->count);
@@ -100,21 +94,19 @@ void label_list_destroy(struct label_list *list)
     *list = (struct label_list){0};
 }
 
-static bool starts_with(const char *bytes, size_t length, const char *mark)
+static bool is_utf16(const char *bytes, size_t length)
 {
-    return length >= strlen(mark) && memcmp(bytes, mark, strlen(mark)) == 0;
+    return length >= 2 && (memcmp(bytes, "\xff\xfe", 2) == 0 || memcmp(bytes, "\xfe\xff", 2) == 0);
 }
 
 /* Passes over a byte order mark, and blank lines at the end. */
 static int trim(const char **bytes, size_t *length, struct error *err)
 {
-    static const char utf8_mark[] = "\xef\xbb\xbf";
-    if (starts_with(*bytes, *length, "\xff\xfe") || starts_with(*bytes, *length, "\xfe\xff"))
+    if (is_utf16(*bytes, *length))
         return error_set(err, ERR_MODEL_INVALID, "this is UTF-16; save it as UTF-8");
-    if (starts_with(*bytes, *length, utf8_mark)) {
-        *bytes += strlen(utf8_mark);
-        *length -= strlen(utf8_mark);
-    }
+    size_t mark = utf8_mark_length(*bytes, *length);
+    *bytes += mark;
+    *length -= mark;
     while (*length > 0 && strchr(" \t\r\n", (*bytes)[*length - 1]) && (*bytes)[*length - 1])
         --*length;
     return ERR_OK;

@@ -13,7 +13,7 @@ enum { LABEL_MAX = 1024, LABELS_FILE_MAX = 16 << 20, LABELS_PATH_MAX = 4096 };
 /* Names in order of class id. Starts zeroed. */
 struct label_list {
     char **names;
-    size_t count;
+    size_t count, capacity;
 };
 
 /* Appends a copy of `length` bytes without the blanks at both ends: 1 to LABEL_MAX bytes of UTF-8

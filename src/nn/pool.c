@@ -9,7 +9,8 @@
 #define INLINE static inline __attribute__((always_inline))
 
 /* Channels averaged, and bytes of channels compared, at a time. A run of so many pixels is added up
- * in float32, the runs in double: the mean of a map of any size is then within 5e-7 of exact. */
+ * in float32, the runs in double: the mean of a map of any size is then off by at most 5e-7 of the
+ * mean magnitude of its numbers. */
 enum { STRIP = 64, STRIP_BYTES = 64, RUN = 8 };
 
 /* The part of a window that lies inside the map. */
@@ -82,8 +83,6 @@ static void max_f32(struct window w, size_t pixel, size_t count, float *y)
         }
 }
 
-/* The other maxima stay in registers while the window goes by. */
-
 /* As integers, bfloat16 numbers stand in order once the negative ones are turned around, but for
  * negative NaNs, which lose their sign. */
 static int16_t in_order(int16_t bits)
@@ -92,6 +91,7 @@ static int16_t in_order(int16_t bits)
     return magnitude > 0x7f80 ? magnitude : (int16_t)(bits ^ (bits >> 15 & 0x7fff));
 }
 
+/* The maxima of these two stay in registers while the window goes by. */
 INLINE void max_bf16(const struct window *w, size_t pixel, size_t count, int16_t *y)
 {
     int16_t most[STRIP_BYTES / 2];

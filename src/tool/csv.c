@@ -1,12 +1,14 @@
 #include "tool/csv.h"
 
+#include <ctype.h>
 #include <string.h>
+
+#include "base/utf8.h"
 
 int csv_open(struct csv *csv, char *text, size_t length, struct error *err)
 {
-    static const char mark[] = "\xef\xbb\xbf";
-    size_t skip = length >= 3 && memcmp(text, mark, 3) == 0 ? 3 : 0;
-    *csv = (struct csv){.at = text + skip, .end = text + length, .line = 1};
+    *csv =
+        (struct csv){.at = text + utf8_mark_length(text, length), .end = text + length, .line = 1};
     if (memchr(text, '\0', length))
         return error_set(err, ERR_PARAMETER, "there is a NUL byte; this is no table in text");
     return ERR_OK;
@@ -14,7 +16,7 @@ int csv_open(struct csv *csv, char *text, size_t length, struct error *err)
 
 static bool is_blank(char c)
 {
-    return c == ' ' || c == '\t' || c == '\r';
+    return isblank((unsigned char)c) || c == '\r';
 }
 
 static char *trim(char *text, char *end)

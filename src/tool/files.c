@@ -9,18 +9,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
+
 int files_append(struct file_list *list, const char *path, int class_id, const char *problem,
                  struct error *err)
 {
-    if (list->count == list->capacity) {
-        size_t capacity = list->capacity ? 2 * list->capacity : 64;
-        struct file_entry *entries = reallocarray(list->entries, capacity, sizeof *entries);
-        if (!entries)
-            return error_set(err, ERR_NO_MEMORY, "no memory for the list of files");
+    struct file_entry *entries =
+        array_grow(list->entries, list->count, &list->capacity, sizeof *entries);
+    if (entries)
         list->entries = entries;
-        list->capacity = capacity;
-    }
-    char *copy = strdup(path);
+    char *copy = entries ? strdup(path) : NULL;
     if (!copy)
         return error_set(err, ERR_NO_MEMORY, "no memory for the list of files");
     list->entries[list->count++] = (struct file_entry){copy, class_id, problem};

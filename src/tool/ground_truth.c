@@ -7,16 +7,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/array.h"
+
 int ground_truth_mark(struct ground_truth *truth, size_t file, int class_id, struct error *err)
 {
-    if (truth->count == truth->capacity) {
-        size_t capacity = truth->capacity ? 2 * truth->capacity : 64;
-        struct mark *marks = reallocarray(truth->marks, capacity, sizeof *marks);
-        if (!marks)
-            return error_set(err, ERR_NO_MEMORY, "no memory for the classes of pictures");
-        truth->marks = marks;
-        truth->capacity = capacity;
-    }
+    struct mark *marks = array_grow(truth->marks, truth->count, &truth->capacity, sizeof *marks);
+    if (!marks)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the classes of pictures");
+    truth->marks = marks;
     truth->marks[truth->count++] = (struct mark){file, class_id};
     return ERR_OK;
 }

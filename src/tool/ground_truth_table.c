@@ -1,7 +1,9 @@
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "model/file.h"
 #include "tool/csv.h"
 #include "tool/ground_truth.h"
@@ -80,14 +82,10 @@ static int add_file(struct table *t, struct error *err)
     const char *name = t->fields[0];
     if (!files_is_jpeg_name(name))
         return refuse(t, "not the name of a *.jpg or *.jpeg: ", name, err);
-    if (t->truth->files.count == t->lines_capacity) {
-        size_t capacity = t->lines_capacity ? 2 * t->lines_capacity : 64;
-        size_t *lines = reallocarray(t->lines, capacity, sizeof *lines);
-        if (!lines)
-            return error_set(err, ERR_NO_MEMORY, "no memory for the table");
-        t->lines = lines;
-        t->lines_capacity = capacity;
-    }
+    size_t *lines = array_grow(t->lines, t->truth->files.count, &t->lines_capacity, sizeof *lines);
+    if (!lines)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the table");
+    t->lines = lines;
     t->lines[t->truth->files.count] = t->line;
     if (name[0] == '/')
         return files_append(&t->truth->files, name, 0, NULL, err);
@@ -129,7 +127,7 @@ static int mark_list(struct table *t, char *list, struct error *err)
         char *next = list + strcspn(list, ";|"), *end = next;
         more = *next != '\0';
         list += strspn(list, " \t");
-        while (end > list && (end[-1] == ' ' || end[-1] == '\t'))
+        while (end > list && isblank((unsigned char)end[-1]))
             end--;
         *end = '\0';
         int rc = find_class(t, list, &class_id, err);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/size.h"
@@ -148,14 +149,10 @@ static int run_batch(struct worker *w, int64_t batch, int64_t *taken)
 static int keep_sample(struct worker *w, int64_t taken)
 {
     struct measure *r = &w->result;
-    if (r->count == w->capacity) {
-        size_t capacity = w->capacity ? 2 * w->capacity : 4096;
-        int64_t *samples = reallocarray(r->samples, capacity, sizeof *samples);
-        if (!samples)
-            return error_set(&w->error, ERR_NO_MEMORY, "no memory for %zu samples", capacity);
-        r->samples = samples;
-        w->capacity = capacity;
-    }
+    int64_t *samples = array_grow(r->samples, r->count, &w->capacity, sizeof *samples);
+    if (!samples)
+        return error_set(&w->error, ERR_NO_MEMORY, "no memory for %zu samples", r->count + 1);
+    r->samples = samples;
     r->samples[r->count++] = taken;
     return ERR_OK;
 }

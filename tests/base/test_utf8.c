@@ -78,6 +78,15 @@ START_TEST(sequences_have_their_code_point)
 }
 END_TEST
 
-TEST_MAIN("base/utf8", 10, valid_sequences_have_their_length, everything_else_has_none,
-          control_characters_are_known, characters_that_show_nothing_are_known,
-          sequences_have_their_code_point)
+START_TEST(a_byte_order_mark_is_three_bytes)
+{
+    ck_assert_uint_eq(utf8_mark_length("\xef\xbb\xbf", 3), 3);
+    ck_assert_uint_eq(utf8_mark_length("\xef\xbb\xbf", 2), 0);
+    ck_assert_uint_eq(utf8_mark_length("\xef\xbb\xbe", 3), 0);
+    ck_assert_uint_eq(utf8_mark_length("\xef\xbb\xbfx", 4), 3);
+}
+END_TEST
+
+TEST_MAIN("base/utf8", 10, a_byte_order_mark_is_three_bytes, valid_sequences_have_their_length,
+          everything_else_has_none, control_characters_are_known,
+          characters_that_show_nothing_are_known, sequences_have_their_code_point)
