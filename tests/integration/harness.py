@@ -320,6 +320,16 @@ class Daemon:
             except wire.Closed:
                 return None
 
+    def has_read(self, connection):
+        """Nothing that an IPv4 client has sent waits to be read."""
+        host, port = connection.sock.getsockname()
+        client = f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
+        with open("/proc/net/tcp") as file:
+            rows = [line.split()[1:5] for line in file]
+        return not any((local == client and not queues.startswith("00000000:"))
+                       or (remote == client and not queues.endswith(":00000000"))
+                       for local, remote, _, queues in rows)
+
     def good(self):
         """The picture of the recovery check gets the right answer."""
         picture, want = reference()
