@@ -76,6 +76,18 @@ def wait_until(what, condition, seconds=5.0):
     return value
 
 
+def unless_still(attempt):
+    """For what a client can only do that is never silent for long: an attempt that fails within a
+    second has failed. If it took longer, this host may have stood still, and there is another."""
+    while True:
+        start = time.monotonic()
+        try:
+            return attempt()
+        except (AssertionError, OSError, wire.Closed):
+            if time.monotonic() - start < 1:
+                raise
+
+
 def ask(address, method, target, headers=(), body=None, seconds=30.0):
     """One request on a connection of its own, to ("HOST", PORT) or a Unix path."""
     with wire.Connection(address, seconds * SLOW) as connection:

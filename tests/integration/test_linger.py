@@ -7,7 +7,7 @@ import time
 
 import harness
 import wire
-from harness import Daemon, case, check_error, wait_until
+from harness import Daemon, case, check_error, unless_still, wait_until
 
 LIMIT = 1 << 20
 LIMITED = ["--max-body-bytes", str(LIMIT)]
@@ -16,18 +16,6 @@ PIECE = bytes(1 << 20)
 
 def head(size, path="/classify"):
     return wire.raw([f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {size}"])
-
-
-def unless_still(attempt):
-    """An attempt that fails within a second has failed. If it took longer, this host may have stood
-    still for as long as a silent client is waited for: then there is another."""
-    while True:
-        start = time.monotonic()
-        try:
-            return attempt()
-        except (AssertionError, OSError, wire.Closed):
-            if time.monotonic() - start < 1:
-                raise
 
 
 def refused(stack, daemon, source, size):
