@@ -179,7 +179,7 @@ static void time_is_up(struct peer *p)
         peers_cancel(p, ERR_DEADLINE);
         break;
     case RECEIVING:
-        if (!p->gone)
+        if (!p->gone && !p->refused)
             count_rejected(all, REASON_UPLOAD_TIMEOUT);
         cut(p);
         break;
@@ -195,8 +195,11 @@ static void time_is_up(struct peer *p)
     }
 }
 
-void peers_end_idle(struct peer *p)
+void peers_hurry(struct peer *p)
 {
+    bool refused = p->state == RECEIVING && p->refused;
+    if (refused && p->deadline.at_ns > clock_monotonic_ns() + LINGER_NS)
+        arm_after(p, LINGER_NS);
     /* Who was answered in mid-upload is closed by libmicrohttpd, and lingers, for which it must
      * still be read from. */
     if (!p->unread && (p->state == OPENING || p->state == IDLE))
@@ -305,8 +308,19 @@ static void enter_unless_cut(struct peer *p, enum peer_state state, enum peer_ti
 void peer_receiving(struct peer *peer)
 {
     pthread_mutex_lock(&peer->peers->lock);
+    peer->refused = false;
     enter_unless_cut(peer, RECEIVING, TIMER_UPLOAD);
     pthread_mutex_unlock(&peer->peers->lock);
+}
+
+void peer_refused(struct peer *peer)
+{
+    struct peers *all = peer->peers;
+    pthread_mutex_lock(&all->lock);
+    peer->refused = true;
+    if (all->accepting_stopped)
+        peers_hurry(peer);
+    pthread_mutex_unlock(&all->lock);
 }
 
 int peer_waiting(struct peer *peer, struct request *request, int64_t timeout_ns)
@@ -341,7 +355,7 @@ void peer_idle(struct peer *peer, bool ending)
     enter_unless_cut(peer, IDLE, TIMER_IDLE);
     peer->ending = ending;
     if (all->accepting_stopped)
-        peers_end_idle(peer);
+        peers_hurry(peer);
     pthread_mutex_unlock(&all->lock);
 }
 

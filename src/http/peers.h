@@ -8,7 +8,8 @@
  *
  *   OPENING    accepted, no request yet                            the lesser of upload_timeout_ms
  *                                                                  and idle_timeout_s
- *   RECEIVING  a request line has come                             upload_timeout_ms
+ *   RECEIVING  a request line has come                             upload_timeout_ms; if it is
+ *                                                                  refused LINGER_NS in a drain
  *   WAITING    its request is queued or running                    what peer_waiting is told
  *   REPLYING   the answer is being sent                            upload_timeout_ms
  *   IDLE       kept alive                                          idle_timeout_s
@@ -51,9 +52,10 @@ struct peer {
     int fd;
     uint32_t generation;
     enum peer_state state;
-    bool gone;   /* the client closed its side */
-    bool ending; /* the server is about to */
-    bool unread; /* see peer_replying */
+    bool gone;    /* the client closed its side */
+    bool ending;  /* the server is about to */
+    bool unread;  /* see peer_replying */
+    bool refused; /* see peer_refused */
     struct request *request;
     struct deadline deadline;
     struct in6_addr ip; /* IPv4 mapped; all zero for a Unix socket */
@@ -74,7 +76,7 @@ struct peers {
     struct lingerers linger;
     size_t linger_bytes;     /* that each may still send */
     int64_t sleeps_until_ns; /* the watch; earlier deadlines wake it */
-    bool accepting_stopped;  /* idle peers are ended */
+    bool accepting_stopped;  /* peers are hurried */
     bool cancelled;          /* no request may wait */
 };
 
@@ -111,8 +113,9 @@ int64_t peers_expire(struct peers *peers);
 /* Finishes the request that a peer waits for with an error. */
 void peers_cancel(struct peer *peer, int outcome);
 
-/* Ends a connection without a request, or after one that was answered before the drain began: it
- * gets to the end of what its client has sent already, and no further. */
-void peers_end_idle(struct peer *peer);
+/* What a drain does to a connection. Without a request, or after one that was answered before the
+ * drain began, it gets to the end of what its client has sent already, and no further. The rest of
+ * a refused upload has LINGER_NS to come. */
+void peers_hurry(struct peer *peer);
 
 #endif

@@ -228,7 +228,7 @@ static void stop_accepting(struct watch *w)
     w->peers.accepting_stopped = true;
     for (size_t fd = 0; fd < w->peers.by_fd_used; fd++)
         if (w->peers.by_fd[fd])
-            peers_end_idle(w->peers.by_fd[fd]);
+            peers_hurry(w->peers.by_fd[fd]);
     linger_end_by(&w->peers.linger, clock_monotonic_ns() + LINGER_NS);
     pthread_cond_broadcast(&w->peers.changed);
     pthread_mutex_unlock(&w->peers.lock);

@@ -445,6 +445,25 @@ def an_upload_timeout_is_counted_as_one(daemon):
     assert len([line for line in daemon.log().splitlines() if "status=408" in line]) == 10
 
 
+@case(["--upload-timeout-ms", "300", "--max-body-bytes", "1024"])
+def a_refusal_whose_upload_then_stops_is_counted_as_one(daemon):
+    before = daemon.metrics()
+    for _ in range(3):
+        with daemon.connect() as connection:
+            connection.send(post("Transfer-Encoding: chunked", body=b"1000\r\n" + bytes(2000)))
+            assert connection.closed_within(5 * SLOW), "still open"
+        with daemon.connect() as connection:
+            connection.send(raw(["POST /nowhere HTTP/1.1", "Host: x", "Content-Length: 600"], bytes(10)))
+            assert connection.closed_within(5 * SLOW), "still open"
+
+    def grown(name, **labels):
+        return daemon.metrics().sum(name, **labels) - before.sum(name, **labels)
+    harness.wait_until("all counted", lambda: grown("resnextd_requests_total", code="413")
+                       + grown("resnextd_requests_total", code="404") == 6)
+    assert grown("resnextd_rejected_total", reason="body_too_large") == 3
+    assert grown("resnextd_rejected_total") == 3, "as upload timeouts too"
+
+
 @case(["--upload-timeout-ms", "1000"])
 def row_17_small_chunks_do_not_put_off_the_total_deadline(daemon):
     check_closed_at(1, daemon, post("Transfer-Encoding: chunked"), [b"1\r\nx\r\n"] * 600, 0.05)

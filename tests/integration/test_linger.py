@@ -11,6 +11,7 @@ from harness import Daemon, case, check_error, unless_still, wait_until
 
 LIMIT = 1 << 20
 LIMITED = ["--max-body-bytes", str(LIMIT)]
+PATIENT = ["--upload-timeout-ms", "3600000", "--drain-timeout-s", "3600"]
 PIECE = bytes(1 << 20)
 
 
@@ -121,11 +122,47 @@ def a_drain_waits_until_a_refusal_is_read():
 
 @case(own=None, seconds=30)
 def who_goes_on_sending_does_not_hold_up_a_drain():
-    with Daemon(LIMITED + ["--upload-timeout-ms", "3600000", "--drain-timeout-s", "3600"]) as daemon, \
+    with Daemon(LIMITED + PATIENT) as daemon, \
          contextlib.ExitStack() as stack:
         connection = refused(stack, daemon, None, 1 << 40)
         begin_drain(daemon)
         trickle_to_the_end(daemon, connection)
+
+
+REFUSED_SOON = wire.raw(["POST /nowhere HTTP/1.1", "Host: x", "Content-Length: 1000"], bytes(10))
+
+
+@case(own=None, seconds=30)
+def a_refused_upload_does_not_hold_up_a_drain():
+    with Daemon(PATIENT) as daemon, daemon.connect() as connection:
+        begin_request(daemon, connection, REFUSED_SOON)
+        begin_drain(daemon)
+        trickle_to_the_end(daemon, connection)
+
+
+@case(own=None, seconds=60)
+def a_refused_upload_that_ends_soon_is_answered_in_a_drain():
+    def attempt():
+        with Daemon(PATIENT) as daemon, daemon.connect() as connection:
+            begin_request(daemon, connection, REFUSED_SOON)
+            begin_drain(daemon)
+            connection.send(bytes(990))
+            check_error(connection.read(), 404, "not_found")
+            assert daemon.exit_code() == 0, daemon.log()
+    unless_still(attempt)
+
+
+@case(own=None, seconds=60)
+def a_drain_refuses_what_is_not_here_yet():
+    def attempt():
+        with Daemon(PATIENT) as daemon, daemon.connect() as connection:
+            begin_request(daemon, connection, b"POST /classify HTTP/1.1\r\nHost: x\r\n")
+            begin_drain(daemon)
+            connection.send(b"Content-Length: 1000\r\n\r\n" + bytes(10))
+            check_error(connection.read(), 503, "draining")
+            connection.close()
+            assert daemon.exit_code() == 0, daemon.log()
+    unless_still(attempt)
 
 
 if __name__ == "__main__":
