@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/jpeg_start.h"
 #include "base/size.h"
 #include "http/tensor_base64.h"
 
@@ -306,8 +307,7 @@ static int read_id(struct reader *r)
  * and all outputs are sent in binary. */
 static int read_raw(struct reader *r)
 {
-    static const uint8_t jpeg[] = {0xff, 0xd8, 0xff};
-    if (r->rest_length < sizeof jpeg || memcmp(r->rest, jpeg, sizeof jpeg) != 0)
+    if (!starts_as_jpeg(r->rest, r->rest_length))
         return error_set(r->err, ERR_NOT_JPEG,
                          "Inference-Header-Content-Length is 0, but the body is not one JPEG and "
                          "nothing else; all other input needs JSON, and its length in that header");
