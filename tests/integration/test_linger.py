@@ -75,6 +75,15 @@ def an_endless_upload_is_closed_after_so_many_bytes(daemon):
     assert sent < 128 << 20, f"{sent} bytes were taken"  # 68 MiB, and what the kernel holds
 
 
+@case(LIMITED + ["--upload-timeout-ms", "2500"])
+def who_goes_on_sending_is_closed_in_the_end(daemon):
+    """As late as any upload, and long after a silent one."""
+    with contextlib.ExitStack() as stack:
+        connection = refused(stack, daemon, None, 1 << 40)
+        while connection.try_send(b"x"):
+            time.sleep(0.05)
+
+
 def begin_request(daemon, connection, begin):
     """Sends the begin of a request; the daemon, with one thread for HTTP, has seen it then."""
     connection.send(begin)
