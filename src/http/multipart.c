@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jpeg_start.h"
+
 enum { HEADER_MAX = 8192, ENCODING_SHOWN = 20 };
 
 static bool slice_is(struct slice s, const char *word)
@@ -322,11 +324,9 @@ static int read_header(struct slice *content, struct multipart_part *part, struc
  * as a JPEG does: 0xff is not in UTF-8. */
 static bool is_file(const struct multipart_part *part)
 {
-    static const char jpeg[] = {'\xff', '\xd8', '\xff'};
     if (part->data.length == 0 && part->file_name.bytes && part->file_name.length == 0)
         return false;
-    return part->is_file ||
-           (part->data.length >= sizeof jpeg && memcmp(part->data.bytes, jpeg, sizeof jpeg) == 0);
+    return part->is_file || starts_as_jpeg(part->data.bytes, part->data.length);
 }
 
 int multipart_parse(const void *body, size_t length, const char *boundary,

@@ -13,10 +13,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/size.h"
 
-enum { LINGERING_MAX = 64, DESCRIPTORS_MAX = 1 << 20, SCRATCH_SIZE = 65536 };
+enum { DESCRIPTORS_MAX = 1 << 20 };
 
-static const int64_t LINGER_NS = 2000000000, GONE_NS = 1000000000;
+static const int64_t GONE_NS = 1000000000;
+
+/* Who sends everything before it reads shall have its answer, also if that is several times what we
+ * take; the second is a large picture under any limit. */
+static const size_t LINGER_BODIES = 4, LINGER_LEAST = 64 << 20;
 
 void peers_wake(struct peers *all)
 {
@@ -30,15 +35,19 @@ static void disarm(struct peer *p)
     deadlines_unset(&p->peers->deadlines, &p->deadline);
 }
 
-static void arm_after(struct peer *p, int64_t ns)
+static void wake_by(struct peers *all, int64_t at_ns)
 {
-    struct peers *all = p->peers;
-    int64_t at_ns = clock_monotonic_ns() + ns;
-    deadlines_set(&all->deadlines, &p->deadline, at_ns);
     if (at_ns < all->sleeps_until_ns) {
         all->sleeps_until_ns = at_ns;
         peers_wake(all);
     }
+}
+
+static void arm_after(struct peer *p, int64_t ns)
+{
+    int64_t at_ns = clock_monotonic_ns() + ns;
+    deadlines_set(&p->peers->deadlines, &p->deadline, at_ns);
+    wake_by(p->peers, at_ns);
 }
 
 void peers_arm(struct peer *p, enum peer_timer timer)
@@ -57,12 +66,29 @@ static void enter(struct peer *p, enum peer_state state, enum peer_timer timer)
     peers_arm(p, p->gone && waits_for_client(state) ? TIMER_GONE : timer);
 }
 
+static uint32_t next_generation(struct peers *all)
+{
+    if (++all->generation == 0)
+        all->generation = 1;
+    return all->generation;
+}
+
+static uint64_t event_tag(int fd, uint32_t generation)
+{
+    return (uint64_t)generation << 32 | (uint32_t)fd;
+}
+
 void peers_watch_descriptor(struct peers *all, int fd, uint32_t generation, uint32_t events)
 {
-    struct epoll_event event = {.events = events,
-                                .data.u64 = (uint64_t)generation << 32 | (uint32_t)fd};
+    struct epoll_event event = {.events = events, .data.u64 = event_tag(fd, generation)};
     if (epoll_ctl(all->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0 && errno != EEXIST)
         log_warning("cannot watch a connection: %s", strerror(errno));
+}
+
+static void tell_if_empty(struct peers *all)
+{
+    if (all->open == 0 && all->linger.count == 0)
+        pthread_cond_broadcast(&all->changed);
 }
 
 void peers_remove(struct peer *p)
@@ -71,13 +97,12 @@ void peers_remove(struct peer *p)
     disarm(p);
     epoll_ctl(all->epoll_fd, EPOLL_CTL_DEL, p->fd, NULL);
     all->by_fd[p->fd] = NULL;
-    (*(p->state == LINGERING ? &all->lingering : &all->open))--;
-    if (all->open == 0)
-        pthread_cond_broadcast(&all->changed);
+    all->open--;
+    tell_if_empty(all);
     free(p);
 }
 
-struct peer *peers_add(struct peers *all, int fd, enum peer_state state)
+struct peer *peers_add(struct peers *all, int fd)
 {
     if ((size_t)fd >= all->by_fd_size)
         return NULL;
@@ -88,35 +113,22 @@ struct peer *peers_add(struct peers *all, int fd, enum peer_state state)
     struct peer *p = calloc(1, sizeof *p);
     if (!p)
         return NULL;
-    if (++all->generation == 0)
-        all->generation = 1;
-    *p = (struct peer){.peers = all, .fd = fd, .generation = all->generation, .state = state};
+    *p = (struct peer){.peers = all, .fd = fd, .generation = next_generation(all)};
     p->deadline.owner = p;
     all->by_fd[fd] = p;
     if ((size_t)fd >= all->by_fd_used)
         all->by_fd_used = (size_t)fd + 1;
-    (*(state == LINGERING ? &all->lingering : &all->open))++;
-    peers_watch_descriptor(all, fd, p->generation,
-                           state == LINGERING ? EPOLLIN | EPOLLRDHUP : EPOLLRDHUP | EPOLLET);
+    all->open++;
+    peers_watch_descriptor(all, fd, p->generation, EPOLLRDHUP | EPOLLET);
     return p;
 }
 
-static void end_linger(struct peer *p)
+void peers_linger(struct peers *all, int fd, const struct in6_addr *ip)
 {
-    int fd = p->fd;
-    peers_remove(p);
-    close(fd);
-}
-
-void peers_linger(struct peers *all, int fd)
-{
-    struct peer *p = all->lingering < LINGERING_MAX ? peers_add(all, fd, LINGERING) : NULL;
-    if (!p) {
-        close(fd);
-        return;
-    }
-    p->linger_end_ns = clock_monotonic_ns() + all->limits_ns[TIMER_UPLOAD];
-    peers_arm(p, TIMER_LINGER);
+    int64_t now = clock_monotonic_ns(), most = all->limits_ns[TIMER_UPLOAD];
+    most = all->accepting_stopped && most > LINGER_NS ? LINGER_NS : most;
+    wake_by(all, linger_add(&all->linger, fd, event_tag(fd, next_generation(all)), ip, now,
+                            now + most, all->linger_bytes));
 }
 
 static void count_rejected(struct peers *all, enum metric_reason reason)
@@ -166,11 +178,8 @@ static void time_is_up(struct peer *p)
     case WAITING:
         peers_cancel(p, ERR_DEADLINE);
         break;
-    case LINGERING:
-        end_linger(p);
-        break;
     case RECEIVING:
-        if (!p->gone)
+        if (!p->gone && !p->refused)
             count_rejected(all, REASON_UPLOAD_TIMEOUT);
         cut(p);
         break;
@@ -186,19 +195,14 @@ static void time_is_up(struct peer *p)
     }
 }
 
-static void drain_lingering(struct peer *p)
+void peers_hurry(struct peer *p)
 {
-    char scratch[SCRATCH_SIZE];
-    ssize_t n = recv(p->fd, scratch, sizeof scratch, MSG_DONTWAIT);
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-        end_linger(p);
-    else if (n > 0 && clock_monotonic_ns() + LINGER_NS < p->linger_end_ns)
-        peers_arm(p, TIMER_LINGER);
-}
-
-void peers_end_idle(struct peer *p)
-{
-    if (p->state == OPENING || p->state == IDLE)
+    bool refused = p->state == RECEIVING && p->refused;
+    if (refused && p->deadline.at_ns > clock_monotonic_ns() + LINGER_NS)
+        arm_after(p, LINGER_NS);
+    /* Who was answered in mid-upload is closed by libmicrohttpd, and lingers, for which it must
+     * still be read from. */
+    if (!p->unread && (p->state == OPENING || p->state == IDLE))
         shut(p, SHUT_RD);
 }
 
@@ -208,18 +212,28 @@ int64_t peers_expire(struct peers *all)
     struct deadline *first;
     while ((first = deadlines_first(&all->deadlines)) && first->at_ns <= now)
         time_is_up(first->owner);
-    return first ? first->at_ns : PEERS_NEVER;
+    int64_t next = first ? first->at_ns : PEERS_NEVER, linger = linger_expire(&all->linger, now);
+    tell_if_empty(all);
+    return next < linger ? next : linger;
 }
 
 void peers_handle_event(struct peers *all, uint64_t tag, uint32_t events)
 {
     struct peer *p = all->by_fd[(uint32_t)tag];
-    if (!p || p->generation != tag >> 32)
-        return;
-    if (p->state == LINGERING)
-        drain_lingering(p);
-    else if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+    if (!p || p->generation != tag >> 32) {
+        linger_handle_event(&all->linger, tag, clock_monotonic_ns());
+        tell_if_empty(all);
+    } else if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
         client_left(p);
+    }
+}
+
+static size_t linger_bytes(size_t max_body_bytes)
+{
+    size_t bytes;
+    return size_mul(LINGER_BODIES, max_body_bytes, &bytes) && size_add(bytes, LINGER_LEAST, &bytes)
+               ? bytes
+               : SIZE_MAX;
 }
 
 void peers_set_limits(struct peers *all, const struct conf *conf)
@@ -229,7 +243,7 @@ void peers_set_limits(struct peers *all, const struct conf *conf)
     all->limits_ns[TIMER_UPLOAD] = all->limits_ns[TIMER_REPLY] = upload;
     all->limits_ns[TIMER_IDLE] = idle;
     all->limits_ns[TIMER_GONE] = GONE_NS;
-    all->limits_ns[TIMER_LINGER] = LINGER_NS;
+    all->linger_bytes = linger_bytes((size_t)conf->max_body_bytes);
 }
 
 int peers_open(struct peers *all, const struct conf *conf, struct server *server, struct error *err)
@@ -247,6 +261,7 @@ int peers_open(struct peers *all, const struct conf *conf, struct server *server
     all->by_fd_size = files.rlim_cur < DESCRIPTORS_MAX ? files.rlim_cur : DESCRIPTORS_MAX;
     all->by_fd = calloc(all->by_fd_size, sizeof(struct peer *));
     all->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    all->linger.epoll_fd = all->epoll_fd;
     all->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!all->by_fd)
         return error_set(err, ERR_NO_MEMORY, "no memory for %zu connections", all->by_fd_size);
@@ -261,13 +276,10 @@ int peers_open(struct peers *all, const struct conf *conf, struct server *server
 
 void peers_close(struct peers *all)
 {
-    for (size_t fd = 0; fd < all->by_fd_used; fd++) {
-        struct peer *p = all->by_fd[fd];
-        if (p && p->state == LINGERING)
-            end_linger(p);
-        else if (p)
-            peers_remove(p);
-    }
+    for (size_t fd = 0; fd < all->by_fd_used; fd++)
+        if (all->by_fd[fd])
+            peers_remove(all->by_fd[fd]);
+    linger_close(&all->linger);
     if (all->epoll_fd >= 0)
         close(all->epoll_fd);
     if (all->wake_fd >= 0)
@@ -296,8 +308,19 @@ static void enter_unless_cut(struct peer *p, enum peer_state state, enum peer_ti
 void peer_receiving(struct peer *peer)
 {
     pthread_mutex_lock(&peer->peers->lock);
+    peer->refused = false;
     enter_unless_cut(peer, RECEIVING, TIMER_UPLOAD);
     pthread_mutex_unlock(&peer->peers->lock);
+}
+
+void peer_refused(struct peer *peer)
+{
+    struct peers *all = peer->peers;
+    pthread_mutex_lock(&all->lock);
+    peer->refused = true;
+    if (all->accepting_stopped)
+        peers_hurry(peer);
+    pthread_mutex_unlock(&all->lock);
 }
 
 int peer_waiting(struct peer *peer, struct request *request, int64_t timeout_ns)
@@ -332,7 +355,7 @@ void peer_idle(struct peer *peer, bool ending)
     enter_unless_cut(peer, IDLE, TIMER_IDLE);
     peer->ending = ending;
     if (all->accepting_stopped)
-        peers_end_idle(peer);
+        peers_hurry(peer);
     pthread_mutex_unlock(&all->lock);
 }
 
@@ -348,11 +371,11 @@ void peer_closed(struct peer *peer)
 {
     struct peers *all = peer->peers;
     pthread_mutex_lock(&all->lock);
-    int copy = -1;
-    if (peer->unread && !peer->gone && peer->state != CUT && all->lingering < LINGERING_MAX)
-        copy = fcntl(peer->fd, F_DUPFD_CLOEXEC, 0);
+    if (peer->unread && !peer->gone && peer->state != CUT) {
+        int copy = fcntl(peer->fd, F_DUPFD_CLOEXEC, 0);
+        if (copy >= 0)
+            peers_linger(all, copy, &peer->ip);
+    }
     peers_remove(peer);
-    if (copy >= 0)
-        peers_linger(all, copy);
     pthread_mutex_unlock(&all->lock);
 }

@@ -8,15 +8,15 @@
  *
  *   OPENING    accepted, no request yet                            the lesser of upload_timeout_ms
  *                                                                  and idle_timeout_s
- *   RECEIVING  a request line has come                             upload_timeout_ms
+ *   RECEIVING  a request line has come                             upload_timeout_ms; if it is
+ *                                                                  refused LINGER_NS in a drain
  *   WAITING    its request is queued or running                    what peer_waiting is told
  *   REPLYING   the answer is being sent                            upload_timeout_ms
  *   IDLE       kept alive                                          idle_timeout_s
  *   CUT        shut down by the watch; libmicrohttpd will notice   none
- *   LINGERING  not libmicrohttpd's any more: answered, being drained so that closing it does not
- *              destroy the answer on its way                       LINGER_NS of silence, in all
- *                                                                  upload_timeout_ms
- */
+ *
+ * Who was answered in mid-upload and is not libmicrohttpd's any more is no peer, but lingers for at
+ * most upload_timeout_ms, and for LINGER_NS in a drain: see linger.h. */
 #ifndef RESNEXT_HTTP_PEERS_H
 #define RESNEXT_HTTP_PEERS_H
 
@@ -28,12 +28,13 @@
 
 #include "conf/conf.h"
 #include "http/deadlines.h"
+#include "http/linger.h"
 #include "http/peer.h"
 #include "serve/server.h"
 
 #define PEERS_NEVER INT64_MAX
 
-enum peer_state { OPENING, RECEIVING, WAITING, REPLYING, IDLE, CUT, LINGERING };
+enum peer_state { OPENING, RECEIVING, WAITING, REPLYING, IDLE, CUT };
 
 enum peer_timer {
     TIMER_OPENING,
@@ -41,7 +42,6 @@ enum peer_timer {
     TIMER_REPLY,
     TIMER_IDLE,
     TIMER_GONE,
-    TIMER_LINGER,
     TIMER_COUNT,
 };
 
@@ -52,10 +52,10 @@ struct peer {
     int fd;
     uint32_t generation;
     enum peer_state state;
-    bool gone;   /* the client closed its side */
-    bool ending; /* the server is about to */
-    bool unread; /* see peer_replying */
-    int64_t linger_end_ns;
+    bool gone;    /* the client closed its side */
+    bool ending;  /* the server is about to */
+    bool unread;  /* see peer_replying */
+    bool refused; /* see peer_refused */
     struct request *request;
     struct deadline deadline;
     struct in6_addr ip; /* IPv4 mapped; all zero for a Unix socket */
@@ -66,15 +66,17 @@ struct peers {
     struct server *server;
     int epoll_fd, wake_fd;
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* `open` is 0, or accepting_stopped; on CLOCK_MONOTONIC */
+    pthread_cond_t changed; /* nobody is left, or accepting_stopped; on CLOCK_MONOTONIC */
     int64_t limits_ns[TIMER_COUNT];
     struct deadlines deadlines;
     struct peer **by_fd; /* [by_fd_size], NULL from by_fd_used on */
     size_t by_fd_size, by_fd_used;
     uint32_t generation;
-    size_t open, lingering;
+    size_t open;
+    struct lingerers linger;
+    size_t linger_bytes;     /* that each may still send */
     int64_t sleeps_until_ns; /* the watch; earlier deadlines wake it */
-    bool accepting_stopped;  /* idle peers are ended */
+    bool accepting_stopped;  /* peers are hurried */
     bool cancelled;          /* no request may wait */
 };
 
@@ -89,8 +91,8 @@ void peers_wake(struct peers *peers);
 /* Has the watch told of events on a descriptor; generation 0: it is no peer's. */
 void peers_watch_descriptor(struct peers *peers, int fd, uint32_t generation, uint32_t events);
 
-/* A new peer without a deadline; NULL without memory or beyond by_fd_size. */
-struct peer *peers_add(struct peers *peers, int fd, enum peer_state state);
+/* A new peer, OPENING, without a deadline; NULL without memory or beyond by_fd_size. */
+struct peer *peers_add(struct peers *peers, int fd);
 void peers_remove(struct peer *peer);
 
 /* Starts a deadline, in place of the one that runs. */
@@ -99,8 +101,8 @@ void peers_arm(struct peer *peer, enum peer_timer timer);
 /* The time limits of a configuration, for deadlines that start from now on. */
 void peers_set_limits(struct peers *peers, const struct conf *conf);
 
-/* Takes over an answered socket and closes it when the client has, or after a moment. */
-void peers_linger(struct peers *peers, int fd);
+/* Takes over an answered socket and closes it when the client has, or after a while. */
+void peers_linger(struct peers *peers, int fd, const struct in6_addr *ip);
 
 /* Something happened on a peer's descriptor; `tag` is generation << 32 | descriptor. */
 void peers_handle_event(struct peers *peers, uint64_t tag, uint32_t events);
@@ -111,8 +113,9 @@ int64_t peers_expire(struct peers *peers);
 /* Finishes the request that a peer waits for with an error. */
 void peers_cancel(struct peer *peer, int outcome);
 
-/* Ends a connection without a request, or after one that was answered before the drain began: it
- * gets to the end of what its client has sent already, and no further. */
-void peers_end_idle(struct peer *peer);
+/* What a drain does to a connection. Without a request, or after one that was answered before the
+ * drain began, it gets to the end of what its client has sent already, and no further. The rest of
+ * a refused upload has LINGER_NS to come. */
+void peers_hurry(struct peer *peer);
 
 #endif

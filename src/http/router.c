@@ -215,14 +215,23 @@ static void count_refusal(const struct exchange *x, int code)
 }
 
 /* Answering at once spares us the body, but ends the connection, and a new one costs more than to
- * read a small body that is on its way. */
+ * read a small body that is on its way. A drain ends it anyway. */
 static bool is_soon_read(const struct exchange *x)
 {
     if (!x->has_body)
         return true;
+    if (watch_draining(x->context->watch))
+        return false;
     size_t limit = (size_t)x->conf->max_body_bytes, announced = x->upload.announced;
     limit = limit < SMALL_BODY ? limit : SMALL_BODY;
     return announced > 0 && announced <= limit && !exchange_header(x, "Expect");
+}
+
+/* It is answered when the body is complete; until then that is thrown away. */
+static void refuse_later(struct exchange *x, const struct error *refusal)
+{
+    x->refusal = *refusal;
+    peer_refused(x->peer);
 }
 
 static enum MHD_Result handle_headers(struct exchange *x, const char *method)
@@ -236,7 +245,7 @@ static enum MHD_Result handle_headers(struct exchange *x, const char *method)
         count_refusal(x, code);
         if (!is_soon_read(x))
             return reply_error(x, &refusal);
-        x->refusal = refusal;
+        refuse_later(x, &refusal);
     }
     x->phase = EXCHANGE_UPLOAD;
     return MHD_YES;
@@ -255,7 +264,7 @@ static enum MHD_Result handle_upload(struct exchange *x, const char *bytes, size
     if (code != ERR_OK) {
         count_refusal(x, code);
         upload_free(x);
-        x->refusal = refusal;
+        refuse_later(x, &refusal);
         x->closes = true;
     }
     return MHD_YES;

@@ -8,7 +8,8 @@
  * Who owns what. A socket belongs to libmicrohttpd from `adopt` until it says that the connection
  * is closed; it calls peer_closed before it closes the socket, and the watch only calls shutdown(2)
  * on a socket while it holds the mutex and the peer is still there. So it never touches a
- * descriptor that was closed and given to somebody else.
+ * descriptor that was closed and given to somebody else. Who lingers does so on a duplicate, which
+ * is the watch's own.
  *
  * A request belongs to the exchange that waits for it. It is known to the watch exactly while its
  * peer is WAITING, that is until the HTTP thread takes the answer; the watch ends it through
@@ -85,7 +86,7 @@ static size_t count_staying(const struct watch *w, const struct in6_addr *ip)
     size_t count = 0;
     for (size_t fd = 0; fd < w->peers.by_fd_used; fd++) {
         const struct peer *p = w->peers.by_fd[fd];
-        bool stays = p && p->state != LINGERING && !p->gone && !p->ending;
+        bool stays = p && !p->gone && !p->ending;
         count += stays && (!ip || IN6_ARE_ADDR_EQUAL(&p->ip, ip));
     }
     return count;
@@ -106,37 +107,39 @@ static const char *limit_reached(const struct watch *w, const struct peer *newco
     return NULL;
 }
 
+struct newcomer {
+    const char *limit; /* that it goes against, or NULL */
+    uint32_t generation;
+    struct in6_addr ip;
+    char client[PEER_ADDRESS_MAX];
+};
+
 /* Lingers so that the client can read the answer. */
-static void turn_away(struct watch *w, int fd, const char *client, const char *option)
+static void turn_away(struct watch *w, int fd, const struct newcomer *who)
 {
     char id[ID_SIZE];
     id_generate(id);
     if (w->settings.throttle_threads > 0)
         throttle(w->settings.server, w->settings.throttle_threads);
-    if (!w->settings.tls || strcmp(client, "unix") == 0)
-        refusal_send(fd, id, option);
+    if (!w->settings.tls || strcmp(who->client, "unix") == 0)
+        refusal_send(fd, id, who->limit);
     shutdown(fd, SHUT_WR);
     metrics_add(server_metrics(w->settings.server), COUNTER_rejected, REASON_CONNECTIONS, 0, 0, 1);
-    refusal_log(id, client, option);
+    refusal_log(id, who->client, who->limit);
     pthread_mutex_lock(&w->peers.lock);
-    peers_linger(&w->peers, fd);
+    peers_linger(&w->peers, fd, &who->ip);
     pthread_mutex_unlock(&w->peers.lock);
 }
-
-struct newcomer {
-    const char *limit; /* that it goes against, or NULL */
-    uint32_t generation;
-    char client[PEER_ADDRESS_MAX];
-};
 
 /* Counts a new connection, unless it goes against a limit. False without memory or descriptors. */
 static bool admit(struct watch *w, int fd, const struct sockaddr *address, struct newcomer *out)
 {
-    struct peer *p = peers_add(&w->peers, fd, OPENING);
+    struct peer *p = peers_add(&w->peers, fd);
     if (!p)
         return false;
     describe(p, address);
-    *out = (struct newcomer){.limit = limit_reached(w, p), .generation = p->generation};
+    *out =
+        (struct newcomer){.limit = limit_reached(w, p), .generation = p->generation, .ip = p->ip};
     memcpy(out->client, p->address, sizeof out->client);
     if (out->limit)
         peers_remove(p);
@@ -164,7 +167,7 @@ static void accept_one(struct watch *w, int fd, const struct sockaddr *address, 
     if (!counted)
         close(fd);
     else if (newcomer.limit)
-        turn_away(w, fd, newcomer.client, newcomer.limit);
+        turn_away(w, fd, &newcomer);
     else if (!w->settings.adopt(w->settings.arg, fd, address, length))
         forget(w, fd, newcomer.generation);
 }
@@ -225,7 +228,8 @@ static void stop_accepting(struct watch *w)
     w->peers.accepting_stopped = true;
     for (size_t fd = 0; fd < w->peers.by_fd_used; fd++)
         if (w->peers.by_fd[fd])
-            peers_end_idle(w->peers.by_fd[fd]);
+            peers_hurry(w->peers.by_fd[fd]);
+    linger_end_by(&w->peers.linger, clock_monotonic_ns() + LINGER_NS);
     pthread_cond_broadcast(&w->peers.changed);
     pthread_mutex_unlock(&w->peers.lock);
 }
@@ -371,7 +375,7 @@ bool watch_wait_empty(struct watch *watch, int64_t deadline_ns)
     struct timespec at = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
     pthread_mutex_lock(&watch->peers.lock);
     int rc = 0;
-    while (watch->peers.open > 0 && rc == 0)
+    while ((watch->peers.open > 0 || watch->peers.linger.count > 0) && rc == 0)
         rc = pthread_cond_timedwait(&watch->peers.changed, &watch->peers.lock, &at);
     bool empty = watch->peers.open == 0;
     pthread_mutex_unlock(&watch->peers.lock);

@@ -56,7 +56,8 @@ void watch_begin_drain(struct watch *watch);
 /* True from watch_begin_drain on. */
 bool watch_draining(const struct watch *watch);
 
-/* Waits until no connection is left, at most until `deadline_ns`. True if none is. */
+/* Waits until no connection is left, at most until `deadline_ns`. True if none is, or only such as
+ * were answered and linger. */
 bool watch_wait_empty(struct watch *watch, int64_t deadline_ns);
 
 /* Finishes every request that waits with ERR_DRAINING, and from now on lets none wait. */

@@ -2,6 +2,8 @@
 
 #include <stdbool.h>
 
+#include "base/jpeg_start.h"
+
 /* What other kinds of files start with. A '?' matches any byte. */
 static const struct {
     const char *name, *magic;
@@ -39,8 +41,10 @@ static bool starts_with(const uint8_t *bytes, size_t length, const char *magic, 
 
 int magic_check(const uint8_t *bytes, size_t length, struct error *err)
 {
-    size_t known = length == 2 ? 2 : 3; /* a file may end after SOI, and is then a damaged one */
-    if (starts_with(bytes, length, "\xff\xd8\xff", known))
+    size_t known =
+        length == 2 ? 2
+                    : JPEG_START_LENGTH; /* a file may end after SOI, and is then a damaged one */
+    if (starts_with(bytes, length, JPEG_START, known))
         return 0;
     if (length == 0)
         return error_set(err, ERR_NOT_JPEG, "there are no bytes; send a JPEG");

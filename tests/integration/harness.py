@@ -76,6 +76,18 @@ def wait_until(what, condition, seconds=5.0):
     return value
 
 
+def unless_still(attempt):
+    """For what a client can only do that is never silent for long: an attempt that fails within a
+    second has failed. If it took longer, this host may have stood still, and there is another."""
+    while True:
+        start = time.monotonic()
+        try:
+            return attempt()
+        except (AssertionError, OSError, wire.Closed):
+            if time.monotonic() - start < 1:
+                raise
+
+
 def ask(address, method, target, headers=(), body=None, seconds=30.0):
     """One request on a connection of its own, to ("HOST", PORT) or a Unix path."""
     with wire.Connection(address, seconds * SLOW) as connection:
@@ -319,6 +331,16 @@ class Daemon:
                 return connection.read()
             except wire.Closed:
                 return None
+
+    def has_read(self, connection):
+        """Nothing that an IPv4 client has sent waits to be read."""
+        host, port = connection.sock.getsockname()
+        client = f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
+        with open("/proc/net/tcp") as file:
+            rows = [line.split()[1:5] for line in file]
+        return not any((local == client and not queues.startswith("00000000:"))
+                       or (remote == client and not queues.endswith(":00000000"))
+                       for local, remote, _, queues in rows)
 
     def good(self):
         """The picture of the recovery check gets the right answer."""

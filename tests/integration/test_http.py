@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 """Hostile HTTP: framing, sizes, slow and silent clients, methods, paths. Each case ends with the
 recovery check."""
+import contextlib
 import http.client
 import json
 import resource
@@ -308,48 +309,56 @@ def row_88_a_chunked_body_over_the_limit_gets_its_413(daemon):
 
 @case(["--max-body-bytes", "1048576"], seconds=60)
 def an_early_refusal_reaches_who_sends_everything_first(daemon):
+    def check(*refused):
+        harness.unless_still(lambda: check_refused_alike(daemon, *refused))
     for size in (1048577, 16 << 20):
-        check_refused_alike(daemon, 413, "POST", "/classify", size, {}, [False])
+        check(413, "POST", "/classify", size, {}, [False])
     for status, method, path, headers in ((404, "POST", "/nowhere", {}), (405, "POST", "/livez", {}),
                                           (405, "PUT", "/classify", {}),
                                           (415, "POST", "/classify", {"Content-Encoding": "gzip"}),
                                           (400, "POST", "/classify", {"X-Request-Timeout-Ms": "x"})):
         for size in (1000, 1000000):
-            check_refused_alike(daemon, status, method, path, size, headers)
+            check(status, method, path, size, headers)
 
 
-@case(["--max-body-bytes", "1048576"], seconds=60)
+@case(["--max-body-bytes", "1048576", "--upload-timeout-ms", "3600000"], seconds=60)
 def an_early_refusal_waits_for_who_sends_slowly(daemon):
-    """For longer in all than a silent connection is waited for. A host that stands still for so long
-    makes this client a silent one: then it tries again."""
-    def send_slowly():
-        with daemon.connect() as connection:
-            connection.send(post("Content-Length: 4000000"))
-            for _ in range(40):
-                connection.send(bytes(100000))
-                time.sleep(0.1)
-            check_error(connection.read(), 413, "body_too_large")
-    for _ in range(4):
+    """For twice as long in all as a silent connection is waited for. A host that stands still makes
+    this client a silent one: then it tries again."""
+    while True:
+        start = last = time.monotonic()
+        longest = 0
         try:
-            return send_slowly()
-        except (OSError, wire.Closed):
-            pass
-    send_slowly()
+            with daemon.connect() as connection:
+                connection.send(post("Content-Length: 4000000"))
+                while last - start < 4:
+                    connection.send(b"x" * 100)
+                    now = time.monotonic()
+                    longest, last = max(longest, now - last), now
+                    harness.wait_until("it is read", lambda: daemon.has_read(connection))
+                check_error(connection.read(), 413, "body_too_large")
+            return
+        except (AssertionError, OSError, wire.Closed):
+            if max(longest, time.monotonic() - last) < 1:
+                raise
 
 
-@case(["--upload-timeout-ms", "1000"])
+@case(["--upload-timeout-ms", str(int(1000 * SLOW))])
 def an_answer_that_was_not_sent_is_not_logged_as_sent(daemon):
     """Larger than what the kernel takes for a client that does not read."""
+    head = raw(["GET /assets/app.js HTTP/1.1", "Host: x", "X-Request-Id: never-read"])
     with daemon.connect(receive_buffer=4096) as connection:
-        connection.sock.settimeout(10 * SLOW)
-        head = raw(["GET /assets/app.js HTTP/1.1", "Host: x", "X-Request-Id: never-read"])
         connection.sock.setblocking(False)
-        try:
-            while True:
-                connection.sock.send(head)
-        except BlockingIOError:
-            pass
-        harness.wait_until("it is cut", lambda: "slow_reader" in daemon.log(), 8)
+        rest = head
+
+        def is_cut():
+            """Asks on as long as there is room for it."""
+            nonlocal rest
+            with contextlib.suppress(BlockingIOError, ConnectionError):
+                while True:
+                    rest = rest[connection.sock.send(rest):] or head
+            return "slow_reader" in daemon.log()
+        harness.wait_until("it is cut", is_cut, 15)
     lines = [line for line in daemon.log().splitlines() if "never-read" in line]
     unsent, = [line for line in lines if "slow_reader" in line]
     assert "status=499" in unsent and "bytes_out=0" in unsent, unsent
@@ -451,6 +460,25 @@ def an_upload_timeout_is_counted_as_one(daemon):
     assert grown("resnextd_requests_total", code="499") == 0, "as clients that left"
     assert grown("resnextd_rejected_total", reason="upload_timeout") == 10
     assert len([line for line in daemon.log().splitlines() if "status=408" in line]) == 10
+
+
+@case(["--upload-timeout-ms", "300", "--max-body-bytes", "1024"])
+def a_refusal_whose_upload_then_stops_is_counted_as_one(daemon):
+    before = daemon.metrics()
+    for _ in range(3):
+        with daemon.connect() as connection:
+            connection.send(post("Transfer-Encoding: chunked", body=b"1000\r\n" + bytes(2000)))
+            assert connection.closed_within(5 * SLOW), "still open"
+        with daemon.connect() as connection:
+            connection.send(raw(["POST /nowhere HTTP/1.1", "Host: x", "Content-Length: 600"], bytes(10)))
+            assert connection.closed_within(5 * SLOW), "still open"
+
+    def grown(name, **labels):
+        return daemon.metrics().sum(name, **labels) - before.sum(name, **labels)
+    harness.wait_until("all counted", lambda: grown("resnextd_requests_total", code="413")
+                       + grown("resnextd_requests_total", code="404") == 6)
+    assert grown("resnextd_rejected_total", reason="body_too_large") == 3
+    assert grown("resnextd_rejected_total") == 3, "as upload timeouts too"
 
 
 @case(["--upload-timeout-ms", "1000"])

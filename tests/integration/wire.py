@@ -70,10 +70,10 @@ def form_type(boundary="PPPP-boundary"):
 
 
 class Connection:
-    """A client connection to ("HOST", PORT) or a unix path, over TLS if there is a context for it.
-    `with` closes it."""
+    """A client connection to ("HOST", PORT) or a unix path, over TLS if there is a context for it,
+    from the address `source` of this host if one is given. `with` closes it."""
 
-    def __init__(self, address, timeout, receive_buffer=None, tls=None):
+    def __init__(self, address, timeout, receive_buffer=None, tls=None, source=None):
         family = socket.AF_UNIX if isinstance(address, str) else (
             socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         self.sock = socket.socket(family, socket.SOCK_STREAM)
@@ -83,6 +83,8 @@ class Connection:
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         try:
+            if source:
+                self.sock.bind((source, 0))
             self.sock.connect(address)
             if tls:
                 self.sock = tls.wrap_socket(self.sock, server_hostname="localhost")

@@ -1,0 +1,114 @@
+#include "http/linger.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+enum { SCRATCH_SIZE = 65536 };
+
+static void end(struct lingerers *l, size_t at)
+{
+    int fd = l->list[at].fd;
+    /* Not left to close(2): libmicrohttpd may not have closed its copy yet. */
+    epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    close(fd);
+    l->count--;
+    memmove(&l->list[at], &l->list[at + 1], (l->count - at) * sizeof l->list[0]);
+}
+
+static void make_room(struct lingerers *l, const struct in6_addr *ip)
+{
+    size_t of_ip = 0, oldest_of_ip = 0;
+    for (size_t i = l->count; i-- > 0;) {
+        if (IN6_ARE_ADDR_EQUAL(&l->list[i].ip, ip)) {
+            of_ip++;
+            oldest_of_ip = i;
+        }
+    }
+    if (of_ip >= LINGER_MAX_PER_IP && !IN6_IS_ADDR_UNSPECIFIED(ip))
+        end(l, oldest_of_ip);
+    else if (l->count == LINGER_MAX)
+        end(l, 0);
+}
+
+static int64_t due_ns(const struct lingerer *one)
+{
+    return one->silent_ns < one->end_ns ? one->silent_ns : one->end_ns;
+}
+
+int64_t linger_add(struct lingerers *l, int fd, uint64_t tag, const struct in6_addr *ip,
+                   int64_t now_ns, int64_t end_ns, uint64_t bytes)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u64 = tag};
+    make_room(l, ip);
+    if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+        log_warning("cannot watch a connection: %s", strerror(errno));
+    l->list[l->count++] = (struct lingerer){
+        .fd = fd,
+        .tag = tag,
+        .ip = *ip,
+        .silent_ns = now_ns + LINGER_NS,
+        .end_ns = end_ns,
+        .left = bytes,
+    };
+    return due_ns(&l->list[l->count - 1]);
+}
+
+/* Throws away some of what has come. False: it lingers no more. */
+static bool throw_away(struct lingerer *one, int64_t now_ns)
+{
+    char scratch[SCRATCH_SIZE];
+    ssize_t n = recv(one->fd, scratch, sizeof scratch, MSG_DONTWAIT);
+    if (n < 0)
+        return (errno == EAGAIN || errno == EINTR) && now_ns < due_ns(one);
+    if (n == 0 || (uint64_t)n > one->left)
+        return false;
+    one->left -= (uint64_t)n;
+    one->silent_ns = now_ns + LINGER_NS;
+    return now_ns < one->end_ns;
+}
+
+void linger_handle_event(struct lingerers *l, uint64_t tag, int64_t now_ns)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        if (l->list[i].tag != tag)
+            continue;
+        if (!throw_away(&l->list[i], now_ns))
+            end(l, i);
+        return;
+    }
+}
+
+int64_t linger_expire(struct lingerers *l, int64_t now_ns)
+{
+    int64_t next_ns = LINGER_NEVER;
+    for (size_t i = 0; i < l->count;) {
+        struct lingerer *one = &l->list[i];
+        /* When it was us who stood still, what it sent meanwhile is not read yet: no silence. */
+        if (due_ns(one) <= now_ns && !throw_away(one, now_ns)) {
+            end(l, i);
+            continue;
+        }
+        next_ns = due_ns(one) < next_ns ? due_ns(one) : next_ns;
+        i++;
+    }
+    return next_ns;
+}
+
+void linger_end_by(struct lingerers *l, int64_t end_ns)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (end_ns < l->list[i].end_ns)
+            l->list[i].end_ns = end_ns;
+}
+
+void linger_close(struct lingerers *l)
+{
+    while (l->count > 0)
+        end(l, l->count - 1);
+}

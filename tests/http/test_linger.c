@@ -1,0 +1,210 @@
+#include "http/linger.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/suite.h"
+
+enum { CLIENTS = LINGER_MAX + LINGER_MAX_PER_IP };
+
+static const int64_t LATE = 100 * LINGER_NS;
+
+static struct lingerers linger;
+static int clients[CLIENTS];
+
+static struct in6_addr address(int number)
+{
+    struct in6_addr ip = {0};
+    ip.s6_addr[14] = (uint8_t)(number >> 8);
+    ip.s6_addr[15] = (uint8_t)number;
+    return ip;
+}
+
+static void begin(void)
+{
+    linger = (struct lingerers){.epoll_fd = epoll_create1(0)};
+    ck_assert_int_ge(linger.epoll_fd, 0);
+}
+
+/* Client `number` lingers from time 0 on; it is the one of tag `number`. */
+static int64_t add(int number, int ip, int64_t end_ns, uint64_t bytes)
+{
+    int pair[2];
+    struct in6_addr from = address(ip);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    clients[number] = pair[1];
+    return linger_add(&linger, pair[0], (uint64_t)number, &from, 0, end_ns, bytes);
+}
+
+static void send_bytes(int number, size_t count)
+{
+    static const char bytes[4096];
+    ck_assert_int_eq(send(clients[number], bytes, count, MSG_NOSIGNAL), (ssize_t)count);
+}
+
+static bool lingers(int number)
+{
+    char byte;
+    ssize_t n = recv(clients[number], &byte, 1, MSG_DONTWAIT);
+    ck_assert(n <= 0);
+    return n < 0 && errno == EAGAIN;
+}
+
+static void finish(int count)
+{
+    linger_close(&linger);
+    ck_assert_uint_eq(linger.count, 0);
+    for (int i = 0; i < count; i++) {
+        ck_assert(!lingers(i));
+        close(clients[i]);
+    }
+    close(linger.epoll_fd);
+}
+
+START_TEST(the_oldest_gives_way_to_who_is_one_too_many)
+{
+    begin();
+    for (int i = 0; i < LINGER_MAX; i++)
+        add(i, i + 1, LATE, 1000);
+    ck_assert(lingers(0));
+    for (int i = LINGER_MAX; i < CLIENTS; i++) {
+        add(i, i + 1, LATE, 1000);
+        ck_assert(!lingers(i - LINGER_MAX));
+        ck_assert(lingers(i - LINGER_MAX + 1));
+        ck_assert(lingers(i));
+    }
+    finish(CLIENTS);
+}
+END_TEST
+
+START_TEST(a_crowd_of_one_address_displaces_only_itself)
+{
+    begin();
+    add(0, 1, LATE, 1000);
+    for (int i = 1; i < CLIENTS; i++) {
+        add(i, 2, LATE, 1000);
+        if (i > LINGER_MAX_PER_IP)
+            ck_assert(!lingers(i - LINGER_MAX_PER_IP));
+    }
+    ck_assert(lingers(0));
+    ck_assert(lingers(CLIENTS - LINGER_MAX_PER_IP));
+    ck_assert_uint_eq(linger.count, 1 + LINGER_MAX_PER_IP);
+    finish(CLIENTS);
+}
+END_TEST
+
+START_TEST(clients_of_a_unix_socket_are_not_one_address)
+{
+    begin();
+    for (int i = 0; i < LINGER_MAX; i++)
+        add(i, 0, LATE, 1000);
+    for (int i = 0; i < LINGER_MAX; i++)
+        ck_assert(lingers(i));
+    finish(LINGER_MAX);
+}
+END_TEST
+
+START_TEST(who_is_silent_ends_and_who_sends_does_not)
+{
+    begin();
+    ck_assert_int_eq(add(0, 1, LATE, 1000), LINGER_NS);
+    add(1, 2, LATE, 1000);
+    send_bytes(1, 1);
+    linger_handle_event(&linger, 1, LINGER_NS / 2);
+    ck_assert_int_eq(linger_expire(&linger, LINGER_NS - 1), LINGER_NS);
+    ck_assert_int_eq(linger_expire(&linger, LINGER_NS), LINGER_NS + LINGER_NS / 2);
+    ck_assert(!lingers(0));
+    ck_assert(lingers(1));
+    ck_assert_int_eq(linger_expire(&linger, 2 * LINGER_NS), LINGER_NEVER);
+    ck_assert(!lingers(1));
+    finish(2);
+}
+END_TEST
+
+START_TEST(what_came_while_we_stood_still_was_no_silence)
+{
+    begin();
+    add(0, 1, LATE, 1000);
+    send_bytes(0, 1);
+    ck_assert_int_eq(linger_expire(&linger, 5 * LINGER_NS), 6 * LINGER_NS);
+    ck_assert(lingers(0));
+    finish(1);
+}
+END_TEST
+
+START_TEST(nobody_lingers_beyond_the_end)
+{
+    begin();
+    ck_assert_int_eq(add(0, 1, LINGER_NS / 2, 1000), LINGER_NS / 2);
+    add(1, 2, 3 * LINGER_NS / 2, 1000);
+    send_bytes(1, 1);
+    linger_handle_event(&linger, 1, LINGER_NS / 4);
+    ck_assert_int_eq(linger_expire(&linger, LINGER_NS / 2), 5 * LINGER_NS / 4);
+    ck_assert(!lingers(0));
+    send_bytes(1, 1);
+    linger_handle_event(&linger, 1, LINGER_NS);
+    send_bytes(1, 1);
+    ck_assert_int_eq(linger_expire(&linger, 3 * LINGER_NS / 2 - 1), 3 * LINGER_NS / 2);
+    ck_assert_int_eq(linger_expire(&linger, 3 * LINGER_NS / 2), LINGER_NEVER);
+    ck_assert(!lingers(1));
+    finish(2);
+}
+END_TEST
+
+START_TEST(an_earlier_end_can_be_set_and_no_later_one)
+{
+    begin();
+    add(0, 1, LATE, 1000);
+    add(1, 2, 10, 1000);
+    linger_end_by(&linger, 20);
+    ck_assert_int_eq(linger_expire(&linger, 0), 10);
+    ck_assert_int_eq(linger_expire(&linger, 10), 20);
+    ck_assert_int_eq(linger_expire(&linger, 20), LINGER_NEVER);
+    finish(2);
+}
+END_TEST
+
+START_TEST(who_sends_too_much_ends)
+{
+    begin();
+    add(0, 1, LATE, 3000);
+    send_bytes(0, 2000);
+    linger_handle_event(&linger, 0, 1);
+    send_bytes(0, 1000);
+    linger_handle_event(&linger, 0, 2);
+    ck_assert(lingers(0));
+    send_bytes(0, 1);
+    linger_handle_event(&linger, 0, 3);
+    ck_assert_uint_eq(linger.count, 0);
+    close(clients[0]);
+    close(linger.epoll_fd);
+}
+END_TEST
+
+START_TEST(who_has_closed_ends_and_what_nobody_has_is_passed_over)
+{
+    struct epoll_event event;
+    begin();
+    add(0, 1, LATE, 1000);
+    add(1, 2, LATE, 1000);
+    shutdown(clients[1], SHUT_WR);
+    ck_assert_int_eq(epoll_wait(linger.epoll_fd, &event, 1, 0), 1);
+    ck_assert_uint_eq(event.data.u64, 1);
+    linger_handle_event(&linger, 7, 1);
+    linger_handle_event(&linger, event.data.u64, 1);
+    ck_assert(lingers(0));
+    ck_assert(!lingers(1));
+    ck_assert_int_eq(epoll_wait(linger.epoll_fd, &event, 1, 0), 0);
+    finish(2);
+}
+END_TEST
+
+TEST_MAIN("http/linger", 60, the_oldest_gives_way_to_who_is_one_too_many,
+          a_crowd_of_one_address_displaces_only_itself,
+          clients_of_a_unix_socket_are_not_one_address, who_is_silent_ends_and_who_sends_does_not,
+          what_came_while_we_stood_still_was_no_silence, nobody_lingers_beyond_the_end,
+          an_earlier_end_can_be_set_and_no_later_one, who_sends_too_much_ends,
+          who_has_closed_ends_and_what_nobody_has_is_passed_over)
