@@ -25,6 +25,15 @@ static int parse_class_id(const char *text)
     return digits > 0 && digits <= MOST_DIGITS && text[digits] == '\0' ? atoi(text) : -1;
 }
 
+/* Where labels are numbers, one that is no label could be an id, or be meant for a label. */
+static bool has_numbers_for_labels(const struct model *model)
+{
+    for (int i = 0; i < model->classes; i++)
+        if (parse_class_id(model->labels[i]) >= 0)
+            return true;
+    return false;
+}
+
 int model_find_class(const struct model *model, const char *text, int *class_id, struct error *err)
 {
     int found = -1;
@@ -38,6 +47,11 @@ int model_find_class(const struct model *model, const char *text, int *class_id,
         found = i;
     }
     *class_id = found >= 0 ? found : parse_class_id(text);
+    if (found < 0 && *class_id >= 0 && has_numbers_for_labels(model))
+        return error_set(err, ERR_PARAMETER,
+                         "no class is called \"%.64s\"; since labels of this model are numbers, "
+                         "ids are not taken: give a label",
+                         text);
     if (*class_id >= 0 && *class_id < model->classes)
         return ERR_OK;
     return error_set(err, ERR_PARAMETER,

@@ -83,12 +83,18 @@ static void max_f32(struct window w, size_t pixel, size_t count, float *y)
         }
 }
 
-/* As integers, bfloat16 numbers stand in order once the negative ones are turned around, but for
- * negative NaNs, which lose their sign. */
+/* As integers, bfloat16 numbers stand in order once the negative ones are turned around. Twice
+ * gives the number again. */
+static int16_t turn_negative(int16_t bits)
+{
+    return (int16_t)(bits ^ (bits >> 15 & 0x7fff));
+}
+
+/* NaNs lose their sign, so that they stand above all numbers. */
 static int16_t in_order(int16_t bits)
 {
     int16_t magnitude = bits & 0x7fff;
-    return magnitude > 0x7f80 ? magnitude : (int16_t)(bits ^ (bits >> 15 & 0x7fff));
+    return magnitude > 0x7f80 ? magnitude : turn_negative(bits);
 }
 
 /* The maxima of these two stay in registers while the window goes by. */
@@ -106,7 +112,7 @@ INLINE void max_bf16(const struct window *w, size_t pixel, size_t count, int16_t
                 most[i] = in_order(x[i]) > most[i] ? in_order(x[i]) : most[i];
         }
     for (size_t i = 0; i < count; i++)
-        y[i] = in_order(most[i]);
+        y[i] = turn_negative(most[i]);
 }
 
 INLINE void max_int8(const struct window *w, size_t pixel, size_t count, uint8_t *y)

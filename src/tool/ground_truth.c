@@ -171,6 +171,10 @@ int ground_truth_read_folders(struct ground_truth *truth, const char *root,
                               struct error *err)
 {
     struct file_list files = {0};
+    if (many && names->model->classes == 1)
+        return error_set(err, ERR_PARAMETER,
+                         "of a network with one class, directories cannot tell which pictures do "
+                         "not show it; --labels takes a table");
     int rc = collect(names, many ? &files : &truth->files, root, err);
     if (rc == ERR_OK && many)
         rc = merge_by_name(truth, &files, root, max_bytes, err);

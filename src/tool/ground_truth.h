@@ -21,8 +21,8 @@ struct ground_truth {
 
 /* DIR/CLASS/...: every picture below a directory shows the class that it is named by. With `many`,
  * what lies in several of them under one name (and must be one picture, of at most `max_bytes`) is
- * one picture of several classes. Files directly in DIR are passed over. `truth` starts zeroed.
- * ERR_PARAMETER, ERR_IO, ERR_BODY_TOO_LARGE, ERR_NO_MEMORY. */
+ * one picture of several classes; a network of one class is refused. Files directly in DIR are
+ * passed over. `truth` starts zeroed. ERR_PARAMETER, ERR_IO, ERR_BODY_TOO_LARGE, ERR_NO_MEMORY. */
 int ground_truth_read_folders(struct ground_truth *truth, const char *root,
                               const struct class_names *names, bool many, size_t max_bytes,
                               struct error *err);

@@ -80,6 +80,8 @@ static int read_header(struct table *t, bool *is_header, struct error *err)
 static int add_file(struct table *t, struct error *err)
 {
     const char *name = t->fields[0];
+    while (strncmp(name, "./", 2) == 0) /* as find(1) has it */
+        name += 2;
     if (!files_is_jpeg_name(name))
         return refuse(t, "not the name of a *.jpg or *.jpeg: ", name, err);
     size_t *lines = array_grow(t->lines, t->truth->files.count, &t->lines_capacity, sizeof *lines);
@@ -121,6 +123,11 @@ static int mark_list(struct table *t, char *list, struct error *err)
     int class_id;
     if (*list == '\0')
         return ERR_OK;
+    if (classes_of(t) == 1 && strcmp(list, t->names->model->labels[0]) != 0)
+        return refuse(t,
+                      "of a network with one class, 0 could stand for it as well as for none; "
+                      "write its label or nothing, or name it in a header, with 1 or 0 below: ",
+                      list, err);
     if (class_names_find(t->names, list, &class_id, NULL) == ERR_OK)
         return mark(t, class_id, err);
     for (bool more = true; more;) {

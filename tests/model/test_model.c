@@ -497,12 +497,12 @@ END_TEST
 
 START_TEST(a_label_is_taken_before_an_id)
 {
-    char *labels[] = {"3", "two", "8", "0", "two", "00"};
+    char *labels[] = {"three", "two", "eight", "zero", "two", "8x"};
     const struct model model = {.classes = 6, .labels = labels};
     static const struct {
         const char *text;
         int class_id;
-    } found[] = {{"3", 0}, {"8", 2}, {"0", 3}, {"1", 1}, {"2", 2}, {"5", 5}, {"00", 5}, {"4", 4}};
+    } found[] = {{"three", 0}, {"eight", 2}, {"0", 0}, {"4", 4}, {"05", 5}, {"8x", 5}};
     static const char *const none[] = {"", "-1", "6", "99999999999", "1 ", " 1", "+1", "Two"};
     struct error err;
     int id;
@@ -514,6 +514,22 @@ START_TEST(a_label_is_taken_before_an_id)
         ck_assert_int_eq(model_find_class(&model, none[i], &id, &err), ERR_PARAMETER);
     ck_assert_int_eq(model_find_class(&model, "two", &id, &err), ERR_PARAMETER);
     ck_assert_msg(strstr(err.message, "classes 1 and 4") != NULL, "%s", err.message);
+}
+END_TEST
+
+/* As "1" to "3" are: a "0" is not the id of the class that is called "1". */
+START_TEST(where_labels_are_numbers_ids_are_not_taken)
+{
+    char *labels[] = {"1", "2", "3", "8"};
+    const struct model model = {.classes = 4, .labels = labels};
+    struct error err;
+    int id;
+    for (int i = 0; i < model.classes; i++) {
+        ck_assert_int_eq(model_find_class(&model, labels[i], &id, &err), ERR_OK);
+        ck_assert_int_eq(id, i);
+    }
+    ck_assert_int_eq(model_find_class(&model, "0", &id, &err), ERR_PARAMETER);
+    ck_assert_msg(strstr(err.message, "ids are not taken") != NULL, "%s", err.message);
 }
 END_TEST
 
@@ -658,6 +674,6 @@ TEST_MAIN("model/model", 60, a_whole_model_is_loaded, a_missing_tensor_is_named,
           bf16_weights_load, the_self_test_finds_a_wrong_kernel, an_absent_model_can_be_destroyed,
           top_k_is_softmax_in_order, scores_of_sigmoids_stand_alone, top_k_agrees_with_sorting,
           logits_that_are_no_numbers_are_an_error, the_largest_logits_give_scores,
-          a_label_is_taken_before_an_id, one_output_is_a_sigmoid,
-          one_output_with_two_labels_is_both, what_contradicts_one_output_is_refused,
-          the_source_of_labels_is_known)
+          a_label_is_taken_before_an_id, where_labels_are_numbers_ids_are_not_taken,
+          one_output_is_a_sigmoid, one_output_with_two_labels_is_both,
+          what_contradicts_one_output_is_refused, the_source_of_labels_is_known)

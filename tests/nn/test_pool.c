@@ -94,6 +94,26 @@ START_TEST(the_most_of_a_nan_and_numbers_is_a_nan)
 }
 END_TEST
 
+/* Each number that bfloat16 has, zeros of both signs and denormal ones included, comes out as it
+ * went in; a NaN, as a NaN. */
+START_TEST(the_most_of_equal_numbers_is_that_number)
+{
+    enum { EACH = 64, PIXELS = 4 };
+    const struct conv_shape s = {2, 2, EACH, 1, 1, EACH, 2, 1, 0, 1};
+    uint16_t x[PIXELS * EACH], y[EACH];
+    for (uint32_t first = 0; first <= UINT16_MAX; first += EACH) {
+        for (uint32_t i = 0; i < PIXELS * EACH; i++)
+            x[i] = (uint16_t)(first + i % EACH);
+        pool_max(PRECISION_BF16, &s, x, y, 0, 1);
+        for (uint32_t c = 0; c < EACH; c++)
+            if (isnan(f32_from_bf16(x[c])))
+                ck_assert(isnan(f32_from_bf16(y[c])));
+            else
+                ck_assert_uint_eq(y[c], x[c]);
+    }
+}
+END_TEST
+
 /* A call computes its rows and touches nothing else. */
 START_TEST(rows_outside_the_range_are_left_alone)
 {
@@ -226,6 +246,7 @@ START_TEST(the_mean_of_a_large_map_is_exact_in_int8)
 END_TEST
 
 TEST_MAIN("nn/pool", 10, max_equals_plain_loops, the_most_of_a_nan_and_numbers_is_a_nan,
-          rows_outside_the_range_are_left_alone, average_equals_the_mean,
-          an_int8_average_changes_the_scale, the_mean_of_a_large_map_is_exact_in_f32,
-          the_mean_of_a_large_map_is_exact_in_bf16, the_mean_of_a_large_map_is_exact_in_int8)
+          the_most_of_equal_numbers_is_that_number, rows_outside_the_range_are_left_alone,
+          average_equals_the_mean, an_int8_average_changes_the_scale,
+          the_mean_of_a_large_map_is_exact_in_f32, the_mean_of_a_large_map_is_exact_in_bf16,
+          the_mean_of_a_large_map_is_exact_in_int8)

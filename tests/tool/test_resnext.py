@@ -886,6 +886,31 @@ def test_eval_of_several_labels_by_folders(scratch):
     assert json.loads(done.stdout)["failed"] == 1
 
 
+def test_eval_of_one_class_wants_to_know_what_does_not_show_it(scratch):
+    model = os.path.join(scratch, "one")
+    good("init", "blocks=1,1:C=1:d=16:stem=cifar:classes=1", model)
+    path = os.path.join(model, "config.json")
+    write(path, json.dumps(dict(json.loads(read(path)), label_names=["horse"])).encode())
+    root, rows = flat(scratch)
+    names = [name_of(row) for row in rows[:4]]
+    made = []
+    for text in ("".join(f"./{name},{'horse' if i < 2 else ''}\n" for i, name in enumerate(names)),
+                 "f,horse\n" + "".join(f"{name},{'1' if i < 2 else '0'}\n" for i, name in enumerate(names))):
+        out = json.loads(good("eval", "--json", "--labels", table_of(scratch, text), model, root))
+        assert (out["images"], out["classes"][0]["positives"]) == (4, 2), out
+        made.append(out["mean_average_precision"])
+    assert made[0] == made[1] > 0, made
+    for class_id in "01":
+        message = bad(1, "eval", "--labels", table_of(scratch, f"{names[0]},{class_id}\n"), model, root)
+        assert "line 1: of a network with one class" in message, message
+    message = bad(1, "eval", "--labels", table_of(scratch, f"{names[0]},horse\n./{names[0]},horse\n"), model, root)
+    assert "line 2: this picture is in line 1 already" in message, message
+    tree = os.path.join(scratch, "tree")
+    os.makedirs(os.path.join(tree, "horse"))
+    shutil.copy(rows[0]["picture"], os.path.join(tree, "horse"))
+    assert "--labels" in bad(1, "eval", model, tree)
+
+
 def test_eval_of_one_output_with_two_labels(scratch):
     model = os.path.join(scratch, "binary")
     good("init", "blocks=1,1:C=1:d=16:stem=cifar:classes=1", model)
