@@ -47,6 +47,14 @@ void calibration_destroy(struct calibration *calibration)
     *calibration = (struct calibration){0};
 }
 
+void calibration_bind(struct calibration *calibration, const char *sha256, const float mean[3],
+                      const float std[3])
+{
+    memcpy(calibration->sha256, sha256, sizeof calibration->sha256);
+    memcpy(calibration->mean, mean, sizeof calibration->mean);
+    memcpy(calibration->std, std, sizeof calibration->std);
+}
+
 /* What a number must be: wider than any network, and far from where products overflow. */
 struct rule {
     const char *key;
@@ -154,6 +162,17 @@ static bool is_method(const char *text)
     return length > 0 && length < CALIBRATION_METHOD_MAX;
 }
 
+static int take_pixels(const json_t *root, const char *key, float out[3], struct error *err)
+{
+    const json_t *list = json_object_get(root, key);
+    bool right = json_array_size(list) == 3;
+    for (size_t i = 0; right && i < 3; i++) {
+        right = json_is_number(json_array_get(list, i));
+        out[i] = (float)json_number_value(json_array_get(list, i));
+    }
+    return right ? ERR_OK : error_set(err, ERR_MODEL_INVALID, "%s is not three numbers", key);
+}
+
 static int take_head(struct calibration *out, const json_t *root, struct error *err)
 {
     const json_t *version = json_object_get(root, "version");
@@ -174,12 +193,13 @@ static int take_head(struct calibration *out, const json_t *root, struct error *
         json_integer_value(images) > CALIBRATION_IMAGES_MAX)
         return error_set(err, ERR_MODEL_INVALID, "images is not a whole number of 1 to %d",
                          CALIBRATION_IMAGES_MAX);
-    if (json_object_size(root) > 5)
+    if (json_object_size(root) > 7)
         return error_set(err, ERR_MODEL_INVALID, "there is an unknown key");
     strcpy(out->sha256, sha256);
     strcpy(out->method, method);
     out->images = (int)json_integer_value(images);
-    return ERR_OK;
+    int rc = take_pixels(root, "mean", out->mean, err);
+    return rc == ERR_OK ? take_pixels(root, "std", out->std, err) : rc;
 }
 
 int calibration_parse(struct calibration *out, const struct layer *layers, size_t count,
@@ -235,6 +255,13 @@ static void put_layers(FILE *file, const struct calibration *calibration,
     }
 }
 
+/* Nine digits give each float back. */
+static void put_pixels(FILE *file, const char *key, const float values[3])
+{
+    fprintf(file, " \"%s\": [%.9g, %.9g, %.9g],", key, (double)values[0], (double)values[1],
+            (double)values[2]);
+}
+
 /* Fills the open file `aside` and puts it in the place of `path`. */
 static int write_aside(const struct calibration *calibration, const struct layer *layers,
                        size_t count, const char *aside, const char *path, int fd, struct error *err)
@@ -244,10 +271,12 @@ static int write_aside(const struct calibration *calibration, const struct layer
         close(fd);
         return error_set(err, ERR_NO_MEMORY, "no memory to write %s", path);
     }
-    fprintf(file,
-            "{\"version\": %d, \"weights_sha256\": \"%s\",\n"
-            " \"method\": \"%s\", \"images\": %d, \"layers\": {",
-            CALIBRATION_VERSION, calibration->sha256, calibration->method, calibration->images);
+    fprintf(file, "{\"version\": %d, \"weights_sha256\": \"%s\",\n", CALIBRATION_VERSION,
+            calibration->sha256);
+    put_pixels(file, "mean", calibration->mean);
+    put_pixels(file, "std", calibration->std);
+    fprintf(file, "\n \"method\": \"%s\", \"images\": %d, \"layers\": {", calibration->method,
+            calibration->images);
     put_layers(file, calibration, layers, count);
     fputs("\n}}\n", file);
     bool written = !ferror(file) && fflush(file) == 0 && fsync(fd) == 0;

@@ -1,7 +1,8 @@
 /* calibration.json: what int8 needs beside the float weights. Measured by `resnext calibrate` on
  * pictures such as the network will see; see man/resnext.1 for the format:
  *
- *   {"version": 1, "weights_sha256": "...", "method": "mse", "images": 900,
+ *   {"version": 1, "weights_sha256": "...", "mean": [R, G, B], "std": [R, G, B], "method": "mse",
+ *    "images": 900,
  *    "layers": {"conv1": {"scale": S, "zero": Z, "mean": M}, ..., "avg_pool": {...}}}
  *
  * with one entry for what each layer puts out. S, Z and M are numbers for all channels or lists
@@ -30,6 +31,7 @@ struct calibration_layer {
 
 struct calibration {
     char sha256[SAFETENSORS_SHA256_TEXT]; /* of the model.safetensors that it was measured with */
+    float mean[3], std[3];                /* of the pixels then, as config.json has them */
     char method[CALIBRATION_METHOD_MAX];  /* how ranges were chosen: printable ASCII, 1 or more */
     int images;                           /* how many were looked at */
     struct calibration_layer *layers;     /* [count] of the network */
@@ -47,6 +49,10 @@ void calibration_destroy(struct calibration *calibration);
 
 /* Whether the numbers of a layer are what a file may have. */
 bool calibration_layer_is_sane(const struct calibration_layer *numbers, const struct layer *layer);
+
+/* Notes what it was measured with. */
+void calibration_bind(struct calibration *calibration, const char *sha256, const float mean[3],
+                      const float std[3]);
 
 /* Reads the bytes of a file for a network of these layers: every layer once and no other, finite
  * numbers in their ranges, as many as there are channels. `*out` is to be destroyed when ERR_OK is

@@ -239,18 +239,27 @@ static int read_calibration(struct loader *l, struct error *err)
                : error_prefix(err, rc, "%s, which `resnext calibrate MODEL DIR` makes anew", path);
 }
 
-/* Scales of other weights would give answers that look right and are not. */
+/* Scales of other weights or pixels would give answers that look right and are not. */
 static int check_calibration(const struct loader *l, struct error *err)
 {
     const struct calibration *c =
         l->options->calibration ? l->options->calibration : &l->calibration;
-    if (l->model->precision != PRECISION_INT8 || strcmp(c->sha256, l->model->sha256) == 0)
+    if (l->model->precision != PRECISION_INT8)
         return ERR_OK;
-    return error_set(
-        err, ERR_MODEL_INVALID,
-        "%s/calibration.json is of other weights: their sha256 begins with %.12s, that "
-        "of model.safetensors with %.12s; `resnext calibrate MODEL DIR` makes it anew",
-        l->path, c->sha256, l->model->sha256);
+    if (strcmp(c->sha256, l->model->sha256) != 0)
+        return error_set(
+            err, ERR_MODEL_INVALID,
+            "%s/calibration.json is of other weights: their sha256 begins with %.12s, that "
+            "of model.safetensors with %.12s; `resnext calibrate MODEL DIR` makes it anew",
+            l->path, c->sha256, l->model->sha256);
+    const struct preprocess_spec *p = &l->config.preprocess;
+    for (int i = 0; i < 3; i++)
+        if (c->mean[i] != p->mean[i] || c->std[i] != p->std[i])
+            return error_set(err, ERR_MODEL_INVALID,
+                             "%s/calibration.json is of pixels with another mean or std than "
+                             "config.json has; `resnext calibrate MODEL DIR` makes it anew",
+                             l->path);
+    return ERR_OK;
 }
 
 /* A pixel's byte stands for (byte / 255 - mean) / std. A max pool hands on the scales of its input,

@@ -132,7 +132,8 @@ static int choose(struct calibrate *c, struct error *err)
         method++;
     int rc = observer_choose(c->observer, method, &c->calibration, err);
     c->calibration.images = images;
-    memcpy(c->calibration.sha256, c->exact->sha256, sizeof c->calibration.sha256);
+    calibration_bind(&c->calibration, c->exact->sha256, c->exact->preprocess.mean,
+                     c->exact->preprocess.std);
     return rc;
 }
 

@@ -27,8 +27,8 @@ int ground_truth_read_folders(struct ground_truth *truth, const char *root,
                               const struct class_names *names, bool many, size_t max_bytes,
                               struct error *err);
 
-/* A CSV file of pictures in `root` (or with absolute paths). A first line whose first field is no
- * *.jpg or *.jpeg is a header. Either two columns, file and classes, with ';' or '|' between these;
+/* A CSV file of pictures in `root` (or with absolute paths). A first line whose first field has
+ * no dot is a header. Either two columns, file and classes, with ';' or '|' between these;
  * or a header that names every class, and columns of 0 and 1. Without `many` each picture must show
  * one class. The same errors; the message names the line. */
 int ground_truth_read_table(struct ground_truth *truth, const char *path, const char *root,

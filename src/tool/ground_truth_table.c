@@ -64,13 +64,15 @@ static int read_columns(struct table *t, struct error *err)
         t->line, t->column_count, classes);
 }
 
-/* A first row without a picture is a header. */
+/* A first row without a picture is a header; a name with a dot is that of another file. */
 static int read_header(struct table *t, bool *is_header, struct error *err)
 {
     int class_id;
     *is_header = t->count > 0 && !files_is_jpeg_name(t->fields[0]);
     if (!*is_header)
         return ERR_OK;
+    if (strchr(t->fields[0], '.'))
+        return refuse(t, "neither a header nor the name of a *.jpg or *.jpeg: ", t->fields[0], err);
     if (t->count > 2 ||
         (t->count == 2 && class_names_find(t->names, t->fields[1], &class_id, NULL) == ERR_OK))
         return read_columns(t, err);

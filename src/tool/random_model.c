@@ -43,7 +43,7 @@ static int calibrate(const struct model *exact, struct calibration *out, struct 
     if (rc == ERR_OK)
         rc = observer_choose(observer, RANGE_MINMAX, out, err);
     if (rc == ERR_OK)
-        memcpy(out->sha256, exact->sha256, sizeof out->sha256);
+        calibration_bind(out, exact->sha256, exact->preprocess.mean, exact->preprocess.std);
     workspace_destroy(workspace);
     observer_destroy(observer);
     free(rgb);

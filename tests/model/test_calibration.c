@@ -9,8 +9,11 @@
 #include "tests/random.h"
 #include "tests/suite.h"
 
-#define SHA   "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-#define HEAD  "{\"version\": 1, \"weights_sha256\": \"" SHA "\", \"method\": \"mse\", \"images\": 9"
+#define SHA       "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define OF_PIXELS "\"mean\": [0.5, 0.25, 0.1], \"std\": [1, 2, 3], "
+#define HEAD                                                                                       \
+    "{\"version\": 1, \"weights_sha256\": \"" SHA "\", " OF_PIXELS "\"method\": \"mse\", "         \
+    "\"images\": 9"
 #define CONV  "\"conv1\": {\"scale\": [0.1, 0.25], \"zero\": 0, \"mean\": [1, -2]}"
 #define LAST  "\"layer1.0.conv1\": {\"scale\": 0.5, \"zero\": [1, 128, 255], \"mean\": 0}"
 #define POOL  "\"avg_pool\": {\"scale\": 1e-3, \"zero\": 0, \"mean\": [0, 1, 2]}"
@@ -35,6 +38,7 @@ static void check_numbers(const struct calibration *c)
     ck_assert_str_eq(c->sha256, SHA);
     ck_assert_str_eq(c->method, "mse");
     ck_assert_int_eq(c->images, 9);
+    ck_assert(c->mean[0] == 0.5F && c->mean[2] == 0.1F && c->std[2] == 3);
     ck_assert(c->layers[0].scale[1] == 0.25F && c->layers[0].mean[1] == -2);
     ck_assert(c->layers[0].zero[0] == 0 && c->layers[0].zero[1] == 0);
     ck_assert_ptr_null(c->layers[1].scale);
@@ -101,6 +105,9 @@ static const struct {
     {"\"images\": 9", "\"images\": 9.5", "images", ERR_MODEL_INVALID},
     {"\"images\": 9", "\"images\": 9, \"more\": 1", "unknown key", ERR_MODEL_INVALID},
     {"\"layers\": {", "\"layers\": [], \"x\": {", "unknown key", ERR_MODEL_INVALID},
+    {"\"mean\": [0.5, 0.25, 0.1], ", "", "mean is not three numbers", ERR_MODEL_INVALID},
+    {"[1, 2, 3]", "[1, 2]", "std is not three numbers", ERR_MODEL_INVALID},
+    {"[1, 2, 3]", "[1, 2, \"3\"]", "std is not three numbers", ERR_MODEL_INVALID},
     {CONV ", ", "", "layer conv1", ERR_MODEL_INVALID},
     {CONV ", ", CONV ", \"fc\": {}, ", "4 layers, but the network has 3", ERR_MODEL_INVALID},
     {CONV ", ", CONV ", " CONV ", ", "duplicate", ERR_MODEL_INVALID},
@@ -191,7 +198,7 @@ static void calibrate(enum range_method method)
     }
     ck_assert_int_eq(observer_choose(observer, method, &c, NULL), ERR_OK);
     c.images = IMAGES;
-    memcpy(c.sha256, model->sha256, sizeof c.sha256);
+    calibration_bind(&c, model->sha256, model->preprocess.mean, model->preprocess.std);
     int rc =
         calibration_write(&c, network_layer(model->network, 0), network_layer_count(model->network),
                           folder_file(folder, "calibration.json"), NULL);

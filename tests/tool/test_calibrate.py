@@ -61,6 +61,24 @@ def test_the_file_is_of_these_weights(scratch):
     assert "other weights" in says and "resnext calibrate" in says, says
 
 
+def test_the_file_is_of_these_pixels(scratch):
+    """A mended std in config.json makes other activations of the same weights."""
+    folder = copy(scratch)
+    calibrate(folder, tool.PICTURES, "--method", "minmax")
+    path = os.path.join(folder, "config.json")
+    with open(path) as file:
+        config = json.load(file)
+    for key in ("mean", "std"):
+        tool.good("verify", "--precision", "int8", folder)
+        picture = dict(config["pretrained_cfg"])
+        picture[key] = [*picture[key][:2], picture[key][2] * 0.5]
+        tool.write(path, json.dumps({**config, "pretrained_cfg": picture}).encode())
+        for command in (["verify"], ["info"], ["classify", folder, *tool.pictures()[:1]]):
+            says = tool.bad(1, *command, "--precision", "int8", *([folder] if len(command) == 1 else []))
+            assert "another mean or std" in says and "resnext calibrate" in says, says
+        tool.write(path, json.dumps(config).encode())
+
+
 def test_threads_change_nothing(scratch):
     folder = copy(scratch)
     files = [os.path.join(scratch, name) for name in ("one.json", "four.json")]

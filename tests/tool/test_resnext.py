@@ -763,7 +763,8 @@ def test_eval_refuses_tables_that_it_does_not_understand(scratch):
     root, rows = flat(scratch)
     name = name_of(rows[0])
     for text, words in (("", "no picture"), ("file,label\n", "no picture"), (f"{name}\n", "line 1: 1 fields"),
-                        (f"{name};cat\n", "line 1: one column"), (f"{name},cat,dog\n", "line 1: 3 fields"),
+                        (f"photo.png,cat\n{name},cat\n", "line 1: neither a header nor the name"),
+                        (f"{name};cat\n", "line 1: neither a header"), ("a;b\n", "line 1: one column"), (f"{name},cat,dog\n", "line 1: 3 fields"),
                         (f"\n{name},unicorn\n", "line 2: no class is called \"unicorn\""),
                         (f"{name},10\n", "line 1"), (f"{name},-1\n", "line 1"), (f"{name},\n", "line 1: 0 classes"),
                         (f"{name},cat;dog\n", "line 1: 2 classes"), (f"{name},cat|\n", "line 1: no class"),
