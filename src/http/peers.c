@@ -125,6 +125,10 @@ struct peer *peers_add(struct peers *all, int fd)
 
 void peers_linger(struct peers *all, int fd, const struct in6_addr *ip)
 {
+    if ((size_t)fd >= all->by_fd_size) { /* events would be looked up beyond it */
+        close(fd);
+        return;
+    }
     int64_t now = clock_monotonic_ns(), most = all->limits_ns[TIMER_UPLOAD];
     most = all->accepting_stopped && most > LINGER_NS ? LINGER_NS : most;
     wake_by(all, linger_add(&all->linger, fd, event_tag(fd, next_generation(all)), ip, now,
