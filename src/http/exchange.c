@@ -190,7 +190,7 @@ static const char *settle_status(struct exchange *x, enum MHD_RequestTermination
     if (how == MHD_REQUEST_TERMINATED_COMPLETED_OK)
         x->sent = x->length;
     if (x->status != 0)
-        return x->sent == x->length ? NULL : settle_unsent(x);
+        return x->sent == x->length && !peer_timed_out(x->peer) ? NULL : settle_unsent(x);
     /* libmicrohttpd answers malformed requests by itself. */
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_HTTP_STATUS);

@@ -21,19 +21,26 @@ static void end(struct lingerers *l, size_t at)
     memmove(&l->list[at], &l->list[at + 1], (l->count - at) * sizeof l->list[0]);
 }
 
-static void make_room(struct lingerers *l, const struct in6_addr *ip)
+static size_t count_of(const struct lingerers *l, const struct in6_addr *ip)
 {
-    size_t of_ip = 0, oldest_of_ip = 0;
-    for (size_t i = l->count; i-- > 0;) {
-        if (IN6_ARE_ADDR_EQUAL(&l->list[i].ip, ip)) {
-            of_ip++;
-            oldest_of_ip = i;
+    size_t count = 0;
+    for (size_t i = 0; i < l->count; i++)
+        count += IN6_ARE_ADDR_EQUAL(&l->list[i].ip, ip) != 0;
+    return count;
+}
+
+/* The oldest of the address that has most. */
+static size_t who_gives_way(const struct lingerers *l)
+{
+    size_t found = 0, most = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        size_t count = count_of(l, &l->list[i].ip);
+        if (count > most) {
+            most = count;
+            found = i;
         }
     }
-    if (of_ip >= LINGER_MAX_PER_IP && !IN6_IS_ADDR_UNSPECIFIED(ip))
-        end(l, oldest_of_ip);
-    else if (l->count == LINGER_MAX)
-        end(l, 0);
+    return found;
 }
 
 static int64_t due_ns(const struct lingerer *one)
@@ -45,7 +52,8 @@ int64_t linger_add(struct lingerers *l, int fd, uint64_t tag, const struct in6_a
                    int64_t now_ns, int64_t end_ns, uint64_t bytes)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u64 = tag};
-    make_room(l, ip);
+    if (l->count == LINGER_MAX)
+        end(l, who_gives_way(l));
     if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
         log_warning("cannot watch a connection: %s", strerror(errno));
     l->list[l->count++] = (struct lingerer){

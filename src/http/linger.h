@@ -3,8 +3,8 @@
  *
  * That must not cost much, whoever comes. A connection lingers until its client closes or is silent
  * for LINGER_NS, at the latest until the time and the number of bytes that linger_add is told.
- * LINGER_MAX linger at a time, LINGER_MAX_PER_IP of one address: the oldest gives way to who is one
- * too many, having had the longest time to read its answer.
+ * LINGER_MAX linger at a time. To who is one too many, one of the address that has most gives way:
+ * its oldest, having had the longest time to read its answer.
  *
  * Guarded by its owner's lock. All times are of clock_monotonic_ns. */
 #ifndef RESNEXT_HTTP_LINGER_H
@@ -17,7 +17,7 @@
 #define LINGER_NS    INT64_C(2000000000)
 #define LINGER_NEVER INT64_MAX
 
-enum { LINGER_MAX = 64, LINGER_MAX_PER_IP = 8 };
+enum { LINGER_MAX = 64 };
 
 struct lingerer {
     int fd;
@@ -33,8 +33,8 @@ struct lingerers {
     struct lingerer list[LINGER_MAX]; /* the oldest first */
 };
 
-/* Takes over an answered socket; `ip` is all zero for a Unix socket, whose clients are not told
- * apart. Its events in the epoll set will have `tag`. Returns when it ends if nothing comes. */
+/* Takes over an answered socket; `ip` is all zero for a Unix socket, whose clients are one address.
+ * Its events in the epoll set will have `tag`. Returns when it ends if nothing comes. */
 int64_t linger_add(struct lingerers *l, int fd, uint64_t tag, const struct in6_addr *ip,
                    int64_t now_ns, int64_t end_ns, uint64_t bytes);
 

@@ -85,7 +85,8 @@ enum MHD_Result reply_text(struct exchange *x, int status, const char *content_t
 {
     if (!text)
         return reply_out_of_memory(x);
-    return queue(x, status, content_type, response_create(x, text, length, text), length);
+    struct MHD_Response *response = response_create(x, text, length, text);
+    return response ? queue(x, status, content_type, response, length) : reply_out_of_memory(x);
 }
 
 enum MHD_Result reply_constant(struct exchange *x, int status, const char *content_type,

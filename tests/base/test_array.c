@@ -1,6 +1,5 @@
 #include "base/array.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 
 #include "tests/suite.h"
@@ -21,14 +20,4 @@ START_TEST(what_it_holds_stays)
 }
 END_TEST
 
-START_TEST(without_memory_nothing_changes)
-{
-    int item = 7;
-    size_t capacity = SIZE_MAX / 4;
-    ck_assert_ptr_null(array_grow(&item, capacity, &capacity, sizeof item));
-    ck_assert_uint_eq(capacity, SIZE_MAX / 4);
-    ck_assert_int_eq(item, 7);
-}
-END_TEST
-
-TEST_MAIN("base/array", 10, what_it_holds_stays, without_memory_nothing_changes)
+TEST_MAIN("base/array", 10, what_it_holds_stays)
