@@ -198,6 +198,7 @@ static int check_headers(struct exchange *x, struct error *err)
     return code;
 }
 
+/* Of who was cut for its time, what is still found in what had come counts no more. */
 static void count_refusal(const struct exchange *x, int code)
 {
     static const struct {
@@ -209,7 +210,7 @@ static void count_refusal(const struct exchange *x, int code)
         {ERR_BODY_TOO_LARGE, REASON_BODY_TOO_LARGE},
     };
     for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
-        if (counted[i].code == code)
+        if (counted[i].code == code && !peer_timed_out(x->peer))
             metrics_add(server_metrics(x->context->server), COUNTER_rejected, counted[i].reason, 0,
                         0, 1);
 }

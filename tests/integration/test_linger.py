@@ -75,7 +75,7 @@ def an_endless_upload_is_closed_after_so_many_bytes(daemon):
     assert sent < 128 << 20, f"{sent} bytes were taken"  # 68 MiB, and what the kernel holds
 
 
-@case(LIMITED + ["--upload-timeout-ms", "2500"])
+@case(LIMITED + ["--upload-timeout-ms", "5000"], seconds=60)
 def who_goes_on_sending_is_closed_in_the_end(daemon):
     """As late as any upload, and long after a silent one."""
     with contextlib.ExitStack() as stack:
