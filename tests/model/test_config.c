@@ -258,6 +258,163 @@ START_TEST(the_activation_is_read)
 }
 END_TEST
 
+/* Keys that change what is computed, wherever they stand, with what real files have and what is
+ * something else. */
+START_TEST(keys_that_change_the_answers_are_not_passed_over)
+{
+    static const struct {
+        const char *key, *plain, *other;
+    } rows[] = {
+        {"hidden_act", "\"relu\"", "\"gelu\""},
+        {"downsample_in_bottleneck", "false", "true"},
+        {"downsample_in_first_stage", "false", "true"},
+        {"input_space", "\"RGB\"", "\"BGR\""},
+        {"input_range", "[0,1]", "[0,255]"},
+        {"input_range", "[0.0,1.0]", "[-1,1]"},
+        {"label_offset", "0", "1"},
+        {"global_pool", "\"avg\"", "\"max\""},
+        {"act_layer", "\"relu\"", "\"silu\""},
+        {"norm_layer", "\"batchnorm2d\"", "\"groupnorm\""},
+        {"output_stride", "32", "16"},
+        {"antialias", "true", "false"},
+        {"do_normalize", "true", "false"},
+        {"do_rescale", "true", "false"},
+        {"rescale_factor", "0.00392156862745098", "1"},
+        {"image_mean", "[0.485,0.456,0.406]", "[0.5,0.5,0.5]"},
+        {"image_std", "[0.229,0.224,0.225]", "[1,1,1]"},
+        {"crop_size", "224", "288"},
+        {"crop_size", "[224]", "[224,192]"},
+        {"crop_size", "[224,224]", "\"224\""},
+    };
+    static const char *const forms[] = {"{\"%s\":%s," PICTURE "}",
+                                        "{\"%s\":%s,\"pretrained_cfg\":{" PICTURE "}}",
+                                        "{\"pretrained_cfg\":{\"%s\":%s," PICTURE "}}"};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (size_t k = 0; k < sizeof forms / sizeof forms[0]; k++) {
+            const char *const values[] = {rows[i].plain, "null", rows[i].other};
+            for (size_t v = 0; v < 3; v++) {
+                char text[512];
+                struct model_config c;
+                struct error err;
+                snprintf(text, sizeof text, forms[k], rows[i].key, values[v]);
+                int rc = parse(&c, text, &err);
+                ck_assert_msg((rc == ERR_OK) == (v < 2), "%s: %d", text, rc);
+                if (rc == ERR_OK)
+                    model_config_destroy(&c);
+                else
+                    ck_assert_msg(strstr(err.message, rows[i].key) != NULL, "%s", err.message);
+            }
+        }
+}
+END_TEST
+
+#define WITHOUT_MEAN                                                                               \
+    "\"input_size\":[3,224,224],\"interpolation\":\"bicubic\",\"crop_pct\":0.95,"                  \
+    "\"crop_mode\":\"center\",\"std\":[0.229,0.224,0.225]"
+
+START_TEST(what_the_root_says_of_the_picture_counts)
+{
+    static const char *const same[] = {
+        "\"input_size\":[3,224,224],\"pretrained_cfg\":{" PICTURE "}",
+        "\"mean\":null,\"crop_mode\":null,\"pretrained_cfg\":{" PICTURE "}",
+        "\"mean\":[0.485,0.456,0.406],\"pretrained_cfg\":{" WITHOUT_MEAN "}",
+        "\"mean\":[0.485,0.456,0.406],\"pretrained_cfg\":{\"mean\":null," WITHOUT_MEAN "}",
+        "\"pretrained_cfg\":null," PICTURE};
+    static const char *const other[] = {
+        "\"input_size\":[3,288,288]", "\"crop_pct\":0.875", "\"interpolation\":\"bilinear\"",
+        "\"crop_mode\":\"squash\"",   "\"mean\":[0,0,0]",   "\"std\":[1,1,1]"};
+    struct model_config c;
+    struct error err;
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+        char text[1024];
+        snprintf(text, sizeof text, "{%s}", same[i]);
+        ck_assert_msg(parse(&c, text, &err) == ERR_OK, "%s: %s", text, err.message);
+        ck_assert_float_eq(c.preprocess.mean[0], 0.485F);
+        ck_assert_int_eq(c.preprocess.size, 224);
+        model_config_destroy(&c);
+    }
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+        char text[1024];
+        snprintf(text, sizeof text, "{%s,\"pretrained_cfg\":{" PICTURE "}}", other[i]);
+        check_refused(text, ERR_MODEL_INVALID, "at the root and another in pretrained_cfg");
+    }
+    ck_assert_int_eq(parse(&c, "{\"resize_size\":300,\"pretrained_cfg\":{" PICTURE "}}", NULL),
+                     ERR_OK);
+    ck_assert_int_eq(c.preprocess.resize, 300);
+    model_config_destroy(&c);
+    check_refused("{\"resize_size\":300,\"pretrained_cfg\":{\"resize_size\":256," PICTURE "}}",
+                  ERR_MODEL_INVALID, "resize_size");
+}
+END_TEST
+
+START_TEST(what_pretrained_cfg_says_of_the_network_counts)
+{
+    static const char *const known[] = {"\"activation\":\"sigmoid\"",
+                                        "\"problem_type\":\"multi_label_classification\""};
+    struct model_config c;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "{\"pretrained_cfg\":{%s," PICTURE "}}", known[i]);
+        ck_assert_int_eq(parse(&c, text, NULL), ERR_OK);
+        ck_assert(c.activation_is_known && c.activation == ACTIVATION_SIGMOID);
+        model_config_destroy(&c);
+    }
+    check_refused(
+        "{\"activation\":\"softmax\",\"pretrained_cfg\":{\"activation\":\"sigmoid\"," PICTURE "}}",
+        ERR_MODEL_INVALID, "activation");
+    check_refused("{\"pretrained_cfg\":{\"problem_type\":\"regression\"," PICTURE "}}",
+                  ERR_MODEL_UNSUPPORTED, "problem_type");
+    check_refused("{\"pretrained_cfg\":{\"architecture\":\"resnet50d\"," PICTURE "}}",
+                  ERR_MODEL_UNSUPPORTED, "pretrained_cfg: architecture resnet50d");
+    check_refused("{\"architecture\":\"resnext50_32x4d\",\"pretrained_cfg\":{\"architecture\":"
+                  "\"resnet50\"," PICTURE "}}",
+                  ERR_MODEL_INVALID, "but resnet50 in pretrained_cfg");
+    ck_assert_int_eq(parse(&c,
+                           "{\"architecture\":\"resnet50\",\"num_classes\":null,"
+                           "\"pretrained_cfg\":{\"architecture\":\"resnet50.a1_in1k\","
+                           "\"num_classes\":7," PICTURE "}}",
+                           NULL),
+                     ERR_OK);
+    ck_assert_int_eq(c.classes, 7);
+    model_config_destroy(&c);
+}
+END_TEST
+
+/* All of timm's fields, as save_for_hf and as Hugging Face's TimmWrapper write them. */
+START_TEST(everything_that_real_files_hold_is_served)
+{
+    static const char *const texts[] = {
+        "{\"architecture\":\"resnet50\",\"architectures\":[\"TimmWrapperForImageClassification\"],"
+        "\"do_pooling\":true,\"initializer_range\":0.02,\"model_args\":null,\"model_type\":"
+        "\"timm_wrapper\",\"num_classes\":3,\"num_features\":2048,\"global_pool\":\"avg\","
+        "\"torch_dtype\":\"float32\",\"dtype\":\"float32\",\"transformers_version\":\"4.57.0\","
+        "\"problem_type\":null,\"pretrained_cfg\":{\"url\":\"https://x/a.pth\",\"file\":null,"
+        "\"state_dict\":null,\"hf_hub_id\":\"timm/resnet50.a1_in1k\",\"hf_hub_filename\":null,"
+        "\"source\":\"hf-hub\",\"architecture\":\"resnet50\",\"tag\":\"a1_in1k\",\"custom_load\":"
+        "false,\"test_input_size\":[3,288,288],\"min_input_size\":null,\"fixed_input_size\":false,"
+        "\"test_crop_pct\":1.0,\"num_classes\":1000,\"label_offset\":null,\"label_names\":null,"
+        "\"label_descriptions\":null,\"pool_size\":[7,7],\"test_pool_size\":null,\"first_conv\":"
+        "\"conv1\",\"classifier\":\"fc\",\"license\":\"apache-2.0\",\"description\":\"a, b\","
+        "\"origin_url\":\"https://x\",\"paper_name\":\"A; B\",\"paper_ids\":[\"arXiv:1\","
+        "\"arXiv:2\",\"arXiv:3\"],\"notes\":[\"a\",\"b\",\"c\"]," PICTURE "}}",
+        "{\"architectures\":[\"ResNetForImageClassification\"],\"depths\":[3,4,6,3],"
+        "\"downsample_in_first_stage\":false,\"downsample_in_bottleneck\":false,"
+        "\"embedding_size\":64,\"hidden_act\":\"relu\",\"hidden_sizes\":[256,512,1024,2048],"
+        "\"layer_type\":\"bottleneck\",\"model_type\":\"resnet\",\"num_channels\":3,"
+        "\"out_features\":[\"stage4\"],\"out_indices\":[4],\"stage_names\":[\"stem\",\"stage1\","
+        "\"stage2\"],\"do_resize\":true,\"do_normalize\":true,\"torch_dtype\":\"float32\"," PICTURE
+        "}"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct model_config c;
+        struct error err;
+        int rc = model_config_parse(&c, texts[i], strlen(texts[i]), 1000, &err);
+        ck_assert_msg(rc == ERR_OK, "%s", err.message);
+        ck_assert_str_eq(c.unread_labels, "");
+        model_config_destroy(&c);
+    }
+}
+END_TEST
+
 /* The picture's keys with one replaced by `with` (empty: left out). */
 static void check_spoiled(const char *key, const char *with, int code, const char *says)
 {
@@ -431,7 +588,8 @@ START_TEST(keys_that_do_not_name_classes_are_let_by)
     check_labels("\"stage_names\":[\"stem\",\"stage1\",\"stage2\"]", "");
     check_labels("\"class_weights\":[0.5,0.5],\"num_classes\":2", "");
     check_labels("\"class_weights\":{\"0\":0.5,\"1\":0.5}", "");
-    check_labels("\"classifier\":[\"fc\",\"x\",\"y\"],\"label_offset\":0,\"label_smoothing\":0.1", "");
+    check_labels("\"classifier\":[\"fc\",\"x\",\"y\"],\"label_offset\":0,\"label_smoothing\":0.1",
+                 "");
     check_labels("\"sizes\":[1,2,3],\"tags\":[\"a\",\"b\",\"c\"]", "");
 }
 END_TEST
@@ -520,7 +678,10 @@ TEST_MAIN("model/config", 10, a_file_as_timm_publishes_it_is_read, the_old_flat_
           the_resized_edge_is_what_the_publishers_use, architectures_of_the_family_are_served,
           architectures_that_compute_something_else_are_refused,
           arguments_that_repeat_defaults_are_served, what_changed_the_network_is_refused,
-          the_activation_is_read, a_missing_key_is_named_with_its_default, wrong_values_are_refused,
+          keys_that_change_the_answers_are_not_passed_over,
+          what_the_root_says_of_the_picture_counts, what_pretrained_cfg_says_of_the_network_counts,
+          everything_that_real_files_hold_is_served, the_activation_is_read,
+          a_missing_key_is_named_with_its_default, wrong_values_are_refused,
           what_is_no_config_is_refused, a_fine_tuned_models_own_class_count_wins,
           labels_are_a_list_or_a_map, every_form_of_labels_is_read,
           keys_that_do_not_name_classes_are_let_by, names_in_an_unknown_form_are_noticed,
