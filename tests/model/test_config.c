@@ -407,8 +407,7 @@ START_TEST(everything_that_real_files_hold_is_served)
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct model_config c;
         struct error err;
-        int rc = model_config_parse(&c, texts[i], strlen(texts[i]), 1000, &err);
-        ck_assert_msg(rc == ERR_OK, "%s", err.message);
+        ck_assert_msg(parse(&c, texts[i], &err) == ERR_OK, "%s", err.message);
         ck_assert_str_eq(c.unread_labels, "");
         model_config_destroy(&c);
     }
@@ -562,8 +561,7 @@ START_TEST(every_form_of_labels_is_read)
     check_labels("\"labels\":{\"1\":\"b\",\"0\":\"a\"}", "a|b");
     check_labels("\"id2label\":{\"0\":\"a\",\"1\":\"b\"}", "a|b");
     check_labels("\"label2id\":{\"b\":1,\"a\":0}", "a|b");
-    check_labels("\"id2label\":{\"0\":\"a\"},\"label2id\":{\"x\":0}", "a");
-    check_labels("\"label_names\":[\"a\"],\"labels\":[\"x\"],\"id2label\":{\"0\":\"y\"}", "a");
+    check_labels("\"label2id\":{\"b\":\"1\",\"a\":\"0\"}", "a|b");
     check_labels("\"pretrained_cfg\":{\"label_names\":[\"a\",\"b\"]," PICTURE "}", "a|b");
     check_labels("\"label_names\":[\"n1\",\"n2\"],\"label_descriptions\":"
                  "{\"n2\":\"dog\",\"n1\":\"cat, big\"}",
@@ -582,17 +580,63 @@ START_TEST(every_form_of_labels_is_read)
 }
 END_TEST
 
+START_TEST(names_under_two_keys_must_agree)
+{
+    check_labels("\"id2label\":{\"0\":\"a\",\"1\":\"b\"},\"label2id\":{\"a\":\"0\",\"b\":1}",
+                 "a|b");
+    check_labels("\"id2label\":{\"0\":\"a\",\"1\":\"a\"},\"label2id\":{\"a\":1}", "a|a");
+    check_labels("\"id2label\":{\"0\":\"a\"},\"label2id\":{\"a\":0,\"b\":0}", "a");
+    check_labels("\"id2label\":{\"0\":7},\"label2id\":{\"7\":0}", "7");
+    check_labels("\"label_names\":[\"n1\",\"n2\"],\"label_descriptions\":"
+                 "{\"n2\":\"dog\",\"n1\":\"cat\"},\"id2label\":{\"0\":\"cat\",\"1\":\"n2\"}",
+                 "cat|dog");
+    check_labels(
+        "\"id2label\":{\"0\":\"a\"},\"pretrained_cfg\":{\"label_names\":[\"x\"]," PICTURE "}", "a");
+    check_labels("\"labels\":[\"LABEL_0\",\"LABEL_1\"],\"id2label\":{\"0\":\"a\",\"1\":\"b\"}",
+                 "a|b");
+    check_labels("\"label_names\":[\"a\",\"b\"],\"label2id\":{\"LABEL_0\":0,\"LABEL_1\":1}", "a|b");
+    check_labels("\"id2label\":{\"0\":\"LABEL_0\"},\"label2id\":{\"LABEL_0\":0}", "LABEL_0");
+    check_refused("{\"id2label\":{\"0\":\"a\"},\"label2id\":{\"x\":0}," PICTURE "}",
+                  ERR_MODEL_INVALID, "id2label and label2id have different names for class 0");
+    check_refused("{\"label_names\":[\"a\",\"b\"],\"id2label\":{\"1\":\"a\"}," PICTURE "}",
+                  ERR_MODEL_INVALID, "label_names and id2label have different names for class 1");
+    check_refused("{\"label_names\":[\"a\",\"b\"],\"label2id\":{\"a\":\"1\"}," PICTURE "}",
+                  ERR_MODEL_INVALID, "label_names and label2id");
+    check_refused("{\"label_names\":[\"a\"],\"labels\":[\"x\"]," PICTURE "}", ERR_MODEL_INVALID,
+                  "label_names and labels");
+}
+END_TEST
+
 START_TEST(keys_that_do_not_name_classes_are_let_by)
 {
     check_labels("\"architectures\":[\"A\",\"B\",\"C\"]", "");
     check_labels("\"stage_names\":[\"stem\",\"stage1\",\"stage2\"]", "");
     check_labels("\"class_weights\":[0.5,0.5],\"num_classes\":2", "");
     check_labels("\"class_weights\":{\"0\":0.5,\"1\":0.5}", "");
+    check_labels("\"class_weights\":{\"cat\":0.5,\"dog\":1.5,\"owl\":1.0}", "");
     check_labels("\"classifier\":[\"fc\",\"x\",\"y\"],\"label_offset\":0,\"label_smoothing\":0.1",
                  "");
+    check_labels("\"label_smoothing\":{\"type\":\"uniform\",\"value\":0.1}", "");
+    check_labels("\"classification_head\":{\"type\":\"linear\",\"dims\":[\"a\"]}", "");
+    check_labels("\"class_token\":false,\"label_column\":\"label\"", "");
     check_labels("\"sizes\":[1,2,3],\"tags\":[\"a\",\"b\",\"c\"]", "");
+    check_labels("\"metrics\":[\"top1\",\"top5\",\"loss\"],\"authors\":[\"a\",\"b\",\"c\"]", "");
+    check_labels("\"training\":{\"epochs\":10,\"batch_size\":32,\"seed\":7}", "");
+    check_labels("\"optimizer\":{\"epochs\":0,\"batch_size\":1,\"seed\":2}", "");
+    check_labels("\"input_names\":[\"a\"],\"output_names\":[\"b\"]", "");
 }
 END_TEST
+
+static void check_unread(const char *keys, size_t outputs, const char *unread)
+{
+    struct model_config c;
+    char text[2048];
+    snprintf(text, sizeof text, "{%s," PICTURE "}", keys);
+    ck_assert_int_eq(model_config_parse(&c, text, strlen(text), outputs, NULL), ERR_OK);
+    ck_assert_msg(strcmp(c.unread_labels, unread) == 0, "%s: %s", text, c.unread_labels);
+    ck_assert_uint_eq(c.labels.count, 0);
+    model_config_destroy(&c);
+}
 
 /* Fault 91. Names under another key: the loader refuses them, unless there is a labels.txt. */
 START_TEST(names_in_an_unknown_form_are_noticed)
@@ -604,30 +648,70 @@ START_TEST(names_in_an_unknown_form_are_noticed)
         {"\"classes\":[{\"id\":0,\"name\":\"a\"}]", "classes"},
         {"\"class_to_idx\":{\"a\":0,\"b\":1}", "class_to_idx"},
         {"\"idx_to_class\":{\"0\":\"a\"}", "idx_to_class"},
+        {"\"index-to-name\":{\"0\":\"a\"}", "index-to-name"},
+        {"\"idx2name\":{\"0\":\"a\"}", "idx2name"},
         {"\"Categories\":[\"a\"]", "Categories"},
         {"\"dataset\":{\"label_map\":{\"a\":0}}", "label_map"},
         {"\"pretrained_cfg\":{\"synsets\":[\"n1\"]," PICTURE "}", "synsets"},
-        {"\"vocab\":[\"a\",\"b\",\"c\"]", "vocab"},
         {"\"names\":{\"0\":\"a\",\"1\":\"b\",\"2\":\"c\"}", "names"},
-        {"\"kinds\":{\"of\":{\"a\":0,\"b\":1,\"c\":2}}", "of"},
         {"\"classes\":\"cat, dog, owl\"", "classes"},
+        {"\"class_file\":\"birds.txt\"", "class_file"},
         {"\"heads\":[{\"size\":3},{\"class_names\":[\"a\",\"b\"]}]", "class_names"},
         {"\"class_counts\":{\"cat\":9,\"dog\":7}", "class_counts"},
+        {"\"class_names\":{\"0\":[\"cat\"],\"1\":[\"dog\"]}", "class_names"},
+        {"\"classes\":{\"0\":{\"name\":\"cat\"}}", "classes"},
+        {"\"class_index\":{\"0\":[\"n01\",\"tench\"]}", "class_index"},
+        {"\"classification_labels\":[\"a\"]", "classification_labels"},
+        {"\"classification_head\":{\"labels\":[\"a\"]}", "labels"},
+    };
+    static const size_t outputs[] = {2, 3, 1000};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[1024];
+        for (size_t k = 0; k < 3; k++)
+            check_unread(rows[i].keys, outputs[k], rows[i].unread);
+        snprintf(text, sizeof text, "%s,\"label_names\":[\"a\",\"b\",\"c\"]", rows[i].keys);
+        check_labels(text, "a|b|c");
+    }
+}
+END_TEST
+
+/* "KEY":OPEN item,item,... CLOSE, with printf's `item` of the class id, twice. */
+static const char *repeated(const char *open, const char *item, const char *close, int count)
+{
+    static char text[1024];
+    size_t n = (size_t)snprintf(text, sizeof text, "%s", open);
+    for (int i = 0; i < count; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, item, i ? "," : "", i, i);
+    snprintf(text + n, sizeof text - n, "%s", close);
+    return text;
+}
+
+/* With few classes "class 0" says that it is no name; with many ImageNet's would be guessed. */
+START_TEST(as_many_names_as_classes_are_noticed_if_those_are_many)
+{
+    static const struct {
+        const char *open, *item, *close, *unread;
+    } rows[] = {
+        {"\"vocab\":[", "%s\"a%d\"", "]", "vocab"},
+        {"\"things\":[", "%s{\"id\":%d}", "]", "things"},
+        {"\"kinds\":{\"of\":{", "%s\"a%d\":%d", "}}", "of"},
+        {"\"kinds\":{", "%s\"%d\":\"a%d\"", "}", "kinds"},
+        {"\"kinds\":{", "%s\"%d\":[\"a%d\"]", "}", "kinds"},
+        {"\"class_weights\":{", "%s\"a%d\":0.%d", "}", "class_weights"},
+        {"\"settings\":{", "%s\"a%d\":1%d", "}", ""},
+        {"\"settings\":{", "%s\"a%d\":0.%d", "}", ""},
+        {"\"sizes\":[", "%s%d", "]", ""},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct model_config c;
-        char text[1024];
-        snprintf(text, sizeof text, "{%s," PICTURE "}", rows[i].keys);
-        ck_assert_int_eq(parse(&c, text, NULL), ERR_OK);
-        ck_assert_str_eq(c.unread_labels, rows[i].unread);
-        ck_assert_uint_eq(c.labels.count, 0);
-        model_config_destroy(&c);
-        snprintf(text, sizeof text, "{%s,\"label_names\":[\"a\",\"b\",\"c\"]," PICTURE "}",
-                 rows[i].keys);
-        ck_assert_int_eq(parse(&c, text, NULL), ERR_OK);
-        ck_assert_str_eq(c.unread_labels, "");
-        model_config_destroy(&c);
+        const char *keys = repeated(rows[i].open, rows[i].item, rows[i].close, 12);
+        check_unread(keys, 12, rows[i].unread);
+        check_unread(keys, 11, "");
+        keys = repeated(rows[i].open, rows[i].item, rows[i].close, 10);
+        check_unread(keys, 10, "");
     }
+    check_unread("\"settings\":{\"a\":0,\"b\":0,\"c\":1,\"d\":2,\"e\":3,\"f\":4,\"g\":5,\"h\":6,"
+                 "\"i\":7,\"j\":8,\"k\":9,\"l\":10}",
+                 12, "");
 }
 END_TEST
 
@@ -645,7 +729,7 @@ START_TEST(wrong_labels_are_refused)
     check_refused("{\"id2label\":{\"131072\":\"a\"}," PICTURE "}", ERR_MODEL_INVALID, "class id");
     check_refused("{\"id2label\":{\"cat\":\"0\"}," PICTURE "}", ERR_MODEL_INVALID, "id2label");
     check_refused("{\"label2id\":{\"a\":0,\"b\":0}," PICTURE "}", ERR_MODEL_INVALID, "two names");
-    check_refused("{\"label2id\":{\"a\":\"0\",\"b\":1}," PICTURE "}", ERR_MODEL_INVALID,
+    check_refused("{\"label2id\":{\"a\":\"x\",\"b\":1}," PICTURE "}", ERR_MODEL_INVALID,
                   "label2id");
     check_refused("{\"label2id\":[\"a\"]," PICTURE "}", ERR_MODEL_INVALID, "label2id");
     check_refused("{\"label_descriptions\":{\"n1\":\"cat\"}," PICTURE "}", ERR_MODEL_INVALID,
@@ -683,6 +767,7 @@ TEST_MAIN("model/config", 10, a_file_as_timm_publishes_it_is_read, the_old_flat_
           everything_that_real_files_hold_is_served, the_activation_is_read,
           a_missing_key_is_named_with_its_default, wrong_values_are_refused,
           what_is_no_config_is_refused, a_fine_tuned_models_own_class_count_wins,
-          labels_are_a_list_or_a_map, every_form_of_labels_is_read,
+          labels_are_a_list_or_a_map, every_form_of_labels_is_read, names_under_two_keys_must_agree,
+          as_many_names_as_classes_are_noticed_if_those_are_many,
           keys_that_do_not_name_classes_are_let_by, names_in_an_unknown_form_are_noticed,
           wrong_labels_are_refused, a_file_that_is_too_large_or_absent_is_refused)
