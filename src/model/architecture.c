@@ -148,6 +148,7 @@ static const struct setting others[] = {
     {"input_range", {"[0,1]", "[0.0,1.0]", "[0,1.0]", "[0.0,1]"}},
     {"antialias", {"true", "\"warn\""}},
     {"do_resize", {"true"}},
+    {"do_center_crop", {"true"}},
     {"do_rescale", {"true"}},
     {"do_normalize", {"true"}},
     {"rescale_factor", {"0.0039215686274509803"}},

@@ -233,6 +233,20 @@ static int check_aliases(const json_t *object, const json_t *picture, struct err
     return ERR_OK;
 }
 
+/* Pillow's number, which Hugging Face writes. */
+static int check_resample(const json_t *object, enum interpolation interpolation, struct error *err)
+{
+    enum { PILLOW_BILINEAR = 2, PILLOW_BICUBIC = 3 };
+    const json_t *value = json_object_get(object, "resample");
+    int number = interpolation == INTERPOLATION_BILINEAR ? PILLOW_BILINEAR : PILLOW_BICUBIC;
+    if (!is_said(value) || json_integer_value(value) == number)
+        return ERR_OK;
+    return error_set(err, ERR_MODEL_INVALID,
+                     "resample is not %d, which interpolation, which is what is read, would be; "
+                     "make them equal",
+                     number);
+}
+
 /* torchvision's key for the edge of what the network sees: a number, or a list of one or two. */
 static int check_crop_size(const json_t *object, int size, struct error *err)
 {
@@ -248,10 +262,13 @@ static int check_crop_size(const json_t *object, int size, struct error *err)
 }
 
 /* What others write beside the keys that are read, or in their place. */
-static int check_beside(const json_t *object, const json_t *picture, int size, struct error *err)
+static int check_beside(const json_t *object, const json_t *picture,
+                        const struct preprocess_spec *spec, struct error *err)
 {
     int rc = check_aliases(object, picture, err);
-    return rc == ERR_OK ? check_crop_size(object, size, err) : rc;
+    if (rc == ERR_OK)
+        rc = check_resample(object, spec->interpolation, err);
+    return rc == ERR_OK ? check_crop_size(object, spec->size, err) : rc;
 }
 
 static int take_all(struct model_config *out, const json_t *root, const json_t *own, size_t outputs,
@@ -265,9 +282,9 @@ static int take_all(struct model_config *out, const json_t *root, const json_t *
     if (rc == ERR_OK)
         rc = take_picture(picture, &out->preprocess, err);
     if (rc == ERR_OK)
-        rc = check_beside(root, picture, out->preprocess.size, err);
+        rc = check_beside(root, picture, &out->preprocess, err);
     if (rc == ERR_OK)
-        rc = check_beside(own, picture, out->preprocess.size, err);
+        rc = check_beside(own, picture, &out->preprocess, err);
     if (rc == ERR_OK)
         rc = take_classes(root, own, &out->classes, err);
     if (rc == ERR_OK)

@@ -264,7 +264,7 @@ static bool contains_names(const json_t *container, size_t classes)
     const char *key, *text = json_string_value(container);
     json_t *value;
     if (text)
-        return strpbrk(text, ",;|\n") != NULL || label_words_ending(text);
+        return strpbrk(text, ",;|\t\n") != NULL || label_words_ending(text);
     for (size_t i = 0; i < json_array_size(container); i++)
         if (may_name(json_array_get(container, i)))
             return true;
