@@ -50,8 +50,10 @@ const char *label_source_name(enum label_source source);
 /* The name, with the class id, that Hugging Face gives to a class without one. */
 #define LABELS_DEFAULT "LABEL_%zu"
 
-/* Whether all names are such: a labels.txt in the folder knows better. */
+/* Whether there are names, and all are such. */
 bool labels_are_defaults(const struct label_list *list);
+
+/* Whether there is a FOLDER/labels.txt, which knows better than those. */
 bool labels_has_file(const char *folder);
 
 /* The names of a model that brings none in config.json: FOLDER/labels.txt, any number of them;
