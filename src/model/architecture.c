@@ -66,9 +66,8 @@ static bool is_served(const char *s)
     return *s == '\0' || *s == '.';
 }
 
-static int check_name(const json_t *root, struct error *err)
+static int check_name(const json_t *value, struct error *err)
 {
-    const json_t *value = json_object_get(root, "architecture");
     if (!value || json_is_null(value))
         return ERR_OK;
     if (!json_is_string(value))
@@ -81,11 +80,35 @@ static int check_name(const json_t *root, struct error *err)
     return ERR_OK;
 }
 
-/* Arguments of timm's ResNet, and their values, as JSON, that leave it a plain one; NULL: any, for
- * they matter to training alone, or show in the tensors' shapes. */
-static const struct {
-    const char *key, *values[4];
-} arguments[] = {
+/* The root's, and the one that timm has in its own dictionary; a tag is no difference. */
+static int check_names(const json_t *root, const json_t *picture, struct error *err)
+{
+    const json_t *outer = json_object_get(root, "architecture");
+    const json_t *inner = json_object_get(picture, "architecture");
+    int rc = check_name(outer, err);
+    if (rc == ERR_OK && (rc = check_name(inner, err)) != ERR_OK && root != picture)
+        return error_prefix(err, rc, "pretrained_cfg");
+    if (rc != ERR_OK || !json_is_string(outer) || !json_is_string(inner))
+        return rc;
+    const char *a = json_string_value(outer), *b = json_string_value(inner);
+    size_t length = strcspn(a, ".");
+    if (length == strcspn(b, ".") && strncmp(a, b, length) == 0)
+        return ERR_OK;
+    return error_set(err, ERR_MODEL_INVALID,
+                     "architecture is %.60s, but %.60s in pretrained_cfg; leave the wrong one out",
+                     a, b);
+}
+
+enum { VALUES = 4 };
+
+/* A key and its values, as JSON, that change nothing; none: any. */
+struct setting {
+    const char *key, *values[VALUES];
+};
+
+/* Arguments of timm's ResNet. Those with any value matter to training alone, or show in the
+ * tensors' shapes; the others may stand outside of model_args too. null is a default. */
+static const struct setting arguments[] = {
     {"num_classes", {NULL}},
     {"in_chans", {NULL}},
     {"layers", {NULL}},
@@ -99,35 +122,54 @@ static const struct {
     {"drop_block_rate", {NULL}},
     {"zero_init_last", {NULL}},
     {"pretrained", {NULL}},
-    {"global_pool", {"\"avg\"", "null"}},
+    {"global_pool", {"\"avg\""}},
     {"block", {"\"bottleneck\"", "\"Bottleneck\"", "\"basic\"", "\"BasicBlock\""}},
     {"output_stride", {"32"}},
-    {"stem_type", {"\"\"", "null"}},
-    {"replace_stem_pool", {"false", "null"}},
-    {"avg_down", {"false", "null"}},
+    {"stem_type", {"\"\""}},
+    {"replace_stem_pool", {"false"}},
+    {"avg_down", {"false"}},
     {"down_kernel_size", {"1"}},
-    {"act_layer", {"\"relu\"", "\"ReLU\"", "null"}},
-    {"norm_layer", {"\"batchnorm\"", "\"batchnorm2d\"", "\"BatchNorm2d\"", "null"}},
-    {"aa_layer", {"\"\"", "null"}},
-    {"attn_layer", {"\"\"", "null"}},
-    {"block_args", {"{}", "null", "{\"attn_layer\":null}"}},
-    {"features_only", {"false", "null"}},
+    {"act_layer", {"\"relu\"", "\"ReLU\""}},
+    {"norm_layer", {"\"batchnorm\"", "\"batchnorm2d\"", "\"BatchNorm2d\""}},
+    {"aa_layer", {"\"\""}},
+    {"attn_layer", {"\"\""}},
+    {"block_args", {"{}", "{\"attn_layer\":null}"}},
+    {"features_only", {"false"}},
 };
 
-enum { ARGUMENTS = sizeof arguments / sizeof arguments[0], VALUES = 4 };
+/* What else changes what a network computes, sees or answers: keys of Hugging Face's ResNet and its
+ * image processors, of timm's ports and of torchvision's transforms. */
+static const struct setting others[] = {
+    {"hidden_act", {"\"relu\""}},
+    {"downsample_in_bottleneck", {"false"}},
+    {"downsample_in_first_stage", {"false"}},
+    {"label_offset", {"0"}},
+    {"input_space", {"\"RGB\""}},
+    {"input_range", {"[0,1]", "[0.0,1.0]", "[0,1.0]", "[0.0,1]"}},
+    {"antialias", {"true", "\"warn\""}},
+    {"do_resize", {"true"}},
+    {"do_center_crop", {"true"}},
+    {"do_rescale", {"true"}},
+    {"do_normalize", {"true"}},
+    {"rescale_factor", {"0.0039215686274509803"}},
+};
 
-static int check_value(const char *const values[VALUES], const char *key, const json_t *value,
-                       struct error *err)
+enum {
+    ARGUMENTS = sizeof arguments / sizeof arguments[0],
+    OTHERS = sizeof others / sizeof others[0],
+};
+
+static int check_value(const struct setting *setting, const json_t *value, struct error *err)
 {
-    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    if (!text)
-        return error_set(err, ERR_NO_MEMORY, "no memory for model_args");
-    bool plain = !values[0];
-    for (int i = 0; i < VALUES && values[i]; i++)
-        plain = plain || strcmp(text, values[i]) == 0;
+    bool plain = !value || json_is_null(value) || !setting->values[0];
+    char *text = plain ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    if (!plain && !text)
+        return error_set(err, ERR_NO_MEMORY, "no memory for config.json");
+    for (int i = 0; !plain && i < VALUES && setting->values[i]; i++)
+        plain = strcmp(text, setting->values[i]) == 0;
     int rc = plain ? ERR_OK
-                   : error_set(err, ERR_MODEL_UNSUPPORTED, "%s %.60s is not served; %s is", key,
-                               text, values[0]);
+                   : error_set(err, ERR_MODEL_UNSUPPORTED, "%s %.60s is not served; %s is",
+                               setting->key, text, setting->values[0]);
     free(text);
     return rc;
 }
@@ -136,7 +178,7 @@ static int check_argument(const char *key, const json_t *value, struct error *er
 {
     for (size_t i = 0; i < ARGUMENTS; i++)
         if (strcmp(key, arguments[i].key) == 0)
-            return check_value(arguments[i].values, key, value, err);
+            return check_value(&arguments[i], value, err);
     return error_set(err, ERR_MODEL_UNSUPPORTED, "%.60s: a network changed by it is not served",
                      key);
 }
@@ -157,11 +199,25 @@ static int check_arguments(const json_t *root, struct error *err)
     return ERR_OK;
 }
 
-int architecture_check(const json_t *root, struct error *err)
+static int check_settings(const json_t *object, struct error *err)
 {
-    const json_t *pool = json_object_get(root, "global_pool");
-    int rc = check_name(root, err);
+    int rc = ERR_OK;
+    for (size_t i = 0; rc == ERR_OK && i < ARGUMENTS; i++)
+        rc = check_value(&arguments[i], json_object_get(object, arguments[i].key), err);
+    for (size_t i = 0; rc == ERR_OK && i < OTHERS; i++)
+        rc = check_value(&others[i], json_object_get(object, others[i].key), err);
+    return rc;
+}
+
+int architecture_check(const json_t *root, const json_t *picture, struct error *err)
+{
+    int rc = check_names(root, picture, err);
     if (rc == ERR_OK)
         rc = check_arguments(root, err);
-    return rc == ERR_OK && pool ? check_argument("global_pool", pool, err) : rc;
+    if (rc == ERR_OK)
+        rc = check_settings(root, err);
+    if (rc != ERR_OK || root == picture)
+        return rc;
+    rc = check_settings(picture, err);
+    return rc == ERR_OK ? ERR_OK : error_prefix(err, rc, "pretrained_cfg");
 }

@@ -6,9 +6,9 @@
 
 #include "base/error.h"
 
-/* Checks the keys architecture, model_args and global_pool, all of which may be absent. Networks
- * with the same tensors can compute something else. ERR_MODEL_UNSUPPORTED names what is not served,
- * ERR_MODEL_INVALID. */
-int architecture_check(const json_t *root, struct error *err);
+/* Checks architecture, model_args, and whatever else at the root or in `picture` (pretrained_cfg,
+ * or the root again) changes what is computed; all may be absent. Networks with the same tensors
+ * can compute something else. ERR_MODEL_UNSUPPORTED names what is not served, ERR_MODEL_INVALID. */
+int architecture_check(const json_t *root, const json_t *picture, struct error *err);
 
 #endif

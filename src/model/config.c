@@ -26,6 +26,11 @@ static bool integer_in(const json_t *value, int low, int high, int *out)
     return true;
 }
 
+static bool is_said(const json_t *value)
+{
+    return value && !json_is_null(value);
+}
+
 static int take_size(const json_t *picture, struct preprocess_spec *spec, struct error *err)
 {
     const json_t *value = json_object_get(picture, "input_size");
@@ -143,22 +148,17 @@ static int take_picture(const json_t *picture, struct preprocess_spec *spec, str
 static int take_classes(const json_t *root, const json_t *picture, int *classes, struct error *err)
 {
     const json_t *value = json_object_get(root, "num_classes");
-    if (!value)
+    if (!is_said(value))
         value = json_object_get(picture, "num_classes");
     *classes = 0;
-    if (value && !integer_in(value, 1, MODEL_CLASSES_MAX, classes))
+    if (is_said(value) && !integer_in(value, 1, MODEL_CLASSES_MAX, classes))
         return error_set(err, ERR_MODEL_INVALID, "num_classes is not an integer from 1 to %d",
                          MODEL_CLASSES_MAX);
     return ERR_OK;
 }
 
-static bool is_said(const json_t *value)
-{
-    return value && !json_is_null(value);
-}
-
 /* Our own key "activation", or Hugging Face's "problem_type". */
-static int take_activation(const json_t *root, struct model_config *out, struct error *err)
+static int take_activation(const json_t *picture, struct model_config *out, struct error *err)
 {
     const char *const names[] = {activation_name(ACTIVATION_SOFTMAX),
                                  activation_name(ACTIVATION_SIGMOID)};
@@ -166,8 +166,8 @@ static int take_activation(const json_t *root, struct model_config *out, struct 
         [ACTIVATION_SOFTMAX] = "single_label_classification",
         [ACTIVATION_SIGMOID] = "multi_label_classification",
     };
-    const json_t *value = json_object_get(root, "activation");
-    const json_t *type = json_object_get(root, "problem_type");
+    const json_t *value = json_object_get(picture, "activation");
+    const json_t *type = json_object_get(picture, "problem_type");
     int named = choice_of(value, names), typed = choice_of(type, types);
     if (is_said(value) && named < 0)
         return error_set(err, ERR_MODEL_INVALID, "activation is not \"softmax\" or \"sigmoid\"");
@@ -184,22 +184,114 @@ static int take_activation(const json_t *root, struct model_config *out, struct 
     return ERR_OK;
 }
 
-static int take_all(struct model_config *out, const json_t *root, size_t outputs, struct error *err)
+/* 1 and 1.0 are the same. */
+static bool is_same(const json_t *a, const json_t *b)
 {
-    const json_t *picture = json_object_get(root, "pretrained_cfg");
-    if (!picture)
-        picture = root;
-    if (!json_is_object(picture))
-        return error_set(err, ERR_MODEL_INVALID, "pretrained_cfg is not an object");
-    int rc = architecture_check(root, err);
+    if (json_is_number(a) && json_is_number(b))
+        return json_number_value(a) == json_number_value(b);
+    if (!json_is_array(a) || !json_is_array(b))
+        return json_equal(a, b);
+    bool same = json_array_size(a) == json_array_size(b);
+    for (size_t i = 0; same && i < json_array_size(a); i++)
+        same = is_same(json_array_get(a, i), json_array_get(b, i));
+    return same;
+}
+
+/* Puts what the root says of the picture beside what pretrained_cfg does. */
+static int merge(json_t *picture, const json_t *root, struct error *err)
+{
+    static const char *const keys[] = {"input_size", "resize_size",   "crop_pct",
+                                       "crop_mode",  "interpolation", "mean",
+                                       "std",        "activation",    "problem_type"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        json_t *outer = json_object_get(root, keys[i]);
+        const json_t *inner = json_object_get(picture, keys[i]);
+        if (!is_said(outer))
+            continue;
+        if (is_said(inner) && !is_same(outer, inner))
+            return error_set(err, ERR_MODEL_INVALID,
+                             "%s is one thing at the root and another in pretrained_cfg; "
+                             "leave the wrong one out",
+                             keys[i]);
+        if (json_object_set(picture, keys[i], outer) != 0)
+            return error_set(err, ERR_NO_MEMORY, "no memory for config.json");
+    }
+    return ERR_OK;
+}
+
+/* What Hugging Face calls otherwise may be there too. */
+static int check_aliases(const json_t *object, const json_t *picture, struct error *err)
+{
+    static const char *const names[][2] = {{"image_mean", "mean"}, {"image_std", "std"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const json_t *value = json_object_get(object, names[i][0]);
+        if (is_said(value) && !is_same(value, json_object_get(picture, names[i][1])))
+            return error_set(err, ERR_MODEL_INVALID,
+                             "%s is not the same as %s, which is what is read; make them equal",
+                             names[i][0], names[i][1]);
+    }
+    return ERR_OK;
+}
+
+/* Pillow's number, which Hugging Face writes. */
+static int check_resample(const json_t *object, enum interpolation interpolation, struct error *err)
+{
+    enum { PILLOW_BILINEAR = 2, PILLOW_BICUBIC = 3 };
+    const json_t *value = json_object_get(object, "resample");
+    int number = interpolation == INTERPOLATION_BILINEAR ? PILLOW_BILINEAR : PILLOW_BICUBIC;
+    if (!is_said(value) || json_integer_value(value) == number)
+        return ERR_OK;
+    return error_set(err, ERR_MODEL_INVALID,
+                     "resample is not %d, which interpolation, which is what is read, would be; "
+                     "make them equal",
+                     number);
+}
+
+/* torchvision's key for the edge of what the network sees: a number, or a list of one or two. */
+static int check_crop_size(const json_t *object, int size, struct error *err)
+{
+    const json_t *value = json_object_get(object, "crop_size");
+    bool right = !is_said(value) || json_number_value(value) == size;
+    for (size_t i = 0; i < json_array_size(value); i++)
+        right = (right || i == 0) && json_number_value(json_array_get(value, i)) == size;
+    return right ? ERR_OK
+                 : error_set(err, ERR_MODEL_INVALID,
+                             "crop_size is not the edge of input_size, %d, which is what is read; "
+                             "make them equal",
+                             size);
+}
+
+/* What others write beside the keys that are read, or in their place. */
+static int check_beside(const json_t *object, const json_t *picture,
+                        const struct preprocess_spec *spec, struct error *err)
+{
+    int rc = check_aliases(object, picture, err);
+    if (rc == ERR_OK)
+        rc = check_resample(object, spec->interpolation, err);
+    return rc == ERR_OK ? check_crop_size(object, spec->size, err) : rc;
+}
+
+static int take_all(struct model_config *out, const json_t *root, const json_t *own, size_t outputs,
+                    struct error *err)
+{
+    json_t *picture = json_copy((json_t *)own);
+    int rc = picture ? architecture_check(root, own, err)
+                     : error_set(err, ERR_NO_MEMORY, "no memory for config.json");
+    if (rc == ERR_OK)
+        rc = merge(picture, root, err);
     if (rc == ERR_OK)
         rc = take_picture(picture, &out->preprocess, err);
     if (rc == ERR_OK)
-        rc = take_classes(root, picture, &out->classes, err);
+        rc = check_beside(root, picture, &out->preprocess, err);
     if (rc == ERR_OK)
-        rc = take_activation(root, out, err);
+        rc = check_beside(own, picture, &out->preprocess, err);
     if (rc == ERR_OK)
-        rc = config_labels_read(out, root, picture, outputs, err);
+        rc = take_classes(root, own, &out->classes, err);
+    if (rc == ERR_OK)
+        rc = take_activation(picture, out, err);
+    if (rc == ERR_OK)
+        rc = config_labels_read(out, root, own, outputs, err);
+    json_decref(picture);
     return rc;
 }
 
@@ -211,7 +303,10 @@ int model_config_parse(struct model_config *out, const char *bytes, size_t lengt
     int rc = strict_json_object(bytes, length, &root, err);
     if (rc != ERR_OK)
         return rc;
-    rc = take_all(out, root, outputs, err);
+    const json_t *own = json_object_get(root, "pretrained_cfg");
+    rc = !is_said(own) || json_is_object(own)
+             ? take_all(out, root, is_said(own) ? own : root, outputs, err)
+             : error_set(err, ERR_MODEL_INVALID, "pretrained_cfg is not an object");
     json_decref(root);
     if (rc != ERR_OK)
         model_config_destroy(out);

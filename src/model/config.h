@@ -1,6 +1,6 @@
 /* config.json as timm writes it: which network, how its pictures are prepared, what its classes are
- * called. The keys of the picture stand in "pretrained_cfg" or, in old files, at the root. Keys
- * that are not needed are ignored. */
+ * called. The keys of the picture stand in "pretrained_cfg" or at the root; in both they are equal.
+ * Keys that change nothing are ignored. */
 #ifndef RESNEXT_MODEL_CONFIG_H
 #define RESNEXT_MODEL_CONFIG_H
 

@@ -5,21 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Names by class id; NULL where a map has none. The JSON's. */
+#include "model/label_words.h"
+
+/* Names by class id; NULL where a map has none. The JSON's, or `made`'s. */
 struct names {
     const json_t *by_id[MODEL_CLASSES_MAX];
     size_t count; /* up to the last that there is */
+    const char *key;
+    bool is_map;
+    json_t *made;
 };
 
-/* The value of a key that says something. */
-static const json_t *find(const json_t *root, const json_t *picture, const char *key)
+static bool says_something(const json_t *value)
 {
-    const json_t *value = json_object_get(root, key);
-    if (!value || json_is_null(value))
-        value = json_object_get(picture, key);
     bool is_empty = (json_is_array(value) && json_array_size(value) == 0) ||
                     (json_is_object(value) && json_object_size(value) == 0);
-    return json_is_null(value) || is_empty ? NULL : value;
+    return value && !json_is_null(value) && !is_empty;
 }
 
 /* A class id in decimal, as JSON's keys have it; -1 if it is something else. */
@@ -61,9 +62,16 @@ static int collect(struct names *names, const json_t *value, struct error *err)
     return rc;
 }
 
-/* A map from name to class id; `keys` holds the names then. */
-static int collect_inverse(struct names *names, const json_t *value, json_t *keys,
-                           struct error *err)
+/* Some write the ids of label2id as strings. */
+static json_int_t take_id(const json_t *id)
+{
+    if (json_is_string(id))
+        return parse_id(json_string_value(id));
+    return json_is_integer(id) ? json_integer_value(id) : -1;
+}
+
+/* A map from name to class id. */
+static int collect_inverse(struct names *names, const json_t *value, struct error *err)
 {
     const char *key;
     json_t *id;
@@ -75,11 +83,62 @@ static int collect_inverse(struct names *names, const json_t *value, json_t *key
         if (rc != ERR_OK)
             break;
         json_t *name = json_string(key);
-        rc = json_array_append_new(keys, name) == 0
-                 ? put(names, json_is_integer(id) ? json_integer_value(id) : -1, name, err)
+        rc = json_array_append_new(names->made, name) == 0
+                 ? put(names, take_id(id), name, err)
                  : error_set(err, ERR_NO_MEMORY, "no memory for labels");
     }
     return rc;
+}
+
+static void names_destroy(struct names *names)
+{
+    if (!names)
+        return;
+    json_decref(names->made);
+    free(names);
+}
+
+static int names_create(struct names **out, const char *key, const json_t *value, struct error *err)
+{
+    struct names *names = calloc(1, sizeof *names);
+    json_t *made = json_array();
+    int rc = names && made ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for labels");
+    if (rc != ERR_OK) {
+        json_decref(made);
+        free(names);
+        return rc;
+    }
+    names->key = key;
+    names->made = made;
+    names->is_map = json_is_object(value);
+    rc = strcmp(key, "label2id") == 0 ? collect_inverse(names, value, err)
+                                      : collect(names, value, err);
+    if (rc == ERR_OK)
+        *out = names;
+    else
+        names_destroy(names);
+    return rc == ERR_OK ? ERR_OK : error_prefix(err, rc, "%s", key);
+}
+
+enum { NUMBER = 24 };
+
+/* NULL if it is neither a string nor an integer. */
+static const char *text_of(const json_t *name, char number[NUMBER])
+{
+    snprintf(number, NUMBER, "%" JSON_INTEGER_FORMAT, json_integer_value(name));
+    return json_is_integer(name) ? number : json_string_value(name);
+}
+
+static bool are_defaults(const struct names *names)
+{
+    bool all = names->count > 0;
+    for (size_t i = 0; all && i < names->count; i++) {
+        char text[NUMBER + sizeof LABELS_DEFAULT];
+        snprintf(text, sizeof text, LABELS_DEFAULT, i);
+        const char *name = json_string_value(names->by_id[i]);
+        all = name && strcmp(name, text) == 0;
+    }
+    return all;
 }
 
 /* The words that people read for a name, if there are any. */
@@ -89,18 +148,40 @@ static const json_t *describe(const json_t *name, const json_t *descriptions)
     return description && json_is_string(name) ? description : name;
 }
 
+static bool is_same(const json_t *a, const json_t *b)
+{
+    char one[NUMBER], other[NUMBER];
+    const char *x = text_of(a, one), *y = text_of(b, other);
+    return x && y && strcmp(x, y) == 0;
+}
+
+/* Two keys may name the same classes, one by what the other's names stand for. */
+static int compare(const struct names *a, const struct names *b, const json_t *descriptions,
+                   struct error *err)
+{
+    for (size_t i = 0; i < a->count && i < b->count; i++) {
+        const json_t *x = a->by_id[i], *y = b->by_id[i];
+        if (x && y && !is_same(x, y) && !is_same(describe(x, descriptions), y) &&
+            !is_same(x, describe(y, descriptions)))
+            return error_set(err, ERR_MODEL_INVALID,
+                             "%s and %s have different names for class %zu; leave the wrong one "
+                             "out",
+                             a->key, b->key, i);
+    }
+    return ERR_OK;
+}
+
 static int add_label(struct label_list *labels, const json_t *name, struct error *err)
 {
-    char number[24];
+    char number[NUMBER];
     if (!name)
         return label_list_number(labels, labels->count + 1, err);
     if (json_is_string(name))
         return label_list_add(labels, json_string_value(name), json_string_length(name), err);
-    if (!json_is_integer(name))
-        return error_set(err, ERR_MODEL_INVALID, "label %zu is neither a string nor a number",
-                         labels->count);
-    int n = snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(name));
-    return label_list_add(labels, number, (size_t)n, err);
+    const char *text = text_of(name, number);
+    return text ? label_list_add(labels, text, strlen(text), err)
+                : error_set(err, ERR_MODEL_INVALID, "label %zu is neither a string nor a number",
+                            labels->count);
 }
 
 static int add_all(struct model_config *out, const struct names *names, const json_t *descriptions,
@@ -115,70 +196,118 @@ static int add_all(struct model_config *out, const struct names *names, const js
     return rc;
 }
 
-static int take(struct model_config *out, const char *key, const json_t *value,
-                const json_t *descriptions, struct error *err)
+static int take(struct model_config *out, const struct names *names, const json_t *descriptions,
+                struct error *err)
 {
-    json_t *keys = json_array();
-    struct names *names = calloc(1, sizeof *names);
-    int rc = names && keys ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for labels");
-    if (rc == ERR_OK)
-        rc = strcmp(key, "label2id") == 0 ? collect_inverse(names, value, keys, err)
-                                          : collect(names, value, err);
-    out->labels_may_end_early = json_is_object(value);
-    if (rc == ERR_OK)
-        rc = add_all(out, names, descriptions, err);
-    free(names);
-    json_decref(keys);
-    return rc == ERR_OK ? ERR_OK : error_prefix(err, rc, "%s", key);
+    out->labels_may_end_early = names->is_map;
+    int rc = add_all(out, names, descriptions, err);
+    return rc == ERR_OK ? ERR_OK : error_prefix(err, rc, "%s", names->key);
+}
+
+static const char *const read_keys[] = {"label_names", "labels", "id2label", "label2id"};
+enum { READ_KEYS = sizeof read_keys / sizeof read_keys[0] };
+
+/* A fine-tuned network has its own names at the root and its ancestor's in pretrained_cfg. */
+static const json_t *find_place(const json_t *root, const json_t *picture)
+{
+    for (size_t i = 0; i < READ_KEYS; i++)
+        if (says_something(json_object_get(root, read_keys[i])))
+            return root;
+    return picture;
+}
+
+/* The first key that says more than defaults, or else the first. Others must agree with it as far
+ * as they can be read. */
+static int choose(struct names **best, const json_t *place, const json_t *descriptions,
+                  struct error *err)
+{
+    int rc = ERR_OK;
+    for (size_t i = 0; rc == ERR_OK && i < READ_KEYS; i++) {
+        const json_t *value = json_object_get(place, read_keys[i]);
+        struct names *names = NULL, *better = NULL;
+        if (!says_something(value))
+            continue;
+        rc = names_create(&names, read_keys[i], value, err);
+        if (rc == ERR_MODEL_INVALID && *best)
+            rc = ERR_OK;
+        else if (rc == ERR_OK && (!*best || (are_defaults(*best) && !are_defaults(names))))
+            better = names;
+        else if (rc == ERR_OK && !are_defaults(names))
+            rc = compare(*best, names, descriptions, err);
+        names_destroy(better ? *best : names);
+        *best = better ? better : *best;
+    }
+    return rc;
 }
 
 /* --- names that nobody understands --- */
 
-static bool contains_names(const json_t *container)
+/* With so few classes a list or a map is as long as they are many by chance. What is not noticed
+ * then gives "class 0", which nobody takes for a name. */
+enum { FEW_CLASSES = 10 };
+
+static bool may_name(const json_t *value)
 {
-    const char *key;
+    return value && !json_is_number(value) && !json_is_boolean(value) && !json_is_null(value);
+}
+
+static bool is_as_long_as_classes(const json_t *value, size_t classes)
+{
+    return classes > FEW_CLASSES &&
+           (json_array_size(value) == classes || json_object_size(value) == classes);
+}
+
+/* What stands under a key that says that it names classes. Words with numbers that are no ids, as
+ * weights are, name them only if there are as many. */
+static bool contains_names(const json_t *container, size_t classes)
+{
+    const char *key, *text = json_string_value(container);
     json_t *value;
-    if (json_is_string(container))
-        return strpbrk(json_string_value(container), ",;|\n") != NULL;
-    for (size_t i = 0; i < json_array_size(container); i++) {
-        const json_t *item = json_array_get(container, i);
-        if (!json_is_number(item) && !json_is_boolean(item) && !json_is_null(item))
+    if (text)
+        return strpbrk(text, ",;|\t\n") != NULL || label_words_ending(text);
+    for (size_t i = 0; i < json_array_size(container); i++)
+        if (may_name(json_array_get(container, i)))
             return true;
-    }
     json_object_foreach((json_t *)container, key, value)
     {
-        if (parse_id(key) < 0 || json_is_string(value))
+        bool is_word = parse_id(key) < 0;
+        if (may_name(value) ||
+            (is_word && (json_is_integer(value) || is_as_long_as_classes(container, classes))))
             return true;
     }
     return false;
 }
 
-static bool is_list_of_strings(const json_t *value, size_t count)
+static bool is_list_of_names(const json_t *value)
 {
-    bool all = json_array_size(value) == count;
-    for (size_t i = 0; all && i < count; i++)
-        all = json_is_string(json_array_get(value, i));
+    bool all = json_array_size(value) > 0;
+    for (size_t i = 0; all && i < json_array_size(value); i++)
+        all = may_name(json_array_get(value, i));
     return all;
 }
 
-/* From class ids to names, or the other way round. */
-static bool is_map_of_names(const json_t *map, size_t count)
+/* From class ids to names, or the other way round: then each id is there once, which their sum
+ * tells well enough. */
+static bool is_map_of_names(const json_t *map)
 {
     const char *key;
     json_t *value;
-    bool all = json_object_size(map) == count;
+    json_int_t count = (json_int_t)json_object_size(map), sum = 0;
+    bool names = count > 0, ids = count > 0;
     json_object_foreach((json_t *)map, key, value)
     {
-        all = all && (parse_id(key) >= 0 ? json_is_string(value) : json_is_integer(value));
+        json_int_t id = take_id(value);
+        names = names && parse_id(key) >= 0 && may_name(value);
+        ids = ids && id >= 0 && id < count;
+        sum += ids ? id : 0;
     }
-    return all;
+    return names || (ids && sum == count * (count - 1) / 2);
 }
 
-/* Keys of Hugging Face's and timm's whose lists of words are no names of classes. */
+/* Keys whose lists of words, however long, are no names of classes. */
 static bool is_something_else(const char *key)
 {
-    static const char *const keys[] = {"architectures", "classifier", "stage_names", "out_features",
-                                       "tags"};
+    static const char *const keys[] = {"architectures", "stage_names", "out_features", "tags"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (strcmp(key, keys[i]) == 0)
             return true;
@@ -188,13 +317,12 @@ static bool is_something_else(const char *key)
 /* Whether a key that nothing reads has names of classes, by its own name or by their number. */
 static bool names_classes(const char *key, const json_t *value, size_t classes)
 {
-    static const char *const words[] = {"label", "class", "categor", "synset"};
     if (is_something_else(key))
         return false;
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strcasestr(key, words[i]) && contains_names(value))
-            return true;
-    return classes > 1 && (is_list_of_strings(value, classes) || is_map_of_names(value, classes));
+    if (label_words_key(key) && contains_names(value, classes))
+        return true;
+    return is_as_long_as_classes(value, classes) &&
+           (is_list_of_names(value) || is_map_of_names(value));
 }
 
 /* NULL if there is no such key, at any depth. */
@@ -217,16 +345,20 @@ static const char *find_unread(const json_t *object, size_t classes)
 int config_labels_read(struct model_config *out, const json_t *root, const json_t *picture,
                        size_t outputs, struct error *err)
 {
-    static const char *const keys[] = {"label_names", "labels", "id2label", "label2id"};
-    const json_t *descriptions = find(root, picture, "label_descriptions");
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const json_t *value = find(root, picture, keys[i]);
-        if (value)
-            return take(out, keys[i], value, descriptions, err);
+    const json_t *descriptions = json_object_get(root, "label_descriptions");
+    if (!says_something(descriptions))
+        descriptions = json_object_get(picture, "label_descriptions");
+    struct names *names = NULL;
+    int rc = choose(&names, find_place(root, picture), descriptions, err);
+    if (rc == ERR_OK && names)
+        rc = take(out, names, descriptions, err);
+    else if (rc == ERR_OK && says_something(descriptions)) {
+        rc = names_create(&names, "label_descriptions", descriptions, err);
+        rc = rc == ERR_OK ? take(out, names, NULL, err) : rc;
+    } else if (rc == ERR_OK) {
+        const char *unread = find_unread(root, outputs);
+        snprintf(out->unread_labels, sizeof out->unread_labels, "%s", unread ? unread : "");
     }
-    if (descriptions)
-        return take(out, "label_descriptions", descriptions, NULL, err);
-    const char *unread = find_unread(root, outputs);
-    snprintf(out->unread_labels, sizeof out->unread_labels, "%s", unread ? unread : "");
-    return ERR_OK;
+    names_destroy(names);
+    return rc;
 }

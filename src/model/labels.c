@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "base/utf8.h"
 #include "model/file.h"
+#include "model/label_words.h"
 
 enum { IMAGENET_CLASSES = 1000 };
 
@@ -192,21 +192,22 @@ bool labels_find_file(char path[LABELS_PATH_MAX], const char *folder, const char
            (find_program(program) && exists_in(path, program, "../models/labels", name));
 }
 
-/* Whether others call files so that hold their names of classes. */
-static bool names_classes(const char *file)
+bool labels_has_file(const char *folder)
 {
-    static const char *const stems[] = {"labels",      "label_names", "label_map",    "classes",
-                                        "class_names", "categories",  "class_to_idx", "id2label",
-                                        "synsets",     "synset"};
-    static const char *const endings[] = {".txt", ".json", ".csv", ".yaml", ".yml"};
-    const char *ending = strrchr(file, '.');
-    size_t length = ending ? (size_t)(ending - file) : 0;
-    bool starts = false, ends = false;
-    for (size_t i = 0; i < sizeof stems / sizeof stems[0]; i++)
-        starts = starts || (strlen(stems[i]) == length && strncasecmp(file, stems[i], length) == 0);
-    for (size_t i = 0; starts && i < sizeof endings / sizeof endings[0]; i++)
-        ends = ends || strcasecmp(ending, endings[i]) == 0;
-    return ends || (ending && strcasecmp(ending, ".names") == 0);
+    char path[LABELS_PATH_MAX];
+    return join(path, folder, "labels.txt", NULL) && access(path, F_OK) == 0;
+}
+
+/* Hugging Face's, where nobody gave names. */
+bool labels_are_defaults(const struct label_list *list)
+{
+    bool all = list->count > 0;
+    for (size_t i = 0; all && i < list->count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, LABELS_DEFAULT, i);
+        all = strcmp(list->names[i], name) == 0;
+    }
+    return all;
 }
 
 static int refuse_other_files(const char *folder, struct error *err)
@@ -216,7 +217,7 @@ static int refuse_other_files(const char *folder, struct error *err)
         return error_set(err, ERR_IO, "cannot read folder %s: %s", folder, strerror(errno));
     int rc = ERR_OK;
     for (struct dirent *entry; rc == ERR_OK && (entry = readdir(directory));)
-        if (names_classes(entry->d_name))
+        if (label_words_file(entry->d_name))
             rc = error_set(err, ERR_MODEL_INVALID,
                            "%s/%s seems to name the classes; only labels.txt is read, one name a "
                            "line in order of class id",
@@ -238,7 +239,7 @@ int labels_find(struct label_list *list, const char *folder, const char *unread,
         return error_set(
             err, ERR_MODEL_INVALID,
             "%s/config.json: %s seems to name the classes, in a form that is not read; "
-            "make it \"label_names\": a list in order of class id",
+            "make it \"label_names\": a list in order of class id, or write labels.txt",
             folder, unread);
     int rc = refuse_other_files(folder, err);
     if (rc != ERR_OK)

@@ -47,6 +47,15 @@ enum label_source {
 /* "config.json", "labels.txt", "imagenet-1k", "numbers". */
 const char *label_source_name(enum label_source source);
 
+/* The name, with the class id, that Hugging Face gives to a class without one. */
+#define LABELS_DEFAULT "LABEL_%zu"
+
+/* Whether there are names, and all are such. */
+bool labels_are_defaults(const struct label_list *list);
+
+/* Whether there is a FOLDER/labels.txt, which knows better than those. */
+bool labels_has_file(const char *folder);
+
 /* The names of a model that brings none in config.json: FOLDER/labels.txt, any number of them;
  * without it, for 1000 classes, the ImageNet-1k names (labels_find_file); else "class 0" and so on.
  * `unread` is a key of config.json that seems to name them, or "": without a labels.txt it is

@@ -81,6 +81,8 @@ static int find_labels(struct loader *l, size_t outputs, struct error *err)
 {
     struct label_list *labels = &l->config.labels;
     l->model->label_source = LABELS_OF_CONFIG;
+    if (labels_are_defaults(labels) && labels_has_file(l->path))
+        label_list_destroy(labels);
     if (labels->count == 0)
         return labels_find(labels, l->path, l->config.unread_labels, outputs,
                            &l->model->label_source, err);

@@ -257,8 +257,14 @@ def row_91_names_in_an_unknown_form_are_refused():
             ({"label_names": "cifar10"}, ["label_names"]),
             ({"label_names": None, "id2label": {"one": "x"}}, ["id2label"]),
             ({"label_names": {"11": "x"}}, ["12 labels for 10"]),
+            ({"label_names": names, "id2label": {"3": "y"}}, ["label_names and id2label", "class 3"]),
+            ({"label_names": None, "class_index": {"0": ["n01", "tench"]}}, ["class_index"]),
             ({"label_names": [*names[:-1], "x\u200b"]}, ["U+200B"]))):
         refuse(["--model", folders.make(f"names-{number}", config=configured(**keys))], [CONFIG, *words], model=False)
+    for number, file in enumerate(("index_to_name.json", "classnames.txt", "label2id.json")):
+        folder = folders.make(f"other-file-{number}", config=configured(label_names=None))
+        harness.write(f"other-file-{number}/{file}", "x")
+        refuse(["--model", folder], [file, "only labels.txt"], model=False)
     folder = folders.make("bad-file", config=configured(label_names=None))
     harness.write("bad-file/labels.txt", "\n".join([*names[:4], "x\u2060", *names[5:]]))
     refuse(["--model", folder], ["labels.txt", "line 5", "U+2060"], model=False)
@@ -283,6 +289,22 @@ def labels_of_every_form_are_answered():
     harness.write("file/labels.txt", "\ufeff" + " \t\r\n".join(names))
     with Daemon(["--model", f"named={folder}"]) as daemon:
         assert [p["label"] for p in sorted(classify(daemon, "named", data), key=lambda p: p["class_id"])] == names
+        assert described(daemon, "named")["labels"] == "labels.txt"
+
+
+@case(own=None, seconds=60)
+def names_that_hugging_face_made_up_give_way_to_a_file():
+    defaults = {str(i): f"LABEL_{i}" for i in range(CLASSES)}
+    data, _ = harness.reference()
+    folder = folders.make("defaults", config=configured(label_names=None, id2label=defaults))
+    with Daemon(["--model", f"named={folder}"]) as daemon:
+        best = classify(daemon, "named", data)[0]
+        assert best["label"] == f"LABEL_{best['class_id']}", best
+        assert described(daemon, "named")["labels"] == CONFIG
+    harness.write("defaults/labels.txt", "\n".join(f"name {i}" for i in range(CLASSES)))
+    with Daemon(["--model", f"named={folder}"]) as daemon:
+        best = classify(daemon, "named", data)[0]
+        assert best["label"] == f"name {best['class_id']}", best
         assert described(daemon, "named")["labels"] == "labels.txt"
 
 

@@ -258,6 +258,164 @@ START_TEST(the_activation_is_read)
 }
 END_TEST
 
+/* Keys that change what is computed, wherever they stand, with what real files have and what is
+ * something else. */
+START_TEST(keys_that_change_the_answers_are_not_passed_over)
+{
+    static const struct {
+        const char *key, *plain, *other;
+    } rows[] = {
+        {"hidden_act", "\"relu\"", "\"gelu\""},
+        {"downsample_in_bottleneck", "false", "true"},
+        {"downsample_in_first_stage", "false", "true"},
+        {"input_space", "\"RGB\"", "\"BGR\""},
+        {"input_range", "[0,1]", "[0,255]"},
+        {"input_range", "[0.0,1.0]", "[-1,1]"},
+        {"label_offset", "0", "1"},
+        {"global_pool", "\"avg\"", "\"max\""},
+        {"act_layer", "\"relu\"", "\"silu\""},
+        {"norm_layer", "\"batchnorm2d\"", "\"groupnorm\""},
+        {"output_stride", "32", "16"},
+        {"antialias", "true", "false"},
+        {"do_normalize", "true", "false"},
+        {"do_rescale", "true", "false"},
+        {"do_center_crop", "true", "false"},
+        {"resample", "3", "2"},
+        {"rescale_factor", "0.00392156862745098", "1"},
+        {"image_mean", "[0.485,0.456,0.406]", "[0.5,0.5,0.5]"},
+        {"image_std", "[0.229,0.224,0.225]", "[1,1,1]"},
+        {"crop_size", "224", "288"},
+        {"crop_size", "[224]", "[224,192]"},
+        {"crop_size", "[224,224]", "\"224\""},
+    };
+    static const char *const forms[] = {"{\"%s\":%s," PICTURE "}",
+                                        "{\"%s\":%s,\"pretrained_cfg\":{" PICTURE "}}",
+                                        "{\"pretrained_cfg\":{\"%s\":%s," PICTURE "}}"};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (size_t k = 0; k < sizeof forms / sizeof forms[0]; k++) {
+            const char *const values[] = {rows[i].plain, "null", rows[i].other};
+            for (size_t v = 0; v < 3; v++) {
+                char text[512];
+                struct model_config c;
+                struct error err;
+                snprintf(text, sizeof text, forms[k], rows[i].key, values[v]);
+                int rc = parse(&c, text, &err);
+                ck_assert_msg((rc == ERR_OK) == (v < 2), "%s: %d", text, rc);
+                if (rc == ERR_OK)
+                    model_config_destroy(&c);
+                else
+                    ck_assert_msg(strstr(err.message, rows[i].key) != NULL, "%s", err.message);
+            }
+        }
+}
+END_TEST
+
+#define WITHOUT_MEAN                                                                               \
+    "\"input_size\":[3,224,224],\"interpolation\":\"bicubic\",\"crop_pct\":0.95,"                  \
+    "\"crop_mode\":\"center\",\"std\":[0.229,0.224,0.225]"
+
+START_TEST(what_the_root_says_of_the_picture_counts)
+{
+    static const char *const same[] = {
+        "\"input_size\":[3,224,224],\"pretrained_cfg\":{" PICTURE "}",
+        "\"mean\":null,\"crop_mode\":null,\"pretrained_cfg\":{" PICTURE "}",
+        "\"mean\":[0.485,0.456,0.406],\"pretrained_cfg\":{" WITHOUT_MEAN "}",
+        "\"mean\":[0.485,0.456,0.406],\"pretrained_cfg\":{\"mean\":null," WITHOUT_MEAN "}",
+        "\"pretrained_cfg\":null," PICTURE};
+    static const char *const other[] = {
+        "\"input_size\":[3,288,288]", "\"crop_pct\":0.875", "\"interpolation\":\"bilinear\"",
+        "\"crop_mode\":\"squash\"",   "\"mean\":[0,0,0]",   "\"std\":[1,1,1]"};
+    struct model_config c;
+    struct error err;
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+        char text[1024];
+        snprintf(text, sizeof text, "{%s}", same[i]);
+        ck_assert_msg(parse(&c, text, &err) == ERR_OK, "%s: %s", text, err.message);
+        ck_assert_float_eq(c.preprocess.mean[0], 0.485F);
+        ck_assert_int_eq(c.preprocess.size, 224);
+        model_config_destroy(&c);
+    }
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+        char text[1024];
+        snprintf(text, sizeof text, "{%s,\"pretrained_cfg\":{" PICTURE "}}", other[i]);
+        check_refused(text, ERR_MODEL_INVALID, "at the root and another in pretrained_cfg");
+    }
+    ck_assert_int_eq(parse(&c, "{\"resize_size\":300,\"pretrained_cfg\":{" PICTURE "}}", NULL),
+                     ERR_OK);
+    ck_assert_int_eq(c.preprocess.resize, 300);
+    model_config_destroy(&c);
+    check_refused("{\"resize_size\":300,\"pretrained_cfg\":{\"resize_size\":256," PICTURE "}}",
+                  ERR_MODEL_INVALID, "resize_size");
+}
+END_TEST
+
+START_TEST(what_pretrained_cfg_says_of_the_network_counts)
+{
+    static const char *const known[] = {"\"activation\":\"sigmoid\"",
+                                        "\"problem_type\":\"multi_label_classification\""};
+    struct model_config c;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "{\"pretrained_cfg\":{%s," PICTURE "}}", known[i]);
+        ck_assert_int_eq(parse(&c, text, NULL), ERR_OK);
+        ck_assert(c.activation_is_known && c.activation == ACTIVATION_SIGMOID);
+        model_config_destroy(&c);
+    }
+    check_refused(
+        "{\"activation\":\"softmax\",\"pretrained_cfg\":{\"activation\":\"sigmoid\"," PICTURE "}}",
+        ERR_MODEL_INVALID, "activation");
+    check_refused("{\"pretrained_cfg\":{\"problem_type\":\"regression\"," PICTURE "}}",
+                  ERR_MODEL_UNSUPPORTED, "problem_type");
+    check_refused("{\"pretrained_cfg\":{\"architecture\":\"resnet50d\"," PICTURE "}}",
+                  ERR_MODEL_UNSUPPORTED, "pretrained_cfg: architecture resnet50d");
+    check_refused("{\"architecture\":\"resnext50_32x4d\",\"pretrained_cfg\":{\"architecture\":"
+                  "\"resnet50\"," PICTURE "}}",
+                  ERR_MODEL_INVALID, "but resnet50 in pretrained_cfg");
+    ck_assert_int_eq(parse(&c,
+                           "{\"architecture\":\"resnet50\",\"num_classes\":null,"
+                           "\"pretrained_cfg\":{\"architecture\":\"resnet50.a1_in1k\","
+                           "\"num_classes\":7," PICTURE "}}",
+                           NULL),
+                     ERR_OK);
+    ck_assert_int_eq(c.classes, 7);
+    model_config_destroy(&c);
+}
+END_TEST
+
+/* All of timm's fields, as save_for_hf and as Hugging Face's TimmWrapper write them. */
+START_TEST(everything_that_real_files_hold_is_served)
+{
+    static const char *const texts[] = {
+        "{\"architecture\":\"resnet50\",\"architectures\":[\"TimmWrapperForImageClassification\"],"
+        "\"do_pooling\":true,\"initializer_range\":0.02,\"model_args\":null,\"model_type\":"
+        "\"timm_wrapper\",\"num_classes\":3,\"num_features\":2048,\"global_pool\":\"avg\","
+        "\"torch_dtype\":\"float32\",\"dtype\":\"float32\",\"transformers_version\":\"4.57.0\","
+        "\"problem_type\":null,\"pretrained_cfg\":{\"url\":\"https://x/a.pth\",\"file\":null,"
+        "\"state_dict\":null,\"hf_hub_id\":\"timm/resnet50.a1_in1k\",\"hf_hub_filename\":null,"
+        "\"source\":\"hf-hub\",\"architecture\":\"resnet50\",\"tag\":\"a1_in1k\",\"custom_load\":"
+        "false,\"test_input_size\":[3,288,288],\"min_input_size\":null,\"fixed_input_size\":false,"
+        "\"test_crop_pct\":1.0,\"num_classes\":1000,\"label_offset\":null,\"label_names\":null,"
+        "\"label_descriptions\":null,\"pool_size\":[7,7],\"test_pool_size\":null,\"first_conv\":"
+        "\"conv1\",\"classifier\":\"fc\",\"license\":\"apache-2.0\",\"description\":\"a, b\","
+        "\"origin_url\":\"https://x\",\"paper_name\":\"A; B\",\"paper_ids\":[\"arXiv:1\","
+        "\"arXiv:2\",\"arXiv:3\"],\"notes\":[\"a\",\"b\",\"c\"]," PICTURE "}}",
+        "{\"architectures\":[\"ResNetForImageClassification\"],\"depths\":[3,4,6,3],"
+        "\"downsample_in_first_stage\":false,\"downsample_in_bottleneck\":false,"
+        "\"embedding_size\":64,\"hidden_act\":\"relu\",\"hidden_sizes\":[256,512,1024,2048],"
+        "\"layer_type\":\"bottleneck\",\"model_type\":\"resnet\",\"num_channels\":3,"
+        "\"out_features\":[\"stage4\"],\"out_indices\":[4],\"stage_names\":[\"stem\",\"stage1\","
+        "\"stage2\"],\"do_resize\":true,\"do_normalize\":true,\"torch_dtype\":\"float32\"," PICTURE
+        "}"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct model_config c;
+        struct error err;
+        ck_assert_msg(parse(&c, texts[i], &err) == ERR_OK, "%s", err.message);
+        ck_assert_str_eq(c.unread_labels, "");
+        model_config_destroy(&c);
+    }
+}
+END_TEST
+
 /* The picture's keys with one replaced by `with` (empty: left out). */
 static void check_spoiled(const char *key, const char *with, int code, const char *says)
 {
@@ -405,8 +563,7 @@ START_TEST(every_form_of_labels_is_read)
     check_labels("\"labels\":{\"1\":\"b\",\"0\":\"a\"}", "a|b");
     check_labels("\"id2label\":{\"0\":\"a\",\"1\":\"b\"}", "a|b");
     check_labels("\"label2id\":{\"b\":1,\"a\":0}", "a|b");
-    check_labels("\"id2label\":{\"0\":\"a\"},\"label2id\":{\"x\":0}", "a");
-    check_labels("\"label_names\":[\"a\"],\"labels\":[\"x\"],\"id2label\":{\"0\":\"y\"}", "a");
+    check_labels("\"label2id\":{\"b\":\"1\",\"a\":\"0\"}", "a|b");
     check_labels("\"pretrained_cfg\":{\"label_names\":[\"a\",\"b\"]," PICTURE "}", "a|b");
     check_labels("\"label_names\":[\"n1\",\"n2\"],\"label_descriptions\":"
                  "{\"n2\":\"dog\",\"n1\":\"cat, big\"}",
@@ -425,16 +582,63 @@ START_TEST(every_form_of_labels_is_read)
 }
 END_TEST
 
+START_TEST(names_under_two_keys_must_agree)
+{
+    check_labels("\"id2label\":{\"0\":\"a\",\"1\":\"b\"},\"label2id\":{\"a\":\"0\",\"b\":1}",
+                 "a|b");
+    check_labels("\"id2label\":{\"0\":\"a\",\"1\":\"a\"},\"label2id\":{\"a\":1}", "a|a");
+    check_labels("\"id2label\":{\"0\":\"a\"},\"label2id\":{\"a\":0,\"b\":0}", "a");
+    check_labels("\"id2label\":{\"0\":7},\"label2id\":{\"7\":0}", "7");
+    check_labels("\"label_names\":[\"n1\",\"n2\"],\"label_descriptions\":"
+                 "{\"n2\":\"dog\",\"n1\":\"cat\"},\"id2label\":{\"0\":\"cat\",\"1\":\"n2\"}",
+                 "cat|dog");
+    check_labels(
+        "\"id2label\":{\"0\":\"a\"},\"pretrained_cfg\":{\"label_names\":[\"x\"]," PICTURE "}", "a");
+    check_labels("\"labels\":[\"LABEL_0\",\"LABEL_1\"],\"id2label\":{\"0\":\"a\",\"1\":\"b\"}",
+                 "a|b");
+    check_labels("\"label_names\":[\"a\",\"b\"],\"label2id\":{\"LABEL_0\":0,\"LABEL_1\":1}", "a|b");
+    check_labels("\"id2label\":{\"0\":\"LABEL_0\"},\"label2id\":{\"LABEL_0\":0}", "LABEL_0");
+    check_refused("{\"id2label\":{\"0\":\"a\"},\"label2id\":{\"x\":0}," PICTURE "}",
+                  ERR_MODEL_INVALID, "id2label and label2id have different names for class 0");
+    check_refused("{\"label_names\":[\"a\",\"b\"],\"id2label\":{\"1\":\"a\"}," PICTURE "}",
+                  ERR_MODEL_INVALID, "label_names and id2label have different names for class 1");
+    check_refused("{\"label_names\":[\"a\",\"b\"],\"label2id\":{\"a\":\"1\"}," PICTURE "}",
+                  ERR_MODEL_INVALID, "label_names and label2id");
+    check_refused("{\"label_names\":[\"a\"],\"labels\":[\"x\"]," PICTURE "}", ERR_MODEL_INVALID,
+                  "label_names and labels");
+}
+END_TEST
+
 START_TEST(keys_that_do_not_name_classes_are_let_by)
 {
     check_labels("\"architectures\":[\"A\",\"B\",\"C\"]", "");
     check_labels("\"stage_names\":[\"stem\",\"stage1\",\"stage2\"]", "");
     check_labels("\"class_weights\":[0.5,0.5],\"num_classes\":2", "");
     check_labels("\"class_weights\":{\"0\":0.5,\"1\":0.5}", "");
-    check_labels("\"classifier\":[\"fc\",\"x\",\"y\"],\"label_offset\":0,\"label_smoothing\":0.1", "");
+    check_labels("\"class_weights\":{\"cat\":0.5,\"dog\":1.5,\"owl\":1.0}", "");
+    check_labels("\"classifier\":[\"fc\",\"x\",\"y\"],\"label_offset\":0,\"label_smoothing\":0.1",
+                 "");
+    check_labels("\"label_smoothing\":{\"type\":\"uniform\",\"value\":0.1}", "");
+    check_labels("\"classification_head\":{\"type\":\"linear\",\"dims\":[\"a\"]}", "");
+    check_labels("\"class_token\":false,\"label_column\":\"label\"", "");
     check_labels("\"sizes\":[1,2,3],\"tags\":[\"a\",\"b\",\"c\"]", "");
+    check_labels("\"metrics\":[\"top1\",\"top5\",\"loss\"],\"authors\":[\"a\",\"b\",\"c\"]", "");
+    check_labels("\"training\":{\"epochs\":10,\"batch_size\":32,\"seed\":7}", "");
+    check_labels("\"optimizer\":{\"epochs\":0,\"batch_size\":1,\"seed\":2}", "");
+    check_labels("\"input_names\":[\"a\"],\"output_names\":[\"b\"]", "");
 }
 END_TEST
+
+static void check_unread(const char *keys, size_t outputs, const char *unread)
+{
+    struct model_config c;
+    char text[2048];
+    snprintf(text, sizeof text, "{%s," PICTURE "}", keys);
+    ck_assert_int_eq(model_config_parse(&c, text, strlen(text), outputs, NULL), ERR_OK);
+    ck_assert_msg(strcmp(c.unread_labels, unread) == 0, "%s: %s", text, c.unread_labels);
+    ck_assert_uint_eq(c.labels.count, 0);
+    model_config_destroy(&c);
+}
 
 /* Fault 91. Names under another key: the loader refuses them, unless there is a labels.txt. */
 START_TEST(names_in_an_unknown_form_are_noticed)
@@ -446,30 +650,71 @@ START_TEST(names_in_an_unknown_form_are_noticed)
         {"\"classes\":[{\"id\":0,\"name\":\"a\"}]", "classes"},
         {"\"class_to_idx\":{\"a\":0,\"b\":1}", "class_to_idx"},
         {"\"idx_to_class\":{\"0\":\"a\"}", "idx_to_class"},
+        {"\"index-to-name\":{\"0\":\"a\"}", "index-to-name"},
+        {"\"idx2name\":{\"0\":\"a\"}", "idx2name"},
         {"\"Categories\":[\"a\"]", "Categories"},
         {"\"dataset\":{\"label_map\":{\"a\":0}}", "label_map"},
         {"\"pretrained_cfg\":{\"synsets\":[\"n1\"]," PICTURE "}", "synsets"},
-        {"\"vocab\":[\"a\",\"b\",\"c\"]", "vocab"},
         {"\"names\":{\"0\":\"a\",\"1\":\"b\",\"2\":\"c\"}", "names"},
-        {"\"kinds\":{\"of\":{\"a\":0,\"b\":1,\"c\":2}}", "of"},
         {"\"classes\":\"cat, dog, owl\"", "classes"},
+        {"\"classes\":\"cat\\tdog\\towl\"", "classes"},
+        {"\"class_file\":\"birds.txt\"", "class_file"},
         {"\"heads\":[{\"size\":3},{\"class_names\":[\"a\",\"b\"]}]", "class_names"},
         {"\"class_counts\":{\"cat\":9,\"dog\":7}", "class_counts"},
+        {"\"class_names\":{\"0\":[\"cat\"],\"1\":[\"dog\"]}", "class_names"},
+        {"\"classes\":{\"0\":{\"name\":\"cat\"}}", "classes"},
+        {"\"class_index\":{\"0\":[\"n01\",\"tench\"]}", "class_index"},
+        {"\"classification_labels\":[\"a\"]", "classification_labels"},
+        {"\"classification_head\":{\"labels\":[\"a\"]}", "labels"},
+    };
+    static const size_t outputs[] = {2, 3, 1000};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[1024];
+        for (size_t k = 0; k < 3; k++)
+            check_unread(rows[i].keys, outputs[k], rows[i].unread);
+        snprintf(text, sizeof text, "%s,\"label_names\":[\"a\",\"b\",\"c\"]", rows[i].keys);
+        check_labels(text, "a|b|c");
+    }
+}
+END_TEST
+
+/* "KEY":OPEN item,item,... CLOSE, with printf's `item` of the class id, twice. */
+static const char *repeated(const char *open, const char *item, const char *close, int count)
+{
+    static char text[1024];
+    size_t n = (size_t)snprintf(text, sizeof text, "%s", open);
+    for (int i = 0; i < count; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, item, i ? "," : "", i, i);
+    snprintf(text + n, sizeof text - n, "%s", close);
+    return text;
+}
+
+/* With few classes "class 0" says that it is no name; with many ImageNet's would be guessed. */
+START_TEST(as_many_names_as_classes_are_noticed_if_those_are_many)
+{
+    static const struct {
+        const char *open, *item, *close, *unread;
+    } rows[] = {
+        {"\"vocab\":[", "%s\"a%d\"", "]", "vocab"},
+        {"\"things\":[", "%s{\"id\":%d}", "]", "things"},
+        {"\"kinds\":{\"of\":{", "%s\"a%d\":%d", "}}", "of"},
+        {"\"kinds\":{", "%s\"%d\":\"a%d\"", "}", "kinds"},
+        {"\"kinds\":{", "%s\"%d\":[\"a%d\"]", "}", "kinds"},
+        {"\"class_weights\":{", "%s\"a%d\":0.%d", "}", "class_weights"},
+        {"\"settings\":{", "%s\"a%d\":1%d", "}", ""},
+        {"\"settings\":{", "%s\"a%d\":0.%d", "}", ""},
+        {"\"sizes\":[", "%s%d", "]", ""},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct model_config c;
-        char text[1024];
-        snprintf(text, sizeof text, "{%s," PICTURE "}", rows[i].keys);
-        ck_assert_int_eq(parse(&c, text, NULL), ERR_OK);
-        ck_assert_str_eq(c.unread_labels, rows[i].unread);
-        ck_assert_uint_eq(c.labels.count, 0);
-        model_config_destroy(&c);
-        snprintf(text, sizeof text, "{%s,\"label_names\":[\"a\",\"b\",\"c\"]," PICTURE "}",
-                 rows[i].keys);
-        ck_assert_int_eq(parse(&c, text, NULL), ERR_OK);
-        ck_assert_str_eq(c.unread_labels, "");
-        model_config_destroy(&c);
+        const char *keys = repeated(rows[i].open, rows[i].item, rows[i].close, 12);
+        check_unread(keys, 12, rows[i].unread);
+        check_unread(keys, 11, "");
+        keys = repeated(rows[i].open, rows[i].item, rows[i].close, 10);
+        check_unread(keys, 10, "");
     }
+    check_unread("\"settings\":{\"a\":0,\"b\":0,\"c\":1,\"d\":2,\"e\":3,\"f\":4,\"g\":5,\"h\":6,"
+                 "\"i\":7,\"j\":8,\"k\":9,\"l\":10}",
+                 12, "");
 }
 END_TEST
 
@@ -487,7 +732,7 @@ START_TEST(wrong_labels_are_refused)
     check_refused("{\"id2label\":{\"131072\":\"a\"}," PICTURE "}", ERR_MODEL_INVALID, "class id");
     check_refused("{\"id2label\":{\"cat\":\"0\"}," PICTURE "}", ERR_MODEL_INVALID, "id2label");
     check_refused("{\"label2id\":{\"a\":0,\"b\":0}," PICTURE "}", ERR_MODEL_INVALID, "two names");
-    check_refused("{\"label2id\":{\"a\":\"0\",\"b\":1}," PICTURE "}", ERR_MODEL_INVALID,
+    check_refused("{\"label2id\":{\"a\":\"x\",\"b\":1}," PICTURE "}", ERR_MODEL_INVALID,
                   "label2id");
     check_refused("{\"label2id\":[\"a\"]," PICTURE "}", ERR_MODEL_INVALID, "label2id");
     check_refused("{\"label_descriptions\":{\"n1\":\"cat\"}," PICTURE "}", ERR_MODEL_INVALID,
@@ -520,8 +765,12 @@ TEST_MAIN("model/config", 10, a_file_as_timm_publishes_it_is_read, the_old_flat_
           the_resized_edge_is_what_the_publishers_use, architectures_of_the_family_are_served,
           architectures_that_compute_something_else_are_refused,
           arguments_that_repeat_defaults_are_served, what_changed_the_network_is_refused,
-          the_activation_is_read, a_missing_key_is_named_with_its_default, wrong_values_are_refused,
+          keys_that_change_the_answers_are_not_passed_over,
+          what_the_root_says_of_the_picture_counts, what_pretrained_cfg_says_of_the_network_counts,
+          everything_that_real_files_hold_is_served, the_activation_is_read,
+          a_missing_key_is_named_with_its_default, wrong_values_are_refused,
           what_is_no_config_is_refused, a_fine_tuned_models_own_class_count_wins,
-          labels_are_a_list_or_a_map, every_form_of_labels_is_read,
+          labels_are_a_list_or_a_map, every_form_of_labels_is_read, names_under_two_keys_must_agree,
+          as_many_names_as_classes_are_noticed_if_those_are_many,
           keys_that_do_not_name_classes_are_let_by, names_in_an_unknown_form_are_noticed,
           wrong_labels_are_refused, a_file_that_is_too_large_or_absent_is_refused)

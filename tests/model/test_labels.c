@@ -174,10 +174,37 @@ END_TEST
 /* Fault 91: ImageNet's names, or numbers, are not put in their place. */
 START_TEST(files_that_name_classes_otherwise_are_refused)
 {
-    static const char *const names[] = {"classes.txt",       "labels.json",   "class_names.json",
-                                        "class_to_idx.json", "id2label.json", "synset.txt",
-                                        "label_map.yaml",    "classes.names", "labels.csv",
-                                        "Labels.txt",        "coco.names",    "CLASSES.TXT"};
+    static const char *const names[] = {"classes.txt",
+                                        "labels.json",
+                                        "class_names.json",
+                                        "class_to_idx.json",
+                                        "id2label.json",
+                                        "synset.txt",
+                                        "label_map.yaml",
+                                        "classes.names",
+                                        "labels.csv",
+                                        "Labels.txt",
+                                        "coco.names",
+                                        "CLASSES.TXT",
+                                        "index_to_name.json",
+                                        "idx_to_class.json",
+                                        "label2id.json",
+                                        "classnames.txt",
+                                        "label.txt",
+                                        "class_indices.json",
+                                        "imagenet_class_index.json",
+                                        "class_map.csv",
+                                        "names.txt",
+                                        "label_map.pbtxt",
+                                        "cat_to_name.json",
+                                        "my-labels.tsv",
+                                        "synsets.txt",
+                                        "imagenet-1k-synsets.txt",
+                                        "wnids.txt",
+                                        "bird labels.yml",
+                                        "classes.npy",
+                                        "label_encoder.pkl",
+                                        "classification_labels.json"};
     static const size_t classes[] = {3, 1000};
     struct error err;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -194,6 +221,61 @@ START_TEST(files_that_name_classes_otherwise_are_refused)
             label_list_destroy(&list);
             folder_remove(folder);
         }
+}
+END_TEST
+
+START_TEST(other_files_of_a_folder_do_not_matter)
+{
+    static const char *const names[] = {"calibration.json",
+                                        "config.json",
+                                        "preprocessor_config.json",
+                                        "README.md",
+                                        "LICENSE.txt",
+                                        "training_args.bin",
+                                        "training_args.json",
+                                        "args.yaml",
+                                        "tokenizer.json",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "vocab.txt",
+                                        "merges.txt",
+                                        "model.safetensors",
+                                        "model.safetensors.index.json",
+                                        "pytorch_model.bin",
+                                        "all_results.json",
+                                        "trainer_state.json",
+                                        "requirements.txt",
+                                        "summary.csv",
+                                        "labels.md",
+                                        "classify.py",
+                                        "classification_report.json",
+                                        "classifier.yaml",
+                                        "._labels.txt",
+                                        ".classes.txt.swp",
+                                        "class_activation.png",
+                                        "labels"};
+    char folder[FOLDER_PATH];
+    struct label_list list;
+    struct error err;
+    folder_make(folder);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        folder_put_text(folder, names[i], "x");
+    ck_assert_msg(find(&list, folder, 3, "numbers", &err) == ERR_OK, "%s", err.message);
+    label_list_destroy(&list);
+    folder_remove(folder);
+}
+END_TEST
+
+START_TEST(hugging_faces_defaults_are_known)
+{
+    static const char *const names[] = {"LABEL_0", "LABEL_1", "LABEL_3"};
+    struct label_list list = {0};
+    ck_assert(!labels_are_defaults(&list));
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(label_list_add(&list, names[i], strlen(names[i]), NULL), ERR_OK);
+        ck_assert_int_eq(labels_are_defaults(&list), i < 2);
+    }
+    label_list_destroy(&list);
 }
 END_TEST
 
@@ -219,7 +301,7 @@ START_TEST(a_thousand_classes_are_imagenets)
 {
     char path[1024];
     struct label_list list;
-    snprintf(path, sizeof path, "%s/models/labels", getenv("top_srcdir"));
+    snprintf(path, sizeof path, "%s/models/resnext29-cifar10", getenv("top_srcdir"));
     ck_assert_int_eq(find(&list, path, 1000, "imagenet-1k", NULL), ERR_OK);
     ck_assert_uint_eq(list.count, 1000);
     ck_assert_str_eq(list.names[0], "tench");
@@ -247,5 +329,6 @@ TEST_MAIN("model/labels", 10, lines_become_labels, bad_lines_are_named,
           invisible_characters_are_named, a_byte_order_mark_and_blanks_at_both_ends_are_taken_off,
           what_belongs_to_the_writing_stays, a_label_has_a_greatest_length,
           labels_txt_of_the_folder_is_used, labels_that_are_no_file_are_refused,
-          files_that_name_classes_otherwise_are_refused, a_key_that_was_not_understood_is_refused,
+          files_that_name_classes_otherwise_are_refused, other_files_of_a_folder_do_not_matter,
+          hugging_faces_defaults_are_known, a_key_that_was_not_understood_is_refused,
           a_thousand_classes_are_imagenets, other_classes_are_numbered)
