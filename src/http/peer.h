@@ -16,8 +16,8 @@ const char *peer_address(const struct peer *peer);
 /* A request has begun: its upload must be complete within upload_timeout_ms. */
 void peer_receiving(struct peer *peer);
 
-/* The request is refused already, though the answer waits for the rest of its upload: that it does
- * not come in time is counted no more, and a drain gives it a moment only. */
+/* The request is refused, though the answer may wait for the rest of its upload: that it does not
+ * come in time is counted no more, and a drain gives it a moment only. */
 void peer_refused(struct peer *peer);
 
 /* `request` is about to be submitted for this connection, which is suspended. Sets the request's

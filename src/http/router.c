@@ -198,7 +198,7 @@ static int check_headers(struct exchange *x, struct error *err)
     return code;
 }
 
-/* Of who was cut for its time, what is still found in what had come counts no more. */
+/* Once: who was cut for its time is counted already, and who is refused is not for that then. */
 static void count_refusal(const struct exchange *x, int code)
 {
     static const struct {
@@ -209,6 +209,7 @@ static void count_refusal(const struct exchange *x, int code)
         {ERR_UNAUTHORIZED, REASON_UNAUTHORIZED},     {ERR_DRAINING, REASON_DRAINING},
         {ERR_BODY_TOO_LARGE, REASON_BODY_TOO_LARGE},
     };
+    peer_refused(x->peer);
     for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
         if (counted[i].code == code && !peer_timed_out(x->peer))
             metrics_add(server_metrics(x->context->server), COUNTER_rejected, counted[i].reason, 0,
@@ -228,13 +229,6 @@ static bool is_soon_read(const struct exchange *x)
     return announced > 0 && announced <= limit && !exchange_header(x, "Expect");
 }
 
-/* It is answered when the body is complete; until then that is thrown away. */
-static void refuse_later(struct exchange *x, const struct error *refusal)
-{
-    x->refusal = *refusal;
-    peer_refused(x->peer);
-}
-
 static enum MHD_Result handle_headers(struct exchange *x, const char *method)
 {
     struct error refusal;
@@ -246,7 +240,8 @@ static enum MHD_Result handle_headers(struct exchange *x, const char *method)
         count_refusal(x, code);
         if (!is_soon_read(x))
             return reply_error(x, &refusal);
-        refuse_later(x, &refusal);
+        /* It is answered when the body is complete; until then that is thrown away. */
+        x->refusal = refusal;
     }
     x->phase = EXCHANGE_UPLOAD;
     return MHD_YES;
@@ -265,7 +260,7 @@ static enum MHD_Result handle_upload(struct exchange *x, const char *bytes, size
     if (code != ERR_OK) {
         count_refusal(x, code);
         upload_free(x);
-        refuse_later(x, &refusal);
+        x->refusal = refusal;
         x->closes = true;
     }
     return MHD_YES;

@@ -77,7 +77,7 @@ def an_endless_upload_is_closed_after_so_many_bytes(daemon):
 
 @case(LIMITED + ["--upload-timeout-ms", "5000"], seconds=60)
 def who_goes_on_sending_is_closed_in_the_end(daemon):
-    """As late as any upload, and long after a silent one."""
+    """As any upload is."""
     with contextlib.ExitStack() as stack:
         connection = refused(stack, daemon, None, 1 << 40)
         while connection.try_send(b"x"):

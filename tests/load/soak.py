@@ -175,7 +175,7 @@ class Tls(Beside):
     def __init__(self, address, cert):
         super().__init__(0.25)
         self.address, self.context = address, ssl.create_default_context(cafile=cert)
-        self.right, self.left = 0, 0
+        self.right, self.left, self.refused = 0, 0, 0
 
     def act(self, turn):
         data, scores = harness.reference()
@@ -187,6 +187,9 @@ class Tls(Beside):
             for _ in range(1 + turn % 3):
                 connection.send(request)
                 answer = connection.read()
+                if answer.status == 503:
+                    self.refused += 1
+                    break
                 assert answer.status == 200, answer
                 harness.check_scores(harness.predictions(answer), scores)
                 self.right += 1
@@ -367,7 +370,8 @@ def add_others(result, watch, tls):
     pages, pictures = result["endpoints"]["/livez"], result["endpoints"]["/classify"]
     pages["200"] = pages.get("200", 0) + watch.livez
     if tls:
-        pictures["200"], pictures["left"] = pictures["200"] + tls.right, pictures["left"] + tls.left
+        for code, count in (("200", tls.right), ("503", tls.refused), ("left", tls.left)):
+            pictures[code] = pictures.get(code, 0) + count
 
 
 def differences(result, before, after):
