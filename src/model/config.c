@@ -247,11 +247,14 @@ static int check_resample(const json_t *object, enum interpolation interpolation
                      number);
 }
 
-/* torchvision's key for the edge of what the network sees: a number, or a list of one or two. */
+/* The key of torchvision and Hugging Face for the edge of what the network sees: a number, a list
+ * of one or two, or height and width. */
 static int check_crop_size(const json_t *object, int size, struct error *err)
 {
     const json_t *value = json_object_get(object, "crop_size");
-    bool right = !is_said(value) || json_number_value(value) == size;
+    bool right = !is_said(value) || json_number_value(value) == size ||
+                 (json_number_value(json_object_get(value, "height")) == size &&
+                  json_number_value(json_object_get(value, "width")) == size);
     for (size_t i = 0; i < json_array_size(value); i++)
         right = (right || i == 0) && json_number_value(json_array_get(value, i)) == size;
     return right ? ERR_OK

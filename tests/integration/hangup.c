@@ -10,7 +10,8 @@ static bool is_unix(int fd)
 {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
-    return getsockname(fd, (struct sockaddr *)&address, &length) == 0 && address.ss_family == AF_UNIX;
+    return getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
+           address.ss_family == AF_UNIX;
 }
 
 static void wait_for_hangup(int fd, const char *bytes, size_t length)

@@ -287,6 +287,7 @@ START_TEST(keys_that_change_the_answers_are_not_passed_over)
         {"crop_size", "224", "288"},
         {"crop_size", "[224]", "[224,192]"},
         {"crop_size", "[224,224]", "\"224\""},
+        {"crop_size", "{\"height\":224,\"width\":224}", "{\"height\":224,\"width\":192}"},
     };
     static const char *const forms[] = {"{\"%s\":%s," PICTURE "}",
                                         "{\"%s\":%s,\"pretrained_cfg\":{" PICTURE "}}",
