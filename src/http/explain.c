@@ -19,10 +19,13 @@ static int copy_class(struct request *r, const char *name, struct error *err)
 
 static int make_request(struct exchange *x, struct error *err)
 {
-    struct argument a[] = {{"class", NULL}, {"format", NULL}, {"model", NULL}};
+    struct argument a[] = {{"class", NULL}, {"format", NULL}, {"model", NULL}, {"class_id", NULL}};
     int code = arguments_read(x, a, sizeof a / sizeof a[0], err);
     if (code == ERR_OK)
         code = work_choose_model(x, a[2].value, err);
+    const char *label = a[0].value, *id = a[3].value;
+    if (code == ERR_OK && label && id)
+        code = error_set(err, ERR_PARAMETER, "class and class_id are both given; one is enough");
     const char *format = a[1].value ? a[1].value : "jpeg";
     bool picture = strcmp(format, "jpeg") == 0;
     if (code == ERR_OK && !picture && strcmp(format, "json") != 0)
@@ -32,7 +35,8 @@ static int make_request(struct exchange *x, struct error *err)
     if (code != ERR_OK)
         return code;
     x->request->wants_picture = picture;
-    return copy_class(x->request, a[0].value, err);
+    x->request->class_is_id = id != NULL;
+    return copy_class(x->request, id ? id : label, err);
 }
 
 enum MHD_Result explain_answer(struct exchange *x)

@@ -152,6 +152,10 @@ static const struct setting others[] = {
     {"do_rescale", {"true"}},
     {"do_normalize", {"true"}},
     {"rescale_factor", {"0.0039215686274509803"}},
+    {"rescale_offset", {"false"}},
+    {"do_flip_channel_order", {"false"}},
+    {"replace_stride_with_dilation", {"[false,false,false]"}},
+    {"bn_eps", {"1.0000000000000001e-5"}},
 };
 
 enum {

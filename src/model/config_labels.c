@@ -187,12 +187,9 @@ static int add_label(struct label_list *labels, const json_t *name, struct error
 static int add_all(struct model_config *out, const struct names *names, const json_t *descriptions,
                    struct error *err)
 {
-    size_t classes = (size_t)out->classes;
     int rc = ERR_OK;
     for (size_t i = 0; rc == ERR_OK && i < names->count; i++)
         rc = add_label(&out->labels, describe(names->by_id[i], descriptions), err);
-    if (rc == ERR_OK && out->labels_may_end_early && names->count < classes)
-        rc = label_list_number(&out->labels, classes, err);
     return rc;
 }
 
@@ -207,17 +204,32 @@ static int take(struct model_config *out, const struct names *names, const json_
 static const char *const read_keys[] = {"label_names", "labels", "id2label", "label2id"};
 enum { READ_KEYS = sizeof read_keys / sizeof read_keys[0] };
 
-/* A fine-tuned network has its own names at the root and its ancestor's in pretrained_cfg. */
-static const json_t *find_place(const json_t *root, const json_t *picture)
+static bool has_read_key(const json_t *place)
 {
     for (size_t i = 0; i < READ_KEYS; i++)
-        if (says_something(json_object_get(root, read_keys[i])))
-            return root;
-    return picture;
+        if (says_something(json_object_get(place, read_keys[i])))
+            return true;
+    return false;
 }
 
-/* The first key that says more than defaults, or else the first. Others must agree with it as far
- * as they can be read. */
+/* Whether pretrained_cfg is of an ancestor with another number of classes, as it stays behind when
+ * a network is fine-tuned. */
+static bool is_of_an_ancestor(const json_t *picture, size_t outputs)
+{
+    const json_t *classes = json_object_get(picture, "num_classes");
+    return json_is_integer(classes) && outputs > 0 &&
+           json_integer_value(classes) != (json_int_t)outputs;
+}
+
+/* Beside other names: a word, and label2id where several names stand for one class. */
+static bool may_be_unread(const char *key, const json_t *value)
+{
+    bool is_container = json_is_array(value) || json_is_object(value);
+    return !is_container || strcmp(key, "label2id") == 0;
+}
+
+/* The first key that says more than defaults, or else the first. Others must agree with it, if
+ * they are lists or maps at all. */
 static int choose(struct names **best, const json_t *place, const json_t *descriptions,
                   struct error *err)
 {
@@ -228,7 +240,7 @@ static int choose(struct names **best, const json_t *place, const json_t *descri
         if (!says_something(value))
             continue;
         rc = names_create(&names, read_keys[i], value, err);
-        if (rc == ERR_MODEL_INVALID && *best)
+        if (rc == ERR_MODEL_INVALID && *best && may_be_unread(read_keys[i], value))
             rc = ERR_OK;
         else if (rc == ERR_OK && (!*best || (are_defaults(*best) && !are_defaults(names))))
             better = names;
@@ -342,23 +354,84 @@ static const char *find_unread(const json_t *object, size_t classes)
     return found;
 }
 
+/* The root without what pretrained_cfg says of the classes; NULL without memory. */
+static json_t *copy_own(const json_t *root)
+{
+    json_t *own = json_copy((json_t *)root);
+    json_object_del(own, "pretrained_cfg");
+    return own;
+}
+
+/* Keys at the root that nothing reads, though they may name the classes: those in pretrained_cfg
+ * would be served instead. */
+static int check_root(const json_t *root, size_t outputs, struct error *err)
+{
+    json_t *own = copy_own(root);
+    if (!own)
+        return error_set(err, ERR_NO_MEMORY, "no memory for labels");
+    json_object_del(own, "label_descriptions");
+    const char *unread = find_unread(own, outputs);
+    int rc = unread
+                 ? error_set(err, ERR_MODEL_INVALID,
+                             "%.60s seems to name the classes, in a form that is not read, and "
+                             "pretrained_cfg names them, too; make it \"label_names\": a list in "
+                             "order of class id",
+                             unread)
+                 : ERR_OK;
+    json_decref(own);
+    return rc;
+}
+
+static void note_unread(struct model_config *out, const char *key)
+{
+    snprintf(out->unread_labels, sizeof out->unread_labels, "%s", key ? key : "");
+}
+
+static int look_for_unread(struct model_config *out, const json_t *root, bool own_alone,
+                           size_t outputs, struct error *err)
+{
+    json_t *own = own_alone ? copy_own(root) : json_copy((json_t *)root);
+    if (!own)
+        return error_set(err, ERR_NO_MEMORY, "no memory for labels");
+    note_unread(out, find_unread(own, outputs));
+    json_decref(own);
+    return ERR_OK;
+}
+
+/* Names by class id. Those by other names mean nothing without these. */
+static int take_descriptions(struct model_config *out, const json_t *descriptions,
+                             struct error *err)
+{
+    struct names *names = NULL;
+    int rc = names_create(&names, "label_descriptions", descriptions, err);
+    if (rc == ERR_OK)
+        rc = take(out, names, NULL, err);
+    else if (rc == ERR_MODEL_INVALID) {
+        note_unread(out, "label_descriptions");
+        rc = ERR_OK;
+    }
+    names_destroy(names);
+    return rc;
+}
+
 int config_labels_read(struct model_config *out, const json_t *root, const json_t *picture,
                        size_t outputs, struct error *err)
 {
+    bool is_other = is_of_an_ancestor(picture, outputs);
+    const json_t *place = has_read_key(root) || is_other ? root : picture;
     const json_t *descriptions = json_object_get(root, "label_descriptions");
-    if (!says_something(descriptions))
+    if (!says_something(descriptions) && !is_other)
         descriptions = json_object_get(picture, "label_descriptions");
     struct names *names = NULL;
-    int rc = choose(&names, find_place(root, picture), descriptions, err);
+    int rc = choose(&names, place, descriptions, err);
+    if (rc == ERR_OK && names && place != root)
+        rc = check_root(root, outputs, err);
     if (rc == ERR_OK && names)
         rc = take(out, names, descriptions, err);
-    else if (rc == ERR_OK && says_something(descriptions)) {
-        rc = names_create(&names, "label_descriptions", descriptions, err);
-        rc = rc == ERR_OK ? take(out, names, NULL, err) : rc;
-    } else if (rc == ERR_OK) {
-        const char *unread = find_unread(root, outputs);
-        snprintf(out->unread_labels, sizeof out->unread_labels, "%s", unread ? unread : "");
-    }
+    else if (rc == ERR_OK && says_something(descriptions))
+        rc = take_descriptions(out, descriptions, err);
+    else if (rc == ERR_OK)
+        rc = look_for_unread(out, root, is_other, outputs, err);
     names_destroy(names);
     return rc;
 }

@@ -81,9 +81,13 @@ struct prediction {
     float score; /* as the model's activation makes it */
 };
 
-/* The class that `text` names: a label as it stands, or else, unless labels are numbers themselves,
- * an id in decimal. ERR_PARAMETER, also for a label that several classes have: only the id tells
- * those apart. */
+/* The class of an id in decimal. ERR_PARAMETER. */
+int model_find_class_id(const struct model *model, const char *text, int *class_id,
+                        struct error *err);
+
+/* The class that `text` names: a label as it stands, or else an id in decimal. ERR_PARAMETER, also
+ * for a label that several classes have, which only the id tells apart, and for the id of another
+ * where labels are numbers themselves. */
 int model_find_class(const struct model *model, const char *text, int *class_id, struct error *err);
 
 /* Whether logits, [classes], are numbers: ERR_NOT_FINITE. Those of the functions below are. */

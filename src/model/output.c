@@ -25,6 +25,24 @@ static int parse_class_id(const char *text)
     return digits > 0 && digits <= MOST_DIGITS && text[digits] == '\0' ? atoi(text) : -1;
 }
 
+int model_find_class_id(const struct model *model, const char *text, int *class_id,
+                        struct error *err)
+{
+    *class_id = parse_class_id(text);
+    if (*class_id >= 0 && *class_id < model->classes)
+        return ERR_OK;
+    return error_set(err, ERR_PARAMETER, "\"%.64s\" is no class id; they are 0 to %d", text,
+                     model->classes - 1);
+}
+
+static int count_label(const struct model *model, const char *label)
+{
+    int count = 0;
+    for (int i = 0; i < model->classes; i++)
+        count += strcmp(model->labels[i], label) == 0;
+    return count;
+}
+
 /* Where labels are numbers, one that is no label could be an id, or be meant for a label. */
 static bool has_numbers_for_labels(const struct model *model)
 {
@@ -46,17 +64,19 @@ int model_find_class(const struct model *model, const char *text, int *class_id,
                              i);
         found = i;
     }
-    *class_id = found >= 0 ? found : parse_class_id(text);
-    if (found < 0 && *class_id >= 0 && has_numbers_for_labels(model))
+    if (found < 0 && model_find_class_id(model, text, class_id, NULL) != ERR_OK)
         return error_set(err, ERR_PARAMETER,
-                         "no class is called \"%.64s\"; since labels of this model are numbers, "
-                         "ids are not taken: give a label",
-                         text);
-    if (*class_id >= 0 && *class_id < model->classes)
-        return ERR_OK;
-    return error_set(err, ERR_PARAMETER,
-                     "no class is called \"%.64s\"; give a label or an id from 0 to %d", text,
-                     model->classes - 1);
+                         "no class is called \"%.64s\"; give a label or an id from 0 to %d", text,
+                         model->classes - 1);
+    if (found < 0 && has_numbers_for_labels(model) &&
+        count_label(model, model->labels[*class_id]) == 1)
+        return error_set(
+            err, ERR_PARAMETER,
+            "no class is called \"%.64s\"; it is not taken for an id, since some labels "
+            "are numbers: give a label",
+            text);
+    *class_id = found >= 0 ? found : *class_id;
+    return ERR_OK;
 }
 
 /* Whether `a` stands behind `b` in the answer. */

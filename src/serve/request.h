@@ -91,6 +91,7 @@ struct request {
     bool normalized;    /* REQUEST_EMBED: to length 1 */
     bool wants_picture; /* REQUEST_EXPLAIN: the overlay */
     char *class_name;   /* REQUEST_EXPLAIN: id or label, the request's; NULL: the top one */
+    bool class_is_id;   /* REQUEST_EXPLAIN: class_name is no label */
     const struct request_codec *codec; /* NULL: the parts are there, the answer is made elsewhere */
     void *codec_state;
     int64_t deadline_ns; /* on clock_monotonic_ns */

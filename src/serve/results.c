@@ -62,7 +62,8 @@ static int choose_class(const struct forward *f, const struct request *r, struct
     int class_id, code = best_classes(f, r, part, err);
     if (code != ERR_OK || !r->class_name)
         return code;
-    code = model_find_class(f->model, r->class_name, &class_id, err);
+    code = r->class_is_id ? model_find_class_id(f->model, r->class_name, &class_id, err)
+                          : model_find_class(f->model, r->class_name, &class_id, err);
     if (code != ERR_OK)
         return code;
     const struct score_scale scale =

@@ -13,7 +13,7 @@
 
 struct explain {
     bool json;
-    const char *class, *out;
+    const char *class, *class_id_text, *out;
     struct preprocess_options options;
     const struct model *model;
     struct file_bytes file;
@@ -58,7 +58,9 @@ static int make_map(struct explain *e, struct error *err)
         return rc;
     model_top_k(e->model, logits, 1, &best);
     e->class_id = best.class_id;
-    if (e->class)
+    if (e->class_id_text)
+        rc = model_find_class_id(e->model, e->class_id_text, &e->class_id, err);
+    else if (e->class)
         rc = model_find_class(e->model, e->class, &e->class_id, err);
     if (rc != ERR_OK)
         return rc;
@@ -119,7 +121,11 @@ static int explain_run(int argc, char **argv)
          .letter = 'c',
          .text = &e.class,
          .argument = "CLASS",
-         .help = "id or label of the class to explain, instead of the likeliest"},
+         .help = "label, or else id, of the class to explain, instead of the likeliest"},
+        {.name = "class-id",
+         .text = &e.class_id_text,
+         .argument = "ID",
+         .help = "its id, where labels are numbers too"},
         {.name = "out",
          .letter = 'o',
          .text = &e.out,
@@ -136,6 +142,10 @@ static int explain_run(int argc, char **argv)
         return status;
     if (e.json && e.out) {
         tool_message("explain: --json and --out exclude each other");
+        return TOOL_USAGE;
+    }
+    if (e.class && e.class_id_text) {
+        tool_message("explain: --class and --class-id exclude each other");
         return TOOL_USAGE;
     }
     if (!e.json && !e.out && isatty(STDOUT_FILENO)) {

@@ -275,6 +275,7 @@ def maps_are_read(daemon):
     needs(daemon, "/explain")
     with client_of(daemon) as client:
         best, other = client.explain(MARE), client.explain(MARE, of="cat")
+        assert client.explain(MARE, of=other.class_id) == other
         assert client.overlay(MARE)[:2] == b"\xff\xd8"
     assert best.label == "horse" and other.class_id == 3, (best, other)
     assert len(best.values) > 1 and {len(row) for row in best.values} == {len(best.values[0])}

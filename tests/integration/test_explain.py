@@ -51,6 +51,7 @@ def the_top_class_is_explained_unless_one_is_named(daemon):
         data = harness.picture(row["picture"])
         top = check_map(explain(daemon, data, "?format=json"), row["top1"])
         named = check_map(explain(daemon, data, f"?format=json&class={row['top1']}"), row["top1"])
+        assert check_map(explain(daemon, data, f"?format=json&class_id={row['top1']}"), row["top1"]) == named
         label = check_map(explain(daemon, data, f"?class={row['label']}&format=json"), row["top1"])
         assert top == named == label, (top, named, label)
 
@@ -195,7 +196,8 @@ def bad_parameters_are_refused(daemon):
     data = reference()[0]
     for query in ("?class=", "?class=10", "?class=-1", "?class=horses", "?class=%00",
                   "?class=99999999999999999999", "?class=1&class=2", "?format=png", "?format=",
-                  "?class=%ff", "?class=" + "x" * 3000):
+                  "?class=%ff", "?class=" + "x" * 3000, "?class_id=", "?class_id=10", "?class_id=-1",
+                  "?class_id=cat", "?class_id=1&class=1", "?class_id=1&class_id=1"):
         check_error(explain(daemon, data, query), 400, "parameter_invalid")
     for query in ("?normalize=2", "?normalize=", "?normalize=yes", "?normalize=1&normalize=1"):
         check_error(embed(daemon, data, query), 400, "parameter_invalid")

@@ -79,8 +79,8 @@ def infer(daemon, name, data):
                       head + struct.pack("<I", len(data)) + data)
 
 
-def explain(daemon, name, data, class_name=None):
-    query = "" if class_name is None else f"&class={class_name}"
+def explain(daemon, name, data, class_name=None, key="class"):
+    query = "" if class_name is None else f"&{key}={class_name}"
     return daemon.ask("POST", f"/explain?format=json&model={name}{query}", body=data)
 
 
@@ -315,6 +315,8 @@ def an_exact_label_comes_before_an_id():
     with Daemon(["--model", f"digits={folder}"]) as daemon:
         answer = json.loads(explain(daemon, "digits", data, 8).body)
         assert (answer["class_id"], answer["label"]) == (1, "8"), answer
+        answer = json.loads(explain(daemon, "digits", data, 8, "class_id").body)
+        assert (answer["class_id"], answer["label"]) == (8, "1"), answer
     folder = folders.make("twins", config=configured(label_names=["crane"] * CLASSES))
     with Daemon(["--model", f"twins={folder}"]) as daemon:
         error = check_error(explain(daemon, "twins", data, "crane"), 400, "parameter_invalid")

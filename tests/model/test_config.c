@@ -282,6 +282,10 @@ START_TEST(keys_that_change_the_answers_are_not_passed_over)
         {"do_center_crop", "true", "false"},
         {"resample", "3", "2"},
         {"rescale_factor", "0.00392156862745098", "1"},
+        {"rescale_offset", "false", "true"},
+        {"do_flip_channel_order", "false", "true"},
+        {"bn_eps", "1e-5", "1e-3"},
+        {"replace_stride_with_dilation", "[false,false,false]", "[false,true,true]"},
         {"image_mean", "[0.485,0.456,0.406]", "[0.5,0.5,0.5]"},
         {"image_std", "[0.229,0.224,0.225]", "[1,1,1]"},
         {"crop_size", "224", "288"},
@@ -577,9 +581,26 @@ START_TEST(every_form_of_labels_is_read)
     check_labels("\"label_names\":[\" a \",\"b\"]", "a|b");
     check_labels("\"label_names\":[],\"labels\":{},\"id2label\":null", "");
     check_labels("\"label_names\":{\"1\":\"b\",\"3\":\"d\"}", "class 0|b|class 2|d");
-    check_labels("\"num_classes\":5,\"label_names\":{\"1\":\"b\"}",
-                 "class 0|b|class 2|class 3|class 4");
+    check_labels("\"num_classes\":5,\"label_names\":{\"1\":\"b\"}", "class 0|b");
     check_labels("\"label2id\":{\"b\":2}", "class 0|class 1|b");
+}
+END_TEST
+
+#define ANCESTOR "\"pretrained_cfg\":{\"num_classes\":5," PICTURE ","
+
+/* The network has 3 outputs. */
+START_TEST(names_of_an_ancestor_mean_nothing)
+{
+    check_labels(ANCESTOR "\"label_names\":[\"a\",\"b\",\"c\",\"d\",\"e\"]},\"num_classes\":3", "");
+    check_labels(ANCESTOR "\"label_names\":{\"0\":\"a\"}},\"num_classes\":3", "");
+    check_labels(ANCESTOR "\"label_descriptions\":{\"0\":\"a\"}},\"num_classes\":3", "");
+    check_labels(ANCESTOR "\"label_names\":[\"a\"]},\"num_classes\":3,\"labels\":[\"x\"]", "x");
+    check_refused("{\"class_names\":[\"a\",\"b\",\"c\"],\"pretrained_cfg\":{\"label_names\":"
+                  "[\"x\",\"y\",\"z\"]," PICTURE "}}",
+                  ERR_MODEL_INVALID, "class_names seems to name the classes");
+    check_labels("\"label_descriptions\":{\"x\":\"Ex\"},\"pretrained_cfg\":{\"label_names\":"
+                 "[\"x\",\"y\",\"z\"]," PICTURE "}",
+                 "Ex|y|z");
 }
 END_TEST
 
@@ -605,6 +626,9 @@ START_TEST(names_under_two_keys_must_agree)
                   ERR_MODEL_INVALID, "label_names and id2label have different names for class 1");
     check_refused("{\"label_names\":[\"a\",\"b\"],\"label2id\":{\"a\":\"1\"}," PICTURE "}",
                   ERR_MODEL_INVALID, "label_names and label2id");
+    check_refused("{\"label_names\":[\"a\"],\"labels\":{\"a\":0}," PICTURE "}", ERR_MODEL_INVALID,
+                  "labels: ");
+    check_labels("\"label_names\":[\"a\"],\"labels\":\"imagenet\"", "a");
     check_refused("{\"label_names\":[\"a\"],\"labels\":[\"x\"]," PICTURE "}", ERR_MODEL_INVALID,
                   "label_names and labels");
 }
@@ -736,8 +760,6 @@ START_TEST(wrong_labels_are_refused)
     check_refused("{\"label2id\":{\"a\":\"x\",\"b\":1}," PICTURE "}", ERR_MODEL_INVALID,
                   "label2id");
     check_refused("{\"label2id\":[\"a\"]," PICTURE "}", ERR_MODEL_INVALID, "label2id");
-    check_refused("{\"label_descriptions\":{\"n1\":\"cat\"}," PICTURE "}", ERR_MODEL_INVALID,
-                  "label_descriptions");
     check_refused("{\"label_names\":[\"n\"],\"label_descriptions\":{\"n\":[]}," PICTURE "}",
                   ERR_MODEL_INVALID, "label 0");
 }
@@ -771,7 +793,8 @@ TEST_MAIN("model/config", 10, a_file_as_timm_publishes_it_is_read, the_old_flat_
           everything_that_real_files_hold_is_served, the_activation_is_read,
           a_missing_key_is_named_with_its_default, wrong_values_are_refused,
           what_is_no_config_is_refused, a_fine_tuned_models_own_class_count_wins,
-          labels_are_a_list_or_a_map, every_form_of_labels_is_read, names_under_two_keys_must_agree,
+          labels_are_a_list_or_a_map, every_form_of_labels_is_read,
+          names_of_an_ancestor_mean_nothing, names_under_two_keys_must_agree,
           as_many_names_as_classes_are_noticed_if_those_are_many,
           keys_that_do_not_name_classes_are_let_by, names_in_an_unknown_form_are_noticed,
           wrong_labels_are_refused, a_file_that_is_too_large_or_absent_is_refused)

@@ -529,7 +529,32 @@ START_TEST(where_labels_are_numbers_ids_are_not_taken)
         ck_assert_int_eq(id, i);
     }
     ck_assert_int_eq(model_find_class(&model, "0", &id, &err), ERR_PARAMETER);
-    ck_assert_msg(strstr(err.message, "ids are not taken") != NULL, "%s", err.message);
+    ck_assert_msg(strstr(err.message, "not taken for an id") != NULL, "%s", err.message);
+    for (int i = 0; i < model.classes; i++) {
+        const char text[] = {(char)('0' + i), '\0'};
+        ck_assert_int_eq(model_find_class_id(&model, text, &id, &err), ERR_OK);
+        ck_assert_int_eq(id, i);
+    }
+    ck_assert_int_eq(model_find_class_id(&model, "8", &id, &err), ERR_PARAMETER);
+    ck_assert_int_eq(model_find_class_id(&model, "", &id, &err), ERR_PARAMETER);
+}
+END_TEST
+
+/* Each class can be named somehow. */
+START_TEST(of_equal_labels_ids_are_taken)
+{
+    char *labels[] = {"7", "7", "3"};
+    const struct model model = {.classes = 3, .labels = labels};
+    struct error err;
+    int id;
+    ck_assert_int_eq(model_find_class(&model, "7", &id, &err), ERR_PARAMETER);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(model_find_class(&model, i ? "1" : "0", &id, &err), ERR_OK);
+        ck_assert_int_eq(id, i);
+    }
+    ck_assert_int_eq(model_find_class(&model, "2", &id, &err), ERR_PARAMETER);
+    ck_assert_int_eq(model_find_class(&model, "3", &id, &err), ERR_OK);
+    ck_assert_int_eq(id, 2);
 }
 END_TEST
 
@@ -660,6 +685,20 @@ START_TEST(the_source_of_labels_is_known)
     ck_assert_str_eq(m->labels[3], "three");
     ck_assert_str_eq(m->labels[4], "class 4");
     model_destroy(m);
+    static const char defaults[] =
+        "\"num_classes\": 5, \"id2label\": {\"0\": \"LABEL_0\", \"1\": \"LABEL_1\"}, ";
+    ck_assert_int_eq(load_named(defaults, "labels.txt", "A\nB\nC\nD\nE\n", &m, &err), ERR_OK);
+    ck_assert_str_eq(m->labels[4], "E");
+    model_destroy(m);
+    ck_assert_int_eq(load_named(defaults, NULL, NULL, &m, &err), ERR_OK);
+    ck_assert_str_eq(m->labels[1], "LABEL_1");
+    ck_assert_str_eq(m->labels[4], "class 4");
+    model_destroy(m);
+    static const char described[] = "\"label_descriptions\": {\"n1\": \"x\"}, ";
+    ck_assert_int_eq(load_named(described, "labels.txt", "A\nB\nC\nD\nE\n", &m, &err), ERR_OK);
+    model_destroy(m);
+    ck_assert_int_eq(load_named(described, NULL, NULL, &m, &err), ERR_MODEL_INVALID);
+    ck_assert_msg(strstr(err.message, "label_descriptions seems") != NULL, "%s", err.message);
     ck_assert_int_eq(load_named("\"label_names\": {\"5\": \"x\"}, ", NULL, NULL, &m, &err),
                      ERR_MODEL_INVALID);
     ck_assert_msg(strstr(err.message, "6 labels for 5 classes") != NULL, "%s", err.message);
@@ -675,5 +714,6 @@ TEST_MAIN("model/model", 60, a_whole_model_is_loaded, a_missing_tensor_is_named,
           top_k_is_softmax_in_order, scores_of_sigmoids_stand_alone, top_k_agrees_with_sorting,
           logits_that_are_no_numbers_are_an_error, the_largest_logits_give_scores,
           a_label_is_taken_before_an_id, where_labels_are_numbers_ids_are_not_taken,
-          one_output_is_a_sigmoid, one_output_with_two_labels_is_both,
-          what_contradicts_one_output_is_refused, the_source_of_labels_is_known)
+          of_equal_labels_ids_are_taken, one_output_is_a_sigmoid,
+          one_output_with_two_labels_is_both, what_contradicts_one_output_is_refused,
+          the_source_of_labels_is_known)

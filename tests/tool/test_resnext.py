@@ -1039,6 +1039,9 @@ def test_explain_writes_a_map_or_a_picture(scratch):
     assert line == json.loads(good("explain", CIFAR, "--json", row["picture"], "--class", row["label"]))
     second = (row["top1"] + 1) % 10
     other = json.loads(good("explain", CIFAR, "--json", row["picture"], "-c", str(second)))
+    assert other == json.loads(good("explain", CIFAR, "--json", row["picture"], "--class-id", str(second)))
+    assert "no class id" in bad(1, "explain", CIFAR, "--json", row["picture"], "--class-id", "cat")
+    bad(2, "explain", CIFAR, "--json", row["picture"], "--class-id", "1", "--class", "1")
     assert other["class_id"] == second and other["grid"] != grid, other
     out = os.path.join(scratch, "map.jpg")
     assert good("explain", CIFAR, row["picture"], "--out", out) == ""

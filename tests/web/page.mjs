@@ -211,7 +211,7 @@ const tasks = {
     await card(page).locator("canvas").waitFor({ state: "visible" });
     assert.equal(await bar.getAttribute("aria-pressed"), "true");
     assert.equal(page.asked[0].get("format"), "json");
-    assert.match(page.asked[0].get("class"), /^\d+$/);
+    assert.match(page.asked[0].get("class_id"), /^\d+$/);
     const { first, last } = await corners(page);
     assert.ok(last[3] > 3 * first[3], `opacity ${first} and ${last}`);
     assert.ok(last[0] > first[0] + 50, `colour ${first} and ${last}`);

@@ -46,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     embed.add_argument("--normalize", action="store_true", help="to Euclidean length 1")
     explain = commands.add_parser("explain", help="where the network found a class")
     explain.add_argument("file", type=Path)
-    explain.add_argument("--class", dest="of", metavar="ID|LABEL", help="default: the likeliest class")
+    of = explain.add_mutually_exclusive_group()
+    of.add_argument("--class", dest="of", metavar="LABEL|ID", help="default: the likeliest class")
+    of.add_argument("--class-id", dest="of", type=int, metavar="ID", help="where labels are numbers too")
     explain.add_argument("--out", type=Path, metavar="FILE.jpg", help="the map over the picture; else JSON is written")
     for command in (classify, embed, explain):
         command.add_argument("--model", metavar="NAME", help="which of the server's models to ask")

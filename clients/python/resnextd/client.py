@@ -38,6 +38,11 @@ def _read(source: Source) -> bytes:
     return source.read()
 
 
+def _class_of(of: Union[int, str, None]) -> Dict[str, Union[int, str, None]]:
+    """A query parameter. A label may be a number, too."""
+    return {"class_id" if isinstance(of, int) else "class": of}
+
+
 def _failure(answer: Answer) -> Rejected:
     try:
         body = json.loads(answer.body)
@@ -100,14 +105,14 @@ class Client:
 
     def explain(self, source: Source, *, of: Union[int, str, None] = None,
                 model: Optional[str] = None) -> ActivationMap:
-        """Where the network found a class (an id or a label; None: the likeliest one)."""
-        query = {"class": of, "format": "json", "model": model}
+        """Where the network found a class (an id, or as a string its label; None: the likeliest one)."""
+        query = {**_class_of(of), "format": "json", "model": model}
         return self._post(ActivationMap.of, "/explain", source, query)
 
     def overlay(self, source: Source, *, of: Union[int, str, None] = None,
                 model: Optional[str] = None) -> bytes:
         """The same as a JPEG: the map over the picture."""
-        query = {"class": of, "format": "jpeg", "model": model}
+        query = {**_class_of(of), "format": "jpeg", "model": model}
         return self._ask("POST", "/explain", query, _read(source)).body
 
     def classify_files(self, paths: Iterable[Union[str, "os.PathLike[str]"]], *, jobs: int = 4,

@@ -258,7 +258,7 @@ async function toggleMap(entry, bar, prediction) {
   setState(entry, "done", entry.part("h2").textContent);
   if (shown) return;
   bar.setAttribute("aria-pressed", "true");
-  const query = { class: prediction.class_id, format: "json", model: entry.model };
+  const query = { class_id: prediction.class_id, format: "json", model: entry.model };
   try {
     entry.maps ??= new Map();
     const known = entry.maps.get(prediction.class_id) ?? (await askAbout(entry, "explain", query)).answer;
