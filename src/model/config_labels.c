@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/label_words.h"
+#include "model/class_id.h"
+#include "model/unread_labels.h"
 
 /* Names by class id; NULL where a map has none. The JSON's, or `made`'s. */
 struct names {
@@ -21,15 +22,6 @@ static bool says_something(const json_t *value)
     bool is_empty = (json_is_array(value) && json_array_size(value) == 0) ||
                     (json_is_object(value) && json_object_size(value) == 0);
     return value && !json_is_null(value) && !is_empty;
-}
-
-/* A class id in decimal, as JSON's keys have it; -1 if it is something else. */
-static json_int_t parse_id(const char *text)
-{
-    enum { MOST_DIGITS = 6 };
-    size_t digits = strspn(text, "0123456789");
-    bool plain = digits > 0 && digits <= MOST_DIGITS && !text[digits];
-    return plain && (text[0] != '0' || digits == 1) ? atoi(text) : -1;
 }
 
 static int put(struct names *names, json_int_t id, const json_t *name, struct error *err)
@@ -57,17 +49,9 @@ static int collect(struct names *names, const json_t *value, struct error *err)
         rc = put(names, (json_int_t)i, json_array_get(value, i), err);
     json_object_foreach((json_t *)value, key, name)
     {
-        rc = rc == ERR_OK ? put(names, parse_id(key), name, err) : rc;
+        rc = rc == ERR_OK ? put(names, class_id_parse(key), name, err) : rc;
     }
     return rc;
-}
-
-/* Some write the ids of label2id as strings. */
-static json_int_t take_id(const json_t *id)
-{
-    if (json_is_string(id))
-        return parse_id(json_string_value(id));
-    return json_is_integer(id) ? json_integer_value(id) : -1;
 }
 
 /* A map from name to class id. */
@@ -84,7 +68,7 @@ static int collect_inverse(struct names *names, const json_t *value, struct erro
             break;
         json_t *name = json_string(key);
         rc = json_array_append_new(names->made, name) == 0
-                 ? put(names, take_id(id), name, err)
+                 ? put(names, class_id_take(id), name, err)
                  : error_set(err, ERR_NO_MEMORY, "no memory for labels");
     }
     return rc;
@@ -252,150 +236,23 @@ static int choose(struct names **best, const json_t *place, const json_t *descri
     return rc;
 }
 
-/* --- names that nobody understands --- */
-
-/* With so few classes a list or a map is as long as they are many by chance. What is not noticed
- * then gives "class 0", which nobody takes for a name. */
-enum { FEW_CLASSES = 10 };
-
-static bool may_name(const json_t *value)
-{
-    return value && !json_is_number(value) && !json_is_boolean(value) && !json_is_null(value);
-}
-
-static bool is_as_long_as_classes(const json_t *value, size_t classes)
-{
-    return classes > FEW_CLASSES &&
-           (json_array_size(value) == classes || json_object_size(value) == classes);
-}
-
-/* What stands under a key that says that it names classes. Words with numbers that are no ids, as
- * weights are, name them only if there are as many. */
-static bool contains_names(const json_t *container, size_t classes)
-{
-    const char *key, *text = json_string_value(container);
-    json_t *value;
-    if (text)
-        return strpbrk(text, ",;|\t\n") != NULL || label_words_ending(text);
-    for (size_t i = 0; i < json_array_size(container); i++)
-        if (may_name(json_array_get(container, i)))
-            return true;
-    json_object_foreach((json_t *)container, key, value)
-    {
-        bool is_word = parse_id(key) < 0;
-        if (may_name(value) ||
-            (is_word && (json_is_integer(value) || is_as_long_as_classes(container, classes))))
-            return true;
-    }
-    return false;
-}
-
-static bool is_list_of_names(const json_t *value)
-{
-    bool all = json_array_size(value) > 0;
-    for (size_t i = 0; all && i < json_array_size(value); i++)
-        all = may_name(json_array_get(value, i));
-    return all;
-}
-
-/* From class ids to names, or the other way round: then each id is there once, which their sum
- * tells well enough. */
-static bool is_map_of_names(const json_t *map)
-{
-    const char *key;
-    json_t *value;
-    json_int_t count = (json_int_t)json_object_size(map), sum = 0;
-    bool names = count > 0, ids = count > 0;
-    json_object_foreach((json_t *)map, key, value)
-    {
-        json_int_t id = take_id(value);
-        names = names && parse_id(key) >= 0 && may_name(value);
-        ids = ids && id >= 0 && id < count;
-        sum += ids ? id : 0;
-    }
-    return names || (ids && sum == count * (count - 1) / 2);
-}
-
-/* Keys whose lists of words, however long, are no names of classes. */
-static bool is_something_else(const char *key)
-{
-    static const char *const keys[] = {"architectures", "stage_names", "out_features", "tags"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (strcmp(key, keys[i]) == 0)
-            return true;
-    return false;
-}
-
-/* Whether a key that nothing reads has names of classes, by its own name or by their number. */
-static bool names_classes(const char *key, const json_t *value, size_t classes)
-{
-    if (is_something_else(key))
-        return false;
-    if (label_words_key(key) && contains_names(value, classes))
-        return true;
-    return is_as_long_as_classes(value, classes) &&
-           (is_list_of_names(value) || is_map_of_names(value));
-}
-
-/* NULL if there is no such key, at any depth. */
-static const char *find_unread(const json_t *object, size_t classes)
-{
-    const char *key, *found = NULL;
-    json_t *value;
-    for (size_t i = 0; !found && i < json_array_size(object); i++)
-        found = find_unread(json_array_get(object, i), classes);
-    json_object_foreach((json_t *)object, key, value)
-    {
-        if (!found && names_classes(key, value, classes))
-            found = key;
-        if (!found)
-            found = find_unread(value, classes);
-    }
-    return found;
-}
-
-/* The root without what pretrained_cfg says of the classes; NULL without memory. */
-static json_t *copy_own(const json_t *root)
-{
-    json_t *own = json_copy((json_t *)root);
-    json_object_del(own, "pretrained_cfg");
-    return own;
-}
-
 /* Keys at the root that nothing reads, though they may name the classes: those in pretrained_cfg
  * would be served instead. */
 static int check_root(const json_t *root, size_t outputs, struct error *err)
 {
-    json_t *own = copy_own(root);
-    if (!own)
-        return error_set(err, ERR_NO_MEMORY, "no memory for labels");
-    json_object_del(own, "label_descriptions");
-    const char *unread = find_unread(own, outputs);
-    int rc = unread
-                 ? error_set(err, ERR_MODEL_INVALID,
-                             "%.60s seems to name the classes, in a form that is not read, and "
-                             "pretrained_cfg names them, too; make it \"label_names\": a list in "
-                             "order of class id",
-                             unread)
-                 : ERR_OK;
-    json_decref(own);
-    return rc;
+    static const char *const read[] = {"pretrained_cfg", "label_descriptions", NULL};
+    const char *unread = unread_labels_find(root, read, outputs);
+    return unread ? error_set(err, ERR_MODEL_INVALID,
+                              "%.60s seems to name the classes, in a form that is not read, and "
+                              "pretrained_cfg names them, too; make it \"label_names\": a list in "
+                              "order of class id",
+                              unread)
+                  : ERR_OK;
 }
 
 static void note_unread(struct model_config *out, const char *key)
 {
     snprintf(out->unread_labels, sizeof out->unread_labels, "%s", key ? key : "");
-}
-
-static int look_for_unread(struct model_config *out, const json_t *root, bool own_alone,
-                           size_t outputs, struct error *err)
-{
-    json_t *own = own_alone ? copy_own(root) : json_copy((json_t *)root);
-    if (!own)
-        return error_set(err, ERR_NO_MEMORY, "no memory for labels");
-    note_unread(out, find_unread(own, outputs));
-    json_decref(own);
-    return ERR_OK;
 }
 
 /* Names by class id. Those by other names mean nothing without these. */
@@ -417,6 +274,7 @@ static int take_descriptions(struct model_config *out, const json_t *description
 int config_labels_read(struct model_config *out, const json_t *root, const json_t *picture,
                        size_t outputs, struct error *err)
 {
+    static const char *const ancestors[] = {"pretrained_cfg", NULL};
     bool is_other = is_of_an_ancestor(picture, outputs);
     const json_t *place = has_read_key(root) || is_other ? root : picture;
     const json_t *descriptions = json_object_get(root, "label_descriptions");
@@ -431,7 +289,7 @@ int config_labels_read(struct model_config *out, const json_t *root, const json_
     else if (rc == ERR_OK && says_something(descriptions))
         rc = take_descriptions(out, descriptions, err);
     else if (rc == ERR_OK)
-        rc = look_for_unread(out, root, is_other, outputs, err);
+        note_unread(out, unread_labels_find(root, is_other ? ancestors : NULL, outputs));
     names_destroy(names);
     return rc;
 }

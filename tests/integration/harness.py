@@ -83,9 +83,10 @@ def unless_still(attempt):
         start = time.monotonic()
         try:
             return attempt()
-        except (AssertionError, OSError, wire.Closed):
+        except (AssertionError, OSError, wire.Closed) as failure:
             if time.monotonic() - start < 1:
                 raise
+            print(f"# again, after {time.monotonic() - start:.1f} s: {failure!r}", flush=True)
 
 
 def ask(address, method, target, headers=(), body=None, seconds=30.0):

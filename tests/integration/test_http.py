@@ -445,20 +445,28 @@ def a_body_that_stops_is_closed_at_the_deadline(daemon):
         assert time.monotonic() - start > 0.8, "too early"
 
 
-@case(["--upload-timeout-ms", "5000"], seconds=60)
-def an_upload_timeout_is_counted_as_one(daemon):
+def growth_by_stalled_uploads(daemon, requests, codes):
+    """Sends each request on a connection of its own and waits until all are closed and counted under
+    one of the codes. Returns how much a metric has grown since."""
     before = daemon.metrics()
-    with contextlib.ExitStack() as stack:
-        all_of_them = [stack.enter_context(daemon.connect()) for _ in range(10)]
-        for connection in all_of_them:
-            connection.send(post("Content-Length: 600", body=bytes(10)))
-        for connection in all_of_them:
-            assert connection.closed_within(30 * SLOW), "still open"
 
     def grown(name, **labels):
         return daemon.metrics().sum(name, **labels) - before.sum(name, **labels)
-    harness.wait_until("all counted", lambda: grown("resnextd_requests_total", code="408")
-                       + grown("resnextd_requests_total", code="499") == 10)
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(daemon.connect()) for _ in requests]
+        for connection, request in zip(connections, requests):
+            connection.send(request)
+        for connection in connections:
+            assert connection.closed_within(30 * SLOW), "still open"
+    harness.wait_until("all counted", lambda: sum(
+        grown("resnextd_requests_total", code=code) for code in codes) == len(requests))
+    return grown
+
+
+@case(["--upload-timeout-ms", "5000"], seconds=60)
+def an_upload_timeout_is_counted_as_one(daemon):
+    stalled = post("Content-Length: 600", body=bytes(10))
+    grown = growth_by_stalled_uploads(daemon, [stalled] * 10, ["408", "499"])
     assert grown("resnextd_requests_total", code="499") == 0, "as clients that left"
     assert grown("resnextd_rejected_total", reason="upload_timeout") == 10
     assert len([line for line in daemon.log().splitlines() if "status=408" in line]) == 10
@@ -466,19 +474,9 @@ def an_upload_timeout_is_counted_as_one(daemon):
 
 @case(["--upload-timeout-ms", "5000", "--max-body-bytes", "1024"], seconds=60)
 def a_refusal_whose_upload_then_stops_is_counted_as_one(daemon):
-    before = daemon.metrics()
-    with contextlib.ExitStack() as stack:
-        all_of_them = [stack.enter_context(daemon.connect()) for _ in range(6)]
-        for i, connection in enumerate(all_of_them):
-            connection.send(post("Transfer-Encoding: chunked", body=b"1000\r\n" + bytes(2000)) if i % 2 else
-                            raw(["POST /nowhere HTTP/1.1", "Host: x", "Content-Length: 600"], bytes(10)))
-        for connection in all_of_them:
-            assert connection.closed_within(30 * SLOW), "still open"
-
-    def grown(name, **labels):
-        return daemon.metrics().sum(name, **labels) - before.sum(name, **labels)
-    harness.wait_until("all counted", lambda: grown("resnextd_requests_total", code="413")
-                       + grown("resnextd_requests_total", code="404") == 6)
+    too_large = post("Transfer-Encoding: chunked", body=b"1000\r\n" + bytes(2000))
+    nowhere = raw(["POST /nowhere HTTP/1.1", "Host: x", "Content-Length: 600"], bytes(10))
+    grown = growth_by_stalled_uploads(daemon, [too_large, nowhere] * 3, ["413", "404"])
     assert grown("resnextd_rejected_total", reason="body_too_large") == 3
     assert grown("resnextd_rejected_total") == 3, "as upload timeouts too"
 
@@ -621,10 +619,14 @@ def row_24_a_content_encoding_is_415(daemon):
                     "media_type_unsupported")
 
 
+def wait_until_alone(daemon):
+    harness.wait_until("no connection", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
+
+
 @case(["--max-connections", "8"])
 def row_25_more_connections_than_the_limit_do_no_harm(daemon):
     connections = []
-    time.sleep(0.2)  # until the last connection of the start has left
+    wait_until_alone(daemon)
     try:
         for _ in range(40):
             connections.append(daemon.connect())
@@ -640,12 +642,12 @@ def row_25_more_connections_than_the_limit_do_no_harm(daemon):
     finally:
         for connection in connections:
             connection.close()
-    harness.wait_until("room again", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
+    wait_until_alone(daemon)
 
 
 @case(["--max-connections-per-ip", "3"])
 def one_address_cannot_take_all_connections(daemon):
-    time.sleep(0.2)  # until the last connection of the start has left
+    wait_until_alone(daemon)
     connections = [daemon.connect() for _ in range(10)]
     answers = []
     for connection in connections:
@@ -656,12 +658,12 @@ def one_address_cannot_take_all_connections(daemon):
     for connection in connections:
         connection.close()
     assert answers.count(200) == 3 and set(answers) <= {200, 503, None}, answers
-    harness.wait_until("room again", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
+    wait_until_alone(daemon)
 
 
 @case(["--max-connections-per-ip", "3"])
 def a_connection_that_only_seems_to_end_keeps_its_place(daemon):
-    time.sleep(0.2)  # until the last connection of the start has left
+    wait_until_alone(daemon)
     seeming = ["closed", "keep-alive, not-close", "close not"]
     connections = [daemon.connect() for _ in seeming]
     for connection, option in zip(connections, seeming):
@@ -674,7 +676,7 @@ def a_connection_that_only_seems_to_end_keeps_its_place(daemon):
         pass
     for connection in connections:
         connection.close()
-    harness.wait_until("room again", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
+    wait_until_alone(daemon)
 
 
 @case(["--max-connections", "0"])
@@ -683,7 +685,7 @@ def no_limit_of_connections_is_0(daemon):
     assert {c.ask("GET", "/livez").status for c in connections} == {200}
     for connection in connections:
         connection.close()
-    harness.wait_until("room again", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
+    wait_until_alone(daemon)
 
 
 @case(own=True)

@@ -201,6 +201,11 @@ def compare_tool(tap, photos, folder):
         return
     for name in sorted(os.listdir(models)):
         model = os.path.join(models, name)
+        info = subprocess.run([TOOL, "info", model], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True)
+        if info.returncode != 0 and "is not served" in info.stderr:
+            tap.skip(f"tool {name}", info.stderr.strip())
+            continue
         variants = [model,
                     with_spec(model, f"{folder}/{name}-bicubic", interpolation="bicubic",
                               crop_pct=0.875),

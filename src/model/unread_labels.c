@@ -1,0 +1,106 @@
+#include "model/unread_labels.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "model/class_id.h"
+#include "model/label_words.h"
+
+/* With so few classes a list or a map is as long as they are many by chance. What is not noticed
+ * then gives "class 0", which nobody takes for a name. */
+enum { FEW_CLASSES = 10 };
+
+static bool may_name(const json_t *value)
+{
+    return value && !json_is_number(value) && !json_is_boolean(value) && !json_is_null(value);
+}
+
+static bool is_as_long_as_classes(const json_t *value, size_t classes)
+{
+    return classes > FEW_CLASSES &&
+           (json_array_size(value) == classes || json_object_size(value) == classes);
+}
+
+/* What stands under a key that says that it names classes. Words with numbers that are no ids, as
+ * weights are, name them only if there are as many. */
+static bool contains_names(const json_t *container, size_t classes)
+{
+    const char *key, *text = json_string_value(container);
+    json_t *value;
+    if (text)
+        return strpbrk(text, ",;|\t\n") != NULL || label_words_ending(text);
+    for (size_t i = 0; i < json_array_size(container); i++)
+        if (may_name(json_array_get(container, i)))
+            return true;
+    json_object_foreach((json_t *)container, key, value)
+    {
+        bool is_word = class_id_parse(key) < 0;
+        if (may_name(value) ||
+            (is_word && (json_is_integer(value) || is_as_long_as_classes(container, classes))))
+            return true;
+    }
+    return false;
+}
+
+static bool is_list_of_names(const json_t *value)
+{
+    bool all = json_array_size(value) > 0;
+    for (size_t i = 0; all && i < json_array_size(value); i++)
+        all = may_name(json_array_get(value, i));
+    return all;
+}
+
+/* From class ids to names, or the other way round: then each id is there once, which their sum
+ * tells well enough. */
+static bool is_map_of_names(const json_t *map)
+{
+    const char *key;
+    json_t *value;
+    json_int_t count = (json_int_t)json_object_size(map), sum = 0;
+    bool names = count > 0, ids = count > 0;
+    json_object_foreach((json_t *)map, key, value)
+    {
+        json_int_t id = class_id_take(value);
+        names = names && class_id_parse(key) >= 0 && may_name(value);
+        ids = ids && id >= 0 && id < count;
+        sum += ids ? id : 0;
+    }
+    return names || (ids && sum == count * (count - 1) / 2);
+}
+
+/* Keys whose lists of words, however long, are no names of classes. */
+static const char *const others[] = {"architectures", "stage_names", "out_features", "tags", NULL};
+
+static bool is_one_of(const char *key, const char *const *keys)
+{
+    for (; keys && *keys; keys++)
+        if (strcmp(key, *keys) == 0)
+            return true;
+    return false;
+}
+
+/* Whether a key that nothing reads has names of classes, by its own name or by their number. */
+static bool names_classes(const char *key, const json_t *value, size_t classes)
+{
+    if (is_one_of(key, others))
+        return false;
+    if (label_words_key(key) && contains_names(value, classes))
+        return true;
+    return is_as_long_as_classes(value, classes) &&
+           (is_list_of_names(value) || is_map_of_names(value));
+}
+
+const char *unread_labels_find(const json_t *root, const char *const *without, size_t classes)
+{
+    const char *key, *found = NULL;
+    json_t *value;
+    for (size_t i = 0; !found && i < json_array_size(root); i++)
+        found = unread_labels_find(json_array_get(root, i), NULL, classes);
+    json_object_foreach((json_t *)root, key, value)
+    {
+        if (found || is_one_of(key, without))
+            continue;
+        found = names_classes(key, value, classes) ? key : unread_labels_find(value, NULL, classes);
+    }
+    return found;
+}
