@@ -49,7 +49,7 @@ static int collect(struct names *names, const json_t *value, struct error *err)
         rc = put(names, (json_int_t)i, json_array_get(value, i), err);
     json_object_foreach((json_t *)value, key, name)
     {
-        rc = rc == ERR_OK ? put(names, class_id_parse(key), name, err) : rc;
+        rc = rc == ERR_OK ? put(names, class_id_of_key(key), name, err) : rc;
     }
     return rc;
 }
@@ -117,10 +117,8 @@ static bool are_defaults(const struct names *names)
 {
     bool all = names->count > 0;
     for (size_t i = 0; all && i < names->count; i++) {
-        char text[NUMBER + sizeof LABELS_DEFAULT];
-        snprintf(text, sizeof text, LABELS_DEFAULT, i);
         const char *name = json_string_value(names->by_id[i]);
-        all = name && strcmp(name, text) == 0;
+        all = name && label_is_default(name, i);
     }
     return all;
 }

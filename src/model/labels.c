@@ -198,15 +198,18 @@ bool labels_has_file(const char *folder)
     return join(path, folder, "labels.txt", NULL) && access(path, F_OK) == 0;
 }
 
-/* Hugging Face's, where nobody gave names. */
+bool label_is_default(const char *name, size_t class_id)
+{
+    char text[32];
+    snprintf(text, sizeof text, "LABEL_%zu", class_id);
+    return strcmp(name, text) == 0;
+}
+
 bool labels_are_defaults(const struct label_list *list)
 {
     bool all = list->count > 0;
-    for (size_t i = 0; all && i < list->count; i++) {
-        char name[32];
-        snprintf(name, sizeof name, LABELS_DEFAULT, i);
-        all = strcmp(list->names[i], name) == 0;
-    }
+    for (size_t i = 0; all && i < list->count; i++)
+        all = label_is_default(list->names[i], i);
     return all;
 }
 

@@ -47,8 +47,8 @@ enum label_source {
 /* "config.json", "labels.txt", "imagenet-1k", "numbers". */
 const char *label_source_name(enum label_source source);
 
-/* The name, with the class id, that Hugging Face gives to a class without one. */
-#define LABELS_DEFAULT "LABEL_%zu"
+/* Whether it is the name that Hugging Face gives to a class without one: LABEL_3. */
+bool label_is_default(const char *name, size_t class_id);
 
 /* Whether there are names, and all are such. */
 bool labels_are_defaults(const struct label_list *list);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "model/class_id.h"
 #include "model/model.h"
 #include "nn/finite.h"
 
@@ -17,18 +18,10 @@ void model_scores(const struct model *model, const float *logits, float *scores)
         scores[i] = score_of(&scale, logits[i]);
 }
 
-/* A class id: digits, no more than it takes for the most classes. -1 if it is something else. */
-static int parse_class_id(const char *text)
-{
-    enum { MOST_DIGITS = 9 };
-    size_t digits = strspn(text, "0123456789");
-    return digits > 0 && digits <= MOST_DIGITS && text[digits] == '\0' ? atoi(text) : -1;
-}
-
 int model_find_class_id(const struct model *model, const char *text, int *class_id,
                         struct error *err)
 {
-    *class_id = parse_class_id(text);
+    *class_id = class_id_parse(text);
     if (*class_id >= 0 && *class_id < model->classes)
         return ERR_OK;
     return error_set(err, ERR_PARAMETER, "\"%.64s\" is no class id; they are 0 to %d", text,
@@ -47,7 +40,7 @@ static int count_label(const struct model *model, const char *label)
 static bool has_numbers_for_labels(const struct model *model)
 {
     for (int i = 0; i < model->classes; i++)
-        if (parse_class_id(model->labels[i]) >= 0)
+        if (class_id_parse(model->labels[i]) >= 0)
             return true;
     return false;
 }

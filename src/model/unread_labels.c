@@ -34,7 +34,7 @@ static bool contains_names(const json_t *container, size_t classes)
             return true;
     json_object_foreach((json_t *)container, key, value)
     {
-        bool is_word = class_id_parse(key) < 0;
+        bool is_word = class_id_of_key(key) < 0;
         if (may_name(value) ||
             (is_word && (json_is_integer(value) || is_as_long_as_classes(container, classes))))
             return true;
@@ -61,7 +61,7 @@ static bool is_map_of_names(const json_t *map)
     json_object_foreach((json_t *)map, key, value)
     {
         json_int_t id = class_id_take(value);
-        names = names && class_id_parse(key) >= 0 && may_name(value);
+        names = names && class_id_of_key(key) >= 0 && may_name(value);
         ids = ids && id >= 0 && id < count;
         sum += ids ? id : 0;
     }

@@ -45,6 +45,13 @@ static void send_bytes(int number, size_t count)
     ck_assert_int_eq(send(clients[number], bytes, count, MSG_NOSIGNAL), (ssize_t)count);
 }
 
+/* Some bytes come, and are noticed. */
+static void speak(int number, size_t count, int64_t now_ns)
+{
+    send_bytes(number, count);
+    linger_handle_event(&linger, (uint64_t)number, now_ns);
+}
+
 static bool lingers(int number)
 {
     char byte;
@@ -115,8 +122,7 @@ START_TEST(who_is_silent_ends_and_who_sends_does_not)
     begin();
     ck_assert_int_eq(add(0, 1, LATE, 1000), LINGER_NS);
     add(1, 2, LATE, 1000);
-    send_bytes(1, 1);
-    linger_handle_event(&linger, 1, LINGER_NS / 2);
+    speak(1, 1, LINGER_NS / 2);
     ck_assert_int_eq(linger_expire(&linger, LINGER_NS - 1), LINGER_NS);
     ck_assert_int_eq(linger_expire(&linger, LINGER_NS), LINGER_NS + LINGER_NS / 2);
     ck_assert(!lingers(0));
@@ -143,12 +149,10 @@ START_TEST(nobody_lingers_beyond_the_end)
     begin();
     ck_assert_int_eq(add(0, 1, LINGER_NS / 2, 1000), LINGER_NS / 2);
     add(1, 2, 3 * LINGER_NS / 2, 1000);
-    send_bytes(1, 1);
-    linger_handle_event(&linger, 1, LINGER_NS / 4);
+    speak(1, 1, LINGER_NS / 4);
     ck_assert_int_eq(linger_expire(&linger, LINGER_NS / 2), 5 * LINGER_NS / 4);
     ck_assert(!lingers(0));
-    send_bytes(1, 1);
-    linger_handle_event(&linger, 1, LINGER_NS);
+    speak(1, 1, LINGER_NS);
     send_bytes(1, 1);
     ck_assert_int_eq(linger_expire(&linger, 3 * LINGER_NS / 2 - 1), 3 * LINGER_NS / 2);
     ck_assert_int_eq(linger_expire(&linger, 3 * LINGER_NS / 2), LINGER_NEVER);
@@ -174,13 +178,10 @@ START_TEST(who_sends_too_much_ends)
 {
     begin();
     add(0, 1, LATE, 3000);
-    send_bytes(0, 2000);
-    linger_handle_event(&linger, 0, 1);
-    send_bytes(0, 1000);
-    linger_handle_event(&linger, 0, 2);
+    speak(0, 2000, 1);
+    speak(0, 1000, 2);
     ck_assert(lingers(0));
-    send_bytes(0, 1);
-    linger_handle_event(&linger, 0, 3);
+    speak(0, 1, 3);
     ck_assert_uint_eq(linger.count, 0);
     close(clients[0]);
     close(linger.epoll_fd);
