@@ -20,9 +20,8 @@ struct resnextd_settings {
 
 struct resnextd_prediction {
     int class_id;
-    double
-        score;   /* 0 to 1: the share of this class; of a model with sigmoids its own probability */
-    char *label; /* UTF-8 */
+    double score; /* 0 to 1: this class's share; with sigmoids, its own probability */
+    char *label;  /* UTF-8 */
 };
 
 /* What came back. `status` is HTTP's, or 0 if there was no answer in time. With 200 there are

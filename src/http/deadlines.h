@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 
+#define DEADLINE_NEVER INT64_MAX
+
 /* One deadline; zeroed, it is not set. */
 struct deadline {
     int64_t at_ns; /* on clock_monotonic_ns */

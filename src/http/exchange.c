@@ -189,6 +189,7 @@ static const char *settle_status(struct exchange *x, enum MHD_RequestTermination
 {
     if (how == MHD_REQUEST_TERMINATED_COMPLETED_OK)
         x->sent = x->length;
+    /* Of one without a body it does not tell: that counts as sent, unless its time was over. */
     if (x->status != 0)
         return x->sent == x->length && !peer_timed_out(x->peer) ? NULL : settle_unsent(x);
     /* libmicrohttpd answers malformed requests by itself. */

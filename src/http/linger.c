@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "http/deadlines.h"
 
 enum { SCRATCH_SIZE = 65536 };
 
@@ -51,11 +51,8 @@ static int64_t due_ns(const struct lingerer *one)
 int64_t linger_add(struct lingerers *l, int fd, uint64_t tag, const struct in6_addr *ip,
                    int64_t now_ns, int64_t end_ns, uint64_t bytes)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u64 = tag};
     if (l->count == LINGER_MAX)
         end(l, who_gives_way(l));
-    if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
-        log_warning("cannot watch a connection: %s", strerror(errno));
     l->list[l->count++] = (struct lingerer){
         .fd = fd,
         .tag = tag,
@@ -94,7 +91,7 @@ void linger_handle_event(struct lingerers *l, uint64_t tag, int64_t now_ns)
 
 int64_t linger_expire(struct lingerers *l, int64_t now_ns)
 {
-    int64_t next_ns = LINGER_NEVER;
+    int64_t next_ns = DEADLINE_NEVER;
     for (size_t i = 0; i < l->count;) {
         struct lingerer *one = &l->list[i];
         /* When it was us who stood still, what it sent meanwhile is not read yet: no silence. */

@@ -14,8 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINGER_NS    INT64_C(2000000000)
-#define LINGER_NEVER INT64_MAX
+#define LINGER_NS INT64_C(2000000000)
 
 enum { LINGER_MAX = 64 };
 
@@ -33,15 +32,15 @@ struct lingerers {
     struct lingerer list[LINGER_MAX]; /* the oldest first */
 };
 
-/* Takes over an answered socket; `ip` is all zero for a Unix socket, whose clients are one address.
- * Its events in the epoll set will have `tag`. Returns when it ends if nothing comes. */
+/* Takes over an answered socket, whose events in the epoll set have `tag`; `ip` is all zero for a
+ * Unix socket, whose clients are one address. Returns when it ends if nothing comes. */
 int64_t linger_add(struct lingerers *l, int fd, uint64_t tag, const struct in6_addr *ip,
                    int64_t now_ns, int64_t end_ns, uint64_t bytes);
 
 /* Something happened on the socket of a tag, if it still lingers. */
 void linger_handle_event(struct lingerers *l, uint64_t tag, int64_t now_ns);
 
-/* Closes who is due, and returns when the next is, LINGER_NEVER if nobody lingers. */
+/* Closes who is due, and returns when the next is, DEADLINE_NEVER if nobody lingers. */
 int64_t linger_expire(struct lingerers *l, int64_t now_ns);
 
 /* Ends all of them by `end_ns`. */

@@ -129,10 +129,12 @@ void peers_linger(struct peers *all, int fd, const struct in6_addr *ip)
         close(fd);
         return;
     }
+    uint32_t generation = next_generation(all);
     int64_t now = clock_monotonic_ns(), most = all->limits_ns[TIMER_UPLOAD];
     most = all->accepting_stopped && most > LINGER_NS ? LINGER_NS : most;
-    wake_by(all, linger_add(&all->linger, fd, event_tag(fd, next_generation(all)), ip, now,
-                            now + most, all->linger_bytes));
+    peers_watch_descriptor(all, fd, generation, EPOLLIN | EPOLLRDHUP);
+    wake_by(all, linger_add(&all->linger, fd, event_tag(fd, generation), ip, now, now + most,
+                            all->linger_bytes));
 }
 
 static void count_rejected(struct peers *all, enum metric_reason reason)
@@ -216,7 +218,7 @@ int64_t peers_expire(struct peers *all)
     struct deadline *first;
     while ((first = deadlines_first(&all->deadlines)) && first->at_ns <= now)
         time_is_up(first->owner);
-    int64_t next = first ? first->at_ns : PEERS_NEVER, linger = linger_expire(&all->linger, now);
+    int64_t next = first ? first->at_ns : DEADLINE_NEVER, linger = linger_expire(&all->linger, now);
     tell_if_empty(all);
     return next < linger ? next : linger;
 }
@@ -254,7 +256,7 @@ int peers_open(struct peers *all, const struct conf *conf, struct server *server
 {
     pthread_condattr_t monotonic;
     struct rlimit files = {.rlim_cur = DESCRIPTORS_MAX};
-    *all = (struct peers){.server = server, .sleeps_until_ns = PEERS_NEVER};
+    *all = (struct peers){.server = server, .sleeps_until_ns = DEADLINE_NEVER};
     peers_set_limits(all, conf);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

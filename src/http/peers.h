@@ -32,8 +32,6 @@
 #include "http/peer.h"
 #include "serve/server.h"
 
-#define PEERS_NEVER INT64_MAX
-
 enum peer_state { OPENING, RECEIVING, WAITING, REPLYING, IDLE, CUT };
 
 enum peer_timer {
@@ -107,7 +105,7 @@ void peers_linger(struct peers *peers, int fd, const struct in6_addr *ip);
 /* Something happened on a peer's descriptor; `tag` is generation << 32 | descriptor. */
 void peers_handle_event(struct peers *peers, uint64_t tag, uint32_t events);
 
-/* Does what is due, and returns the next deadline, PEERS_NEVER if there is none. */
+/* Does what is due, and returns the next deadline, DEADLINE_NEVER if there is none. */
 int64_t peers_expire(struct peers *peers);
 
 /* Finishes the request that a peer waits for with an error. */

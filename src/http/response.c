@@ -33,7 +33,7 @@ static void free_body(void *cls)
 
 /* A body that libmicrohttpd has whole it sends together with the headers, and notices only in its
  * next round that both are gone: a client that has left by then would seem to have got nothing. One
- * that it asks for it sends by itself, and knows at once. */
+ * that it asks for it sends by itself, and knows at once. The price is a call of send(2) more. */
 struct MHD_Response *response_create(struct exchange *x, const void *bytes, size_t length,
                                      void *owned)
 {

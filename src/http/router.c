@@ -198,8 +198,9 @@ static int check_headers(struct exchange *x, struct error *err)
     return code;
 }
 
-/* Once: who was cut for its time is counted already, and who is refused is not for that then. */
-static void count_refusal(const struct exchange *x, int code)
+/* Counts it once: not if the connection was cut for its time, and so counted, before; and if it is
+ * later, it will not be for that. */
+static void note_refusal(const struct exchange *x, int code)
 {
     static const struct {
         int code;
@@ -237,7 +238,7 @@ static enum MHD_Result handle_headers(struct exchange *x, const char *method)
         throttle(x->context->server, x->context->threads);
     int code = check_headers(x, &refusal);
     if (code != ERR_OK) {
-        count_refusal(x, code);
+        note_refusal(x, code);
         if (!is_soon_read(x))
             return reply_error(x, &refusal);
         /* It is answered when the body is complete; until then that is thrown away. */
@@ -258,7 +259,7 @@ static enum MHD_Result handle_upload(struct exchange *x, const char *bytes, size
     struct error refusal;
     int code = upload_append(x, bytes, come, x->route->traits & TAKES_BODY, &refusal);
     if (code != ERR_OK) {
-        count_refusal(x, code);
+        note_refusal(x, code);
         upload_free(x);
         x->refusal = refusal;
         x->closes = true;

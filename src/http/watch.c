@@ -59,7 +59,7 @@ struct watch {
     _Atomic int64_t alive_ns, max_per_ip;
     bool stop_accepting, quit; /* orders, guarded by the lock of the peers */
 
-    int64_t accept_again_ns; /* PEERS_NEVER: accepting, or not any more; the watch's own */
+    int64_t accept_again_ns; /* DEADLINE_NEVER: accepting, or not any more; the watch's own */
     bool short_of_means;     /* the watch's own */
 };
 
@@ -223,7 +223,7 @@ static void stop_accepting(struct watch *w)
     for (size_t i = 0; i < w->settings.listen_fd_count; i++)
         accept_some(w, w->settings.listen_fds[i], SOMAXCONN);
     set_accepting(w, false);
-    w->accept_again_ns = PEERS_NEVER;
+    w->accept_again_ns = DEADLINE_NEVER;
     pthread_mutex_lock(&w->peers.lock);
     w->peers.accepting_stopped = true;
     for (size_t fd = 0; fd < w->peers.by_fd_used; fd++)
@@ -261,7 +261,7 @@ static int sleep_time(struct watch *w)
         until = clock_monotonic_ns() + w->settings.heartbeat_ns;
     w->peers.sleeps_until_ns = until;
     pthread_mutex_unlock(&w->peers.lock);
-    if (until == PEERS_NEVER)
+    if (until == DEADLINE_NEVER)
         return -1;
     int64_t ms = (until - clock_monotonic_ns() + 999999) / 1000000;
     return ms < 0 ? 0 : ms > 3600000 ? 3600000 : (int)ms;
@@ -275,7 +275,7 @@ static bool obey(struct watch *w)
     if (stop)
         stop_accepting(w);
     if (!w->peers.accepting_stopped && w->accept_again_ns <= clock_monotonic_ns()) {
-        w->accept_again_ns = PEERS_NEVER;
+        w->accept_again_ns = DEADLINE_NEVER;
         set_accepting(w, true);
     }
     return !quit;
@@ -304,7 +304,7 @@ int watch_create(struct watch **out, const struct watch_settings *settings, stru
     w->settings = *settings;
     atomic_init(&w->max_per_ip, settings->conf->max_connections_per_ip);
     atomic_init(&w->alive_ns, clock_monotonic_ns());
-    w->accept_again_ns = PEERS_NEVER;
+    w->accept_again_ns = DEADLINE_NEVER;
     int code = peers_open(&w->peers, settings->conf, settings->server, err);
     if (code != ERR_OK) {
         watch_destroy(w);

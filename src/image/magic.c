@@ -41,9 +41,8 @@ static bool starts_with(const uint8_t *bytes, size_t length, const char *magic, 
 
 int magic_check(const uint8_t *bytes, size_t length, struct error *err)
 {
-    size_t known =
-        length == 2 ? 2
-                    : JPEG_START_LENGTH; /* a file may end after SOI, and is then a damaged one */
+    /* A file may end after SOI, and is then a damaged one. */
+    size_t known = length == 2 ? 2 : JPEG_START_LENGTH;
     if (starts_with(bytes, length, JPEG_START, known))
         return 0;
     if (length == 0)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/strict_json.h"
+
 /* Skips decimal digits; false if there is none. */
 static bool skip_number(const char **s)
 {
@@ -68,7 +70,7 @@ static bool is_served(const char *s)
 
 static int check_name(const json_t *value, struct error *err)
 {
-    if (!value || json_is_null(value))
+    if (!json_is_said(value))
         return ERR_OK;
     if (!json_is_string(value))
         return error_set(err, ERR_MODEL_INVALID, "architecture is not a string");
@@ -78,6 +80,14 @@ static int check_name(const json_t *value, struct error *err)
                          "resnext50_32x4d and others of these three forms are",
                          json_string_value(value));
     return ERR_OK;
+}
+
+/* Who trained it is no difference. */
+static const char *without_origin(const char *s)
+{
+    if (!skip_word(&s, "gluon_"))
+        skip_origin(&s);
+    return s;
 }
 
 /* The root's, and the one that timm has in its own dictionary; a tag is no difference. */
@@ -90,7 +100,8 @@ static int check_names(const json_t *root, const json_t *picture, struct error *
         return error_prefix(err, rc, "pretrained_cfg");
     if (rc != ERR_OK || !json_is_string(outer) || !json_is_string(inner))
         return rc;
-    const char *a = json_string_value(outer), *b = json_string_value(inner);
+    const char *a = without_origin(json_string_value(outer));
+    const char *b = without_origin(json_string_value(inner));
     size_t length = strcspn(a, ".");
     if (length == strcspn(b, ".") && strncmp(a, b, length) == 0)
         return ERR_OK;
@@ -165,7 +176,7 @@ enum {
 
 static int check_value(const struct setting *setting, const json_t *value, struct error *err)
 {
-    bool plain = !value || json_is_null(value) || !setting->values[0];
+    bool plain = !json_is_said(value) || !setting->values[0];
     char *text = plain ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
     if (!plain && !text)
         return error_set(err, ERR_NO_MEMORY, "no memory for config.json");
@@ -192,7 +203,7 @@ static int check_arguments(const json_t *root, struct error *err)
 {
     const char *key;
     json_t *value, *given = json_object_get(root, "model_args");
-    if (given && !json_is_null(given) && !json_is_object(given))
+    if (json_is_said(given) && !json_is_object(given))
         return error_set(err, ERR_MODEL_INVALID, "model_args is not an object");
     json_object_foreach(given, key, value)
     {

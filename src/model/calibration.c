@@ -65,6 +65,9 @@ static const struct rule scale_rule = {"scale", 1e-12, 1e12, false};
 static const struct rule zero_rule = {"zero", 0, 255, true};
 static const struct rule relu_zero_rule = {"zero", 0, 0, true}; /* clipping at 0 is the ReLU */
 static const struct rule mean_rule = {"mean", -1e14, 1e14, false};
+/* Of pixels, as config.json may have them. */
+static const struct rule pixel_mean_rule = {"mean", 0, 1, false};
+static const struct rule pixel_std_rule = {"std", 1e-3, 1e3, false};
 
 static bool keeps(const struct rule *rule, double value)
 {
@@ -162,17 +165,6 @@ static bool is_method(const char *text)
     return length > 0 && length < CALIBRATION_METHOD_MAX;
 }
 
-static int take_pixels(const json_t *root, const char *key, float out[3], struct error *err)
-{
-    const json_t *list = json_object_get(root, key);
-    bool right = json_array_size(list) == 3;
-    for (size_t i = 0; right && i < 3; i++) {
-        right = json_is_number(json_array_get(list, i));
-        out[i] = (float)json_number_value(json_array_get(list, i));
-    }
-    return right ? ERR_OK : error_set(err, ERR_MODEL_INVALID, "%s is not three numbers", key);
-}
-
 static int take_head(struct calibration *out, const json_t *root, struct error *err)
 {
     const json_t *version = json_object_get(root, "version");
@@ -198,8 +190,8 @@ static int take_head(struct calibration *out, const json_t *root, struct error *
     strcpy(out->sha256, sha256);
     strcpy(out->method, method);
     out->images = (int)json_integer_value(images);
-    int rc = take_pixels(root, "mean", out->mean, err);
-    return rc == ERR_OK ? take_pixels(root, "std", out->std, err) : rc;
+    int rc = take_numbers(&pixel_mean_rule, root, out->mean, 3, err);
+    return rc == ERR_OK ? take_numbers(&pixel_std_rule, root, out->std, 3, err) : rc;
 }
 
 int calibration_parse(struct calibration *out, const struct layer *layers, size_t count,
@@ -221,8 +213,12 @@ int calibration_parse(struct calibration *out, const struct layer *layers, size_
     return rc;
 }
 
-/* The number of all channels, or a list of theirs. Six digits: scales need no more. */
-static void put_numbers(FILE *file, const char *key, const float *numbers, size_t channels)
+/* Scales need no more; nine give each float back. */
+enum { DIGITS = 6, DIGITS_EXACT = 9 };
+
+/* The number of all channels, or a list of theirs. */
+static void put_numbers(FILE *file, const char *key, const float *numbers, size_t channels,
+                        int digits)
 {
     size_t listed = 1;
     for (size_t c = 1; c < channels; c++)
@@ -230,7 +226,7 @@ static void put_numbers(FILE *file, const char *key, const float *numbers, size_
             listed = channels;
     fprintf(file, "\"%s\": %s", key, listed > 1 ? "[" : "");
     for (size_t c = 0; c < listed; c++)
-        fprintf(file, "%s%.6g", c ? "," : "", (double)numbers[c]);
+        fprintf(file, "%s%.*g", c ? "," : "", digits, (double)numbers[c]);
     fputs(listed > 1 ? "]" : "", file);
 }
 
@@ -245,21 +241,14 @@ static void put_layers(FILE *file, const struct calibration *calibration,
         if (!name)
             continue;
         fprintf(file, "%s  \"%s\": {", separator, name);
-        put_numbers(file, "scale", layer->scale, channels);
+        put_numbers(file, "scale", layer->scale, channels, DIGITS);
         fputs(",\n    ", file);
-        put_numbers(file, "zero", layer->zero, channels);
+        put_numbers(file, "zero", layer->zero, channels, DIGITS);
         fputs(",\n    ", file);
-        put_numbers(file, "mean", layer->mean, channels);
+        put_numbers(file, "mean", layer->mean, channels, DIGITS);
         fputs("}", file);
         separator = ",\n";
     }
-}
-
-/* Nine digits give each float back. */
-static void put_pixels(FILE *file, const char *key, const float values[3])
-{
-    fprintf(file, " \"%s\": [%.9g, %.9g, %.9g],", key, (double)values[0], (double)values[1],
-            (double)values[2]);
 }
 
 /* Fills the open file `aside` and puts it in the place of `path`. */
@@ -271,11 +260,12 @@ static int write_aside(const struct calibration *calibration, const struct layer
         close(fd);
         return error_set(err, ERR_NO_MEMORY, "no memory to write %s", path);
     }
-    fprintf(file, "{\"version\": %d, \"weights_sha256\": \"%s\",\n", CALIBRATION_VERSION,
+    fprintf(file, "{\"version\": %d, \"weights_sha256\": \"%s\",\n ", CALIBRATION_VERSION,
             calibration->sha256);
-    put_pixels(file, "mean", calibration->mean);
-    put_pixels(file, "std", calibration->std);
-    fprintf(file, "\n \"method\": \"%s\", \"images\": %d, \"layers\": {", calibration->method,
+    put_numbers(file, "mean", calibration->mean, 3, DIGITS_EXACT);
+    fputs(", ", file);
+    put_numbers(file, "std", calibration->std, 3, DIGITS_EXACT);
+    fprintf(file, ",\n \"method\": \"%s\", \"images\": %d, \"layers\": {", calibration->method,
             calibration->images);
     put_layers(file, calibration, layers, count);
     fputs("\n}}\n", file);

@@ -1,8 +1,8 @@
 /* calibration.json: what int8 needs beside the float weights. Measured by `resnext calibrate` on
  * pictures such as the network will see; see man/resnext.1 for the format:
  *
- *   {"version": 1, "weights_sha256": "...", "mean": [R, G, B], "std": [R, G, B], "method": "mse",
- *    "images": 900,
+ *   {"version": 1, "weights_sha256": "...", "mean": [R,G,B], "std": [R,G,B],
+ *    "method": "mse", "images": 900,
  *    "layers": {"conv1": {"scale": S, "zero": Z, "mean": M}, ..., "avg_pool": {...}}}
  *
  * with one entry for what each layer puts out. S, Z and M are numbers for all channels or lists

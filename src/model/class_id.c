@@ -1,6 +1,5 @@
 #include "model/class_id.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,9 +12,7 @@ int class_id_parse(const char *text)
 
 int class_id_of_key(const char *key)
 {
-    enum { MOST_DIGITS = 6 };
-    bool plain = (key[0] != '0' || key[1] == '\0') && strlen(key) <= MOST_DIGITS;
-    return plain ? class_id_parse(key) : -1;
+    return key[0] == '0' && key[1] != '\0' ? -1 : class_id_parse(key);
 }
 
 json_int_t class_id_take(const json_t *id)

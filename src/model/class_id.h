@@ -7,7 +7,7 @@
 /* A class id in decimal; -1 if it is something else. */
 int class_id_parse(const char *text);
 
-/* The same as JSON's keys have it: no zeros before it, and no more digits than ids have. */
+/* The same as JSON's keys have it: no zeros before it. */
 int class_id_of_key(const char *key);
 
 /* A value: an integer, whatever it is, or, as some write it, a string like a key. */

@@ -26,11 +26,6 @@ static bool integer_in(const json_t *value, int low, int high, int *out)
     return true;
 }
 
-static bool is_said(const json_t *value)
-{
-    return value && !json_is_null(value);
-}
-
 static int take_size(const json_t *picture, struct preprocess_spec *spec, struct error *err)
 {
     const json_t *value = json_object_get(picture, "input_size");
@@ -148,10 +143,10 @@ static int take_picture(const json_t *picture, struct preprocess_spec *spec, str
 static int take_classes(const json_t *root, const json_t *picture, int *classes, struct error *err)
 {
     const json_t *value = json_object_get(root, "num_classes");
-    if (!is_said(value))
+    if (!json_is_said(value))
         value = json_object_get(picture, "num_classes");
     *classes = 0;
-    if (is_said(value) && !integer_in(value, 1, MODEL_CLASSES_MAX, classes))
+    if (json_is_said(value) && !integer_in(value, 1, MODEL_CLASSES_MAX, classes))
         return error_set(err, ERR_MODEL_INVALID, "num_classes is not an integer from 1 to %d",
                          MODEL_CLASSES_MAX);
     return ERR_OK;
@@ -169,32 +164,19 @@ static int take_activation(const json_t *picture, struct model_config *out, stru
     const json_t *value = json_object_get(picture, "activation");
     const json_t *type = json_object_get(picture, "problem_type");
     int named = choice_of(value, names), typed = choice_of(type, types);
-    if (is_said(value) && named < 0)
+    if (json_is_said(value) && named < 0)
         return error_set(err, ERR_MODEL_INVALID, "activation is not \"softmax\" or \"sigmoid\"");
-    if (is_said(type) && typed < 0)
+    if (json_is_said(type) && typed < 0)
         return error_set(err, ERR_MODEL_UNSUPPORTED,
                          "problem_type is neither single_label_classification nor "
                          "multi_label_classification; other networks are not served");
-    if (is_said(value) && is_said(type) && named != typed)
+    if (json_is_said(value) && json_is_said(type) && named != typed)
         return error_set(err, ERR_MODEL_INVALID,
                          "activation and problem_type contradict each other");
-    out->activation_is_known = is_said(value) || is_said(type);
+    out->activation_is_known = json_is_said(value) || json_is_said(type);
     if (out->activation_is_known)
-        out->activation = (enum activation)(is_said(value) ? named : typed);
+        out->activation = (enum activation)(json_is_said(value) ? named : typed);
     return ERR_OK;
-}
-
-/* 1 and 1.0 are the same. */
-static bool is_same(const json_t *a, const json_t *b)
-{
-    if (json_is_number(a) && json_is_number(b))
-        return json_number_value(a) == json_number_value(b);
-    if (!json_is_array(a) || !json_is_array(b))
-        return json_equal(a, b);
-    bool same = json_array_size(a) == json_array_size(b);
-    for (size_t i = 0; same && i < json_array_size(a); i++)
-        same = is_same(json_array_get(a, i), json_array_get(b, i));
-    return same;
 }
 
 /* Puts what the root says of the picture beside what pretrained_cfg does. */
@@ -206,9 +188,9 @@ static int merge(json_t *picture, const json_t *root, struct error *err)
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         json_t *outer = json_object_get(root, keys[i]);
         const json_t *inner = json_object_get(picture, keys[i]);
-        if (!is_said(outer))
+        if (!json_is_said(outer))
             continue;
-        if (is_said(inner) && !is_same(outer, inner))
+        if (json_is_said(inner) && !json_is_same(outer, inner))
             return error_set(err, ERR_MODEL_INVALID,
                              "%s is one thing at the root and another in pretrained_cfg; "
                              "leave the wrong one out",
@@ -225,7 +207,7 @@ static int check_aliases(const json_t *object, const json_t *picture, struct err
     static const char *const names[][2] = {{"image_mean", "mean"}, {"image_std", "std"}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const json_t *value = json_object_get(object, names[i][0]);
-        if (is_said(value) && !is_same(value, json_object_get(picture, names[i][1])))
+        if (json_is_said(value) && !json_is_same(value, json_object_get(picture, names[i][1])))
             return error_set(err, ERR_MODEL_INVALID,
                              "%s is not the same as %s, which is what is read; make them equal",
                              names[i][0], names[i][1]);
@@ -239,7 +221,7 @@ static int check_resample(const json_t *object, enum interpolation interpolation
     enum { PILLOW_BILINEAR = 2, PILLOW_BICUBIC = 3 };
     const json_t *value = json_object_get(object, "resample");
     int number = interpolation == INTERPOLATION_BILINEAR ? PILLOW_BILINEAR : PILLOW_BICUBIC;
-    if (!is_said(value) || json_integer_value(value) == number)
+    if (!json_is_said(value) || json_integer_value(value) == number)
         return ERR_OK;
     return error_set(err, ERR_MODEL_INVALID,
                      "resample is not %d, which interpolation, which is what is read, would be; "
@@ -252,10 +234,10 @@ static int check_resample(const json_t *object, enum interpolation interpolation
 static int check_crop_size(const json_t *object, int size, struct error *err)
 {
     const json_t *value = json_object_get(object, "crop_size");
-    bool right = !is_said(value) || json_number_value(value) == size ||
+    bool right = !json_is_said(value) || json_number_value(value) == size ||
                  (json_number_value(json_object_get(value, "height")) == size &&
                   json_number_value(json_object_get(value, "width")) == size);
-    for (size_t i = 0; i < json_array_size(value); i++)
+    for (size_t i = 0; json_array_size(value) <= 2 && i < json_array_size(value); i++)
         right = (right || i == 0) && json_number_value(json_array_get(value, i)) == size;
     return right ? ERR_OK
                  : error_set(err, ERR_MODEL_INVALID,
@@ -307,8 +289,8 @@ int model_config_parse(struct model_config *out, const char *bytes, size_t lengt
     if (rc != ERR_OK)
         return rc;
     const json_t *own = json_object_get(root, "pretrained_cfg");
-    rc = !is_said(own) || json_is_object(own)
-             ? take_all(out, root, is_said(own) ? own : root, outputs, err)
+    rc = !json_is_said(own) || json_is_object(own)
+             ? take_all(out, root, json_is_said(own) ? own : root, outputs, err)
              : error_set(err, ERR_MODEL_INVALID, "pretrained_cfg is not an object");
     json_decref(root);
     if (rc != ERR_OK)

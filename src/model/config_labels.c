@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "model/class_id.h"
+#include "model/strict_json.h"
 #include "model/unread_labels.h"
 
 /* Names by class id; NULL where a map has none. The JSON's, or `made`'s. */
@@ -21,7 +22,7 @@ static bool says_something(const json_t *value)
 {
     bool is_empty = (json_is_array(value) && json_array_size(value) == 0) ||
                     (json_is_object(value) && json_object_size(value) == 0);
-    return value && !json_is_null(value) && !is_empty;
+    return json_is_said(value) && !is_empty;
 }
 
 static int put(struct names *names, json_int_t id, const json_t *name, struct error *err)
@@ -130,7 +131,7 @@ static const json_t *describe(const json_t *name, const json_t *descriptions)
     return description && json_is_string(name) ? description : name;
 }
 
-static bool is_same(const json_t *a, const json_t *b)
+static bool is_same_text(const json_t *a, const json_t *b)
 {
     char one[NUMBER], other[NUMBER];
     const char *x = text_of(a, one), *y = text_of(b, other);
@@ -143,8 +144,8 @@ static int compare(const struct names *a, const struct names *b, const json_t *d
 {
     for (size_t i = 0; i < a->count && i < b->count; i++) {
         const json_t *x = a->by_id[i], *y = b->by_id[i];
-        if (x && y && !is_same(x, y) && !is_same(describe(x, descriptions), y) &&
-            !is_same(x, describe(y, descriptions)))
+        if (x && y && !is_same_text(x, y) && !is_same_text(describe(x, descriptions), y) &&
+            !is_same_text(x, describe(y, descriptions)))
             return error_set(err, ERR_MODEL_INVALID,
                              "%s and %s have different names for class %zu; leave the wrong one "
                              "out",
@@ -183,16 +184,10 @@ static int take(struct model_config *out, const struct names *names, const json_
     return rc == ERR_OK ? ERR_OK : error_prefix(err, rc, "%s", names->key);
 }
 
-static const char *const read_keys[] = {"label_names", "labels", "id2label", "label2id"};
-enum { READ_KEYS = sizeof read_keys / sizeof read_keys[0] };
-
-static bool has_read_key(const json_t *place)
-{
-    for (size_t i = 0; i < READ_KEYS; i++)
-        if (says_something(json_object_get(place, read_keys[i])))
-            return true;
-    return false;
-}
+/* After those that name the classes, what has names too and is not looked for there. */
+static const char *const read_keys[] = {
+    "label_names", "labels", "id2label", "label2id", "label_descriptions", "pretrained_cfg", NULL};
+enum { READ_KEYS = 4 };
 
 /* Whether pretrained_cfg is of an ancestor with another number of classes, as it stays behind when
  * a network is fine-tuned. */
@@ -215,31 +210,31 @@ static bool may_be_unread(const char *key, const json_t *value)
 static int choose(struct names **best, const json_t *place, const json_t *descriptions,
                   struct error *err)
 {
-    int rc = ERR_OK;
+    int rc = ERR_OK, unread = ERR_OK;
     for (size_t i = 0; rc == ERR_OK && i < READ_KEYS; i++) {
         const json_t *value = json_object_get(place, read_keys[i]);
         struct names *names = NULL, *better = NULL;
         if (!says_something(value))
             continue;
         rc = names_create(&names, read_keys[i], value, err);
-        if (rc == ERR_MODEL_INVALID && *best && may_be_unread(read_keys[i], value))
+        if (rc == ERR_MODEL_INVALID && may_be_unread(read_keys[i], value)) {
+            unread = rc;
             rc = ERR_OK;
-        else if (rc == ERR_OK && (!*best || (are_defaults(*best) && !are_defaults(names))))
+        } else if (rc == ERR_OK && (!*best || (are_defaults(*best) && !are_defaults(names))))
             better = names;
         else if (rc == ERR_OK && !are_defaults(names))
             rc = compare(*best, names, descriptions, err);
         names_destroy(better ? *best : names);
         *best = better ? better : *best;
     }
-    return rc;
+    return rc == ERR_OK && !*best ? unread : rc;
 }
 
 /* Keys at the root that nothing reads, though they may name the classes: those in pretrained_cfg
  * would be served instead. */
 static int check_root(const json_t *root, size_t outputs, struct error *err)
 {
-    static const char *const read[] = {"pretrained_cfg", "label_descriptions", NULL};
-    const char *unread = unread_labels_find(root, read, outputs);
+    const char *unread = unread_labels_find(root, read_keys, outputs);
     return unread ? error_set(err, ERR_MODEL_INVALID,
                               "%.60s seems to name the classes, in a form that is not read, and "
                               "pretrained_cfg names them, too; make it \"label_names\": a list in "
@@ -269,19 +264,28 @@ static int take_descriptions(struct model_config *out, const json_t *description
     return rc;
 }
 
+/* Real names in pretrained_cfg come before defaults at the root. */
+static int choose_place(struct names **names, const json_t *root, const json_t *picture,
+                        const json_t *descriptions, size_t outputs, struct error *err)
+{
+    int rc = choose(names, root, descriptions, err);
+    const struct names *of_root = *names;
+    if (rc != ERR_OK || !picture || picture == root || (of_root && !are_defaults(of_root)))
+        return rc;
+    rc = choose(names, picture, descriptions, err);
+    return rc == ERR_OK && *names != of_root ? check_root(root, outputs, err) : rc;
+}
+
 int config_labels_read(struct model_config *out, const json_t *root, const json_t *picture,
                        size_t outputs, struct error *err)
 {
     static const char *const ancestors[] = {"pretrained_cfg", NULL};
     bool is_other = is_of_an_ancestor(picture, outputs);
-    const json_t *place = has_read_key(root) || is_other ? root : picture;
     const json_t *descriptions = json_object_get(root, "label_descriptions");
     if (!says_something(descriptions) && !is_other)
         descriptions = json_object_get(picture, "label_descriptions");
     struct names *names = NULL;
-    int rc = choose(&names, place, descriptions, err);
-    if (rc == ERR_OK && names && place != root)
-        rc = check_root(root, outputs, err);
+    int rc = choose_place(&names, root, is_other ? NULL : picture, descriptions, outputs, err);
     if (rc == ERR_OK && names)
         rc = take(out, names, descriptions, err);
     else if (rc == ERR_OK && says_something(descriptions))

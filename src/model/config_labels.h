@@ -7,11 +7,11 @@
 
 #include "model/config.h"
 
-/* Fills `out->labels`, `labels_may_end_early` and `unread_labels`; `out->classes` is known or 0.
- * Unread labels are names of classes under another key, by what it is called or by their being
- * `outputs` (0: unknown), if those are more than a few. The keys stand at the root or, if none is
- * there, in `picture` (pretrained_cfg), unless that has another number of classes. The first
- * counts, but for Hugging Face's defaults, and the others must not contradict it:
+/* Fills `out->labels`, `labels_may_end_early` and `unread_labels`: names of classes under another
+ * key, by what it is called or by their being `outputs` (0: unknown), if those are more than a few.
+ * The keys stand at the root or, if none is there that says more than Hugging Face's defaults, in
+ * `picture` (pretrained_cfg), unless that has another number of classes. The first counts, but for
+ * defaults, and the others must not contradict it:
  *
  *   label_names, labels   a list, or a map from class id to name
  *   id2label              the same

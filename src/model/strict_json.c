@@ -1,7 +1,5 @@
 #include "model/strict_json.h"
 
-#include <stdbool.h>
-
 static bool too_deep(const char *bytes, size_t length)
 {
     size_t depth = 0;
@@ -40,4 +38,21 @@ int strict_json_object(const char *bytes, size_t length, json_t **object, struct
     }
     *object = root;
     return ERR_OK;
+}
+
+bool json_is_said(const json_t *value)
+{
+    return value && !json_is_null(value);
+}
+
+bool json_is_same(const json_t *a, const json_t *b)
+{
+    if (json_is_number(a) && json_is_number(b))
+        return json_number_value(a) == json_number_value(b);
+    if (!json_is_array(a) || !json_is_array(b))
+        return json_equal(a, b);
+    bool same = json_array_size(a) == json_array_size(b);
+    for (size_t i = 0; same && i < json_array_size(a); i++)
+        same = json_is_same(json_array_get(a, i), json_array_get(b, i));
+    return same;
 }

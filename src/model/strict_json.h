@@ -3,6 +3,7 @@
 #define RESNEXT_MODEL_STRICT_JSON_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -14,5 +15,11 @@ enum { STRICT_JSON_DEPTH = 16 };
  * STRICT_JSON_DEPTH levels. `*object` belongs to the caller (json_decref). ERR_MODEL_INVALID names
  * the line. */
 int strict_json_object(const char *bytes, size_t length, json_t **object, struct error *err);
+
+/* Whether a value is there, and not null. */
+bool json_is_said(const json_t *value);
+
+/* Whether two values, which may be missing, are the same; so are 1 and 1.0. */
+bool json_is_same(const json_t *a, const json_t *b);
 
 #endif

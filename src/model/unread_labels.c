@@ -27,6 +27,7 @@ static bool contains_names(const json_t *container, size_t classes)
 {
     const char *key, *text = json_string_value(container);
     json_t *value;
+    bool is_long = is_as_long_as_classes(container, classes);
     if (text)
         return strpbrk(text, ",;|\t\n") != NULL || label_words_ending(text);
     for (size_t i = 0; i < json_array_size(container); i++)
@@ -35,8 +36,7 @@ static bool contains_names(const json_t *container, size_t classes)
     json_object_foreach((json_t *)container, key, value)
     {
         bool is_word = class_id_of_key(key) < 0;
-        if (may_name(value) ||
-            (is_word && (json_is_integer(value) || is_as_long_as_classes(container, classes))))
+        if (may_name(value) || (is_word && (json_is_integer(value) || is_long)))
             return true;
     }
     return false;

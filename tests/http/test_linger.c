@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "http/deadlines.h"
 #include "tests/suite.h"
 
 enum { CLIENTS = LINGER_MAX + 8 };
@@ -36,6 +37,8 @@ static int64_t add(int number, int ip, int64_t end_ns, uint64_t bytes)
     struct in6_addr from = address(ip);
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     clients[number] = pair[1];
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u64 = (uint64_t)number};
+    ck_assert_int_eq(epoll_ctl(linger.epoll_fd, EPOLL_CTL_ADD, pair[0], &event), 0);
     return linger_add(&linger, pair[0], (uint64_t)number, &from, 0, end_ns, bytes);
 }
 
@@ -127,7 +130,7 @@ START_TEST(who_is_silent_ends_and_who_sends_does_not)
     ck_assert_int_eq(linger_expire(&linger, LINGER_NS), LINGER_NS + LINGER_NS / 2);
     ck_assert(!lingers(0));
     ck_assert(lingers(1));
-    ck_assert_int_eq(linger_expire(&linger, 2 * LINGER_NS), LINGER_NEVER);
+    ck_assert_int_eq(linger_expire(&linger, 2 * LINGER_NS), DEADLINE_NEVER);
     ck_assert(!lingers(1));
     finish(2);
 }
@@ -155,7 +158,7 @@ START_TEST(nobody_lingers_beyond_the_end)
     speak(1, 1, LINGER_NS);
     send_bytes(1, 1);
     ck_assert_int_eq(linger_expire(&linger, 3 * LINGER_NS / 2 - 1), 3 * LINGER_NS / 2);
-    ck_assert_int_eq(linger_expire(&linger, 3 * LINGER_NS / 2), LINGER_NEVER);
+    ck_assert_int_eq(linger_expire(&linger, 3 * LINGER_NS / 2), DEADLINE_NEVER);
     ck_assert(!lingers(1));
     finish(2);
 }
@@ -169,7 +172,7 @@ START_TEST(an_earlier_end_can_be_set_and_no_later_one)
     linger_end_by(&linger, 20);
     ck_assert_int_eq(linger_expire(&linger, 0), 10);
     ck_assert_int_eq(linger_expire(&linger, 10), 20);
-    ck_assert_int_eq(linger_expire(&linger, 20), LINGER_NEVER);
+    ck_assert_int_eq(linger_expire(&linger, 20), DEADLINE_NEVER);
     finish(2);
 }
 END_TEST

@@ -77,16 +77,19 @@ def wait_until(what, condition, seconds=5.0):
 
 
 def unless_still(attempt):
-    """For what a client can only do that is never silent for long: an attempt that fails within a
-    second has failed. If it took longer, this host may have stood still, and there is another."""
-    while True:
-        start = time.monotonic()
+    """For what a client can only do that is never silent for long. `attempt` calls what it is given when
+    it has sent something. If it fails after a second of silence, this host may have stood still: then
+    there is another, of three in all."""
+    for last in (False, False, True):
+        times = [time.monotonic()]
         try:
-            return attempt()
+            return attempt(lambda: times.append(time.monotonic()))
         except (AssertionError, OSError, wire.Closed) as failure:
-            if time.monotonic() - start < 1:
+            times.append(time.monotonic())
+            longest = max(after - before for before, after in zip(times, times[1:]))
+            if last or longest < 1:
                 raise
-            print(f"# again, after {time.monotonic() - start:.1f} s: {failure!r}", flush=True)
+            print(f"# again, after {longest:.1f} s of silence: {failure!r}", flush=True)
 
 
 def ask(address, method, target, headers=(), body=None, seconds=30.0):

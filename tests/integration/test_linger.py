@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
-"""Who is refused in mid-upload gets to read why, whoever else is refused and whatever the daemon is
-about to do; and that can be no burden."""
+"""Who is refused in mid-upload gets to read why, however many others of one address are refused, or who
+comes before it, and whatever the daemon is about to do; and that can be no burden."""
 import contextlib
 import signal
 import time
@@ -38,7 +38,7 @@ def check_whole(connection, size):
 def a_crowd_that_lingers_costs_others_no_answer(daemon):
     size = 16 * len(PIECE)
 
-    def attempt():
+    def attempt(_):
         with contextlib.ExitStack() as stack:
             early = stack.enter_context(daemon.connect(source="127.0.0.2"))
             early.send(head(size))
@@ -55,7 +55,7 @@ def a_crowd_that_lingers_costs_others_no_answer(daemon):
 def crowds_that_linger_cost_others_no_answer(daemon):
     size = 16 * len(PIECE)
 
-    def attempt():
+    def attempt(_):
         with contextlib.ExitStack() as stack:
             for i in range(80):
                 refused(stack, daemon, f"127.0.1.{i + 1}", size)
@@ -116,7 +116,7 @@ def trickle_to_the_end(daemon, connection):
 def a_drain_waits_until_a_refusal_is_read():
     size = 16 * len(PIECE)
 
-    def attempt():
+    def attempt(_):
         with Daemon() as daemon, daemon.connect() as connection:
             begin_request(daemon, connection, b"POST /classify HTTP/1.1\r\nHost: x\r\n")
             begin_drain(daemon)
@@ -151,7 +151,7 @@ def a_refused_upload_does_not_hold_up_a_drain():
 
 @case(own=None, seconds=60)
 def a_refused_upload_that_ends_soon_is_answered_in_a_drain():
-    def attempt():
+    def attempt(_):
         with Daemon(PATIENT) as daemon, daemon.connect() as connection:
             begin_request(daemon, connection, REFUSED_SOON)
             begin_drain(daemon)
@@ -163,7 +163,7 @@ def a_refused_upload_that_ends_soon_is_answered_in_a_drain():
 
 @case(own=None, seconds=60)
 def a_drain_refuses_what_is_not_here_yet():
-    def attempt():
+    def attempt(_):
         with Daemon(PATIENT) as daemon, daemon.connect() as connection:
             begin_request(daemon, connection, b"POST /classify HTTP/1.1\r\nHost: x\r\n")
             begin_drain(daemon)

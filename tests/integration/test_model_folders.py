@@ -194,7 +194,7 @@ def row_57_a_calibration_that_is_not_the_models():
     infinite = json.dumps(edited(scale=["HERE"] + layer["scale"][1:])).replace('"HERE"', "1e999")
     refused(CALIBRATION, {
         "other-mean": ({**json.loads(whole), "mean": [0.5, 0.5, 0.5]}, ["another mean or std", "resnext calibrate"]),
-        "no-std": ({k: v for k, v in json.loads(whole).items() if k != "std"}, ["std is not", "resnext calibrate"]),
+        "no-std": ({k: v for k, v in json.loads(whole).items() if k != "std"}, ["std is missing", "resnext calibrate"]),
         "other-model": ({**json.loads(whole), "weights_sha256": "0" * 64}, ["resnext calibrate"]),
         "no-layers": {**json.loads(whole), "layers": {}},
         "missing-layer": (without("layer1.0.conv1"), ["layer1.0.conv1"]),

@@ -14,7 +14,7 @@ SECONDS = float(os.environ.get("RESNEXT_TEST_SOAK_SHORT", "20"))
 
 
 def run(seconds, *words, timed=False, **planted):
-    """The bounds that did not hold."""
+    """The bounds that did not hold, of those that no busy host can upset; with `timed`, of all."""
     settings = soak.options(["--seconds", str(seconds), "--capacity-seconds", "3", *words])
     env = {"LD_PRELOAD": shim("leaking"), **planted} if planted else None
     return soak.soak(settings, env).broken(timed)

@@ -290,6 +290,7 @@ START_TEST(keys_that_change_the_answers_are_not_passed_over)
         {"image_std", "[0.229,0.224,0.225]", "[1,1,1]"},
         {"crop_size", "224", "288"},
         {"crop_size", "[224]", "[224,192]"},
+        {"crop_size", "224.0", "[224,224,224]"},
         {"crop_size", "[224,224]", "\"224\""},
         {"crop_size", "{\"height\":224,\"width\":224}", "{\"height\":224,\"width\":192}"},
     };
@@ -384,6 +385,26 @@ START_TEST(what_pretrained_cfg_says_of_the_network_counts)
                      ERR_OK);
     ck_assert_int_eq(c.classes, 7);
     model_config_destroy(&c);
+}
+END_TEST
+
+START_TEST(who_trained_an_architecture_is_no_difference)
+{
+    static const char *const pairs[][2] = {
+        {"tv_resnet50", "resnet50.tv_in1k"},
+        {"resnext50_32x4d", "gluon_resnext50_32x4d"},
+        {"ssl_resnext101_32x8d", "resnext101_32x8d.fb_ssl_yfcc100m_ft_in1k"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        struct model_config c;
+        char text[512];
+        snprintf(text, sizeof text,
+                 "{\"architecture\":\"%s\",\"pretrained_cfg\":{\"architecture\":\"%s\"," PICTURE
+                 "}}",
+                 pairs[i][0], pairs[i][1]);
+        ck_assert_int_eq(parse(&c, text, NULL), ERR_OK);
+        model_config_destroy(&c);
+    }
 }
 END_TEST
 
@@ -629,6 +650,15 @@ START_TEST(names_under_two_keys_must_agree)
     check_refused("{\"label_names\":[\"a\"],\"labels\":{\"a\":0}," PICTURE "}", ERR_MODEL_INVALID,
                   "labels: ");
     check_labels("\"label_names\":[\"a\"],\"labels\":\"imagenet\"", "a");
+    check_labels("\"labels\":\"imagenet\",\"id2label\":{\"0\":\"a\"}", "a");
+    check_refused("{\"labels\":\"imagenet\"," PICTURE "}", ERR_MODEL_INVALID, "labels: neither");
+    check_labels("\"id2label\":{\"0\":\"LABEL_0\",\"1\":\"LABEL_1\"},\"pretrained_cfg\":"
+                 "{\"label_names\":[\"x\",\"y\"]," PICTURE "}",
+                 "x|y");
+    check_labels(
+        "\"id2label\":{\"0\":\"LABEL_0\"},\"pretrained_cfg\":{\"labels\":[\"LABEL_0\"]," PICTURE
+        "}",
+        "LABEL_0");
     check_refused("{\"label_names\":[\"a\"],\"labels\":[\"x\"]," PICTURE "}", ERR_MODEL_INVALID,
                   "label_names and labels");
 }
@@ -784,7 +814,8 @@ START_TEST(a_file_that_is_too_large_or_absent_is_refused)
 }
 END_TEST
 
-TEST_MAIN("model/config", 10, a_file_as_timm_publishes_it_is_read, the_old_flat_form_is_read,
+TEST_MAIN("model/config", 10, who_trained_an_architecture_is_no_difference,
+          a_file_as_timm_publishes_it_is_read, the_old_flat_form_is_read,
           the_resized_edge_is_what_the_publishers_use, architectures_of_the_family_are_served,
           architectures_that_compute_something_else_are_refused,
           arguments_that_repeat_defaults_are_served, what_changed_the_network_is_refused,
