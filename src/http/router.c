@@ -198,8 +198,8 @@ static int check_headers(struct exchange *x, struct error *err)
     return code;
 }
 
-/* Counts it once: not if the connection was cut for its time, and so counted, before; and if it is
- * later, it will not be for that. */
+/* Counts it once: not if the connection was cut for its time, and so counted, before; and the
+ * upload that then stops is not counted for that. */
 static void note_refusal(const struct exchange *x, int code)
 {
     static const struct {

@@ -82,12 +82,14 @@ static int check_name(const json_t *value, struct error *err)
     return ERR_OK;
 }
 
-/* Who trained it is no difference. */
-static const char *without_origin(const char *s)
+/* Who trained it is no difference. The length is without a tag. */
+static size_t plain_name(const char **s)
 {
-    if (!skip_word(&s, "gluon_"))
-        skip_origin(&s);
-    return s;
+    bool gluon = skip_word(s, "gluon_");
+    if (!gluon)
+        skip_origin(s);
+    const char *end = *s + strcspn(*s, "."), *suffix = strstr(*s, "_v1b");
+    return (size_t)((gluon && suffix && suffix < end ? suffix : end) - *s);
 }
 
 /* The root's, and the one that timm has in its own dictionary; a tag is no difference. */
@@ -100,14 +102,13 @@ static int check_names(const json_t *root, const json_t *picture, struct error *
         return error_prefix(err, rc, "pretrained_cfg");
     if (rc != ERR_OK || !json_is_string(outer) || !json_is_string(inner))
         return rc;
-    const char *a = without_origin(json_string_value(outer));
-    const char *b = without_origin(json_string_value(inner));
-    size_t length = strcspn(a, ".");
-    if (length == strcspn(b, ".") && strncmp(a, b, length) == 0)
+    const char *a = json_string_value(outer), *b = json_string_value(inner);
+    size_t length = plain_name(&a);
+    if (length == plain_name(&b) && strncmp(a, b, length) == 0)
         return ERR_OK;
     return error_set(err, ERR_MODEL_INVALID,
                      "architecture is %.60s, but %.60s in pretrained_cfg; leave the wrong one out",
-                     a, b);
+                     json_string_value(outer), json_string_value(inner));
 }
 
 enum { VALUES = 4 };

@@ -5,9 +5,9 @@
  *    "method": "mse", "images": 900,
  *    "layers": {"conv1": {"scale": S, "zero": Z, "mean": M}, ..., "avg_pool": {...}}}
  *
- * with one entry for what each layer puts out. S, Z and M are numbers for all channels or lists
- * with one a channel, as in struct quantization of nn/quantize.h. A max pool has the scales of its
- * input, the input those of the pixels, and logits are float32. */
+ * with one entry for what each layer puts out. S, Z and M, and the pixels' mean and std, are
+ * numbers for all channels or lists with one a channel, as in struct quantization of nn/quantize.h.
+ * A max pool has the scales of its input, the input those of the pixels, and logits are float32. */
 #ifndef RESNEXT_MODEL_CALIBRATION_H
 #define RESNEXT_MODEL_CALIBRATION_H
 

@@ -114,21 +114,22 @@ static const char *text_of(const json_t *name, char number[NUMBER])
     return json_is_integer(name) ? number : json_string_value(name);
 }
 
-static bool are_defaults(const struct names *names)
-{
-    bool all = names->count > 0;
-    for (size_t i = 0; all && i < names->count; i++) {
-        const char *name = json_string_value(names->by_id[i]);
-        all = name && label_is_default(name, i);
-    }
-    return all;
-}
-
 /* The words that people read for a name, if there are any. */
 static const json_t *describe(const json_t *name, const json_t *descriptions)
 {
     const json_t *description = json_object_get(descriptions, json_string_value(name));
     return description && json_is_string(name) ? description : name;
+}
+
+/* Also of what they stand for. */
+static bool are_defaults(const struct names *names, const json_t *descriptions)
+{
+    bool all = names->count > 0;
+    for (size_t i = 0; all && i < names->count; i++) {
+        const char *name = json_string_value(describe(names->by_id[i], descriptions));
+        all = name && label_is_default(name, i);
+    }
+    return all;
 }
 
 static bool is_same_text(const json_t *a, const json_t *b)
@@ -220,21 +221,35 @@ static int choose(struct names **best, const json_t *place, const json_t *descri
         if (rc == ERR_MODEL_INVALID && may_be_unread(read_keys[i], value)) {
             unread = rc;
             rc = ERR_OK;
-        } else if (rc == ERR_OK && (!*best || (are_defaults(*best) && !are_defaults(names))))
+        } else if (rc == ERR_OK && (!*best || (are_defaults(*best, descriptions) &&
+                                               !are_defaults(names, descriptions))))
             better = names;
-        else if (rc == ERR_OK && !are_defaults(names))
+        else if (rc == ERR_OK && !are_defaults(names, descriptions))
             rc = compare(*best, names, descriptions, err);
         names_destroy(better ? *best : names);
         *best = better ? better : *best;
     }
-    return rc == ERR_OK && !*best ? unread : rc;
+    return rc == ERR_OK && (!*best || are_defaults(*best, descriptions)) ? unread : rc;
+}
+
+/* Whether any of the names has words that people read. */
+static bool describes(const struct names *names, const json_t *descriptions)
+{
+    bool any = false;
+    for (size_t i = 0; !any && i < names->count; i++)
+        any = describe(names->by_id[i], descriptions) != names->by_id[i];
+    return any;
 }
 
 /* Keys at the root that nothing reads, though they may name the classes: those in pretrained_cfg
  * would be served instead. */
-static int check_root(const json_t *root, size_t outputs, struct error *err)
+static int check_root(const json_t *root, const struct names *names, size_t outputs,
+                      struct error *err)
 {
+    const json_t *descriptions = json_object_get(root, "label_descriptions");
     const char *unread = unread_labels_find(root, read_keys, outputs);
+    if (!unread && says_something(descriptions) && !describes(names, descriptions))
+        unread = "label_descriptions";
     return unread ? error_set(err, ERR_MODEL_INVALID,
                               "%.60s seems to name the classes, in a form that is not read, and "
                               "pretrained_cfg names them, too; make it \"label_names\": a list in "
@@ -269,11 +284,13 @@ static int choose_place(struct names **names, const json_t *root, const json_t *
                         const json_t *descriptions, size_t outputs, struct error *err)
 {
     int rc = choose(names, root, descriptions, err);
-    const struct names *of_root = *names;
-    if (rc != ERR_OK || !picture || picture == root || (of_root && !are_defaults(of_root)))
+    bool has_defaults = *names && are_defaults(*names, descriptions);
+    if (rc != ERR_OK || !picture || picture == root || (*names && !has_defaults))
         return rc;
     rc = choose(names, picture, descriptions, err);
-    return rc == ERR_OK && *names != of_root ? check_root(root, outputs, err) : rc;
+    if (rc != ERR_OK || !*names || (has_defaults && are_defaults(*names, descriptions)))
+        return rc;
+    return check_root(root, *names, outputs, err);
 }
 
 int config_labels_read(struct model_config *out, const json_t *root, const json_t *picture,

@@ -19,7 +19,7 @@ int strict_json_object(const char *bytes, size_t length, json_t **object, struct
 /* Whether a value is there, and not null. */
 bool json_is_said(const json_t *value);
 
-/* Whether two values, which may be missing, are the same; so are 1 and 1.0. */
+/* Whether two values are the same; so are 1 and 1.0. One that is missing is no other's equal. */
 bool json_is_same(const json_t *a, const json_t *b);
 
 #endif

@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
-"""Who is refused in mid-upload gets to read why, however many others of one address are refused, or who
-comes before it, and whatever the daemon is about to do; and that can be no burden."""
+"""Who is refused in mid-upload gets to read why, however many of one address, or of many before it, are
+refused, and whatever the daemon is about to do; and that can be no burden."""
 import contextlib
 import signal
 import time

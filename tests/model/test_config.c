@@ -394,6 +394,7 @@ START_TEST(who_trained_an_architecture_is_no_difference)
         {"tv_resnet50", "resnet50.tv_in1k"},
         {"resnext50_32x4d", "gluon_resnext50_32x4d"},
         {"ssl_resnext101_32x8d", "resnext101_32x8d.fb_ssl_yfcc100m_ft_in1k"},
+        {"gluon_resnet50_v1b", "resnet50.gluon_in1k"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         struct model_config c;
@@ -664,6 +665,37 @@ START_TEST(names_under_two_keys_must_agree)
 }
 END_TEST
 
+/* Defaults at the root hide nothing, and hide behind nothing. */
+START_TEST(defaults_beside_names_in_other_places)
+{
+#define DEFAULTS "\"id2label\":{\"0\":\"LABEL_0\",\"1\":\"LABEL_1\"}"
+#define INSIDE   "\"pretrained_cfg\":{\"label_names\":[\"x\",\"y\"]," PICTURE "}"
+    static const char *const unread[] = {
+        "\"label2id\":{\"a\":0,\"b\":0,\"c\":1}",
+        "\"label2id\":{\"a\":\"zero\"}",
+        "\"labels\":\"a,b\"",
+        "\"label_names\":\"names.txt\"",
+        "\"label_descriptions\":{\"0\":\"a\",\"1\":\"b\"}",
+        "\"label_descriptions\":[\"a\",\"b\"]",
+    };
+    check_labels(DEFAULTS ",\"label_descriptions\":{\"LABEL_0\":\"a\",\"LABEL_1\":\"b\"}," INSIDE,
+                 "a|b");
+    for (size_t i = 0; i < sizeof unread / sizeof unread[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "{" DEFAULTS ",%s," INSIDE "}", unread[i]);
+        check_refused(text, ERR_MODEL_INVALID, "");
+        if (i < 4) {
+            snprintf(text, sizeof text, "{" DEFAULTS ",%s," PICTURE "}", unread[i]);
+            check_refused(text, ERR_MODEL_INVALID, "");
+        }
+    }
+    check_refused("{\"label_descriptions\":[\"a\",\"b\"]," INSIDE "}", ERR_MODEL_INVALID,
+                  "label_descriptions seems to name the classes");
+#undef DEFAULTS
+#undef INSIDE
+}
+END_TEST
+
 START_TEST(keys_that_do_not_name_classes_are_let_by)
 {
     check_labels("\"architectures\":[\"A\",\"B\",\"C\"]", "");
@@ -826,6 +858,7 @@ TEST_MAIN("model/config", 10, who_trained_an_architecture_is_no_difference,
           what_is_no_config_is_refused, a_fine_tuned_models_own_class_count_wins,
           labels_are_a_list_or_a_map, every_form_of_labels_is_read,
           names_of_an_ancestor_mean_nothing, names_under_two_keys_must_agree,
+          defaults_beside_names_in_other_places,
           as_many_names_as_classes_are_noticed_if_those_are_many,
           keys_that_do_not_name_classes_are_let_by, names_in_an_unknown_form_are_noticed,
           wrong_labels_are_refused, a_file_that_is_too_large_or_absent_is_refused)
