@@ -16,8 +16,7 @@ struct arena {
     size_t used;
 };
 
-/* Maps `size` bytes (zeroed). ERR_NO_MEMORY if the system has none, or if it is more
- * than the cgroup allows. A size of 0 is fine. */
+/* Maps `size` bytes (zeroed). ERR_NO_MEMORY, see memory_check. A size of 0 is fine. */
 int arena_create(struct arena *arena, size_t size, struct error *err);
 
 /* Takes `size` bytes, aligned to ARENA_ALIGNMENT. Taking more than is there is a programmer error.

@@ -179,23 +179,22 @@ static int take_activation(const json_t *picture, struct model_config *out, stru
     return ERR_OK;
 }
 
-/* Puts what the root says of the picture beside what pretrained_cfg does. */
-static int merge(json_t *picture, const json_t *root, struct error *err)
+/* Collects the keys of the picture, from the root and from pretrained_cfg. */
+static int merge(json_t *picture, const json_t *root, const json_t *own, struct error *err)
 {
     static const char *const keys[] = {"input_size", "resize_size",   "crop_pct",
                                        "crop_mode",  "interpolation", "mean",
                                        "std",        "activation",    "problem_type"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         json_t *outer = json_object_get(root, keys[i]);
-        const json_t *inner = json_object_get(picture, keys[i]);
-        if (!json_is_said(outer))
-            continue;
-        if (json_is_said(inner) && !json_is_same(outer, inner))
+        json_t *inner = json_object_get(own, keys[i]);
+        json_t *value = json_is_said(outer) ? outer : inner;
+        if (json_is_said(outer) && json_is_said(inner) && !json_is_same(outer, inner))
             return error_set(err, ERR_MODEL_INVALID,
                              "%s is one thing at the root and another in pretrained_cfg; "
                              "leave the wrong one out",
                              keys[i]);
-        if (json_object_set(picture, keys[i], outer) != 0)
+        if (value && json_object_set(picture, keys[i], value) != 0)
             return error_set(err, ERR_NO_MEMORY, "no memory for config.json");
     }
     return ERR_OK;
@@ -259,11 +258,11 @@ static int check_beside(const json_t *object, const json_t *picture,
 static int take_all(struct model_config *out, const json_t *root, const json_t *own, size_t outputs,
                     struct error *err)
 {
-    json_t *picture = json_copy((json_t *)own);
+    json_t *picture = json_object();
     int rc = picture ? architecture_check(root, own, err)
                      : error_set(err, ERR_NO_MEMORY, "no memory for config.json");
     if (rc == ERR_OK)
-        rc = merge(picture, root, err);
+        rc = merge(picture, root, own, err);
     if (rc == ERR_OK)
         rc = take_picture(picture, &out->preprocess, err);
     if (rc == ERR_OK)

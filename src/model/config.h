@@ -16,7 +16,6 @@ enum {
     MODEL_CONFIG_FILE_MAX = 16 << 20,
     MODEL_EDGE_MIN = 8,
     MODEL_EDGE_MAX = 1024,
-    MODEL_CLASSES_MAX = 1 << 17,
 };
 
 struct model_config {

@@ -60,6 +60,8 @@ int label_list_add(struct label_list *list, const char *name, size_t length, str
     if (length > LABEL_MAX)
         return error_set(err, ERR_MODEL_INVALID, "label %zu has %zu bytes, more than %d",
                          list->count, length, LABEL_MAX);
+    if (list->count == MODEL_CLASSES_MAX)
+        return error_set(err, ERR_MODEL_INVALID, "more than %d labels", MODEL_CLASSES_MAX);
     char *copy = strndup(name, length);
     if (!copy || !has_room(list)) {
         free(copy);

@@ -7,8 +7,13 @@
 
 #include "base/error.h"
 
-/* The longest name, in bytes, and the largest file that is read. */
-enum { LABEL_MAX = 1024, LABELS_FILE_MAX = 16 << 20, LABELS_PATH_MAX = 4096 };
+/* The longest name, in bytes, the largest file that is read, and the most names. */
+enum {
+    LABEL_MAX = 1024,
+    LABELS_FILE_MAX = 16 << 20,
+    LABELS_PATH_MAX = 4096,
+    MODEL_CLASSES_MAX = 1 << 17,
+};
 
 /* Names in order of class id. Starts zeroed. */
 struct label_list {
@@ -17,7 +22,8 @@ struct label_list {
 };
 
 /* Appends a copy of `length` bytes without the blanks at both ends: 1 to LABEL_MAX bytes of UTF-8
- * without control characters and others that nobody sees. ERR_MODEL_INVALID, ERR_NO_MEMORY. */
+ * without control characters and others that nobody sees, at most MODEL_CLASSES_MAX times.
+ * ERR_MODEL_INVALID, ERR_NO_MEMORY. */
 int label_list_add(struct label_list *list, const char *name, size_t length, struct error *err);
 
 /* Appends "class N", N being the class id, until there are `count` names. ERR_NO_MEMORY. */

@@ -1,31 +1,83 @@
 #include "model/strict_json.h"
 
-static bool too_deep(const char *bytes, size_t length)
+/* How much memory a tree may take beside some times its text: the labels of 2^17 classes, by id and
+ * by name, need 80 MiB. */
+enum { TREE_BYTES = 64 << 20, TREE_TIMES = 2 };
+
+/* At most what jansson takes for a value, or for its place in an array (a comma) or an object (a
+ * colon), in malloc's blocks, while a full table is copied to a larger one. */
+enum { OBJECT = 224, ARRAY = 128, STRING = 80, NUMBER = 32, ELEMENT = 24, MEMBER = 48 };
+
+/* A walk along the text. */
+struct walk {
+    size_t depth, tree; /* levels, and bytes that the values so far would take */
+    bool in_string, in_word;
+};
+
+static void take_token(struct walk *w, char c)
 {
-    size_t depth = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < length; i++) {
-        char c = bytes[i];
-        if (in_string && c == '\\')
-            i++;
-        else if (c == '"')
-            in_string = !in_string;
-        else if (!in_string && (c == '{' || c == '['))
-            depth++;
-        else if (!in_string && (c == '}' || c == ']') && depth > 0)
-            depth--;
-        if (depth > STRICT_JSON_DEPTH)
-            return true;
+    bool in_word = w->in_word;
+    w->in_word = false;
+    switch (c) {
+    case '{':
+    case '[':
+        w->depth++;
+        w->tree += c == '{' ? OBJECT : ARRAY;
+        break;
+    case '}':
+    case ']':
+        w->depth -= w->depth > 0;
+        break;
+    case '"':
+        w->in_string = true;
+        w->tree += STRING;
+        break;
+    case ',':
+    case ':':
+        w->tree += c == ',' ? ELEMENT : MEMBER;
+        break;
+    case ' ':
+    case '\n':
+    case '\r':
+    case '\t':
+        break;
+    default: /* of a number, or of a literal, which takes less */
+        w->tree += in_word ? 0 : NUMBER;
+        w->in_word = true;
     }
-    return false;
+}
+
+/* Refuses what would be too deep or too large as a tree before there is one. */
+static int check_cost(const char *bytes, size_t length, struct error *err)
+{
+    struct walk w = {0};
+    const size_t most = TREE_BYTES + TREE_TIMES * length;
+    for (size_t i = 0; i < length && w.tree <= most && w.depth <= STRICT_JSON_DEPTH; i++) {
+        if (!w.in_string) {
+            take_token(&w, bytes[i]);
+            continue;
+        }
+        w.tree++;
+        w.in_string = bytes[i] != '"';
+        i += bytes[i] == '\\';
+    }
+    if (w.depth > STRICT_JSON_DEPTH)
+        return error_set(err, ERR_MODEL_INVALID, "JSON nested deeper than %d levels",
+                         STRICT_JSON_DEPTH);
+    if (w.tree > most)
+        return error_set(err, ERR_MODEL_INVALID,
+                         "%zu bytes of JSON with so many values that they would take more than "
+                         "%zu MiB of memory",
+                         length, most >> 20);
+    return ERR_OK;
 }
 
 int strict_json_object(const char *bytes, size_t length, json_t **object, struct error *err)
 {
     json_error_t error;
-    if (too_deep(bytes, length))
-        return error_set(err, ERR_MODEL_INVALID, "JSON nested deeper than %d levels",
-                         STRICT_JSON_DEPTH);
+    int rc = check_cost(bytes, length, err);
+    if (rc != ERR_OK)
+        return rc;
     json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &error);
     if (!root && json_error_code(&error) == json_error_out_of_memory)
         return error_set(err, ERR_NO_MEMORY, "no memory for JSON");

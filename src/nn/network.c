@@ -245,6 +245,18 @@ const struct conv_kernel *network_kernel(const struct network *n, size_t i)
     return n->steps[i].kernel;
 }
 
+static size_t scratch_bytes(const struct network *n)
+{
+    return arena_rounded(n->scratch_size + KERNEL_OVERREAD);
+}
+
+bool network_workspace_bytes(const struct network *n, int max_images, size_t *bytes)
+{
+    size_t activations;
+    return size_mul(n->plan.total, (size_t)max_images, &activations) &&
+           size_add(activations, scratch_bytes(n) + KERNEL_OVERREAD + ARENA_ALIGNMENT, bytes);
+}
+
 int workspace_create(struct workspace **out, const struct network *n, int max_images,
                      struct error *err)
 {
@@ -252,19 +264,17 @@ int workspace_create(struct workspace **out, const struct network *n, int max_im
     struct workspace *w = calloc(1, sizeof *w);
     if (!w)
         return error_set(err, ERR_NO_MEMORY, "no memory for a workspace");
-    size_t activations, size = 0, scratch = arena_rounded(n->scratch_size + KERNEL_OVERREAD);
-    int rc = ERR_OK;
-    if (!size_mul(n->plan.total, (size_t)max_images, &activations) ||
-        !size_add(activations, scratch + KERNEL_OVERREAD + ARENA_ALIGNMENT, &size))
-        rc = error_set(err, ERR_NO_MEMORY, "a workspace for %d images is too large", max_images);
-    if (rc == ERR_OK)
-        rc = arena_create(&w->memory, size, err);
+    size_t size = 0;
+    int rc =
+        network_workspace_bytes(n, max_images, &size)
+            ? arena_create(&w->memory, size, err)
+            : error_set(err, ERR_NO_MEMORY, "a workspace for %d images is too large", max_images);
     if (rc != ERR_OK) {
         free(w);
         return rc;
     }
-    w->activations = arena_take(&w->memory, activations + KERNEL_OVERREAD);
-    w->scratch = arena_take(&w->memory, scratch);
+    w->activations = arena_take(&w->memory, n->plan.total * (size_t)max_images + KERNEL_OVERREAD);
+    w->scratch = arena_take(&w->memory, scratch_bytes(n));
     w->max_images = max_images;
     *out = w;
     return ERR_OK;

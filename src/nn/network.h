@@ -4,6 +4,7 @@
 #ifndef RESNEXT_NN_NETWORK_H
 #define RESNEXT_NN_NETWORK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -52,6 +53,9 @@ struct workspace;
 int workspace_create(struct workspace **out, const struct network *network, int max_images,
                      struct error *err);
 void workspace_destroy(struct workspace *workspace);
+
+/* The bytes of a workspace; false if they do not fit in a size_t. */
+bool network_workspace_bytes(const struct network *network, int max_images, size_t *bytes);
 
 /* Where the caller puts the input, [max_images][in_h][in_w][3] in elements of the precision, before
  * each forward. */

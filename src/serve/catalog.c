@@ -5,6 +5,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
+#include "base/size.h"
+#include "serve/workbench.h"
 
 static int select_ladder(const struct conf *conf, struct kernel_ladder *ladder, struct error *err)
 {
@@ -27,13 +30,30 @@ static struct model_options options_of(const struct conf_model *configured,
     };
 }
 
-static int load_entry(struct catalog_entry *entry, const struct conf_model *configured,
-                      struct kernel_ladder ladder, struct error *err)
+/* Whether the workers will have the memory to run the models that are loaded. */
+static int check_memory(const struct catalog *catalog, int workers, struct error *err)
 {
+    size_t each, all;
+    if (!workbench_bytes(catalog, &each) || !size_mul(each, (size_t)workers, &all))
+        return error_set(err, ERR_NO_MEMORY, "%d workers need more memory than there can be",
+                         workers);
+    int code = memory_check(all, err);
+    return code == ERR_OK ? code
+                          : error_prefix(err, code, "for %d workers of %zu MiB each", workers,
+                                         (each >> 20) + 1);
+}
+
+/* Memory comes before the self-test, which takes some of it, and time. */
+static int load_entry(struct catalog *catalog, const struct conf_model *configured,
+                      struct kernel_ladder ladder, int workers, struct error *err)
+{
+    struct catalog_entry *entry = &catalog->entries[catalog->count++];
     int64_t begin = clock_monotonic_ns();
     const struct model_options options = options_of(configured, ladder);
     int code = model_load(&entry->model, configured->path, &options, err);
     int64_t loaded = clock_monotonic_ns();
+    if (code == ERR_OK)
+        code = check_memory(catalog, workers, err);
     if (code == ERR_OK)
         code = model_self_test(entry->model, err);
     if (code != ERR_OK)
@@ -69,8 +89,8 @@ static int load_entry(struct catalog_entry *entry, const struct conf_model *conf
     return ERR_OK;
 }
 
-int catalog_open(struct catalog *catalog, const struct conf *conf, struct metrics *metrics,
-                 struct error *err)
+int catalog_open(struct catalog *catalog, const struct conf *conf, int workers,
+                 struct metrics *metrics, struct error *err)
 {
     *catalog = (struct catalog){0};
     struct kernel_ladder ladder;
@@ -82,8 +102,7 @@ int catalog_open(struct catalog *catalog, const struct conf *conf, struct metric
     if (!catalog->entries)
         return error_set(err, ERR_NO_MEMORY, "no memory for %zu models", conf->model_count);
     for (size_t i = 0; i < conf->model_count; i++) {
-        int code = load_entry(&catalog->entries[i], &conf->models[i], ladder, err);
-        catalog->count++;
+        int code = load_entry(catalog, &conf->models[i], ladder, workers, err);
         size_t metric = metrics_model(metrics, conf->models[i].name);
         catalog->entries[i].info.metric = metric;
         metrics_add(metrics, COUNTER_model_loads, metric,

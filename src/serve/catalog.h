@@ -24,9 +24,10 @@ struct catalog {
 };
 
 /* Loads every model of `conf`, self-test included, and counts the loads in `metrics`. The errors
- * are model_load's, prefixed with the model's name. To be closed also after a failure. */
-int catalog_open(struct catalog *catalog, const struct conf *conf, struct metrics *metrics,
-                 struct error *err);
+ * are model_load's, prefixed with the model's name, and ERR_NO_MEMORY if so many workers would not
+ * have the memory to run them. To be closed also after a failure. */
+int catalog_open(struct catalog *catalog, const struct conf *conf, int workers,
+                 struct metrics *metrics, struct error *err);
 void catalog_close(struct catalog *catalog);
 
 /* Checks what catalog_open would load, see model_check. The errors of catalog_open. */

@@ -68,7 +68,7 @@ int edition_create(struct edition **out, const struct conf *conf, int workers,
     int code = e->benches ? read_keys(e, err)
                           : error_set(err, ERR_NO_MEMORY, "no memory for %d workers", workers);
     if (code == ERR_OK)
-        code = catalog_open(&e->catalog, conf, metrics, err);
+        code = catalog_open(&e->catalog, conf, workers, metrics, err);
     if (code == ERR_OK)
         code = make_info_lines(e, err);
     if (code != ERR_OK) {

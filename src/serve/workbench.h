@@ -3,6 +3,7 @@
 #ifndef RESNEXT_SERVE_WORKBENCH_H
 #define RESNEXT_SERVE_WORKBENCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "serve/catalog.h"
@@ -14,6 +15,9 @@ struct workbench {
     float *tensor;                  /* the same, as normalised numbers */
     struct prediction *predictions; /* room for the most classes */
 };
+
+/* The bytes of a bench for the models that are loaded; false if they do not fit in a size_t. */
+bool workbench_bytes(const struct catalog *catalog, size_t *bytes);
 
 /* ERR_NO_MEMORY. To be closed also after a failure. `catalog` must outlive it. */
 int workbench_open(struct workbench *bench, const struct catalog *catalog, struct error *err);
