@@ -30,17 +30,17 @@ static struct model_options options_of(const struct conf_model *configured,
     };
 }
 
-/* Whether the workers will have the memory to run the models that are loaded. */
-static int check_memory(const struct catalog *catalog, int workers, struct error *err)
+/* Whether the workers will have the memory to run the models that are loaded, `path` the last. */
+static int check_memory(const struct catalog *catalog, int workers, const char *path,
+                        struct error *err)
 {
     size_t each, all;
     if (!workbench_bytes(catalog, &each) || !size_mul(each, (size_t)workers, &all))
-        return error_set(err, ERR_NO_MEMORY, "%d workers need more memory than there can be",
-                         workers);
+        return error_set(err, ERR_NO_MEMORY, "%s: more memory is needed than there can be", path);
     int code = memory_check(all, err);
     return code == ERR_OK ? code
-                          : error_prefix(err, code, "for %d workers of %zu MiB each", workers,
-                                         (each >> 20) + 1);
+                          : error_prefix(err, code, "%s: for %d workers of %zu MiB each", path,
+                                         workers, (each >> 20) + 1);
 }
 
 /* Memory comes before the self-test, which takes some of it, and time. */
@@ -53,7 +53,7 @@ static int load_entry(struct catalog *catalog, const struct conf_model *configur
     int code = model_load(&entry->model, configured->path, &options, err);
     int64_t loaded = clock_monotonic_ns();
     if (code == ERR_OK)
-        code = check_memory(catalog, workers, err);
+        code = check_memory(catalog, workers, entry->model->path, err);
     if (code == ERR_OK)
         code = model_self_test(entry->model, err);
     if (code != ERR_OK)

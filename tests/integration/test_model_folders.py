@@ -4,6 +4,7 @@ old model goes on serving, and a metric counts it."""
 import ctypes
 import json
 import os
+import re
 import socket
 import struct
 
@@ -276,6 +277,40 @@ def row_60_descriptions_that_lack_something_or_are_absurd():
         "other-family": edit(architecture="resnetaa50"), "not-a-resnext": edit(architecture="vit_base"),
         "other-class-count": edit(num_classes=1000),
     })
+
+
+def refused_within_memory(file, content, options):
+    """Countless values in a file: refused before they take more than four times the file."""
+    served = folders.make(f"served-countless-{file}", calibration=folders.original(CALIBRATION))
+    broken = folders.make(f"countless-{file}", calibration=folders.original(CALIBRATION))
+    folders.put(broken, file, content)
+    refused_at_start(broken, options, [broken, "so many values"])
+    with Daemon(["--model", f"served={served}", *options], model=False) as daemon:
+        before = daemon.resources()["rss"]
+        daemon.reset_peak()
+        refused_on_reload(daemon, served, file, content, [served, "so many values"])
+        taken = daemon.peak() - before
+        assert harness.SANITIZER or taken < 4 * len(content) + (16 << 20), f"{taken} bytes for {len(content)}"
+
+
+@case(own=None, seconds=60)
+def row_82_json_of_countless_values_is_refused_unread():
+    config = folders.original(CONFIG).rstrip()[:-1]
+    refused_within_memory(CONFIG, config + b', "x": [' + b"{}," * 5000000 + b"{}]}", [])
+    refused_within_memory(CALIBRATION, b'{"layers": [' + b"1," * 31500000 + b"1]}", ["--precision", "int8"])
+
+
+@case(own=None, seconds=60)
+def row_83_a_map_beyond_the_memory_there_is_is_refused_with_sizes():
+    edge, least = 1024, 512 << 20  # a worker takes more than this
+    with open("/proc/meminfo") as file:
+        workers = int(re.search(r"MemTotal: +(\d+)", file.read())[1]) * 1024 // least + 2
+    if workers > 256:
+        raise harness.Skip("there is memory for everything")
+    config = folders.config()
+    config["pretrained_cfg"]["input_size"] = [3, edge, edge]
+    refused(CONFIG, {"huge-map": config}, [f"for {workers} workers of", "MiB are needed beside", "input_size"],
+            ["--workers", str(workers)])
 
 
 if __name__ == "__main__":

@@ -130,6 +130,36 @@ def a_reload_beyond_the_cgroup_s_memory_leaves_the_old_model():
         daemon.recovered()
 
 
+@case(own=None, seconds=90)
+def row_83_a_model_beyond_the_machines_memory_is_refused_with_sizes():
+    if harness.SANITIZER:
+        raise harness.Skip("sanitizers hold memory of their own")
+    harness.write("meminfo", f"MemTotal: 99999999 kB\nMemAvailable:  {64 << 10} kB\n")
+    machine = wrong.namespace(f"mount --bind {path('meminfo')} /proc/meminfo")
+    words = ["MiB are needed", "the machine has 64 MiB left"]
+    refuse(["--model", large_model()], words=words, model=False, wrap=machine)
+    link = path("model-of-the-machine")
+    os.symlink(harness.MODEL, link)
+    with Daemon(["--model", link], model=False, wrap=machine) as daemon:
+        os.unlink(link)
+        os.symlink(large_model(), link)
+        daemon.reload()
+        assert "the reload failed" in daemon.log() and words[1] in daemon.log(), daemon.log()
+        daemon.recovered()
+
+
+@case(own=None, seconds=60)
+def the_log_warns_of_a_limit_that_clients_can_reach():
+    if harness.SANITIZER:
+        raise harness.Skip("sanitizers hold memory of their own")
+    machine, words = limited_memory("memory.max", 256 << 20), "clients can make this service take"
+    with Daemon(["--workers", "2"], wrap=machine) as daemon:
+        assert words in daemon.log() and "there are 256" in daemon.log(), daemon.log()
+    with Daemon(["--workers", "2", "--max-pixels", "1000000", "--max-body-bytes", "1000000"],
+                wrap=machine) as daemon:
+        assert words not in daemon.log(), daemon.log()
+
+
 @case(own=None, seconds=60)
 def address_space_too_small_is_an_error_not_a_wait():
     if harness.SANITIZER:

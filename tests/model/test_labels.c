@@ -145,6 +145,18 @@ static int find(struct label_list *list, const char *folder, size_t classes, con
     return rc;
 }
 
+START_TEST(labels_have_a_greatest_number)
+{
+    struct label_list list = {0};
+    struct error err;
+    ck_assert_int_eq(label_list_number(&list, MODEL_CLASSES_MAX, NULL), ERR_OK);
+    ck_assert_int_eq(label_list_add(&list, "cat", 3, &err), ERR_MODEL_INVALID);
+    ck_assert_str_eq(err.message, "more than 131072 labels");
+    ck_assert_uint_eq(list.count, MODEL_CLASSES_MAX);
+    label_list_destroy(&list);
+}
+END_TEST
+
 START_TEST(labels_txt_of_the_folder_is_used)
 {
     char folder[FOLDER_PATH];
@@ -328,7 +340,8 @@ END_TEST
 TEST_MAIN("model/labels", 10, lines_become_labels, bad_lines_are_named,
           invisible_characters_are_named, a_byte_order_mark_and_blanks_at_both_ends_are_taken_off,
           what_belongs_to_the_writing_stays, a_label_has_a_greatest_length,
-          labels_txt_of_the_folder_is_used, labels_that_are_no_file_are_refused,
-          files_that_name_classes_otherwise_are_refused, other_files_of_a_folder_do_not_matter,
-          hugging_faces_defaults_are_known, a_key_that_was_not_understood_is_refused,
-          a_thousand_classes_are_imagenets, other_classes_are_numbered)
+          labels_have_a_greatest_number, labels_txt_of_the_folder_is_used,
+          labels_that_are_no_file_are_refused, files_that_name_classes_otherwise_are_refused,
+          other_files_of_a_folder_do_not_matter, hugging_faces_defaults_are_known,
+          a_key_that_was_not_understood_is_refused, a_thousand_classes_are_imagenets,
+          other_classes_are_numbered)
