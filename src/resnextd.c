@@ -10,10 +10,12 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/notify.h"
 #include "conf/conf.h"
 #include "conf/keys.h"
 #include "http/http.h"
+#include "image/jpeg.h"
 #include "kernel/kernel.h"
 #include "serve/reload.h"
 #include "serve/server.h"
@@ -116,6 +118,24 @@ static void warn_of_idle_sockets(const struct conf *conf)
                     "or disable resnextd.socket");
 }
 
+/* The sum of CAPACITY.md. A service that goes beyond its limit is killed, and its clients' requests
+ * with it. */
+static void warn_of_memory(const struct service *s)
+{
+    enum { CONNECTION_BYTES = 80 << 10 };
+    struct server_load load;
+    server_load(s->server, &load);
+    uint64_t workers = (uint64_t)load.workers, limit = memory_limit();
+    uint64_t most = 2 * memory_held() +
+                    workers * jpeg_decoder_memory((uint64_t)s->conf->max_pixels) +
+                    (load.queue_limit + workers) * (uint64_t)s->conf->max_body_bytes +
+                    (uint64_t)s->conf->max_connections * CONNECTION_BYTES;
+    if (most > limit)
+        log_warning("clients can make this service take %llu MiB, and there are %llu; lower "
+                    "max_pixels, max_body_bytes or workers, or raise the limit (MemoryMax=)",
+                    (unsigned long long)(most >> 20), (unsigned long long)(limit >> 20));
+}
+
 static int apply(void *arg, const struct conf *next, struct error *err)
 {
     const struct service *s = arg;
@@ -156,6 +176,7 @@ static int run(const struct conf *conf, int argc, char **argv, struct error *err
         s.watchdog_ns = (int64_t)watchdog_us * NS_PER_US;
     int code = start(&s, argc, argv, err);
     if (code == ERR_OK) {
+        warn_of_memory(&s);
         log_info("ready after %.0f ms", clock_ns_to_ms(clock_monotonic_ns() - begin));
         serve(&s, &handled);
         drain(&s, &handled);

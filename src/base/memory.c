@@ -54,14 +54,14 @@ int memory_check(size_t size, struct error *err)
     const size_t needed = (size >> 20) + 1, in_use = (size_t)(held >> 20);
     if (held > allowed || size > allowed - held)
         return error_set(err, ERR_NO_MEMORY,
-                         "%zu MiB are needed beside %zu MiB in use, and the cgroup allows %zu MiB; "
-                         "raise its limit (MemoryMax=, memory.max), or take fewer workers, a "
-                         "smaller input_size or a smaller model",
+                         "%zu MiB are needed beside %zu MiB in use, and the cgroup allows %zu MiB "
+                         "(MemoryMax=, memory.max); take fewer workers, a smaller input_size or "
+                         "model, or raise the limit",
                          needed, in_use, (size_t)(allowed >> 20));
     if (size > left)
         return error_set(err, ERR_NO_MEMORY,
                          "%zu MiB are needed beside %zu MiB in use, and the machine has %zu MiB "
-                         "left; take fewer workers, a smaller input_size or a smaller model",
+                         "left; take fewer workers, a smaller input_size or model",
                          needed, in_use, (size_t)(left >> 20));
     return ERR_OK;
 }

@@ -183,11 +183,13 @@ void jpeg_decoder_close(struct jpeg_decoder *decoder)
     decoder->open = false;
 }
 
-static void set_memory_limit(struct jpeg_decompress_struct *info, uint64_t max_pixels)
+/* Coefficients have 2 bytes, in up to 4 components. What is left is for blocks that reach beyond the
+ * edges, and for rows. */
+uint64_t jpeg_decoder_memory(uint64_t max_pixels)
 {
-    const uint64_t bytes_per_pixel = 8, fixed = 64u << 20;
+    const uint64_t bytes_per_pixel = 8, fixed = 32u << 20;
     bool fits = max_pixels < (LONG_MAX - fixed) / bytes_per_pixel;
-    info->mem->max_memory_to_use = fits ? (long)(max_pixels * bytes_per_pixel + fixed) : LONG_MAX;
+    return fits ? max_pixels * bytes_per_pixel + fixed : LONG_MAX;
 }
 
 /* Reads an APP1 segment where it lies in memory. libjpeg would keep them all, and takes time with
@@ -239,7 +241,7 @@ static void open_source(struct jpeg_decoder *decoder, void *argument)
     jpeg_create_decompress(info);
     decoder->progress.progress_monitor = on_progress;
     info->progress = &decoder->progress;
-    set_memory_limit(info, decoder->limits.max_pixels);
+    info->mem->max_memory_to_use = (long)jpeg_decoder_memory(decoder->limits.max_pixels);
     check_deadline(decoder);
     jpeg_mem_src(info, source->bytes, source->length);
     jpeg_set_marker_processor(info, JPEG_APP0 + 1, on_app1);

@@ -31,9 +31,12 @@ enum { JPEG_EIGHTHS_FULL = 8 };
 int jpeg_decoder_create(struct jpeg_decoder **out, struct error *err);
 void jpeg_decoder_destroy(struct jpeg_decoder *decoder);
 
+/* The most bytes that decoding takes, those of the file not counted. Any thread. */
+uint64_t jpeg_decoder_memory(uint64_t max_pixels);
+
 /* Reads up to the first scan. `bytes` must live until close. `header` is filled on success and when
- * the picture is too large, else zeroed. A picture may use max_pixels pixels and, for the
- * coefficients of a progressive one, 8 bytes a pixel (4 components, 2 bytes) plus 64 MiB.
+ * the picture is too large, else zeroed. A picture may use max_pixels pixels, and
+ * jpeg_decoder_memory of them.
  * ERR_NOT_JPEG, ERR_IMAGE_UNDECODABLE, ERR_IMAGE_TOO_LARGE, ERR_DEADLINE, ERR_NO_MEMORY. */
 int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t length,
                       const struct jpeg_limits *limits, struct jpeg_header *header,
