@@ -183,8 +183,8 @@ void jpeg_decoder_close(struct jpeg_decoder *decoder)
     decoder->open = false;
 }
 
-/* Coefficients have 2 bytes, in up to 4 components. What is left is for blocks that reach beyond the
- * edges, and for rows. */
+/* Coefficients have 2 bytes, in up to 4 components. What is left is for blocks that reach beyond
+ * the edges, and for rows. */
 uint64_t jpeg_decoder_memory(uint64_t max_pixels)
 {
     const uint64_t bytes_per_pixel = 8, fixed = 32u << 20;

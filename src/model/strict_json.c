@@ -1,7 +1,7 @@
 #include "model/strict_json.h"
 
-/* How much memory a tree may take beside some times its text: the labels of 2^17 classes, by id and
- * by name, need 80 MiB. */
+/* How much memory a tree may take, beside some times its text: the names of 2^17 classes, by id and
+ * the other way round, fit. */
 enum { TREE_BYTES = 64 << 20, TREE_TIMES = 2 };
 
 /* At most what jansson takes for a value, or for its place in an array (a comma) or an object (a
