@@ -76,7 +76,6 @@ struct request;
 /* How a protocol has the worker read and write for it, so that large bodies and answers do not hold
  * up the threads that speak HTTP. The functions run in the worker, in this order. */
 struct request_codec {
-    bool all_or_none; /* the first part that fails is the request's failure */
     /* Makes the parts from the upload, with request_set_parts. An error is the request's failure,
      * and nothing is computed. NULL: the parts are there. */
     int (*decode)(struct request *request, struct error *err);
@@ -87,6 +86,7 @@ struct request_codec {
      * all of them are there. An error is the request's failure. */
     int (*encode)(struct request *request, struct error *err);
     void (*release)(struct request *request);
+    bool all_or_none; /* the first part that fails is the request's failure */
 };
 
 struct request {

@@ -67,6 +67,13 @@ static int start_workers(struct server *s, int count, struct error *err)
     return ERR_OK;
 }
 
+/* As much as the requests that may wait or run take at their largest. */
+static void limit_bodies(struct server *s, const struct conf *conf)
+{
+    size_t requests = queue_limit(s->queue) + (size_t)s->worker_count;
+    atomic_store(&s->bodies.limit, requests * (size_t)conf->max_body_bytes);
+}
+
 int server_start(struct server **out, const struct server_settings *settings, struct error *err)
 {
     const struct conf *conf = settings->conf;
@@ -103,6 +110,7 @@ int server_start(struct server **out, const struct server_settings *settings, st
     code = start_workers(s, workers, err);
     if (code != ERR_OK)
         goto fail;
+    limit_bodies(s, conf);
     *out = s;
     return ERR_OK;
 fail:
@@ -171,6 +179,8 @@ void server_install(struct server *server, struct edition *edition)
     pthread_mutex_lock(&server->lock);
     struct edition *old = server->edition;
     server->edition = edition;
+    if (old)
+        limit_bodies(server, edition_conf(edition));
     pthread_mutex_unlock(&server->lock);
     metrics_set_info(server->metrics, INFO_model_info, lines);
     edition_release(old);

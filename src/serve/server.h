@@ -85,7 +85,7 @@ bool server_alive(struct server *server, int64_t ns);
 
 struct metrics *server_metrics(struct server *server);
 
-/* The memory for the bodies of all requests and answers; its limit is the caller's to set. */
+/* The memory for the bodies of all requests and answers. */
 struct bodies *server_bodies(struct server *server);
 
 /* The exposition with the gauges of this moment; owned by the caller (free), NULL without memory.
