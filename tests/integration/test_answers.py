@@ -2,6 +2,7 @@
 """Large answers: how much one request may ask for, that they share one bounded memory with uploads, and
 that they cost the threads that speak HTTP nothing."""
 import contextlib
+import functools
 import json
 import struct
 import subprocess
@@ -15,6 +16,7 @@ CLASSES, MOST = 21841, 1 << 17
 PARTS = MOST // CLASSES  # as many as may ask for all classes
 
 
+@functools.cache
 def large_model():
     """A network of many classes that takes next to no time."""
     folder = harness.path("large")
