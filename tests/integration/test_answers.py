@@ -29,7 +29,8 @@ def large_model():
 @contextlib.contextmanager
 def serving(*options):
     """A daemon with the large model beside the default one."""
-    with Daemon(["--model", f"large={large_model()}", "--workers", "1", *options]) as daemon:
+    with Daemon(["--model", f"large={large_model()}", "--workers", "1",
+                 "--request-timeout-ms", "60000", *options]) as daemon:
         yield daemon
 
 
@@ -76,8 +77,7 @@ def predictions_are_bounded_before_any_work():
 @case(own=None, seconds=120)
 def row_76_large_answers_that_nobody_reads_cost_bounded_memory_and_no_time():
     clients, budget = 300, (8 + 1) * (4 << 20)
-    with serving("--max-body-bytes", str(4 << 20), "--queue-limit", "8",
-                 "--request-timeout-ms", "60000") as daemon:
+    with serving("--max-body-bytes", str(4 << 20), "--queue-limit", "8") as daemon:
         requests = [all_classes(16), all_classes(PARTS)]
         before = daemon.resources()["rss"]
         with contextlib.ExitStack() as stack:
@@ -94,7 +94,7 @@ def row_76_large_answers_that_nobody_reads_cost_bounded_memory_and_no_time():
             assert 8 << 20 < metrics.sum("resnextd_body_bytes") <= budget + small, metrics
             grown = daemon.resources()["rss"] - before
             # Beside the bodies: the predictions of one request, and what connections take.
-            assert grown < budget + small + (64 << 20), grown
+            assert harness.SANITIZER or grown < budget + small + (64 << 20), grown
             assert fastest < 0.1 * harness.SLOW, fastest
         wait_until("all memory given back", lambda: body_bytes(daemon) < 1 << 20, 30)
 

@@ -80,18 +80,6 @@ START_TEST(a_large_one_must_fit)
 }
 END_TEST
 
-START_TEST(without_memory_it_says_so)
-{
-    atomic_store(&bodies.limit, SIZE_MAX);
-    answer_begin(&answer, &bodies);
-    answer_put(&answer, "x", (size_t)1 << 60); /* is not read */
-    answer_text(&answer, "y");
-    ck_assert_int_eq(answer_end(&answer, &err), ERR_NO_MEMORY);
-    answer_free(&answer);
-    ck_assert_uint_eq(used(), 0);
-}
-END_TEST
-
 START_TEST(bytes_of_others_are_counted_too)
 {
     answer_adopt(&answer, &bodies, strdup("abc"), 3);
@@ -103,4 +91,4 @@ START_TEST(bytes_of_others_are_counted_too)
 END_TEST
 
 TEST_MAIN("serve/answer", 10, what_is_written_is_there_and_counted, a_small_answer_is_never_refused,
-          a_large_one_must_fit, without_memory_it_says_so, bytes_of_others_are_counted_too)
+          a_large_one_must_fit, bytes_of_others_are_counted_too)
