@@ -1,9 +1,8 @@
 /* POST /classify. */
-#include <jansson.h>
 #include <math.h>
-#include <string.h>
 
 #include "base/clock.h"
+#include "http/answer_json.h"
 #include "http/arguments.h"
 #include "http/handlers.h"
 #include "http/reply.h"
@@ -28,23 +27,14 @@ static int read_parameters(struct exchange *x, int *top_k, struct error *err)
     return ERR_OK;
 }
 
-enum MHD_Result classify_answer(struct exchange *x)
-{
-    struct error err;
-    int top_k = 0;
-    int code = read_parameters(x, &top_k, &err);
-    if (code == ERR_OK)
-        code = work_make(x, REQUEST_CLASSIFY, top_k, &err);
-    return code == ERR_OK ? work_submit(x) : reply_error(x, &err);
-}
-
 /* Milliseconds with three decimals. */
-static json_t *milliseconds(int64_t ns)
+static void put_milliseconds(struct answer *a, const char *before, int64_t ns)
 {
-    return json_real(round((double)ns / 1e3) / 1e3);
+    answer_text(a, before);
+    answer_json_real(a, round((double)ns / 1e3) / 1e3);
 }
 
-static json_t *timing(const struct request *r)
+static void put_timing(struct answer *a, const struct request *r)
 {
     int64_t decode = 0, preprocess = 0, inference = 0;
     for (size_t i = 0; i < r->part_count; i++) {
@@ -52,52 +42,62 @@ static json_t *timing(const struct request *r)
         preprocess += r->parts[i].preprocess_ns;
         inference += r->parts[i].inference_ns;
     }
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "queue",
-                     milliseconds(r->started_ns - r->queued_ns), "decode", milliseconds(decode),
-                     "preprocess", milliseconds(preprocess), "inference", milliseconds(inference),
-                     "total", milliseconds(clock_monotonic_ns() - r->queued_ns));
+    put_milliseconds(a, "\"timing_ms\":{\"queue\":", r->started_ns - r->queued_ns);
+    put_milliseconds(a, ",\"decode\":", decode);
+    put_milliseconds(a, ",\"preprocess\":", preprocess);
+    put_milliseconds(a, ",\"inference\":", inference);
+    put_milliseconds(a, ",\"total\":", clock_monotonic_ns() - r->queued_ns);
+    answer_text(a, "}");
 }
 
-static json_t *predictions(const struct request_part *part, int top_k)
+static void put_predictions(struct answer *a, const struct request_part *part, int top_k)
 {
-    json_t *list = json_array();
-    for (int i = 0; i < top_k; i++) {
+    answer_text(a, "\"predictions\":[");
+    for (int i = 0; i < top_k && a->failure == ERR_OK; i++) {
         const struct scored_class *p = &part->predictions[i];
-        json_t *one = json_pack("{s:i, s:o, s:f}", "class_id", p->class_id, "label",
-                                reply_string((struct slice){p->label, strlen(p->label)}), "score",
-                                (double)p->score);
-        if (json_array_append_new(list, one) != 0) {
-            json_decref(list);
-            return NULL;
-        }
+        answer_printf(a, "%s{\"class_id\":%d,\"label\":", i > 0 ? "," : "", p->class_id);
+        answer_json_text(a, p->label);
+        answer_text(a, ",\"score\":");
+        answer_json_real(a, (double)p->score);
+        answer_text(a, "}");
     }
-    return list;
+    answer_printf(a, "],\"image\":{\"width\":%d,\"height\":%d}", part->width, part->height);
 }
 
-static json_t *image(const struct request_part *part)
+static void put_result(struct answer *a, const struct multipart_part *sent,
+                       const struct request_part *part, int top_k)
 {
-    return json_pack("{s:i, s:i}", "width", part->width, "height", part->height);
+    struct slice name = sent->file_name.length > 0 ? sent->file_name : sent->name;
+    answer_text(a, "{\"part\":");
+    answer_json_string(a, name.bytes, name.length);
+    if (part->error.code != ERR_OK) {
+        answer_text(a, ",\"error\":");
+        answer_json_error(a, &part->error);
+    } else {
+        answer_text(a, ",");
+        put_predictions(a, part, top_k);
+    }
+    answer_text(a, "}");
 }
 
-/* One picture: its predictions stand at the top. */
-static enum MHD_Result reply_one(struct exchange *x)
+/* Several pictures: a list in the order in which they came. */
+static void put_results(struct answer *a, const struct request *r)
 {
-    const struct request *r = x->request;
-    if (r->parts[0].error.code != ERR_OK)
-        return reply_error(x, &r->parts[0].error);
-    return reply_json(x, 200,
-                      json_pack("{s:s, s:s, s:o, s:o, s:o}", "model", x->model->name, "request_id",
-                                x->id, "predictions", predictions(&r->parts[0], r->top_k), "image",
-                                image(&r->parts[0]), "timing_ms", timing(r)));
+    const struct work *work = r->codec_state;
+    answer_text(a, "\"results\":[");
+    for (size_t i = 0; i < r->part_count; i++) {
+        answer_text(a, i > 0 ? "," : "");
+        put_result(a, &work->parts[i], &r->parts[i], r->top_k);
+    }
+    answer_text(a, "]");
 }
 
-static json_t *result(const struct multipart_part *sent, const struct request_part *part, int top_k)
+static void put_id(struct answer *a, const struct request *r)
 {
-    json_t *name = reply_string(sent->file_name.length > 0 ? sent->file_name : sent->name);
-    if (part->error.code != ERR_OK)
-        return json_pack("{s:o, s:o}", "part", name, "error", reply_error_object(&part->error));
-    return json_pack("{s:o, s:o, s:o}", "part", name, "predictions", predictions(part, top_k),
-                     "image", image(part));
+    const struct work *work = r->codec_state;
+    answer_text(a, ",\"request_id\":");
+    answer_json_text(a, work->id);
+    answer_text(a, ",");
 }
 
 /* The code of an answer in which every part failed: one of ours if we are to blame for any. */
@@ -109,38 +109,59 @@ static enum error_code shared_failure(const struct request *r)
     return ERR_IMAGE_UNDECODABLE;
 }
 
-/* Several pictures: a list in the order in which they came. */
-static enum MHD_Result reply_several(struct exchange *x)
+static bool all_failed(const struct request *r)
 {
-    const struct request *r = x->request;
-    json_t *results = json_array();
-    size_t failed = 0;
-    for (size_t i = 0; i < r->part_count && results; i++) {
-        failed += r->parts[i].error.code != ERR_OK;
-        if (json_array_append_new(results, result(&x->parts[i], &r->parts[i], r->top_k)) != 0) {
-            json_decref(results);
-            results = NULL;
-        }
-    }
-    const char *model = x->model->name;
-    if (failed < r->part_count)
-        return reply_json(x, 200,
-                          json_pack("{s:s, s:s, s:o, s:o}", "model", model, "request_id", x->id,
-                                    "results", results, "timing_ms", timing(r)));
+    for (size_t i = 0; i < r->part_count; i++)
+        if (r->parts[i].error.code == ERR_OK)
+            return false;
+    return true;
+}
+
+static void put_failure(struct answer *a, const struct request *r)
+{
     struct error err;
     error_set(&err, shared_failure(r), "none of the %zu pictures could be classified",
               r->part_count);
-    return reply_json(x, error_status(err.code),
-                      json_pack("{s:o, s:s, s:o}", "error", reply_error_object(&err), "request_id",
-                                x->id, "results", results));
+    a->status = error_status(err.code);
+    answer_text(a, "{\"error\":");
+    answer_json_error(a, &err);
+    put_id(a, r);
+    put_results(a, r);
+    answer_text(a, "}");
 }
 
-static enum MHD_Result reply_results(struct exchange *x)
+/* One picture: its predictions stand at the top. */
+static int encode(struct request *r, struct error *err)
 {
-    return x->request->part_count == 1 ? reply_one(x) : reply_several(x);
+    struct answer *a = &r->answer;
+    const struct error *first = &r->parts[0].error;
+    if (r->part_count == 1 && first->code != ERR_OK)
+        return error_set(err, first->code, "%s", first->message);
+    if (all_failed(r)) {
+        put_failure(a, r);
+        return ERR_OK;
+    }
+    answer_text(a, "{\"model\":");
+    answer_json_text(a, work_model_name(r));
+    put_id(a, r);
+    if (r->part_count == 1)
+        put_predictions(a, &r->parts[0], r->top_k);
+    else
+        put_results(a, r);
+    answer_text(a, ",");
+    put_timing(a, r);
+    answer_text(a, "}");
+    return ERR_OK;
 }
 
-enum MHD_Result classify_resume(struct exchange *x)
+static const struct request_codec codec = {.encode = encode, .release = work_release};
+
+enum MHD_Result classify_answer(struct exchange *x)
 {
-    return work_resume(x, reply_results);
+    struct error err;
+    int top_k = 0;
+    int code = read_parameters(x, &top_k, &err);
+    if (code == ERR_OK)
+        code = work_make(x, REQUEST_CLASSIFY, top_k, &codec, &err);
+    return code == ERR_OK ? work_submit(x) : reply_error(x, &err);
 }

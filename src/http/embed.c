@@ -1,13 +1,49 @@
 /* POST /embed. */
 #include <endian.h>
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "http/answer_json.h"
 #include "http/arguments.h"
 #include "http/handlers.h"
 #include "http/reply.h"
 #include "http/work.h"
+
+static int encode_raw(struct request *r, struct error *err)
+{
+    const struct request_part *part = &r->parts[0];
+    (void)err;
+    r->answer.type = "application/octet-stream";
+    for (size_t i = 0; i < part->value_count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &part->values[i], sizeof bits);
+        bits = htole32(bits);
+        answer_put(&r->answer, &bits, sizeof bits);
+    }
+    return ERR_OK;
+}
+
+static int encode_json(struct request *r, struct error *err)
+{
+    const struct request_part *part = &r->parts[0];
+    (void)err;
+    answer_text(&r->answer, "{\"model\":");
+    answer_json_text(&r->answer, work_model_name(r));
+    answer_printf(&r->answer, ",\"dimensions\":%zu,\"embedding\":", part->value_count);
+    answer_json_reals(&r->answer, part->values, part->value_count);
+    answer_text(&r->answer, "}");
+    return ERR_OK;
+}
+
+static const struct request_codec raw_codec = {
+    .all_or_none = true, .encode = encode_raw, .release = work_release};
+static const struct request_codec json_codec = {
+    .all_or_none = true, .encode = encode_json, .release = work_release};
+
+static const struct request_codec *choose_codec(const struct exchange *x)
+{
+    const char *accept = exchange_header(x, "Accept");
+    return accept && strcasestr(accept, "application/octet-stream") ? &raw_codec : &json_codec;
+}
 
 static int make_request(struct exchange *x, struct error *err)
 {
@@ -19,7 +55,7 @@ static int make_request(struct exchange *x, struct error *err)
     if (code == ERR_OK && normalize != 0 && normalize != 1)
         code = error_set(err, ERR_PARAMETER, "normalize must be 0 or 1");
     if (code == ERR_OK)
-        code = work_make_one(x, REQUEST_EMBED, err);
+        code = work_make_one(x, REQUEST_EMBED, choose_codec(x), err);
     if (code == ERR_OK)
         x->request->normalized = normalize == 1;
     return code;
@@ -29,33 +65,4 @@ enum MHD_Result embed_answer(struct exchange *x)
 {
     struct error err;
     return make_request(x, &err) == ERR_OK ? work_submit(x) : reply_error(x, &err);
-}
-
-static enum MHD_Result reply_raw(struct exchange *x, const float *values, size_t count)
-{
-    uint32_t *bytes = malloc(count * sizeof *bytes);
-    for (size_t i = 0; i < count && bytes; i++) {
-        memcpy(&bytes[i], &values[i], sizeof bytes[i]);
-        bytes[i] = htole32(bytes[i]);
-    }
-    return reply_bytes(x, "application/octet-stream", (uint8_t *)bytes, count * sizeof *bytes);
-}
-
-static enum MHD_Result reply_embedding(struct exchange *x)
-{
-    const struct request_part *part = &x->request->parts[0];
-    if (part->error.code != ERR_OK)
-        return reply_error(x, &part->error);
-    const char *accept = exchange_header(x, "Accept");
-    if (accept && strcasestr(accept, "application/octet-stream"))
-        return reply_raw(x, part->values, part->value_count);
-    return reply_json(x, 200,
-                      json_pack("{s:s, s:I, s:o}", "model", x->model->name, "dimensions",
-                                (json_int_t)part->value_count, "embedding",
-                                reply_numbers(part->values, part->value_count)));
-}
-
-enum MHD_Result embed_resume(struct exchange *x)
-{
-    return work_resume(x, reply_embedding);
 }

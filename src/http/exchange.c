@@ -252,6 +252,5 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **excha
     request_release(x->request);
     edition_release(x->edition);
     upload_free(x);
-    free(x->parts);
     free(x);
 }

@@ -11,21 +11,14 @@
 #define RESNEXT_HTTP_EXCHANGE_H
 
 #include <microhttpd.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "conf/conf.h"
 #include "http/id.h"
-#include "http/multipart.h"
 #include "http/watch.h"
 #include "serve/server.h"
-
-/* For the bodies of all exchanges together. */
-struct upload_memory {
-    atomic_size_t used, limit;
-};
 
 struct reload;
 
@@ -35,7 +28,6 @@ struct http_context {
     struct server *server;
     struct reload *reload;
     struct watch *watch;
-    struct upload_memory *uploads;
     bool is_admin;  /* this is admin_listen's front */
     bool has_admin; /* there is one */
     int threads;    /* that speak HTTP here */
@@ -46,7 +38,7 @@ enum exchange_phase { EXCHANGE_HEADERS, EXCHANGE_UPLOAD, EXCHANGE_WAITING, EXCHA
 /* A body as far as it has come; grows in steps, see upload.h. */
 struct upload {
     uint8_t *bytes;
-    size_t length, capacity; /* capacity counts in upload_memory until the exchange ends */
+    size_t length, capacity; /* capacity counts in server_bodies until it is handed on or freed */
     size_t announced;        /* Content-Length, 0 if unknown */
 };
 
@@ -67,10 +59,8 @@ struct exchange {
     struct error refusal; /* the answer, once the request is complete */
     bool closes;          /* the answer ends the connection */
     struct upload upload;
-    size_t received;              /* bytes of body */
-    struct request *request;      /* a reference, or NULL */
-    struct multipart_part *parts; /* of a multipart body, one for each part of `request` */
-    size_t part_count;
+    size_t received;                /* bytes of body */
+    struct request *request;        /* a reference, or NULL */
     const struct model_info *model; /* NULL until one is chosen */
     size_t model_index;             /* in the edition; if one is chosen */
     const struct key *key;          /* that was shown, or NULL */

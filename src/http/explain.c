@@ -1,12 +1,40 @@
 /* POST /explain. */
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/answer_json.h"
 #include "http/arguments.h"
 #include "http/handlers.h"
 #include "http/reply.h"
 #include "http/work.h"
+
+static void put_map(struct answer *a, const char *model, const struct request_part *part)
+{
+    const struct scored_class *class = &part->predictions[0];
+    answer_text(a, "{\"model\":");
+    answer_json_text(a, model);
+    answer_printf(a, ",\"class_id\":%d,\"label\":", class->class_id);
+    answer_json_text(a, class->label);
+    answer_printf(a, ",\"grid\":{\"rows\":%d,\"cols\":%d,\"values\":", part->rows, part->cols);
+    answer_json_reals(a, part->values, part->value_count);
+    answer_text(a, "}}");
+}
+
+static int encode(struct request *r, struct error *err)
+{
+    const struct request_part *part = &r->parts[0];
+    (void)err;
+    if (r->wants_picture) {
+        r->answer.type = "image/jpeg";
+        answer_put(&r->answer, part->picture, part->picture_length);
+    } else {
+        put_map(&r->answer, work_model_name(r), part);
+    }
+    return ERR_OK;
+}
+
+static const struct request_codec codec = {
+    .all_or_none = true, .encode = encode, .release = work_release};
 
 /* A copy for the worker, which may outlive this exchange's connection. */
 static int copy_class(struct request *r, const char *name, struct error *err)
@@ -31,7 +59,7 @@ static int make_request(struct exchange *x, struct error *err)
     if (code == ERR_OK && !picture && strcmp(format, "json") != 0)
         code = error_set(err, ERR_PARAMETER, "format must be jpeg or json");
     if (code == ERR_OK)
-        code = work_make_one(x, REQUEST_EXPLAIN, err);
+        code = work_make_one(x, REQUEST_EXPLAIN, &codec, err);
     if (code != ERR_OK)
         return code;
     x->request->wants_picture = picture;
@@ -43,27 +71,4 @@ enum MHD_Result explain_answer(struct exchange *x)
 {
     struct error err;
     return make_request(x, &err) == ERR_OK ? work_submit(x) : reply_error(x, &err);
-}
-
-static enum MHD_Result reply_map(struct exchange *x)
-{
-    struct request_part *part = &x->request->parts[0];
-    if (part->error.code != ERR_OK)
-        return reply_error(x, &part->error);
-    if (x->request->wants_picture) {
-        uint8_t *picture = part->picture;
-        part->picture = NULL; /* the answer's now */
-        return reply_bytes(x, "image/jpeg", picture, part->picture_length);
-    }
-    const struct scored_class *class = &part->predictions[0];
-    return reply_json(x, 200,
-                      json_pack("{s:s, s:i, s:s, s:{s:i, s:i, s:o}}", "model", x->model->name,
-                                "class_id", class->class_id, "label", class->label, "grid", "rows",
-                                part->rows, "cols", part->cols, "values",
-                                reply_numbers(part->values, part->value_count)));
-}
-
-enum MHD_Result explain_resume(struct exchange *x)
-{
-    return work_resume(x, reply_map);
 }

@@ -7,11 +7,8 @@
 #include "http/exchange.h"
 
 enum MHD_Result classify_answer(struct exchange *x);
-enum MHD_Result classify_resume(struct exchange *x);
 enum MHD_Result embed_answer(struct exchange *x);
-enum MHD_Result embed_resume(struct exchange *x);
 enum MHD_Result explain_answer(struct exchange *x);
-enum MHD_Result explain_resume(struct exchange *x);
 enum MHD_Result livez_answer(struct exchange *x);
 enum MHD_Result readyz_answer(struct exchange *x);
 enum MHD_Result health_answer(struct exchange *x);
@@ -24,7 +21,6 @@ enum MHD_Result oip_ready_answer(struct exchange *x);
 enum MHD_Result oip_model_answer(struct exchange *x);
 enum MHD_Result oip_model_ready_answer(struct exchange *x);
 enum MHD_Result oip_infer_answer(struct exchange *x);
-enum MHD_Result oip_infer_resume(struct exchange *x);
 enum MHD_Result preflight_answer(struct exchange *x);
 enum MHD_Result reload_answer(struct exchange *x);
 enum MHD_Result reload_resume(struct exchange *x);

@@ -15,9 +15,7 @@ enum { SPARE_DESCRIPTORS = 256, FRONTS_MAX = 2 };
 static const int64_t FLUSH_NS = 200000000;
 
 struct http {
-    const struct conf *conf; /* of the start */
-    struct server *server;
-    struct upload_memory uploads;
+    const struct conf *conf;         /* of the start */
     struct front fronts[FRONTS_MAX]; /* the service's, and perhaps admin_listen's */
     int front_count;
 };
@@ -80,25 +78,13 @@ int http_check(const struct conf *conf, struct error *err)
     return code;
 }
 
-/* As much as the requests that may wait or run take at their largest. */
-static void limit_uploads(struct http *http, const struct conf *conf)
-{
-    struct server_load load;
-    server_load(http->server, &load);
-    atomic_store(&http->uploads.limit,
-                 (load.queue_limit + (size_t)load.workers) * (size_t)conf->max_body_bytes);
-}
-
 int http_start(struct http *http, const struct http_settings *settings, struct error *err)
 {
     int code = ERR_OK;
-    http->server = settings->server;
-    limit_uploads(http, http->conf);
     for (int i = 0; code == ERR_OK && i < http->front_count; i++) {
         struct http_context *context = &http->fronts[i].context;
         context->server = settings->server;
         context->reload = settings->reload;
-        context->uploads = &http->uploads;
         context->has_admin = http->front_count > 1;
         code = front_start(&http->fronts[i], settings->heartbeat_ns, err);
     }
@@ -118,7 +104,6 @@ int http_apply(struct http *http, const struct conf *conf, struct error *err)
             return code;
         tls_use(pair);
     }
-    limit_uploads(http, conf);
     for (int i = 0; i < http->front_count; i++)
         front_apply(&http->fronts[i], conf);
     return ERR_OK;

@@ -202,11 +202,10 @@ static void release(struct request *request)
         return;
     json_decref(infer->id);
     free(infer->model);
-    free(infer->answer);
     free(infer);
 }
 
-const struct request_codec infer_codec = {decode, read_tensor, infer_encode, release};
+const struct request_codec infer_codec = {decode, read_tensor, infer_encode, release, true};
 
 int infer_prepare(struct request *request, const char *model, const struct infer_terms *terms,
                   struct error *err)

@@ -39,7 +39,7 @@ struct infer_output {
     int top; /* classification: so many strings, at most `classes`; 0: all numbers */
 };
 
-/* What a request asks for, and its answer; request->codec_state. */
+/* What a request asks for; request->codec_state. */
 struct infer {
     char *model; /* its name */
     struct infer_terms terms;
@@ -49,9 +49,6 @@ struct infer {
     size_t images;
     const uint8_t *binary; /* float32 [images][3][size][size], little-endian, unaligned; or NULL: */
     struct tensor_numbers json;
-    char *answer; /* once it is encoded; from malloc */
-    size_t answer_length;
-    size_t json_length; /* its first part, if binary tensors follow; else 0 */
 };
 
 /* The name of an output. */
@@ -65,7 +62,7 @@ extern const struct request_codec infer_codec;
 int infer_prepare(struct request *request, const char *model, const struct infer_terms *terms,
                   struct error *err);
 
-/* Writes the answer to infer->answer. ERR_NO_MEMORY. */
+/* Writes request->answer. */
 int infer_encode(struct request *request, struct error *err);
 
 #endif

@@ -1,22 +1,10 @@
 /* The answer to an inference request: JSON, then the binary tensors. */
 #include <endian.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "http/answer_json.h"
 #include "http/infer.h"
-
-/* Where the answer goes; `lost` if something could not even be tried to be written. */
-struct sink {
-    FILE *f;
-    bool lost;
-};
-
-static void put_string(struct sink *s, json_t *string)
-{
-    if (!string || json_dumpf(string, s->f, JSON_ENCODE_ANY | JSON_COMPACT) != 0)
-        s->lost = true;
-}
 
 /* Logits or probabilities of an image. */
 static const float *scores_of(const struct infer *infer, const struct request_part *part,
@@ -25,74 +13,75 @@ static const float *scores_of(const struct infer *infer, const struct request_pa
     return part->values + (kind == INFER_LOGITS ? 0 : (size_t)infer->terms.classes);
 }
 
-/* "score:index:label"; its length. NULL is fine, as for snprintf. */
-static size_t put_class(char *text, size_t size, const float *scores,
-                        const struct scored_class *class)
+/* A string of a classification, "score:index:label"; its head is all before the label. */
+struct class_text {
+    char head[48];
+    size_t head_length, label_length;
+    const char *label;
+};
+
+static struct class_text class_text(const float *scores, const struct scored_class *class)
 {
-    return (size_t)snprintf(text, size, "%.9g:%d:%s", (double)scores[class->class_id],
-                            class->class_id, class->label);
+    struct class_text t = {.label = class->label, .label_length = strlen(class->label)};
+    t.head_length = (size_t)snprintf(t.head, sizeof t.head,
+                                     "%.9g:%d:", (double)scores[class->class_id], class->class_id);
+    return t;
+}
+
+static void put_json_class(struct answer *a, const struct class_text *t, bool first)
+{
+    answer_text(a, first ? "\"" : ",\"");
+    answer_put(a, t->head, t->head_length);
+    answer_json_characters(a, t->label, t->label_length);
+    answer_text(a, "\"");
+}
+
+static void put_binary_class(struct answer *a, const struct class_text *t, bool first)
+{
+    uint32_t size = htole32((uint32_t)(t->head_length + t->label_length));
+    (void)first;
+    answer_put(a, &size, sizeof size);
+    answer_put(a, t->head, t->head_length);
+    answer_put(a, t->label, t->label_length);
 }
 
 /* Calls `put` for each string of a classification. */
-static void each_class(const struct request *r, const struct infer_output *o, struct sink *s,
-                       void (*put)(struct sink *s, const char *text, size_t length, bool first))
+static void each_class(struct answer *a, const struct request *r, const struct infer_output *o,
+                       void (*put)(struct answer *a, const struct class_text *t, bool first))
 {
     for (size_t i = 0; i < r->part_count; i++) {
         const struct request_part *part = &r->parts[i];
         const float *scores = scores_of(r->codec_state, part, o->kind);
-        for (int k = 0; k < o->top; k++) {
-            size_t length = put_class(NULL, 0, scores, &part->predictions[k]);
-            char *text = malloc(length + 1);
-            if (text)
-                put_class(text, length + 1, scores, &part->predictions[k]);
-            if (text)
-                put(s, text, length, i == 0 && k == 0);
-            else
-                s->lost = true;
-            free(text);
+        for (int k = 0; k < o->top && a->failure == ERR_OK; k++) {
+            const struct class_text t = class_text(scores, &part->predictions[k]);
+            put(a, &t, i == 0 && k == 0);
         }
     }
 }
 
-static void put_json_class(struct sink *s, const char *text, size_t length, bool first)
+static void put_json_number(struct answer *a, float number, bool first)
 {
-    json_t *string = json_stringn(text, length);
-    if (!first)
-        putc(',', s->f);
-    put_string(s, string);
-    json_decref(string);
+    answer_printf(a, "%s%.9g", first ? "" : ",", (double)number);
 }
 
-static void put_binary_class(struct sink *s, const char *text, size_t length, bool first)
+static void put_binary_number(struct answer *a, float number, bool first)
 {
+    uint32_t bits;
     (void)first;
-    uint32_t size = htole32((uint32_t)length);
-    fwrite(&size, sizeof size, 1, s->f);
-    fwrite(text, 1, length, s->f);
+    memcpy(&bits, &number, sizeof bits);
+    bits = htole32(bits);
+    answer_put(a, &bits, sizeof bits);
 }
 
-static void put_json_numbers(struct sink *s, const struct request *r, const struct infer_output *o)
+/* The same for each number. */
+static void each_number(struct answer *a, const struct request *r, const struct infer_output *o,
+                        void (*put)(struct answer *a, float number, bool first))
 {
     const struct infer *infer = r->codec_state;
     for (size_t i = 0; i < r->part_count; i++) {
         const float *scores = scores_of(infer, &r->parts[i], o->kind);
-        for (int c = 0; c < infer->terms.classes; c++)
-            fprintf(s->f, "%s%.9g", i == 0 && c == 0 ? "" : ",", (double)scores[c]);
-    }
-}
-
-static void put_binary_numbers(struct sink *s, const struct request *r,
-                               const struct infer_output *o)
-{
-    const struct infer *infer = r->codec_state;
-    for (size_t i = 0; i < r->part_count; i++) {
-        const float *scores = scores_of(infer, &r->parts[i], o->kind);
-        for (int c = 0; c < infer->terms.classes; c++) {
-            uint32_t bits;
-            memcpy(&bits, &scores[c], sizeof bits);
-            bits = htole32(bits);
-            fwrite(&bits, sizeof bits, 1, s->f);
-        }
+        for (int c = 0; c < infer->terms.classes && a->failure == ERR_OK; c++)
+            put(a, scores[c], i == 0 && c == 0);
     }
 }
 
@@ -103,79 +92,73 @@ static size_t binary_size(const struct request *r, const struct infer_output *o)
     if (o->top == 0)
         return r->part_count * (size_t)infer->terms.classes * sizeof(float);
     for (size_t i = 0; i < r->part_count; i++)
-        for (int k = 0; k < o->top; k++)
-            size += sizeof(uint32_t) + put_class(NULL, 0, scores_of(infer, &r->parts[i], o->kind),
-                                                 &r->parts[i].predictions[k]);
+        for (int k = 0; k < o->top; k++) {
+            const struct class_text t =
+                class_text(scores_of(infer, &r->parts[i], o->kind), &r->parts[i].predictions[k]);
+            size += sizeof(uint32_t) + t.head_length + t.label_length;
+        }
     return size;
 }
 
-static void put_output(struct sink *s, const struct request *r, const struct infer_output *o)
+static void put_output(struct answer *a, const struct request *r, const struct infer_output *o)
 {
     const struct infer *infer = r->codec_state;
-    fprintf(s->f, "{\"name\":\"%s\",\"datatype\":\"%s\",\"shape\":[%zu,%d],",
-            infer_output_name(o->kind), o->top ? "BYTES" : "FP32", r->part_count,
-            o->top ? o->top : infer->terms.classes);
+    answer_printf(a, "{\"name\":\"%s\",\"datatype\":\"%s\",\"shape\":[%zu,%d],",
+                  infer_output_name(o->kind), o->top ? "BYTES" : "FP32", r->part_count,
+                  o->top ? o->top : infer->terms.classes);
     if (o->binary) {
-        fprintf(s->f, "\"parameters\":{\"binary_data_size\":%zu}}", binary_size(r, o));
+        answer_printf(a, "\"parameters\":{\"binary_data_size\":%zu}}", binary_size(r, o));
         return;
     }
-    fputs("\"data\":[", s->f);
+    answer_text(a, "\"data\":[");
     if (o->top)
-        each_class(r, o, s, put_json_class);
+        each_class(a, r, o, put_json_class);
     else
-        put_json_numbers(s, r, o);
-    fputs("]}", s->f);
+        each_number(a, r, o, put_json_number);
+    answer_text(a, "]}");
 }
 
-static void put_json(struct sink *s, const struct request *r)
+static void put_json(struct answer *a, const struct request *r)
 {
     const struct infer *infer = r->codec_state;
-    fprintf(s->f, "{\"model_name\":\"%s\",\"model_version\":\"" INFER_VERSION "\",", infer->model);
+    answer_text(a, "{\"model_name\":");
+    answer_json_text(a, infer->model);
+    answer_text(a, ",\"model_version\":\"" INFER_VERSION "\",");
     if (infer->id) {
-        fputs("\"id\":", s->f);
-        put_string(s, infer->id);
-        putc(',', s->f);
+        answer_text(a, "\"id\":");
+        answer_json_string(a, json_string_value(infer->id), json_string_length(infer->id));
+        answer_text(a, ",");
     }
-    fputs("\"outputs\":[", s->f);
+    answer_text(a, "\"outputs\":[");
     for (size_t i = 0; i < infer->output_count; i++) {
-        if (i > 0)
-            putc(',', s->f);
-        put_output(s, r, &infer->outputs[i]);
+        answer_text(a, i > 0 ? "," : "");
+        put_output(a, r, &infer->outputs[i]);
     }
-    fputs("]}", s->f);
+    answer_text(a, "]}");
 }
 
-/* The outputs that are sent in binary; false if none is. */
-static bool put_binaries(struct sink *s, const struct request *r)
+/* The outputs that are sent in binary. */
+static void put_binaries(struct answer *a, const struct request *r)
 {
     const struct infer *infer = r->codec_state;
-    bool any = false;
+    size_t json_length = a->length;
     for (size_t i = 0; i < infer->output_count; i++) {
         const struct infer_output *o = &infer->outputs[i];
-        any = any || o->binary;
-        if (o->binary && o->top)
-            each_class(r, o, s, put_binary_class);
-        else if (o->binary)
-            put_binary_numbers(s, r, o);
+        if (!o->binary)
+            continue;
+        a->json_length = json_length;
+        a->type = "application/octet-stream";
+        if (o->top)
+            each_class(a, r, o, put_binary_class);
+        else
+            each_number(a, r, o, put_binary_number);
     }
-    return any;
 }
 
 int infer_encode(struct request *r, struct error *err)
 {
-    struct infer *infer = r->codec_state;
-    FILE *f = open_memstream(&infer->answer, &infer->answer_length);
-    struct sink s = {.f = f};
-    bool failed = !f, mixed = false;
-    if (f) {
-        put_json(&s, r);
-        failed = fflush(f) != 0;
-        size_t json_length = infer->answer_length;
-        mixed = put_binaries(&s, r);
-        infer->json_length = mixed ? json_length : 0;
-        failed = ferror(f) || s.lost || failed;
-        failed = fclose(f) != 0 || failed;
-    }
-    return failed ? error_set(err, ERR_NO_MEMORY, "no memory for the answer; try again later")
-                  : ERR_OK;
+    (void)err;
+    put_json(&r->answer, r);
+    put_binaries(&r->answer, r);
+    return ERR_OK;
 }

@@ -142,21 +142,3 @@ enum MHD_Result oip_infer_answer(struct exchange *x)
     struct error err;
     return make_request(x, &err) == ERR_OK ? work_submit(x) : reply_error(x, &err);
 }
-
-static enum MHD_Result reply_infer(struct exchange *x)
-{
-    struct infer *infer = x->request->codec_state;
-    if (x->request->failure.code != ERR_OK)
-        return reply_error(x, &x->request->failure);
-    char *answer = infer->answer;
-    infer->answer = NULL; /* HTTP's now */
-    x->inference_header = infer->json_length;
-    return reply_text(x, 200,
-                      x->inference_header > 0 ? "application/octet-stream" : "application/json",
-                      answer, infer->answer_length);
-}
-
-enum MHD_Result oip_infer_resume(struct exchange *x)
-{
-    return work_resume(x, reply_infer);
-}

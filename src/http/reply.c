@@ -6,10 +6,12 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "http/answer_json.h"
 #include "http/cors.h"
 #include "http/oip.h"
 #include "http/response.h"
 #include "http/router.h"
+#include "http/upload.h"
 
 enum { REAL_DIGITS = 9 };
 
@@ -55,6 +57,7 @@ static enum MHD_Result queue(struct exchange *x, int status, const char *content
     MHD_destroy_response(response);
     if (result != MHD_YES)
         return MHD_NO;
+    upload_free(x);
     /* An answer to the headers alone leaves the body unread. */
     peer_replying(x->peer, x->phase == EXCHANGE_HEADERS && x->has_body);
     x->phase = EXCHANGE_ANSWERED;
@@ -85,8 +88,20 @@ enum MHD_Result reply_text(struct exchange *x, int status, const char *content_t
 {
     if (!text)
         return reply_out_of_memory(x);
-    struct MHD_Response *response = response_create(x, text, length, text);
-    return response ? queue(x, status, content_type, response, length) : reply_out_of_memory(x);
+    struct answer answer;
+    answer_adopt(&answer, server_bodies(x->context->server), text, length);
+    answer.status = status;
+    answer.type = content_type;
+    return reply_answer(x, &answer);
+}
+
+enum MHD_Result reply_answer(struct exchange *x, struct answer *answer)
+{
+    const struct answer a = *answer;
+    struct MHD_Response *response = response_create(x, a.bytes, a.length, answer);
+    *answer = (struct answer){0};
+    x->inference_header = a.json_length;
+    return response ? queue(x, a.status, a.type, response, a.length) : reply_out_of_memory(x);
 }
 
 enum MHD_Result reply_constant(struct exchange *x, int status, const char *content_type,
@@ -104,43 +119,11 @@ enum MHD_Result reply_constant(struct exchange *x, int status, const char *conte
     return reply_out_of_memory(x);
 }
 
-enum MHD_Result reply_bytes(struct exchange *x, const char *content_type, uint8_t *bytes,
-                            size_t length)
-{
-    return reply_text(x, 200, content_type, (char *)bytes, length);
-}
-
-json_t *reply_numbers(const float *numbers, size_t count)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < count && list; i++)
-        if (json_array_append_new(list, json_real((double)numbers[i])) != 0) {
-            json_decref(list);
-            list = NULL;
-        }
-    return list;
-}
-
 enum MHD_Result reply_json(struct exchange *x, int status, json_t *body)
 {
     char *text = body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) : NULL;
     json_decref(body);
     return reply_text(x, status, "application/json", text, text ? strlen(text) : 0);
-}
-
-json_t *reply_string(struct slice text)
-{
-    json_t *s = json_stringn(text.bytes, text.length);
-    if (s)
-        return s;
-    char *copy = malloc(text.length + 1);
-    if (!copy)
-        return NULL;
-    for (size_t i = 0; i < text.length; i++)
-        copy[i] = (char)((unsigned char)text.bytes[i] < 0x80 ? text.bytes[i] : '?');
-    s = json_stringn(copy, text.length);
-    free(copy);
-    return s;
 }
 
 json_t *reply_model_names(const struct edition *edition)
@@ -154,24 +137,24 @@ json_t *reply_model_names(const struct edition *edition)
     return names;
 }
 
-static json_t *text_of(const struct error *err)
-{
-    return reply_string((struct slice){err->message, strlen(err->message)});
-}
-
-json_t *reply_error_object(const struct error *err)
-{
-    return json_pack("{s:s, s:o, s:i}", "code", error_json_code(err->code), "message", text_of(err),
-                     "status", error_status(err->code));
-}
-
 enum MHD_Result reply_error(struct exchange *x, const struct error *err)
 {
-    if (oip_owns(x->path))
-        return reply_json(x, error_status(err->code), json_pack("{s:o}", "error", text_of(err)));
-    return reply_json(
-        x, error_status(err->code),
-        json_pack("{s:o, s:s}", "error", reply_error_object(err), "request_id", x->id));
+    struct answer a;
+    answer_begin(&a, server_bodies(x->context->server));
+    a.status = error_status(err->code);
+    answer_text(&a, "{\"error\":");
+    if (oip_owns(x->path)) {
+        answer_json_text(&a, err->message);
+    } else {
+        answer_json_error(&a, err);
+        answer_text(&a, ",\"request_id\":");
+        answer_json_text(&a, x->id);
+    }
+    answer_text(&a, "}");
+    if (answer_end(&a, NULL) == ERR_OK)
+        return reply_answer(x, &a);
+    answer_free(&a);
+    return reply_out_of_memory(x);
 }
 
 enum MHD_Result reply_unfinished(struct exchange *x, int outcome)

@@ -23,12 +23,8 @@ enum MHD_Result reply_constant(struct exchange *x, int status, const char *conte
                                const unsigned char *bytes, size_t length,
                                const struct reply_header *headers);
 
-/* The same for bytes from malloc of any type. */
-enum MHD_Result reply_bytes(struct exchange *x, const char *content_type, uint8_t *bytes,
-                            size_t length);
-
-/* A JSON array of numbers; NULL without memory. */
-json_t *reply_numbers(const float *numbers, size_t count);
+/* The same with an answer that is ended: its status, its type, and the length of its JSON. */
+enum MHD_Result reply_answer(struct exchange *x, struct answer *answer);
 
 /* {"error":{...},"request_id":...}, or what the inference protocol wants under its paths, with the
  * status of err->code; 401 gets its WWW-Authenticate, 405 its Allow, 503 a Retry-After. */
@@ -40,14 +36,7 @@ enum MHD_Result reply_unfinished(struct exchange *x, int outcome);
 /* 204, without a body. */
 enum MHD_Result reply_nothing(struct exchange *x);
 
-/* {"code":...,"message":...,"status":...}; NULL without memory. */
-json_t *reply_error_object(const struct error *err);
-
 /* A list of the models' names; NULL without memory. */
 json_t *reply_model_names(const struct edition *edition);
-
-/* A JSON string of bytes that may be anything: what is not UTF-8 becomes '?'. NULL without
- * memory. */
-json_t *reply_string(struct slice text);
 
 #endif

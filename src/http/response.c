@@ -11,7 +11,7 @@ struct body {
     struct exchange *exchange;
     const char *bytes;
     size_t length;
-    void *owned;
+    struct answer owned;
 };
 
 /* MHD_ContentReaderCallback: all that is before `position` has been sent. */
@@ -27,7 +27,7 @@ static ssize_t read_body(void *cls, uint64_t position, char *out, size_t space)
 static void free_body(void *cls)
 {
     struct body *body = cls;
-    free(body->owned);
+    answer_free(&body->owned);
     free(body);
 }
 
@@ -35,18 +35,21 @@ static void free_body(void *cls)
  * next round that both are gone: a client that has left by then would seem to have got nothing. One
  * that it asks for it sends by itself, and knows at once. The price is a call of send(2) more. */
 struct MHD_Response *response_create(struct exchange *x, const void *bytes, size_t length,
-                                     void *owned)
+                                     struct answer *owned)
 {
     struct body *body = length > 0 ? malloc(sizeof *body) : NULL;
     struct MHD_Response *response = NULL;
     if (body) {
-        *body = (struct body){x, bytes, length, owned};
+        *body = (struct body){x, bytes, length, {0}};
+        if (owned)
+            body->owned = *owned;
         response = MHD_create_response_from_callback(length, length < BLOCK ? length : BLOCK,
                                                      read_body, body, free_body);
         if (!response)
             free_body(body);
     } else {
-        free(owned);
+        if (owned)
+            answer_free(owned);
         if (length == 0)
             response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     }

@@ -5,12 +5,14 @@
 #include <microhttpd.h>
 #include <stddef.h>
 
+#include "serve/answer.h"
+
 struct exchange;
 
-/* A response with `length` bytes of body, to be queued for this exchange. `owned`, from malloc or
- * NULL, is freed with the response, and at once on failure: NULL without memory. While the body
- * goes out x->sent follows it, up to a block behind. */
+/* A response with `length` bytes of body, to be queued for this exchange. `owned`, whose bytes they
+ * are, or NULL, is taken over and freed with the response, and at once on failure: NULL without
+ * memory. While the body goes out x->sent follows it, up to a block behind. */
 struct MHD_Response *response_create(struct exchange *x, const void *bytes, size_t length,
-                                     void *owned);
+                                     struct answer *owned);
 
 #endif

@@ -9,6 +9,7 @@
 #include "http/reply.h"
 #include "http/throttle.h"
 #include "http/upload.h"
+#include "http/work.h"
 
 /* Where a route is. Without admin_listen there is no admin front. */
 enum route_place {
@@ -33,9 +34,9 @@ struct route {
 };
 
 static const struct route routes[] = {
-    {"/classify", "POST", classify_answer, classify_resume, AT_SERVICE, TAKES_BODY},
-    {"/embed", "POST", embed_answer, embed_resume, AT_SERVICE, TAKES_BODY},
-    {"/explain", "POST", explain_answer, explain_resume, AT_SERVICE, TAKES_BODY},
+    {"/classify", "POST", classify_answer, work_resume, AT_SERVICE, TAKES_BODY},
+    {"/embed", "POST", embed_answer, work_resume, AT_SERVICE, TAKES_BODY},
+    {"/explain", "POST", explain_answer, work_resume, AT_SERVICE, TAKES_BODY},
     {"/livez", "GET", livez_answer, NULL, AT_BOTH, IS_OPEN | IS_PROBE},
     {"/readyz", "GET", readyz_answer, NULL, AT_BOTH, IS_OPEN | IS_PROBE},
     {"/health", "GET", health_answer, NULL, AT_BOTH, IS_OPEN | IS_PROBE},
@@ -46,10 +47,10 @@ static const struct route routes[] = {
     {"/v2/health/ready", "GET", oip_ready_answer, NULL, AT_SERVICE, IS_OPEN | IS_PROBE},
     {"/v2/models/*", "GET", oip_model_answer, NULL, AT_SERVICE, 0},
     {"/v2/models/*/ready", "GET", oip_model_ready_answer, NULL, AT_SERVICE, 0},
-    {"/v2/models/*/infer", "POST", oip_infer_answer, oip_infer_resume, AT_SERVICE, TAKES_BODY},
+    {"/v2/models/*/infer", "POST", oip_infer_answer, work_resume, AT_SERVICE, TAKES_BODY},
     {"/v2/models/*/versions/*", "GET", oip_model_answer, NULL, AT_SERVICE, 0},
     {"/v2/models/*/versions/*/ready", "GET", oip_model_ready_answer, NULL, AT_SERVICE, 0},
-    {"/v2/models/*/versions/*/infer", "POST", oip_infer_answer, oip_infer_resume, AT_SERVICE,
+    {"/v2/models/*/versions/*/infer", "POST", oip_infer_answer, work_resume, AT_SERVICE,
      TAKES_BODY},
     {"/admin/reload", "POST", reload_answer, reload_resume, AT_ADMIN, 0},
     {"/", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { FIRST_CAPACITY = 65536, DISCARD_LEAST = 4 << 20 };
+enum { FIRST_CAPACITY = BODIES_SMALL, DISCARD_LEAST = 4 << 20 };
 
 struct framing {
     bool bad_name; /* a header's name is no token, so that others may read it otherwise */
@@ -75,28 +75,20 @@ int upload_check_acceptable(const struct exchange *x, struct error *err)
 
 static int no_room(struct error *err)
 {
-    return error_set(err, ERR_OVERLOADED, "too many uploads are in memory; try again later");
+    return error_set(err, ERR_OVERLOADED,
+                     "too many uploads and answers are in memory; try again later");
 }
 
 int upload_check_memory(const struct exchange *x, struct error *err)
 {
-    const struct upload_memory *all = x->context->uploads;
-    size_t used = atomic_load(&all->used), limit = atomic_load(&all->limit);
-    return used > limit || x->upload.announced > limit - used ? no_room(err) : ERR_OK;
-}
-
-static int take_memory(struct upload_memory *all, size_t bytes, struct error *err)
-{
-    if (atomic_fetch_add(&all->used, bytes) + bytes <= atomic_load(&all->limit))
-        return ERR_OK;
-    atomic_fetch_sub(&all->used, bytes);
-    return no_room(err);
+    const struct bodies *all = server_bodies(x->context->server);
+    return bodies_have_room(all, x->upload.announced) ? ERR_OK : no_room(err);
 }
 
 void upload_free(struct exchange *x)
 {
     struct upload *u = &x->upload;
-    atomic_fetch_sub(&x->context->uploads->used, u->capacity);
+    bodies_return(server_bodies(x->context->server), u->capacity);
     free(u->bytes);
     u->bytes = NULL;
     u->length = u->capacity = 0;
@@ -112,12 +104,12 @@ static int reserve(struct exchange *x, size_t needed, size_t limit, struct error
         limit = u->announced;
     capacity = capacity < needed ? needed : capacity > limit ? limit : capacity;
     size_t growth = capacity - u->capacity;
-    int code = take_memory(x->context->uploads, growth, err);
-    if (code != ERR_OK)
-        return code;
+    struct bodies *all = server_bodies(x->context->server);
+    if (!bodies_take(all, growth))
+        return no_room(err);
     uint8_t *bytes = realloc(u->bytes, capacity);
     if (!bytes) {
-        atomic_fetch_sub(&x->context->uploads->used, growth);
+        bodies_return(all, growth);
         return error_set(err, ERR_NO_MEMORY, "no memory for the upload; try again later");
     }
     u->bytes = bytes;

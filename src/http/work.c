@@ -1,6 +1,7 @@
 #include "http/work.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -15,31 +16,32 @@ int work_choose_model(struct exchange *x, const char *name, struct error *err)
 }
 
 /* Keeps only the parts that are files. */
-static void keep_files(struct exchange *x)
+static void keep_files(struct work *work)
 {
     size_t files = 0;
-    for (size_t i = 0; i < x->part_count; i++)
-        if (x->parts[i].is_file)
-            x->parts[files++] = x->parts[i];
-    x->part_count = files;
+    for (size_t i = 0; i < work->part_count; i++)
+        if (work->parts[i].is_file)
+            work->parts[files++] = work->parts[i];
+    work->part_count = files;
 }
 
-static int read_multipart(struct exchange *x, const char *content_type, struct error *err)
+static int read_multipart(const struct exchange *x, const char *content_type, struct work *work,
+                          struct error *err)
 {
     char boundary[MULTIPART_BOUNDARY_MAX + 1];
     size_t max = (size_t)x->conf->max_parts;
     int code = multipart_boundary(content_type, boundary, err);
     if (code != ERR_OK)
         return code;
-    x->parts = calloc(max, sizeof *x->parts);
-    if (!x->parts)
+    work->parts = calloc(max, sizeof *work->parts);
+    if (!work->parts)
         return error_set(err, ERR_NO_MEMORY, "no memory for the request; try again later");
-    code = multipart_parse(x->upload.bytes, x->upload.length, boundary, x->parts, max,
-                           &x->part_count, err);
+    code = multipart_parse(x->upload.bytes, x->upload.length, boundary, work->parts, max,
+                           &work->part_count, err);
     if (code != ERR_OK)
         return code;
-    keep_files(x);
-    if (x->part_count == 0)
+    keep_files(work);
+    if (work->part_count == 0)
         return error_set(err, ERR_MULTIPART,
                          "no part is a file: give one a filename or the type image/jpeg");
     return ERR_OK;
@@ -49,12 +51,15 @@ static int read_multipart(struct exchange *x, const char *content_type, struct e
 static int take_body(struct exchange *x, enum request_kind kind, int top_k, size_t parts,
                      struct error *err)
 {
-    int code =
-        request_create(&x->request, x->edition, x->model_index, top_k, parts, x->upload.bytes, err);
+    struct upload *u = &x->upload;
+    int code = request_create(&x->request, x->edition, x->model_index, top_k, parts, u->bytes, err);
     if (code != ERR_OK)
         return code;
-    x->upload.bytes = NULL;
     x->request->kind = kind;
+    x->request->bodies = server_bodies(x->context->server);
+    x->request->upload_size = u->capacity;
+    u->bytes = NULL;
+    u->capacity = 0;
     return ERR_OK;
 }
 
@@ -65,31 +70,64 @@ static int check_body(const struct exchange *x, const char *wanted, struct error
                : error_set(err, ERR_BODY_EMPTY, "the body is empty; send %s", wanted);
 }
 
-int work_make(struct exchange *x, enum request_kind kind, int top_k, struct error *err)
+static void free_work(struct work *work)
+{
+    free(work->parts);
+    free(work);
+}
+
+void work_release(struct request *request)
+{
+    free_work(request->codec_state);
+}
+
+const char *work_model_name(const struct request *request)
+{
+    return edition_model(request->edition, request->model)->name;
+}
+
+/* The request for a body whose parts, if it has some, are known. */
+static int make_request(struct exchange *x, enum request_kind kind, int top_k,
+                        const struct work *work, struct error *err)
+{
+    size_t count = work->parts ? work->part_count : 1;
+    int code = take_body(x, kind, top_k, count, err);
+    for (size_t i = 0; code == ERR_OK && i < count; i++) {
+        struct request_part *part = &x->request->parts[i];
+        part->jpeg = work->parts ? (const uint8_t *)work->parts[i].data.bytes : x->request->upload;
+        part->length = work->parts ? work->parts[i].data.length : x->upload.length;
+    }
+    return code;
+}
+
+int work_make(struct exchange *x, enum request_kind kind, int top_k,
+              const struct request_codec *codec, struct error *err)
 {
     int code = check_body(x, "a JPEG", err);
     if (code != ERR_OK)
         return code;
+    struct work *work = calloc(1, sizeof *work);
+    if (!work)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the request; try again later");
+    memcpy(work->id, x->id, sizeof work->id);
     const char *type = exchange_header(x, "Content-Type");
-    bool is_multipart = type && multipart_is_multipart(type);
-    code = is_multipart ? read_multipart(x, type, err) : ERR_OK;
-    if (code != ERR_OK)
+    if (type && multipart_is_multipart(type))
+        code = read_multipart(x, type, work, err);
+    if (code == ERR_OK)
+        code = make_request(x, kind, top_k, work, err);
+    if (code != ERR_OK) {
+        free_work(work);
         return code;
-    size_t count = is_multipart ? x->part_count : 1;
-    code = take_body(x, kind, top_k, count, err);
-    if (code != ERR_OK)
-        return code;
-    for (size_t i = 0; i < count; i++) {
-        struct request_part *part = &x->request->parts[i];
-        part->jpeg = is_multipart ? (const uint8_t *)x->parts[i].data.bytes : x->request->upload;
-        part->length = is_multipart ? x->parts[i].data.length : x->upload.length;
     }
+    x->request->codec = codec;
+    x->request->codec_state = work;
     return ERR_OK;
 }
 
-int work_make_one(struct exchange *x, enum request_kind kind, struct error *err)
+int work_make_one(struct exchange *x, enum request_kind kind, const struct request_codec *codec,
+                  struct error *err)
 {
-    int code = work_make(x, kind, 1, err);
+    int code = work_make(x, kind, 1, codec, err);
     if (code == ERR_OK && x->request->part_count > 1)
         return error_set(err, ERR_MULTIPART,
                          "there are %zu files; this endpoint takes one picture a request",
@@ -114,7 +152,30 @@ enum MHD_Result work_submit(struct exchange *x)
     return MHD_YES;
 }
 
-enum MHD_Result work_resume(struct exchange *x, enum MHD_Result (*reply)(struct exchange *x))
+static enum MHD_Result reply_work(struct exchange *x)
+{
+    struct request *r = x->request;
+    if (r->failure.code == ERR_OK)
+        return reply_answer(x, &r->answer);
+    if (r->failure.code == ERR_OVERLOADED)
+        metrics_add(server_metrics(x->context->server), COUNTER_rejected, REASON_OVERLOADED, 0, 0,
+                    1);
+    return reply_error(x, &r->failure);
+}
+
+/* Lets go of the request, so that its upload does not stay as long as the client takes to read; the
+ * peer has done so once there is an answer. */
+static enum MHD_Result reply_failure(struct exchange *x, int outcome)
+{
+    enum MHD_Result sent = reply_unfinished(x, outcome);
+    if (x->phase == EXCHANGE_ANSWERED) {
+        request_release(x->request);
+        x->request = NULL;
+    }
+    return sent;
+}
+
+enum MHD_Result work_resume(struct exchange *x)
 {
     struct metrics *metrics = server_metrics(x->context->server);
     int outcome = request_outcome(x->request);
@@ -123,8 +184,8 @@ enum MHD_Result work_resume(struct exchange *x, enum MHD_Result (*reply)(struct 
     if (x->request->queued_ns > 0)
         metrics_observe(metrics, HISTOGRAM_request_duration, 0, begin - x->request->queued_ns);
     if (outcome != ERR_OK)
-        return reply_unfinished(x, outcome);
-    enum MHD_Result sent = reply(x);
+        return reply_failure(x, outcome);
+    enum MHD_Result sent = reply_work(x);
     metrics_observe(metrics, HISTOGRAM_stage_duration, STAGE_ENCODE,
                     x->request->encode_ns + clock_monotonic_ns() - begin);
     return sent;

@@ -4,17 +4,32 @@
 #define RESNEXT_HTTP_WORK_H
 
 #include "http/exchange.h"
+#include "http/multipart.h"
+
+/* What encoders need beside the results: the state of the codecs that are given to work_make. */
+struct work {
+    char id[ID_SIZE];             /* of the exchange, which may end before the request */
+    struct multipart_part *parts; /* of a multipart body, one for each part of the request */
+    size_t part_count;
+};
 
 /* Chooses the exchange's model by name, NULL for the default one. ERR_MODEL_UNKNOWN. */
 int work_choose_model(struct exchange *x, const char *name, struct error *err);
 
 /* Makes the request from a body that is a JPEG or multipart/form-data with file parts; the caller
- * may then set what its kind needs. ERR_BODY_EMPTY, ERR_MULTIPART, ERR_MEDIA_TYPE,
- * ERR_TOO_MANY_PARTS, ERR_NO_MEMORY. */
-int work_make(struct exchange *x, enum request_kind kind, int top_k, struct error *err);
+ * may then set what its kind needs. The codec encodes, and releases with work_release.
+ * ERR_BODY_EMPTY, ERR_MULTIPART, ERR_MEDIA_TYPE, ERR_TOO_MANY_PARTS, ERR_PARAMETER (more than
+ * REQUEST_PREDICTIONS_MAX), ERR_NO_MEMORY. */
+int work_make(struct exchange *x, enum request_kind kind, int top_k,
+              const struct request_codec *codec, struct error *err);
 
 /* The same with exactly one picture: ERR_MULTIPART if there are more. */
-int work_make_one(struct exchange *x, enum request_kind kind, struct error *err);
+int work_make_one(struct exchange *x, enum request_kind kind, const struct request_codec *codec,
+                  struct error *err);
+void work_release(struct request *request);
+
+/* The name of a request's model. */
+const char *work_model_name(const struct request *request);
 
 /* Makes a request whose parts `codec` reads from the body, whatever that is. ERR_BODY_EMPTY,
  * ERR_NO_MEMORY. */
@@ -23,8 +38,8 @@ int work_make_coded(struct exchange *x, const struct request_codec *codec, struc
 /* Suspends the connection and hands the request to the workers. */
 enum MHD_Result work_submit(struct exchange *x);
 
-/* In the resume function of an endpoint: `reply` answers with the results, which are there; without
- * results the answer says why. */
-enum MHD_Result work_resume(struct exchange *x, enum MHD_Result (*reply)(struct exchange *x));
+/* The resume function of these endpoints: sends the answer that the worker has made, or says why
+ * there is none. */
+enum MHD_Result work_resume(struct exchange *x);
 
 #endif

@@ -3,31 +3,56 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "base/size.h"
 #include "serve/edition.h"
+
+static void free_results(struct request *r)
+{
+    for (size_t i = 0; i < r->part_count; i++) {
+        struct request_part *part = &r->parts[i];
+        free(part->values);
+        free(part->picture);
+        part->values = NULL;
+        part->picture = NULL;
+        part->predictions = NULL;
+    }
+    free(r->predictions);
+    r->predictions = NULL;
+}
 
 static void free_parts(struct request *r)
 {
-    for (size_t i = 0; i < r->part_count; i++) {
-        free(r->parts[i].values);
-        free(r->parts[i].picture);
-    }
-    free(r->predictions);
+    free_results(r);
     free(r->parts);
-    r->predictions = NULL;
     r->parts = NULL;
     r->part_count = 0;
+}
+
+static void free_upload(struct request *r)
+{
+    if (r->upload_size > 0)
+        bodies_return(r->bodies, r->upload_size);
+    free(r->upload);
+    r->upload = NULL;
+    r->upload_size = 0;
+}
+
+void request_shed(struct request *request)
+{
+    free_results(request);
+    free_upload(request);
 }
 
 int request_set_parts(struct request *r, size_t part_count, int top_k, struct error *err)
 {
     CHECK(top_k > 0 && part_count > 0);
-    size_t predictions = 0;
     free_parts(r);
-    if (size_mul(part_count, (size_t)top_k, &predictions)) {
-        r->parts = calloc(part_count, sizeof *r->parts);
-        r->predictions = calloc(predictions, sizeof *r->predictions);
-    }
+    if ((size_t)top_k > REQUEST_PREDICTIONS_MAX / part_count)
+        return error_set(err, ERR_PARAMETER,
+                         "%zu pictures with %d classes each are more than the %d predictions an "
+                         "answer may have; ask for fewer classes, or send fewer pictures a request",
+                         part_count, top_k, REQUEST_PREDICTIONS_MAX);
+    r->parts = calloc(part_count, sizeof *r->parts);
+    r->predictions = calloc(part_count * (size_t)top_k, sizeof *r->predictions);
     if (!r->parts || !r->predictions) {
         free_parts(r);
         return error_set(err, ERR_NO_MEMORY, "no memory for a request; try again");
@@ -75,7 +100,8 @@ void request_release(struct request *request)
     free_parts(request);
     free(request->class_name);
     edition_release(request->edition);
-    free(request->upload);
+    free_upload(request);
+    answer_free(&request->answer);
     free(request);
 }
 

@@ -4,9 +4,9 @@
  *
  *   NEW        made by request_create; only its maker touches it
  *   QUEUED     in the queue (server_submit); its links are the queue's
- *   RUNNING    a worker writes started_ns and the results in parts[]; with a codec, also the parts
- *              themselves and the answer
- *   FINISHED   nothing is written any more, except by a worker that has not noticed yet
+ *   RUNNING    a worker writes started_ns and the results in parts[]; with a codec, also the
+ * answer, and perhaps the parts themselves FINISHED   nothing is written any more, except by a
+ * worker that has not noticed yet
  *
  * From QUEUED or RUNNING, or even before, whoever wins request_finish makes it FINISHED, once and
  * for ever: the worker (outcome ERR_OK: the results are there), the queue that refuses it
@@ -21,7 +21,7 @@
  *
  * A request lives until its last reference is gone: one is the maker's, one the queue's, which
  * passes on to the worker. The upload that the JPEGs lie in belongs to the request and goes with
- * it. */
+ * it, or when the worker has made the answer. */
 #ifndef RESNEXT_SERVE_REQUEST_H
 #define RESNEXT_SERVE_REQUEST_H
 
@@ -31,9 +31,13 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "serve/answer.h"
 
 /* The outcome of a request that is not finished. Outcomes are 0 or an (always negative) error. */
 enum { REQUEST_PENDING = 1 };
+
+/* Most predictions of one request, parts x top_k: what its answer may cost. */
+enum { REQUEST_PREDICTIONS_MAX = 1 << 17 };
 
 struct edition;
 
@@ -73,14 +77,16 @@ struct request;
  * up the threads that speak HTTP. The functions run in the worker, in this order. */
 struct request_codec {
     /* Makes the parts from the upload, with request_set_parts. An error is the request's failure,
-     * and nothing is computed. */
+     * and nothing is computed. NULL: the parts are there. */
     int (*decode)(struct request *request, struct error *err);
     /* Writes the network's input, float32 [size][size][3], for a part without a JPEG. Parts are
-     * asked for in order. */
+     * asked for in order. NULL: all have one. */
     int (*read_tensor)(struct request *request, size_t part, float *input, struct error *err);
-    /* Makes the answer from the results, all of which are there. */
+    /* Writes request->answer, which is begun and will be ended, from the results. With all_or_none
+     * all of them are there. An error is the request's failure. */
     int (*encode)(struct request *request, struct error *err);
     void (*release)(struct request *request);
+    bool all_or_none; /* the first part that fails is the request's failure */
 };
 
 struct request {
@@ -92,9 +98,10 @@ struct request {
     bool wants_picture; /* REQUEST_EXPLAIN: the overlay */
     char *class_name;   /* REQUEST_EXPLAIN: id or label, the request's; NULL: the top one */
     bool class_is_id;   /* REQUEST_EXPLAIN: class_name is no label */
-    const struct request_codec *codec; /* NULL: the parts are there, the answer is made elsewhere */
+    const struct request_codec *codec; /* NULL: the parts are there, whoever waits reads them */
     void *codec_state;
-    int64_t deadline_ns; /* on clock_monotonic_ns */
+    struct bodies *bodies; /* for the upload, if upload_size is not 0, and for the answer */
+    int64_t deadline_ns;   /* on clock_monotonic_ns */
     struct request_part *parts;
     size_t part_count;
 
@@ -104,6 +111,7 @@ struct request {
     int64_t encode_ns;   /* the worker's part of making the answer */
     struct error
         failure; /* of the codec or the first part that failed, then no answer; of a reload */
+    struct answer answer; /* with a codec */
     atomic_int outcome;
 
     void (*done)(struct request *request);
@@ -111,6 +119,7 @@ struct request {
 
     atomic_int references;
     uint8_t *upload;
+    size_t upload_size; /* how much of `bodies` it takes */
     struct scored_class *predictions;
     struct request *previous, *next; /* the queue's */
     bool queued;                     /* the queue's */
@@ -118,13 +127,18 @@ struct request {
 
 /* A request with one reference, its maker's, and a reference of its own to `edition` (NULL for a
  * reload, which has no parts). Takes over `upload` (from malloc) if it succeeds; the maker then
- * fills in parts[].jpeg and length, deadline_ns, done and waiter, and what its kind needs.
- * part_count is 0 if a codec makes the parts. ERR_NO_MEMORY. */
+ * fills in parts[].jpeg and length, deadline_ns, done and waiter, bodies and upload_size, and what
+ * its kind needs. part_count is 0 if a codec makes the parts. The errors of request_set_parts. */
 int request_create(struct request **out, struct edition *edition, size_t model, int top_k,
                    size_t part_count, uint8_t *upload, struct error *err);
 
-/* Replaces the parts, none of which has results. ERR_NO_MEMORY: there are none then. */
+/* Replaces the parts, none of which has results. ERR_PARAMETER beyond REQUEST_PREDICTIONS_MAX,
+ * ERR_NO_MEMORY: there are none then. */
 int request_set_parts(struct request *request, size_t part_count, int top_k, struct error *err);
+
+/* Frees what only the making of the answer needed: upload and results. Of the parts there stay
+ * errors and times. The worker, before it finishes the request. */
+void request_shed(struct request *request);
 
 void request_reference(struct request *request);
 

@@ -17,6 +17,7 @@ enum { QUEUE_LIMIT_PER_WORKER = 8 };
 
 struct server {
     struct metrics *metrics;
+    struct bodies bodies;
     pthread_mutex_t lock; /* of `edition`; held for a few instructions */
     struct edition *edition;
     struct queue *queue;
@@ -66,6 +67,13 @@ static int start_workers(struct server *s, int count, struct error *err)
     return ERR_OK;
 }
 
+/* As much as the requests that may wait or run take at their largest. */
+static void limit_bodies(struct server *s, const struct conf *conf)
+{
+    size_t requests = queue_limit(s->queue) + (size_t)s->worker_count;
+    atomic_store(&s->bodies.limit, requests * (size_t)conf->max_body_bytes);
+}
+
 int server_start(struct server **out, const struct server_settings *settings, struct error *err)
 {
     const struct conf *conf = settings->conf;
@@ -102,6 +110,7 @@ int server_start(struct server **out, const struct server_settings *settings, st
     code = start_workers(s, workers, err);
     if (code != ERR_OK)
         goto fail;
+    limit_bodies(s, conf);
     *out = s;
     return ERR_OK;
 fail:
@@ -170,6 +179,8 @@ void server_install(struct server *server, struct edition *edition)
     pthread_mutex_lock(&server->lock);
     struct edition *old = server->edition;
     server->edition = edition;
+    if (old)
+        limit_bodies(server, edition_conf(edition));
     pthread_mutex_unlock(&server->lock);
     metrics_set_info(server->metrics, INFO_model_info, lines);
     edition_release(old);
@@ -232,8 +243,13 @@ int server_ready(struct server *server, struct error *err)
     if (server_draining(server))
         return error_set(err, ERR_DRAINING, "this server is shutting down; ask another one");
     struct edition *edition = server_edition(server);
-    int64_t timeout_ns = edition_conf(edition)->request_timeout_ms * 1000000;
+    const struct conf *conf = edition_conf(edition);
+    int64_t timeout_ns = conf->request_timeout_ms * 1000000, small = conf->max_body_bytes;
     edition_release(edition);
+    if (!bodies_have_room(&server->bodies, (size_t)(small < BODIES_SMALL ? small : BODIES_SMALL)))
+        return error_set(err, ERR_OVERLOADED,
+                         "the memory for the bodies of requests and answers is full "
+                         "(max_body_bytes, queue_limit); try again later");
     return server_check_room(server, timeout_ns, err);
 }
 
@@ -282,6 +298,11 @@ struct metrics *server_metrics(struct server *server)
     return server->metrics;
 }
 
+struct bodies *server_bodies(struct server *server)
+{
+    return &server->bodies;
+}
+
 char *server_render_metrics(struct server *server, size_t *length)
 {
     struct server_load load;
@@ -292,6 +313,8 @@ char *server_render_metrics(struct server *server, size_t *length)
     gauges[GAUGE_expected_wait] = clock_ns_to_s(load.wait_ns);
     gauges[GAUGE_queue_depth] = (double)load.queue_depth;
     gauges[GAUGE_queue_limit] = (double)load.queue_limit;
+    gauges[GAUGE_body_bytes] = (double)atomic_load(&server->bodies.used);
+    gauges[GAUGE_body_limit] = (double)atomic_load(&server->bodies.limit);
     gauges[GAUGE_workers] = load.workers;
     gauges[GAUGE_workers_busy] = load.workers_busy;
     gauges[GAUGE_start_time] = server->start_time;

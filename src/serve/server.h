@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "conf/conf.h"
+#include "serve/bodies.h"
 #include "serve/edition.h"
 #include "serve/metrics.h"
 #include "serve/request.h"
@@ -55,7 +56,8 @@ void server_begin_drain(struct server *server);
  * ERR_NO_TIME if its turn would not come in time. */
 int server_check_room(struct server *server, int64_t timeout_ns, struct error *err);
 
-/* What /readyz says: the same for a request with request_timeout_ms, or ERR_DRAINING. */
+/* What /readyz says: the same for a request with request_timeout_ms, ERR_OVERLOADED also if there
+ * is no memory for even a small body, or ERR_DRAINING. */
 int server_ready(struct server *server, struct error *err);
 bool server_draining(const struct server *server);
 
@@ -82,6 +84,9 @@ int server_retry_after_s(struct server *server);
 bool server_alive(struct server *server, int64_t ns);
 
 struct metrics *server_metrics(struct server *server);
+
+/* The memory for the bodies of all requests and answers. */
+struct bodies *server_bodies(struct server *server);
 
 /* The exposition with the gauges of this moment; owned by the caller (free), NULL without memory.
  */

@@ -145,7 +145,6 @@ static void run_part(struct worker *w, const struct job *job, size_t i)
     show_life(w);
 }
 
-/* A request with a codec fails as a whole with its first part. */
 static void run_parts(struct worker *w, const struct job *job)
 {
     struct request *r = job->request;
@@ -156,7 +155,7 @@ static void run_parts(struct worker *w, const struct job *job)
         admission_learn(job->entry, end - begin);
         begin = end;
         const struct error *error = &r->parts[i].error;
-        if (r->codec && error->code != ERR_OK) {
+        if (r->codec && r->codec->all_or_none && error->code != ERR_OK) {
             r->failure = *error;
             if (r->part_count > 1)
                 error_prefix(&r->failure, error->code, "image %zu", i);
@@ -172,18 +171,28 @@ static void announce_end(struct worker *w, int64_t expected_ns)
     atomic_store_explicit(&w->free_at_ns, clock_monotonic_ns() + expected_ns, memory_order_relaxed);
 }
 
-static void run_codec(struct worker *w, const struct job *job)
+/* False if the codec finds no parts in the upload. */
+static bool read_parts(struct worker *w, const struct job *job)
 {
     struct request *r = job->request;
+    if (!r->codec || !r->codec->decode)
+        return true;
     if (r->codec->decode(r, &r->failure) != ERR_OK)
-        return;
+        return false;
     show_life(w);
     announce_end(w, admission_expected_ns(job->entry, r->part_count));
-    run_parts(w, job);
-    if (r->failure.code != ERR_OK || is_pointless(r))
-        return;
+    return true;
+}
+
+static void make_answer(struct worker *w, struct request *r)
+{
     int64_t begin = clock_monotonic_ns();
-    r->codec->encode(r, &r->failure);
+    answer_begin(&r->answer, r->bodies);
+    if (r->failure.code == ERR_OK && !is_pointless(r) && r->codec->encode(r, &r->failure) == ERR_OK)
+        answer_end(&r->answer, &r->failure);
+    if (r->failure.code != ERR_OK)
+        answer_free(&r->answer);
+    request_shed(r);
     r->encode_ns += clock_monotonic_ns() - begin;
     show_life(w);
 }
@@ -194,10 +203,10 @@ static void run_request(struct worker *w, struct request *r)
     r->started_ns = clock_monotonic_ns();
     metrics_observe(w->surroundings->metrics, HISTOGRAM_stage_duration, STAGE_QUEUE,
                     r->started_ns - r->queued_ns);
-    if (r->codec)
-        run_codec(w, &job);
-    else
+    if (read_parts(w, &job))
         run_parts(w, &job);
+    if (r->codec)
+        make_answer(w, r);
     request_finish(r, is_pointless(r) ? ERR_DEADLINE : ERR_OK);
 }
 

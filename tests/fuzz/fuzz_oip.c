@@ -11,6 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { SIZE = 4, CLASSES = 3, NO_HEADER = 0xffff };
 
+static struct bodies bodies;
+
 static void fill(struct request *r, struct request_part *part)
 {
     part->values = calloc(2 * CLASSES, sizeof *part->values);
@@ -33,7 +35,8 @@ static void run(struct request *r, const uint8_t *upload, size_t length)
             return;
         fill(r, &r->parts[i]);
     }
-    CHECK(r->codec->encode(r, NULL) == ERR_OK);
+    answer_begin(&r->answer, &bodies);
+    CHECK(r->codec->encode(r, NULL) == ERR_OK && answer_end(&r->answer, NULL) == ERR_OK);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -10,6 +10,7 @@ enum { SIZE = 2, NUMBERS = 3 * SIZE * SIZE, CLASSES = 4, MAX_IMAGES = 3 };
 
 static struct error err;
 static struct request *request;
+static struct bodies bodies;
 
 static int decode_against(const struct infer_terms *terms, const void *body)
 {
@@ -404,6 +405,7 @@ START_TEST(a_long_envelope_is_refused_but_not_long_data)
 }
 END_TEST
 
+/* Made-up results, and the answer, with a NUL behind it. */
 static void answer(void)
 {
     for (size_t i = 0; i < request->part_count; i++) {
@@ -416,7 +418,10 @@ static void answer(void)
         for (int k = 0; k < request->top_k; k++)
             part->predictions[k] = (struct scored_class){3 - k, 0, "a \"b\""};
     }
+    answer_begin(&request->answer, &bodies);
     ck_assert_int_eq(request->codec->encode(request, &err), ERR_OK);
+    answer_put(&request->answer, "", 1);
+    ck_assert_int_eq(answer_end(&request->answer, &err), ERR_OK);
 }
 
 START_TEST(answers_are_as_the_protocol_says)
@@ -428,9 +433,8 @@ START_TEST(answers_are_as_the_protocol_says)
         "\"parameters\":{\"classification\":2}}]}";
     ck_assert_msg(decode_text(body) == ERR_OK, "%s", err.message);
     answer();
-    const struct infer *infer = request->codec_state;
-    ck_assert_uint_eq(infer->json_length, 0);
-    ck_assert_str_eq(infer->answer,
+    ck_assert_uint_eq(request->answer.json_length, 0);
+    ck_assert_str_eq(request->answer.bytes,
                      "{\"model_name\":\"m\",\"model_version\":\"1\",\"id\":\"a\\\"b\",\"outputs\":["
                      "{\"name\":\"logits\",\"datatype\":\"FP32\",\"shape\":[1,4],"
                      "\"data\":[-1.5,-0.5,0.5,1.5]},"
@@ -456,12 +460,11 @@ START_TEST(binary_answers_follow_the_json)
     static const float logits[] = {-1.5F, -0.5F, 0.5F, 1.5F};
     ck_assert_msg(decode_text(body) == ERR_OK, "%s", err.message);
     answer();
-    const struct infer *infer = request->codec_state;
-    ck_assert_uint_eq(infer->json_length, sizeof head - 1);
-    ck_assert_uint_eq(infer->answer_length, sizeof head - 1 + 16 + 15);
-    ck_assert_mem_eq(infer->answer, head, sizeof head - 1);
-    ck_assert_mem_eq(infer->answer + sizeof head - 1, logits, sizeof logits);
-    ck_assert_mem_eq(infer->answer + sizeof head - 1 + 16,
+    ck_assert_uint_eq(request->answer.json_length, sizeof head - 1);
+    ck_assert_uint_eq(request->answer.length, sizeof head - 1 + 16 + 15 + 1);
+    ck_assert_mem_eq(request->answer.bytes, head, sizeof head - 1);
+    ck_assert_mem_eq(request->answer.bytes + sizeof head - 1, logits, sizeof logits);
+    ck_assert_mem_eq(request->answer.bytes + sizeof head - 1 + 16,
                      "\x0b\0\0\0"
                      "0.5:3:a \"b\"",
                      15);

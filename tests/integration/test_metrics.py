@@ -17,6 +17,8 @@ FAMILIES = {
     "resnextd_stage_duration_seconds": "histogram",
     "resnextd_queue_depth": "gauge",
     "resnextd_queue_limit": "gauge",
+    "resnextd_body_bytes": "gauge",
+    "resnextd_body_limit_bytes": "gauge",
     "resnextd_workers": "gauge",
     "resnextd_workers_busy": "gauge",
     "resnextd_rejected_total": "counter",

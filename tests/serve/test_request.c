@@ -80,13 +80,37 @@ START_TEST(a_codec_makes_the_parts_and_is_released)
         r->parts[count - 1].values = malloc(100);
         r->parts[count - 1].picture = malloc(100);
     }
-    ck_assert_int_eq(request_set_parts(r, SIZE_MAX, 2, NULL), ERR_NO_MEMORY);
+    ck_assert_int_eq(request_set_parts(r, SIZE_MAX, 2, NULL), ERR_PARAMETER);
     ck_assert_uint_eq(r->part_count, 0);
+    ck_assert_int_eq(request_set_parts(r, 2, REQUEST_PREDICTIONS_MAX / 2 + 1, NULL), ERR_PARAMETER);
+    ck_assert_int_eq(request_set_parts(r, 2, REQUEST_PREDICTIONS_MAX / 2, NULL), ERR_OK);
     request_reference(r);
     request_release(r);
     ck_assert_int_eq(releases, 0);
     request_release(r);
     ck_assert_int_eq(releases, 1);
+}
+END_TEST
+
+START_TEST(an_upload_counts_until_its_work_is_done)
+{
+    static struct bodies bodies;
+    for (int shed = 0; shed < 2; shed++) {
+        struct request *r = new_request();
+        bodies_count(&bodies, 10);
+        r->bodies = &bodies;
+        r->upload_size = 10;
+        r->parts[0].values = malloc(100);
+        r->parts[1].decode_ns = 7;
+        if (shed) {
+            request_shed(r);
+            ck_assert_uint_eq(atomic_load(&bodies.used), 0);
+            ck_assert(!r->upload && !r->parts[0].values && !r->parts[1].predictions);
+            ck_assert_int_eq(r->parts[1].decode_ns, 7);
+        }
+        request_release(r);
+        ck_assert_uint_eq(atomic_load(&bodies.used), 0);
+    }
 }
 END_TEST
 
@@ -123,4 +147,4 @@ END_TEST
 
 TEST_MAIN("serve/request", 30, a_new_request_is_pending_and_has_room, only_the_first_finish_counts,
           a_request_lives_until_its_last_reference, a_codec_makes_the_parts_and_is_released,
-          of_racing_threads_one_wins)
+          an_upload_counts_until_its_work_is_done, of_racing_threads_one_wins)

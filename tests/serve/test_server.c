@@ -239,8 +239,10 @@ static void note_release(struct request *r)
 
 START_TEST(a_codec_reads_and_writes_in_the_worker)
 {
-    static const struct request_codec good = {note_decode, note_read, note_encode, note_release},
-                                      bad = {refuse_decode, note_read, note_encode, note_release};
+    static const struct request_codec good = {note_decode, note_read, note_encode, note_release,
+                                              .all_or_none = true},
+                                      bad = {refuse_decode, note_read, note_encode, note_release,
+                                             .all_or_none = true};
     static const struct {
         const struct request_codec *codec;
         void *state;

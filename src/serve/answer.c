@@ -1,0 +1,113 @@
+#include "serve/answer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_CAPACITY = 1024 };
+
+void answer_begin(struct answer *answer, struct bodies *bodies)
+{
+    *answer = (struct answer){.bodies = bodies, .status = 200, .type = "application/json"};
+}
+
+void answer_adopt(struct answer *answer, struct bodies *bodies, char *bytes, size_t length)
+{
+    answer_begin(answer, bodies);
+    answer->bytes = bytes;
+    answer->length = answer->capacity = length;
+    bodies_count(bodies, length);
+}
+
+/* Without room for half as much again it may still do with what is needed. */
+static int take(struct answer *a, size_t needed, size_t *capacity)
+{
+    size_t ample = needed + needed / 2;
+    *capacity = ample < FIRST_CAPACITY ? FIRST_CAPACITY : ample;
+    if (needed <= BODIES_SMALL) {
+        *capacity = *capacity < BODIES_SMALL ? *capacity : BODIES_SMALL;
+        bodies_count(a->bodies, *capacity - a->capacity);
+        return ERR_OK;
+    }
+    if (bodies_take(a->bodies, *capacity - a->capacity))
+        return ERR_OK;
+    *capacity = needed;
+    return bodies_take(a->bodies, needed - a->capacity) ? ERR_OK : ERR_OVERLOADED;
+}
+
+static bool reserve(struct answer *a, size_t more)
+{
+    size_t needed = a->length + more, capacity;
+    if (a->failure != ERR_OK)
+        return false;
+    if (needed <= a->capacity)
+        return true;
+    a->failure = take(a, needed, &capacity);
+    if (a->failure != ERR_OK)
+        return false;
+    char *bytes = realloc(a->bytes, capacity);
+    if (!bytes) {
+        bodies_return(a->bodies, capacity - a->capacity);
+        a->failure = ERR_NO_MEMORY;
+        return false;
+    }
+    a->bytes = bytes;
+    a->capacity = capacity;
+    return true;
+}
+
+void answer_put(struct answer *answer, const void *bytes, size_t length)
+{
+    if (length == 0 || !reserve(answer, length))
+        return;
+    memcpy(answer->bytes + answer->length, bytes, length);
+    answer->length += length;
+}
+
+void answer_text(struct answer *answer, const char *text)
+{
+    answer_put(answer, text, strlen(text));
+}
+
+void answer_printf(struct answer *answer, const char *format, ...)
+{
+    char text[256];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (length < (int)sizeof text) {
+        answer_put(answer, text, (size_t)length);
+    } else if (reserve(answer, (size_t)length + 1)) {
+        va_start(arguments, format);
+        vsnprintf(answer->bytes + answer->length, (size_t)length + 1, format, arguments);
+        va_end(arguments);
+        answer->length += (size_t)length;
+    }
+}
+
+int answer_end(struct answer *answer, struct error *err)
+{
+    if (answer->failure == ERR_OVERLOADED)
+        return error_set(err, ERR_OVERLOADED,
+                         "the answer does not fit beside the bodies that are in memory "
+                         "(max_body_bytes, queue_limit); try again later, or ask for less");
+    if (answer->failure != ERR_OK)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the answer; try again later");
+    char *bytes = answer->length < answer->capacity ? realloc(answer->bytes, answer->length) : NULL;
+    if (bytes) {
+        bodies_return(answer->bodies, answer->capacity - answer->length);
+        answer->bytes = bytes;
+        answer->capacity = answer->length;
+    }
+    return ERR_OK;
+}
+
+void answer_free(struct answer *answer)
+{
+    if (answer->capacity > 0)
+        bodies_return(answer->bodies, answer->capacity);
+    free(answer->bytes);
+    *answer = (struct answer){0};
+}

@@ -1,0 +1,42 @@
+/* An answer while it is written and until it is sent: bytes that grow, counted in the memory for
+ * bodies. One thread at a time. */
+#ifndef RESNEXT_SERVE_ANSWER_H
+#define RESNEXT_SERVE_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "serve/bodies.h"
+
+/* Zeroed, it is none. */
+struct answer {
+    struct bodies *bodies;
+    char *bytes; /* from malloc, [capacity]; `capacity` counts in `bodies` */
+    size_t length, capacity;
+    int failure;        /* what it could not grow for; then nothing is written any more */
+    int status;         /* of HTTP */
+    const char *type;   /* Content-Type, lives as long as the program */
+    size_t json_length; /* of its first part, if binary tensors follow; else 0 */
+};
+
+/* Begins an answer of status 200 and type application/json; `bodies` must outlive it. */
+void answer_begin(struct answer *answer, struct bodies *bodies);
+
+/* Makes an answer of `bytes` (from malloc), which it takes over and counts. */
+void answer_adopt(struct answer *answer, struct bodies *bodies, char *bytes, size_t length);
+
+/* Append bytes, a string, and what printf makes. What fails shows in answer_end. */
+void answer_put(struct answer *answer, const void *bytes, size_t length);
+void answer_text(struct answer *answer, const char *text);
+__attribute__((format(printf, 2, 3))) void answer_printf(struct answer *answer, const char *format,
+                                                         ...);
+
+/* Gives back what is not needed. ERR_OVERLOADED if there was no room in the memory for bodies,
+ * which cannot be with up to BODIES_SMALL bytes; ERR_NO_MEMORY. */
+int answer_end(struct answer *answer, struct error *err);
+
+/* Frees the bytes, which count no more. Zeroed is fine. */
+void answer_free(struct answer *answer);
+
+#endif

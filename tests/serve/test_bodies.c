@@ -1,0 +1,61 @@
+#include "serve/bodies.h"
+
+#include <pthread.h>
+
+#include "tests/suite.h"
+
+static struct bodies bodies;
+
+START_TEST(what_fits_is_given_and_no_more)
+{
+    ck_assert(!bodies_take(&bodies, 1));
+    atomic_store(&bodies.limit, 100);
+    ck_assert(bodies_take(&bodies, 60));
+    ck_assert(!bodies_take(&bodies, 41));
+    ck_assert(bodies_have_room(&bodies, 40) && !bodies_have_room(&bodies, 41));
+    ck_assert(bodies_take(&bodies, 40));
+    ck_assert(bodies_have_room(&bodies, 0) && !bodies_have_room(&bodies, 1));
+    bodies_return(&bodies, 100);
+    ck_assert_uint_eq(atomic_load(&bodies.used), 0);
+}
+END_TEST
+
+START_TEST(what_is_there_already_counts_beyond_the_limit)
+{
+    atomic_store(&bodies.limit, 100);
+    bodies_count(&bodies, 150);
+    ck_assert(!bodies_have_room(&bodies, 0) && !bodies_take(&bodies, 1));
+    bodies_return(&bodies, 150);
+    ck_assert(bodies_take(&bodies, 100));
+    atomic_store(&bodies.limit, 50); /* as a reload may */
+    ck_assert(!bodies_have_room(&bodies, 0));
+    bodies_return(&bodies, 100);
+    ck_assert(bodies_take(&bodies, 50));
+}
+END_TEST
+
+static void *take_and_return(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 20000; i++)
+        if (bodies_take(&bodies, 60)) {
+            ck_assert_uint_ge(atomic_load(&bodies.used), 60);
+            bodies_return(&bodies, 60);
+        }
+    return NULL;
+}
+
+START_TEST(threads_leave_nothing_behind)
+{
+    pthread_t threads[4];
+    atomic_store(&bodies.limit, 100);
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, take_and_return, NULL), 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_uint_eq(atomic_load(&bodies.used), 0);
+}
+END_TEST
+
+TEST_MAIN("serve/bodies", 60, what_fits_is_given_and_no_more,
+          what_is_there_already_counts_beyond_the_limit, threads_leave_nothing_behind)
