@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/descriptors.h"
@@ -77,7 +78,8 @@ static void put_watchdog_off(int64_t ms)
     notify(text);
 }
 
-static void drain(struct service *s, const sigset_t *handled)
+/* Returns when it should be over, on clock_monotonic_ns. */
+static int64_t drain(struct service *s, const sigset_t *handled)
 {
     struct edition *edition = server_edition(s->server);
     int64_t grace_ms = edition_conf(edition)->drain_grace_ms;
@@ -92,13 +94,19 @@ static void drain(struct service *s, const sigset_t *handled)
     int64_t grace_ends = clock_monotonic_ns() + grace_ms * NS_PER_MS, left;
     while ((left = grace_ends - clock_monotonic_ns()) > 0)
         next_signal(handled, left); /* a second SIGTERM changes nothing */
-    http_drain(s->http, clock_monotonic_ns() + timeout_s * NS_PER_S);
+    int64_t deadline_ns = clock_monotonic_ns() + timeout_s * NS_PER_S;
+    http_drain(s->http, deadline_ns);
+    return deadline_ns;
 }
 
-/* A worker or a reload that ends a request calls libmicrohttpd, so they end before it does. */
-static void end(struct service *s)
+/* A worker or a reload that ends a request calls libmicrohttpd, so they end before it does. Who
+ * waits for a disk that does not answer cannot be ended. */
+static void end(struct service *s, int64_t deadline_ns)
 {
-    reload_halt(s->reload);
+    if (!reload_halt(s->reload, deadline_ns)) {
+        log_warning("stopped, though a reload is not over (drain_timeout_s)");
+        _exit(0);
+    }
     server_halt(s->server);
     http_close(s->http);
     reload_destroy(s->reload);
@@ -174,14 +182,15 @@ static int run(const struct conf *conf, int argc, char **argv, struct error *err
     warn_of_idle_sockets(conf);
     if (sd_watchdog_enabled(0, &watchdog_us) > 0)
         s.watchdog_ns = (int64_t)watchdog_us * NS_PER_US;
+    int64_t deadline_ns = begin;
     int code = start(&s, argc, argv, err);
     if (code == ERR_OK) {
         warn_of_memory(&s);
         log_info("ready after %.0f ms", clock_ns_to_ms(clock_monotonic_ns() - begin));
         serve(&s, &handled);
-        drain(&s, &handled);
+        deadline_ns = drain(&s, &handled);
     }
-    end(&s);
+    end(&s, deadline_ns);
     if (code == ERR_OK)
         log_info("stopped");
     return code;

@@ -12,11 +12,7 @@
 #include <jerror.h>
 
 #include "base/check.h"
-#include "base/clock.h"
 #include "image/magic.h"
-
-/* Progressive files need about ten scans; each costs a pass over all coefficients. */
-enum { MAX_SCANS = 100 };
 
 struct jpeg_decoder {
     struct jpeg_decompress_struct info;
@@ -129,12 +125,12 @@ static void on_output(j_common_ptr info)
     (void)info;
 }
 
-static void check_deadline(struct jpeg_decoder *decoder)
+static void ask_to_go_on(struct jpeg_decoder *decoder)
 {
-    int64_t deadline_ns = decoder->limits.deadline_ns;
-    if (deadline_ns == 0 || clock_monotonic_ns() < deadline_ns)
+    const struct jpeg_limits *limits = &decoder->limits;
+    if (!limits->go_on || limits->go_on(limits->arg))
         return;
-    error_set(&decoder->failure, ERR_DEADLINE, "decoding the JPEG took longer than the deadline");
+    error_set(&decoder->failure, ERR_DEADLINE, "decoding the JPEG was given up");
     escape(decoder);
 }
 
@@ -151,14 +147,7 @@ static void on_progress(j_common_ptr info)
 {
     struct jpeg_decoder *decoder = info->client_data;
     note_components(decoder);
-    if (decoder->info.input_scan_number > MAX_SCANS) {
-        error_set(&decoder->failure, ERR_IMAGE_UNDECODABLE,
-                  "the JPEG has more than %d scans; save it again", MAX_SCANS);
-        escape(decoder);
-    }
-    check_deadline(decoder);
-    if (decoder->limits.show_life)
-        decoder->limits.show_life(decoder->limits.context);
+    ask_to_go_on(decoder);
 }
 
 int jpeg_decoder_create(struct jpeg_decoder **out, struct error *err)
@@ -242,10 +231,59 @@ static void open_source(struct jpeg_decoder *decoder, void *argument)
     decoder->progress.progress_monitor = on_progress;
     info->progress = &decoder->progress;
     info->mem->max_memory_to_use = (long)jpeg_decoder_memory(decoder->limits.max_pixels);
-    check_deadline(decoder);
+    ask_to_go_on(decoder);
     jpeg_mem_src(info, source->bytes, source->length);
     jpeg_set_marker_processor(info, JPEG_APP0 + 1, on_app1);
     jpeg_read_header(info, TRUE);
+}
+
+/* What the scans of a file ask for: how many they are, and the components of all together. */
+struct scans {
+    uint64_t count, components;
+};
+
+/* Adds the scans that follow what libjpeg has read. It finds markers as libjpeg does: 0xff bytes
+ * and a code, of which 0 and those of restarts stand in the coded data. */
+static void count_scans(const uint8_t *p, const uint8_t *end, struct scans *scans)
+{
+    enum { TEM = 0x01, SOS = 0xda, LENGTH_BYTES = 2 };
+    while (p < end && (p = memchr(p, 0xff, (size_t)(end - p)))) {
+        while (p < end && *p == 0xff)
+            p++;
+        int code = p < end ? *p++ : JPEG_EOI;
+        bool is_alone = code <= TEM || (JPEG_RST0 <= code && code <= JPEG_RST0 + 7);
+        if (code == JPEG_EOI || (!is_alone && end - p <= LENGTH_BYTES))
+            return;
+        if (is_alone)
+            continue;
+        scans->count += code == SOS;
+        scans->components += code == SOS ? p[LENGTH_BYTES] : 0;
+        size_t length = (size_t)p[0] << 8 | p[1], left = (size_t)(end - p);
+        p += length < LENGTH_BYTES ? LENGTH_BYTES : length < left ? length : left;
+    }
+}
+
+/* Each scan is a pass over the coefficients of its components, be it of a few bytes. */
+static int check_scans(struct jpeg_decoder *decoder, const struct jpeg_limits *limits,
+                       const struct jpeg_header *header, struct error *err)
+{
+    struct jpeg_decompress_struct *info = &decoder->info;
+    struct scans scans = {1, (uint64_t)info->comps_in_scan};
+    if (!jpeg_has_multiple_scans(info))
+        return 0;
+    count_scans(info->src->next_input_byte, info->src->next_input_byte + info->src->bytes_in_buffer,
+                &scans);
+    if (scans.count > JPEG_SCANS_MAX)
+        return error_set(err, ERR_IMAGE_UNDECODABLE,
+                         "the JPEG has more than %d scans; save it again", JPEG_SCANS_MAX);
+    uint64_t samples = scans.components * (uint64_t)header->width * (uint64_t)header->height;
+    if (samples / JPEG_SCAN_SAMPLES > limits->max_pixels)
+        return error_set(err, ERR_IMAGE_TOO_LARGE,
+                         "the %d scans of the JPEG read %llu samples, more than %d for each of "
+                         "max_pixels (%llu); send a baseline one or raise the limit",
+                         (int)scans.count, (unsigned long long)samples, JPEG_SCAN_SAMPLES,
+                         (unsigned long long)limits->max_pixels);
+    return 0;
 }
 
 static int check_header(struct jpeg_decoder *decoder, const struct jpeg_limits *limits,
@@ -261,7 +299,7 @@ static int check_header(struct jpeg_decoder *decoder, const struct jpeg_limits *
         return error_set(err, ERR_IMAGE_UNDECODABLE,
                          "the JPEG has %d components; send one with 1 (gray), 3 or 4 (CMYK)",
                          components);
-    return 0;
+    return check_scans(decoder, limits, header, err);
 }
 
 int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t length,

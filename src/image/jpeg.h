@@ -3,6 +3,7 @@
 #ifndef RESNEXT_IMAGE_JPEG_H
 #define RESNEXT_IMAGE_JPEG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,15 +16,17 @@ struct jpeg_decoder;
 
 struct jpeg_limits {
     uint64_t max_pixels;
-    int64_t deadline_ns; /* on clock_monotonic_ns; decoding past it is ERR_DEADLINE. 0: none */
-    void (*show_life)(void *context); /* called again and again while decoding; NULL: nobody asks */
-    void *context;
+    bool (*go_on)(void *arg); /* asked again and again; false: ERR_DEADLINE. NULL: to the end */
+    void *arg;
 };
 
 struct jpeg_header {
     int width, height;
     enum orientation orientation; /* of the first EXIF segment */
 };
+
+/* The scripts of libjpeg read 14 samples a pixel with three components, 24 with four. */
+enum { JPEG_SCANS_MAX = 100, JPEG_SCAN_SAMPLES = 32 };
 
 /* Full size, for jpeg_decoder_start. */
 enum { JPEG_EIGHTHS_FULL = 8 };
@@ -36,7 +39,8 @@ uint64_t jpeg_decoder_memory(uint64_t max_pixels);
 
 /* Reads up to the first scan. `bytes` must live until close. `header` is filled on success and when
  * the picture is too large, else zeroed. A picture may use max_pixels pixels, and
- * jpeg_decoder_memory of them.
+ * jpeg_decoder_memory of them. It may have 100 scans, which read JPEG_SCAN_SAMPLES samples for each
+ * of max_pixels together; a component that is coarser than the picture counts like the others.
  * ERR_NOT_JPEG, ERR_IMAGE_UNDECODABLE, ERR_IMAGE_TOO_LARGE, ERR_DEADLINE, ERR_NO_MEMORY. */
 int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t length,
                       const struct jpeg_limits *limits, struct jpeg_header *header,

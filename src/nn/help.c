@@ -7,7 +7,10 @@
  * from what it read there owns the tiles in between, and reports them in `done`. The owner waits
  * until all are done, resets `done` and moves `ticket` on to the next layer. Reading `done`
  * acquires what its adders released, reading `ticket` what the owner released, so whoever works on
- * a layer sees all that was written in those before it. */
+ * a layer sees all that was written in those before it.
+ *
+ * An owner who gives up moves `ticket` behind the last layer: there are no tiles to be had then,
+ * and visitors leave once they have done theirs. */
 #include "nn/help.h"
 
 #include <sched.h>
@@ -24,8 +27,8 @@ struct desk {
     _Atomic uint64_t ticket; /* layer << 32 | next tile */
     atomic_int done;
     struct workspace *workspace;
-    const void *context;
-    int images, expected; /* helpers */
+    const struct pass_terms *terms;
+    int images;
 };
 
 /* Tiles of one layer. */
@@ -85,14 +88,25 @@ static int tile_count(const struct desk *desk, const struct network *network, si
                                                 : 0;
 }
 
-/* How many of `left` tiles to take at once: long runs first, since a kernel reads less the more
- * tiles it has, then shorter ones, so that all threads end together. Alone, all of them. */
-static int run_size(const struct desk *desk, int left)
+/* How many of a layer's `count` tiles RUN_OPERATIONS allows for. */
+static int longest_run(const struct desk *desk, const struct layer *layer, int count)
+{
+    int64_t operations = layer_multiply_adds(layer) * desk->images;
+    return operations > RUN_OPERATIONS ? (int)(count * (int64_t)RUN_OPERATIONS / operations)
+                                       : count;
+}
+
+/* How many of the `left` of a layer's `count` tiles to take at once: long runs first, since a
+ * kernel reads less the more tiles it has, then shorter ones, so that all threads end together.
+ * Alone, all of them. */
+static int run_size(const struct desk *desk, const struct layer *layer, int count, int left)
 {
     int helpers = atomic_load_explicit(&desk->visitors, memory_order_relaxed);
-    if (helpers < desk->expected)
-        helpers = desk->expected;
+    if (helpers < desk->terms->expected)
+        helpers = desk->terms->expected;
     int size = helpers > 0 ? left / (2 * (helpers + 1)) : left;
+    int longest = longest_run(desk, layer, count);
+    size = size < longest ? size : longest;
     return size > 0 ? size : 1;
 }
 
@@ -102,10 +116,10 @@ static struct run take_tiles(struct desk *desk, const struct network *network)
     uint64_t ticket = read_ticket(desk);
     for (;;) {
         struct run run = {.layer = layer_of(ticket), .begin = tile_of(ticket)};
-        int left = tile_count(desk, network, run.layer) - run.begin;
+        int count = tile_count(desk, network, run.layer), left = count - run.begin;
         if (left <= 0)
             return (struct run){0};
-        int size = run_size(desk, left);
+        int size = run_size(desk, network_layer(network, run.layer), count, left);
         run.end = run.begin + size;
         if (atomic_compare_exchange_weak_explicit(&desk->ticket, &ticket, ticket + (uint64_t)size,
                                                   memory_order_acquire, memory_order_acquire))
@@ -123,41 +137,51 @@ static bool run_some(struct desk *desk, const struct network *network, struct wo
     return true;
 }
 
-static void run_layer(struct desk *desk, const struct network *network, size_t layer)
+static bool goes_on(const struct desk *desk)
+{
+    return !desk->terms->go_on || desk->terms->go_on(desk->terms->arg);
+}
+
+/* False if it was given up. */
+static bool run_layer(struct desk *desk, const struct network *network, size_t layer)
 {
     int count = network_tile_count(network, layer, desk->images);
-    while (run_some(desk, network, desk->workspace))
-        ;
+    do {
+        if (!goes_on(desk))
+            return false;
+    } while (run_some(desk, network, desk->workspace));
     for (int times = 0; atomic_load_explicit(&desk->done, memory_order_acquire) < count;)
         wait_a_moment(&times);
     atomic_store_explicit(&desk->done, 0, memory_order_relaxed);
     atomic_store_explicit(&desk->ticket, (uint64_t)(layer + 1) << 32, memory_order_release);
+    return true;
 }
 
 const float *network_forward_helped(const struct network *network, struct workspace *workspace,
-                                    int images, struct desk *desk, const void *context,
-                                    int expected)
+                                    int images, struct desk *desk, const struct pass_terms *terms)
 {
-    CHECK(context);
+    CHECK(terms->context);
+    size_t count = network_layer_count(network), layer = 0;
     desk->workspace = workspace;
-    desk->context = context;
+    desk->terms = terms;
     desk->images = images;
-    desk->expected = expected;
     atomic_store_explicit(&desk->ticket, 0, memory_order_relaxed);
+    atomic_store_explicit(&desk->done, 0, memory_order_relaxed);
     atomic_store(&desk->pass, network);
-    for (size_t i = 0; i < network_layer_count(network); i++)
-        run_layer(desk, network, i);
+    while (layer < count && run_layer(desk, network, layer))
+        layer++;
+    atomic_store(&desk->ticket, (uint64_t)count << 32);
     atomic_store(&desk->pass, NULL);
     for (int times = 0; atomic_load(&desk->visitors) != 0;)
         wait_a_moment(&times);
-    return network_result(network, workspace);
+    return layer == count ? network_result(network, workspace) : NULL;
 }
 
 const void *desk_enter(struct desk *desk)
 {
     atomic_fetch_add(&desk->visitors, 1);
     if (atomic_load(&desk->pass))
-        return desk->context;
+        return desk->terms->context;
     desk_leave(desk);
     return NULL;
 }

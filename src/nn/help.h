@@ -2,12 +2,16 @@
  *
  * Each thread that runs forward passes has a desk. While a pass runs it stands on the desk, and any
  * other thread may enter, take tiles of the layer that is under way, and leave at the end of a run
- * of them; the pass never waits for more than the tiles that were taken. With nobody
- * there, or expected, a pass costs two atomic additions a layer more than network_forward. */
+ * of them; the pass never waits for more than the tiles that were taken. A run is of RUN_OPERATIONS
+ * multiply-adds at most, or of one tile, so that whoever is asked between runs is asked often. With
+ * nobody there, or expected, a pass costs two atomic additions a layer more than network_forward.
+ */
 #ifndef RESNEXT_NN_HELP_H
 #define RESNEXT_NN_HELP_H
 
 #include "nn/network.h"
+
+enum { RUN_OPERATIONS = 1 << 29 };
 
 struct desk;
 
@@ -16,12 +20,17 @@ struct desk;
 int desk_create(struct desk **out, struct error *err);
 void desk_destroy(struct desk *desk);
 
-/* network_forward, with the help of whoever enters `desk`. `context`, not NULL, is what they get.
- * So many helpers are `expected` that tiles are left for them; more or fewer may come. The result
- * is the same to the bit. When it returns, nobody is at the desk. */
+struct pass_terms {
+    const void *context; /* what helpers get; not NULL */
+    int expected;        /* so many helpers that tiles are left for them; more or fewer may come */
+    bool (*go_on)(void *arg); /* asked before each run of tiles. NULL: to the end */
+    void *arg;
+};
+
+/* network_forward, with the help of whoever enters `desk`. The result is the same to the bit; NULL
+ * if go_on said no. When it returns, nobody is at the desk. */
 const float *network_forward_helped(const struct network *network, struct workspace *workspace,
-                                    int images, struct desk *desk, const void *context,
-                                    int expected);
+                                    int images, struct desk *desk, const struct pass_terms *terms);
 
 /* Enters: the context of the pass that is under way, or NULL if there is none (and then the thread
  * is not at the desk). Until it leaves, the pass, its network and whatever `context` points to

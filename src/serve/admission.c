@@ -10,6 +10,12 @@ void admission_learn(struct catalog_entry *entry, int64_t ns)
     atomic_store_explicit(&entry->picture_ns, next, memory_order_relaxed);
 }
 
+void admission_learn_least(struct catalog_entry *entry, int64_t ns)
+{
+    if (ns > admission_expected_ns(entry, 1))
+        admission_learn(entry, ns);
+}
+
 int64_t admission_expected_ns(const struct catalog_entry *entry, size_t pictures)
 {
     return atomic_load_explicit(&entry->picture_ns, memory_order_relaxed) * (int64_t)pictures;

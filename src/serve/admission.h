@@ -17,6 +17,9 @@
 /* One picture has taken a worker `ns`. */
 void admission_learn(struct catalog_entry *entry, int64_t ns);
 
+/* A picture was given up after `ns`: to the end it takes longer. */
+void admission_learn_least(struct catalog_entry *entry, int64_t ns);
+
 /* How long `pictures` will likely take a worker; 0 if nothing is known. */
 int64_t admission_expected_ns(const struct catalog_entry *entry, size_t pictures);
 

@@ -43,16 +43,20 @@ void crew_destroy(struct crew *crew)
     free(crew);
 }
 
-const float *crew_infer(struct crew *crew, const struct edition *edition, int worker, size_t model)
+const float *crew_infer(struct crew *crew, const struct edition *edition, int worker, size_t model,
+                        bool (*go_on)(void *), void *arg)
 {
     const struct network *network = edition_catalog(edition)->entries[model].model->network;
     struct workspace *workspace = edition_workbench(edition, worker)->workspaces[model];
     const struct pass pass = {edition, model};
-    if (crew->count == 1)
-        return network_forward(network, workspace, 1);
-    int helpers = queue_call_idle(crew->queue);
+    const struct pass_terms terms = {
+        .context = &pass,
+        .expected = queue_call_idle(crew->queue),
+        .go_on = go_on,
+        .arg = arg,
+    };
     const float *logits =
-        network_forward_helped(network, workspace, 1, crew->desks[worker], &pass, helpers);
+        network_forward_helped(network, workspace, 1, crew->desks[worker], &terms);
     queue_dismiss_idle(crew->queue);
     return logits;
 }

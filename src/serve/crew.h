@@ -15,9 +15,10 @@ int crew_create(struct crew **out, int workers, struct queue *queue, struct erro
 void crew_destroy(struct crew *crew);
 
 /* Runs model `model` of the edition on the input that lies on the bench of worker `worker`, with
- * whoever helps. The logits, [classes], lie in the bench until the next call. `edition` is held by
- * the caller. */
-const float *crew_infer(struct crew *crew, const struct edition *edition, int worker, size_t model);
+ * whoever helps. The logits, [classes], lie in the bench until the next call; NULL if `go_on`,
+ * which is asked with `arg` again and again, said no. `edition` is held by the caller. */
+const float *crew_infer(struct crew *crew, const struct edition *edition, int worker, size_t model,
+                        bool (*go_on)(void *), void *arg);
 
 /* Worker `worker` helps whoever runs a network, as long as no request waits. `show_life` is called
  * with `context` before each run of tiles. */

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -21,7 +22,7 @@ struct reload {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct request *waiters; /* linked by `next`, a reference each */
-    bool wanted, stopping;
+    bool wanted, running, stopping;
 };
 
 static int read_configuration(struct reload *r, struct conf **out, struct error *err)
@@ -126,9 +127,12 @@ static void *reload_main(void *arg)
         struct request *waiters = r->waiters;
         r->waiters = NULL;
         r->wanted = false;
+        r->running = true;
         pthread_mutex_unlock(&r->lock);
         serve_askers(r, waiters);
         pthread_mutex_lock(&r->lock);
+        r->running = false;
+        pthread_cond_signal(&r->changed); /* who halts waits for that */
     }
     pthread_mutex_unlock(&r->lock);
     return NULL;
@@ -140,8 +144,12 @@ int reload_start(struct reload **out, const struct reload_settings *settings, st
     if (!r)
         return error_set(err, ERR_NO_MEMORY, "no memory for reloads");
     r->settings = *settings;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->changed, NULL);
+    pthread_cond_init(&r->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     int code = thread_start(&r->thread, "reload", reload_main, r, err);
     if (code == ERR_OK) {
         *out = r;
@@ -169,18 +177,26 @@ void reload_ask(struct reload *reload, struct request *waiter)
         request_finish(waiter, ERR_DRAINING);
 }
 
-void reload_halt(struct reload *reload)
+bool reload_halt(struct reload *reload, int64_t deadline_ns)
 {
     if (!reload)
-        return;
+        return true;
     struct error none = {0};
+    struct timespec at = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+    int rc = 0;
     pthread_mutex_lock(&reload->lock);
     reload->stopping = true;
     pthread_cond_signal(&reload->changed);
-    pthread_mutex_unlock(&reload->lock);
-    pthread_join(reload->thread, NULL);
-    finish_all(reload->waiters, ERR_DRAINING, &none);
+    while (reload->running && rc == 0)
+        rc = pthread_cond_timedwait(&reload->changed, &reload->lock, &at);
+    bool ends = !reload->running;
+    struct request *waiters = reload->waiters;
     reload->waiters = NULL;
+    pthread_mutex_unlock(&reload->lock);
+    if (ends)
+        pthread_join(reload->thread, NULL);
+    finish_all(waiters, ERR_DRAINING, &none);
+    return ends;
 }
 
 void reload_destroy(struct reload *reload)

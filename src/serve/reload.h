@@ -27,9 +27,11 @@ int reload_start(struct reload **out, const struct reload_settings *settings, st
  * server_begin_drain on. Any thread. */
 void reload_ask(struct reload *reload, struct request *waiter);
 
-/* Waits for a running reload, lets go who waits for another, and ends the thread. Who asks from now
- * on gets ERR_DRAINING. Once; NULL is fine. */
-void reload_halt(struct reload *reload);
+/* Waits for a running reload until `deadline_ns` (on clock_monotonic_ns), lets go who waits for
+ * another, and ends the thread. Who asks from now on gets ERR_DRAINING. False if the reload still
+ * runs: it uses the server and what `apply` changes, so nothing may be freed then. Once; NULL is
+ * fine. */
+bool reload_halt(struct reload *reload, int64_t deadline_ns);
 
 /* Frees what is halted; nobody may ask any more. NULL is fine. */
 void reload_destroy(struct reload *reload);

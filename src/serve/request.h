@@ -14,7 +14,8 @@
  * nobody else, calls `done`, which hands the request back to whoever waits for it.
  *
  * Only with outcome ERR_OK may started_ns and the results be read: with every other outcome a
- * worker may still be writing them. Such a worker sees the outcome at its next stage and lets go.
+ * worker may still be writing them. Such a worker sees the outcome within milliseconds, between
+ * rows of a picture or tiles of a layer, and lets go.
  *
  * A reload that a client waits for goes the same way, except that the reloader (reload.h) has it
  * in place of queue and worker, and its result is `failure`.

@@ -41,28 +41,12 @@ int64_t worker_free_at_ns(const struct worker *worker)
 
 /* The request in a worker's hands, and what it works on it with. */
 struct job {
+    struct worker *worker;
     struct request *request;
     struct catalog_entry *entry;
     struct workbench *bench;
     struct preprocess_options options;
 };
-
-static struct job begin_job(struct worker *w, struct request *r)
-{
-    const struct conf *conf = edition_conf(r->edition);
-    return (struct job){
-        .request = r,
-        .entry = &edition_catalog(r->edition)->entries[r->model],
-        .bench = edition_workbench(r->edition, w->index),
-        .options = {.limits = {.max_pixels = (uint64_t)conf->max_pixels,
-                               .deadline_ns = r->deadline_ns,
-                               .show_life = show_life,
-                               .context = w},
-                    .orientation = (enum exif_orientation)conf->exif_orientation,
-                    .decode = (enum decode_mode)conf->decode,
-                    .pillow = (enum pillow)conf->pillow},
-    };
-}
 
 /* Nobody waits for the answer any more, or nobody would get it in time. */
 static bool is_pointless(const struct request *r)
@@ -70,6 +54,31 @@ static bool is_pointless(const struct request *r)
     if (request_outcome(r) != REQUEST_PENDING)
         return true;
     return clock_monotonic_ns() >= r->deadline_ns;
+}
+
+/* Asked again and again by whatever takes long. */
+static bool go_on(void *arg)
+{
+    const struct job *job = arg;
+    show_life(job->worker);
+    return !is_pointless(job->request);
+}
+
+static void begin_job(struct job *job, struct worker *w, struct request *r)
+{
+    const struct conf *conf = edition_conf(r->edition);
+    *job = (struct job){
+        .worker = w,
+        .request = r,
+        .entry = &edition_catalog(r->edition)->entries[r->model],
+        .bench = edition_workbench(r->edition, w->index),
+        .options = {.limits = {.max_pixels = (uint64_t)conf->max_pixels,
+                               .go_on = go_on,
+                               .arg = job},
+                    .orientation = (enum exif_orientation)conf->exif_orientation,
+                    .decode = (enum decode_mode)conf->decode,
+                    .pillow = (enum pillow)conf->pillow},
+    };
 }
 
 /* Decodes a part's JPEG to bench->rgb. */
@@ -134,11 +143,14 @@ static void run_part(struct worker *w, const struct job *job, size_t i)
     const struct forward forward = {
         .model = job->entry->model,
         .workspace = job->bench->workspaces[r->model],
-        .logits = crew_infer(w->surroundings->crew, r->edition, w->index, r->model),
+        .logits = crew_infer(w->surroundings->crew, r->edition, w->index, r->model, go_on,
+                             job->options.limits.arg),
         .options = &job->options,
         .scratch = job->bench->predictions,
     };
     part->inference_ns = clock_monotonic_ns() - begin;
+    if (!forward.logits)
+        return;
     observe_part(w, job, part);
     if (results_fill(&forward, r, part, &part->error) == ERR_NOT_FINITE)
         report_not_finite(w, job, &part->error);
@@ -152,6 +164,10 @@ static void run_parts(struct worker *w, const struct job *job)
     for (size_t i = 0; i < r->part_count && !is_pointless(r); i++) {
         run_part(w, job, i);
         int64_t end = clock_monotonic_ns();
+        if (is_pointless(r)) {
+            admission_learn_least(job->entry, end - begin);
+            break;
+        }
         admission_learn(job->entry, end - begin);
         begin = end;
         const struct error *error = &r->parts[i].error;
@@ -161,8 +177,6 @@ static void run_parts(struct worker *w, const struct job *job)
                 error_prefix(&r->failure, error->code, "image %zu", i);
             break;
         }
-        if (error->code == ERR_DEADLINE)
-            break;
     }
 }
 
@@ -199,7 +213,8 @@ static void make_answer(struct worker *w, struct request *r)
 
 static void run_request(struct worker *w, struct request *r)
 {
-    const struct job job = begin_job(w, r);
+    struct job job;
+    begin_job(&job, w, r);
     r->started_ns = clock_monotonic_ns();
     metrics_observe(w->surroundings->metrics, HISTOGRAM_stage_duration, STAGE_QUEUE,
                     r->started_ns - r->queued_ns);

@@ -100,8 +100,9 @@ static void forward(struct worker *w)
     const struct network *network = w->run->model->network;
     int images = w->run->options->batch;
     if (w->desk) {
-        network_forward_helped(network, w->workspace, images, w->desk, w,
-                               helpers_of_each(w->run->options));
+        const struct pass_terms terms = {.context = w,
+                                         .expected = helpers_of_each(w->run->options)};
+        network_forward_helped(network, w->workspace, images, w->desk, &terms);
         return;
     }
     if (!w->run->options->layers) {

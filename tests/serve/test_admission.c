@@ -19,6 +19,18 @@ START_TEST(the_average_follows_what_is_measured)
 }
 END_TEST
 
+START_TEST(what_was_given_up_tells_of_more_but_never_of_less)
+{
+    struct catalog_entry entry = {0};
+    admission_learn_least(&entry, 80 * MS);
+    ck_assert_int_eq(admission_expected_ns(&entry, 1), 80 * MS);
+    admission_learn_least(&entry, 10 * MS);
+    ck_assert_int_eq(admission_expected_ns(&entry, 1), 80 * MS);
+    admission_learn_least(&entry, 160 * MS);
+    ck_assert_int_eq(admission_expected_ns(&entry, 1), 90 * MS);
+}
+END_TEST
+
 START_TEST(the_wait_is_what_is_ahead_by_the_workers)
 {
     struct admission_hands hands = {.workers = 4, .busy = 4, .remaining_ns = 20 * MS};
@@ -45,5 +57,6 @@ START_TEST(retry_after_is_the_wait_in_whole_seconds)
 END_TEST
 
 TEST_MAIN("serve/admission", 10, the_average_follows_what_is_measured,
+          what_was_given_up_tells_of_more_but_never_of_less,
           the_wait_is_what_is_ahead_by_the_workers, with_a_worker_to_spare_there_is_no_wait,
           retry_after_is_the_wait_in_whole_seconds)
