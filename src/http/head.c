@@ -124,7 +124,7 @@ int head_check(struct exchange *x, const char *method, const char *version, stru
     x->has_length = r.lengths > 0 || r.codings > 0;
     x->has_body = r.codings > 0 || x->upload.announced > 0;
     if (x->head.is_too_long)
-        return error_set(err, ERR_TARGET_TOO_LONG,
+        return error_set(err, ERR_BAD_REQUEST,
                          "the request's target is longer than %d bytes, or has more than %d "
                          "arguments",
                          TARGET_MAX, ARGUMENTS_MAX);

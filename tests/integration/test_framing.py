@@ -9,7 +9,7 @@ import wire
 from harness import SLOW, case, check_error, wait_until
 
 MARK = "smuggled"
-INNER = wire.raw(["GET /livez HTTP/1.1", "Host: x", f"X-Request-Id: {MARK}"])
+INNER = wire.raw(["GET /models HTTP/1.1", "Host: x", f"X-Request-Id: {MARK}"])
 N = len(INNER)
 LINES = ("POST /classify", "GET /livez")
 STATUS = re.compile(rb"HTTP/1\.[01] (\d\d\d)")
@@ -129,10 +129,10 @@ def row_86_a_thousand_of_anything_is_answered(daemon):
         for count in (600, 1000, 5000, 14000):
             for separator in ("a=b&", "&", "a&"):
                 answer = daemon.ask(method, f"{path}?{separator * count}", body=body)
-                check_error(answer, 414, "uri_too_long")
+                check_error(answer, 400, "bad_request")
     assert daemon.get("/livez?" + "a=b&" * 500).status == 200
     assert daemon.get("/livez?" + "a" * 16000).status == 200
-    check_error(daemon.get("/livez?" + "a" * 17000), 414, "uri_too_long")
+    check_error(daemon.get("/livez?" + "a" * 17000), 400, "bad_request")
     for lines in ([f"X-{i}: y" for i in range(1000)], [f"X-{i}:" for i in range(3000)]):
         check_refused(daemon, head("GET /livez", *lines) + INNER, 431)
     for lines in (["Cookie: " + "a=b; " * 1000], ["Cookie: " + ";" * 10000], ["Cookie: " + "a;" * 5000] * 3):
