@@ -66,7 +66,7 @@ static void set_state(struct peer *p, enum peer_state state)
     struct peers *all = p->peers;
     if (p->queued)
         TAILQ_REMOVE(&all->idle, p, place);
-    p->queued = !p->given && (state == OPENING || state == IDLE);
+    p->queued = state == OPENING || state == IDLE;
     if (p->queued)
         TAILQ_INSERT_TAIL(&all->idle, p, place);
     p->state = state;
@@ -184,7 +184,7 @@ static bool is_empty(const struct peer *p, unsigned long queue)
 
 bool peers_is_leaving(const struct peer *p)
 {
-    if (p->given || p->ending || p->state == CUT)
+    if (p->ending || p->state == CUT)
         return true;
     return p->gone && is_empty(p, waits_for_client(p->state) ? FIONREAD : TIOCOUTQ);
 }
@@ -198,8 +198,7 @@ bool peers_give_way(struct peers *all, const struct peer *newcomer)
             continue;
         p->given = true;
         all->given++;
-        set_state(p, p->state);
-        shut(p, SHUT_RD);
+        cut(p);
         return true;
     }
     return false;

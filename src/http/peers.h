@@ -72,7 +72,7 @@ struct peers {
     size_t by_fd_size, by_fd_used;
     uint32_t generation;
     size_t open, given;
-    TAILQ_HEAD(, peer) idle; /* those OPENING or IDLE, from the longest on, but for the given */
+    TAILQ_HEAD(, peer) idle; /* those OPENING or IDLE, from the longest on */
     struct lingerers linger;
     size_t linger_bytes;     /* that each may still send */
     int64_t sleeps_until_ns; /* the watch; earlier deadlines wake it */
@@ -98,9 +98,8 @@ void peers_remove(struct peer *peer);
 /* True if this peer will be closed in a moment, without another byte from or to its client. */
 bool peers_is_leaving(const struct peer *peer);
 
-/* Ends the connection that has waited longest for its client to send something, to make room for a
- * newcomer. What came in this moment is still answered, if it can be had at once. False: all are
- * busy. */
+/* Cuts the connection that has waited longest for its client to begin a request, to make room for a
+ * newcomer. False: all are busy. */
 bool peers_give_way(struct peers *peers, const struct peer *newcomer);
 
 /* Starts a deadline, in place of the one that runs. */
