@@ -123,18 +123,18 @@ def row_85_who_sends_nothing_gives_way_too(daemon):
 @case(["--max-connections", str(LIMIT), "--upload-timeout-ms", "3600000"], seconds=60)
 def row_85_nobody_gives_way_who_is_busy(daemon):
     data, _ = harness.reference()
-    request = wire.request("POST", "/classify", body=data)
     wait_until_alone(daemon)
     with contextlib.ExitStack() as stack:
         connections = fill(daemon, stack)
         for connection in connections:
-            connection.send(request[:-1])
-            wait_until("the begin read", lambda: daemon.has_read(connection))
+            connection.send(wire.raw(["POST /classify HTTP/1.1", "Host: x", f"Content-Length: {len(data)}",
+                                      "Expect: 100-continue"]))
+            assert connection.interim() == 100  # it is busy
         with daemon.connect() as connection:
             answer = connection.read()
             assert answer.status == 503 and b"(max_connections)" in answer.body, answer
         for connection in connections:
-            connection.send(request[-1:])
+            connection.send(data)
             assert connection.read().status == 200
         assert status_of(stack.enter_context(daemon.connect())) == 200
     wait_until_alone(daemon)
