@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/head.h"
 #include "http/router.h"
 #include "http/upload.h"
 
@@ -38,6 +39,7 @@ void *exchange_begin(void *context, const char *uri, struct MHD_Connection *conn
     x->timeout_ns = x->conf->request_timeout_ms * NS_PER_MS;
     x->peer =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    head_begin(x, uri);
     copy_path(x, uri);
     id_generate(x->id);
     peer_receiving(x->peer);

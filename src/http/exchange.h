@@ -42,6 +42,13 @@ struct upload {
     size_t announced;        /* Content-Length, 0 if unknown */
 };
 
+/* Of head.h. */
+struct head {
+    const char *target; /* as it came, in libmicrohttpd's memory; overwritten since */
+    size_t target_length;
+    bool has_blank, is_too_long; /* the target */
+};
+
 struct route;
 
 struct exchange {
@@ -55,6 +62,8 @@ struct exchange {
     char method[16], path[256];
     bool path_is_cut; /* there is more of it, and nothing there */
     char id[ID_SIZE], traceparent[TRACEPARENT_LENGTH + 1];
+    struct head head;
+    bool has_length;      /* the headers tell how long the body is, or that it tells by itself */
     bool has_body;        /* the headers announce one */
     struct error refusal; /* the answer, once the request is complete */
     bool closes;          /* the answer ends the connection */

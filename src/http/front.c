@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/log.h"
+#include "http/head.h"
 #include "http/router.h"
 #include "http/tls.h"
 
@@ -89,14 +90,14 @@ static int start_daemon(struct front *front, enum front_protocol protocol, struc
     front->daemons[protocol] =
         MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
                              MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG | flags,
-                         0, NULL, NULL, router_handle, &front->context,                 //
-                         MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,                 //
-                         MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, &front->context,  //
-                         MHD_OPTION_NOTIFY_COMPLETED, exchange_end, &front->context,    //
-                         MHD_OPTION_NOTIFY_CONNECTION, notify_connection, front,        //
-                         MHD_OPTION_STRICT_FOR_CLIENT, 1,                               //
-                         MHD_OPTION_CONNECTION_LIMIT, connection_limit(threads),        //
-                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, //
+                         0, NULL, NULL, router_handle, &front->context,                  //
+                         MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,                  //
+                         MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, &front->context,   //
+                         MHD_OPTION_NOTIFY_COMPLETED, exchange_end, &front->context,     //
+                         MHD_OPTION_NOTIFY_CONNECTION, notify_connection, front,         //
+                         MHD_OPTION_STRICT_FOR_CLIENT, head_is_strict_library() ? 1 : 0, //
+                         MHD_OPTION_CONNECTION_LIMIT, connection_limit(threads),         //
+                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,  //
                          MHD_OPTION_ARRAY, more, MHD_OPTION_END);
     if (!front->daemons[protocol])
         return error_set(err, ERR_THREAD,

@@ -21,20 +21,20 @@ static void end(struct lingerers *l, size_t at)
     memmove(&l->list[at], &l->list[at + 1], (l->count - at) * sizeof l->list[0]);
 }
 
-static size_t count_of(const struct lingerers *l, const struct in6_addr *ip)
+static size_t count_of(const struct lingerers *l, const struct in6_addr *source)
 {
     size_t count = 0;
     for (size_t i = 0; i < l->count; i++)
-        count += IN6_ARE_ADDR_EQUAL(&l->list[i].ip, ip) != 0;
+        count += IN6_ARE_ADDR_EQUAL(&l->list[i].source, source) != 0;
     return count;
 }
 
-/* The oldest of the address that has most. */
+/* The oldest of the client that has most. */
 static size_t who_gives_way(const struct lingerers *l)
 {
     size_t found = 0, most = 0;
     for (size_t i = 0; i < l->count; i++) {
-        size_t count = count_of(l, &l->list[i].ip);
+        size_t count = count_of(l, &l->list[i].source);
         if (count > most) {
             most = count;
             found = i;
@@ -48,7 +48,7 @@ static int64_t due_ns(const struct lingerer *one)
     return one->silent_ns < one->end_ns ? one->silent_ns : one->end_ns;
 }
 
-int64_t linger_add(struct lingerers *l, int fd, uint64_t tag, const struct in6_addr *ip,
+int64_t linger_add(struct lingerers *l, int fd, uint64_t tag, const struct in6_addr *source,
                    int64_t now_ns, int64_t end_ns, uint64_t bytes)
 {
     if (l->count == LINGER_MAX)
@@ -56,7 +56,7 @@ int64_t linger_add(struct lingerers *l, int fd, uint64_t tag, const struct in6_a
     l->list[l->count++] = (struct lingerer){
         .fd = fd,
         .tag = tag,
-        .ip = *ip,
+        .source = *source,
         .silent_ns = now_ns + LINGER_NS,
         .end_ns = end_ns,
         .left = bytes,

@@ -3,7 +3,7 @@
  *
  * That must not cost much, whoever comes. A connection lingers until its client closes or is silent
  * for LINGER_NS, at the latest until the time and the number of bytes that linger_add is told.
- * LINGER_MAX linger at a time. To who is one too many, one of the address that has most gives way:
+ * LINGER_MAX linger at a time. To who is one too many, one of the client that has most gives way:
  * its oldest, having had the longest time to read its answer.
  *
  * Guarded by its owner's lock. All times are of clock_monotonic_ns. */
@@ -21,7 +21,7 @@ enum { LINGER_MAX = 64 };
 struct lingerer {
     int fd;
     uint64_t tag; /* of its events */
-    struct in6_addr ip;
+    struct in6_addr source;
     int64_t silent_ns, end_ns; /* when it has been silent for too long; its end in any case */
     uint64_t left;             /* bytes that it may still send */
 };
@@ -32,9 +32,9 @@ struct lingerers {
     struct lingerer list[LINGER_MAX]; /* the oldest first */
 };
 
-/* Takes over an answered socket, whose events in the epoll set have `tag`; `ip` is all zero for a
- * Unix socket, whose clients are one address. Returns when it ends if nothing comes. */
-int64_t linger_add(struct lingerers *l, int fd, uint64_t tag, const struct in6_addr *ip,
+/* Takes over an answered socket, whose events in the epoll set have `tag`; `source` is
+ * the client's, see client.h. Returns when it ends if nothing comes. */
+int64_t linger_add(struct lingerers *l, int fd, uint64_t tag, const struct in6_addr *source,
                    int64_t now_ns, int64_t end_ns, uint64_t bytes);
 
 /* Something happened on the socket of a tag, if it still lingers. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -60,9 +61,20 @@ static bool waits_for_client(enum peer_state state)
     return state == OPENING || state == RECEIVING || state == IDLE;
 }
 
+static void set_state(struct peer *p, enum peer_state state)
+{
+    struct peers *all = p->peers;
+    if (p->queued)
+        TAILQ_REMOVE(&all->idle, p, place);
+    p->queued = state == OPENING || state == IDLE;
+    if (p->queued)
+        TAILQ_INSERT_TAIL(&all->idle, p, place);
+    p->state = state;
+}
+
 static void enter(struct peer *p, enum peer_state state, enum peer_timer timer)
 {
-    p->state = state;
+    set_state(p, state);
     peers_arm(p, p->gone && waits_for_client(state) ? TIMER_GONE : timer);
 }
 
@@ -95,6 +107,9 @@ void peers_remove(struct peer *p)
 {
     struct peers *all = p->peers;
     disarm(p);
+    if (p->queued)
+        TAILQ_REMOVE(&all->idle, p, place);
+    all->given -= p->given;
     epoll_ctl(all->epoll_fd, EPOLL_CTL_DEL, p->fd, NULL);
     all->by_fd[p->fd] = NULL;
     all->open--;
@@ -119,11 +134,12 @@ struct peer *peers_add(struct peers *all, int fd)
     if ((size_t)fd >= all->by_fd_used)
         all->by_fd_used = (size_t)fd + 1;
     all->open++;
+    set_state(p, OPENING);
     peers_watch_descriptor(all, fd, p->generation, EPOLLRDHUP | EPOLLET);
     return p;
 }
 
-void peers_linger(struct peers *all, int fd, const struct in6_addr *ip)
+void peers_linger(struct peers *all, int fd, const struct in6_addr *source)
 {
     if ((size_t)fd >= all->by_fd_size) { /* events would be looked up beyond it */
         close(fd);
@@ -133,7 +149,7 @@ void peers_linger(struct peers *all, int fd, const struct in6_addr *ip)
     int64_t now = clock_monotonic_ns(), most = all->limits_ns[TIMER_UPLOAD];
     most = all->accepting_stopped && most > LINGER_NS ? LINGER_NS : most;
     peers_watch_descriptor(all, fd, generation, EPOLLIN | EPOLLRDHUP);
-    wake_by(all, linger_add(&all->linger, fd, event_tag(fd, generation), ip, now, now + most,
+    wake_by(all, linger_add(&all->linger, fd, event_tag(fd, generation), source, now, now + most,
                             all->linger_bytes));
 }
 
@@ -156,7 +172,36 @@ static void cut(struct peer *p)
 {
     disarm(p);
     if (shut(p, SHUT_RDWR))
-        p->state = CUT;
+        set_state(p, CUT);
+}
+
+/* `queue`: FIONREAD, from its client, or TIOCOUTQ, to it. */
+static bool is_empty(const struct peer *p, unsigned long queue)
+{
+    int bytes;
+    return ioctl(p->fd, queue, &bytes) == 0 && bytes == 0;
+}
+
+bool peers_is_leaving(const struct peer *p)
+{
+    if (p->ending || p->state == CUT)
+        return true;
+    return p->gone && is_empty(p, waits_for_client(p->state) ? FIONREAD : TIOCOUTQ);
+}
+
+bool peers_give_way(struct peers *all, const struct peer *newcomer)
+{
+    struct peer *p;
+    TAILQ_FOREACH(p, &all->idle, place)
+    {
+        if (p == newcomer || !is_empty(p, FIONREAD))
+            continue;
+        p->given = true;
+        all->given++;
+        cut(p);
+        return true;
+    }
+    return false;
 }
 
 void peers_cancel(struct peer *p, int outcome)
@@ -257,6 +302,7 @@ int peers_open(struct peers *all, const struct conf *conf, struct server *server
     pthread_condattr_t monotonic;
     struct rlimit files = {.rlim_cur = DESCRIPTORS_MAX};
     *all = (struct peers){.server = server, .sleeps_until_ns = DEADLINE_NEVER};
+    TAILQ_INIT(&all->idle);
     peers_set_limits(all, conf);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -300,7 +346,7 @@ void peers_close(struct peers *all)
 
 const char *peer_address(const struct peer *peer)
 {
-    return peer->address;
+    return peer->client.text;
 }
 
 /* A peer that was cut stays so, whatever its HTTP thread is still doing. */
@@ -337,7 +383,7 @@ int peer_waiting(struct peer *peer, struct request *request, int64_t timeout_ns)
                : peer->gone || peer->state == CUT ? ERR_CLIENT_GONE
                                                   : ERR_OK;
     if (code == ERR_OK) {
-        peer->state = WAITING;
+        set_state(peer, WAITING);
         peer->request = request;
         arm_after(peer, timeout_ns);
         request->deadline_ns = peer->deadline.at_ns;
@@ -380,7 +426,7 @@ void peer_closed(struct peer *peer)
     if (peer->unread && !peer->gone && peer->state != CUT) {
         int copy = fcntl(peer->fd, F_DUPFD_CLOEXEC, 0);
         if (copy >= 0)
-            peers_linger(all, copy, &peer->ip);
+            peers_linger(all, copy, &peer->client.source);
     }
     peers_remove(peer);
     pthread_mutex_unlock(&all->lock);

@@ -20,13 +20,14 @@
 #ifndef RESNEXT_HTTP_PEERS_H
 #define RESNEXT_HTTP_PEERS_H
 
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "conf/conf.h"
+#include "http/client.h"
 #include "http/deadlines.h"
 #include "http/linger.h"
 #include "http/peer.h"
@@ -43,21 +44,21 @@ enum peer_timer {
     TIMER_COUNT,
 };
 
-enum { PEER_ADDRESS_MAX = INET6_ADDRSTRLEN };
-
 struct peer {
     struct peers *peers;
     int fd;
     uint32_t generation;
     enum peer_state state;
+    bool given;   /* see peers_give_way */
     bool gone;    /* the client closed its side */
     bool ending;  /* the server is about to */
     bool unread;  /* see peer_replying */
     bool refused; /* see peer_refused */
     struct request *request;
     struct deadline deadline;
-    struct in6_addr ip; /* IPv4 mapped; all zero for a Unix socket */
-    char address[PEER_ADDRESS_MAX];
+    struct client client;
+    bool queued; /* in the peers' `idle` */
+    TAILQ_ENTRY(peer) place;
 };
 
 struct peers {
@@ -70,7 +71,8 @@ struct peers {
     struct peer **by_fd; /* [by_fd_size], NULL from by_fd_used on */
     size_t by_fd_size, by_fd_used;
     uint32_t generation;
-    size_t open;
+    size_t open, given;
+    TAILQ_HEAD(, peer) idle; /* those OPENING or IDLE, from the longest on */
     struct lingerers linger;
     size_t linger_bytes;     /* that each may still send */
     int64_t sleeps_until_ns; /* the watch; earlier deadlines wake it */
@@ -93,6 +95,13 @@ void peers_watch_descriptor(struct peers *peers, int fd, uint32_t generation, ui
 struct peer *peers_add(struct peers *peers, int fd);
 void peers_remove(struct peer *peer);
 
+/* True if this peer will be closed in a moment, without another byte from or to its client. */
+bool peers_is_leaving(const struct peer *peer);
+
+/* Cuts the connection that has waited longest for its client to begin a request, to make room for a
+ * newcomer. False: all are busy. */
+bool peers_give_way(struct peers *peers, const struct peer *newcomer);
+
 /* Starts a deadline, in place of the one that runs. */
 void peers_arm(struct peer *peer, enum peer_timer timer);
 
@@ -100,7 +109,7 @@ void peers_arm(struct peer *peer, enum peer_timer timer);
 void peers_set_limits(struct peers *peers, const struct conf *conf);
 
 /* Takes over an answered socket and closes it when the client has, or after a while. */
-void peers_linger(struct peers *peers, int fd, const struct in6_addr *ip);
+void peers_linger(struct peers *peers, int fd, const struct in6_addr *source);
 
 /* Something happened on a peer's descriptor; `tag` is generation << 32 | descriptor. */
 void peers_handle_event(struct peers *peers, uint64_t tag, uint32_t events);

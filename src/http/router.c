@@ -6,6 +6,7 @@
 #include "http/auth.h"
 #include "http/cors.h"
 #include "http/handlers.h"
+#include "http/head.h"
 #include "http/reply.h"
 #include "http/throttle.h"
 #include "http/upload.h"
@@ -172,11 +173,28 @@ static int check_capacity(struct exchange *x, struct error *err)
     return code == ERR_OK ? upload_check_memory(x, err) : code;
 }
 
-static int check_headers(struct exchange *x, struct error *err)
+/* Some clients send a body without saying so. */
+static bool lacks_length(const struct exchange *x)
 {
-    int code = upload_check_framing(x, err);
+    return !x->has_length && (strcmp(x->method, "POST") == 0 || strcmp(x->method, "PUT") == 0 ||
+                              strcmp(x->method, "PATCH") == 0);
+}
+
+static int check_length(const struct exchange *x, struct error *err)
+{
+    if (x->has_length || !(x->route->traits & TAKES_BODY))
+        return ERR_OK;
+    return error_set(err, ERR_LENGTH_REQUIRED,
+                     "a body is wanted here; send Content-Length, or Transfer-Encoding: chunked");
+}
+
+static int check_headers(struct exchange *x, const char *method, const char *version,
+                         struct error *err)
+{
+    int code = head_check(x, method, version, err);
+    /* What follows must not be read as a request. */
+    x->closes = code != ERR_OK || lacks_length(x);
     if (code != ERR_OK) {
-        /* For all we know: what follows must not be read as a request. */
         x->has_body = true;
         x->upload.announced = 0;
         return code;
@@ -194,6 +212,8 @@ static int check_headers(struct exchange *x, struct error *err)
         code = exchange_read_timeout(x, err);
     if (code == ERR_OK)
         code = upload_check_acceptable(x, err);
+    if (code == ERR_OK)
+        code = check_length(x, err);
     if (code == ERR_OK)
         code = check_capacity(x, err);
     return code;
@@ -231,13 +251,13 @@ static bool is_soon_read(const struct exchange *x)
     return announced > 0 && announced <= limit && !exchange_header(x, "Expect");
 }
 
-static enum MHD_Result handle_headers(struct exchange *x, const char *method)
+static enum MHD_Result handle_headers(struct exchange *x, const char *method, const char *version)
 {
     struct error refusal;
     exchange_identify(x, method);
     if (!x->context->is_admin)
         throttle(x->context->server, x->context->threads);
-    int code = check_headers(x, &refusal);
+    int code = check_headers(x, method, version, &refusal);
     if (code != ERR_OK) {
         note_refusal(x, code);
         if (!is_soon_read(x))
@@ -275,13 +295,12 @@ enum MHD_Result router_handle(void *context, struct MHD_Connection *connection, 
     (void)context;
     (void)connection;
     (void)url;
-    (void)version;
     struct exchange *x = *exchange;
     if (!x)
         return MHD_NO;
     switch (x->phase) {
     case EXCHANGE_HEADERS:
-        return handle_headers(x, method);
+        return handle_headers(x, method, version);
     case EXCHANGE_UPLOAD:
         return handle_upload(x, upload_data, upload_data_size);
     case EXCHANGE_WAITING:

@@ -6,52 +6,6 @@
 
 enum { FIRST_CAPACITY = BODIES_SMALL, DISCARD_LEAST = 4 << 20 };
 
-struct framing {
-    bool bad_name; /* a header's name is no token, so that others may read it otherwise */
-    size_t lengths, codings;
-    const char *length, *coding; /* the first of each */
-};
-
-static bool is_token(const char *name)
-{
-    size_t n = strspn(name, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-                            "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-    return n > 0 && name[n] == '\0';
-}
-
-static enum MHD_Result note_header(void *arg, enum MHD_ValueKind kind, const char *key,
-                                   const char *value)
-{
-    (void)kind;
-    struct framing *f = arg;
-    f->bad_name = f->bad_name || !is_token(key);
-    if (strcasecmp(key, "Content-Length") == 0 && f->lengths++ == 0)
-        f->length = value;
-    if (strcasecmp(key, "Transfer-Encoding") == 0 && f->codings++ == 0)
-        f->coding = value;
-    return MHD_YES;
-}
-
-int upload_check_framing(struct exchange *x, struct error *err)
-{
-    struct framing f = {0};
-    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_header, &f);
-    /* libmicrohttpd has refused a first Content-Length that is no number below 2^64. */
-    x->upload.announced = f.length ? strtoull(f.length, NULL, 10) : 0;
-    x->has_body = f.codings > 0 || x->upload.announced > 0;
-    if (f.bad_name)
-        return error_set(err, ERR_BAD_REQUEST, "a header's name has a character it cannot have");
-    if (f.lengths > 1)
-        return error_set(err, ERR_BAD_REQUEST, "more than one Content-Length; send one");
-    if (f.lengths > 0 && f.codings > 0)
-        return error_set(err, ERR_BAD_REQUEST,
-                         "Content-Length together with Transfer-Encoding; send one of them");
-    if (f.codings > 1 || (f.coding && strcasecmp(f.coding, "chunked") != 0))
-        return error_set(err, ERR_TRANSFER_CODING,
-                         "the only Transfer-Encoding supported is chunked, once");
-    return ERR_OK;
-}
-
 static int too_large(const struct exchange *x, struct error *err)
 {
     return error_set(err, ERR_BODY_TOO_LARGE,

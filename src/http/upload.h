@@ -4,12 +4,8 @@
 
 #include "http/exchange.h"
 
-/* Checks how the body is framed and encoded, before a byte of it is read; fills x->has_body and
- * upload.announced. ERR_BAD_REQUEST, ERR_TRANSFER_CODING. */
-int upload_check_framing(struct exchange *x, struct error *err);
-
-/* The same for what we could read but will not: ERR_EXPECTATION, ERR_MEDIA_TYPE,
- * ERR_BODY_TOO_LARGE. */
+/* Checks what could be read but will not be, before a byte of it is: ERR_EXPECTATION,
+ * ERR_MEDIA_TYPE, ERR_BODY_TOO_LARGE. */
 int upload_check_acceptable(const struct exchange *x, struct error *err);
 
 /* ERR_OVERLOADED if what was announced does not fit beside the other uploads. */

@@ -26,9 +26,7 @@
  */
 #include "http/watch.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -63,55 +61,46 @@ struct watch {
     bool short_of_means;     /* the watch's own */
 };
 
-static void describe(struct peer *p, const struct sockaddr *address)
-{
-    if (address->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
-        p->ip.s6_addr[10] = p->ip.s6_addr[11] = 0xff;
-        memcpy(&p->ip.s6_addr[12], &in->sin_addr, 4);
-        inet_ntop(AF_INET, &in->sin_addr, p->address, sizeof p->address);
-    } else if (address->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
-        p->ip = in6->sin6_addr;
-        inet_ntop(AF_INET6, &in6->sin6_addr, p->address, sizeof p->address);
-    } else {
-        memcpy(p->address, "unix", sizeof "unix");
-    }
-}
-
-/* How many connections stay, all of them or (not NULL) those of one address. Those whose client has
- * left or been told to do not count: they are gone in a moment. */
-static size_t count_staying(const struct watch *w, const struct in6_addr *ip)
+/* How many connections stay, all of them or (not NULL) those of one client. Who half-closed and
+ * does not take its answers stays: that takes up its place, too. */
+static size_t count_staying(const struct watch *w, const struct in6_addr *source)
 {
     size_t count = 0;
     for (size_t fd = 0; fd < w->peers.by_fd_used; fd++) {
         const struct peer *p = w->peers.by_fd[fd];
-        bool stays = p && !p->gone && !p->ending;
-        count += stays && (!ip || IN6_ARE_ADDR_EQUAL(&p->ip, ip));
+        if (p && (!source || IN6_ARE_ADDR_EQUAL(&p->client.source, source)))
+            count += !peers_is_leaving(p);
     }
     return count;
 }
 
+static bool fits(struct watch *w, const struct peer *newcomer, size_t most)
+{
+    struct peers *all = &w->peers;
+    if (all->open - all->given <= most)
+        return true;
+    /* However slowly libmicrohttpd closes those that are leaving. */
+    if (all->open > 2 * most)
+        return false;
+    return peers_give_way(all, newcomer) || count_staying(w, NULL) <= most;
+}
+
 /* The option that a newcomer, counted already, goes against; NULL: none. */
-static const char *limit_reached(const struct watch *w, const struct peer *newcomer)
+static const char *limit_reached(struct watch *w, const struct peer *newcomer)
 {
     size_t all = (size_t)w->settings.conf->max_connections;
-    size_t of_ip = (size_t)atomic_load(&w->max_per_ip);
-    /* One that half-closes and never reads its answers takes its time: there is an end to that. */
-    if (all > 0 &&
-        (w->peers.open > 2 * all || (w->peers.open > all && count_staying(w, NULL) > all)))
-        return "max_connections";
-    if (of_ip > 0 && !IN6_IS_ADDR_UNSPECIFIED(&newcomer->ip) &&
-        count_staying(w, &newcomer->ip) > of_ip)
+    size_t of_client = (size_t)atomic_load(&w->max_per_ip);
+    const struct in6_addr *source = &newcomer->client.source;
+    /* First, since nobody gives way to who has too many. */
+    if (of_client > 0 && !IN6_IS_ADDR_UNSPECIFIED(source) && count_staying(w, source) > of_client)
         return "max_connections_per_ip";
-    return NULL;
+    return all == 0 || fits(w, newcomer, all) ? NULL : "max_connections";
 }
 
 struct newcomer {
     const char *limit; /* that it goes against, or NULL */
     uint32_t generation;
-    struct in6_addr ip;
-    char client[PEER_ADDRESS_MAX];
+    struct client client;
 };
 
 /* Lingers so that the client can read the answer. */
@@ -121,13 +110,13 @@ static void turn_away(struct watch *w, int fd, const struct newcomer *who)
     id_generate(id);
     if (w->settings.throttle_threads > 0)
         throttle(w->settings.server, w->settings.throttle_threads);
-    if (!w->settings.tls || strcmp(who->client, "unix") == 0)
+    if (!w->settings.tls || IN6_IS_ADDR_UNSPECIFIED(&who->client.source))
         refusal_send(fd, id, who->limit);
     shutdown(fd, SHUT_WR);
     metrics_add(server_metrics(w->settings.server), COUNTER_rejected, REASON_CONNECTIONS, 0, 0, 1);
-    refusal_log(id, who->client, who->limit);
+    refusal_log(id, who->client.text, who->limit);
     pthread_mutex_lock(&w->peers.lock);
-    peers_linger(&w->peers, fd, &who->ip);
+    peers_linger(&w->peers, fd, &who->client.source);
     pthread_mutex_unlock(&w->peers.lock);
 }
 
@@ -137,10 +126,8 @@ static bool admit(struct watch *w, int fd, const struct sockaddr *address, struc
     struct peer *p = peers_add(&w->peers, fd);
     if (!p)
         return false;
-    describe(p, address);
-    *out =
-        (struct newcomer){.limit = limit_reached(w, p), .generation = p->generation, .ip = p->ip};
-    memcpy(out->client, p->address, sizeof out->client);
+    client_describe(&p->client, address);
+    *out = (struct newcomer){limit_reached(w, p), p->generation, p->client};
     if (out->limit)
         peers_remove(p);
     else

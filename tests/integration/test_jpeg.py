@@ -79,7 +79,7 @@ def check_differs(a, b):
 @case()
 def row_38_an_empty_body_is_400(daemon):
     check_error(daemon.classify(b""), 400, "body_empty")
-    check_error(daemon.ask("POST", "/classify"), 400, "body_empty")
+    check_error(daemon.ask("POST", "/classify"), 411, "length_required")
     chunks = wire.request("POST", "/classify", [("Transfer-Encoding", "chunked")]) + b"0\r\n\r\n"
     check_error(daemon.send_raw(chunks), 400, "body_empty")
 

@@ -53,7 +53,9 @@ def a_connection_that_is_turned_away_has_its_line(daemon):
     time.sleep(0.2 * SLOW)  # until the last connection of the start has left
     with daemon.connect() as first, daemon.connect() as second:
         for connection in (first, second):
-            connection.send(b"GET")
+            connection.send(wire.raw(["POST /classify HTTP/1.1", "Host: x", "Content-Length: 3",
+                                      "Expect: 100-continue"]))
+            assert connection.interim() == 100  # it is busy
         with daemon.connect() as third:
             name = third.read().header("x-request-id")
         harness.wait_until("the line", lambda: name in daemon.log())

@@ -67,7 +67,7 @@ def a_key_is_needed_for_all_but_health_and_metrics():
         for target in ("/livez", "/readyz", "/health", "/metrics"):
             assert connection.ask("GET", target).status == 200, target
         for method, target, body in (("POST", "/classify", data), ("GET", "/models", None),
-                                     ("GET", "/nothing", None), ("POST", "/livez/..", None),
+                                     ("GET", "/nothing", None), ("POST", "/livez/..", b""),
                                      ("GET", "/classify", None), ("OPTIONS", "/classify", None)):
             check_unauthorized(connection.ask(method, target, body=body))
         for headers in (bearer(KEY), bearer(SECOND), [("X-API-Key", KEY)],
@@ -176,7 +176,7 @@ def a_key_is_needed_to_reload():
     admin = path("keys-admin.sock")
     with guarded("--admin-listen", f"unix:{admin}") as daemon:
         with wire.Connection(admin, 10 * SLOW) as connection:
-            check_unauthorized(connection.ask("POST", "/admin/reload"))
+            check_unauthorized(connection.ask("POST", "/admin/reload", body=b""))
             assert connection.ask("GET", "/metrics").status == 200
             assert connection.ask("POST", "/admin/reload", bearer(KEY)).status == 200
         daemon.good()
@@ -258,7 +258,7 @@ def the_one_origin_may_and_others_may_not(daemon):
 ASKED = ["authorization", "authorization,content-type,x-api-key", "x-request-id, traceparent",
          "Authorization ,\tX-Of-A-Library", "sentry-trace,baggage,x-request-timeout-ms",
          "inference-header-content-length", "!#$%&'*+-.^_`|~09", "*", ",".join(["x" * 31] * 32)]
-NOT_A_LIST = ["", ",", "a,", ",a", "a,,b", "a b", "a;b", "a:b", "a\"b\"", "(a)", "a\x7f", "\xe4", "a/b",
+NOT_A_LIST = ["", ",", "a,", ",a", "a,,b", "a b", "a;b", "a:b", "a\"b\"", "(a)", "\xe4", "a/b",
               "x" * 1025, ",".join(["x"] * 600)]
 
 

@@ -1,0 +1,140 @@
+#include "http/head.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* What libmicrohttpd notes of so many arguments fits beside such a target in the memory of a
+ * connection. Without any left, 0.9 would neither answer nor read on. */
+enum { TARGET_MAX = 16384, ARGUMENTS_MAX = 512 };
+
+/* Goes before the client's cookies: libmicrohttpd takes the first header of a name apart, and a
+ * long one of the client's would use up its memory. */
+static const char DECOY_NAME[] = "Cookie", DECOY_VALUE[] = "-";
+
+bool head_is_strict_library(void)
+{
+    return MHD_get_version()[0] != '0';
+}
+
+void head_begin(struct exchange *x, const char *target)
+{
+    struct head *head = &x->head;
+    const char *query = strchr(target, '?');
+    size_t arguments = 0;
+    for (const char *c = query; c; c = strchr(c + 1, '&'))
+        arguments++;
+    head->target = target;
+    head->target_length = strlen(target);
+    head->has_blank = strchr(target, ' ') != NULL;
+    head->is_too_long = head->target_length > TARGET_MAX || arguments > ARGUMENTS_MAX;
+    if (head_is_strict_library())
+        return;
+    if (head->is_too_long && query)
+        ((char *)query)[1] = '\0'; /* the memory is libmicrohttpd's, which writes there, too */
+    MHD_set_connection_value(x->connection, MHD_HEADER_KIND, DECOY_NAME, DECOY_VALUE);
+}
+
+struct reading {
+    const char *expected; /* where the next line is to begin */
+    bool is_whole;        /* nothing was left out, or put together */
+    bool bad_name, bad_value;
+    size_t hosts, lengths, codings;
+    const char *length, *coding; /* the first of each */
+};
+
+static bool is_token(const char *name)
+{
+    size_t n = strspn(name, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                            "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    return n > 0 && name[n] == '\0';
+}
+
+static bool has_control(const char *value)
+{
+    for (const unsigned char *c = (const unsigned char *)value; *c; c++)
+        if ((*c < ' ' && *c != '\t') || *c == 0x7f)
+            return true;
+    return false;
+}
+
+/* libmicrohttpd's strings lie where the line came, with zeros for the colon, CR and LF: a line that
+ * was dropped or put together from two, a NUL or a lone LF shows in their distances. */
+static void follow(struct reading *r, const char *name, const char *value)
+{
+    const char *begin = name + strlen(name) + 1;
+    begin += strspn(begin, " \t");
+    r->is_whole = r->is_whole && name == r->expected && value == begin;
+    r->expected = value + strlen(value) + 2;
+}
+
+static enum MHD_Result note_header(void *arg, enum MHD_ValueKind kind, const char *name,
+                                   const char *value)
+{
+    (void)kind;
+    struct reading *r = arg;
+    if (name == DECOY_NAME)
+        return MHD_YES;
+    follow(r, name, value);
+    r->bad_name = r->bad_name || !is_token(name);
+    r->bad_value = r->bad_value || has_control(value);
+    r->hosts += strcasecmp(name, "Host") == 0;
+    if (strcasecmp(name, "Content-Length") == 0 && r->lengths++ == 0)
+        r->length = value;
+    if (strcasecmp(name, "Transfer-Encoding") == 0 && r->codings++ == 0)
+        r->coding = value;
+    return MHD_YES;
+}
+
+static bool is_whole(const struct exchange *x, const struct reading *r, const char *method,
+                     const char *version)
+{
+    const struct head *head = &x->head;
+    size_t size = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
+                      ->header_size;
+    return head_is_strict_library() ||
+           (r->is_whole && head->target == method + strlen(method) + 1 &&
+            version == head->target + head->target_length + 1 && r->expected + 2 == method + size);
+}
+
+static int check_framing(const struct reading *r, bool is_1_0, struct error *err)
+{
+    if (r->hosts > 1 || (r->hosts == 0 && !is_1_0))
+        return error_set(err, ERR_BAD_REQUEST, "one Host is needed, and there are %zu", r->hosts);
+    if (r->lengths > 1)
+        return error_set(err, ERR_BAD_REQUEST, "more than one Content-Length; send one");
+    if (r->lengths > 0 && r->codings > 0)
+        return error_set(err, ERR_BAD_REQUEST,
+                         "Content-Length together with Transfer-Encoding; send one of them");
+    if (r->codings > 0 && is_1_0)
+        return error_set(err, ERR_BAD_REQUEST,
+                         "Transfer-Encoding in HTTP/1.0, which has none; send Content-Length");
+    if (r->codings > 1 || (r->coding && strcasecmp(r->coding, "chunked") != 0))
+        return error_set(err, ERR_TRANSFER_CODING,
+                         "the only Transfer-Encoding supported is chunked, once");
+    return ERR_OK;
+}
+
+int head_check(struct exchange *x, const char *method, const char *version, struct error *err)
+{
+    struct reading r = {.expected = version + strlen(version) + 2, .is_whole = true};
+    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_header, &r);
+    /* libmicrohttpd has refused a first Content-Length that is no number below 2^64. */
+    x->upload.announced = r.length ? strtoull(r.length, NULL, 10) : 0;
+    x->has_length = r.lengths > 0 || r.codings > 0;
+    x->has_body = r.codings > 0 || x->upload.announced > 0;
+    if (x->head.is_too_long)
+        return error_set(err, ERR_BAD_REQUEST,
+                         "the request's target is longer than %d bytes, or has more than %d "
+                         "arguments",
+                         TARGET_MAX, ARGUMENTS_MAX);
+    if (x->head.has_blank || !is_whole(x, &r, method, version))
+        return error_set(err, ERR_BAD_REQUEST,
+                         "a folded line, a NUL, a line without CR LF, or a blank too many in the "
+                         "request's head");
+    if (r.bad_name)
+        return error_set(err, ERR_BAD_REQUEST, "a header's name has a character it cannot have");
+    if (r.bad_value)
+        return error_set(err, ERR_BAD_REQUEST, "a header's value has a control character");
+    return check_framing(&r, strcmp(version, "HTTP/1.0") == 0, err);
+}
