@@ -202,12 +202,14 @@ static int check_headers(struct exchange *x, struct error *err)
  * upload that then stops is not counted for that. */
 static void note_refusal(const struct exchange *x, int code)
 {
-    static const struct {
+    const struct {
         int code;
         enum metric_reason reason;
     } counted[] = {
-        {ERR_OVERLOADED, REASON_OVERLOADED},         {ERR_NO_TIME, REASON_EXPECTED_WAIT},
-        {ERR_UNAUTHORIZED, REASON_UNAUTHORIZED},     {ERR_DRAINING, REASON_DRAINING},
+        {ERR_OVERLOADED, REASON_OVERLOADED},
+        {ERR_NO_TIME, exchange_late_reason(x, REASON_EXPECTED_WAIT)},
+        {ERR_UNAUTHORIZED, REASON_UNAUTHORIZED},
+        {ERR_DRAINING, REASON_DRAINING},
         {ERR_BODY_TOO_LARGE, REASON_BODY_TOO_LARGE},
     };
     peer_refused(x->peer);
