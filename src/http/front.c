@@ -9,7 +9,10 @@
 #include "http/router.h"
 #include "http/tls.h"
 
-enum { CONNECTION_MEMORY = 65536 /* headers, and how much of an upload is read at once */ };
+enum {
+    CONNECTION_MEMORY = 65536, /* headers, and how much of an upload is read at once */
+    ADMIN_DESCRIPTORS = 16,    /* that connections to the service leave to admin_listen */
+};
 
 int front_open(struct front *front, const struct conf *conf, bool admin, struct error *err)
 {
@@ -116,6 +119,8 @@ int front_start(struct front *front, int64_t heartbeat_ns, struct error *err)
         .listen_fd_count = front->listener.count,
         .tls = front->tls,
         .throttle_threads = front->context.is_admin ? 0 : front->context.threads,
+        .descriptors_kept =
+            front->context.has_admin && !front->context.is_admin ? ADMIN_DESCRIPTORS : 0,
         .heartbeat_ns = heartbeat_ns,
         .adopt = adopt,
         .arg = front,

@@ -23,7 +23,8 @@ struct watch_settings {
     size_t listen_fd_count;
     bool tls;             /* on TCP: who is turned away cannot be told why */
     int throttle_threads; /* HTTP threads that give way to workers, see throttle.h; 0: none */
-    int64_t heartbeat_ns; /* it shows that often that it lives; 0: it need not */
+    size_t descriptors_kept; /* how many of the last ones are left to another front, at most */
+    int64_t heartbeat_ns;    /* it shows that often that it lives; 0: it need not */
     /* Hands an accepted connection on; false if that failed, and the socket is closed then. It may
      * call watch_adopted for it right away or later, in any thread. */
     bool (*adopt)(void *arg, int fd, const struct sockaddr *address, socklen_t length);

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import resource
 import socket
 import statistics
 import time
@@ -119,6 +120,26 @@ def late_reasons(admin):
     counts = {reason: metrics.sum("resnextd_rejected_total", reason=reason)
               for reason in ("deadline", "expected_wait", "client_deadline")}
     return {reason: count for reason, count in counts.items() if count > 0}
+
+
+@case(own=None, seconds=60)
+def idle_connections_to_the_service_leave_descriptors_to_the_admin():
+    def few():
+        harness.die_with_parent()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96))
+    with with_admin("--idle-timeout-s", "3600", "--upload-timeout-ms", "3600000",
+                    prepare=few) as (daemon, admin):
+        before = daemon.resources()["fds"]
+        crowd = [daemon.connect() for _ in range(120)]
+        wait_until("accepting pauses", lambda: "accepting pauses" in daemon.log())
+        with contextlib.ExitStack() as stack:
+            scrapers = [stack.enter_context(wire.Connection(admin, 10 * SLOW)) for _ in range(6)]
+            for scraper in 3 * scrapers:
+                assert scraper.ask("GET", "/metrics").status == 200
+        for connection in crowd:
+            connection.close()
+        wait_until("the crowd gone", lambda: daemon.resources()["fds"] <= before)
+        daemon.good()
 
 
 @case(own=None, seconds=60)
