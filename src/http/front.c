@@ -84,9 +84,8 @@ static int start_daemon(struct front *front, enum front_protocol protocol, struc
         flags = MHD_USE_TLS;
         more[count++] =
             (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_retrieve};
-        more[count++] = (struct MHD_OptionItem){
-            MHD_OPTION_HTTPS_PRIORITIES, 0,
-            (void *)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"};
+        more[count++] =
+            (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)tls_priorities};
     }
     more[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     front->daemons[protocol] =
