@@ -85,7 +85,7 @@ static int64_t drain(struct service *s, const sigset_t *handled)
     int64_t grace_ms = edition_conf(edition)->drain_grace_ms;
     int64_t timeout_s = edition_conf(edition)->drain_timeout_s;
     edition_release(edition);
-    log_info("draining: no new requests after %lld ms, then up to %lld s for the accepted ones",
+    log_info("draining: no new connections after %lld ms, then up to %lld s for what has come",
              (long long)grace_ms, (long long)timeout_s);
     server_begin_drain(s->server);
     notify("STOPPING=1\nSTATUS=draining");

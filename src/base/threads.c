@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cgroup.h"
 
@@ -45,7 +46,7 @@ int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void
 static int affinity_cpus(void)
 {
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0)
+    if (sched_getaffinity(getpid(), sizeof set, &set) != 0) /* the main thread's */
         return 1;
     return CPU_COUNT(&set);
 }

@@ -138,6 +138,18 @@ static bool values_differ(const struct conf_option *option, const void *a, const
     return lists_differ(a, b);
 }
 
+int conf_check_reload(const struct conf *running, const struct conf *next, struct error *err)
+{
+    if (running->has_file && !next->has_file)
+        return error_set(err, ERR_CONFIG, "%s is gone; put it back, or restart to go on without it",
+                         default_file);
+    if (running->api_keys && !next->api_keys)
+        return error_set(err, ERR_CONFIG,
+                         "api_keys is not set any more, and everybody could use the service; set "
+                         "it, or restart if that is meant");
+    return ERR_OK;
+}
+
 size_t conf_report_restart_only(const struct conf *running, const struct conf *wanted)
 {
     size_t count = 0;

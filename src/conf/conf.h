@@ -34,6 +34,7 @@ struct conf {
 #undef TEXT_LIST
     struct conf_model *models; /* never empty; exactly one is the default */
     size_t model_count;
+    bool has_file; /* a configuration file was read */
 };
 
 /* What the command line asks for besides options. */
@@ -51,6 +52,11 @@ enum conf_action {
 int conf_load(struct conf *conf, enum conf_action *action, int argc, char *const *argv,
               struct error *err);
 void conf_free(struct conf *conf);
+
+/* Whether a reload may put `next` in the place of `running`: ERR_CONFIG if the configuration file
+ * is not there any more, or no keys would be needed where some are. Both are more likely a mishap
+ * than meant, and who means them can restart. */
+int conf_check_reload(const struct conf *running, const struct conf *next, struct error *err);
 
 /* Logs, by name, the options that differ between two configurations but take effect only at a
  * restart; returns how many there are. */

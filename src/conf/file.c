@@ -222,6 +222,7 @@ int conf_read_file(struct conf *conf, const char *path, bool may_be_absent, stru
     int rc = text_read(&text, path, CONF_FILE_MAX, err);
     if (rc == ERR_OK)
         rc = conf_read_text(conf, path, text.bytes, text.length, err);
+    conf->has_file = rc == ERR_OK;
     text_free(&text);
     return rc;
 }

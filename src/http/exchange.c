@@ -102,6 +102,12 @@ int exchange_read_timeout(struct exchange *x, struct error *err)
     return ERR_OK;
 }
 
+enum metric_reason exchange_late_reason(const struct exchange *x, enum metric_reason own)
+{
+    bool shortened = x->timeout_ns < x->conf->request_timeout_ms * NS_PER_MS;
+    return shortened ? REASON_CLIENT_DEADLINE : own;
+}
+
 static void resume_connection(struct request *request)
 {
     MHD_resume_connection(request->waiter);

@@ -90,6 +90,9 @@ void exchange_identify(struct exchange *x, const char *method);
 /* Reads X-Request-Timeout-Ms, which can only shorten request_timeout_ms. ERR_PARAMETER. */
 int exchange_read_timeout(struct exchange *x, struct error *err);
 
+/* Why a request has too little time: `own`, or that its client made it shorter. */
+enum metric_reason exchange_late_reason(const struct exchange *x, enum metric_reason own);
+
 /* MHD_OPTION_NOTIFY_COMPLETED: counts, logs and frees. */
 void exchange_end(void *context, struct MHD_Connection *connection, void **exchange,
                   enum MHD_RequestTerminationCode how);

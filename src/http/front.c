@@ -10,7 +10,10 @@
 #include "http/router.h"
 #include "http/tls.h"
 
-enum { CONNECTION_MEMORY = 65536 /* headers, and how much of an upload is read at once */ };
+enum {
+    CONNECTION_MEMORY = 65536, /* headers, and how much of an upload is read at once */
+    ADMIN_DESCRIPTORS = 16,    /* that connections to the service leave to admin_listen */
+};
 
 int front_open(struct front *front, const struct conf *conf, bool admin, struct error *err)
 {
@@ -82,9 +85,8 @@ static int start_daemon(struct front *front, enum front_protocol protocol, struc
         flags = MHD_USE_TLS;
         more[count++] =
             (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_retrieve};
-        more[count++] = (struct MHD_OptionItem){
-            MHD_OPTION_HTTPS_PRIORITIES, 0,
-            (void *)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"};
+        more[count++] =
+            (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)tls_priorities};
     }
     more[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     front->daemons[protocol] =
@@ -117,6 +119,8 @@ int front_start(struct front *front, int64_t heartbeat_ns, struct error *err)
         .listen_fd_count = front->listener.count,
         .tls = front->tls,
         .throttle_threads = front->context.is_admin ? 0 : front->context.threads,
+        .descriptors_kept =
+            front->context.has_admin && !front->context.is_admin ? ADMIN_DESCRIPTORS : 0,
         .heartbeat_ns = heartbeat_ns,
         .adopt = adopt,
         .arg = front,

@@ -33,8 +33,8 @@ int http_apply(struct http *http, const struct conf *conf, struct error *err);
  * called once a heartbeat. */
 bool http_alive(struct http *http, int64_t ns);
 
-/* Takes no new connections and no new requests from now on, answers the accepted ones, and returns
- * when all are answered or at `deadline_ns`; what waits then gets 503. */
+/* Takes no new connections from now on, answers what has come on the others, and returns when all
+ * are closed or at `deadline_ns`; what waits then gets 503. */
 void http_drain(struct http *http, int64_t deadline_ns);
 
 /* Ends everything. The server and the reload must be halted, so that no request is finished by

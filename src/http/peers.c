@@ -18,7 +18,7 @@
 
 enum { DESCRIPTORS_MAX = 1 << 20 };
 
-static const int64_t GONE_NS = 1000000000;
+static const int64_t GONE_NS = 1000000000, FIRST_NS = 500000000;
 
 /* Who sends everything before it reads shall have its answer, also if that is several times what we
  * take; the second is a large picture under any limit. */
@@ -246,14 +246,30 @@ static void time_is_up(struct peer *p)
     }
 }
 
+static void end_within(struct peer *p, int64_t ns)
+{
+    if (p->deadline.at_ns > clock_monotonic_ns() + ns)
+        arm_after(p, ns);
+}
+
+/* Whether something has come that libmicrohttpd has not read yet. */
+static bool has_sent(const struct peer *p)
+{
+    char byte;
+    return recv(p->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void peers_hurry(struct peer *p)
 {
-    bool refused = p->state == RECEIVING && p->refused;
-    if (refused && p->deadline.at_ns > clock_monotonic_ns() + LINGER_NS)
-        arm_after(p, LINGER_NS);
+    if (p->state == RECEIVING && p->refused)
+        end_within(p, LINGER_NS);
     /* Who was answered in mid-upload is closed by libmicrohttpd, and lingers, for which it must
      * still be read from. */
-    if (!p->unread && (p->state == OPENING || p->state == IDLE))
+    if (p->unread)
+        return;
+    if (p->state == OPENING || (p->state == IDLE && has_sent(p)))
+        end_within(p, FIRST_NS);
+    else if (p->state == IDLE)
         shut(p, SHUT_RD);
 }
 

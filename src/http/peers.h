@@ -120,9 +120,9 @@ int64_t peers_expire(struct peers *peers);
 /* Finishes the request that a peer waits for with an error. */
 void peers_cancel(struct peer *peer, int outcome);
 
-/* What a drain does to a connection. Without a request, or after one that was answered before the
- * drain began, it gets to the end of what its client has sent already, and no further. The rest of
- * a refused upload has LINGER_NS to come. */
+/* What a drain does to a connection: it has one more request at most. A new one may send its first
+ * within FIRST_NS; of one that was answered before, a request is served that has come already, and
+ * is ended otherwise. The rest of a refused upload has LINGER_NS to come. */
 void peers_hurry(struct peer *peer);
 
 #endif

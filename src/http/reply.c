@@ -165,7 +165,7 @@ enum MHD_Result reply_unfinished(struct exchange *x, int outcome)
     case ERR_CLIENT_GONE:
         return MHD_NO; /* closes the connection */
     case ERR_DEADLINE:
-        metrics_add(metrics, COUNTER_rejected, REASON_DEADLINE, 0, 0, 1);
+        metrics_add(metrics, COUNTER_rejected, exchange_late_reason(x, REASON_DEADLINE), 0, 0, 1);
         error_set(&err, ERR_DEADLINE,
                   "there was no answer within %.0f ms (request_timeout_ms, or "
                   "X-Request-Timeout-Ms); try again later",
@@ -178,7 +178,8 @@ enum MHD_Result reply_unfinished(struct exchange *x, int outcome)
                   "try again later");
         break;
     case ERR_NO_TIME:
-        metrics_add(metrics, COUNTER_rejected, REASON_EXPECTED_WAIT, 0, 0, 1);
+        metrics_add(metrics, COUNTER_rejected, exchange_late_reason(x, REASON_EXPECTED_WAIT), 0, 0,
+                    1);
         error_set(&err, ERR_NO_TIME,
                   "there is so much to do that no answer is likely within %.0f ms "
                   "(request_timeout_ms, or X-Request-Timeout-Ms); try again later",

@@ -21,7 +21,7 @@ enum route_place {
 };
 
 enum route_trait {
-    TAKES_BODY = 1, /* is work: refused while the server is overloaded or draining */
+    TAKES_BODY = 1, /* is work: refused while the server is overloaded */
     IS_OPEN = 2,    /* needs no key */
     IS_PROBE = 4,   /* health or metrics, which machines ask for all the time */
 };
@@ -167,8 +167,6 @@ static int check_capacity(struct exchange *x, struct error *err)
 {
     if (!(x->route->traits & TAKES_BODY))
         return ERR_OK;
-    if (watch_draining(x->context->watch))
-        return error_set(err, ERR_DRAINING, "this server is shutting down; ask another one");
     int code = server_check_room(x->context->server, x->timeout_ns, err);
     return code == ERR_OK ? upload_check_memory(x, err) : code;
 }
@@ -223,12 +221,13 @@ static int check_headers(struct exchange *x, const char *method, const char *ver
  * upload that then stops is not counted for that. */
 static void note_refusal(const struct exchange *x, int code)
 {
-    static const struct {
+    const struct {
         int code;
         enum metric_reason reason;
     } counted[] = {
-        {ERR_OVERLOADED, REASON_OVERLOADED},         {ERR_NO_TIME, REASON_EXPECTED_WAIT},
-        {ERR_UNAUTHORIZED, REASON_UNAUTHORIZED},     {ERR_DRAINING, REASON_DRAINING},
+        {ERR_OVERLOADED, REASON_OVERLOADED},
+        {ERR_NO_TIME, exchange_late_reason(x, REASON_EXPECTED_WAIT)},
+        {ERR_UNAUTHORIZED, REASON_UNAUTHORIZED},
         {ERR_BODY_TOO_LARGE, REASON_BODY_TOO_LARGE},
     };
     peer_refused(x->peer);

@@ -9,6 +9,9 @@
 #include "base/log.h"
 #include "conf/text.h"
 
+const char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:"
+                              "-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-MAC-ALL:+AEAD:%SERVER_PRECEDENCE";
+
 enum { FILE_MOST = 1 << 20, CHAIN_MOST = 16, KEY_ID = 32 };
 
 struct tls_pair {

@@ -9,6 +9,10 @@
 
 struct tls_pair;
 
+/* TLS 1.3, and of 1.2 what is as good: forward secrecy and authenticated encryption. In GnuTLS's
+ * words ("Priority strings" in its manual). */
+extern const char tls_priorities[];
+
 /* Reads tls_cert and tls_key, which must be set, and checks that they belong together; warns if the
  * certificate has expired. ERR_CONFIG says which file is wrong, ERR_IO, ERR_NO_MEMORY. `*out`
  * belongs to the caller until tls_use. */

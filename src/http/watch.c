@@ -27,6 +27,8 @@
 #include "http/watch.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -44,7 +46,7 @@
 #include "http/refusal.h"
 #include "http/throttle.h"
 
-enum { EVENTS_AT_ONCE = 64, ACCEPTS_AT_ONCE = 64 };
+enum { EVENTS_AT_ONCE = 64, ACCEPTS_AT_ONCE = 64, KEPT_SHARE = 8 /* of all descriptors */ };
 
 static const int64_t ACCEPT_PAUSE_NS = 100000000;
 
@@ -185,11 +187,29 @@ static bool is_shortage(int reason)
     return reason == EMFILE || reason == ENFILE || reason == ENOBUFS || reason == ENOMEM;
 }
 
+/* Whether the next descriptor is none of those that the other front is to have. */
+static bool may_take_descriptor(const struct watch *w)
+{
+    size_t kept = w->peers.by_fd_size / KEPT_SHARE;
+    if (w->settings.descriptors_kept < kept)
+        kept = w->settings.descriptors_kept;
+    if (kept == 0)
+        return true;
+    int next = fcntl(w->peers.wake_fd, F_DUPFD_CLOEXEC, 0);
+    if (next >= 0)
+        close(next);
+    return next >= 0 && (size_t)next < w->peers.by_fd_size - kept;
+}
+
 static void accept_some(struct watch *w, int listen_fd, int most)
 {
     for (int i = 0; i < most; i++) {
         struct sockaddr_storage address = {0};
         socklen_t length = sizeof address;
+        if (!may_take_descriptor(w)) {
+            pause_accepting(w, EMFILE);
+            return;
+        }
         int fd =
             accept4(listen_fd, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {

@@ -21,9 +21,10 @@ struct watch_settings {
     const char *name; /* of its thread */
     const int *listen_fds;
     size_t listen_fd_count;
-    bool tls;             /* on TCP: who is turned away cannot be told why */
-    int throttle_threads; /* HTTP threads that give way to workers, see throttle.h; 0: none */
-    int64_t heartbeat_ns; /* it shows that often that it lives; 0: it need not */
+    bool tls;                /* on TCP: who is turned away cannot be told why */
+    int throttle_threads;    /* HTTP threads that give way to workers, see throttle.h; 0: none */
+    size_t descriptors_kept; /* how many of the last ones are left to another front, at most */
+    int64_t heartbeat_ns;    /* it shows that often that it lives; 0: it need not */
     /* Hands an accepted connection on; false if that failed, and the socket is closed then. It may
      * call watch_adopted for it right away or later, in any thread. */
     bool (*adopt)(void *arg, int fd, const struct sockaddr *address, socklen_t length);
@@ -48,9 +49,9 @@ void watch_halt(struct watch *watch);
 /* Frees a watch that is halted or was never started. No connection may be left. */
 void watch_destroy(struct watch *watch);
 
-/* Turns away new connections and new requests from now on, and ends the connections that have
- * nothing to say. When it returns, what stood in the backlog is accepted, and the listening sockets
- * are not used any more. */
+/* Turns away new connections from now on, and ends those that have nothing to say; on the others
+ * what has come is answered. When it returns, what stood in the backlog is accepted, and the
+ * listening sockets are not used any more. */
 void watch_begin_drain(struct watch *watch);
 
 /* True from watch_begin_drain on. */

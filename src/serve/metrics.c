@@ -35,6 +35,7 @@ static const char *const reason_names[REASON_COUNT] = {
     [REASON_EXPECTED_WAIT] = "expected_wait",
     [REASON_DRAINING] = "draining",
     [REASON_DEADLINE] = "deadline",
+    [REASON_CLIENT_DEADLINE] = "client_deadline",
     [REASON_BODY_TOO_LARGE] = "body_too_large",
     [REASON_UPLOAD_TIMEOUT] = "upload_timeout",
     [REASON_SLOW_READER] = "slow_reader",

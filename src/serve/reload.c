@@ -25,6 +25,14 @@ struct reload {
     bool wanted, running, stopping;
 };
 
+static int check_reload(struct reload *r, const struct conf *next, struct error *err)
+{
+    struct edition *running = server_edition(r->settings.server);
+    int code = conf_check_reload(edition_conf(running), next, err);
+    edition_release(running);
+    return code;
+}
+
 static int read_configuration(struct reload *r, struct conf **out, struct error *err)
 {
     enum conf_action action;
@@ -32,6 +40,8 @@ static int read_configuration(struct reload *r, struct conf **out, struct error 
     if (!next)
         return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
     int code = conf_load(next, &action, r->settings.argc, r->settings.argv, err);
+    if (code == ERR_OK)
+        code = check_reload(r, next, err);
     if (code != ERR_OK) {
         conf_free(next);
         free(next);
@@ -62,6 +72,7 @@ static int reload_all(struct reload *r, struct error *err)
     }
     log_configure((enum log_level)next->log_level, (enum log_format)next->log_format);
     conf_report_restart_only(r->settings.conf, next);
+    server_report_cpus(r->settings.server, next);
     server_install(r->settings.server, edition);
     return ERR_OK;
 }

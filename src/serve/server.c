@@ -23,8 +23,8 @@ struct server {
     struct queue *queue;
     struct worker_surroundings surroundings;
     struct worker **workers;
-    int worker_count, spare_cpus;
-    double start_time; /* seconds since the epoch */
+    int worker_count, cpus, spare_cpus; /* CPUs as of the start */
+    double start_time;                  /* seconds since the epoch */
     atomic_bool draining;
     bool halted;
 };
@@ -84,6 +84,7 @@ int server_start(struct server **out, const struct server_settings *settings, st
     if (!s)
         return error_set(err, ERR_NO_MEMORY, "no memory for the server");
     s->start_time = (double)time(NULL);
+    s->cpus = cpus;
     s->spare_cpus = cpus > workers ? cpus - workers : 0;
     pthread_mutex_init(&s->lock, NULL);
     struct edition *first = NULL;
@@ -184,6 +185,15 @@ void server_install(struct server *server, struct edition *edition)
     pthread_mutex_unlock(&server->lock);
     metrics_set_info(server->metrics, INFO_model_info, lines);
     edition_release(old);
+}
+
+void server_report_cpus(const struct server *server, const struct conf *conf)
+{
+    int cpus = thread_cpu_budget();
+    if (conf->workers == 0 && cpus != server->cpus)
+        log_warning("this service may use %d CPUs now, and %d when it started; workers = 0 counts "
+                    "them only at a restart",
+                    cpus, server->cpus);
 }
 
 void server_begin_drain(struct server *server)

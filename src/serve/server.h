@@ -49,6 +49,10 @@ int server_prepare(struct server *server, struct conf *conf, struct edition **ou
 /* Puts a new edition in the place of the one in use, and takes over the caller's reference. */
 void server_install(struct server *server, struct edition *edition);
 
+/* Logs if a configuration's `workers = 0` would be another number than run, since the CPUs that
+ * this process may use have changed. */
+void server_report_cpus(const struct server *server, const struct conf *conf);
+
 /* From now on /readyz says no; requests are still taken. */
 void server_begin_drain(struct server *server);
 

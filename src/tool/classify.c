@@ -65,17 +65,17 @@ static void print_csv_header(const struct classify *c)
 static void print_csv(const struct classify *c, const struct engine_result *r)
 {
     if (!r->logits) {
-        output_csv_field(r->file->path);
+        output_csv_field(stdout, r->file->path);
         printf(",,,,%s,", c->logits ? "," : "");
-        output_csv_field(r->error.message);
+        output_csv_field(stdout, r->error.message);
         printf("\r\n");
         return;
     }
     for (int64_t i = 0; i < c->top_k; i++) {
         const struct prediction *p = &c->predictions[i];
-        output_csv_field(r->file->path);
+        output_csv_field(stdout, r->file->path);
         printf(",%d,%d,", (int)i + 1, p->class_id);
-        output_csv_field(c->model->labels[p->class_id]);
+        output_csv_field(stdout, c->model->labels[p->class_id]);
         printf(",%s", output_float(p->score).text);
         if (c->logits)
             printf(",%s", output_float(r->logits[p->class_id]).text);

@@ -25,19 +25,31 @@ void output_plain(FILE *f, const char *text)
     }
 }
 
-void output_csv_field(const char *text)
+/* A character or byte, `length` bytes of valid UTF-8 or 0, of a CSV field. */
+static void csv_character(FILE *f, const unsigned char *s, size_t length)
 {
-    if (!text[strcspn(text, ",\"\r\n")]) {
-        fputs(text, stdout);
-        return;
+    if (length == 0)
+        fprintf(f, "\\x%02x", *s);
+    else if (utf8_is_control(s))
+        fprintf(f, "\\u%04" PRIx32, utf8_code_point(s, length));
+    else if (*s == '\\' || *s == '"') /* doubled */
+        fprintf(f, "%c%c", *s, *s);
+    else
+        fwrite(s, 1, length, f);
+}
+
+void output_csv_field(FILE *f, const char *text)
+{
+    bool quoted = text[strcspn(text, ",\"")];
+    if (quoted)
+        fputc('"', f);
+    for (const unsigned char *s = (const unsigned char *)text; *s;) {
+        size_t n = utf8_length(s);
+        csv_character(f, s, n);
+        s += n ? n : 1;
     }
-    putchar('"');
-    for (; *text; text++) {
-        if (*text == '"')
-            putchar('"');
-        putchar(*text);
-    }
-    putchar('"');
+    if (quoted)
+        fputc('"', f);
 }
 
 void output_grouped(int64_t number, char text[32])

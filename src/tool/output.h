@@ -13,8 +13,10 @@
 /* Text for a terminal: control characters and invalid UTF-8 become '?'. */
 void output_plain(FILE *f, const char *text);
 
-/* One CSV field (RFC 4180), quoted where needed; the bytes stay as they are. */
-void output_csv_field(const char *text);
+/* One CSV field (RFC 4180), quoted where needed. What a terminal would obey is escaped as in JSON,
+ * a byte that is not UTF-8 as \xNN, and a backslash is doubled, so that the bytes can be had again.
+ */
+void output_csv_field(FILE *f, const char *text);
 
 /* A number with thousands separated by commas, e.g. 25,028,904. */
 void output_grouped(int64_t number, char text[32]);

@@ -16,6 +16,7 @@ TESTS = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..")
 sys.path[:0] = [os.path.join(TESTS, "integration"), os.path.join(TESTS, "load")]
 
 import harness
+import jpegs
 import wire
 from client import offer
 from harness import Skip, case, check_scores, predictions, reference, wait_until
@@ -73,10 +74,13 @@ class Node:
         self.log.close()
         return code
 
-    def images(self):
+    def metric(self, name, **labels):
         with wire.Connection(self.address, 5) as connection:
             page = connection.ask("GET", "/metrics").body.decode()
-        return harness.parse_metrics(page).sum("resnextd_images_total")
+        return harness.parse_metrics(page).sum(name, **labels)
+
+    def images(self):
+        return self.metric("resnextd_images_total")
 
 
 class Cluster:
@@ -191,6 +195,32 @@ def uploads_beyond_the_buffer_pass():
         assert answer.status == 200, answer
         check_scores(predictions(answer), scores)
         harness.check_error(connection.ask("POST", "/classify", body=data + bytes(20 << 20)), 413)
+
+
+@case(own=None, seconds=60)
+def nothing_is_computed_for_clients_that_left():
+    nodes = get().nodes
+    slow = wire.multipart([("f", f"{i}.jpg", None, jpegs.slow(95)) for i in range(4)])
+
+    def total(name, **labels):
+        return sum(node.metric(name, **labels) for node in nodes)
+    gone = total("resnextd_requests_total", code="499")
+    with contextlib.ExitStack() as stack:
+        for node in nodes:
+            connection = stack.enter_context(wire.Connection(node.address, 30))
+            connection.send(wire.request("POST", "/classify", [wire.form_type()], slow))
+        wait_until("every worker busy", lambda: total("resnextd_workers_busy") == len(nodes))
+        leaving = [stack.enter_context(wire.Connection(FRONT, 10)) for _ in range(4)]
+        for connection in leaving:
+            connection.send(wire.request("POST", "/classify", body=reference()[0]))
+        wait_until("four wait", lambda: total("resnextd_queue_depth") == 4)
+        for connection in leaving:
+            connection.close()
+        wait_until("none of them is computed",
+                   lambda: total("resnextd_requests_total", code="499") == gone + 4)
+    for node in nodes:  # which have learned that pictures take long
+        node.end(signal.SIGKILL)
+        node.start()
 
 
 @case(own=None, seconds=60)

@@ -323,9 +323,33 @@ START_TEST(isa_offers_every_rung_of_the_ladder)
 }
 END_TEST
 
+START_TEST(a_reload_loses_neither_file_nor_keys)
+{
+    struct conf guarded = loaded_with_file("api_keys = \"/keys\";\n", "");
+    struct conf other = loaded_with_file("api_keys = \"/other\";\ntop_k = 1;\n", "");
+    struct conf open = loaded_with_file("", ""), without_file = loaded("--api-keys /keys");
+    struct error err = {0};
+    ck_assert(guarded.has_file && !without_file.has_file);
+    ck_assert_int_eq(conf_check_reload(&guarded, &other, &err), ERR_OK);
+    ck_assert_int_eq(conf_check_reload(&open, &guarded, &err), ERR_OK);
+    ck_assert_int_eq(conf_check_reload(&open, &open, &err), ERR_OK);
+    ck_assert_int_eq(conf_check_reload(&without_file, &guarded, &err), ERR_OK);
+    ck_assert_int_eq(conf_check_reload(&without_file, &without_file, &err), ERR_OK);
+    ck_assert_int_eq(conf_check_reload(&guarded, &open, &err), ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.message, "api_keys is not set any more"));
+    ck_assert_int_eq(conf_check_reload(&without_file, &open, &err), ERR_CONFIG);
+    ck_assert_int_eq(conf_check_reload(&guarded, &without_file, &err), ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.message, "resnextd.conf is gone"));
+    conf_free(&guarded);
+    conf_free(&other);
+    conf_free(&open);
+    conf_free(&without_file);
+}
+END_TEST
+
 TEST_MAIN("conf/conf", 10, defaults_without_any_source, precedence,
           lists_are_replaced_by_the_stronger_source, sockets_of_systemd_are_the_default,
           models_are_replaced_by_the_stronger_source, dashes_equals_and_the_last_value,
           bad_arguments_are_refused, bad_variables_are_refused, variables_of_kubernetes_do_no_harm,
           actions, isa_offers_every_rung_of_the_ladder, what_is_printed_can_be_read_again,
-          help_names_every_option_in_80_columns)
+          help_names_every_option_in_80_columns, a_reload_loses_neither_file_nor_keys)

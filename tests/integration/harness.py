@@ -158,9 +158,9 @@ class Aftermath:
 
 class Daemon:
     """One running resnextd. `options` are command line words; a listener is added unless
-    `listen=False`. `wrap` is a command that executes another, and goes before it. In float32, as the
-    goldens are, unless told otherwise. `prepare` runs in the child. Ready when the constructor
-    returns, unless `wait=False`."""
+    `listen=False`, and --config unless `config=None`. `wrap` is a command that executes another, and
+    goes before it. In float32, as the goldens are, unless told otherwise. `prepare` runs in the child.
+    Ready when the constructor returns, unless `wait=False`."""
 
     def __init__(self, options=(), env=None, listen=True, model=True, wait=True, fds=(),
                  stderr=None, config="", wrap=(), prepare=die_with_parent):
@@ -173,7 +173,8 @@ class Daemon:
         self.notify.bind(notify_path)
         os.chmod(notify_path, 0o777)  # some daemons run as another user
         self.notifications = []
-        command = [DAEMON, "--config", write(f"{self.serial}.conf", config)]
+        command = [DAEMON]
+        command += [] if config is None else ["--config", write(f"{self.serial}.conf", config)]
         command += ["--listen", f"{self.address[0]}:{self.address[1]}"] if listen else []
         command += ["--model", MODEL] if model else []
         rounds = "--precision" in options

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import resource
 import socket
 import statistics
 import time
@@ -113,6 +114,34 @@ def busy(daemon, admin, parts):
         assert connection.read().status == 200
 
 
+def late_reasons(admin):
+    """Why what had too little time was turned away, and how often."""
+    metrics = admin_metrics(admin)
+    counts = {reason: metrics.sum("resnextd_rejected_total", reason=reason)
+              for reason in ("deadline", "expected_wait", "client_deadline")}
+    return {reason: count for reason, count in counts.items() if count > 0}
+
+
+@case(own=None, seconds=60)
+def idle_connections_to_the_service_leave_descriptors_to_the_admin():
+    def few():
+        harness.die_with_parent()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96))
+    with with_admin("--idle-timeout-s", "3600", "--upload-timeout-ms", "3600000",
+                    prepare=few) as (daemon, admin):
+        before = daemon.resources()["fds"]
+        crowd = [daemon.connect() for _ in range(120)]
+        wait_until("accepting pauses", lambda: "accepting pauses" in daemon.log())
+        with contextlib.ExitStack() as stack:
+            scrapers = [stack.enter_context(wire.Connection(admin, 10 * SLOW)) for _ in range(6)]
+            for scraper in 3 * scrapers:
+                assert scraper.ask("GET", "/metrics").status == 200
+        for connection in crowd:
+            connection.close()
+        wait_until("the crowd gone", lambda: daemon.resources()["fds"] <= before)
+        daemon.good()
+
+
 @case(own=None, seconds=60)
 def a_client_can_shorten_its_deadline():
     with with_admin("--workers", "1", "--request-timeout-ms", "300000") as (daemon, admin):
@@ -122,6 +151,7 @@ def a_client_can_shorten_its_deadline():
             late.send(wire.request("POST", "/classify", [("X-Request-Timeout-Ms", "150")], data))
             check_error(late.read(), 504, "deadline_exceeded")
             assert 0.14 < time.monotonic() - start < 0.15 + 0.5 * SLOW
+            assert late_reasons(admin) == {"client_deadline": 1}
         for value in ("999999999", "60000"):  # it cannot be lengthened, and needs not be short
             answer = daemon.classify(data, [("X-Request-Timeout-Ms", value)])
             check_scores(predictions(answer), scores)
@@ -132,13 +162,14 @@ def a_client_can_shorten_its_deadline():
 
 @case(own=None, seconds=60)
 def it_cannot_be_lengthened():
-    with with_admin("--workers", "1", "--request-timeout-ms", "100") as (daemon, _), \
+    with with_admin("--workers", "1", "--request-timeout-ms", "100") as (daemon, admin), \
             daemon.connect(60) as connection:
         start = time.monotonic()
         connection.send(wire.request("POST", "/classify", [("X-Request-Timeout-Ms", "100000")],
                                      jpegs.slow(MEGAPIXELS)))
         check_error(connection.read(), 504, "deadline_exceeded")
         assert time.monotonic() - start < 0.1 + 1.0 * SLOW
+        assert late_reasons(admin) == {"deadline": 1}
 
 
 @case(own=None, seconds=90)
@@ -167,7 +198,7 @@ def a_request_that_cannot_meet_its_deadline_is_refused_at_once():
                     ("Content-Length", "900000")]))
                 check_error(early.read(), 503, "deadline_unreachable")
             assert daemon.get("/readyz").status == 200, "there is time enough for others"
-        assert admin_metrics(admin).sum("resnextd_rejected_total", reason="expected_wait") == 2
+        assert late_reasons(admin) == {"client_deadline": 2}
         wait_until("idle", lambda: admin_metrics(admin).sum("resnextd_workers_busy") == 0, 20)
         answer = daemon.classify(data, [("X-Request-Timeout-Ms", str(int(400 * SLOW)))])
         assert answer.status == 200, "an idle worker is never too busy"

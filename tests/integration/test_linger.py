@@ -117,13 +117,13 @@ def a_drain_waits_until_a_refusal_is_read():
     size = 16 * len(PIECE)
 
     def attempt(_):
-        with Daemon() as daemon, daemon.connect() as connection:
+        with Daemon(LIMITED) as daemon, daemon.connect() as connection:
             begin_request(daemon, connection, b"POST /classify HTTP/1.1\r\nHost: x\r\n")
             begin_drain(daemon)
             connection.send(b"Content-Length: %d\r\n\r\n" % size)
             for _ in range(size // len(PIECE)):
                 connection.send(PIECE)
-            check_error(connection.read(), 503, "draining")
+            check_error(connection.read(), 413, "body_too_large")
             connection.close()
             assert daemon.exit_code() == 0, daemon.log()
     unless_still(attempt)
@@ -162,13 +162,13 @@ def a_refused_upload_that_ends_soon_is_answered_in_a_drain():
 
 
 @case(own=None, seconds=60)
-def a_drain_refuses_what_is_not_here_yet():
+def a_drain_refuses_without_the_rest_of_an_upload():
     def attempt(_):
         with Daemon(PATIENT) as daemon, daemon.connect() as connection:
-            begin_request(daemon, connection, b"POST /classify HTTP/1.1\r\nHost: x\r\n")
+            begin_request(daemon, connection, b"POST /nowhere HTTP/1.1\r\nHost: x\r\n")
             begin_drain(daemon)
             connection.send(b"Content-Length: 1000\r\n\r\n" + bytes(10))
-            check_error(connection.read(), 503, "draining")
+            check_error(connection.read(), 404, "not_found")
             connection.close()
             assert daemon.exit_code() == 0, daemon.log()
     unless_still(attempt)

@@ -3,6 +3,7 @@
 import base64
 import concurrent.futures
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -196,6 +197,43 @@ def options_that_need_a_restart_are_named():
         assert "top_k has changed" not in log
         assert daemon.metrics().sum("resnextd_workers") == before
         assert len(predictions(daemon.classify(reference()[0]))) == 2
+
+
+@case(own=None)
+def cpus_are_counted_at_the_start_and_a_reload_says_so():
+    allowed = os.sched_getaffinity(0)
+    if len(allowed) < 2:
+        raise harness.Skip("one CPU cannot become fewer")
+    with start(models_config(one=harness.MODEL)) as daemon:
+        os.sched_setaffinity(daemon.pid, {min(allowed)})
+        daemon.reload()
+        assert re.search(r"may use 1 CPUs now, and \d+ when it started; workers = 0 counts them only at a restart",
+                         daemon.log()), daemon.log()
+        os.sched_setaffinity(daemon.pid, allowed)
+        said = len(daemon.log())
+        daemon.reload()
+        assert "CPUs now" not in daemon.log()[said:], daemon.log()
+
+
+@case(own=None)
+def a_reload_does_not_take_the_keys_away():
+    good = models_config(one=harness.MODEL)
+    keys = harness.write("reload.keys", hashlib.sha256(b"0123456789abcdef-key").hexdigest() + "\n")
+    os.chmod(keys, 0o600)
+    guarded = good + f'api_keys = "{keys}";\n'
+    with start(guarded, wait=False) as daemon:
+        daemon.headers = [("X-API-Key", "0123456789abcdef-key")]
+        daemon.wait_ready()
+        for text, words in ((good, ["api_keys", "restart"]), (guarded.replace(keys, ""), ["api_keys"]),
+                            ("", ["api_keys"])):
+            unchanged_after(daemon, words, lambda text=text: daemon.configure(text),
+                            lambda: daemon.configure(guarded))
+            check_error(harness.ask(daemon.address, "POST", "/classify", body=reference()[0]), 401)
+        os.rename(daemon.config_path, daemon.config_path + ".away")
+        unchanged_after(daemon, [daemon.config_path], lambda: None, lambda: None)
+        os.rename(daemon.config_path + ".away", daemon.config_path)
+        daemon.reload()
+        assert count(daemon, "ok") == 1
 
 
 @case(own=None)

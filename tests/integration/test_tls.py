@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import ssl
+import subprocess
 import time
 import warnings
 
@@ -45,6 +46,40 @@ def it_speaks_tls_and_nothing_older_than_1_2():
             except (ssl.SSLError, OSError):
                 pass
         daemon.recovered()
+
+
+def offer(daemon, cert, ciphers=None, version=ssl.TLSVersion.TLSv1_2):
+    """The cipher suite that a client gets of those it offers; None if it is refused."""
+    context = trusting(cert)
+    context.minimum_version = context.maximum_version = version
+    if ciphers:
+        context.set_ciphers(ciphers + ":@SECLEVEL=0")
+    try:
+        with daemon.connect(tls=context) as connection:
+            assert connection.ask("GET", "/livez").status == 200
+            return connection.sock.cipher()[0]
+    except (ssl.SSLError, ConnectionError):
+        return None
+
+
+@case(own=None, seconds=40)
+def tls_1_2_is_only_with_forward_secrecy_and_authenticated_encryption():
+    key = path("rsa.key")
+    subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
+    os.chmod(key, 0o600)
+    for pair, kind in ((certificate("ec"), "ECDSA"), (certificate("rsa", key), "RSA")):
+        with tls_daemon(cert=pair) as (daemon, cert, _):
+            for suite in ("AES256-GCM-SHA384", "AES128-GCM-SHA256", "CHACHA20-POLY1305"):
+                assert offer(daemon, cert, f"ECDHE-{kind}-{suite}"), (kind, suite)
+            for suite in (f"ECDHE-{kind}-AES128-SHA", f"ECDHE-{kind}-AES256-SHA",
+                          f"ECDHE-{kind}-AES128-SHA256", f"ECDHE-{kind}-AES256-SHA384", "AES128-SHA",
+                          "AES256-SHA256", "AES128-GCM-SHA256", "AES256-GCM-SHA384",
+                          "DHE-RSA-AES256-SHA"):
+                assert offer(daemon, cert, suite) is None, suite
+            everything = offer(daemon, cert, "ALL")
+            assert everything.startswith("ECDHE-") and "GCM" in everything, everything
+            assert offer(daemon, cert, version=ssl.TLSVersion.TLSv1_3).startswith("TLS_")
+            daemon.recovered()
 
 
 @case(own=None)

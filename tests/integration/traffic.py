@@ -12,7 +12,7 @@ import wire
 class Traffic:
     """`count` closed loops of good requests, each on a connection of its own, against ("HOST", PORT) or a
     Unix path. `outcomes` counts statuses, "refused" (no connection), "closed" (a connection that ended
-    without an answer) and "wrong" (predictions that are not the reference's). `with` starts and ends it."""
+    without a byte of an answer), "cut short" and "wrong" (predictions that are not the reference's). `with` starts and ends it."""
 
     def __init__(self, address, count=4, keep_alive=False, timeout=60.0):
         self.address, self.keep_alive, self.timeout = address, keep_alive, timeout
@@ -61,8 +61,8 @@ class Traffic:
                 harness.check_scores(harness.predictions(answer), scores)
             if self.keep_alive and answer.header("connection") != "close":
                 return outcome, connection
-        except wire.Closed:
-            outcome = "closed"
+        except wire.Closed as closed:
+            outcome = "closed" if str(closed).endswith("b''") else "cut short"
         except AssertionError:
             outcome = "wrong"
         except (socket.timeout, TimeoutError):

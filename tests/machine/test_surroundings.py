@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 """Odd surroundings: a read-only file system, a user without rights, no /proc, no environment, a clock
 far off, a manager that does not read. The daemon works, or ends with one line that says why not."""
+import hashlib
 import os
 import re
 import shutil
@@ -33,6 +34,45 @@ def a_socket_on_a_read_only_file_system_is_refused():
     name = path("ro.sock")
     refuse(["--listen", f"unix:{name}"], words=[name, "Read-only file system"], listen=False,
            wrap=wrong.namespace(READ_ONLY))
+
+
+def default_file():
+    """The configuration that is read without --config."""
+    return re.search(r"default (/\S+/resnextd\.conf),", run("--help")[1])[1]
+
+
+def asked_without_key(daemon):
+    with daemon.connect() as connection:
+        return connection.ask("POST", "/classify", body=harness.reference()[0]).status
+
+
+@case(own=None)
+def row_77_a_reload_without_the_configuration_file_changes_nothing():
+    """That of its default place, which may be missing at a start."""
+    folder, file = path("etc"), default_file()
+    place, name = os.path.split(file)
+    ours = os.path.join(folder, os.path.basename(place), name)
+    shutil.copytree(os.path.dirname(place), folder, symlinks=True)
+    os.makedirs(os.path.dirname(ours), exist_ok=True)
+    key = "0123456789abcdef-key"
+    keys = write("surroundings.keys", hashlib.sha256(key.encode()).hexdigest() + "\n")
+    os.chmod(keys, 0o600)
+    with open(ours, "w") as text:
+        text.write(f'api_keys = "{keys}";\n')
+    wrap = wrong.namespace(f"mount --bind {folder} {os.path.dirname(place)}")
+    with Daemon(wrap=wrap, config=None, wait=False) as daemon:
+        daemon.headers = [("X-API-Key", key)]
+        daemon.wait_ready()
+        assert asked_without_key(daemon) == 401
+        os.rename(ours, ours + ".away")
+        daemon.reload()
+        assert re.search(f"the reload failed, nothing has changed: {file} is gone", daemon.log()), daemon.log()
+        assert asked_without_key(daemon) == 401
+        os.rename(ours + ".away", ours)
+        daemon.reload()
+        assert "reloaded after" in daemon.log()
+        assert asked_without_key(daemon) == 401
+        daemon.recovered()
 
 
 def calibrate(wrap):

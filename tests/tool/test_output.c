@@ -56,6 +56,32 @@ START_TEST(a_terminal_gets_no_control_characters)
 }
 END_TEST
 
+static void csv_is(const char *text, const char *wanted)
+{
+    char *out;
+    size_t size;
+    FILE *f = open_memstream(&out, &size);
+    ck_assert_ptr_nonnull(f);
+    output_csv_field(f, text);
+    fclose(f);
+    ck_assert_str_eq(out, wanted);
+    free(out);
+}
+
+START_TEST(csv_has_nothing_that_a_terminal_obeys)
+{
+    csv_is("ros\xc3\xa9\xc2\xa0 \xf0\x9f\x90\xb8", "ros\xc3\xa9\xc2\xa0 \xf0\x9f\x90\xb8");
+    csv_is("a\x1b[31m\r\n\t\x7f", "a\\u001b[31m\\u000d\\u000a\\u0009\\u007f");
+    csv_is("\xc2\x9b"
+           "31m",
+           "\\u009b31m");
+    csv_is("\xff\x9b\xc3(\xed\xa0\x80", "\\xff\\x9b\\xc3(\\xed\\xa0\\x80");
+    csv_is("a, \"b\"\x07", "\"a, \"\"b\"\"\\u0007\"");
+    csv_is("\\x1b", "\\\\x1b");
+    csv_is("", "");
+}
+END_TEST
+
 START_TEST(floats_are_short_and_exact)
 {
     static const float numbers[] = {0.4914f, 1e-20f, 3.40282347e38f, 16777217.0f, 1 / 3.0f, -0.1f};
@@ -81,4 +107,5 @@ START_TEST(json_is_valid_whatever_comes)
 END_TEST
 
 TEST_MAIN("tool/output", 10, numbers_are_grouped, a_terminal_gets_no_control_characters,
-          floats_are_short_and_exact, json_is_valid_whatever_comes)
+          csv_has_nothing_that_a_terminal_obeys, floats_are_short_and_exact,
+          json_is_valid_whatever_comes)

@@ -314,6 +314,32 @@ def test_csv(scratch):
     assert {len(row) for row in plain} == {6} and len(plain) == 6
 
 
+def test_csv_has_nothing_that_a_terminal_obeys(scratch):
+    """Neither of file names nor of the messages that quote them; the bytes can be had again."""
+    folder = os.path.join(scratch, "obeyed").encode()
+    os.mkdir(folder)
+    names = [os.path.join(folder, name + b".jpg") for name in
+             (b"\x1b]0;title\x07\x1b[2J", b"\xc2\x9b31m", b"\x9b31m\x7f", b"two\r\nlines", b"\\x41")]
+    for name in names:
+        shutil.copy(picture("toad.jpg").encode(), name)
+    gone = os.path.join(folder, b"gone\x1b[0m.jpg")
+    done = run("classify", "--csv", "-k", "1", CIFAR, *names, gone)
+    assert done.returncode == 1
+    lines = done.stdout.split(b"\r\n")
+    assert not re.search(rb"[\0-\x1f\x7f-\x9f]", b"".join(lines)), done.stdout
+    rows = list(csv.DictReader(line.decode() for line in lines))
+    assert [unescaped(row["file"]) for row in rows] == [*names, gone], rows
+
+
+def unescaped(field):
+    """The bytes of a field of CSV."""
+    def meant(match):
+        kind, digits = match[1][:1], match[1][1:].decode()
+        return {b"x": bytes.fromhex, b"u": lambda d: chr(int(d, 16)).encode()}.get(kind, str.encode)(
+            digits or "\\")
+    return re.sub(rb"\\(\\|x..|u....)", meant, field.encode())
+
+
 def test_order_does_not_depend_on_threads(_):
     # Big and small pictures mixed, so that threads do not finish in the order in which they start.
     names = pictures(99) * 3
