@@ -127,6 +127,20 @@ bool exchange_suspend(struct exchange *x, int64_t timeout_ns)
     return false;
 }
 
+static void resume_reading(void *connection)
+{
+    MHD_resume_connection(connection);
+}
+
+void exchange_pause(struct exchange *x, int64_t ns)
+{
+    x->waited = true;
+    x->timeout_ns -= ns;
+    MHD_suspend_connection(x->connection);
+    if (!peer_pause(x->peer, ns, resume_reading, x->connection))
+        MHD_resume_connection(x->connection);
+}
+
 enum { FIELDS_MAX = 20 };
 
 struct fields {

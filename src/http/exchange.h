@@ -74,10 +74,12 @@ struct exchange {
     size_t model_index;             /* in the edition; if one is chosen */
     const struct key *key;          /* that was shown, or NULL */
     int64_t timeout_ns;             /* for queue and work */
+    bool waited;                    /* see exchange_pause */
     size_t inference_header;        /* Inference-Header-Content-Length of the answer; 0: none */
     int status;                     /* of the answer; 0: none yet */
     size_t length, sent; /* bytes of the answer's body, and how many are known to be gone */
     int64_t begin_ns;
+    int64_t upload_ns; /* when the upload of work began; 0: there is none */
 };
 
 /* MHD_OPTION_URI_LOG_CALLBACK: makes the exchange; `context` is the struct http_context. NULL
@@ -101,6 +103,11 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **excha
  * `resume` is called. True: the request is to be submitted now; false: it is finished already,
  * because the client has left or the service ends. */
 bool exchange_suspend(struct exchange *x, int64_t timeout_ns);
+
+/* Suspends the connection before its body is read, for so long, which its timeout_ns loses; then
+ * the handler is called as if the headers had just come. If the client has left or the service
+ * ends, it is called at once. */
+void exchange_pause(struct exchange *x, int64_t ns);
 
 /* A request header's first value, NULL if there is none. */
 const char *exchange_header(const struct exchange *x, const char *name);

@@ -34,6 +34,14 @@ void peer_replying(struct peer *peer, bool unread);
  * the connection need not be counted any more. */
 void peer_idle(struct peer *peer, bool ending);
 
+/* True if this client got an answer less than `ns` ago. */
+bool peer_is_back_within(struct peer *peer, int64_t ns);
+
+/* Of a request whose headers have come: nothing more of it is read for `ns`, or until the client
+ * leaves or the service ends; then the watch calls `resume`, with its lock held. False: it has left
+ * or ends already, and `resume` is not called. */
+bool peer_pause(struct peer *peer, int64_t ns, void (*resume)(void *), void *arg);
+
 /* True if the watch has closed this connection because its time was up. */
 bool peer_timed_out(struct peer *peer);
 

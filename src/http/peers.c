@@ -211,6 +211,12 @@ void peers_cancel(struct peer *p, int outcome)
     server_cancel(p->peers->server, p->request, outcome);
 }
 
+void peers_resume(struct peer *p)
+{
+    enter(p, RECEIVING, TIMER_UPLOAD);
+    p->resume(p->resume_arg);
+}
+
 static void client_left(struct peer *p)
 {
     if (p->state == CUT) /* that was us */
@@ -218,6 +224,8 @@ static void client_left(struct peer *p)
     p->gone = true;
     if (p->state == WAITING)
         peers_cancel(p, ERR_CLIENT_GONE);
+    else if (p->state == PAUSED)
+        peers_resume(p);
     else if (waits_for_client(p->state))
         peers_arm(p, TIMER_GONE);
 }
@@ -226,6 +234,9 @@ static void time_is_up(struct peer *p)
 {
     struct peers *all = p->peers;
     switch (p->state) {
+    case PAUSED:
+        peers_resume(p);
+        break;
     case WAITING:
         peers_cancel(p, ERR_DEADLINE);
         break;
@@ -261,6 +272,8 @@ static bool has_sent(const struct peer *p)
 
 void peers_hurry(struct peer *p)
 {
+    if (p->state == PAUSED)
+        peers_resume(p);
     if (p->state == RECEIVING && p->refused)
         end_within(p, LINGER_NS);
     /* Who was answered in mid-upload is closed by libmicrohttpd, and lingers, for which it must
@@ -422,9 +435,34 @@ void peer_idle(struct peer *peer, bool ending)
     pthread_mutex_lock(&all->lock);
     enter_unless_cut(peer, IDLE, TIMER_IDLE);
     peer->ending = ending;
+    peer->answered_ns = clock_monotonic_ns();
     if (all->accepting_stopped)
         peers_hurry(peer);
     pthread_mutex_unlock(&all->lock);
+}
+
+bool peer_is_back_within(struct peer *peer, int64_t ns)
+{
+    pthread_mutex_lock(&peer->peers->lock);
+    int64_t since_ns = peer->answered_ns;
+    pthread_mutex_unlock(&peer->peers->lock);
+    return since_ns > 0 && clock_monotonic_ns() - since_ns < ns;
+}
+
+bool peer_pause(struct peer *peer, int64_t ns, void (*resume)(void *), void *arg)
+{
+    struct peers *all = peer->peers;
+    pthread_mutex_lock(&all->lock);
+    bool pauses =
+        !all->accepting_stopped && !all->cancelled && !peer->gone && peer->state == RECEIVING;
+    if (pauses) {
+        peer->state = PAUSED;
+        peer->resume = resume;
+        peer->resume_arg = arg;
+        arm_after(peer, ns);
+    }
+    pthread_mutex_unlock(&all->lock);
+    return pauses;
 }
 
 bool peer_timed_out(struct peer *peer)

@@ -10,6 +10,7 @@
  *                                                                  and idle_timeout_s
  *   RECEIVING  a request line has come                             upload_timeout_ms; if it is
  *                                                                  refused LINGER_NS in a drain
+ *   PAUSED     a request line has come, nothing more is read yet   what peer_pause is told
  *   WAITING    its request is queued or running                    what peer_waiting is told
  *   REPLYING   the answer is being sent                            upload_timeout_ms
  *   IDLE       kept alive                                          idle_timeout_s
@@ -33,7 +34,7 @@
 #include "http/peer.h"
 #include "serve/server.h"
 
-enum peer_state { OPENING, RECEIVING, WAITING, REPLYING, IDLE, CUT };
+enum peer_state { OPENING, RECEIVING, PAUSED, WAITING, REPLYING, IDLE, CUT };
 
 enum peer_timer {
     TIMER_OPENING,
@@ -55,6 +56,9 @@ struct peer {
     bool unread;  /* see peer_replying */
     bool refused; /* see peer_refused */
     struct request *request;
+    int64_t answered_ns;    /* when the last exchange ended; 0: this is the first */
+    void (*resume)(void *); /* of a PAUSED one, with: */
+    void *resume_arg;
     struct deadline deadline;
     struct client client;
     bool queued; /* in the peers' `idle` */
@@ -120,9 +124,12 @@ int64_t peers_expire(struct peers *peers);
 /* Finishes the request that a peer waits for with an error. */
 void peers_cancel(struct peer *peer, int outcome);
 
+/* Ends a pause: the rest of the request may come. */
+void peers_resume(struct peer *peer);
+
 /* What a drain does to a connection: it has one more request at most. A new one may send its first
  * within FIRST_NS; of one that was answered before, a request is served that has come already, and
- * is ended otherwise. The rest of a refused upload has LINGER_NS to come. */
+ * is ended otherwise. The rest of a refused upload has LINGER_NS to come. A pause ends. */
 void peers_hurry(struct peer *peer);
 
 #endif

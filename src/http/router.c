@@ -26,6 +26,9 @@ enum route_trait {
     IS_PROBE = 4,   /* health or metrics, which machines ask for all the time */
 };
 
+/* The least that a Retry-After asks for. */
+static const int64_t BACK_NS = 1000000000;
+
 struct route {
     const char *path, *method; /* a segment * stands for any; HEAD works where GET does */
     enum MHD_Result (*answer)(struct exchange *x);
@@ -250,13 +253,40 @@ static bool is_soon_read(const struct exchange *x)
     return announced > 0 && announced <= limit && !exchange_header(x, "Expect");
 }
 
+static bool is_work(const struct exchange *x)
+{
+    return x->route && x->route->traits & TAKES_BODY;
+}
+
+/* A client that asks again at once, though there is no room, waits before it is refused and before
+ * its upload costs anything; perhaps there is room then. */
+static bool must_wait(struct exchange *x, int code)
+{
+    const struct http_context *context = x->context;
+    bool no_room = code == ERR_OVERLOADED || code == ERR_NO_TIME;
+    if (code == ERR_OK && is_work(x))
+        no_room = throttle_is_full(context->server, context->threads);
+    if (!no_room || x->waited || !peer_is_back_within(x->peer, BACK_NS))
+        return false;
+    int64_t ns = throttle_later_ns(context->server, context->threads);
+    if (ns > x->timeout_ns / 2)
+        ns = x->timeout_ns / 2;
+    if (ns > 0)
+        exchange_pause(x, ns);
+    return ns > 0;
+}
+
 static enum MHD_Result handle_headers(struct exchange *x, const char *method, const char *version)
 {
     struct error refusal;
     exchange_identify(x, method);
-    if (!x->context->is_admin)
-        throttle(x->context->server, x->context->threads);
     int code = check_headers(x, method, version, &refusal);
+    throttle_measure();
+    if (must_wait(x, code))
+        return MHD_YES;
+    bool accepted = code == ERR_OK && is_work(x);
+    if (!accepted && !x->waited && !x->context->is_admin)
+        throttle_pay(x->context->server, x->context->threads);
     if (code != ERR_OK) {
         note_refusal(x, code);
         if (!is_soon_read(x))
@@ -264,14 +294,20 @@ static enum MHD_Result handle_headers(struct exchange *x, const char *method, co
         /* It is answered when the body is complete; until then that is thrown away. */
         x->refusal = refusal;
     }
+    if (accepted)
+        x->upload_ns = throttle_upload_begins();
     x->phase = EXCHANGE_UPLOAD;
     return MHD_YES;
 }
 
 static enum MHD_Result handle_upload(struct exchange *x, const char *bytes, size_t *length)
 {
-    if (*length == 0)
-        return x->refusal.code != ERR_OK ? reply_error(x, &x->refusal) : x->route->answer(x);
+    if (*length == 0 && x->refusal.code != ERR_OK)
+        return reply_error(x, &x->refusal);
+    if (*length == 0) {
+        throttle_upload_ends(x->upload_ns);
+        return x->route->answer(x);
+    }
     size_t come = *length;
     *length = 0;
     if (x->refusal.code != ERR_OK)

@@ -110,8 +110,9 @@ static void turn_away(struct watch *w, int fd, const struct newcomer *who)
 {
     char id[ID_SIZE];
     id_generate(id);
+    throttle_measure();
     if (w->settings.throttle_threads > 0)
-        throttle(w->settings.server, w->settings.throttle_threads);
+        throttle_pay(w->settings.server, w->settings.throttle_threads);
     if (!w->settings.tls || IN6_IS_ADDR_UNSPECIFIED(&who->client.source))
         refusal_send(fd, id, who->limit);
     shutdown(fd, SHUT_WR);
@@ -397,6 +398,8 @@ void watch_cancel_all(struct watch *watch)
         struct peer *p = watch->peers.by_fd[fd];
         if (p && p->state == WAITING)
             peers_cancel(p, ERR_DRAINING);
+        else if (p && p->state == PAUSED)
+            peers_resume(p);
     }
     pthread_mutex_unlock(&watch->peers.lock);
 }

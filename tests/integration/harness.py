@@ -387,6 +387,16 @@ class Daemon:
             fields = file.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def http_seconds(self):
+        """CPU time of the threads that speak HTTP."""
+        ticks = 0
+        for task in os.listdir(f"/proc/{self.pid}/task"):
+            with open(f"/proc/{self.pid}/task/{task}/stat") as file:
+                name, rest = file.read().split("(")[1].rsplit(")", 1)
+            if name.startswith(("MHD", "watch")):
+                ticks += int(rest.split()[11]) + int(rest.split()[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def reset_peak(self):
         """Makes peak() count from now."""
         with open(f"/proc/{self.pid}/clear_refs", "w") as file:

@@ -169,23 +169,12 @@ def a_refusal_after_the_upload_is_no_duration(daemon):
             assert queued[0].read().status == 200
 
 
-def http_seconds(daemon):
-    """CPU time of the threads that speak HTTP."""
-    ticks = 0
-    for task in os.listdir(f"/proc/{daemon.pid}/task"):
-        with open(f"/proc/{daemon.pid}/task/{task}/stat") as file:
-            name, rest = file.read().split("(")[1].rsplit(")", 1)
-        if name.startswith(("MHD", "watch")):
-            ticks += int(rest.split()[11]) + int(rest.split()[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def share_of_http(daemon):
     """Of a CPU, while many ask for more than the queue can take."""
     refusals = classify_request() * 50
     with busy(daemon, parts=4), waiting(daemon, 4), contextlib.ExitStack() as stack:
         crowd = [stack.enter_context(daemon.connect(60)) for _ in range(20)]
-        began, used = time.monotonic(), http_seconds(daemon)
+        began, used = time.monotonic(), daemon.http_seconds()
         while time.monotonic() - began < 0.8:
             for connection in crowd:
                 connection.sock.setblocking(False)
@@ -194,7 +183,7 @@ def share_of_http(daemon):
                 with contextlib.suppress(BlockingIOError):
                     connection.sock.recv(1 << 20)
             time.sleep(0.001)
-        return (http_seconds(daemon) - used) / (time.monotonic() - began)
+        return (daemon.http_seconds() - used) / (time.monotonic() - began)
 
 
 @case(own=None, seconds=60)
@@ -205,6 +194,29 @@ def workers_go_before_http():
                 wrap=["taskset", "-c", str(min(os.sched_getaffinity(0)))]) as daemon:
         share = share_of_http(daemon)
         assert 0 < share < 0.3, f"{share:.2f} of a CPU"
+
+
+@case([*ONE_WORKER, "--queue-limit", "1"], seconds=60)
+def who_waits_in_vain_can_leave(daemon):
+    with daemon.connect(60) as stubborn, busy(daemon, parts=3), waiting(daemon, 1):
+        for _ in range(5):
+            stubborn.send(classify_request())
+            check_refused(stubborn.read())
+        stubborn.send(classify_request() * 3)
+    daemon.recovered()
+
+
+@case(own=None, seconds=60)
+def who_waits_is_told_of_the_end():
+    with Daemon([*ONE_WORKER, "--queue-limit", "1"]) as daemon, daemon.connect(60) as stubborn:
+        with busy(daemon, parts=3), waiting(daemon, 1):
+            for _ in range(20):
+                stubborn.send(classify_request())
+                check_refused(stubborn.read())
+            stubborn.send(classify_request())
+            daemon.process.terminate()
+            assert stubborn.read().status == 503
+        assert daemon.exit_code(30) == 0
 
 
 @case([*ONE_WORKER, "--queue-limit", "2"], seconds=60)

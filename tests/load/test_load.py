@@ -134,6 +134,22 @@ def row_73_ten_times_the_load_leaves_the_goodput_where_it_was(daemon):
     assert 0 < quickest < 10, f"refusals took {quickest} ms"
 
 
+@case(own=None, seconds=60)
+def clients_that_never_back_off_cost_little():
+    """On a CPU that HTTP shares with the worker, with small bodies and with large ones."""
+    with harness.Daemon(["--workers", "1"], wrap=["taskset", "-c", str(min(os.sched_getaffinity(0)))]) as daemon:
+        for body in picture(), write("large.jpg", reference()[0] + bytes(93000)):
+            offer(daemon.address, body, connections=200, seconds=1)
+            http, all_threads = daemon.http_seconds(), daemon.cpu_seconds()
+            with asked_meanwhile(daemon) as times:
+                result = offer(daemon.address, body, connections=200, seconds=2)
+            share = (daemon.http_seconds() - http) / (daemon.cpu_seconds() - all_threads)
+            check_whole(result)
+            assert result["good"] > 0 < result["refused"], result
+            assert share < 0.35, f"HTTP takes {share:.2f} of the CPU: {result}"
+            assert statistics.median(times) < 0.1 * SLOW, times
+
+
 def ratio(runs):
     """The best goodput of a crowd, of the best without."""
     return max(crowd["goodput"] for _, crowd in runs) / max(alone["goodput"] for alone, _ in runs)
