@@ -97,9 +97,10 @@ def test_threads(_):
 def test_seconds(_):
     start = time.monotonic()
     out = bench("--seconds", "1")
-    assert time.monotonic() - start >= 1
+    took = time.monotonic() - start
+    assert took >= 1
     check_figures(out)
-    assert out["samples"] > 1 and 0.5 < out["samples"] / out["images_per_s"] < 2, out
+    assert out["samples"] > 1 and 0.5 < out["samples"] / out["images_per_s"] < max(2, took), out
 
 
 def layers_of(folder):
