@@ -376,11 +376,16 @@ class Daemon:
                        for local, remote, _, queues in rows)
 
     def good(self):
-        """The picture of the recovery check gets the right answer."""
+        """The picture of the recovery check gets the right answer. Some daemons have little time for it."""
         picture, want = reference()
-        answer = self.classify(picture)
-        assert answer.status == 200, f"a good request got {answer}"
-        check_scores(predictions(answer), want, **self.exactness)
+
+        def attempt():
+            answer = self.classify(picture)
+            if answer.status == 504:
+                raise Slow("a good request was not in time")
+            assert answer.status == 200, f"a good request got {answer}"
+            check_scores(predictions(answer), want, **self.exactness)
+        unless_slow(attempt)
 
     def configure(self, text):
         """Replaces the configuration, as an editor does."""

@@ -247,7 +247,7 @@ def row_71_the_watchdog_is_told_of_life_only_while_every_thread_moves():
 @case(own=None, seconds=90)
 def the_watchdog_waits_for_a_picture_that_takes_longer_than_its_patience():
     patience, data = 0.3, jpegs.progressive(7000, 7000, 90, refined=True)  # as slow with a sanitizer as without
-    with with_admin("--workers", "1", "--request-timeout-ms", "80000",
+    with with_admin("--workers", "1", "--request-timeout-ms", "3600000",
                     env={"WATCHDOG_USEC": str(int(patience * 1e6))}) as (daemon, admin):
         with daemon.connect(80) as connection:
             connection.send(wire.request("POST", "/classify", body=data))

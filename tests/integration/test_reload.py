@@ -273,7 +273,7 @@ def a_request_goes_on_with_the_model_it_began_with():
 @case(own=None, seconds=40)
 def who_shuts_down_loads_no_models():
     admin, daemon = admin_daemon(models_config(one=harness.MODEL), "--drain-grace-ms",
-                                 str(int(3000 * SLOW)))
+                                 str(int(3000 * max(1, SLOW / 4))))
     with daemon:
         assert daemon.notified(10 * SLOW), daemon.log()
         loads = daemon.log().count("model loaded")
