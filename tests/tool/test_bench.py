@@ -70,10 +70,15 @@ def test_throughput_is_of_the_samples(_):
 
 
 def test_times_are_of_one_image(_):
-    one, eight = bench("-n", "20"), bench("-n", "5", "--batch", "8")
-    assert (eight["batch"], eight["samples"]) == (8, 5)
-    check_figures(eight)
-    assert one["min_ms"] / 3 < eight["min_ms"] < one["min_ms"] * 3, (one, eight)
+    one_ms = eight_ms = float("inf")
+    for _ in range(3):  # the least of all runs, while other programs are in the way
+        one, eight = bench("-n", "20"), bench("-n", "5", "--batch", "8")
+        assert (eight["batch"], eight["samples"]) == (8, 5)
+        check_figures(eight)
+        one_ms, eight_ms = min(one_ms, one["min_ms"]), min(eight_ms, eight["min_ms"])
+        if one_ms / 3 < eight_ms < one_ms * 3:
+            return
+    raise AssertionError((one, eight))
 
 
 def test_workers(_):
