@@ -70,15 +70,10 @@ def test_throughput_is_of_the_samples(_):
 
 
 def test_times_are_of_one_image(_):
-    one_ms = eight_ms = float("inf")
-    for _ in range(3):  # the least of all runs, while other programs are in the way
-        one, eight = bench("-n", "20"), bench("-n", "5", "--batch", "8")
-        assert (eight["batch"], eight["samples"]) == (8, 5)
-        check_figures(eight)
-        one_ms, eight_ms = min(one_ms, one["min_ms"]), min(eight_ms, eight["min_ms"])
-        if one_ms / 3 < eight_ms < one_ms * 3:
-            return
-    raise AssertionError((one, eight))
+    out = bench("-n", "5", "--batch", "8")
+    assert (out["batch"], out["samples"]) == (8, 5)
+    check_figures(out)  # or the least is more than the mean
+    assert 1000 / out["images_per_s"] < 3 * out["p99_ms"], out
 
 
 def test_workers(_):
