@@ -174,7 +174,6 @@ def a_request_that_cannot_meet_its_deadline_is_refused_at_once():
         assert admin_metrics(admin).sum("resnextd_rejected_total", reason="expected_wait") == 2
         wait_until("idle", lambda: admin_metrics(admin).sum("resnextd_workers_busy") == 0, 20)
 
-
         def is_taken():
             answer = daemon.classify(data, [("X-Request-Timeout-Ms", str(int(400 * SLOW)))])
             assert answer.status in (200, 504), "an idle worker is never too busy"

@@ -9,7 +9,7 @@ import warnings
 
 import harness
 import wire
-from harness import SLOW, Daemon, case, certificate, check_error, path, reference, refuse, wait_until, write
+from harness import Daemon, case, certificate, check_error, path, reference, refuse, wait_until, write
 
 
 def trusting(cert):

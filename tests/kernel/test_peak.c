@@ -5,8 +5,8 @@
 
 #include "tests/suite.h"
 
-/* Between a tenth of what one FMA unit does in a cycle at 1 GHz and what four do at 10 GHz. What sanitizers
- * look at, they slow down. */
+/* Between a tenth of what one FMA unit does in a cycle at 1 GHz and what four do at 10 GHz. What
+ * sanitizers look at, they slow down. */
 static void check_peak(struct fma_peak peak, const char *isa, int lanes)
 {
     const char *sanitizers = getenv("sanitizers");

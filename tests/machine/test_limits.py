@@ -4,7 +4,6 @@ import concurrent.futures
 import contextlib
 import os
 import resource
-import time
 
 import wrong
 from wrong import harness
