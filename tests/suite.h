@@ -5,6 +5,10 @@
 #include <check.h>
 #include <stdlib.h>
 
+/* What passes is not reported: libcheck writes a message for each, which in a loop over pixels
+ * takes most of the time. The location of a crash is then the test's. */
+#define _mark_point(file, line) ((void)0)
+
 static int suite_run(const char *name, void (*add)(TCase *), double timeout_s)
 {
     Suite *suite = suite_create(name);

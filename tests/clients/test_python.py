@@ -122,9 +122,7 @@ def a_server_that_stays_busy_is_left(daemon):
         assert (reason.code, reason.retry_after) == ("overloaded", 0.0), reason
         assert len(front.requests) == 3, front.requests
     with Front(daemon, [busy(100)] * 9) as front, Client(front.url, timeout=2) as client:
-        begin = time.monotonic()
-        fails(Busy, lambda: client.classify(MARE))
-        assert time.monotonic() - begin < 2 * SLOW, "it waited for what cannot come in time"
+        harness.quick(2, lambda: fails(Busy, lambda: client.classify(MARE)))  # or it waits for what cannot come in time
 
 
 @case()
@@ -132,8 +130,8 @@ def silence_is_bounded(daemon):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         with Client("http://127.0.0.1:%d" % silent.getsockname()[1], timeout=0.5) as client:
             begin = time.monotonic()
-            fails(Unreachable, lambda: client.classify(MARE))
-            assert 0.4 < time.monotonic() - begin < 3 * SLOW
+            harness.quick(3, lambda: fails(Unreachable, lambda: client.classify(MARE)))
+            assert 0.4 < time.monotonic() - begin
     with Client("http://127.0.0.1:%d" % harness.free_port()[1], timeout=2) as client:
         fails(Unreachable, lambda: client.ready())
     for url in ("", "127.0.0.1:8080", "ftp://x", "http://"):
@@ -214,7 +212,7 @@ def ctrl_c_ends_it_at_once(daemon):
         asking.send_signal(signal.SIGINT)
         told = asking.communicate(timeout=60 * SLOW)
         assert asking.returncode == -signal.SIGINT and told == (b"", b""), (asking.returncode, told)
-        assert time.monotonic() - begin < 5 * SLOW, "it waited for the server"
+        assert time.monotonic() - begin < 15, "it waited for the server"
 
 
 @case()

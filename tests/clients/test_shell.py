@@ -72,7 +72,7 @@ def a_busy_server_is_not_waited_for_beyond_the_limit(daemon):
         begin = time.monotonic()
         done = subprocess.run([SCRIPT, "-t", "2", "-u", front.url, picture_path("mare.jpg")], capture_output=True,
                               timeout=30 * harness.SLOW)
-        assert done.returncode == 1 and time.monotonic() - begin < 10, done
+        assert done.returncode == 1 and time.monotonic() - begin < 30, done
 
 
 @case()

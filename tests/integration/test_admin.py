@@ -11,8 +11,8 @@ import time
 import harness
 import jpegs
 import wire
-from harness import (SLOW, Daemon, case, check_error, check_scores, path, predictions, reference,
-                     wait_until)
+from harness import (SLOW, Daemon, Slow, case, check_error, check_scores, path, predictions, quick, reference,
+                     unless_slow, wait_until)
 
 MEGAPIXELS = 95 if SLOW == 1 else 16
 
@@ -94,14 +94,17 @@ def row_73_health_and_metrics_answer_in_milliseconds_whatever_the_load():
         crowd = [stack.enter_context(daemon.connect()) for _ in range(60)]
         for connection in crowd:
             connection.send(wire.request("POST", "/classify", body=data) * 200)
-        times = []
-        for i in range(60):
-            start = time.monotonic()
-            answer = ask(admin, ("/health", "/metrics", "/livez")[i % 3])
-            times.append(time.monotonic() - start)
-            assert answer.status == 200 or i % 3 == 0, answer
-        assert statistics.median(times) < 0.03 * SLOW, times
-        assert max(times) < 0.5 * SLOW, times
+
+        def attempt():
+            times = []
+            for i in range(60):
+                start = time.monotonic()
+                answer = ask(admin, ("/health", "/metrics", "/livez")[i % 3])
+                times.append(time.monotonic() - start)
+                assert answer.status == 200 or i % 3 == 0, answer
+            if statistics.median(times) >= 0.03 * SLOW or max(times) >= 0.5 * SLOW:
+                raise Slow(times)
+        unless_slow(attempt)
 
 
 @contextlib.contextmanager
@@ -146,11 +149,12 @@ def idle_connections_to_the_service_leave_descriptors_to_the_admin():
 def a_client_can_shorten_its_deadline():
     with with_admin("--workers", "1", "--request-timeout-ms", "300000") as (daemon, admin):
         data, scores = reference()
-        with busy(daemon, admin, 3), daemon.connect(60) as late:
+        with busy(daemon, admin, 3) as slow, daemon.connect(60) as late:
             start = time.monotonic()
             late.send(wire.request("POST", "/classify", [("X-Request-Timeout-Ms", "150")], data))
             check_error(late.read(), 504, "deadline_exceeded")
-            assert 0.14 < time.monotonic() - start < 0.15 + 0.5 * SLOW
+            assert 0.14 < time.monotonic() - start, "too early"
+            assert slow.silent(), "not before the worker came to it"
             assert late_reasons(admin) == {"client_deadline": 1}
         for value in ("999999999", "60000"):  # it cannot be lengthened, and needs not be short
             answer = daemon.classify(data, [("X-Request-Timeout-Ms", value)])
@@ -164,12 +168,13 @@ def a_client_can_shorten_its_deadline():
 def it_cannot_be_lengthened():
     with with_admin("--workers", "1", "--request-timeout-ms", "100") as (daemon, admin), \
             daemon.connect(60) as connection:
-        start = time.monotonic()
-        connection.send(wire.request("POST", "/classify", [("X-Request-Timeout-Ms", "100000")],
-                                     jpegs.slow(MEGAPIXELS)))
-        check_error(connection.read(), 504, "deadline_exceeded")
-        assert time.monotonic() - start < 0.1 + 1.0 * SLOW
-        assert late_reasons(admin) == {"deadline": 1}
+        request = wire.request("POST", "/classify", [("X-Request-Timeout-Ms", "100000")], jpegs.slow(MEGAPIXELS))
+
+        def attempt():
+            connection.send(request)
+            check_error(connection.read(), 504, "deadline_exceeded")
+        quick(1.1, attempt)
+        assert late_reasons(admin).keys() == {"deadline"}
 
 
 @case(own=None, seconds=90)
@@ -181,16 +186,15 @@ def a_request_that_cannot_meet_its_deadline_is_refused_at_once():
             pass
         slow = jpegs.slow(MEGAPIXELS)
         with contextlib.ExitStack() as stack:
-            for _ in range(4):
-                connection = stack.enter_context(daemon.connect(60))
+            crowd = [stack.enter_context(daemon.connect(60)) for _ in range(4)]
+            for connection in crowd:
                 connection.send(wire.request("POST", "/classify", body=slow))
             wait_until("three wait", lambda: admin_metrics(admin).sum("resnextd_queue_depth") == 3)
             wait = admin_metrics(admin).sum("resnextd_expected_wait_seconds")
             assert wait > 0.1, wait
-            start = time.monotonic()
             answer = daemon.classify(data, [("X-Request-Timeout-Ms", "20")])
-            assert time.monotonic() - start < 0.2 * SLOW
             check_error(answer, 503, "deadline_unreachable")
+            assert crowd[0].silent(), "not at once"
             assert abs(int(answer.header("retry-after")) - wait) <= 2, (answer, wait)
             with daemon.connect(60) as early:  # before the body, and without 100 Continue
                 early.send(wire.request("POST", "/classify", [
@@ -200,8 +204,12 @@ def a_request_that_cannot_meet_its_deadline_is_refused_at_once():
             assert daemon.get("/readyz").status == 200, "there is time enough for others"
         assert late_reasons(admin) == {"client_deadline": 2}
         wait_until("idle", lambda: admin_metrics(admin).sum("resnextd_workers_busy") == 0, 20)
-        answer = daemon.classify(data, [("X-Request-Timeout-Ms", str(int(400 * SLOW)))])
-        assert answer.status == 200, "an idle worker is never too busy"
+
+        def is_taken():
+            answer = daemon.classify(data, [("X-Request-Timeout-Ms", str(int(400 * SLOW)))])
+            assert answer.status in (200, 504), "an idle worker is never too busy"
+            return answer.status == 200
+        wait_until("it is in time", is_taken)
 
 
 # --- the watchdog ---
@@ -249,20 +257,19 @@ def feeds(daemon, seconds):
 
 @case(own=None, seconds=60)
 def row_71_the_watchdog_is_told_of_life_only_while_every_thread_moves():
-    patience = 0.6 * SLOW
+    patience = 0.6 * min(SLOW, 3)
     with with_admin("--workers", "2", "--http-threads", "2",
                     env={"WATCHDOG_USEC": str(int(patience * 1e6))}) as (daemon, _):
-        assert feeds(daemon, 2 * patience) >= 3, "an idle daemon is alive"
+        wait_until("life of an idle daemon", lambda: feeds(daemon, 2 * patience) >= 3)
         daemon.good()
-        assert feeds(daemon, 2 * patience) >= 3
+        wait_until("life after a request", lambda: feeds(daemon, 2 * patience) >= 3)
         groups = threads(daemon)
         kinds = [name for name in groups if name.startswith(("worker", "watch", "MHD"))]
         assert len(kinds) >= 5, groups
         for name in kinds:
             for tid in groups[name]:
                 with stopped(tid):
-                    time.sleep(1.7 * patience)
-                    assert feeds(daemon, patience) == 0, f"{name} stands still, and nobody noticed"
+                    assert any(feeds(daemon, patience) == 0 for _ in range(5)), f"nobody noticed that {name} stands still"
                 wait_until("life", lambda: feeds(daemon, patience / 2) > 0, 5)
         daemon.good()
 
@@ -270,15 +277,14 @@ def row_71_the_watchdog_is_told_of_life_only_while_every_thread_moves():
 @case(own=None, seconds=90)
 def the_watchdog_waits_for_a_picture_that_takes_longer_than_its_patience():
     patience, data = 0.3, jpegs.progressive(9900, 9900, 32, refined=True)  # as slow with a sanitizer as without
-    with with_admin("--workers", "1", "--request-timeout-ms", "80000",
+    with with_admin("--workers", "1", "--request-timeout-ms", "3600000",
                     env={"WATCHDOG_USEC": str(int(patience * 1e6))}) as (daemon, admin):
         with daemon.connect(80) as connection:
             connection.send(wire.request("POST", "/classify", body=data))
             wait_until("busy", lambda: admin_metrics(admin).sum("resnextd_workers_busy") == 1)
             time.sleep(2 * patience)
-            fed = feeds(daemon, patience)
-            assert admin_metrics(admin).sum("resnextd_workers_busy") == 1, "not slow enough"
-            assert fed > 0, "a worker that decodes was taken for one that hangs"
+            wait_until("life", lambda: feeds(daemon, patience) > 0)
+            assert connection.silent(), "not slow enough, or a worker that decodes was taken for one that hangs"
             assert connection.read().status == 200
 
 

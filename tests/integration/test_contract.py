@@ -191,10 +191,10 @@ def the_admin_listener_answers_as_described():
 
 @case(own=None)
 def a_draining_server_answers_as_described():
-    with harness.Daemon(["--drain-grace-ms", str(int(1500 * harness.SLOW))]) as daemon:
+    with harness.Daemon(["--drain-grace-ms", str(int(3000 * max(1, harness.SLOW / 4)))]) as daemon:
         document = contract(daemon)
         daemon.process.terminate()
-        harness.wait_until("not ready", lambda: daemon.get("/readyz").status == 503, 1)
+        harness.wait_until("not ready", lambda: daemon.get("/readyz").status == 503)
         for path in ("/readyz", "/health"):
             answer = daemon.get(path)
             assert answer.status == 503, answer

@@ -91,11 +91,11 @@ def row_7_content_lengths_beyond_64_bits_are_413_or_400(daemon):
 
 @case()
 def row_8_a_body_above_the_limit_is_413_at_once(daemon):
-    with daemon.connect() as connection:
-        start = time.monotonic()
-        connection.send(post(f"Content-Length: {LIMIT + 1}", "Expect: 100-continue"))
-        answer = connection.read()
-        assert time.monotonic() - start < 1 * SLOW, "not at once"
+    def attempt():
+        with daemon.connect() as connection:
+            connection.send(post(f"Content-Length: {LIMIT + 1}", "Expect: 100-continue"))
+            return connection.read()
+    answer = harness.quick(1, attempt)
     message = check_error(answer, 413, "body_too_large")["message"]
     assert not answer.interim, "100 Continue was sent"
     assert str(LIMIT) in message and "max_body_bytes" in message.replace("-", "_"), message
@@ -167,15 +167,15 @@ def no_request_can_be_smuggled(daemon):
                         [f"Content-Length: {n}"]):
             with daemon.connect() as connection:
                 connection.send(raw([f"{line} HTTP/1.1", "Host: x", *headers], inner))
+                answers = [connection.read()]
                 connection.sock.settimeout(0.1 * SLOW)
-                answers = []
                 try:
                     while True:
                         answers.append(connection.read())
                 except (wire.Closed, TimeoutError):
                     pass
             smuggled = [a for a in answers if a.header("x-request-id") == "smuggled"]
-            assert answers and not smuggled, f"{line} with {headers}: {answers}"
+            assert not smuggled, f"{line} with {headers}: {answers}"
 
 
 @case()
@@ -336,7 +336,7 @@ def an_early_refusal_waits_for_who_sends_slowly(daemon):
     harness.unless_still(attempt)
 
 
-@case(["--upload-timeout-ms", str(int(5000 * SLOW))], seconds=60)
+@case(["--upload-timeout-ms", str(int(5000 * max(1, SLOW / 4)))], seconds=60)
 def an_answer_that_was_not_sent_is_not_logged_as_sent(daemon):
     """More of them than what the kernel takes for a client that does not read; also without bodies."""
     for method in ("GET", "HEAD"):
@@ -400,10 +400,14 @@ def an_upload_that_waits_for_100_continue_gets_it(daemon):
 
 def check_closed_at(seconds, daemon, head, pieces, gap):
     """Who says the head at once and the pieces slowly is closed at the deadline, not later."""
-    with daemon.connect() as connection:
-        connection.send(head)
-        took = slow_send(connection, pieces, gap)
-    assert seconds - 0.1 < took < seconds + 1.5 * SLOW, f"closed after {took:.1f} s"
+    def attempt():
+        with daemon.connect() as connection:
+            connection.send(head)
+            took = slow_send(connection, pieces, gap)
+        assert seconds - 0.1 < took, f"closed after {took:.1f} s"
+        if took >= seconds + 1.5 * SLOW:
+            raise harness.Slow(f"closed after {took:.1f} s")
+    harness.unless_slow(attempt)
 
 
 def slow_send(connection, pieces, gap):
@@ -428,7 +432,7 @@ def row_16_headers_at_one_byte_a_second_are_closed_at_the_deadline(daemon):
     """Beside one that is quicker, which resets whatever counts the time since the last byte more often."""
     head = raw(["GET /livez HTTP/1.1", "Host: x", "X: " + "a" * 500])
     for gap in (1, 0.05):
-        check_closed_at(2.5, daemon, b"", (bytes([byte]) for byte in head), gap)
+        check_closed_at(2.5, daemon, b"", [bytes([byte]) for byte in head], gap)
 
 
 @case(["--upload-timeout-ms", "2500"])
@@ -441,7 +445,7 @@ def a_body_that_stops_is_closed_at_the_deadline(daemon):
     with daemon.connect() as connection:
         start = time.monotonic()
         connection.send(post("Content-Length: 600", body=bytes(10)))
-        assert connection.closed_within(5 * SLOW), "still open"
+        assert connection.closed_within(30), "still open"
         assert time.monotonic() - start > 0.8, "too early"
 
 
@@ -463,7 +467,7 @@ def growth_by_stalled_uploads(daemon, requests, codes):
     return grown
 
 
-@case(["--upload-timeout-ms", str(int(5000 * SLOW))], seconds=60)
+@case(["--upload-timeout-ms", str(int(5000 * max(1, SLOW / 4)))], seconds=60)
 def an_upload_timeout_is_counted_as_one(daemon):
     stalled = post("Content-Length: 600", body=bytes(10))
     grown = growth_by_stalled_uploads(daemon, [stalled] * 10, ["408", "499"])
@@ -472,7 +476,7 @@ def an_upload_timeout_is_counted_as_one(daemon):
     assert len([line for line in daemon.log().splitlines() if "status=408" in line]) == 10
 
 
-@case(["--upload-timeout-ms", str(int(5000 * SLOW)), "--max-body-bytes", "1024"], seconds=60)
+@case(["--upload-timeout-ms", str(int(5000 * max(1, SLOW / 4))), "--max-body-bytes", "1024"], seconds=60)
 def a_refusal_whose_upload_then_stops_is_counted_as_one(daemon):
     too_large = post("Transfer-Encoding: chunked", body=b"1000\r\n" + bytes(2000))
     nowhere = raw(["POST /nowhere HTTP/1.1", "Host: x", "Content-Length: 600"], bytes(10))
@@ -490,8 +494,8 @@ def row_17_small_chunks_do_not_put_off_the_total_deadline(daemon):
 def an_idle_connection_is_closed(daemon):
     with daemon.connect() as connection, daemon.connect() as silent:
         assert connection.ask("GET", "/livez").status == 200
-        assert connection.closed_within(6 * SLOW), "a kept-alive one stays open"
-        assert silent.closed_within(6 * SLOW), "one that never spoke stays open"
+        assert connection.closed_within(30), "a kept-alive one stays open"
+        assert silent.closed_within(30), "one that never spoke stays open"
 
 
 @case(["--idle-timeout-s", "1", "--request-timeout-ms", "1000", "--upload-timeout-ms", "1000"])

@@ -13,8 +13,8 @@ import folders
 import harness
 import jpegs
 import wire
-from harness import (SLOW, Daemon, case, check_scores, path, predictions, reference, refuse, run,
-                     wait_until, write)
+from harness import (SLOW, Daemon, case, check_scores, path, predictions, quick, reference, refuse, run,
+                     unless_still, wait_until, write)
 from traffic import Traffic
 
 MEGAPIXELS = 95 if SLOW == 1 else 16
@@ -402,25 +402,25 @@ def refused(daemon):
         return True
 
 
-@case(own=None)
+@case(own=None, seconds=60)
 def an_idle_daemon_ends_at_once():
-    with Daemon() as daemon, daemon.connect() as idle, daemon.connect() as silent:
-        assert idle.ask("GET", "/livez").status == 200
-        start = time.monotonic()
-        daemon.process.send_signal(signal.SIGTERM)
-        assert idle.closed_within(5 * SLOW) and silent.closed_within(5 * SLOW)
-        assert daemon.exit_code() == 0
-        assert time.monotonic() - start < 2 * SLOW
+    def attempt():
+        with Daemon() as daemon, daemon.connect() as idle, daemon.connect() as silent:
+            assert idle.ask("GET", "/livez").status == 200
+            daemon.process.send_signal(signal.SIGTERM)
+            assert idle.closed_within(30 * SLOW) and silent.closed_within(30 * SLOW)
+            assert daemon.exit_code(30) == 0
+    quick(2, attempt)
 
 
-@case(own=None)
+@case(own=None, seconds=60)
 def half_a_request_does_not_hold_up_the_end():
-    with Daemon(["--upload-timeout-ms", "1000"]) as daemon, daemon.connect() as half:
-        half.send(b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Le")
-        start = time.monotonic()
-        daemon.process.send_signal(signal.SIGTERM)
-        assert daemon.exit_code() == 0
-        assert time.monotonic() - start < 4 * SLOW
+    def attempt():
+        with Daemon(["--upload-timeout-ms", "1000"]) as daemon, daemon.connect() as half:
+            half.send(b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Le")
+            daemon.process.send_signal(signal.SIGTERM)
+            assert daemon.exit_code(30) == 0
+    quick(4, attempt)
 
 
 @case(own=None)
@@ -443,33 +443,37 @@ def sighup_does_not_end_it():
 
 @case(own=None, seconds=30)
 def during_the_grace_it_serves_but_is_not_ready():
-    grace = 1.5 * SLOW
-    with Daemon(["--drain-grace-ms", str(int(grace * 1000))]) as daemon:
-        start = time.monotonic()
-        daemon.process.send_signal(signal.SIGTERM)
-        wait_until("not ready", lambda: daemon.get("/readyz").status == 503, 1)
-        served = 0
-        while time.monotonic() - start < grace * 0.7:
-            daemon.good()
-            assert daemon.get("/livez").status == 200 and daemon.get("/readyz").status == 503
-            served += 1
-        assert served > 3
-        assert daemon.exit_code() == 0
-        assert time.monotonic() - start >= grace * 0.95, "the grace was cut short"
+    grace = 2 * max(1, SLOW / 4)
+
+    def attempt(sent):
+        with Daemon(["--drain-grace-ms", str(int(grace * 1000))]) as daemon:
+            start = time.monotonic()
+            daemon.process.send_signal(signal.SIGTERM)
+            wait_until("not ready", lambda: daemon.get("/readyz").status == 503)
+            for _ in range(4):
+                daemon.good()
+                assert daemon.get("/livez").status == 200 and daemon.get("/readyz").status == 503
+                sent()
+            assert daemon.exit_code() == 0
+            assert time.monotonic() - start >= grace * 0.95, "the grace was cut short"
+    unless_still(attempt)
 
 
-@case(own=None, seconds=40)
+@case(own=None, seconds=60)
 def the_drain_timeout_ends_what_does_not_finish():
     parts = [("f", f"{i}.jpg", None, jpegs.slow(95)) for i in range(5)]
-    with Daemon(["--workers", "1", "--drain-timeout-s", "1", "--request-timeout-ms", "300000"]) as daemon:
-        with daemon.connect(60) as stuck:
+
+    def attempt():
+        with Daemon(["--workers", "1", "--drain-timeout-s", "1", "--request-timeout-ms", "300000"]) as daemon, \
+                daemon.connect(60) as stuck:
             stuck.send(wire.request("POST", "/classify", [wire.form_type()], wire.multipart(parts)))
             wait_until("the worker busy", lambda: daemon.metrics().sum("resnextd_workers_busy") == 1)
             start = time.monotonic()
             daemon.process.send_signal(signal.SIGTERM)
-            code = daemon.exit_code(15)
-            assert 0.9 < time.monotonic() - start < 5 * SLOW, "not in time"
+            code = daemon.exit_code(30)
+            assert 0.9 < time.monotonic() - start, "too early"
             assert code >= 0, f"ended by signal {-code}"
+    quick(5, attempt)
 
 
 @case(own=None, seconds=90)

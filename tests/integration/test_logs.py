@@ -4,11 +4,10 @@ import json
 import os
 import re
 import tempfile
-import time
 
 import harness
 import wire
-from harness import SLOW, case, reference
+from harness import case, reference
 
 HOSTILE = ["/a%0aINJECTED", "/%1b[31m", "/a\"b", "/a\\b", "/%c0%af", "/\xff\xfe", "/a=b%20c=d"]
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -50,7 +49,7 @@ def at_debug_probes_have_their_lines(daemon):
 
 @case(["--max-connections", "2"])
 def a_connection_that_is_turned_away_has_its_line(daemon):
-    time.sleep(0.2 * SLOW)  # until the last connection of the start has left
+    harness.wait_until("nobody connected", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
     with daemon.connect() as first, daemon.connect() as second:
         for connection in (first, second):
             connection.send(wire.raw(["POST /classify HTTP/1.1", "Host: x", "Content-Length: 3",

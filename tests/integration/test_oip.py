@@ -491,23 +491,28 @@ def a_large_json_tensor_does_not_hold_up_others(daemon):
     body = (b'{"inputs":[{"name":"input","datatype":"FP32","shape":[16,3,32,32],"data":['
             + ",".join([one] * (16 * 3 * SIZE * SIZE)).encode() + b"]}]}")
     assert len(body) < 16 << 20, len(body)
-    slowest, done = [0.0], threading.Event()
 
-    def watch():
-        with daemon.connect() as connection:
-            while not done.is_set():
-                begin = time.monotonic()
-                assert connection.ask("GET", "/livez").status == 200
-                slowest[0] = max(slowest[0], time.monotonic() - begin)
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        answer = daemon.ask("POST", INFER, (), body)
-    finally:
-        done.set()
-        watcher.join()
-    assert answer.status == 200, answer
-    assert 0 < slowest[0] < 0.25 * harness.SLOW, f"/livez took {slowest[0]:.3f} s"
+    def attempt():
+        slowest, done = [0.0], threading.Event()
+
+        def watch():
+            with daemon.connect() as connection:
+                while not done.is_set():
+                    begin = time.monotonic()
+                    assert connection.ask("GET", "/livez").status == 200
+                    slowest[0] = max(slowest[0], time.monotonic() - begin)
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            answer = daemon.ask("POST", INFER, (), body)
+        finally:
+            done.set()
+            watcher.join()
+        assert answer.status == 200, answer
+        assert slowest[0] > 0, "nobody watched"
+        if slowest[0] >= 0.25 * harness.SLOW:
+            raise harness.Slow(f"/livez took {slowest[0]:.3f} s")
+    harness.unless_slow(attempt)
 
 
 @case(own=True)

@@ -11,7 +11,8 @@ import time
 import harness
 import jpegs
 import wire
-from harness import SLOW, Daemon, case, check_error, check_scores, predictions, reference, wait_until
+from harness import (SLOW, Daemon, Slow, case, check_error, check_scores, predictions, quick, reference, unless_slow,
+                     wait_until)
 
 MEGAPIXELS = 95 if SLOW == 1 else 16
 DEADLINE = 0.4 * max(1, SLOW / 4)
@@ -77,9 +78,7 @@ def a_full_queue_refuses_at_once_and_keeps_its_promises(daemon):
             times.append(time.monotonic() - start)
         assert statistics.median(times) < 0.05 * SLOW, f"refusals took {times}"
         for target in ("/livez", "/health", "/metrics", "/models"):
-            start = time.monotonic()
-            answer = daemon.get(target)
-            assert time.monotonic() - start < 0.5 * SLOW, target
+            answer = quick(0.5, lambda target=target: daemon.get(target))
             assert answer.status == (200 if target != "/health" else answer.status), answer
         metrics = daemon.metrics()
         assert metrics.sum("resnextd_queue_depth") == 4 and metrics.sum("resnextd_workers_busy") == 1
@@ -175,7 +174,7 @@ def share_of_http(daemon):
     with busy(daemon, parts=4), waiting(daemon, 4), contextlib.ExitStack() as stack:
         crowd = [stack.enter_context(daemon.connect(60)) for _ in range(20)]
         began, used = time.monotonic(), daemon.http_seconds()
-        while time.monotonic() - began < 0.8:
+        while time.monotonic() - began < 0.8 or daemon.http_seconds() == used:
             for connection in crowd:
                 connection.sock.setblocking(False)
                 with contextlib.suppress(BlockingIOError):
@@ -272,25 +271,26 @@ def a_client_that_leaves_while_its_picture_is_decoded_does_no_harm(daemon):
 
 @case(["--workers", "1", "--request-timeout-ms", str(int(DEADLINE * 1000))], seconds=60)
 def a_deadline_is_504_running_or_queued(daemon):
-    data = jpegs.slow(95)
-    with daemon.connect(60) as running, daemon.connect(60) as queued:
-        start = time.monotonic()
-        body = wire.multipart([("f", f"{i}.jpg", None, data) for i in range(5)])
-        running.send(wire.request("POST", "/classify", [wire.form_type()], body))
-        wait_until("the worker busy", lambda: daemon.metrics().sum("resnextd_workers_busy") == 1)
-        queued_at = time.monotonic()
-        queued.send(classify_request())
-        check_error(running.read(), 504, "deadline_exceeded")
-        took = time.monotonic() - start
-        assert DEADLINE * 0.9 < took < DEADLINE + 1.0 * SLOW, f"504 after {took:.2f} s"
-        answer = queued.read()
-        if answer.status != 200:  # 200 if the worker was free in time
-            check_error(answer, 504, "deadline_exceeded")
-            assert time.monotonic() - queued_at < DEADLINE + 1.0 * SLOW
+    body = wire.multipart([("f", f"{i}.jpg", None, jpegs.slow(95)) for i in range(5)])
+
+    def deadlines():
+        with daemon.connect(60) as running, daemon.connect(60) as queued:
+            start = time.monotonic()
+            running.send(wire.request("POST", "/classify", [wire.form_type()], body))
+            wait_until("the worker busy", lambda: daemon.metrics().sum("resnextd_workers_busy") == 1)
+            queued.send(classify_request())
+            check_error(running.read(), 504, "deadline_exceeded")
+            assert DEADLINE * 0.9 < time.monotonic() - start, "504 too early"
+            answer = queued.read()
+            if answer.status != 200:  # 200 if the worker was free in time
+                check_error(answer, 504, "deadline_exceeded")
+
+    def attempt():
+        quick(DEADLINE / SLOW + 1, deadlines)
+        if daemon.classify(reference()[0]).status != 200:
+            raise Slow("the worker went on with a picture nobody waits for")
+    unless_slow(attempt)
     assert daemon.metrics().sum("resnextd_requests_total", code="504") >= 1
-    start = time.monotonic()
-    daemon.good()
-    assert time.monotonic() - start < DEADLINE, "the worker went on with a picture nobody waits for"
     images = daemon.metrics().sum("resnextd_images_total")
     time.sleep(0.5)
     assert daemon.metrics().sum("resnextd_images_total") == images, "it still does"
@@ -349,11 +349,14 @@ def under_ten_times_the_load_the_work_goes_on(daemon):
         with concurrent.futures.ThreadPoolExecutor(clients) as pool:
             list(pool.map(client, range(clients)))
         return good[0] / seconds, refusals
-    alone, _ = load(4)
-    crowded, refusals = load(40)
-    assert crowded >= alone * 0.5, f"{crowded:.0f} a second beside {alone:.0f} before"
-    assert refusals, "forty clients and a queue of eight, and nobody was refused"
-    assert statistics.median(refusals) < 0.2 * SLOW, f"refusals took {statistics.median(refusals)} s"
+
+    def attempt():
+        alone, _ = load(4)
+        crowded, refusals = load(40)
+        assert refusals, "forty clients and a queue of eight, and nobody was refused"
+        if crowded < alone * 0.5 or statistics.median(refusals) >= 0.2 * SLOW:
+            raise Slow(f"{crowded:.0f} a second beside {alone:.0f} before, refusals took {statistics.median(refusals)} s")
+    unless_slow(attempt)
     for target in ("/livez", "/metrics"):
         assert daemon.get(target).status == 200
 

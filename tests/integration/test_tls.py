@@ -10,7 +10,7 @@ import warnings
 
 import harness
 import wire
-from harness import SLOW, Daemon, case, certificate, check_error, path, reference, refuse, wait_until, write
+from harness import Daemon, case, certificate, check_error, path, reference, refuse, wait_until, write
 
 
 def trusting(cert):
@@ -124,7 +124,7 @@ def who_does_not_speak_tls_is_closed():
                      b"\x16\x03\x01\x00\x05hello", b"\x80\x2e\x01\x00\x02"):
             with daemon.connect(tls=None) as connection:
                 connection.try_send(data)
-                assert connection.closed_within(5 * SLOW), data[:20]
+                assert connection.closed_within(30), data[:20]
         daemon.recovered()
 
 
@@ -143,15 +143,16 @@ def a_handshake_that_stalls_is_closed_at_the_deadline():
                 connection.send(hello[:(0, 3, 40, len(hello))[i % 4]])
             daemon.good()  # beside them
             for connection in stalled:
-                assert connection.closed_within(6 * SLOW)
+                assert connection.closed_within(30)
             assert time.monotonic() - start > 0.6, "closed before the deadline"
         with daemon.connect(tls=None) as drip:  # a byte now and then does not lengthen it
-            start = time.monotonic()
+            sent = 0
             with contextlib.suppress(OSError):
                 for byte in hello:
                     drip.sock.send(bytes([byte]))
+                    sent += 1
                     time.sleep(0.05)
-            assert time.monotonic() - start < 5 * SLOW
+            assert sent < len(hello) / 2, f"{sent} bytes"
         daemon.recovered()
 
 
@@ -160,10 +161,10 @@ def idle_and_slow_clients_are_closed_as_without_tls():
     with tls_daemon("--upload-timeout-ms", "700", "--idle-timeout-s", "1") as (daemon, _, _):
         with daemon.connect() as idle:
             assert idle.ask("GET", "/livez").status == 200
-            assert idle.closed_within(6 * SLOW)
+            assert idle.closed_within(30)
         with daemon.connect() as slow:
             slow.send(b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
-            assert slow.closed_within(6 * SLOW)
+            assert slow.closed_within(30)
         daemon.recovered()
 
 
@@ -225,22 +226,20 @@ def a_renewed_certificate_is_served_after_a_reload():
 @case(own=None, seconds=40)
 def a_drain_ends_tls_connections_in_good_order():
     data = reference()[0]
-    with tls_daemon() as (daemon, _, _), daemon.connect() as idle, daemon.connect() as active, \
-            daemon.connect(tls=None) as unfinished:
+    with tls_daemon("--upload-timeout-ms", "3600000", "--drain-timeout-s", "3600") as (daemon, _, _), \
+            daemon.connect() as idle, daemon.connect() as active, daemon.connect(tls=None) as unfinished:
         assert idle.ask("GET", "/livez").status == 200
         unfinished.send(b"\x16\x03")
         active.send(wire.request("POST", "/classify", body=data))
         assert active.read().status == 200
-        start = time.monotonic()
         daemon.stop()
-        assert time.monotonic() - start < 5 * SLOW
         assert idle.closed_within(5) and unfinished.closed_within(5)
 
 
 @case(own=None)
 def beyond_the_limit_of_connections_it_closes():
     with tls_daemon("--max-connections", "3") as (daemon, _, _):
-        time.sleep(0.2 * SLOW)
+        wait_until("nobody connected", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
         with contextlib.ExitStack() as stack:
             for _ in range(3):
                 stack.enter_context(daemon.connect())

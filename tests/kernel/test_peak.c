@@ -1,14 +1,18 @@
 #include "kernel/peak.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/suite.h"
 
-/* Between a tenth of what one FMA unit does in a cycle at 1 GHz and what four do at 10 GHz. */
+/* Between a tenth of what one FMA unit does in a cycle at 1 GHz and what four do at 10 GHz. What
+ * sanitizers look at, they slow down. */
 static void check_peak(struct fma_peak peak, const char *isa, int lanes)
 {
+    const char *sanitizers = getenv("sanitizers");
+    double least = sanitizers && *sanitizers ? 0.02 : 0.2;
     ck_assert_str_eq(peak.isa, isa);
-    ck_assert_double_gt(peak.gflops, 0.2 * lanes);
+    ck_assert_double_gt(peak.gflops, least * lanes);
     ck_assert_double_lt(peak.gflops, 80 * lanes);
 }
 

@@ -169,7 +169,7 @@ static void check_read(const char *type, const void *bytes, size_t length, const
     ck_assert_int_eq(safetensors_read(file, a, out, NULL), ERR_OK);
     for (size_t i = 0; i < count; i++) {
         ck_assert_float_eq(out[i], expected[i]);
-        ck_assert_int_eq(signbit(out[i]), signbit(expected[i]));
+        ck_assert_int_eq(signbit(out[i]) != 0, signbit(expected[i]) != 0);
     }
     safetensors_close(file);
 }

@@ -91,12 +91,14 @@ def ours(paths, spec, decode="exact", order="13"):
 
 
 def difference(got, want):
+    if got == want:
+        return ""
     if isinstance(got, str):
         return got
     if len(got) != len(want):
         return f"{len(got)} bytes instead of {len(want)}"
     wrong = [abs(a - b) for a, b in zip(got, want) if a != b]
-    return f"{len(wrong)} of {len(want)} bytes differ, by up to {max(wrong)}" if wrong else ""
+    return f"{len(wrong)} of {len(want)} bytes differ, by up to {max(wrong)}"
 
 
 def compare(tap, cases, order):

