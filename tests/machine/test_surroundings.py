@@ -154,9 +154,11 @@ def without_proc_and_sys_it_serves_within_the_affinity():
     if harness.SANITIZER:
         raise harness.Skip("the leak checker needs /proc")
     wrap = wrong.namespace("umount -l /sys 2>/dev/null || true; umount -l /proc;"
-                           " ! test -e /proc/self")
+                           " ! test -e /proc/self; export OPENBLAS_NUM_THREADS=2")
     one = str(min(os.sched_getaffinity(0)))
     with Daemon(wrap=("taskset", "-c", one, *wrap)) as daemon:
+        # Only by /proc can it be executed again.
+        assert "cannot restart with OPENBLAS_NUM_THREADS=1" in daemon.log(), daemon.log()
         assert daemon.metrics().sum("resnextd_workers") == 1
         daemon.good()
         daemon.reload()
