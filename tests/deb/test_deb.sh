@@ -1,7 +1,8 @@
 #!/bin/sh
 # The package, in each release of Debian: made and looked over by lintian in one fresh system, and in
-# another that boots its own systemd, what inside.sh does with it. Needs root, debootstrap,
-# systemd-nspawn and a mirror. RESNEXT_TEST_ROOT=FOLDER names where the systems go; it is removed in the end.
+# another that boots its own systemd, what inside.sh does with it; a third is made as the Containerfile
+# makes its image. Needs root, debootstrap, systemd-nspawn and a mirror. RESNEXT_TEST_ROOT=FOLDER names
+# where the systems go; it is removed in the end.
 set -u
 . "${top_srcdir:-.}/tests/deb/debian.sh"
 limit_s=300
@@ -41,6 +42,12 @@ END
     grep -q '^# end$' "$2/test/results"
 }
 
+image() { # RELEASE ROOT PACKAGE
+    make_root "$1" "$2" && mkdir -p "$2/src/resnextd" "$2/deb" && cp "$3" "$2/deb" &&
+        inside "$2" "$(sed -n '/^RUN --mount/,/[^\\]$/{/^RUN/d;p}' "$top_srcdir/Containerfile")" >> "$log" 2>&1 &&
+        chroot --userspec=65532:65532 "$2" /usr/sbin/resnextd --check-config >> "$log" 2>&1
+}
+
 begin debootstrap systemd-nspawn
 for release in $releases; do
     made=$folder/$release-made booted=$folder/$release-booted
@@ -63,5 +70,7 @@ for release in $releases; do
         esac
     done < "$booted/test/results"
     [ "$failed" -eq 0 ] || sed 's/^/# /' "$booted/test/errors"
+    image "$release" "$folder/$release-image" "$package"
+    result $? "$release: the image has what the daemon needs"
 done
 end
