@@ -51,7 +51,7 @@ copy_source() { # ROOT
 # A shell does COMMAND in the source's folder. What is mounted for it goes with it.
 inside() { # ROOT COMMAND
     # shellcheck disable=SC2016 # the shells inside
-    unshare -m --propagation private sh -c 'mount -t proc proc "$0/proc" &&
+    unshare -m --propagation private sh -c 'mount --bind "$0" "$0" && mount -t proc proc "$0/proc" &&
         mount -t devpts -o newinstance,ptmxmode=666 devpts "$0/dev/pts" &&
         mount -t tmpfs tmpfs "$0/dev/shm" &&
         exec chroot "$0" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin \

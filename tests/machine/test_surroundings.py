@@ -185,7 +185,9 @@ def garbage_in_time_zone_and_locale_changes_nothing():
     for garbage in ("\x01\xff", "../../etc/passwd", "X" * 5000, "de_DE.UTF-8"):
         names = ("TZ", "TZDIR", "LC_ALL", "LANG", "LANGUAGE", "MALLOC_ARENA_MAX")
         with Daemon(env={name: garbage for name in names}) as daemon:
-            assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", daemon.log()), daemon.log()
+            # The loader of glibc 2.41 complains of MALLOC_ARENA_MAX first.
+            assert re.match(r"(WARNING: ld\.so: .*\n)?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ",
+                            daemon.log()), daemon.log()
             daemon.good()
 
 
