@@ -124,9 +124,9 @@ bool kernel_runs_here(const struct conv_kernel *kernel);
 /* Every row, lowest first, for the checker and the micro-benchmark. */
 const struct conv_kernel *const *kernel_conv_list(size_t *count);
 
-/* First thing in main: executes the program again with what OpenBLAS must find in its environment,
- * one thread (base/reexec.h) and, if the kernels it chose do not run on this CPU, plain ones.
- * ERR_CPU if that is impossible. */
+/* First thing in main: executes the program again with plain kernels for OpenBLAS if those that it
+ * chose do not run on this CPU; ERR_CPU if that is impossible. Before main the program was executed
+ * again so that OpenBLAS has one thread, or ended where there is no address space for it. */
 int kernel_blas_start(char *const *argv, struct error *err);
 
 /* Whether there is address space for so many more threads that use OpenBLAS, which would wait for

@@ -1,58 +1,28 @@
 #!/bin/sh
-# The package: make deb, lintian, and in a fresh Debian 12 that boots its own systemd, what inside.sh
-# does with it. Needs root, debootstrap, systemd-nspawn and the network for debootstrap.
-# RESNEXT_TEST_ROOT=FOLDER names where the Debian goes; it is removed in the end.
+# The package, in each release of Debian: made and looked over by lintian in one fresh system, and in
+# another that boots its own systemd, what inside.sh does with it; a third is made as the Containerfile
+# makes its image. Needs root, debootstrap, systemd-nspawn and a mirror. RESNEXT_TEST_ROOT=FOLDER names
+# where the systems go; it is removed in the end.
 set -u
-top_srcdir=$(realpath "${top_srcdir:-.}")
-top_builddir=$(realpath "${top_builddir:-build}")
-root=${RESNEXT_TEST_ROOT:-$top_builddir/deb/root}
+. "${top_srcdir:-.}/tests/deb/debian.sh"
 limit_s=300
+complain='apt-get install -q -y --no-install-recommends lintian &&
+    lintian --allow-root --fail-on error,warning build/deb/*.changes'
 
-skip() { # REASON
-    echo "1..1"
-    echo "ok 1 # SKIP $1"
-    exit 0
-}
-[ "$(id -u)" -eq 0 ] || skip 'this needs root'
-for tool in dh debootstrap systemd-nspawn lintian; do
-    command -v $tool > /dev/null || skip "there is no $tool"
-done
-
-number=0
-failed=0
-result() { # CODE NAME
-    number=$((number + 1))
-    [ "$1" -eq 0 ] && echo "ok $number - $2" && return
-    failed=$((failed + 1))
-    echo "not ok $number - $2"
+make_package() { # RELEASE ROOT
+    make_root "$1" "$2" && copy_source "$2" &&
+        inside "$2" './bootstrap && apt-get install -q -y --no-install-recommends build-essential debhelper &&
+            make -C build deb' >> "$log" 2>&1
 }
 
-log=$top_builddir/deb.log
-make -C "$top_builddir" deb > "$log" 2>&1
-result $? 'make deb makes the package'
-package=$(echo "$top_builddir"/deb/*.deb)
-[ -f "$package" ] || { tail -n 40 "$log" | sed 's/^/# /'; echo "1..$number"; exit 1; }
-
-grep -q 'DEB_BUILD_PROFILES=.*nocheck' "$top_builddir"/deb/*.buildinfo
-result $? 'what only the tests need is not needed'
-
-complaints=$(lintian --allow-root --fail-on error,warning "$top_builddir"/deb/*.changes 2>&1)
-code=$?
-echo "$complaints" | sed '/^$/d; s/^/# /'
-result $code 'lintian finds no errors and no warnings'
-
-# What the package depends on, without versions and alternatives: then nothing is fetched inside.
-depends=$(dpkg-deb -f "$package" Depends | sed 's/([^)]*)//g; s/|[^,]*//g; s/ //g')
-rm -rf "$root"
-mkdir -p "$root"
-trap 'rm -rf "$root"' EXIT
-debootstrap --variant=minbase --include="systemd,systemd-sysv,dbus,curl,$depends" bookworm "$root" \
-    >> "$log" 2>&1 || { tail -n 5 "$log" | sed 's/^/# /'; echo "1..$number"; exit 1; }
-
-mkdir -p "$root/test"
-cp "$package" "$root/test/resnextd.deb"
-cp "$top_srcdir/tests/deb/inside.sh" "$top_srcdir/tests/data/pictures/mare.jpg" "$root/test"
-cat > "$root/etc/systemd/system/test.service" <<END
+boot() { # RELEASE ROOT PACKAGE
+    # What the package depends on, without versions and alternatives: then nothing is fetched inside.
+    depends=$(dpkg-deb -f "$3" Depends | sed 's/([^)]*)//g; s/|[^,]*//g; s/ //g')
+    make_root "$1" "$2" "systemd,systemd-sysv,dbus,curl,$depends" || return 1
+    mkdir -p "$2/test" "$2/etc/systemd/system/default.target.wants"
+    cp "$3" "$2/test/resnextd.deb"
+    cp "$top_srcdir/tests/deb/inside.sh" "$top_srcdir/tests/data/pictures/mare.jpg" "$2/test"
+    cat > "$2/etc/systemd/system/test.service" <<END
 [Unit]
 After=multi-user.target
 SuccessAction=poweroff-force
@@ -66,18 +36,41 @@ TimeoutStartSec=$limit_s
 [Install]
 WantedBy=default.target
 END
-mkdir -p "$root/etc/systemd/system/default.target.wants"
-ln -s ../test.service "$root/etc/systemd/system/default.target.wants/test.service"
-timeout $((limit_s + 60)) systemd-nspawn -q -D "$root" --register=no --keep-unit --private-network -b \
-    < /dev/null >> "$log" 2>&1
-while read -r code name; do
-    case $code in
-    '#') echo "# $name" ;;
-    *) result "$code" "$name" ;;
-    esac
-done < "$root/test/results"
-grep -q '^# end$' "$root/test/results"
-result $? 'the tests inside came to their end'
-[ "$failed" -eq 0 ] || sed 's/^/# /' "$root/test/errors"
-echo "1..$number"
-[ "$failed" -eq 0 ]
+    ln -s ../test.service "$2/etc/systemd/system/default.target.wants/test.service"
+    timeout $((limit_s + 60)) systemd-nspawn -q -D "$2" --register=no --keep-unit --private-network -b \
+        < /dev/null >> "$log" 2>&1
+    grep -q '^# end$' "$2/test/results"
+}
+
+image() { # RELEASE ROOT PACKAGE
+    make_root "$1" "$2" && mkdir -p "$2/src/resnextd" "$2/deb" && cp "$3" "$2/deb" &&
+        inside "$2" "$(sed -n '/^RUN --mount/,/[^\\]$/{/^RUN/d;p}' "$top_srcdir/Containerfile")" >> "$log" 2>&1 &&
+        chroot --userspec=65532:65532 "$2" /usr/sbin/resnextd --check-config >> "$log" 2>&1
+}
+
+begin debootstrap systemd-nspawn
+for release in $releases; do
+    made=$folder/$release-made booted=$folder/$release-booted
+    make_package "$release" "$made"
+    result $? "$release: make deb makes the package"
+    package=$(echo "$made"/src/resnextd/build/deb/*.deb)
+    [ -f "$package" ] || { tail -n 40 "$log" | sed 's/^/# /'; continue; }
+    grep -q 'DEB_BUILD_PROFILES=.*nocheck' "$made"/src/resnextd/build/deb/*.buildinfo
+    result $? "$release: what only the tests need is not needed"
+    inside "$made" "$complain" > "$folder/complaints" 2>&1
+    result $? "$release: lintian finds no errors and no warnings"
+    grep '^[EWN]:' "$folder/complaints" | sed 's/^/# /'
+
+    boot "$release" "$booted" "$package"
+    result $? "$release: the tests inside came to their end"
+    while read -r code name; do
+        case $code in
+        '#') echo "# $name" ;;
+        *) result "$code" "$release: $name" ;;
+        esac
+    done < "$booted/test/results"
+    [ "$failed" -eq 0 ] || sed 's/^/# /' "$booted/test/errors"
+    image "$release" "$folder/$release-image" "$package"
+    result $? "$release: the image has what the daemon needs"
+done
+end

@@ -68,7 +68,9 @@ def a_chunked_body_is_classified(daemon):
         answer = daemon.send_raw(head + wire.chunked(data, size))
         check_scores(check_answer(answer, data)["predictions"], scores)
     extended = b"%X;name=value\r\n%s\r\n0;last\r\n\r\n" % (len(data), data)
-    check_answer(daemon.send_raw(head + extended), data)
+    answer = daemon.send_raw(head + extended)
+    if not harness.is_refused_by_library(answer, b"HTTP chunked encoding is syntactically incorrect"):
+        check_answer(answer, data)
 
 
 @case()

@@ -96,8 +96,9 @@ def classify_answers_as_described(daemon):
             check_answer(document, "/classify", "post", answer)
     chunked = wire.request("POST", "/classify", [("Transfer-Encoding", "gzip, chunked")])
     answer = daemon.send_raw(chunked + b"0\r\n\r\n")
-    assert answer.status == 501, answer
-    check_answer(document, "/classify", "post", answer)
+    if not harness.is_refused_by_library(answer, b"Unsupported Transfer-Encoding"):
+        assert answer.status == 501, answer
+        check_answer(document, "/classify", "post", answer)
 
 
 @case()

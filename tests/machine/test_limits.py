@@ -161,20 +161,20 @@ def the_log_warns_of_a_limit_that_clients_can_reach():
 
 
 @case(own=None, seconds=60)
-def address_space_too_small_is_an_error_not_a_wait():
+def row_93_address_space_too_short_for_openblas_is_an_error_not_a_wait():
+    """OpenBLAS maps a buffer for each thread: 0.3.21 once it is used, 0.3.29 before main as well."""
     if harness.SANITIZER:
         raise harness.Skip("sanitizers need address space without end")
-    environment = {"OPENBLAS_NUM_THREADS": "1"}
-    for megabytes in (60, 120, 260):
-        refuse([*BLAS, "--workers", "2"], words=["MiB", "ulimit -v"],
-               env=environment, wrap=wrong.after(f"ulimit -v {megabytes * 1024}"))
-        code, _, errors = tool("classify", harness.MODEL, *BLAS, "--precision", "f32",
-                                     os.path.join(harness.DATA, "pictures"), "--threads", "2",
-                                     env=environment,
-                                     wrap=wrong.after(f"ulimit -v {megabytes * 1024}"))
-        assert code == 1 and "ulimit -v" in errors, (code, errors)
-    with Daemon([*BLAS, "--workers", "2"], env=environment,
-                wrap=wrong.after(f"ulimit -v {900 * 1024}")) as daemon:
+    for threads in ("unset OPENBLAS_NUM_THREADS", "export OPENBLAS_NUM_THREADS=1"):
+        for megabytes in (60, 120, 260):
+            wrap = wrong.after(f"{threads}; ulimit -v {megabytes * 1024}")
+            refuse([*BLAS, "--workers", "2"], words=["MiB", "ulimit -v"], wrap=wrap)
+            code, _, errors = tool("classify", harness.MODEL, *BLAS, "--precision", "f32",
+                                   os.path.join(harness.DATA, "pictures"), "--threads", "2", wrap=wrap)
+            assert code == 1 and "ulimit -v" in errors, (code, errors)
+            assert len(errors.splitlines()) == 1, errors
+    with Daemon([*BLAS, "--workers", "2"],
+                wrap=wrong.after(f"export OPENBLAS_NUM_THREADS=1; ulimit -v {900 * 1024}")) as daemon:
         daemon.good()
 
 

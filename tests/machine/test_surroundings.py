@@ -194,9 +194,11 @@ def without_proc_and_sys_it_serves_within_the_affinity():
     if harness.SANITIZER:
         raise harness.Skip("the leak checker needs /proc")
     wrap = wrong.namespace("umount -l /sys 2>/dev/null || true; umount -l /proc;"
-                           " ! test -e /proc/self")
+                           " ! test -e /proc/self; export OPENBLAS_NUM_THREADS=2")
     one = str(min(os.sched_getaffinity(0)))
     with Daemon(wrap=("taskset", "-c", one, *wrap)) as daemon:
+        # Only by /proc can it be executed again.
+        assert "cannot restart with OPENBLAS_NUM_THREADS=1" in daemon.log(), daemon.log()
         assert daemon.metrics().sum("resnextd_workers") == 1
         daemon.good()
         daemon.reload()
@@ -223,7 +225,9 @@ def garbage_in_time_zone_and_locale_changes_nothing():
     for garbage in ("\x01\xff", "../../etc/passwd", "X" * 5000, "de_DE.UTF-8"):
         names = ("TZ", "TZDIR", "LC_ALL", "LANG", "LANGUAGE", "MALLOC_ARENA_MAX")
         with Daemon(env={name: garbage for name in names}) as daemon:
-            assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", daemon.log()), daemon.log()
+            # The loader of glibc 2.41 complains of MALLOC_ARENA_MAX first.
+            assert re.match(r"(WARNING: ld\.so: .*\n)?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ",
+                            daemon.log()), daemon.log()
             daemon.good()
 
 

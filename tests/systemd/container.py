@@ -1,4 +1,4 @@
-"""A Debian 12 container with a systemd of its own, in which what `make install` puts down runs.
+"""A container of this Debian with a systemd of its own, in which what `make install` puts down runs.
 
 The root comes from debootstrap, once, into the build directory (or RESNEXT_TEST_ROOT). Commands run in
 the container's namespaces; the test itself enters its network, so that sockets lead there."""
@@ -16,8 +16,6 @@ from harness import Skip
 
 ROOT = os.environ.get("RESNEXT_TEST_ROOT", os.path.join(harness.BUILD, "tests/systemd/root"))
 MIRROR = os.environ.get("RESNEXT_TEST_MIRROR")  # debootstrap's own choice without
-PACKAGES = ("systemd,systemd-sysv,dbus,libmicrohttpd12,libjansson4,libjpeg62-turbo,libopenblas0-pthread,"
-            "libconfig9,libsystemd0,libnettle8,libgnutls30")
 CLONE_NEWNET = 0x40000000
 PTRACE_SEIZE, PTRACE_INTERRUPT, WALL = 0x4206, 0x4207, 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
@@ -38,6 +36,25 @@ def need_tools():
             raise Skip(f"there is no {tool}")
 
 
+def release():
+    with open("/etc/os-release") as file:
+        return re.search(r"^VERSION_CODENAME=(\w+)$", file.read(), re.M)[1]
+
+
+def packages():
+    """Of systemd, and of the libraries that the daemon names itself."""
+    named = re.findall(r"^\s+NEEDED\s+(\S+)$", run("objdump", "-p", harness.DAEMON), re.M)
+    linked = dict(re.findall(r"^\s+(\S+) => (\S+)", run("ldd", harness.DAEMON), re.M))
+    found = {"systemd", "systemd-sysv", "dbus"}
+    for path in {os.path.realpath(linked[name]) for name in named if name in linked}:
+        # Where /lib is a link to /usr/lib, dpkg knows the file by either.
+        owner = run("dpkg", "-S", path, check=False)
+        if not owner.startswith("lib"):
+            owner = run("dpkg", "-S", path.removeprefix("/usr"))
+        found.add(owner.split(":")[0])
+    return ",".join(sorted(found))
+
+
 def make_root():
     """The root file system, made where there is none."""
     if os.path.exists(os.path.join(ROOT, "usr/lib/systemd/systemd")):
@@ -45,7 +62,7 @@ def make_root():
     shutil.rmtree(ROOT + ".new", ignore_errors=True)
     os.makedirs(os.path.dirname(ROOT), exist_ok=True)
     try:
-        run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", ROOT + ".new",
+        run("debootstrap", "--variant=minbase", f"--include={packages()}", release(), ROOT + ".new",
             *([MIRROR] if MIRROR else []))
     except AssertionError as failure:
         raise Skip(f"no root from {MIRROR or 'the default mirror'}: {str(failure)[-150:]!r}") from None

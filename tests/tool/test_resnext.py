@@ -554,16 +554,6 @@ def test_the_program_keeps_openblas_to_one_thread(_):
     assert name == "resnext"
 
 
-def test_the_program_starts_again_only_once(_):
-    # The mark of a program that has done so already: it must go on, not try for ever.
-    command = f"RESNEXT_REEXECUTED=$$ OPENBLAS_NUM_THREADS=2 exec {RESNEXT} --version"
-    done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=TIMEOUT, check=False)
-    assert done.returncode == 0 and done.stdout.startswith(b"resnext ")
-    assert b"OPENBLAS_NUM_THREADS" in done.stderr
-    good("--version", env=dict(os.environ, RESNEXT_REEXECUTED="1", OPENBLAS_NUM_THREADS="2"))
-
-
 def run_on_terminal(*args):
     """(standard output, what a terminal on standard error got, exit code)"""
     master, slave = pty.openpty()

@@ -1,27 +1,38 @@
 /* What must be known of OpenBLAS before it is used.
  *
+ * It is at work before main: as it is loaded it starts its threads, and 0.3.29 maps a first buffer.
+ * How many threads it reads in OPENBLAS_NUM_THREADS, so the only way to have none is to be executed
+ * with that set to 1. And it tries for ever to map a buffer that the limit on the address space
+ * forbids. Both are seen to in .preinit_array, which the loader runs before any library's
+ * constructor, the C library's included.
+ *
  * It picks its kernels by the CPU's family, or as OPENBLAS_CORETYPE says, and does not ask whether
  * the instructions they use are there: on a virtual CPU that claims to be an Opteron without
  * 3DNow!, its first product raises SIGILL. So a trial product is run at the very start, and if it
- * faults the program is executed again with the plainest kernels there are.
- *
- * And it tries for ever to map a buffer that the limit on the address space forbids. */
+ * faults the program is executed again with the plainest kernels there are. */
+#include <alloca.h>
 #include <cblas.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/log.h"
-#include "base/reexec.h"
 #include "base/size.h"
 #include "kernel/openblas/common.h"
 
-static const char core_variable[] = "OPENBLAS_CORETYPE", plainest_core[] = "Prescott";
-
 /* Of one thread, in address space: OpenBLAS's buffer; a stack, a workspace and some rest. */
 enum { BUFFER_BYTES = 128 << 20, OTHER_BYTES = 16 << 20 };
+
+static const char program[] = "/proc/self/exe";
+static const char one_thread[] = "OPENBLAS_NUM_THREADS=1";
+static const char core_variable[] = "OPENBLAS_CORETYPE", plainest_core[] = "Prescott";
 
 static sigjmp_buf before_trial;
 
@@ -56,17 +67,23 @@ static bool trial_passes(void)
 
 int kernel_blas_start(char *const *argv, struct error *err)
 {
-    struct error none;
-    reexec_with_one_blas_thread(argv);
+    const char *threads = getenv("OPENBLAS_NUM_THREADS");
+    /* The kernel calls what was executed again "exe". */
+    prctl(PR_SET_NAME, program_invocation_short_name);
+    if (!threads || strcmp(threads, "1") != 0)
+        log_warning("cannot restart with %s: OpenBLAS may use more threads than it should; set it "
+                    "in the environment",
+                    one_thread);
     /* Who has no room for a trial has none for OpenBLAS, and hears of it when it is needed. */
-    if (kernel_blas_room(1, &none) != ERR_OK || trial_passes())
+    if (kernel_blas_room(1, NULL) != ERR_OK || trial_passes())
         return ERR_OK;
     const char *core = openblas_get_corename(), *asked = getenv(core_variable);
     if (!asked || strcmp(asked, plainest_core) != 0) {
         log_warning(
             "this CPU lacks instructions of OpenBLAS's %s kernels: starting again with %s=%s", core,
             core_variable, plainest_core);
-        reexec_with(core_variable, plainest_core, argv);
+        if (setenv(core_variable, plainest_core, 1) == 0)
+            execv(program, argv);
     }
     return error_set(err, ERR_CPU,
                      "this CPU lacks instructions of OpenBLAS's %s kernels; set %s=%s in the "
@@ -89,3 +106,46 @@ int kernel_blas_room(int threads, struct error *err)
     munmap(room, bytes);
     return ERR_OK;
 }
+
+static bool names_one_thread(const char *variable)
+{
+    return strncmp(variable, one_thread, sizeof one_thread - sizeof "1") == 0;
+}
+
+/* Returns if nothing is to be changed, or if that is impossible. There are no setenv and no getenv
+ * yet. */
+static void limit_threads(char **argv, char **environment)
+{
+    size_t count = 0, at = 0;
+    while (environment[count])
+        count++;
+    while (at < count && !names_one_thread(environment[at]))
+        at++;
+    if (at < count && strcmp(environment[at], one_thread) == 0)
+        return;
+    const char **changed = alloca((count + 2) * sizeof *changed);
+    memcpy(changed, environment, count * sizeof *changed);
+    changed[at] = one_thread;
+    changed[at < count ? count : count + 1] = NULL;
+    execve(program, argv, (char *const *)changed);
+}
+
+static void demand_room(const char *name)
+{
+    struct rlimit limit;
+    struct error err;
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+        kernel_blas_room(1, &err) == ERR_OK)
+        return;
+    dprintf(STDERR_FILENO, "%s: %s\n", name, err.message);
+    _exit(1);
+}
+
+static void before_constructors(int argc, char **argv, char **environment)
+{
+    limit_threads(argv, environment);
+    demand_room(argc > 0 ? basename(argv[0]) : "");
+}
+
+__attribute__((section(".preinit_array"),
+               used)) static void (*const preinit)(int, char **, char **) = before_constructors;
