@@ -95,7 +95,8 @@ int answer_end(struct answer *answer, struct error *err)
                          "(max_body_bytes, queue_limit); try again later, or ask for less");
     if (answer->failure != ERR_OK)
         return error_set(err, ERR_NO_MEMORY, "no memory for the answer; try again later");
-    char *bytes = answer->length < answer->capacity ? realloc(answer->bytes, answer->length) : NULL;
+    bool is_large = answer->capacity > BODIES_SMALL && answer->length < answer->capacity;
+    char *bytes = is_large ? realloc(answer->bytes, answer->length) : NULL;
     if (bytes) {
         bodies_return(answer->bodies, answer->capacity - answer->length);
         answer->bytes = bytes;
