@@ -41,7 +41,7 @@ START_TEST(what_is_written_is_there_and_counted)
     ck_assert_mem_eq(answer.bytes + answer.length - 2, "x>", 2);
     ck_assert_uint_eq(used(), answer.capacity);
     ck_assert_int_eq(answer_end(&answer, &err), ERR_OK);
-    ck_assert_uint_eq(used(), answer.length);
+    ck_assert_uint_eq(used(), answer.capacity);
     answer_free(&answer);
     ck_assert_uint_eq(used(), 0);
     answer_free(&answer);
