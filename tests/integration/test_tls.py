@@ -242,7 +242,10 @@ def beyond_the_limit_of_connections_it_closes():
         wait_until("nobody connected", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
         with contextlib.ExitStack() as stack:
             for _ in range(3):
-                stack.enter_context(daemon.connect())
+                connection = stack.enter_context(daemon.connect())
+                connection.send(wire.raw(["POST /classify HTTP/1.1", "Host: x", "Content-Length: 3",
+                                          "Expect: 100-continue"]))
+                assert connection.interim() == 100  # it is busy
             with socket.create_connection(daemon.address, 10) as one_more:
                 assert one_more.recv(100) == b"", "plain text on a TLS port"
         wait_until("room again", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
