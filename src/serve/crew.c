@@ -1,13 +1,14 @@
 #include "serve/crew.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "nn/help.h"
 
 struct crew {
     struct queue *queue;
-    int count;
-    struct desk *desks[]; /* one a worker */
+    atomic_int count;                 /* only grows */
+    struct desk *desks[WORKERS_MOST]; /* one a worker */
 };
 
 /* What a helper must know of the pass at a desk. */
@@ -16,22 +17,25 @@ struct pass {
     size_t model;
 };
 
-int crew_create(struct crew **out, int workers, struct queue *queue, struct error *err)
+int crew_create(struct crew **out, struct queue *queue, struct error *err)
 {
-    struct crew *crew = calloc(1, sizeof *crew + (size_t)workers * sizeof(struct desk *));
+    struct crew *crew = calloc(1, sizeof *crew);
     if (!crew)
-        return error_set(err, ERR_NO_MEMORY, "no memory for %d workers", workers);
+        return error_set(err, ERR_NO_MEMORY, "no memory for the workers");
     crew->queue = queue;
-    crew->count = workers;
-    for (int i = 0; i < workers; i++) {
-        int code = desk_create(&crew->desks[i], err);
-        if (code != ERR_OK) {
-            crew_destroy(crew);
-            return code;
-        }
-    }
     *out = crew;
     return ERR_OK;
+}
+
+int crew_grow(struct crew *crew, int workers, struct error *err)
+{
+    int code = ERR_OK;
+    for (int i = crew->count; i < workers && code == ERR_OK; i++) {
+        code = desk_create(&crew->desks[i], err);
+        if (code == ERR_OK)
+            crew->count++;
+    }
+    return code;
 }
 
 void crew_destroy(struct crew *crew)
@@ -78,13 +82,15 @@ static bool must_leave(void *context)
 void crew_help(struct crew *crew, int worker, void (*show_life)(void *), void *context)
 {
     struct visit visit = {crew->queue, show_life, context};
-    for (int i = 1; i < crew->count; i++) {
-        struct desk *desk = crew->desks[(worker + i) % crew->count];
+    int count = crew->count;
+    for (int i = 1; i < count; i++) {
+        struct desk *desk = crew->desks[(worker + i) % count];
         const struct pass *pass = desk_enter(desk);
         if (!pass)
             continue;
         struct workbench *mine = edition_workbench(pass->edition, worker);
-        desk_work(desk, mine->workspaces[pass->model], must_leave, &visit);
+        if (mine)
+            desk_work(desk, mine->workspaces[pass->model], must_leave, &visit);
         desk_leave(desk);
     }
 }

@@ -9,10 +9,14 @@
 
 struct crew;
 
-/* For `workers` workers who wait at `queue`, which must outlive the crew. ERR_NO_MEMORY. `*out`
- * belongs to the caller, who destroys it when no worker runs any more. */
-int crew_create(struct crew **out, int workers, struct queue *queue, struct error *err);
+/* For workers who wait at `queue`, which must outlive the crew. ERR_NO_MEMORY. `*out` belongs to
+ * the caller, who destroys it when no worker runs any more. */
+int crew_create(struct crew **out, struct queue *queue, struct error *err);
 void crew_destroy(struct crew *crew);
+
+/* Makes room for workers 0 to `workers` - 1, before they start; those that are there go on. One
+ * thread at a time. ERR_NO_MEMORY. */
+int crew_grow(struct crew *crew, int workers, struct error *err);
 
 /* Runs model `model` of the edition on the input that lies on the bench of worker `worker`, with
  * whoever helps. The logits, [classes], lie in the bench until the next call; NULL if `go_on`,

@@ -16,9 +16,9 @@ struct edition {
     bool owns_conf, has_keys;
     struct key_list keys;
     struct catalog catalog;
-    struct workbench *benches; /* [workers] */
     int workers;
-    char **info_lines; /* NULL-terminated; NULL once they are taken */
+    struct workbench *benches; /* [WORKERS_MOST]; made are those of its workers at least */
+    char **info_lines;         /* NULL-terminated; NULL once they are taken */
 };
 
 static int read_keys(struct edition *e, struct error *err)
@@ -64,9 +64,9 @@ int edition_create(struct edition **out, const struct conf *conf, int workers,
     atomic_init(&e->references, 1);
     e->conf = conf;
     e->workers = workers;
-    e->benches = calloc((size_t)workers, sizeof *e->benches);
-    int code = e->benches ? read_keys(e, err)
-                          : error_set(err, ERR_NO_MEMORY, "no memory for %d workers", workers);
+    e->benches = calloc(WORKERS_MOST, sizeof *e->benches);
+    int code =
+        e->benches ? read_keys(e, err) : error_set(err, ERR_NO_MEMORY, "no memory for the workers");
     if (code == ERR_OK)
         code = catalog_open(&e->catalog, conf, workers, metrics, err);
     if (code == ERR_OK)
@@ -79,11 +79,16 @@ int edition_create(struct edition **out, const struct conf *conf, int workers,
     return ERR_OK;
 }
 
-int edition_check_room(const struct edition *edition, struct error *err)
+int edition_workers(const struct edition *edition)
+{
+    return edition->workers;
+}
+
+int edition_check_room(const struct edition *edition, int more, struct error *err)
 {
     int code = ERR_OK;
     for (size_t i = 0; code == ERR_OK && i < edition->catalog.count; i++)
-        code = model_check_room(edition->catalog.entries[i].model, edition->workers, err);
+        code = model_check_room(edition->catalog.entries[i].model, more, err);
     return code;
 }
 
@@ -92,12 +97,21 @@ void edition_own_conf(struct edition *edition)
     edition->owns_conf = true;
 }
 
-int edition_warm(struct edition *edition, int worker, struct error *err)
+int edition_make_bench(const struct edition *edition, int worker, struct error *err)
 {
+    CHECK(worker >= 0 && worker < WORKERS_MOST);
     struct workbench *bench = &edition->benches[worker];
-    int code = workbench_open(bench, &edition->catalog, err);
+    int code = bench->catalog ? ERR_OK : workbench_open(bench, &edition->catalog, err);
+    if (code != ERR_OK)
+        workbench_close(bench);
+    return code;
+}
+
+int edition_warm(const struct edition *edition, int worker, struct error *err)
+{
+    int code = edition_make_bench(edition, worker, err);
     if (code == ERR_OK)
-        workbench_warm_up(bench);
+        workbench_warm_up(&edition->benches[worker]);
     return code;
 }
 
@@ -110,7 +124,7 @@ void edition_release(struct edition *edition)
 {
     if (!edition || atomic_fetch_sub_explicit(&edition->references, 1, memory_order_acq_rel) > 1)
         return;
-    for (int i = 0; edition->benches && i < edition->workers; i++)
+    for (int i = 0; edition->benches && i < WORKERS_MOST; i++)
         workbench_close(&edition->benches[i]);
     free(edition->benches);
     metrics_free_lines(edition->info_lines);
@@ -141,8 +155,9 @@ const struct catalog *edition_catalog(const struct edition *edition)
 
 struct workbench *edition_workbench(const struct edition *edition, int worker)
 {
-    CHECK(worker >= 0 && worker < edition->workers);
-    return &edition->benches[worker];
+    CHECK(worker >= 0 && worker < WORKERS_MOST);
+    struct workbench *bench = &edition->benches[worker];
+    return bench->catalog ? bench : NULL;
 }
 
 size_t edition_model_count(const struct edition *edition)

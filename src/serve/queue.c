@@ -12,7 +12,9 @@ struct queue {
     pthread_mutex_t lock;
     pthread_cond_t not_empty; /* on CLOCK_MONOTONIC */
     struct request *first, *last;
-    size_t depth, limit;
+    size_t depth;
+    atomic_size_t limit; /* both change under the lock */
+    atomic_int workers;
     size_t calls;        /* for help */
     int idle;            /* threads that wait in queue_pop */
     atomic_bool active;  /* there is a request, or the queue is closed; for queue_is_idle */
@@ -20,9 +22,8 @@ struct queue {
     bool closed;
 };
 
-int queue_create(struct queue **out, size_t limit, struct error *err)
+int queue_create(struct queue **out, struct error *err)
 {
-    CHECK(limit > 0);
     struct queue *q = calloc(1, sizeof *q);
     if (!q)
         return error_set(err, ERR_NO_MEMORY, "no memory for the queue");
@@ -32,7 +33,6 @@ int queue_create(struct queue **out, size_t limit, struct error *err)
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->not_empty, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    q->limit = limit;
     *out = q;
     return ERR_OK;
 }
@@ -67,13 +67,23 @@ void queue_destroy(struct queue *queue)
     free(queue);
 }
 
+void queue_resize(struct queue *queue, size_t limit, int workers)
+{
+    CHECK(limit > 0 && workers > 0);
+    pthread_mutex_lock(&queue->lock);
+    queue->limit = limit;
+    queue->workers = workers;
+    pthread_cond_broadcast(&queue->not_empty); /* a push must wake none who is to leave */
+    pthread_mutex_unlock(&queue->lock);
+}
+
 int queue_push(struct queue *queue, struct request *request)
 {
     int result = ERR_OK;
     pthread_mutex_lock(&queue->lock);
     if (queue->closed) {
         result = ERR_DRAINING;
-    } else if (queue->depth == queue->limit) {
+    } else if (queue->depth >= queue->limit) {
         result = ERR_OVERLOADED;
     } else {
         request_reference(request);
@@ -90,28 +100,34 @@ int queue_push(struct queue *queue, struct request *request)
     return result;
 }
 
-/* Waits until there is something to do or the time is up. */
-static void wait_for_request(struct queue *q, int64_t wait_ns)
+static bool is_surplus(const struct queue *q, int worker)
+{
+    return worker >= q->workers;
+}
+
+/* Waits until there is something to do for the worker or the time is up. */
+static void wait_for_request(struct queue *q, int worker, int64_t wait_ns)
 {
     int64_t until = clock_monotonic_ns() + wait_ns;
     struct timespec at = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
     int rc = 0;
     q->idle++;
-    while (!q->first && !q->closed && q->calls == 0 && rc == 0)
+    while (!q->first && !q->closed && q->calls == 0 && !is_surplus(q, worker) && rc == 0)
         rc = wait_ns < 0 ? pthread_cond_wait(&q->not_empty, &q->lock)
                          : pthread_cond_timedwait(&q->not_empty, &q->lock, &at);
     q->idle--;
 }
 
-enum queue_result queue_pop(struct queue *queue, int64_t wait_ns, struct request **out)
+enum queue_result queue_pop(struct queue *queue, int worker, int64_t wait_ns, struct request **out)
 {
     enum queue_result result = QUEUE_GOT;
     pthread_mutex_lock(&queue->lock);
-    wait_for_request(queue, wait_ns);
-    *out = queue->first;
+    wait_for_request(queue, worker, wait_ns);
+    bool surplus = is_surplus(queue, worker);
+    *out = surplus ? NULL : queue->first;
     if (*out)
         unlink_request(queue, *out);
-    else if (queue->closed)
+    else if (queue->closed || surplus)
         result = QUEUE_CLOSED;
     else
         result = queue->calls ? QUEUE_CALLED : QUEUE_TIMEOUT;
@@ -175,4 +191,9 @@ size_t queue_depth(struct queue *queue, int64_t *expected_ns)
 size_t queue_limit(const struct queue *queue)
 {
     return queue->limit;
+}
+
+int queue_workers(const struct queue *queue)
+{
+    return queue->workers;
 }

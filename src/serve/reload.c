@@ -67,12 +67,11 @@ static int reload_all(struct reload *r, struct error *err)
     if (r->settings.apply)
         code = r->settings.apply(r->settings.arg, next, err);
     if (code != ERR_OK) {
-        edition_release(edition);
+        server_discard(r->settings.server, edition);
         return code;
     }
     log_configure((enum log_level)next->log_level, (enum log_format)next->log_format);
     conf_report_restart_only(r->settings.conf, next);
-    server_report_cpus(r->settings.server, next);
     server_install(r->settings.server, edition);
     return ERR_OK;
 }

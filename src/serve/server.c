@@ -1,3 +1,14 @@
+/* CONCURRENCY
+ *
+ * Every reload may change how many workers there are; queue_workers says how many, to everyone. The
+ * thread that reloads makes the next edition, with a bench for each, and starts the workers that
+ * are missing; they wait. When the edition is installed, queue_resize sets the count first: workers
+ * beyond it finish what they have in hand and end, and are joined when they are needed again or the
+ * server halts. So none of them takes a request of an edition that has no bench for it. A worker
+ * that is new may, from an older edition that was made for fewer, and makes its bench there.
+ *
+ * Whoever reads the count looks at as many `workers`, without a lock: each was put there before the
+ * count was raised, and stays as long as the server, with or without a thread. */
 #include "serve/server.h"
 
 #include <pthread.h>
@@ -22,11 +33,10 @@ struct server {
     struct edition *edition;
     struct queue *queue;
     struct worker_surroundings surroundings;
-    struct worker **workers;
-    int worker_count, cpus, spare_cpus; /* CPUs as of the start */
-    double start_time;                  /* seconds since the epoch */
+    struct worker *workers[WORKERS_MOST];
+    atomic_int spare_cpus;
+    double start_time; /* seconds since the epoch */
     atomic_bool draining;
-    bool halted;
 };
 
 static int create_metrics(struct server *s, const struct server_settings *settings,
@@ -48,75 +58,89 @@ static int create_metrics(struct server *s, const struct server_settings *settin
     return ERR_OK;
 }
 
-static int start_workers(struct server *s, int count, struct error *err)
+/* Ends the workers below `count` that have not begun. */
+static void dismiss_new_workers(struct server *s, int count)
 {
-    s->workers = calloc((size_t)count, sizeof(struct worker *));
-    if (!s->workers)
-        return error_set(err, ERR_NO_MEMORY, "no memory for %d workers", count);
-    for (int i = 0; i < count; i++) {
-        int code = worker_start(&s->workers[i], &s->surroundings, i, err);
-        if (code != ERR_OK)
-            return code;
-        s->worker_count++;
-    }
-    for (int i = 0; i < count; i++) {
-        int code = worker_wait_warm(s->workers[i], err);
-        if (code != ERR_OK)
-            return code;
-    }
-    return ERR_OK;
+    for (int i = queue_workers(s->queue); i < count; i++)
+        if (s->workers[i])
+            worker_join(s->workers[i]);
 }
 
-/* As much as the requests that may wait or run take at their largest. */
-static void limit_bodies(struct server *s, const struct conf *conf)
+static int start_worker(struct server *s, const struct edition *edition, int i, struct error *err)
 {
-    size_t requests = queue_limit(s->queue) + (size_t)s->worker_count;
-    atomic_store(&s->bodies.limit, requests * (size_t)conf->max_body_bytes);
+    int code = ERR_OK;
+    if (s->workers[i])
+        worker_join(s->workers[i]); /* it may have been surplus, with a last request in hand */
+    else
+        code = worker_create(&s->workers[i], &s->surroundings, i, err);
+    return code == ERR_OK ? worker_start(s->workers[i], edition, err) : code;
+}
+
+/* Starts the workers that an edition has more, and waits until they are warm. */
+static int start_workers(struct server *s, const struct edition *edition, struct error *err)
+{
+    int first = queue_workers(s->queue), count = edition_workers(edition);
+    int code = crew_grow(s->surroundings.crew, count, err);
+    for (int i = first; code == ERR_OK && i < count; i++)
+        code = start_worker(s, edition, i, err);
+    for (int i = first; code == ERR_OK && i < count; i++)
+        code = worker_wait_warm(s->workers[i], err);
+    if (code != ERR_OK)
+        dismiss_new_workers(s, count);
+    return code;
+}
+
+static int warm_all(struct server *s, const struct edition *edition, struct error *err)
+{
+    int working = queue_workers(s->queue), count = edition_workers(edition), code = ERR_OK;
+    if (count > working)
+        code = edition_check_room(edition, count - working, err);
+    for (int i = 0; code == ERR_OK && i < count && i < working; i++)
+        code = edition_warm(edition, i, err);
+    return code == ERR_OK ? start_workers(s, edition, err) : code;
+}
+
+static int prepare(struct server *s, const struct conf *conf, struct edition **out,
+                   struct error *err)
+{
+    struct edition *next;
+    int workers = conf->workers > 0 ? (int)conf->workers : thread_cpu_budget();
+    int code = edition_create(&next, conf, workers, s->metrics, err);
+    if (code != ERR_OK)
+        return code;
+    code = warm_all(s, next, err);
+    if (code != ERR_OK)
+        edition_release(next);
+    else
+        *out = next;
+    return code;
 }
 
 int server_start(struct server **out, const struct server_settings *settings, struct error *err)
 {
-    const struct conf *conf = settings->conf;
-    int cpus = thread_cpu_budget(), workers = conf->workers > 0 ? (int)conf->workers : cpus;
-    size_t limit = conf->queue_limit > 0 ? (size_t)conf->queue_limit
-                                         : (size_t)workers * QUEUE_LIMIT_PER_WORKER;
+    struct edition *first;
     struct server *s = calloc(1, sizeof *s);
     if (!s)
         return error_set(err, ERR_NO_MEMORY, "no memory for the server");
     s->start_time = (double)time(NULL);
-    s->cpus = cpus;
-    s->spare_cpus = cpus > workers ? cpus - workers : 0;
     pthread_mutex_init(&s->lock, NULL);
-    struct edition *first = NULL;
     int code = create_metrics(s, settings, err);
     if (code == ERR_OK)
-        code = edition_create(&first, conf, workers, s->metrics, err);
+        code = queue_create(&s->queue, err);
     if (code == ERR_OK)
-        server_install(s, first);
+        code = crew_create(&s->surroundings.crew, s->queue, err);
+    s->surroundings.queue = s->queue;
+    s->surroundings.metrics = s->metrics;
+    s->surroundings.heartbeat_ns = settings->heartbeat_ns;
     if (code == ERR_OK)
-        code = edition_check_room(s->edition, err);
-    if (code == ERR_OK)
-        code = queue_create(&s->queue, limit, err);
-    if (code == ERR_OK)
-        code = crew_create(&s->surroundings.crew, workers, s->queue, err);
-    if (code != ERR_OK)
-        goto fail;
-    s->surroundings = (struct worker_surroundings){
-        .first = s->edition,
-        .queue = s->queue,
-        .crew = s->surroundings.crew,
-        .metrics = s->metrics,
-        .heartbeat_ns = settings->heartbeat_ns,
-    };
-    code = start_workers(s, workers, err);
-    if (code != ERR_OK)
-        goto fail;
-    limit_bodies(s, conf);
+        code = prepare(s, settings->conf, &first, err);
+    if (code != ERR_OK) {
+        server_stop(s);
+        return code;
+    }
+    server_install(s, first);
     *out = s;
     return ERR_OK;
-fail:
-    server_stop(s);
-    return code;
 }
 
 void server_halt(struct server *server)
@@ -125,9 +149,9 @@ void server_halt(struct server *server)
         return;
     if (server->queue)
         queue_close(server->queue);
-    for (int i = 0; i < server->worker_count && !server->halted; i++)
-        worker_join(server->workers[i]);
-    server->halted = true;
+    for (int i = 0; i < WORKERS_MOST; i++)
+        if (server->workers[i])
+            worker_join(server->workers[i]);
 }
 
 void server_stop(struct server *server)
@@ -135,9 +159,8 @@ void server_stop(struct server *server)
     if (!server)
         return;
     server_halt(server);
-    for (int i = 0; i < server->worker_count; i++)
+    for (int i = 0; i < WORKERS_MOST; i++)
         worker_destroy(server->workers[i]);
-    free(server->workers);
     crew_destroy(server->surroundings.crew);
     queue_destroy(server->queue);
     edition_release(server->edition);
@@ -158,42 +181,43 @@ struct edition *server_edition(struct server *server)
 int server_prepare(struct server *server, struct conf *conf, struct edition **out,
                    struct error *err)
 {
-    struct edition *next;
-    int workers = server->worker_count;
-    int code = edition_create(&next, conf, workers, server->metrics, err);
-    if (code != ERR_OK)
-        return code;
-    for (int i = 0; code == ERR_OK && i < workers; i++)
-        code = edition_warm(next, i, err);
-    if (code != ERR_OK) {
-        edition_release(next);
-        return code;
-    }
-    edition_own_conf(next);
-    *out = next;
-    return ERR_OK;
+    int code = prepare(server, conf, out, err);
+    if (code == ERR_OK)
+        edition_own_conf(*out);
+    return code;
+}
+
+/* Bodies together may take what the requests that may wait or run take at their largest. */
+static void resize(struct server *s, const struct conf *conf, int workers)
+{
+    int cpus = thread_cpu_budget(), before = queue_workers(s->queue);
+    size_t limit = conf->queue_limit > 0 ? (size_t)conf->queue_limit
+                                         : (size_t)workers * QUEUE_LIMIT_PER_WORKER;
+    queue_resize(s->queue, limit, workers);
+    for (int i = before; i < workers; i++)
+        worker_begin(s->workers[i]);
+    atomic_store(&s->spare_cpus, cpus > workers ? cpus - workers : 0);
+    atomic_store(&s->bodies.limit, (limit + (size_t)workers) * (size_t)conf->max_body_bytes);
+    if (before > 0 && before != workers)
+        log_info("%d workers now, %d before", workers, before);
+}
+
+void server_discard(struct server *server, struct edition *edition)
+{
+    dismiss_new_workers(server, edition_workers(edition));
+    edition_release(edition);
 }
 
 void server_install(struct server *server, struct edition *edition)
 {
     char **lines = edition_take_info_lines(edition);
+    resize(server, edition_conf(edition), edition_workers(edition));
     pthread_mutex_lock(&server->lock);
     struct edition *old = server->edition;
     server->edition = edition;
-    if (old)
-        limit_bodies(server, edition_conf(edition));
     pthread_mutex_unlock(&server->lock);
     metrics_set_info(server->metrics, INFO_model_info, lines);
     edition_release(old);
-}
-
-void server_report_cpus(const struct server *server, const struct conf *conf)
-{
-    int cpus = thread_cpu_budget();
-    if (conf->workers == 0 && cpus != server->cpus)
-        log_warning("this service may use %d CPUs now, and %d when it started; workers = 0 counts "
-                    "them only at a restart",
-                    cpus, server->cpus);
 }
 
 void server_begin_drain(struct server *server)
@@ -209,19 +233,17 @@ bool server_draining(const struct server *server)
 void server_load(struct server *server, struct server_load *load)
 {
     int64_t queued_ns, now = clock_monotonic_ns();
-    struct admission_hands hands = {
-        .workers = server->worker_count,
-        .busy = atomic_load_explicit(&server->surroundings.busy, memory_order_relaxed),
-    };
-    for (int i = 0; i < server->worker_count; i++) {
-        int64_t left = worker_free_at_ns(server->workers[i]) - now;
-        hands.remaining_ns += left > 0 ? left : 0;
+    struct admission_hands hands = {.workers = queue_workers(server->queue)};
+    for (int i = 0; i < hands.workers; i++) {
+        int64_t free_at_ns = worker_free_at_ns(server->workers[i]);
+        hands.busy += free_at_ns != 0;
+        hands.remaining_ns += free_at_ns > now ? free_at_ns - now : 0;
     }
     load->queue_depth = queue_depth(server->queue, &queued_ns);
     load->queue_limit = queue_limit(server->queue);
     load->workers = hands.workers;
     load->workers_busy = hands.busy;
-    load->spare_cpus = server->spare_cpus;
+    load->spare_cpus = atomic_load(&server->spare_cpus);
     load->wait_ns = admission_wait_ns(&hands, load->queue_depth, queued_ns);
 }
 
@@ -297,7 +319,7 @@ void server_cancel(struct server *server, struct request *request, int outcome)
 bool server_alive(struct server *server, int64_t ns)
 {
     int64_t now = clock_monotonic_ns();
-    for (int i = 0; i < server->worker_count; i++)
+    for (int i = 0, count = queue_workers(server->queue); i < count; i++)
         if (now - worker_alive_ns(server->workers[i]) > ns)
             return false;
     return true;

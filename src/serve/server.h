@@ -41,17 +41,19 @@ void server_stop(struct server *server);
 struct edition *server_edition(struct server *server);
 
 /* Makes an edition from `conf` (from malloc; the edition's if this succeeds) beside the one in use:
- * models loaded, tested, and run once on a bench for each worker. The errors of server_start.
- * `*out` has one reference, the caller's. */
+ * models loaded, tested, and run once on a bench for each of its workers, as many as `conf` and
+ * the CPU budget of now say. Those that are missing are started, and wait until the edition is
+ * installed. The errors of server_start. `*out` has one reference, the caller's, who installs or
+ * discards it before the next is prepared. One thread. */
 int server_prepare(struct server *server, struct conf *conf, struct edition **out,
                    struct error *err);
 
-/* Puts a new edition in the place of the one in use, and takes over the caller's reference. */
-void server_install(struct server *server, struct edition *edition);
+/* Gives up an edition that was prepared, and the workers started for it. */
+void server_discard(struct server *server, struct edition *edition);
 
-/* Logs if a configuration's `workers = 0` would be another number than run, since the CPUs that
- * this process may use have changed. */
-void server_report_cpus(const struct server *server, const struct conf *conf);
+/* Puts a new edition in the place of the one in use, with its number of workers and its limits, and
+ * takes over the caller's reference. */
+void server_install(struct server *server, struct edition *edition);
 
 /* From now on /readyz says no; requests are still taken. */
 void server_begin_drain(struct server *server);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/threads.h"
@@ -11,15 +12,17 @@
 #include "serve/results.h"
 
 struct worker {
-    struct worker_surroundings *surroundings;
+    const struct worker_surroundings *surroundings;
+    const struct edition *first; /* until it is warm */
     pthread_t thread;
+    bool running; /* there is a thread to join */
     int index;
     struct preprocessor *preprocessor;
     _Atomic int64_t alive_ns, free_at_ns;
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool warm_known;
+    bool warm_known, begins, ends;
     struct error warm_error;
 };
 
@@ -64,8 +67,10 @@ static bool go_on(void *arg)
     return !is_pointless(job->request);
 }
 
-static void begin_job(struct job *job, struct worker *w, struct request *r)
+/* ERR_NO_MEMORY: there is no bench, and there can be none. */
+static int begin_job(struct job *job, struct worker *w, struct request *r, struct error *err)
 {
+    int code = edition_make_bench(r->edition, w->index, err);
     const struct conf *conf = edition_conf(r->edition);
     *job = (struct job){
         .worker = w,
@@ -79,6 +84,7 @@ static void begin_job(struct job *job, struct worker *w, struct request *r)
                     .decode = (enum decode_mode)conf->decode,
                     .pillow = (enum pillow)conf->pillow},
     };
+    return code;
 }
 
 /* Decodes a part's JPEG to bench->rgb. */
@@ -214,11 +220,11 @@ static void make_answer(struct worker *w, struct request *r)
 static void run_request(struct worker *w, struct request *r)
 {
     struct job job;
-    begin_job(&job, w, r);
+    int code = begin_job(&job, w, r, &r->failure);
     r->started_ns = clock_monotonic_ns();
     metrics_observe(w->surroundings->metrics, HISTOGRAM_stage_duration, STAGE_QUEUE,
                     r->started_ns - r->queued_ns);
-    if (read_parts(w, &job))
+    if (code == ERR_OK && read_parts(w, &job))
         run_parts(w, &job);
     if (r->codec)
         make_answer(w, r);
@@ -227,23 +233,20 @@ static void run_request(struct worker *w, struct request *r)
 
 static void take_request(struct worker *w, struct request *r)
 {
-    struct worker_surroundings *s = w->surroundings;
     announce_end(w, r->expected_ns);
-    atomic_fetch_add_explicit(&s->busy, 1, memory_order_relaxed);
     if (request_outcome(r) == REQUEST_PENDING)
         run_request(w, r);
     request_release(r);
-    atomic_fetch_sub_explicit(&s->busy, 1, memory_order_relaxed);
     atomic_store_explicit(&w->free_at_ns, 0, memory_order_relaxed);
 }
 
 static void serve_requests(struct worker *w)
 {
-    struct worker_surroundings *s = w->surroundings;
+    const struct worker_surroundings *s = w->surroundings;
     int64_t wait_ns = s->heartbeat_ns > 0 ? s->heartbeat_ns : -1;
     struct request *r;
     enum queue_result result;
-    while ((result = queue_pop(s->queue, wait_ns, &r)) != QUEUE_CLOSED) {
+    while ((result = queue_pop(s->queue, w->index, wait_ns, &r)) != QUEUE_CLOSED) {
         show_life(w);
         if (result == QUEUE_GOT)
             take_request(w, r);
@@ -261,6 +264,17 @@ static void report_warm(struct worker *w, const struct error *error)
     pthread_mutex_unlock(&w->lock);
 }
 
+static bool wait_to_begin(struct worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    while (!w->begins && !w->ends)
+        pthread_cond_wait(&w->changed, &w->lock);
+    bool begins = w->begins;
+    pthread_mutex_unlock(&w->lock);
+    show_life(w);
+    return begins;
+}
+
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
@@ -268,20 +282,18 @@ static void *worker_main(void *arg)
     /* The bench is made here, so that its pages lie near the CPU that will use them. */
     int code = preprocessor_create(&w->preprocessor, &error);
     if (code == ERR_OK)
-        code = edition_warm(w->surroundings->first, w->index, &error);
-    show_life(w);
+        code = edition_warm(w->first, w->index, &error);
+    atomic_store_explicit(&w->alive_ns, INT64_MAX, memory_order_relaxed);
     report_warm(w, &error);
-    if (code == ERR_OK)
+    if (code == ERR_OK && wait_to_begin(w))
         serve_requests(w);
     preprocessor_destroy(w->preprocessor);
     return NULL;
 }
 
-int worker_start(struct worker **out, struct worker_surroundings *surroundings, int index,
-                 struct error *err)
+int worker_create(struct worker **out, const struct worker_surroundings *surroundings, int index,
+                  struct error *err)
 {
-    char name[16];
-    snprintf(name, sizeof name, "worker/%d", index);
     struct worker *w = calloc(1, sizeof *w);
     if (!w)
         return error_set(err, ERR_NO_MEMORY, "no memory for a worker");
@@ -289,15 +301,20 @@ int worker_start(struct worker **out, struct worker_surroundings *surroundings, 
     w->index = index;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->changed, NULL);
-    int code = thread_start(&w->thread, name, worker_main, w, err);
-    if (code != ERR_OK) {
-        pthread_cond_destroy(&w->changed);
-        pthread_mutex_destroy(&w->lock);
-        free(w);
-        return code;
-    }
     *out = w;
     return ERR_OK;
+}
+
+int worker_start(struct worker *worker, const struct edition *edition, struct error *err)
+{
+    char name[16];
+    snprintf(name, sizeof name, "worker/%d", worker->index);
+    CHECK(!worker->running);
+    worker->first = edition;
+    worker->warm_known = worker->begins = worker->ends = false;
+    int code = thread_start(&worker->thread, name, worker_main, worker, err);
+    worker->running = code == ERR_OK;
+    return code;
 }
 
 int worker_wait_warm(struct worker *worker, struct error *err)
@@ -311,13 +328,32 @@ int worker_wait_warm(struct worker *worker, struct error *err)
     return ERR_OK;
 }
 
+static void tell(struct worker *w, bool *what)
+{
+    pthread_mutex_lock(&w->lock);
+    *what = true;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+}
+
+void worker_begin(struct worker *worker)
+{
+    tell(worker, &worker->begins);
+}
+
 void worker_join(struct worker *worker)
 {
+    if (!worker->running)
+        return;
+    tell(worker, &worker->ends);
     pthread_join(worker->thread, NULL);
+    worker->running = false;
 }
 
 void worker_destroy(struct worker *worker)
 {
+    if (!worker)
+        return;
     pthread_cond_destroy(&worker->changed);
     pthread_mutex_destroy(&worker->lock);
     free(worker);

@@ -3,42 +3,47 @@
 #ifndef RESNEXT_SERVE_WORKER_H
 #define RESNEXT_SERVE_WORKER_H
 
-#include <stdatomic.h>
-
 #include "serve/crew.h"
 #include "serve/edition_parts.h"
 #include "serve/queue.h"
 
 struct worker_surroundings {
-    struct edition *first; /* that the workers warm up with */
     struct queue *queue;
     struct crew *crew;
     struct metrics *metrics;
     int64_t heartbeat_ns; /* see server_settings */
-    atomic_int busy;      /* workers with a request in hand */
 };
 
 struct worker;
 
-/* Starts a thread. It makes its bench and runs every model once. `surroundings` must outlive it.
- * ERR_THREAD, ERR_NO_MEMORY. `*out` belongs to the caller. */
-int worker_start(struct worker **out, struct worker_surroundings *surroundings, int index,
-                 struct error *err);
+/* A worker without a thread. `surroundings` must outlive it. ERR_NO_MEMORY. `*out` belongs to the
+ * caller, the one thread that uses what follows. */
+int worker_create(struct worker **out, const struct worker_surroundings *surroundings, int index,
+                  struct error *err);
 
-/* Waits until the worker is warm; its errors if it could not get there. Once. */
+/* Starts its thread, which makes the worker's bench in an edition, runs every model once, and waits
+ * for worker_begin. There must be none. `edition` must last until the worker is warm. ERR_THREAD,
+ * ERR_NO_MEMORY. */
+int worker_start(struct worker *worker, const struct edition *edition, struct error *err);
+
+/* Waits until the worker is warm; its errors if it could not get there. */
 int worker_wait_warm(struct worker *worker, struct error *err);
 
-/* Joins the thread, which ends once the queue is closed and empty. Once. */
+/* From now on it takes requests, until the queue is closed for it. */
+void worker_begin(struct worker *worker);
+
+/* Waits until its thread ends, if there is one: at once if it has not begun. */
 void worker_join(struct worker *worker);
 
-/* Frees a worker that was joined. */
+/* Frees a worker without a thread. NULL is fine. */
 void worker_destroy(struct worker *worker);
 
 /* When the request in its hands will likely be done, on clock_monotonic_ns; 0: there is none. Any
  * thread. */
 int64_t worker_free_at_ns(const struct worker *worker);
 
-/* When the worker last showed that it lives, on clock_monotonic_ns. Any thread. */
+/* When the worker last showed that it lives, on clock_monotonic_ns; INT64_MAX while it waits for
+ * worker_begin. Any thread. */
 int64_t worker_alive_ns(const struct worker *worker);
 
 #endif

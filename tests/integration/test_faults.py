@@ -321,6 +321,37 @@ def row_66_a_call_that_fails_in_a_reload_changes_nothing():
         watched.check_end()
 
 
+@case(own=None, seconds=900 if LONG else 120)
+def row_66_a_call_that_fails_while_workers_are_added_changes_nothing():
+    admin = f"unix:{path('admin.sock')}"
+
+    def become(daemon, workers):
+        daemon.configure(f"workers = {workers};\n")
+        return reload()
+    with Interposer() as watched, Daemon(["--admin-listen", admin], env=watched.environment,
+                                         config="workers = 1;\n") as daemon, \
+            daemon.reading_notifications():
+        for kind in ("malloc", "mmap", "thread"):
+            before, refusals = watched.calls(kind), 0
+            assert become(daemon, 2).status == 200, daemon.log()
+            for number in sample(watched.calls(kind) - before, SAMPLES):
+                assert become(daemon, 1).status == 200, daemon.log()
+                log = len(daemon.log())
+                watched.fail(kind, number)
+                answer = attempt(lambda: become(daemon, 2))
+                watched.fail(kind, 0)
+                refused = "the reload failed" in daemon.log()[log:]
+                refusals += refused
+                running = json.loads(daemon.get("/health").body)["workers"]["total"]
+                assert not answer or running == (1 if refused else 2), (kind, number, answer, running)
+            note(f"{kind}: {refusals} refusals")
+            assert refusals > 0, kind
+            assert become(daemon, 1).status == 200, daemon.log()
+            daemon.good()
+        daemon.stop()
+        watched.check_end()
+
+
 def check_start(start):
     lived = torture_start(start, ("malloc", "mmap", "open", "read"))
     for kind, results in lived.items():

@@ -16,6 +16,7 @@ import harness
 import wire
 from harness import (SLOW, Daemon, case, check_error, check_scores, models_config, path, predictions,
                      reference, wait_until)
+from interposer import Interposer
 
 ROUNDS = int(os.environ.get("RESNEXT_TEST_RELOADS", "12"))  # check-long: 100
 SIGHUPS = 100
@@ -186,33 +187,96 @@ def half_of_tls_changes_nothing():
 @case(own=None)
 def options_that_need_a_restart_are_named():
     good = models_config(one=harness.MODEL)
-    with start(good, "--queue-limit", "7") as daemon:
-        daemon.configure(good + "workers = 3;\nmax_connections = 77;\nqueue_limit = 9;\ntop_k = 2;\n")
-        before = daemon.metrics().sum("resnextd_workers")
+    with start(good, "--http-threads", "1") as daemon:
+        daemon.configure(good + "http_threads = 3;\nmax_connections = 77;\ntop_k = 2;\n")
         daemon.reload()
         log = daemon.log()
-        for key in ("workers", "max_connections"):
-            assert f"{key} has changed, which takes effect only at a restart" in log, log
-        assert "queue_limit has changed" not in log, "the command line counts more"
+        assert "max_connections has changed, which takes effect only at a restart" in log, log
+        assert "http_threads has changed" not in log, "the command line counts more"
         assert "top_k has changed" not in log
-        assert daemon.metrics().sum("resnextd_workers") == before
         assert len(predictions(daemon.classify(reference()[0]))) == 2
 
 
+def sizes(daemon):
+    metrics = daemon.metrics()
+    return tuple(metrics.sum(f"resnextd_{name}") for name in ("workers", "queue_limit", "body_limit_bytes"))
+
+
 @case(own=None)
-def cpus_are_counted_at_the_start_and_a_reload_says_so():
-    allowed = os.sched_getaffinity(0)
-    if len(allowed) < 2:
+def workers_and_queue_limit_change_at_a_reload():
+    good = models_config(one=harness.MODEL) + "max_body_bytes = 1024;\n"
+    with start(good + "workers = 1;\n") as daemon:
+        for text, want in (("workers = 3;\n", (3, 24)), ("workers = 2;\nqueue_limit = 5;\n", (2, 5)),
+                           ("workers = 4;\n", (4, 32)), ("workers = 1;\n", (1, 8))):
+            before = sizes(daemon)[0]
+            daemon.configure(good + text)
+            daemon.reload()
+            assert sizes(daemon) == (*want, sum(want) * 1024), (text, sizes(daemon))
+            assert f"{want[0]} workers now, {before:.0f} before" in daemon.log(), daemon.log()
+        assert "only at a restart" not in daemon.log(), daemon.log()
+
+
+@contextlib.contextmanager
+def classifying(daemon, clients=4):
+    """Traffic whose answers are all right; how many there were so far."""
+    data, scores = reference()
+    end, answers = threading.Event(), []
+
+    def client():
+        with daemon.connect() as connection:
+            while not end.is_set():
+                answer = connection.ask("POST", "/classify", body=data)
+                assert answer.status == 200, answer
+                check_scores(predictions(answer), scores)
+                answers.append(None)
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        running = [pool.submit(client) for _ in range(clients)]
+        try:
+            yield lambda: len(answers)
+        finally:
+            end.set()
+        for future in running:
+            future.result()
+
+
+@case(own=None, seconds=120)
+def workers_follow_the_cpus_at_every_reload():
+    """Fewer and more, 20 times, under load: no request fails, and nothing is left behind."""
+    two = sorted(os.sched_getaffinity(0))[:2]
+    if len(two) < 2:
         raise harness.Skip("one CPU cannot become fewer")
-    with start(models_config(one=harness.MODEL)) as daemon:
-        os.sched_setaffinity(daemon.pid, {min(allowed)})
-        daemon.reload()
-        assert re.search(r"may use 1 CPUs now, and \d+ when it started; workers = 0 counts them only at a restart",
-                         daemon.log()), daemon.log()
-        os.sched_setaffinity(daemon.pid, allowed)
-        said = len(daemon.log())
-        daemon.reload()
-        assert "CPUs now" not in daemon.log()[said:], daemon.log()
+    with start(models_config(one=harness.MODEL), wrap=["taskset", "-c", ",".join(map(str, two))]) as daemon:
+        assert sizes(daemon)[:2] == (2, 16)
+        with classifying(daemon) as answered:
+            for i in range(20):
+                count_now = 1 + i % 2
+                os.sched_setaffinity(daemon.pid, two[:count_now])
+                daemon.reload()
+                assert sizes(daemon)[:2] == (count_now, 8 * count_now), sizes(daemon)
+                enough = answered() + 10
+                wait_until("traffic goes on", lambda: answered() > enough)
+        assert count(daemon, "ok") == 20
+        daemon.recovered()
+
+
+@case(own=None, seconds=60)
+def more_workers_of_which_one_cannot_start_change_nothing():
+    good = models_config(one=harness.MODEL)
+    with Interposer() as watched:
+        with start(good + "workers = 1;\n", env=watched.environment) as daemon:
+            for number, name in ((1, "worker/1"), (2, "worker/2")):
+                before = sizes(daemon)
+
+                def change(number=number):
+                    daemon.configure(good + "workers = 3;\n")
+                    watched.fail("thread", number)
+                unchanged_after(daemon, ["thread", name], change, lambda: watched.fail("thread", 0))
+                assert sizes(daemon) == before, sizes(daemon)
+            daemon.reload()
+            assert sizes(daemon)[:2] == (3, 24)
+            daemon.good()
+            daemon.stop()
+        watched.check_end()
 
 
 @case(own=None)

@@ -26,13 +26,14 @@ static struct request *new_request(void)
 static void new_queue(size_t limit)
 {
     struct error err;
-    ck_assert_int_eq(queue_create(&queue, limit, &err), ERR_OK);
+    ck_assert_int_eq(queue_create(&queue, &err), ERR_OK);
+    queue_resize(queue, limit, 1);
 }
 
 static struct request *pop(void)
 {
     struct request *r;
-    ck_assert_int_eq(queue_pop(queue, 0, &r), QUEUE_GOT);
+    ck_assert_int_eq(queue_pop(queue, 0, 0, &r), QUEUE_GOT);
     return r;
 }
 
@@ -101,7 +102,7 @@ START_TEST(a_closed_queue_hands_out_what_waits)
     queue_close(queue);
     ck_assert_int_eq(queue_push(queue, late), ERR_DRAINING);
     ck_assert_ptr_eq(pop(), waiting);
-    ck_assert_int_eq(queue_pop(queue, -1, &none), QUEUE_CLOSED);
+    ck_assert_int_eq(queue_pop(queue, 0, -1, &none), QUEUE_CLOSED);
     request_release(waiting);
     request_release(waiting);
     request_release(late);
@@ -114,7 +115,7 @@ START_TEST(pop_waits_as_long_as_it_may)
     new_queue(1);
     struct request *none;
     int64_t begin = clock_monotonic_ns();
-    ck_assert_int_eq(queue_pop(queue, 20000000, &none), QUEUE_TIMEOUT);
+    ck_assert_int_eq(queue_pop(queue, 0, 20000000, &none), QUEUE_TIMEOUT);
     ck_assert_int_ge(clock_monotonic_ns() - begin, 20000000);
     queue_destroy(queue);
 }
@@ -128,17 +129,17 @@ START_TEST(a_call_is_heard_until_it_is_taken_back)
     ck_assert_int_eq(queue_call_idle(queue), 0);
     ck_assert_int_eq(queue_call_idle(queue), 0);
     queue_dismiss_idle(queue);
-    ck_assert_int_eq(queue_pop(queue, -1, &none), QUEUE_CALLED);
+    ck_assert_int_eq(queue_pop(queue, 0, -1, &none), QUEUE_CALLED);
     queue_push(queue, waiting);
     ck_assert(!queue_is_idle(queue));
     ck_assert_ptr_eq(pop(), waiting); /* requests come first */
     ck_assert(queue_is_idle(queue));
     queue_dismiss_idle(queue);
-    ck_assert_int_eq(queue_pop(queue, 0, &none), QUEUE_TIMEOUT);
+    ck_assert_int_eq(queue_pop(queue, 0, 0, &none), QUEUE_TIMEOUT);
     queue_call_idle(queue);
     queue_close(queue);
     ck_assert(!queue_is_idle(queue));
-    ck_assert_int_eq(queue_pop(queue, -1, &none), QUEUE_CLOSED);
+    ck_assert_int_eq(queue_pop(queue, 0, -1, &none), QUEUE_CLOSED);
     request_release(waiting);
     request_release(waiting);
     queue_destroy(queue);
@@ -148,7 +149,7 @@ END_TEST
 static void *pop_result(void *arg)
 {
     struct request *r;
-    *(enum queue_result *)arg = queue_pop(queue, -1, &r);
+    *(enum queue_result *)arg = queue_pop(queue, 0, -1, &r);
     return NULL;
 }
 
@@ -172,9 +173,18 @@ static void *pop_through_calls(void *arg)
 {
     (void)arg;
     struct request *r;
-    while (queue_pop(queue, -1, &r) == QUEUE_CALLED)
+    while (queue_pop(queue, 0, -1, &r) == QUEUE_CALLED)
         ;
     return r;
+}
+
+static void wait_until_one_waits(void)
+{
+    while (queue_call_idle(queue) == 0) {
+        queue_dismiss_idle(queue);
+        sched_yield();
+    }
+    queue_dismiss_idle(queue);
 }
 
 START_TEST(a_caller_learns_how_many_wait)
@@ -184,11 +194,7 @@ START_TEST(a_caller_learns_how_many_wait)
     struct request *request = new_request();
     void *got;
     ck_assert_int_eq(pthread_create(&thread, NULL, pop_through_calls, NULL), 0);
-    while (queue_call_idle(queue) == 0) {
-        queue_dismiss_idle(queue);
-        sched_yield();
-    }
-    queue_dismiss_idle(queue);
+    wait_until_one_waits();
     queue_push(queue, request);
     ck_assert_int_eq(pthread_join(thread, &got), 0);
     ck_assert_ptr_eq(got, request);
@@ -203,7 +209,7 @@ static void *pop_one(void *arg)
 {
     (void)arg;
     struct request *r;
-    return queue_pop(queue, -1, &r) == QUEUE_GOT ? r : NULL;
+    return queue_pop(queue, 0, -1, &r) == QUEUE_GOT ? r : NULL;
 }
 
 START_TEST(a_push_wakes_one_that_waits)
@@ -251,9 +257,79 @@ START_TEST(destroying_lets_go_of_what_waits)
 }
 END_TEST
 
+START_TEST(for_a_worker_beyond_their_number_it_is_closed)
+{
+    new_queue(2);
+    struct request *r = new_request(), *got;
+    queue_push(queue, r);
+    queue_call_idle(queue);
+    ck_assert_int_eq(queue_pop(queue, 1, -1, &got), QUEUE_CLOSED);
+    queue_resize(queue, 2, 2);
+    ck_assert_int_eq(queue_workers(queue), 2);
+    ck_assert_int_eq(queue_pop(queue, 1, -1, &got), QUEUE_GOT);
+    ck_assert_ptr_eq(got, r);
+    queue_dismiss_idle(queue);
+    request_release(r);
+    request_release(r);
+    queue_destroy(queue);
+}
+END_TEST
+
+/* As worker 1, which hears calls and does not help. */
+static void *pop_as_second(void *arg)
+{
+    enum queue_result *result = arg;
+    struct request *r;
+    while ((*result = queue_pop(queue, 1, -1, &r)) == QUEUE_CALLED)
+        ;
+    return r;
+}
+
+START_TEST(a_worker_that_waits_and_becomes_surplus_leaves)
+{
+    new_queue(2);
+    queue_resize(queue, 2, 2);
+    pthread_t thread;
+    enum queue_result result;
+    struct request *r = new_request();
+    ck_assert_int_eq(pthread_create(&thread, NULL, pop_as_second, &result), 0);
+    wait_until_one_waits();
+    queue_resize(queue, 2, 1);
+    queue_push(queue, r);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_int_eq(result, QUEUE_CLOSED);
+    ck_assert_ptr_eq(pop(), r);
+    request_release(r);
+    request_release(r);
+    queue_destroy(queue);
+}
+END_TEST
+
+START_TEST(a_lower_limit_keeps_what_waits)
+{
+    new_queue(2);
+    struct request *r[3];
+    for (int i = 0; i < 3; i++)
+        r[i] = new_request();
+    queue_push(queue, r[0]);
+    queue_push(queue, r[1]);
+    queue_resize(queue, 1, 1);
+    ck_assert_uint_eq(queue_limit(queue), 1);
+    ck_assert_int_eq(queue_push(queue, r[2]), ERR_OVERLOADED);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_ptr_eq(pop(), r[i]);
+        request_release(r[i]);
+    }
+    ck_assert_int_eq(queue_push(queue, r[2]), ERR_OK);
+    for (int i = 0; i < 3; i++)
+        request_release(r[i]);
+    queue_destroy(queue);
+}
+END_TEST
+
 TEST_MAIN("serve/queue", 10, a_call_is_heard_until_it_is_taken_back, a_call_wakes_all_that_wait,
           a_caller_learns_how_many_wait, first_in_first_out, it_refuses_at_its_limit,
           what_is_removed_makes_room, a_closed_queue_hands_out_what_waits,
-          pop_waits_as_long_as_it_may,
-          a_push_wakes_one_that_waits, closing_wakes_all_that_wait,
-          destroying_lets_go_of_what_waits)
+          pop_waits_as_long_as_it_may, a_push_wakes_one_that_waits, closing_wakes_all_that_wait,
+          destroying_lets_go_of_what_waits, for_a_worker_beyond_their_number_it_is_closed,
+          a_worker_that_waits_and_becomes_surplus_leaves, a_lower_limit_keeps_what_waits)

@@ -371,6 +371,149 @@ START_TEST(a_draining_server_is_not_ready_but_works)
 }
 END_TEST
 
+/* A codec that stays in the worker until it is let go. */
+static int inside, most_inside;
+static bool let_go;
+
+static int stay(struct request *r, struct error *e)
+{
+    pthread_mutex_lock(&lock);
+    inside++;
+    most_inside = inside > most_inside ? inside : most_inside;
+    pthread_cond_broadcast(&finished);
+    while (!let_go)
+        pthread_cond_wait(&finished, &lock);
+    inside--;
+    pthread_mutex_unlock(&lock);
+    return request_set_parts(r, 1, 1, e);
+}
+
+static int read_gray(struct request *r, size_t part, float *input, struct error *e)
+{
+    (void)r, (void)part, (void)e;
+    memset(input, 0, 32 * 32 * 3 * sizeof *input);
+    return ERR_OK;
+}
+
+static int encode_nothing(struct request *r, struct error *e)
+{
+    (void)r, (void)e;
+    return ERR_OK;
+}
+
+static void release_nothing(struct request *r)
+{
+    (void)r;
+}
+
+static struct request *submit_one_that_stays(void)
+{
+    static const struct request_codec codec = {stay, read_gray, encode_nothing, release_nothing,
+                                               .all_or_none = true};
+    struct request *r = new_request(freighter, 0);
+    r->kind = REQUEST_INFER;
+    r->codec = &codec;
+    server_submit(server, r);
+    return r;
+}
+
+static void wait_inside(int count)
+{
+    pthread_mutex_lock(&lock);
+    while (inside < count)
+        pthread_cond_wait(&finished, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+static void let_go_of_all(bool now)
+{
+    pthread_mutex_lock(&lock);
+    let_go = now;
+    pthread_cond_broadcast(&finished);
+    pthread_mutex_unlock(&lock);
+}
+
+static struct edition *prepare(const char *workers)
+{
+    struct conf *next = calloc(1, sizeof *next);
+    char model[1024];
+    snprintf(model, sizeof model, "%s", source("models/resnext29-cifar10"));
+    char *argv[] = {"test", "--model", model, "--workers", (char *)workers, NULL};
+    enum conf_action action;
+    struct edition *edition;
+    ck_assert_int_eq(conf_load(next, &action, 5, argv, &err), ERR_OK);
+    ck_assert_msg(server_prepare(server, next, &edition, &err) == ERR_OK, "%s", err.message);
+    return edition;
+}
+
+static void release_answered(struct request **requests, int count)
+{
+    for (int i = 0; i < count; i++) {
+        ck_assert_int_eq(request_outcome(requests[i]), ERR_OK);
+        ck_assert_int_eq(requests[i]->failure.code, ERR_OK);
+        request_release(requests[i]);
+    }
+}
+
+START_TEST(another_edition_has_another_number_of_workers)
+{
+    struct request *r[8];
+    start("--workers", "1");
+    r[0] = submit_one_that_stays();
+    r[1] = submit_one_that_stays();
+    wait_inside(1);
+    server_install(server, prepare("3"));
+    wait_inside(2); /* the second one is of the first edition, too, which has no bench for it */
+    r[2] = submit_one_that_stays();
+    wait_inside(3);
+    ck_assert_double_eq(metric("\nresnextd_workers "), 3);
+    ck_assert_double_eq(metric("\nresnextd_queue_limit "), 24);
+    ck_assert_double_eq(metric("\nresnextd_workers_busy "), 3);
+
+    server_install(server, prepare("1"));
+    ck_assert_double_eq(metric("\nresnextd_workers "), 1);
+    ck_assert_double_eq(metric("\nresnextd_queue_limit "), 8);
+    ck_assert_double_eq(metric("\nresnextd_workers_busy "), 1);
+    let_go_of_all(true);
+    wait_finished(3);
+    let_go_of_all(false);
+    most_inside = 0;
+    for (int i = 3; i < 6; i++)
+        r[i] = submit_one_that_stays();
+    wait_inside(1);
+    let_go_of_all(true);
+    wait_finished(6);
+    ck_assert_int_eq(most_inside, 1);
+
+    let_go_of_all(false);
+    server_install(server, prepare("2")); /* one that has ended begins again */
+    for (int i = 6; i < 8; i++)
+        r[i] = submit_one_that_stays();
+    wait_inside(2);
+    let_go_of_all(true);
+    wait_finished(8);
+    release_answered(r, 8);
+    stop();
+}
+END_TEST
+
+START_TEST(an_edition_that_is_not_installed_changes_nothing)
+{
+    start("--workers", "1");
+    server_discard(server, prepare("2"));
+    ck_assert_double_eq(metric("\nresnextd_workers "), 1);
+    struct request *r[2] = {submit_one_that_stays(), submit_one_that_stays()};
+    wait_inside(1);
+    let_go_of_all(true);
+    wait_finished(2);
+    ck_assert_int_eq(most_inside, 1);
+    release_answered(r, 2);
+    server_install(server, prepare("2"));
+    ck_assert_double_eq(metric("\nresnextd_workers "), 2);
+    stop();
+}
+END_TEST
+
 START_TEST(a_missing_model_is_an_error_with_its_name)
 {
     char *argv[] = {"test", "--model", "gone=/nonexistent", NULL};
@@ -390,4 +533,6 @@ TEST_MAIN("serve/server", 60, a_picture_is_classified, features_and_maps_can_be_
           any_class_can_be_explained, a_codec_reads_and_writes_in_the_worker,
           a_bad_part_does_not_harm_the_others, more_than_the_queue_holds_is_refused,
           cancelled_and_late_requests_cost_no_inference, models_are_found_by_name,
-          a_draining_server_is_not_ready_but_works, a_missing_model_is_an_error_with_its_name)
+          a_draining_server_is_not_ready_but_works, another_edition_has_another_number_of_workers,
+          an_edition_that_is_not_installed_changes_nothing,
+          a_missing_model_is_an_error_with_its_name)
