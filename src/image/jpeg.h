@@ -37,10 +37,10 @@ void jpeg_decoder_destroy(struct jpeg_decoder *decoder);
 /* The most bytes that decoding takes, those of the file not counted. Any thread. */
 uint64_t jpeg_decoder_memory(uint64_t max_pixels);
 
-/* Reads up to the first scan. `bytes` must live until close. `header` is filled on success and when
- * the picture is too large, else zeroed. A picture may use max_pixels pixels, and
- * jpeg_decoder_memory of them. It may have 100 scans, which read JPEG_SCAN_SAMPLES samples for each
- * of max_pixels together; a component that is coarser than the picture counts like the others.
+/* Reads up to the first scan. `bytes` must live until close. `header` is filled if there is one,
+ * also of a picture that is refused then; else it has no size. A picture may use max_pixels pixels,
+ * and jpeg_decoder_memory of them. It may have 100 scans, which read JPEG_SCAN_SAMPLES samples for
+ * each of max_pixels together; a component that is coarser than the picture counts like the others.
  * ERR_NOT_JPEG, ERR_IMAGE_UNDECODABLE, ERR_IMAGE_TOO_LARGE, ERR_DEADLINE, ERR_NO_MEMORY. */
 int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t length,
                       const struct jpeg_limits *limits, struct jpeg_header *header,

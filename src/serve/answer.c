@@ -20,20 +20,23 @@ void answer_adopt(struct answer *answer, struct bodies *bodies, char *bytes, siz
     bodies_count(bodies, length);
 }
 
-/* Without room for half as much again it may still do with what is needed. */
+/* Half as much again as is needed, or what there is room for: all of it may be copied each time. */
 static int take(struct answer *a, size_t needed, size_t *capacity)
 {
-    size_t ample = needed + needed / 2;
-    *capacity = ample < FIRST_CAPACITY ? FIRST_CAPACITY : ample;
+    size_t spare = needed / 2;
     if (needed <= BODIES_SMALL) {
-        *capacity = *capacity < BODIES_SMALL ? *capacity : BODIES_SMALL;
+        size_t ample = needed + spare < FIRST_CAPACITY ? FIRST_CAPACITY : needed + spare;
+        *capacity = ample < BODIES_SMALL ? ample : BODIES_SMALL;
         bodies_count(a->bodies, *capacity - a->capacity);
         return ERR_OK;
     }
-    if (bodies_take(a->bodies, *capacity - a->capacity))
-        return ERR_OK;
-    *capacity = needed;
-    return bodies_take(a->bodies, needed - a->capacity) ? ERR_OK : ERR_OVERLOADED;
+    while (!bodies_take(a->bodies, needed + spare - a->capacity)) {
+        if (spare == 0)
+            return ERR_OVERLOADED;
+        spare /= 2;
+    }
+    *capacity = needed + spare;
+    return ERR_OK;
 }
 
 static bool reserve(struct answer *a, size_t more)

@@ -10,10 +10,13 @@ bool bodies_have_room(const struct bodies *bodies, size_t bytes)
 
 bool bodies_take(struct bodies *bodies, size_t bytes)
 {
-    if (atomic_fetch_add(&bodies->used, bytes) + bytes <= atomic_load(&bodies->limit))
-        return true;
-    atomic_fetch_sub(&bodies->used, bytes);
-    return false;
+    size_t used = atomic_load(&bodies->used), limit;
+    do {
+        limit = atomic_load(&bodies->limit);
+        if (used > limit || bytes > limit - used)
+            return false;
+    } while (!atomic_compare_exchange_weak(&bodies->used, &used, used + bytes));
+    return true;
 }
 
 void bodies_count(struct bodies *bodies, size_t bytes)

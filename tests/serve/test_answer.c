@@ -90,5 +90,26 @@ START_TEST(bytes_of_others_are_counted_too)
 }
 END_TEST
 
+/* Each time it grows all of it may be copied. */
+START_TEST(it_grows_a_few_times_also_where_little_room_is_left)
+{
+    enum { LENGTH = 1 << 20, ROOM = LENGTH + LENGTH / 16, MOST = 100 };
+    size_t capacity = 0;
+    int times = 0;
+    atomic_store(&bodies.limit, ROOM);
+    answer_begin(&answer, &bodies);
+    for (int i = 0; i < LENGTH; i++) {
+        answer_put(&answer, "x", 1);
+        times += answer.capacity != capacity;
+        capacity = answer.capacity;
+    }
+    ck_assert_int_le(times, MOST);
+    ck_assert_int_eq(answer_end(&answer, &err), ERR_OK);
+    ck_assert_uint_eq(used(), LENGTH);
+    answer_free(&answer);
+}
+END_TEST
+
 TEST_MAIN("serve/answer", 10, what_is_written_is_there_and_counted, a_small_answer_is_never_refused,
-          a_large_one_must_fit, bytes_of_others_are_counted_too)
+          a_large_one_must_fit, it_grows_a_few_times_also_where_little_room_is_left,
+          bytes_of_others_are_counted_too)

@@ -57,5 +57,30 @@ START_TEST(threads_leave_nothing_behind)
 }
 END_TEST
 
+static void *ask_for_too_much(void *left)
+{
+    enum { TIMES = 2000000 };
+    for (int i = 0; i < TIMES; i++) {
+        ck_assert(!bodies_take(&bodies, 101));
+        atomic_store((atomic_int *)left, TIMES - 1 - i);
+    }
+    return NULL;
+}
+
+START_TEST(who_is_refused_takes_no_room_from_others)
+{
+    pthread_t greedy;
+    atomic_int left = 1;
+    atomic_store(&bodies.limit, 100);
+    ck_assert_int_eq(pthread_create(&greedy, NULL, ask_for_too_much, &left), 0);
+    while (atomic_load(&left) > 0) {
+        ck_assert(bodies_take(&bodies, 100));
+        bodies_return(&bodies, 100);
+    }
+    pthread_join(greedy, NULL);
+}
+END_TEST
+
 TEST_MAIN("serve/bodies", 60, what_fits_is_given_and_no_more,
-          what_is_there_already_counts_beyond_the_limit, threads_leave_nothing_behind)
+          what_is_there_already_counts_beyond_the_limit, threads_leave_nothing_behind,
+          who_is_refused_takes_no_room_from_others)
