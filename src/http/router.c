@@ -170,7 +170,7 @@ static int check_capacity(struct exchange *x, struct error *err)
 {
     if (!(x->route->traits & TAKES_BODY))
         return ERR_OK;
-    int code = server_check_room(x->context->server, x->timeout_ns, err);
+    int code = server_check_room(x->context->server, x->timeout_ns - x->paused_ns, err);
     return code == ERR_OK ? upload_check_memory(x, err) : code;
 }
 
@@ -266,7 +266,7 @@ static bool must_wait(struct exchange *x, int code)
     bool no_room = code == ERR_OVERLOADED || code == ERR_NO_TIME;
     if (code == ERR_OK && is_work(x))
         no_room = throttle_is_full(context->server, context->threads);
-    if (!no_room || x->waited || !peer_is_back_within(x->peer, BACK_NS))
+    if (!no_room || x->paused_ns > 0 || !peer_is_back_within(x->peer, BACK_NS))
         return false;
     int64_t ns = throttle_later_ns(context->server, context->threads);
     if (ns > x->timeout_ns / 2)
@@ -285,7 +285,7 @@ static enum MHD_Result handle_headers(struct exchange *x, const char *method, co
     if (must_wait(x, code))
         return MHD_YES;
     bool accepted = code == ERR_OK && is_work(x);
-    if (!accepted && !x->waited && !x->context->is_admin)
+    if (!accepted && x->paused_ns == 0 && !x->context->is_admin)
         throttle_pay(x->context->server, x->context->threads);
     if (code != ERR_OK) {
         note_refusal(x, code);
