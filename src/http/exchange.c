@@ -262,6 +262,7 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **excha
     if (!x)
         return;
     *exchange = NULL;
+    head_end(x);
     struct metrics *metrics = server_metrics(x->context->server);
     const char *ending = settle_status(x, how);
     metrics_add(metrics, COUNTER_upload_bytes, 0, 0, 0, x->received);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "conf/conf.h"
 #include "http/id.h"
@@ -42,11 +43,15 @@ struct upload {
     size_t announced;        /* Content-Length, 0 if unknown */
 };
 
+struct exchange;
+
 /* Of head.h. */
 struct head {
     const char *target; /* as it came, in libmicrohttpd's memory; overwritten since */
     size_t target_length;
     bool has_blank, is_too_long; /* the target */
+    LIST_ENTRY(exchange) place;  /* among those of its thread that were not checked yet, if: */
+    bool is_unchecked;
 };
 
 struct route;

@@ -113,9 +113,13 @@ static void turn_away(struct watch *w, int fd, const struct newcomer *who)
     throttle_measure();
     if (w->settings.throttle_threads > 0)
         throttle_pay(w->settings.server, w->settings.throttle_threads);
+    struct error err;
+    error_set(&err, ERR_OVERLOADED, "too many connections are open already (%s); try again later",
+              who->limit);
     if (!w->settings.tls || IN6_IS_ADDR_UNSPECIFIED(&who->client.source))
-        refusal_send(fd, id, who->limit);
-    shutdown(fd, SHUT_WR);
+        refusal_send(fd, NULL, id, &err);
+    else
+        shutdown(fd, SHUT_WR);
     metrics_add(server_metrics(w->settings.server), COUNTER_rejected, REASON_CONNECTIONS, 0, 0, 1);
     refusal_log(id, who->client.text, who->limit);
     pthread_mutex_lock(&w->peers.lock);
