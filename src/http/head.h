@@ -17,7 +17,7 @@ void head_begin(struct exchange *x, const char *target);
  * x->has_length and upload.announced. ERR_BAD_REQUEST, ERR_TRANSFER_CODING. */
 int head_check(struct exchange *x, const char *method, const char *version, struct error *err);
 
-/* Also without head_check no more is to come. */
+/* The exchange ends, whether its head was checked or not. */
 void head_end(struct exchange *x);
 
 /* libmicrohttpd is about to refuse what an exchange of this thread has sent. If that is a complete

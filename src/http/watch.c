@@ -14,8 +14,8 @@
  * A request belongs to the exchange that waits for it. It is known to the watch exactly while its
  * peer is WAITING, that is until the HTTP thread takes the answer; the watch ends it through
  * server_cancel, which a worker may beat to it. Cancelling calls the request's `done`, which
- * resumes the connection: that takes libmicrohttpd's own mutex under ours. libmicrohttpd never
- * calls us with its mutex held, so there is no cycle.
+ * resumes the connection, as the end of a pause does: that takes libmicrohttpd's own mutex under
+ * ours. libmicrohttpd never calls us with its mutex held, so there is no cycle.
  *
  * A client that closed its side gets an answer to what it had sent before, if it can be had at
  * once. libmicrohttpd 0.9.75 can miss the end of the stream when it comes together with data, so

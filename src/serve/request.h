@@ -4,9 +4,9 @@
  *
  *   NEW        made by request_create; only its maker touches it
  *   QUEUED     in the queue (server_submit); its links are the queue's
- *   RUNNING    a worker writes started_ns and the results in parts[]; with a codec, also the
- * answer, and perhaps the parts themselves FINISHED   nothing is written any more, except by a
- * worker that has not noticed yet
+ *   RUNNING    a worker writes started_ns and the results in parts[]; with a codec, the parts, too,
+ *              and the answer
+ *   FINISHED   nothing is written any more, except by a worker that has not noticed yet
  *
  * From QUEUED or RUNNING, or even before, whoever wins request_finish makes it FINISHED, once and
  * for ever: the worker (outcome ERR_OK: the results are there), the queue that refuses it
