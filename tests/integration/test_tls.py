@@ -252,7 +252,10 @@ def beyond_the_limit_of_connections_it_closes():
         wait_until("nobody connected", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
         with contextlib.ExitStack() as stack:
             for _ in range(3):
-                stack.enter_context(daemon.connect())
+                busy = stack.enter_context(daemon.connect())
+                busy.send(wire.raw(["POST /classify HTTP/1.1", "Host: x", "Content-Length: 9",
+                                    "Expect: 100-continue"]))
+                assert busy.interim() == 100, "an idle one would give way"
             with socket.create_connection(daemon.address, 10) as one_more:
                 assert one_more.recv(100) == b"", "plain text on a TLS port"
         wait_until("room again", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
