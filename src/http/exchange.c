@@ -134,8 +134,7 @@ static void resume_reading(void *connection)
 
 void exchange_pause(struct exchange *x, int64_t ns)
 {
-    x->waited = true;
-    x->timeout_ns -= ns;
+    x->paused_ns = ns;
     MHD_suspend_connection(x->connection);
     if (!peer_pause(x->peer, ns, resume_reading, x->connection))
         MHD_resume_connection(x->connection);
@@ -263,6 +262,7 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **excha
     if (!x)
         return;
     *exchange = NULL;
+    head_end(x);
     struct metrics *metrics = server_metrics(x->context->server);
     const char *ending = settle_status(x, how);
     metrics_add(metrics, COUNTER_upload_bytes, 0, 0, 0, x->received);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "conf/conf.h"
 #include "http/id.h"
@@ -42,11 +43,15 @@ struct upload {
     size_t announced;        /* Content-Length, 0 if unknown */
 };
 
+struct exchange;
+
 /* Of head.h. */
 struct head {
     const char *target; /* as it came, in libmicrohttpd's memory; overwritten since */
     size_t target_length;
     bool has_blank, is_too_long; /* the target */
+    LIST_ENTRY(exchange) place;  /* among those of its thread that were not checked yet, if: */
+    bool is_unchecked;
 };
 
 struct route;
@@ -73,8 +78,8 @@ struct exchange {
     const struct model_info *model; /* NULL until one is chosen */
     size_t model_index;             /* in the edition; if one is chosen */
     const struct key *key;          /* that was shown, or NULL */
-    int64_t timeout_ns;             /* for queue and work */
-    bool waited;                    /* see exchange_pause */
+    int64_t timeout_ns;             /* for queue and work, and: */
+    int64_t paused_ns;              /* see exchange_pause; 0: it was not */
     size_t inference_header;        /* Inference-Header-Content-Length of the answer; 0: none */
     int status;                     /* of the answer; 0: none yet */
     size_t length, sent; /* bytes of the answer's body, and how many are known to be gone */
@@ -104,9 +109,9 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **excha
  * because the client has left or the service ends. */
 bool exchange_suspend(struct exchange *x, int64_t timeout_ns);
 
-/* Suspends the connection before its body is read, for so long, which its timeout_ns loses; then
- * the handler is called as if the headers had just come. If the client has left or the service
- * ends, it is called at once. */
+/* Suspends the connection before its body is read, once, for so long, which its timeout_ns
+ * includes; then the handler is called as if the headers had just come. If the client has left or
+ * the service ends, it is called at once. */
 void exchange_pause(struct exchange *x, int64_t ns);
 
 /* A request header's first value, NULL if there is none. */

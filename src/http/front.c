@@ -53,6 +53,7 @@ static void notify_connection(void *arg, struct MHD_Connection *connection, void
         *context = watch_adopted(front->context.watch, fd);
 }
 
+/* Its messages are the only hook where it refuses a request by itself. */
 static void log_library(void *arg, const char *format, va_list args)
 {
     (void)arg;
@@ -60,6 +61,9 @@ static void log_library(void *arg, const char *format, va_list args)
     vsnprintf(text, sizeof text, format, args);
     text[strcspn(text, "\n")] = '\0';
     log_debug("libmicrohttpd: %s", text);
+    int status;
+    if (sscanf(text, "Error processing request (HTTP response code is %d", &status) == 1)
+        head_refused(status);
 }
 
 /* The watch counts connections. libmicrohttpd's own limit must never be reached: it would close

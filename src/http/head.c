@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/refusal.h"
+
 /* What libmicrohttpd notes of so many arguments fits beside such a target in the memory of a
  * connection. Without any left, 0.9 would neither answer nor read on. */
 enum { TARGET_MAX = 16384, ARGUMENTS_MAX = 512 };
@@ -11,6 +13,9 @@ enum { TARGET_MAX = 16384, ARGUMENTS_MAX = 512 };
 /* Goes before the client's cookies: libmicrohttpd takes the first header of a name apart, and a
  * long one of the client's would use up its memory. */
 static const char DECOY_NAME[] = "Cookie", DECOY_VALUE[] = "-";
+
+/* Of this thread, from head_begin to head_check. */
+static _Thread_local LIST_HEAD(, exchange) unchecked;
 
 bool head_is_strict_library(void)
 {
@@ -24,6 +29,8 @@ void head_begin(struct exchange *x, const char *target)
     size_t arguments = 0;
     for (const char *c = query; c; c = strchr(c + 1, '&'))
         arguments++;
+    LIST_INSERT_HEAD(&unchecked, x, head.place);
+    head->is_unchecked = true;
     head->target = target;
     head->target_length = strlen(target);
     head->has_blank = strchr(target, ' ') != NULL;
@@ -33,6 +40,13 @@ void head_begin(struct exchange *x, const char *target)
     if (head->is_too_long && query)
         ((char *)query)[1] = '\0'; /* the memory is libmicrohttpd's, which writes there, too */
     MHD_set_connection_value(x->connection, MHD_HEADER_KIND, DECOY_NAME, DECOY_VALUE);
+}
+
+void head_end(struct exchange *x)
+{
+    if (x->head.is_unchecked)
+        LIST_REMOVE(x, head.place);
+    x->head.is_unchecked = false;
 }
 
 struct reading {
@@ -117,6 +131,7 @@ static int check_framing(const struct reading *r, bool is_1_0, struct error *err
 
 int head_check(struct exchange *x, const char *method, const char *version, struct error *err)
 {
+    head_end(x);
     struct reading r = {.expected = version + strlen(version) + 2, .is_whole = true};
     MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_header, &r);
     /* libmicrohttpd has refused a first Content-Length that is no number below 2^64. */
@@ -137,4 +152,44 @@ int head_check(struct exchange *x, const char *method, const char *version, stru
     if (r.bad_value)
         return error_set(err, ERR_BAD_REQUEST, "a header's value has a control character");
     return check_framing(&r, strcmp(version, "HTTP/1.0") == 0, err);
+}
+
+/* The head has come whole, and there is no answer yet. */
+static bool is_read(const struct exchange *x)
+{
+    return MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE) &&
+           !MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_HTTP_STATUS);
+}
+
+static void refuse(struct exchange *x, const struct error *err)
+{
+    const union MHD_ConnectionInfo *tls =
+        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    int fd = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    exchange_identify(x, "");
+    refusal_send(fd, tls ? tls->tls_session : NULL, x->id, err);
+    x->status = error_status(err->code);
+    x->closes = true;
+    x->phase = EXCHANGE_ANSWERED;
+    peer_replying(x->peer, true);
+}
+
+void head_refused(int status)
+{
+    struct exchange *x;
+    struct error err;
+    LIST_FOREACH(x, &unchecked, head.place)
+    {
+        if (is_read(x))
+            break;
+    }
+    if (!x || head_is_strict_library())
+        return;
+    if (status == error_status(ERR_BODY_TOO_LARGE))
+        error_set(&err, ERR_BODY_TOO_LARGE, "Content-Length is beyond any limit");
+    else if (status == error_status(ERR_BAD_REQUEST))
+        error_set(&err, ERR_BAD_REQUEST, "Content-Length is no number");
+    else
+        error_set(&err, ERR_BAD_REQUEST, "the request's head is too long");
+    refuse(x, &err);
 }

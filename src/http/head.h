@@ -7,7 +7,7 @@
 #include "http/exchange.h"
 
 /* Whether libmicrohttpd is one that is to be strict by itself. Where it is not, it is not told to
- * be: what it finds only in the complete head it answers with two status lines. */
+ * be: see head_refused. */
 bool head_is_strict_library(void);
 
 /* A request line has come, whose target libmicrohttpd is about to take apart. */
@@ -16,5 +16,13 @@ void head_begin(struct exchange *x, const char *target);
 /* The head is complete; `method` and `version` are libmicrohttpd's. Fills x->has_body,
  * x->has_length and upload.announced. ERR_BAD_REQUEST, ERR_TRANSFER_CODING. */
 int head_check(struct exchange *x, const char *method, const char *version, struct error *err);
+
+/* The exchange ends, whether its head was checked or not. */
+void head_end(struct exchange *x);
+
+/* libmicrohttpd is about to refuse what an exchange of this thread has sent. If that is a complete
+ * head, it (0.9) would send its answer's head twice; so we answer, and leave it nothing to send to.
+ */
+void head_refused(int status);
 
 #endif

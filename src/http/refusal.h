@@ -1,11 +1,16 @@
-/* Connections that are turned away because too many are open. */
+/* Answers that libmicrohttpd has no part in. */
 #ifndef RESNEXT_HTTP_REFUSAL_H
 #define RESNEXT_HTTP_REFUSAL_H
 
-/* Answers 503 on a fresh socket, naming the option that was reached, without reading. */
-void refusal_send(int fd, const char *id, const char *option);
+#include <gnutls/gnutls.h>
 
-/* The line in the log. */
+#include "base/error.h"
+
+/* The last answer on a socket: nothing can be sent there afterwards. The socket must be
+ * non-blocking, with nothing to be sent already. `tls`: its session, or NULL. */
+void refusal_send(int fd, gnutls_session_t tls, const char *id, const struct error *err);
+
+/* The line in the log for a connection that is turned away since too many are open. */
 void refusal_log(const char *id, const char *client, const char *option);
 
 #endif

@@ -166,11 +166,16 @@ static int find_route(struct exchange *x, struct error *err)
     return error_set(err, ERR_METHOD, "%s is not allowed at %s; use %s", x->method, x->path, allow);
 }
 
+static bool is_work(const struct exchange *x)
+{
+    return x->route && x->route->traits & TAKES_BODY;
+}
+
 static int check_capacity(struct exchange *x, struct error *err)
 {
-    if (!(x->route->traits & TAKES_BODY))
+    if (!is_work(x))
         return ERR_OK;
-    int code = server_check_room(x->context->server, x->timeout_ns, err);
+    int code = server_check_room(x->context->server, x->timeout_ns - x->paused_ns, err);
     return code == ERR_OK ? upload_check_memory(x, err) : code;
 }
 
@@ -183,7 +188,7 @@ static bool lacks_length(const struct exchange *x)
 
 static int check_length(const struct exchange *x, struct error *err)
 {
-    if (x->has_length || !(x->route->traits & TAKES_BODY))
+    if (x->has_length || !is_work(x))
         return ERR_OK;
     return error_set(err, ERR_LENGTH_REQUIRED,
                      "a body is wanted here; send Content-Length, or Transfer-Encoding: chunked");
@@ -253,11 +258,6 @@ static bool is_soon_read(const struct exchange *x)
     return announced > 0 && announced <= limit && !exchange_header(x, "Expect");
 }
 
-static bool is_work(const struct exchange *x)
-{
-    return x->route && x->route->traits & TAKES_BODY;
-}
-
 /* A client that asks again at once, though there is no room, waits before it is refused and before
  * its upload costs anything; perhaps there is room then. */
 static bool must_wait(struct exchange *x, int code)
@@ -266,7 +266,7 @@ static bool must_wait(struct exchange *x, int code)
     bool no_room = code == ERR_OVERLOADED || code == ERR_NO_TIME;
     if (code == ERR_OK && is_work(x))
         no_room = throttle_is_full(context->server, context->threads);
-    if (!no_room || x->waited || !peer_is_back_within(x->peer, BACK_NS))
+    if (!no_room || x->paused_ns > 0 || !peer_is_back_within(x->peer, BACK_NS))
         return false;
     int64_t ns = throttle_later_ns(context->server, context->threads);
     if (ns > x->timeout_ns / 2)
@@ -285,7 +285,7 @@ static enum MHD_Result handle_headers(struct exchange *x, const char *method, co
     if (must_wait(x, code))
         return MHD_YES;
     bool accepted = code == ERR_OK && is_work(x);
-    if (!accepted && !x->waited && !x->context->is_admin)
+    if (!accepted && x->paused_ns == 0 && !x->context->is_admin)
         throttle_pay(x->context->server, x->context->threads);
     if (code != ERR_OK) {
         note_refusal(x, code);
@@ -313,7 +313,7 @@ static enum MHD_Result handle_upload(struct exchange *x, const char *bytes, size
     if (x->refusal.code != ERR_OK)
         return upload_discard(x, come) ? MHD_YES : MHD_NO;
     struct error refusal;
-    int code = upload_append(x, bytes, come, x->route->traits & TAKES_BODY, &refusal);
+    int code = upload_append(x, bytes, come, is_work(x), &refusal);
     if (code != ERR_OK) {
         note_refusal(x, code);
         upload_free(x);

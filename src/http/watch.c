@@ -14,8 +14,8 @@
  * A request belongs to the exchange that waits for it. It is known to the watch exactly while its
  * peer is WAITING, that is until the HTTP thread takes the answer; the watch ends it through
  * server_cancel, which a worker may beat to it. Cancelling calls the request's `done`, which
- * resumes the connection: that takes libmicrohttpd's own mutex under ours. libmicrohttpd never
- * calls us with its mutex held, so there is no cycle.
+ * resumes the connection, as the end of a pause does: that takes libmicrohttpd's own mutex under
+ * ours. libmicrohttpd never calls us with its mutex held, so there is no cycle.
  *
  * A client that closed its side gets an answer to what it had sent before, if it can be had at
  * once. libmicrohttpd 0.9.75 can miss the end of the stream when it comes together with data, so
@@ -113,9 +113,13 @@ static void turn_away(struct watch *w, int fd, const struct newcomer *who)
     throttle_measure();
     if (w->settings.throttle_threads > 0)
         throttle_pay(w->settings.server, w->settings.throttle_threads);
+    struct error err;
+    error_set(&err, ERR_OVERLOADED, "too many connections are open already (%s); try again later",
+              who->limit);
     if (!w->settings.tls || IN6_IS_ADDR_UNSPECIFIED(&who->client.source))
-        refusal_send(fd, id, who->limit);
-    shutdown(fd, SHUT_WR);
+        refusal_send(fd, NULL, id, &err);
+    else
+        shutdown(fd, SHUT_WR);
     metrics_add(server_metrics(w->settings.server), COUNTER_rejected, REASON_CONNECTIONS, 0, 0, 1);
     refusal_log(id, who->client.text, who->limit);
     pthread_mutex_lock(&w->peers.lock);

@@ -147,7 +147,7 @@ int work_make_coded(struct exchange *x, const struct request_codec *codec, struc
 
 enum MHD_Result work_submit(struct exchange *x)
 {
-    if (exchange_suspend(x, x->timeout_ns))
+    if (exchange_suspend(x, x->timeout_ns - x->paused_ns))
         server_submit(x->context->server, x->request);
     return MHD_YES;
 }

@@ -452,6 +452,9 @@ class Daemon:
             most = min(self.rss_before + RSS_SLACK, self.baseline["rss"] + RSS_SLACK_OF_ALL)
             wait_until(f"memory back at {self.rss_before}, below {most}, now {self.resources()}",
                        lambda: self.resources()["rss"] <= most, seconds)
+        if self.get("/metrics").status == 200:  # which admin_listen would have
+            wait_until("all memory for bodies given back",
+                       lambda: self.metrics().sum("resnextd_body_bytes") == 0, seconds)
         self.check_log()
         Aftermath.seen += 1
 

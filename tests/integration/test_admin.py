@@ -165,6 +165,20 @@ def a_client_can_shorten_its_deadline():
 
 
 @case(own=None, seconds=60)
+def who_asks_again_at_once_has_not_made_its_deadline_shorter():
+    """Its refusal waits for a while, which is no wish of the client's."""
+    with with_admin("--workers", "1", "--request-timeout-ms", "20",
+                    wrap=["taskset", "-c", str(min(os.sched_getaffinity(0)))]) as (daemon, admin), \
+            contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(daemon.connect(60)) for _ in range(12)]
+        for connection in crowd:
+            connection.send(20 * wire.request("POST", "/classify", body=reference()[0]))
+        statuses = {connection.read().status for connection in 20 * crowd}
+        assert statuses & {503, 504} and statuses <= {200, 503, 504}, statuses
+        assert late_reasons(admin).keys() <= {"deadline", "expected_wait"}, late_reasons(admin)
+
+
+@case(own=None, seconds=60)
 def it_cannot_be_lengthened():
     with with_admin("--workers", "1", "--request-timeout-ms", "100") as (daemon, admin), \
             daemon.connect(60) as connection:

@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 """Requests that somebody on the way could read otherwise: each is refused once, with one head, and the
 connection closed, so that no body is ever the next request. Also what is too much for one request."""
+import contextlib
 import re
 import socket
 
@@ -100,6 +101,38 @@ def row_86_lengths_and_codings_are_read_one_way(daemon):
         ["Transfer-Encoding: chunked, chunked"], ["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"],
         ["Transfer-Encoding: xchunked"], ["Transfer-Encoding: chunked;a=b"], ["Transfer-Encoding:"],
         ["Transfer-Encoding: identity"], ["Transfer-Encoding: gzip, chunked"]), 400, 501)
+
+
+@case(seconds=60)
+def row_86_what_the_library_refuses_is_answered_once(daemon):
+    """Alone, behind requests that others have begun, and with a body behind it."""
+    begun = head("GET /livez", "Content-Length: x")[:-2]
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(daemon.connect()).send(begun)
+        for value, status in (("x", 400), ("", 400), ("-1", 400), ("1x", 400), ("0x1", 400), ("1 1", 400), ("1,1", 400),
+                              ("9" * 20, 413), ("18446744073709551616", 413)):
+            for line in LINES:
+                for lines in ([], ["Cookie: a=b", "X-Request-Id: me"]):
+                    data = head(line, f"Content-Length: {value}", *lines) + bytes(100000)
+                    answer = check_refused(daemon, data, status)
+                    assert answer.count(b"Content-Length:") == 1, answer
+    with daemon.connect() as connection:
+        connection.send(begun)
+        wait_until("the piece read", lambda: daemon.has_read(connection))
+        assert daemon.get("/livez").status == 200
+        connection.send(b"\r\n")
+        assert connection.read().status == 400
+        assert connection.closed_within(10 * SLOW)
+    daemon.good()
+
+
+@case(seconds=60)
+def row_86_a_head_that_fills_the_memory_is_answered_once_at_most(daemon):
+    """Whatever it is too long for: the cookies, the answer, or itself."""
+    for count in range(64800, 65400, 12):
+        answer, closed = everything(daemon, head("GET /livez", "Connection: close", f"X: {'a' * count}"))
+        assert closed and len(STATUS.findall(answer)) <= 1, (count, answer)
 
 
 @case(seconds=60)

@@ -10,7 +10,7 @@ import warnings
 
 import harness
 import wire
-from harness import Daemon, case, certificate, check_error, path, reference, refuse, wait_until, write
+from harness import SLOW, Daemon, case, certificate, check_error, path, reference, refuse, wait_until, write
 
 
 def trusting(cert):
@@ -80,6 +80,16 @@ def tls_1_2_is_only_with_forward_secrecy_and_authenticated_encryption():
             assert everything.startswith("ECDHE-") and "GCM" in everything, everything
             assert offer(daemon, cert, version=ssl.TLSVersion.TLSv1_3).startswith("TLS_")
             daemon.recovered()
+
+
+@case(own=None)
+def what_the_library_refuses_is_answered_once():
+    with tls_daemon() as (daemon, _, _), daemon.connect() as connection:
+        connection.send(wire.raw(["GET /livez HTTP/1.1", "Host: x", "Content-Length: x"]))
+        answer = connection.read()
+        assert answer.status == 400 and b"HTTP/1" not in answer.body, answer
+        assert connection.closed_within(10 * SLOW)
+        daemon.good()
 
 
 @case(own=None)
