@@ -10,7 +10,7 @@ enum { TARGET_MAX = 16384, ARGUMENTS_MAX = 512 };
 
 /* Goes before the client's cookies: libmicrohttpd takes the first header of a name apart, and a
  * long one of the client's would use up its memory. */
-static const char DECOY_NAME[] = "Cookie", DECOY_VALUE[] = "-";
+static const char DECOY_NAME[] = "Cookie", DECOY_VALUE[] = "-=";
 
 bool head_is_strict_library(void)
 {
@@ -28,8 +28,6 @@ void head_begin(struct exchange *x, const char *target)
     head->target_length = strlen(target);
     head->has_blank = strchr(target, ' ') != NULL;
     head->is_too_long = head->target_length > TARGET_MAX || arguments > ARGUMENTS_MAX;
-    if (head_is_strict_library())
-        return;
     if (head->is_too_long && query)
         ((char *)query)[1] = '\0'; /* the memory is libmicrohttpd's, which writes there, too */
     MHD_set_connection_value(x->connection, MHD_HEADER_KIND, DECOY_NAME, DECOY_VALUE);
