@@ -47,6 +47,7 @@ struct head {
     const char *target; /* as it came, in libmicrohttpd's memory; overwritten since */
     size_t target_length;
     bool has_blank, is_too_long; /* the target */
+    bool is_loose;               /* where its body ends, others may see otherwise */
 };
 
 struct route;

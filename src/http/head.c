@@ -121,6 +121,8 @@ int head_check(struct exchange *x, const char *method, const char *version, stru
     x->upload.announced = r.length ? strtoull(r.length, NULL, 10) : 0;
     x->has_length = r.lengths > 0 || r.codings > 0;
     x->has_body = r.codings > 0 || x->upload.announced > 0;
+    /* libmicrohttpd 0.9 takes a lone LF for the end of a chunk's line or of a trailer, too. */
+    x->head.is_loose = r.codings > 0 && !head_is_strict_library();
     if (x->head.is_too_long)
         return error_set(err, ERR_BAD_REQUEST,
                          "the request's target is longer than %d bytes, or has more than %d "
