@@ -52,6 +52,7 @@ struct head {
     bool has_blank, is_too_long; /* the target */
     LIST_ENTRY(exchange) place;  /* among those of its thread that were not checked yet, if: */
     bool is_unchecked;
+    bool is_loose;               /* where its body ends, others may see otherwise */
 };
 
 struct route;

@@ -12,7 +12,7 @@ enum { TARGET_MAX = 16384, ARGUMENTS_MAX = 512 };
 
 /* Goes before the client's cookies: libmicrohttpd takes the first header of a name apart, and a
  * long one of the client's would use up its memory. */
-static const char DECOY_NAME[] = "Cookie", DECOY_VALUE[] = "-";
+static const char DECOY_NAME[] = "Cookie", DECOY_VALUE[] = "-=";
 
 /* Of this thread, from head_begin to head_check. */
 static _Thread_local LIST_HEAD(, exchange) unchecked;
@@ -35,8 +35,6 @@ void head_begin(struct exchange *x, const char *target)
     head->target_length = strlen(target);
     head->has_blank = strchr(target, ' ') != NULL;
     head->is_too_long = head->target_length > TARGET_MAX || arguments > ARGUMENTS_MAX;
-    if (head_is_strict_library())
-        return;
     if (head->is_too_long && query)
         ((char *)query)[1] = '\0'; /* the memory is libmicrohttpd's, which writes there, too */
     MHD_set_connection_value(x->connection, MHD_HEADER_KIND, DECOY_NAME, DECOY_VALUE);
@@ -138,6 +136,8 @@ int head_check(struct exchange *x, const char *method, const char *version, stru
     x->upload.announced = r.length ? strtoull(r.length, NULL, 10) : 0;
     x->has_length = r.lengths > 0 || r.codings > 0;
     x->has_body = r.codings > 0 || x->upload.announced > 0;
+    /* libmicrohttpd 0.9 takes a lone LF for the end of a chunk's line or of a trailer, too. */
+    x->head.is_loose = r.codings > 0 && !head_is_strict_library();
     if (x->head.is_too_long)
         return error_set(err, ERR_BAD_REQUEST,
                          "the request's target is longer than %d bytes, or has more than %d "

@@ -14,7 +14,7 @@ bool head_is_strict_library(void);
 void head_begin(struct exchange *x, const char *target);
 
 /* The head is complete; `method` and `version` are libmicrohttpd's. Fills x->has_body,
- * x->has_length and upload.announced. ERR_BAD_REQUEST, ERR_TRANSFER_CODING. */
+ * x->has_length, head.is_loose and upload.announced. ERR_BAD_REQUEST, ERR_TRANSFER_CODING. */
 int head_check(struct exchange *x, const char *method, const char *version, struct error *err);
 
 /* The exchange ends, whether its head was checked or not. */

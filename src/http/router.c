@@ -199,7 +199,7 @@ static int check_headers(struct exchange *x, const char *method, const char *ver
 {
     int code = head_check(x, method, version, err);
     /* What follows must not be read as a request. */
-    x->closes = code != ERR_OK || lacks_length(x);
+    x->closes = code != ERR_OK || lacks_length(x) || x->head.is_loose;
     if (code != ERR_OK) {
         x->has_body = true;
         x->upload.announced = 0;
