@@ -161,7 +161,7 @@ def the_overlay_has_the_pictures_size(daemon):
     assert other != overlay, "another class, the same overlay"
 
 
-@case()
+@case(["--request-timeout-ms", "300000"], seconds=120)
 def a_large_picture_is_scaled_down(daemon):
     overlay = brightest(daemon, jpegs.slow(24 if harness.SLOW == 1 else 16))
     width, height = jpegs.size(overlay)
