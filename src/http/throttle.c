@@ -61,6 +61,8 @@ int64_t throttle_later_ns(struct server *server, int threads)
     struct server_load load;
     int64_t now = clock_monotonic_ns(), at = own.later_ns > now ? own.later_ns : now;
     server_load(server, &load);
+    if (load.spare_cpus >= threads)
+        return 0;
     if (at - now > LATER_MOST_NS)
         return LATER_MOST_NS;
     own.later_ns = at + price_ns(threads, LATER_SHARE, load.spare_cpus);

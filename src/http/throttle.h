@@ -24,7 +24,8 @@ void throttle_measure(void);
  * sleeps as long as such requests have used more than their share, for some milliseconds. */
 void throttle_pay(struct server *server, int threads);
 
-/* How long a refusal is to wait whose client does not; such refusals go out one by one. */
+/* How long a refusal is to wait whose client does not; such refusals go out one by one. 0 where each
+ * HTTP thread has a CPU that no worker needs. */
 int64_t throttle_later_ns(struct server *server, int threads);
 
 /* Whether the queue is full, or will be when the uploads that began a moment ago are complete. Slow

@@ -115,7 +115,7 @@ def row_73_ten_times_the_load_leaves_the_goodput_where_it_was(daemon):
     body, runs, quiet = picture(), [], []
     seconds = 0.6 * max(1, SLOW / 4)
     with asked_meanwhile(daemon) as times:
-        while len(runs) < (6 if quiet else 3) and (len(quiet) < 2 or ratio(quiet) < 0.95):
+        while len(runs) < (12 if quiet else 3) and (len(quiet) < 2 or ratio(quiet) < 0.95):
             others = Others(daemon)
             alone = offer(daemon.address, body, connections=4, seconds=seconds)
             most = max(run["goodput"] for run, _ in [*runs, (alone, None)])
