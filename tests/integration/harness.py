@@ -202,6 +202,8 @@ class Daemon:
         self.notify.bind(notify_path)
         os.chmod(notify_path, 0o777)  # some daemons run as another user
         self.notifications = []
+        if SLOW > 1 and config is not None and "request_timeout_ms" not in config:
+            config += f"\nrequest_timeout_ms = {int(10000 * SLOW)};\n"
         command = [DAEMON]
         command += [] if config is None else ["--config", write(f"{self.serial}.conf", config)]
         command += ["--listen", f"{self.address[0]}:{self.address[1]}"] if listen else []
