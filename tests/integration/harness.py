@@ -178,6 +178,14 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
+def tcp_rows(connection):
+    """An IPv4 client's name in /proc/net/tcp, and what stands there: local and remote name, state, queues."""
+    host, port = connection.sock.getsockname()
+    with open("/proc/net/tcp") as file:
+        rows = [line.split()[1:5] for line in file]
+    return f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}", rows
+
+
 class Aftermath:
     """How the daemons came out of a fault: `seen` counts those that recovered or ended as they should.
     Where it is `wanted`, in a case named row_N_..., none of them stops before it has recovered, and a
@@ -370,10 +378,7 @@ class Daemon:
 
     def has_read(self, connection):
         """Nothing that an IPv4 client has sent waits to be read."""
-        host, port = connection.sock.getsockname()
-        client = f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
-        with open("/proc/net/tcp") as file:
-            rows = [line.split()[1:5] for line in file]
+        client, rows = tcp_rows(connection)
         return not any((local == client and not queues.startswith("00000000:"))
                        or (remote == client and not queues.endswith(":00000000"))
                        for local, remote, _, queues in rows)

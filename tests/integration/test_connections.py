@@ -14,14 +14,6 @@ def wait_until_alone(daemon):
     wait_until("no connection", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
 
 
-def status_of(connection):
-    """Of a request on it; 503 is what is left to read for who was turned away."""
-    try:
-        return connection.ask("GET", "/livez").status
-    except wire.Closed:
-        return None
-
-
 def half_close_unread(daemon, stack):
     """A client that asks for much, closes its side and reads nothing."""
     connection = stack.enter_context(daemon.connect(receive_buffer=2048))
@@ -34,10 +26,7 @@ def half_close_unread(daemon, stack):
 
 def outgoing(daemon, connection):
     """How much the daemon has for this client that does not go away."""
-    host, port = connection.sock.getsockname()
-    client = f"{int.from_bytes(socket.inet_aton(host), 'little'):08X}:{port:04X}"
-    with open("/proc/net/tcp") as file:
-        rows = [line.split()[1:5] for line in file]
+    client, rows = harness.tcp_rows(connection)
     return next((int(queues.split(":")[0], 16) for _, remote, _, queues in rows if remote == client), 0)
 
 
@@ -82,14 +71,14 @@ def row_84_ipv6_is_counted():
     with harness.Daemon(["--listen", f"[::1]:{port}", "--max-connections-per-ip", str(LIMIT)]) as daemon, \
          contextlib.ExitStack() as stack:
         connections = [stack.enter_context(wire.Connection(("::1", port), 10 * SLOW)) for _ in range(LIMIT + 3)]
-        statuses = [status_of(c) for c in connections]
+        statuses = [c.status() for c in connections]
         assert statuses[:LIMIT] == [200] * LIMIT and set(statuses[LIMIT:]) <= {503, None}, statuses
 
 
 def fill(daemon, stack):
     """Clients that each have had an answer, the first one first."""
     connections = [stack.enter_context(daemon.connect()) for _ in range(LIMIT)]
-    assert [status_of(c) for c in connections] == [200] * LIMIT
+    assert [c.status() for c in connections] == [200] * LIMIT
     return connections
 
 
@@ -98,14 +87,14 @@ def row_85_the_longest_idle_connection_gives_way(daemon):
     wait_until_alone(daemon)
     with contextlib.ExitStack() as stack:
         connections = fill(daemon, stack)
-        assert status_of(connections[0]) == 200
+        assert connections[0].status() == 200
         for gone in (1, 2):  # the first was in use since
             newcomer = stack.enter_context(daemon.connect())
-            assert status_of(newcomer) == 200, "a newcomer was turned away"
+            assert newcomer.status() == 200, "a newcomer was turned away"
             assert connections[gone].closed_within(5 * SLOW), f"{gone} has its place still"
             connections.append(newcomer)
         kept = [connections[0], *connections[3:]]
-        assert [status_of(c) for c in kept] == [200] * LIMIT, "another one gave way"
+        assert [c.status() for c in kept] == [200] * LIMIT, "another one gave way"
     wait_until_alone(daemon)
 
 
@@ -115,7 +104,7 @@ def row_85_who_sends_nothing_gives_way_too(daemon):
     with contextlib.ExitStack() as stack:
         silent = [stack.enter_context(daemon.connect()) for _ in range(LIMIT)]
         for connection in silent:
-            assert status_of(stack.enter_context(daemon.connect())) == 200
+            assert stack.enter_context(daemon.connect()).status() == 200
             assert connection.closed_within(5 * SLOW)
     wait_until_alone(daemon)
 
@@ -136,7 +125,7 @@ def row_85_nobody_gives_way_who_is_busy(daemon):
         for connection in connections:
             connection.send(data)
             assert connection.read().status == 200
-        assert status_of(stack.enter_context(daemon.connect())) == 200
+        assert stack.enter_context(daemon.connect()).status() == 200
     wait_until_alone(daemon)
 
 

@@ -203,6 +203,13 @@ class Connection:
         self.try_send(request(method, target, headers, body, **more))
         return self.read(method)
 
+    def status(self):
+        """Of a request on it, or of what was left to read; None if it is closed without any."""
+        try:
+            return self.ask("GET", "/livez").status
+        except Closed:
+            return None
+
     def closed_within(self, seconds):
         """True once the server has closed; what it still says is read and dropped. A host that stands
         still takes a tenth of the time at most."""
