@@ -2,7 +2,7 @@
  *   image_cli make KEY=VALUE...        writes a sample JPEG (samples.h) to standard output;
  *                                      picture=FILE draws the RGB bytes of the file
  *   image_cli pixels SIZE RESIZE bilinear|bicubic center|squash ignore|apply exact|fast
- *                    13|12.2|9.4 FILE...
+ *                    13|12.2|9.4 FILE... [-- SIZE ...]
  *   image_cli witness FILE...
  * `pixels` writes a P6 PPM for each file, or a line "error CODE MESSAGE"; `witness` a line each,
  * see witness.h. */
@@ -75,7 +75,7 @@ static void print_pixels(struct preprocessor *p, const struct preprocess_spec *s
     free(file.data);
 }
 
-static int pixels(int count, char **words)
+static int pixels_as_said(int count, char **words)
 {
     if (count < 8)
         return EXIT_FAILURE;
@@ -103,6 +103,17 @@ static int pixels(int count, char **words)
     preprocessor_destroy(p);
     free(rgb);
     return EXIT_SUCCESS;
+}
+
+static int pixels(int count, char **words)
+{
+    int code = EXIT_SUCCESS;
+    for (int begin = 0, end; code == EXIT_SUCCESS && begin < count; begin = end + 1) {
+        for (end = begin; end < count && strcmp(words[end], "--") != 0;)
+            end++;
+        code = pixels_as_said(end - begin, words + begin);
+    }
+    return code;
 }
 
 static int witness(int count, char **words)

@@ -122,10 +122,10 @@ def a_large_file_cut_anywhere_is_422(daemon):
 @case(seconds=60)
 def row_42_every_flipped_bit_gives_a_sane_answer(daemon):
     data = jpegs.encode(8, 8, [flat(9)] * 3)
-    seen = {}
+    seen, all_bits = {}, harness.sample(range(len(data) * 8))
     with daemon.connect(60) as connection:
-        for first in range(0, len(data) * 8, 64):
-            bits = range(first, min(first + 64, len(data) * 8))
+        for first in range(0, len(all_bits), 64):
+            bits = all_bits[first:first + 64]
             for bit in bits:
                 flipped = bytearray(data)
                 flipped[bit // 8] ^= 1 << bit % 8
@@ -136,7 +136,8 @@ def row_42_every_flipped_bit_gives_a_sane_answer(daemon):
                 assert answer.status in (200, 415, 422), (bit, answer)
                 if answer.status != 200:
                     check_error(answer, answer.status)
-    assert seen[200] > 50 and seen[415] >= 16 and seen[422] > 50, seen
+    share = len(all_bits) / len(data) / 8
+    assert seen[200] > 50 * share and seen[415] >= int(16 * share) and seen[422] > 50 * share, seen
 
 
 @case()
@@ -171,7 +172,7 @@ def memory_of_large_pictures_is_given_back(daemon):
     """Coefficients of 8 to 30 MB, and bodies of 1 to 9 MB, in several sizes and threads."""
     pictures = [jpegs.progressive(edge, edge, 2) for edge in (2000, 2900, 3900)]
     bodies = [jpegs.small() + bytes(megabytes << 20) for megabytes in (1, 4, 9)]
-    for _ in range(3):
+    for _ in range(3 if SLOW == 1 else 1):
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
             for answer in pool.map(daemon.classify, [*pictures, *bodies] * 2):
                 assert answer.status == 200, answer
@@ -432,8 +433,7 @@ def random_mutations_never_give_5xx(daemon):
     pictures = [harness.picture(r["picture"]) for r in harness.goldens()[:12]]
     pictures = [p for p in pictures if len(p) < 15000] + [jpegs.color(9), jpegs.progressive(48, 48, 9)]
     with daemon.connect() as connection:
-        for _ in range(600):
-            data = mutations.damaged(source, source.choice(pictures))
+        for data in harness.sample([mutations.damaged(source, source.choice(pictures)) for _ in range(600)]):
             answer = connection.ask("POST", "/classify", body=data)
             assert answer.status in (200, 415, 422), (data, answer)
 

@@ -6,6 +6,7 @@ through the room's test program with many specifications; if the `resnext` tool 
 compared on the models' own. The pixels are held against those of the installed Pillow, whichever it
 is, and against the other orders of its two passes. Run it with another Python for another Pillow.
 """
+import functools
 import json
 import math
 import os
@@ -37,9 +38,14 @@ Image.MAX_IMAGE_PIXELS = None
 ImageFile.MAXBLOCK = 1 << 26
 
 
+@functools.lru_cache(4)
+def decoded(path, orientation):
+    return turned(Image.open(path), orientation)
+
+
 def reference(path, spec, order="13"):
     """The reference pipeline. A spec is (size, resize, filter, crop mode, orientation)."""
-    return crop_bytes(Image.open(path), spec, order)
+    return crop(decoded(path, spec[4]), spec, order)
 
 
 def upright(image):
@@ -50,13 +56,18 @@ def upright(image):
         return image
 
 
+def turned(image, orientation):
+    return (upright(image) if orientation == "apply" else image).convert("RGB")
+
+
 def crop_bytes(image, spec, order="13"):
-    size, short, name, crop, orientation = spec
-    if orientation == "apply":
-        image = upright(image)
-    image = image.convert("RGB")
+    return crop(turned(image, spec[4]), spec, order)
+
+
+def crop(image, spec, order):
+    size, short, name, mode, _ = spec
     w, h = image.size
-    if crop == "squash":
+    if mode == "squash":
         nw, nh = short, short
     elif w <= h:
         nw, nh = short, int(short * h / w)
@@ -79,15 +90,22 @@ def read_ppm(data, at):
     return data[start:start + 3 * w * h], start + 3 * w * h
 
 
-def ours(paths, spec, decode="exact", order="13"):
-    args = [CLI, "pixels", *map(str, spec), decode, order, *paths]
+def ours_of(jobs, decode="exact", order="13"):
+    """Our pixels, or error lines, of all files of the jobs, which are (spec, paths)."""
+    args = [CLI]
+    for spec, paths in jobs:
+        args += ["--" if args[1:] else "pixels", *map(str, spec), decode, order, *paths]
     data = subprocess.run(args, check=True, stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL).stdout
-    results, at = [], 0
-    for _ in paths:
-        pixels, at = read_ppm(data, at)
-        results.append(pixels)
-    return results
+    at = 0
+    for _, paths in jobs:
+        for _ in paths:
+            pixels, at = read_ppm(data, at)
+            yield pixels
+
+
+def ours(paths, spec, decode="exact"):
+    return list(ours_of([(spec, paths)], decode))
 
 
 def difference(got, want):
@@ -103,18 +121,11 @@ def difference(got, want):
 
 def compare(tap, cases, order):
     """cases: list of (name, path, specs). One test a file, all its specs."""
-    by_spec = {}
-    for index, (_, _, specs) in enumerate(cases):
-        for spec in specs:
-            by_spec.setdefault(spec, []).append(index)
-    faults = [[] for _ in cases]
-    for spec, indices in by_spec.items():
-        for index, got in zip(indices, ours([cases[i][1] for i in indices], spec, order=order)):
-            fault = difference(got, reference(cases[index][1], spec, order))
-            if fault:
-                faults[index].append(f"{spec}: {fault}")
-    for (name, _, _), found in zip(cases, faults):
-        tap.check(found, f"order of Pillow {order}: {name}")
+    pixels = ours_of([(spec, [path]) for _, path, specs in cases for spec in specs], order=order)
+    for name, path, specs in cases:
+        faults = {spec: difference(next(pixels), reference(path, spec, order)) for spec in specs}
+        tap.check([f"{spec}: {fault}" for spec, fault in faults.items() if fault],
+                  f"order of Pillow {order}: {name}")
 
 
 def photo_cases():

@@ -277,12 +277,8 @@ def compare(connection, case, ours, models):
 
 def our_pixels(cases, specs_of):
     """For each case {specification: pixels or error}."""
-    found = [{} for _ in cases]
-    for spec in {spec: None for specs in specs_of for spec in specs}:
-        which = [i for i, specs in enumerate(specs_of) if spec in specs]
-        for i, got in zip(which, compare_pixels.ours([cases[i].path for i in which], spec)):
-            found[i][spec] = got
-    return found
+    pixels = compare_pixels.ours_of([(spec, [case.path]) for case, specs in zip(cases, specs_of) for spec in specs])
+    return [{spec: next(pixels) for spec in specs} for specs in specs_of]
 
 
 def load_models():

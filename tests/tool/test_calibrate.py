@@ -132,7 +132,7 @@ def test_a_broken_picture_is_reported_once(scratch):
     shutil.copytree(tool.PICTURES, pictures)
     with open(os.path.join(pictures, "aa_broken.jpg"), "wb") as file:
         file.write(b"no picture")
-    done = tool.run("calibrate", "--json", folder, pictures)
+    done = tool.run("calibrate", "--json", "--method", "minmax", folder, pictures)
     out, = tool.json_lines(done.stdout.decode())
     assert done.returncode == 1 and out["failed"] == 1, (done.returncode, out)
     assert done.stderr.decode().count("aa_broken.jpg") == 1, done.stderr
@@ -140,11 +140,12 @@ def test_a_broken_picture_is_reported_once(scratch):
 
 def test_few_pictures_are_called_few(scratch):
     folder, many = copy(scratch), os.path.join(scratch, "many")
+    command = ("calibrate", "--method", "minmax", folder)
     os.mkdir(many)
     for i in range(64):
         shutil.copy(os.path.join(tool.PICTURES, "mare.jpg"), os.path.join(many, f"{i}.jpg"))
-    assert b"pictures are few" in tool.run("calibrate", folder, tool.PICTURES).stderr
-    assert tool.run("calibrate", folder, many).stderr == b""
+    assert b"pictures are few" in tool.run(*command, tool.PICTURES).stderr
+    assert tool.run(*command, many).stderr == b""
 
 
 def eval_of(folder, pictures, precision):
