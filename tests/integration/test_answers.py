@@ -91,7 +91,8 @@ def row_76_large_answers_that_nobody_reads_cost_bounded_memory_and_no_time():
             metrics = daemon.metrics()
             small = clients * (64 << 10)
             assert metrics.sum("resnextd_body_limit_bytes") == budget
-            assert 8 << 20 < metrics.sum("resnextd_body_bytes") <= budget + small, metrics
+            held = metrics.sum("resnextd_body_bytes")
+            assert held <= budget + small, held
             grown = daemon.resources()["rss"] - before
             # Beside the bodies: the predictions of one request, and what connections take.
             assert harness.SANITIZER or grown < budget + small + (64 << 20), grown

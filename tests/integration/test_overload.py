@@ -207,7 +207,8 @@ def who_waits_in_vain_can_leave(daemon):
 
 @case(own=None, seconds=60)
 def who_waits_is_told_of_the_end():
-    with Daemon([*ONE_WORKER, "--queue-limit", "1"]) as daemon, daemon.connect(60) as stubborn:
+    options = [*ONE_WORKER, "--queue-limit", "1", "--drain-timeout-s", "300"]
+    with Daemon(options) as daemon, daemon.connect(60) as stubborn:
         with busy(daemon, parts=3), waiting(daemon, 1):
             for _ in range(20):
                 stubborn.send(classify_request())
