@@ -15,7 +15,7 @@
  *
  * Only with outcome ERR_OK may started_ns and the results be read: with every other outcome a
  * worker may still be writing them. Such a worker sees the outcome within milliseconds, between
- * rows of a picture or tiles of a layer, and lets go.
+ * rows of a picture, tiles of a layer or numbers of an answer, and lets go.
  *
  * A reload that a client waits for goes the same way, except that the reloader (reload.h) has it
  * in place of queue and worker, and its result is `failure`.

@@ -204,10 +204,13 @@ static bool read_parts(struct worker *w, const struct job *job)
     return true;
 }
 
-static void make_answer(struct worker *w, struct request *r)
+static void make_answer(struct worker *w, const struct job *job)
 {
+    struct request *r = job->request;
     int64_t begin = clock_monotonic_ns();
     answer_begin(&r->answer, r->bodies);
+    r->answer.go_on = go_on;
+    r->answer.arg = job->options.limits.arg;
     if (r->failure.code == ERR_OK && !is_pointless(r) && r->codec->encode(r, &r->failure) == ERR_OK)
         answer_end(&r->answer, &r->failure);
     if (r->failure.code != ERR_OK)
@@ -227,7 +230,7 @@ static void run_request(struct worker *w, struct request *r)
     if (code == ERR_OK && read_parts(w, &job))
         run_parts(w, &job);
     if (r->codec)
-        make_answer(w, r);
+        make_answer(w, &job);
     request_finish(r, is_pointless(r) ? ERR_DEADLINE : ERR_OK);
 }
 

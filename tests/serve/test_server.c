@@ -2,6 +2,7 @@
 #include "serve/server.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -406,6 +407,57 @@ static void release_nothing(struct request *r)
     (void)r;
 }
 
+/* An answer that goes on for as long as it may, and whether life was seen of the worker meanwhile.
+ */
+static atomic_bool alive, late;
+
+static int encode_on_and_on(struct request *r, struct error *e)
+{
+    (void)e;
+    int64_t begin = clock_monotonic_ns();
+    if (atomic_load(&late))
+        r->deadline_ns = begin;
+    while (r->answer.failure == ERR_OK) {
+        answer_put(&r->answer, "x", 1);
+        r->answer.length = 0;
+        int64_t so_far = clock_monotonic_ns() - begin;
+        if (server_alive(server, so_far))
+            atomic_store(&alive, true);
+        ck_assert_msg(so_far < PATIENCE_NS / 5, "nothing ends it");
+    }
+    return ERR_OK;
+}
+
+static struct request *submit_one_that_goes_on(bool is_late)
+{
+    static const struct request_codec codec = {.encode = encode_on_and_on,
+                                               .release = release_nothing};
+    struct request *r = new_request(freighter, 1);
+    r->codec = &codec;
+    r->bodies = server_bodies(server);
+    atomic_store(&late, is_late);
+    atomic_store(&alive, false);
+    server_submit(server, r);
+    return r;
+}
+
+START_TEST(an_answer_that_nobody_waits_for_is_not_written_to_its_end)
+{
+    start("--workers", "1");
+    struct request *r = submit_one_that_goes_on(true);
+    wait_finished(1);
+    ck_assert_int_eq(request_outcome(r), ERR_DEADLINE);
+    request_release(r);
+
+    r = submit_one_that_goes_on(false);
+    while (!atomic_load(&alive))
+        sched_yield();
+    server_cancel(server, r, ERR_CLIENT_GONE);
+    request_release(r);
+    stop(); /* waits for the worker */
+}
+END_TEST
+
 static struct request *submit_one_that_stays(void)
 {
     static const struct request_codec codec = {stay, read_gray, encode_nothing, release_nothing,
@@ -531,6 +583,7 @@ END_TEST
 
 TEST_MAIN("serve/server", 60, a_picture_is_classified, features_and_maps_can_be_asked_for,
           any_class_can_be_explained, a_codec_reads_and_writes_in_the_worker,
+          an_answer_that_nobody_waits_for_is_not_written_to_its_end,
           a_bad_part_does_not_harm_the_others, more_than_the_queue_holds_is_refused,
           cancelled_and_late_requests_cost_no_inference, models_are_found_by_name,
           a_draining_server_is_not_ready_but_works, another_edition_has_another_number_of_workers,
