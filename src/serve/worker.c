@@ -170,13 +170,12 @@ static void run_parts(struct worker *w, const struct job *job)
     for (size_t i = 0; i < r->part_count && !is_pointless(r); i++) {
         run_part(w, job, i);
         int64_t end = clock_monotonic_ns();
-        if (is_pointless(r)) {
-            admission_learn_least(job->entry, end - begin);
-            break;
-        }
-        admission_learn(job->entry, end - begin);
-        begin = end;
         const struct error *error = &r->parts[i].error;
+        bool given_up = is_pointless(r), done = !given_up && error->code == ERR_OK;
+        (done ? admission_learn : admission_learn_least)(job->entry, end - begin);
+        if (given_up)
+            break;
+        begin = end;
         if (r->codec && r->codec->all_or_none && error->code != ERR_OK) {
             r->failure = *error;
             if (r->part_count > 1)

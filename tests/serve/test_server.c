@@ -294,6 +294,41 @@ START_TEST(a_bad_part_does_not_harm_the_others)
 }
 END_TEST
 
+/* Classifies pictures one after the other; how long the last was expected to take, and what the
+ * network took for it. */
+struct times {
+    int64_t expected_ns, inference_ns;
+};
+
+static struct times classify(int pictures, bool damaged)
+{
+    static int so_far;
+    struct times times = {0};
+    for (int i = 0; i < pictures; i++) {
+        struct request *r = new_request(freighter, 1);
+        if (damaged)
+            r->parts[0].length = 300;
+        server_submit(server, r);
+        wait_finished(++so_far);
+        ck_assert_int_eq(r->parts[0].error.code != ERR_OK, damaged);
+        times = (struct times){r->expected_ns, r->parts[0].inference_ns};
+        request_release(r);
+    }
+    return times;
+}
+
+START_TEST(damaged_pictures_do_not_make_others_seem_quick)
+{
+    start("--workers", "1");
+    classify(40, true);
+    int64_t took_ns = classify(1, false).inference_ns;
+    int64_t expected_ns = classify(1, true).expected_ns;
+    ck_assert_int_ge(expected_ns, took_ns);
+    ck_assert_int_ge(classify(40, true).expected_ns, expected_ns);
+    stop();
+}
+END_TEST
+
 START_TEST(more_than_the_queue_holds_is_refused)
 {
     enum { COUNT = 40 };
@@ -584,8 +619,9 @@ END_TEST
 TEST_MAIN("serve/server", 60, a_picture_is_classified, features_and_maps_can_be_asked_for,
           any_class_can_be_explained, a_codec_reads_and_writes_in_the_worker,
           an_answer_that_nobody_waits_for_is_not_written_to_its_end,
-          a_bad_part_does_not_harm_the_others, more_than_the_queue_holds_is_refused,
-          cancelled_and_late_requests_cost_no_inference, models_are_found_by_name,
-          a_draining_server_is_not_ready_but_works, another_edition_has_another_number_of_workers,
+          a_bad_part_does_not_harm_the_others, damaged_pictures_do_not_make_others_seem_quick,
+          more_than_the_queue_holds_is_refused, cancelled_and_late_requests_cost_no_inference,
+          models_are_found_by_name, a_draining_server_is_not_ready_but_works,
+          another_edition_has_another_number_of_workers,
           an_edition_that_is_not_installed_changes_nothing,
           a_missing_model_is_an_error_with_its_name)
