@@ -226,7 +226,8 @@ static void run_request(struct worker *w, struct request *r)
     r->started_ns = clock_monotonic_ns();
     metrics_observe(w->surroundings->metrics, HISTOGRAM_stage_duration, STAGE_QUEUE,
                     r->started_ns - r->queued_ns);
-    if (code == ERR_OK && read_parts(w, &job))
+    if (code == ERR_OK && read_parts(w, &job) &&
+        request_reserve_predictions(r, &r->failure) == ERR_OK)
         run_parts(w, &job);
     if (r->codec)
         make_answer(w, &job);

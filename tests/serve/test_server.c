@@ -84,6 +84,7 @@ static struct request *new_request(const char *picture, size_t copies)
     }
     r->deadline_ns = clock_monotonic_ns() + PATIENCE_NS;
     r->done = note_finished;
+    r->bodies = server_bodies(server);
     return r;
 }
 
@@ -262,6 +263,7 @@ START_TEST(a_codec_reads_and_writes_in_the_worker)
         ck_assert_int_eq(request_create(&r, edition, 0, 1, 0, NULL, &err), ERR_OK);
         edition_release(edition);
         r->kind = REQUEST_INFER;
+        r->bodies = server_bodies(server);
         r->codec = cases[i].codec;
         r->codec_state = cases[i].state;
         r->deadline_ns = clock_monotonic_ns() + PATIENCE_NS;
@@ -469,7 +471,6 @@ static struct request *submit_one_that_goes_on(bool is_late)
                                                .release = release_nothing};
     struct request *r = new_request(freighter, 1);
     r->codec = &codec;
-    r->bodies = server_bodies(server);
     atomic_store(&late, is_late);
     atomic_store(&alive, false);
     server_submit(server, r);
