@@ -130,14 +130,15 @@ static void warn_of_idle_sockets(const struct conf *conf)
  * with it. */
 static void warn_of_memory(const struct service *s)
 {
-    enum { CONNECTION_BYTES = 80 << 10 };
+    enum { CONNECTION_BYTES = 80 << 10, PART_BYTES = 1 << 10 };
     struct server_load load;
     server_load(s->server, &load);
     uint64_t workers = (uint64_t)load.workers, limit = memory_limit();
-    uint64_t most = 2 * memory_held() +
-                    workers * jpeg_decoder_memory((uint64_t)s->conf->max_pixels) +
-                    (load.queue_limit + workers) * (uint64_t)s->conf->max_body_bytes +
-                    (uint64_t)s->conf->max_connections * CONNECTION_BYTES;
+    uint64_t requests = load.queue_limit + workers;
+    uint64_t most =
+        2 * memory_held() + workers * jpeg_decoder_memory((uint64_t)s->conf->max_pixels) +
+        requests * (uint64_t)(s->conf->max_body_bytes + s->conf->max_parts * PART_BYTES) +
+        (uint64_t)s->conf->max_connections * CONNECTION_BYTES;
     if (most > limit)
         log_warning("clients can make this service take %llu MiB, and there are %llu; lower "
                     "max_pixels, max_body_bytes or workers, or raise the limit (MemoryMax=)",

@@ -87,7 +87,7 @@ void answer_json_real(struct answer *answer, double value)
 void answer_json_reals(struct answer *answer, const float *values, size_t count)
 {
     answer_text(answer, "[");
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && answer_goes_on(answer); i++) {
         if (i > 0)
             answer_text(answer, ",");
         answer_json_real(answer, (double)values[i]);

@@ -53,7 +53,7 @@ static void put_timing(struct answer *a, const struct request *r)
 static void put_predictions(struct answer *a, const struct request_part *part, int top_k)
 {
     answer_text(a, "\"predictions\":[");
-    for (int i = 0; i < top_k && a->failure == ERR_OK; i++) {
+    for (int i = 0; i < top_k && answer_goes_on(a); i++) {
         const struct scored_class *p = &part->predictions[i];
         answer_printf(a, "%s{\"class_id\":%d,\"label\":", i > 0 ? "," : "", p->class_id);
         answer_json_text(a, p->label);

@@ -52,7 +52,7 @@ static void each_class(struct answer *a, const struct request *r, const struct i
     for (size_t i = 0; i < r->part_count; i++) {
         const struct request_part *part = &r->parts[i];
         const float *scores = scores_of(r->codec_state, part, o->kind);
-        for (int k = 0; k < o->top && a->failure == ERR_OK; k++) {
+        for (int k = 0; k < o->top && answer_goes_on(a); k++) {
             const struct class_text t = class_text(scores, &part->predictions[k]);
             put(a, &t, i == 0 && k == 0);
         }
@@ -80,19 +80,19 @@ static void each_number(struct answer *a, const struct request *r, const struct 
     const struct infer *infer = r->codec_state;
     for (size_t i = 0; i < r->part_count; i++) {
         const float *scores = scores_of(infer, &r->parts[i], o->kind);
-        for (int c = 0; c < infer->terms.classes && a->failure == ERR_OK; c++)
+        for (int c = 0; c < infer->terms.classes && answer_goes_on(a); c++)
             put(a, scores[c], i == 0 && c == 0);
     }
 }
 
-static size_t binary_size(const struct request *r, const struct infer_output *o)
+static size_t binary_size(struct answer *a, const struct request *r, const struct infer_output *o)
 {
     const struct infer *infer = r->codec_state;
     size_t size = 0;
     if (o->top == 0)
         return r->part_count * (size_t)infer->terms.classes * sizeof(float);
     for (size_t i = 0; i < r->part_count; i++)
-        for (int k = 0; k < o->top; k++) {
+        for (int k = 0; k < o->top && answer_goes_on(a); k++) {
             const struct class_text t =
                 class_text(scores_of(infer, &r->parts[i], o->kind), &r->parts[i].predictions[k]);
             size += sizeof(uint32_t) + t.head_length + t.label_length;
@@ -107,7 +107,7 @@ static void put_output(struct answer *a, const struct request *r, const struct i
                   infer_output_name(o->kind), o->top ? "BYTES" : "FP32", r->part_count,
                   o->top ? o->top : infer->terms.classes);
     if (o->binary) {
-        answer_printf(a, "\"parameters\":{\"binary_data_size\":%zu}}", binary_size(r, o));
+        answer_printf(a, "\"parameters\":{\"binary_data_size\":%zu}}", binary_size(a, r, o));
         return;
     }
     answer_text(a, "\"data\":[");

@@ -1,24 +1,31 @@
 #include "serve/admission.h"
 
+#include <stdlib.h>
+
 enum { WEIGHT = 8, RETRY_MOST_S = 3600 };
 
 void admission_learn(struct catalog_entry *entry, int64_t ns)
 {
     /* Two workers at once may lose one of two measurements: there will be others. */
     int64_t old = atomic_load_explicit(&entry->picture_ns, memory_order_relaxed);
-    int64_t next = old == 0 ? ns : old + (ns - old) / WEIGHT;
+    int64_t next = old <= 0 ? ns : old + (ns - old) / WEIGHT;
     atomic_store_explicit(&entry->picture_ns, next, memory_order_relaxed);
 }
 
 void admission_learn_least(struct catalog_entry *entry, int64_t ns)
 {
-    if (ns > admission_expected_ns(entry, 1))
+    if (ns <= admission_expected_ns(entry, 1))
+        return;
+    if (atomic_load_explicit(&entry->picture_ns, memory_order_relaxed) > 0)
         admission_learn(entry, ns);
+    else
+        atomic_store_explicit(&entry->picture_ns, -ns, memory_order_relaxed);
 }
 
 int64_t admission_expected_ns(const struct catalog_entry *entry, size_t pictures)
 {
-    return atomic_load_explicit(&entry->picture_ns, memory_order_relaxed) * (int64_t)pictures;
+    return llabs(atomic_load_explicit(&entry->picture_ns, memory_order_relaxed)) *
+           (int64_t)pictures;
 }
 
 int64_t admission_wait_ns(const struct admission_hands *hands, size_t depth, int64_t queued_ns)

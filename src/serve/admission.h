@@ -2,10 +2,11 @@
  * is refused while its client can still go elsewhere.
  *
  * Each model remembers how long a picture of it takes a worker, decoding included: a moving average
- * with a weight of 1/8 for the newest, as TCP keeps of its round trips (RFC 6298). The wait is what
- * is ahead, in the queue and in the workers' hands, divided by the workers. With a worker to spare
- * there is no wait, and a request is always taken: else an average that is too high for a deadline
- * could never come down again. Any thread. */
+ * with a weight of 1/8 for the newest, as TCP keeps of its round trips (RFC 6298). Until one is
+ * done, it is the longest of those that were not. The wait is what is ahead, in the queue and in
+ * the workers' hands, divided by the workers. With a worker to spare there is no wait, and a
+ * request is always taken: else an average that is too high for a deadline could never come down
+ * again. Any thread. */
 #ifndef RESNEXT_SERVE_ADMISSION_H
 #define RESNEXT_SERVE_ADMISSION_H
 
@@ -17,7 +18,7 @@
 /* One picture has taken a worker `ns`. */
 void admission_learn(struct catalog_entry *entry, int64_t ns);
 
-/* A picture was given up after `ns`: to the end it takes longer. */
+/* A picture was given up or failed after `ns`: one that is done takes longer. */
 void admission_learn_least(struct catalog_entry *entry, int64_t ns);
 
 /* How long `pictures` will likely take a worker; 0 if nothing is known. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_CAPACITY = 1024 };
+enum { FIRST_CAPACITY = 1024, ASKS_EVERY = 1024 };
 
 void answer_begin(struct answer *answer, struct bodies *bodies)
 {
@@ -39,10 +39,18 @@ static int take(struct answer *a, size_t needed, size_t *capacity)
     return ERR_OK;
 }
 
+bool answer_goes_on(struct answer *a)
+{
+    bool asks = a->failure == ERR_OK && a->go_on && a->questions++ % ASKS_EVERY == 0;
+    if (asks && !a->go_on(a->arg))
+        a->failure = ERR_DEADLINE;
+    return a->failure == ERR_OK;
+}
+
 static bool reserve(struct answer *a, size_t more)
 {
     size_t needed = a->length + more, capacity;
-    if (a->failure != ERR_OK)
+    if (!answer_goes_on(a))
         return false;
     if (needed <= a->capacity)
         return true;
@@ -92,10 +100,13 @@ void answer_printf(struct answer *answer, const char *format, ...)
 
 int answer_end(struct answer *answer, struct error *err)
 {
+    answer->go_on = NULL;
     if (answer->failure == ERR_OVERLOADED)
         return error_set(err, ERR_OVERLOADED,
                          "the answer does not fit beside the bodies that are in memory "
                          "(max_body_bytes, queue_limit); try again later, or ask for less");
+    if (answer->failure == ERR_DEADLINE)
+        return error_set(err, ERR_DEADLINE, "the answer was given up");
     if (answer->failure != ERR_OK)
         return error_set(err, ERR_NO_MEMORY, "no memory for the answer; try again later");
     bool is_large = answer->capacity > BODIES_SMALL && answer->length < answer->capacity;

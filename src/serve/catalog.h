@@ -14,7 +14,8 @@
 struct catalog_entry {
     struct model *model;
     struct model_info info;
-    _Atomic int64_t picture_ns; /* how long one picture takes a worker, see admission.h */
+    /* How long one picture takes a worker, see admission.h; negated while none is done. */
+    _Atomic int64_t picture_ns;
 };
 
 struct catalog {

@@ -17,6 +17,9 @@ static void free_results(struct request *r)
     }
     free(r->predictions);
     r->predictions = NULL;
+    if (r->results_size > 0)
+        bodies_return(r->bodies, r->results_size);
+    r->results_size = 0;
 }
 
 static void free_parts(struct request *r)
@@ -52,15 +55,56 @@ int request_set_parts(struct request *r, size_t part_count, int top_k, struct er
                          "answer may have; ask for fewer classes, or send fewer pictures a request",
                          part_count, top_k, REQUEST_PREDICTIONS_MAX);
     r->parts = calloc(part_count, sizeof *r->parts);
-    r->predictions = calloc(part_count * (size_t)top_k, sizeof *r->predictions);
-    if (!r->parts || !r->predictions) {
-        free_parts(r);
+    if (!r->parts)
         return error_set(err, ERR_NO_MEMORY, "no memory for a request; try again");
-    }
-    for (size_t i = 0; i < part_count; i++)
-        r->parts[i].predictions = r->predictions + i * (size_t)top_k;
     r->part_count = part_count;
     r->top_k = top_k;
+    return ERR_OK;
+}
+
+int request_count_results(struct request *r, size_t bytes, struct error *err)
+{
+    if (r->results_size + bytes <= BODIES_SMALL)
+        bodies_count(r->bodies, bytes);
+    else if (!bodies_take(r->bodies, bytes))
+        return error_set(err, ERR_OVERLOADED,
+                         "the results do not fit beside the bodies that are in memory "
+                         "(max_body_bytes, queue_limit); try again later, or ask for less");
+    r->results_size += bytes;
+    return ERR_OK;
+}
+
+static int reserve(struct request *r, void **out, size_t count, size_t size, struct error *err)
+{
+    int code = request_count_results(r, count * size, err);
+    if (code != ERR_OK)
+        return code;
+    *out = calloc(count, size);
+    return *out ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for the results; try again");
+}
+
+int request_reserve_predictions(struct request *r, struct error *err)
+{
+    void *memory;
+    size_t top_k = (size_t)r->top_k;
+    int code = reserve(r, &memory, r->part_count * top_k, sizeof *r->predictions, err);
+    if (code != ERR_OK)
+        return code;
+    r->predictions = memory;
+    for (size_t i = 0; i < r->part_count; i++)
+        r->parts[i].predictions = r->predictions + i * top_k;
+    return ERR_OK;
+}
+
+int request_reserve_values(struct request *r, struct request_part *part, size_t count,
+                           struct error *err)
+{
+    void *memory;
+    int code = reserve(r, &memory, count, sizeof *part->values, err);
+    if (code != ERR_OK)
+        return code;
+    part->values = memory;
+    part->value_count = count;
     return ERR_OK;
 }
 

@@ -15,7 +15,7 @@
  *
  * Only with outcome ERR_OK may started_ns and the results be read: with every other outcome a
  * worker may still be writing them. Such a worker sees the outcome within milliseconds, between
- * rows of a picture or tiles of a layer, and lets go.
+ * rows of a picture, tiles of a layer or numbers of an answer, and lets go.
  *
  * A reload that a client waits for goes the same way, except that the reloader (reload.h) has it
  * in place of queue and worker, and its result is `failure`.
@@ -101,7 +101,7 @@ struct request {
     bool class_is_id;   /* REQUEST_EXPLAIN: class_name is no label */
     const struct request_codec *codec; /* NULL: the parts are there, whoever waits reads them */
     void *codec_state;
-    struct bodies *bodies; /* for the upload, if upload_size is not 0, and for the answer */
+    struct bodies *bodies; /* for upload, results and answer */
     int64_t deadline_ns;   /* on clock_monotonic_ns */
     struct request_part *parts;
     size_t part_count;
@@ -120,7 +120,7 @@ struct request {
 
     atomic_int references;
     uint8_t *upload;
-    size_t upload_size; /* how much of `bodies` it takes */
+    size_t upload_size, results_size; /* how much of `bodies` they take */
     struct scored_class *predictions;
     struct request *previous, *next; /* the queue's */
     bool queued;                     /* the queue's */
@@ -136,6 +136,16 @@ int request_create(struct request **out, struct edition *edition, size_t model, 
 /* Replaces the parts, none of which has results. ERR_PARAMETER beyond REQUEST_PREDICTIONS_MAX,
  * ERR_NO_MEMORY: there are none then. */
 int request_set_parts(struct request *request, size_t part_count, int top_k, struct error *err);
+
+/* Memory for the results, which request_shed frees, zeroed, and counted in `bodies` like an answer:
+ * of all parts, and of one part. The worker. ERR_OVERLOADED, ERR_NO_MEMORY. */
+int request_reserve_predictions(struct request *request, struct error *err);
+int request_reserve_values(struct request *request, struct request_part *part, size_t count,
+                           struct error *err);
+
+/* Counts results that are in memory already. ERR_OVERLOADED: there is no room, they do not count.
+ */
+int request_count_results(struct request *request, size_t bytes, struct error *err);
 
 /* Frees what only the making of the answer needed: upload and results. Of the parts there stay
  * errors and times. The worker, before it finishes the request. */

@@ -1,6 +1,5 @@
 #include "serve/results.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -24,18 +23,11 @@ static int best_classes(const struct forward *f, const struct request *r, struct
     return ERR_OK;
 }
 
-static int reserve_values(struct request_part *part, size_t count, struct error *err)
-{
-    part->values = calloc(count, sizeof *part->values);
-    part->value_count = part->values ? count : 0;
-    return part->values ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for the results");
-}
-
-static int embed(const struct forward *f, const struct request *r, struct request_part *part,
+static int embed(const struct forward *f, struct request *r, struct request_part *part,
                  struct error *err)
 {
     size_t channels = (size_t)explain_shape(f->model->network).channels;
-    int code = reserve_values(part, channels, err);
+    int code = request_reserve_values(r, part, channels, err);
     if (code != ERR_OK)
         return code;
     code = explain_embedding(f->model->network, f->workspace, 0, part->values, err);
@@ -52,7 +44,7 @@ static int draw(const struct forward *f, struct request *r, struct request_part 
     int code = overlay_draw(&f->model->preprocess, f->options, &grid, part->jpeg, part->length,
                             &part->picture, &part->picture_length, err);
     r->encode_ns += clock_monotonic_ns() - begin;
-    return code;
+    return code == ERR_OK ? request_count_results(r, part->picture_length, err) : code;
 }
 
 /* The class that was asked for, or the one with the highest score. */
@@ -79,7 +71,7 @@ static int explain(const struct forward *f, struct request *r, struct request_pa
     struct feature_shape shape = explain_shape(f->model->network);
     int code = choose_class(f, r, part, err);
     if (code == ERR_OK)
-        code = reserve_values(part, (size_t)shape.rows * (size_t)shape.cols, err);
+        code = request_reserve_values(r, part, (size_t)shape.rows * (size_t)shape.cols, err);
     if (code != ERR_OK)
         return code;
     part->rows = shape.rows;
@@ -89,13 +81,13 @@ static int explain(const struct forward *f, struct request *r, struct request_pa
     return code == ERR_OK && r->wants_picture ? draw(f, r, part, err) : code;
 }
 
-static int infer(const struct forward *f, const struct request *r, struct request_part *part,
+static int infer(const struct forward *f, struct request *r, struct request_part *part,
                  struct error *err)
 {
     size_t classes = (size_t)f->model->classes;
     int code = best_classes(f, r, part, err);
     if (code == ERR_OK)
-        code = reserve_values(part, 2 * classes, err);
+        code = request_reserve_values(r, part, 2 * classes, err);
     if (code != ERR_OK)
         return code;
     memcpy(part->values, f->logits, classes * sizeof *part->values);

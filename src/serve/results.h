@@ -15,8 +15,8 @@ struct forward {
 };
 
 /* Fills in a part's results, in the worker that runs the request; time spent on drawing goes to
- * request->encode_ns. ERR_NOT_FINITE, ERR_PARAMETER (there is no such class), ERR_NO_MEMORY, and
- * what decoding the JPEG once more gives: ERR_DEADLINE. */
+ * request->encode_ns. ERR_NOT_FINITE, ERR_PARAMETER (there is no such class), ERR_OVERLOADED,
+ * ERR_NO_MEMORY, and what decoding the JPEG once more gives: ERR_DEADLINE. */
 int results_fill(const struct forward *forward, struct request *request, struct request_part *part,
                  struct error *err);
 

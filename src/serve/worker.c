@@ -170,13 +170,12 @@ static void run_parts(struct worker *w, const struct job *job)
     for (size_t i = 0; i < r->part_count && !is_pointless(r); i++) {
         run_part(w, job, i);
         int64_t end = clock_monotonic_ns();
-        if (is_pointless(r)) {
-            admission_learn_least(job->entry, end - begin);
-            break;
-        }
-        admission_learn(job->entry, end - begin);
-        begin = end;
         const struct error *error = &r->parts[i].error;
+        bool given_up = is_pointless(r), done = !given_up && error->code == ERR_OK;
+        (done ? admission_learn : admission_learn_least)(job->entry, end - begin);
+        if (given_up)
+            break;
+        begin = end;
         if (r->codec && r->codec->all_or_none && error->code != ERR_OK) {
             r->failure = *error;
             if (r->part_count > 1)
@@ -204,10 +203,13 @@ static bool read_parts(struct worker *w, const struct job *job)
     return true;
 }
 
-static void make_answer(struct worker *w, struct request *r)
+static void make_answer(struct worker *w, const struct job *job)
 {
+    struct request *r = job->request;
     int64_t begin = clock_monotonic_ns();
     answer_begin(&r->answer, r->bodies);
+    r->answer.go_on = go_on;
+    r->answer.arg = job->options.limits.arg;
     if (r->failure.code == ERR_OK && !is_pointless(r) && r->codec->encode(r, &r->failure) == ERR_OK)
         answer_end(&r->answer, &r->failure);
     if (r->failure.code != ERR_OK)
@@ -224,10 +226,11 @@ static void run_request(struct worker *w, struct request *r)
     r->started_ns = clock_monotonic_ns();
     metrics_observe(w->surroundings->metrics, HISTOGRAM_stage_duration, STAGE_QUEUE,
                     r->started_ns - r->queued_ns);
-    if (code == ERR_OK && read_parts(w, &job))
+    if (code == ERR_OK && read_parts(w, &job) &&
+        request_reserve_predictions(r, &r->failure) == ERR_OK)
         run_parts(w, &job);
     if (r->codec)
-        make_answer(w, r);
+        make_answer(w, &job);
     request_finish(r, is_pointless(r) ? ERR_DEADLINE : ERR_OK);
 }
 

@@ -26,6 +26,8 @@ static void run(struct request *r, const uint8_t *upload, size_t length)
     float input[SIZE * SIZE * 3];
     if (r->codec->decode(r, NULL) != ERR_OK)
         return;
+    r->bodies = &bodies;
+    CHECK(request_reserve_predictions(r, NULL) == ERR_OK);
     CHECK(r->part_count >= 1 && r->part_count <= 3 && r->top_k >= 1 && r->top_k <= CLASSES);
     for (size_t i = 0; i < r->part_count; i++) {
         const uint8_t *jpeg = r->parts[i].jpeg;

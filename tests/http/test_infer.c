@@ -408,6 +408,8 @@ END_TEST
 /* Made-up results, and the answer, with a NUL behind it. */
 static void answer(void)
 {
+    request->bodies = &bodies;
+    ck_assert_int_eq(request_reserve_predictions(request, &err), ERR_OK);
     for (size_t i = 0; i < request->part_count; i++) {
         struct request_part *part = &request->parts[i];
         part->values = calloc(2 * CLASSES, sizeof *part->values);

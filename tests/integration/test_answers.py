@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 """Large answers: how much one request may ask for, that they share one bounded memory with uploads, and
 that they cost the threads that speak HTTP nothing."""
+import base64
 import contextlib
 import functools
 import json
@@ -74,6 +75,29 @@ def predictions_are_bounded_before_any_work():
         assert [len(r["predictions"]) for r in results] == PARTS * [CLASSES]
 
 
+def infer_one_class(daemon, images):
+    """Asks for the likeliest class of each of so many images, which takes the scores of all classes."""
+    text = base64.b64encode(reference()[0]).decode()
+    return daemon.ask("POST", "/v2/models/large/infer", body=json.dumps({
+        "inputs": [{"name": "image", "datatype": "BYTES", "shape": [images], "data": images * [text]}],
+        "outputs": [{"name": "logits", "parameters": {"classification": 1}}]}).encode())
+
+
+@case(own=None, seconds=60)
+def results_take_their_part_of_the_memory():
+    images, a_score = 64, 8
+    with serving("--max-body-bytes", str(1 << 20), "--queue-limit", "1", "--max-parts", str(images)) as daemon:
+        assert images * CLASSES * a_score > 5 * (2 << 20)
+        assert infer_one_class(daemon, 1).status == 200
+        daemon.reset_peak()
+        resident = daemon.resources()["rss"]
+        refused = infer_one_class(daemon, images)
+        assert refused.status == 503 and b"max_body_bytes" in refused.body, refused
+        assert harness.SANITIZER or daemon.peak() - resident < 4 << 20, daemon.peak() - resident
+        assert daemon.metrics().sum("resnextd_rejected_total", reason="overloaded") == 1
+        assert infer_one_class(daemon, 4).status == 200
+
+
 @case(own=None, seconds=120)
 def row_76_large_answers_that_nobody_reads_cost_bounded_memory_and_no_time():
     clients, budget = 300, (8 + 1) * (4 << 20)
@@ -94,7 +118,7 @@ def row_76_large_answers_that_nobody_reads_cost_bounded_memory_and_no_time():
             held = metrics.sum("resnextd_body_bytes")
             assert held <= budget + small, held
             grown = daemon.resources()["rss"] - before
-            # Beside the bodies: the predictions of one request, and what connections take.
+            # Beside the bodies: what connections take.
             assert harness.SANITIZER or grown < budget + small + (64 << 20), grown
             assert fastest < 0.1 * harness.SLOW, fastest
         wait_until("all memory given back", lambda: body_bytes(daemon) < 1 << 20, 30)

@@ -26,8 +26,22 @@ START_TEST(what_was_given_up_tells_of_more_but_never_of_less)
     ck_assert_int_eq(admission_expected_ns(&entry, 1), 80 * MS);
     admission_learn_least(&entry, 10 * MS);
     ck_assert_int_eq(admission_expected_ns(&entry, 1), 80 * MS);
-    admission_learn_least(&entry, 160 * MS);
-    ck_assert_int_eq(admission_expected_ns(&entry, 1), 90 * MS);
+    admission_learn(&entry, 100 * MS);
+    admission_learn_least(&entry, 10 * MS);
+    ck_assert_int_eq(admission_expected_ns(&entry, 1), 100 * MS);
+    admission_learn_least(&entry, 180 * MS);
+    ck_assert_int_eq(admission_expected_ns(&entry, 1), 110 * MS);
+}
+END_TEST
+
+START_TEST(the_first_picture_that_is_done_counts_in_full_whatever_was_given_up_before)
+{
+    struct catalog_entry entry = {0};
+    admission_learn_least(&entry, MS);
+    admission_learn_least(&entry, 2 * MS);
+    ck_assert_int_eq(admission_expected_ns(&entry, 3), 6 * MS);
+    admission_learn(&entry, 80 * MS);
+    ck_assert_int_eq(admission_expected_ns(&entry, 1), 80 * MS);
 }
 END_TEST
 
@@ -58,5 +72,6 @@ END_TEST
 
 TEST_MAIN("serve/admission", 10, the_average_follows_what_is_measured,
           what_was_given_up_tells_of_more_but_never_of_less,
+          the_first_picture_that_is_done_counts_in_full_whatever_was_given_up_before,
           the_wait_is_what_is_ahead_by_the_workers, with_a_worker_to_spare_there_is_no_wait,
           retry_after_is_the_wait_in_whole_seconds)

@@ -110,6 +110,46 @@ START_TEST(it_grows_a_few_times_also_where_little_room_is_left)
 }
 END_TEST
 
+static bool goes_on(void *left)
+{
+    return (*(int *)left)-- > 0;
+}
+
+START_TEST(it_ends_when_nobody_waits_for_it)
+{
+    enum { MOST = 1 << 20 };
+    int left = 3;
+    answer_begin(&answer, &bodies);
+    answer.go_on = goes_on;
+    answer.arg = &left;
+    for (int i = 0; i < MOST; i++)
+        answer_put(&answer, "x", 1);
+    ck_assert_int_eq(left, -1);
+    ck_assert(answer.length > 0 && answer.length < MOST / 64);
+    ck_assert(!answer_goes_on(&answer));
+    ck_assert_int_eq(answer_end(&answer, &err), ERR_DEADLINE);
+    answer_free(&answer);
+    ck_assert_uint_eq(used(), 0);
+}
+END_TEST
+
+START_TEST(nobody_is_asked_about_one_that_has_failed_or_ended)
+{
+    int left = 1 << 20;
+    answer_begin(&answer, &bodies);
+    answer.go_on = goes_on;
+    answer.arg = &left;
+    write_bytes(BODIES_SMALL + 1);
+    ck_assert_int_eq(answer_end(&answer, &err), ERR_OVERLOADED);
+    left = 0;
+    for (int i = 0; i < 1 << 20; i++)
+        ck_assert(!answer_goes_on(&answer));
+    ck_assert_int_eq(left, 0);
+    answer_free(&answer);
+}
+END_TEST
+
 TEST_MAIN("serve/answer", 10, what_is_written_is_there_and_counted, a_small_answer_is_never_refused,
           a_large_one_must_fit, it_grows_a_few_times_also_where_little_room_is_left,
-          bytes_of_others_are_counted_too)
+          bytes_of_others_are_counted_too, it_ends_when_nobody_waits_for_it,
+          nobody_is_asked_about_one_that_has_failed_or_ended)

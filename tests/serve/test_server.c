@@ -2,6 +2,7 @@
 #include "serve/server.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,7 @@ static struct request *new_request(const char *picture, size_t copies)
     }
     r->deadline_ns = clock_monotonic_ns() + PATIENCE_NS;
     r->done = note_finished;
+    r->bodies = server_bodies(server);
     return r;
 }
 
@@ -261,6 +263,7 @@ START_TEST(a_codec_reads_and_writes_in_the_worker)
         ck_assert_int_eq(request_create(&r, edition, 0, 1, 0, NULL, &err), ERR_OK);
         edition_release(edition);
         r->kind = REQUEST_INFER;
+        r->bodies = server_bodies(server);
         r->codec = cases[i].codec;
         r->codec_state = cases[i].state;
         r->deadline_ns = clock_monotonic_ns() + PATIENCE_NS;
@@ -289,6 +292,41 @@ START_TEST(a_bad_part_does_not_harm_the_others)
     ck_assert_int_ne(r->parts[1].error.code, ERR_OK);
     ck_assert_int_eq(r->parts[2].error.code, ERR_OK);
     request_release(r);
+    stop();
+}
+END_TEST
+
+/* Classifies pictures one after the other; how long the last was expected to take, and what the
+ * network took for it. */
+struct times {
+    int64_t expected_ns, inference_ns;
+};
+
+static struct times classify(int pictures, bool damaged)
+{
+    static int so_far;
+    struct times times = {0};
+    for (int i = 0; i < pictures; i++) {
+        struct request *r = new_request(freighter, 1);
+        if (damaged)
+            r->parts[0].length = 300;
+        server_submit(server, r);
+        wait_finished(++so_far);
+        ck_assert_int_eq(r->parts[0].error.code != ERR_OK, damaged);
+        times = (struct times){r->expected_ns, r->parts[0].inference_ns};
+        request_release(r);
+    }
+    return times;
+}
+
+START_TEST(damaged_pictures_do_not_make_others_seem_quick)
+{
+    start("--workers", "1");
+    classify(40, true);
+    int64_t took_ns = classify(1, false).inference_ns;
+    int64_t expected_ns = classify(1, true).expected_ns;
+    ck_assert_int_ge(expected_ns, took_ns);
+    ck_assert_int_ge(classify(40, true).expected_ns, expected_ns);
     stop();
 }
 END_TEST
@@ -405,6 +443,56 @@ static void release_nothing(struct request *r)
 {
     (void)r;
 }
+
+/* An answer that goes on for as long as it may, and whether life was seen of the worker meanwhile.
+ */
+static atomic_bool alive, late;
+
+static int encode_on_and_on(struct request *r, struct error *e)
+{
+    (void)e;
+    int64_t begin = clock_monotonic_ns();
+    if (atomic_load(&late))
+        r->deadline_ns = begin;
+    while (r->answer.failure == ERR_OK) {
+        answer_put(&r->answer, "x", 1);
+        r->answer.length = 0;
+        int64_t so_far = clock_monotonic_ns() - begin;
+        if (server_alive(server, so_far))
+            atomic_store(&alive, true);
+        ck_assert_msg(so_far < PATIENCE_NS / 5, "nothing ends it");
+    }
+    return ERR_OK;
+}
+
+static struct request *submit_one_that_goes_on(bool is_late)
+{
+    static const struct request_codec codec = {.encode = encode_on_and_on,
+                                               .release = release_nothing};
+    struct request *r = new_request(freighter, 1);
+    r->codec = &codec;
+    atomic_store(&late, is_late);
+    atomic_store(&alive, false);
+    server_submit(server, r);
+    return r;
+}
+
+START_TEST(an_answer_that_nobody_waits_for_is_not_written_to_its_end)
+{
+    start("--workers", "1");
+    struct request *r = submit_one_that_goes_on(true);
+    wait_finished(1);
+    ck_assert_int_eq(request_outcome(r), ERR_DEADLINE);
+    request_release(r);
+
+    r = submit_one_that_goes_on(false);
+    while (!atomic_load(&alive))
+        sched_yield();
+    server_cancel(server, r, ERR_CLIENT_GONE);
+    request_release(r);
+    stop(); /* waits for the worker */
+}
+END_TEST
 
 static struct request *submit_one_that_stays(void)
 {
@@ -531,8 +619,10 @@ END_TEST
 
 TEST_MAIN("serve/server", 60, a_picture_is_classified, features_and_maps_can_be_asked_for,
           any_class_can_be_explained, a_codec_reads_and_writes_in_the_worker,
-          a_bad_part_does_not_harm_the_others, more_than_the_queue_holds_is_refused,
-          cancelled_and_late_requests_cost_no_inference, models_are_found_by_name,
-          a_draining_server_is_not_ready_but_works, another_edition_has_another_number_of_workers,
+          an_answer_that_nobody_waits_for_is_not_written_to_its_end,
+          a_bad_part_does_not_harm_the_others, damaged_pictures_do_not_make_others_seem_quick,
+          more_than_the_queue_holds_is_refused, cancelled_and_late_requests_cost_no_inference,
+          models_are_found_by_name, a_draining_server_is_not_ready_but_works,
+          another_edition_has_another_number_of_workers,
           an_edition_that_is_not_installed_changes_nothing,
           a_missing_model_is_an_error_with_its_name)
