@@ -167,14 +167,16 @@ def row_93_address_space_too_short_for_openblas_is_an_error_not_a_wait():
         raise harness.Skip("sanitizers need address space without end")
     for threads in ("unset OPENBLAS_NUM_THREADS", "export OPENBLAS_NUM_THREADS=1"):
         for megabytes in (60, 120, 260):
-            wrap = wrong.after(f"{threads}; ulimit -v {megabytes * 1024}")
-            refuse([*BLAS, "--workers", "2"], words=["MiB", "ulimit -v"], wrap=wrap)
-            code, _, errors = tool("classify", harness.MODEL, *BLAS, "--precision", "f32",
-                                   os.path.join(harness.DATA, "pictures"), "--threads", "2", wrap=wrap)
-            assert code == 1 and "ulimit -v" in errors, (code, errors)
-            assert len(errors.splitlines()) == 1, errors
+            for limit in ("ulimit -v", "ulimit -d"):
+                wrap = wrong.after(f"{threads}; {limit} {megabytes * 1024}")
+                refuse([*BLAS, "--precision", "f32", "--workers", "2"], words=["MiB", limit], wrap=wrap)
+                code, _, errors = tool("classify", harness.MODEL, *BLAS, "--precision", "f32",
+                                       os.path.join(harness.DATA, "pictures"), "--threads", "2", wrap=wrap)
+                assert code == 1 and limit in errors, (code, errors)
+                assert len(errors.splitlines()) == 1, errors
+    limits = f"ulimit -v {900 * 1024}; ulimit -d {600 * 1024}"
     with Daemon([*BLAS, "--workers", "2"],
-                wrap=wrong.after(f"export OPENBLAS_NUM_THREADS=1; ulimit -v {900 * 1024}")) as daemon:
+                wrap=wrong.after(f"export OPENBLAS_NUM_THREADS=1; {limits}")) as daemon:
         daemon.good()
 
 
