@@ -3,6 +3,7 @@
 that hangs."""
 import contextlib
 import os
+import select
 import signal
 import time
 
@@ -154,6 +155,23 @@ def row_81_sigterm_during_a_reload_that_never_ends_is_obeyed_in_time():
         daemon.process.send_signal(signal.SIGTERM)
         assert daemon.exit_code(10) == 0
         assert "a reload is not over (drain_timeout_s)" in daemon.log(), daemon.log()
+
+
+@case(own=None, seconds=60)
+def row_81_sigterm_during_a_start_that_never_ends_is_obeyed_at_once():
+    """READY=1 is not said, nor is a socket left behind."""
+    env = {"LD_PRELOAD": harness.shim("stalling"), "STUCK_READS": path("stuck-start")}
+    name = path("stuck.sock")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        harness.write("stuck-start", "")
+        with Daemon(["--listen", f"unix:{name}"], env=env, wait=False) as daemon:
+            wait_until("the start stuck", lambda: os.path.getsize(path("stuck-start")) > 0)
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.process.send_signal(number)
+            assert daemon.exit_code(10) == 0
+            assert not select.select([daemon.notify], [], [], 0)[0], "it told the manager something"
+            assert "stopped before it was ready" in daemon.log(), daemon.log()
+            assert not os.path.exists(name), "the socket file stays behind"
 
 
 if __name__ == "__main__":
