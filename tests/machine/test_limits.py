@@ -148,6 +148,23 @@ def row_83_a_model_beyond_the_machines_memory_is_refused_with_sizes():
         daemon.recovered()
 
 
+@case(own=None, seconds=90)
+def row_83_what_loading_takes_beside_the_model_is_asked_for_first():
+    """While a layer is packed, its weights are there once more: here 36 MiB, nearly the whole model."""
+    if harness.SANITIZER:
+        raise harness.Skip("sanitizers hold memory of their own")
+    one_layer = path("one-layer")
+    code, _, errors = tool("init", "blocks=1:C=1:d=1024:stem=cifar:stem_width=8:out=16:classes=3:size=24",
+                           one_layer)
+    assert code == 0, errors
+    refuse(["--model", one_layer], model=False,
+           words=["model one-layer: 37 MiB are needed", "the cgroup allows 72 MiB"],
+           wrap=limited_memory("memory.max", 72 << 20))
+    with Daemon(["--workers", "1", "--model", one_layer], model=False, wait=False,
+                wrap=limited_memory("memory.max", 128 << 20)) as daemon:
+        assert daemon.notified(10 * SLOW), daemon.log()
+
+
 @case(own=None, seconds=60)
 def the_log_warns_of_a_limit_that_clients_can_reach():
     if harness.SANITIZER:
