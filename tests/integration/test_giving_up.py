@@ -174,5 +174,16 @@ def row_81_sigterm_during_a_start_that_never_ends_is_obeyed_at_once():
             assert not os.path.exists(name), "the socket file stays behind"
 
 
+@case(own=None)
+def sigterm_between_the_models_and_being_ready_is_not_lost():
+    with Daemon(env={"LD_PRELOAD": harness.shim("stalling"), "END_AT_EPOLL": "1"}, wait=False) as daemon:
+        assert daemon.exit_code(10) == 0
+        said = []
+        while select.select([daemon.notify], [], [], 0)[0]:
+            said += daemon.notify.recv(65536).decode().split("\n")
+        assert "STOPPING=1" in said and "READY=1" not in said, said
+        assert "model loaded" in daemon.log() and "draining" in daemon.log(), daemon.log()
+
+
 if __name__ == "__main__":
     harness.main()
