@@ -1,5 +1,6 @@
 /* resnextd: the daemon. Starts the parts in order, waits for signals, and drains. */
 #include <malloc.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/notify.h"
+#include "base/threads.h"
 #include "conf/conf.h"
 #include "conf/keys.h"
 #include "http/http.h"
@@ -50,6 +52,14 @@ struct service {
     struct reload *reload;
     int64_t watchdog_ns; /* systemd's patience; 0: it does not watch */
 };
+
+/* Whether SIGTERM or SIGINT has come. */
+static bool is_told_to_end(void)
+{
+    sigset_t pending;
+    sigpending(&pending);
+    return sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT);
+}
 
 /* Until SIGTERM or SIGINT. A manager that is not told that the service is ready kills it in the
  * end, so that is repeated until it goes out. While every thread moves, the watchdog is told so. */
@@ -145,6 +155,39 @@ static void warn_of_memory(const struct service *s)
                     (unsigned long long)(most >> 20), (unsigned long long)(limit >> 20));
 }
 
+/* What a thread does while models load, which may take minutes: on SIGTERM and SIGINT it ends the
+ * program, on SIGUSR1 itself. */
+static void *heed_signals(void *arg)
+{
+    struct service *s = arg;
+    sigset_t heeded;
+    int number;
+    sigemptyset(&heeded);
+    sigaddset(&heeded, SIGTERM);
+    sigaddset(&heeded, SIGINT);
+    sigaddset(&heeded, SIGUSR1);
+    do
+        number = sigwaitinfo(&heeded, NULL);
+    while (number < 0);
+    if (number == SIGUSR1)
+        return NULL;
+    log_info("stopped before it was ready");
+    http_close(s->http);
+    _exit(0);
+}
+
+static int load(struct service *s, const struct server_settings *settings, struct error *err)
+{
+    pthread_t thread;
+    int code = thread_start(&thread, "start", heed_signals, s, err);
+    if (code != ERR_OK)
+        return code;
+    code = server_start(&s->server, settings, err);
+    pthread_kill(thread, SIGUSR1);
+    pthread_join(thread, NULL);
+    return code;
+}
+
 static int apply(void *arg, const struct conf *next, struct error *err)
 {
     const struct service *s = arg;
@@ -157,7 +200,7 @@ static int start(struct service *s, int argc, char **argv, struct error *err)
     server.endpoints = http_endpoints(&server.endpoint_count);
     int code = http_open(&s->http, s->conf, err);
     if (code == ERR_OK)
-        code = server_start(&s->server, &server, err);
+        code = load(s, &server, err);
     const struct reload_settings reload = {
         .server = s->server,
         .conf = s->conf,
@@ -188,7 +231,8 @@ static int run(const struct conf *conf, int argc, char **argv, struct error *err
     if (code == ERR_OK) {
         warn_of_memory(&s);
         log_info("ready after %.0f ms", clock_ns_to_ms(clock_monotonic_ns() - begin));
-        serve(&s, &handled);
+        if (!is_told_to_end())
+            serve(&s, &handled);
         deadline_ns = drain(&s, &handled);
     }
     end(&s, deadline_ns);

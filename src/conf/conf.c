@@ -32,7 +32,10 @@ static int set_defaults(struct conf *conf, struct error *err)
 static int read_sources(struct conf *conf, const char *file, int argc, char *const *argv,
                         struct error *err)
 {
-    int rc = conf_read_file(conf, file ? file : default_file, !file, err);
+    conf->file = strdup(file ? file : default_file);
+    if (!conf->file)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
+    int rc = conf_read_file(conf, conf->file, !file, err);
     if (rc == ERR_OK)
         rc = conf_read_environment(conf, environ, err);
     if (rc == ERR_OK)
@@ -108,6 +111,7 @@ void conf_free(struct conf *conf)
         else if (conf_options[i].type == CONF_TEXT)
             free(*conf_text_of(conf, &conf_options[i]));
     conf_models_clear(conf);
+    free(conf->file);
 }
 
 static bool texts_differ(const char *a, const char *b)
@@ -140,9 +144,10 @@ static bool values_differ(const struct conf_option *option, const void *a, const
 
 int conf_check_reload(const struct conf *running, const struct conf *next, struct error *err)
 {
-    if (running->has_file && !next->has_file)
-        return error_set(err, ERR_CONFIG, "%s is gone; put it back, or restart to go on without it",
-                         default_file);
+    if (running->has_settings && !next->has_settings)
+        return error_set(err, ERR_CONFIG,
+                         "%s is gone or empty; put it back, or restart to go on without it",
+                         running->file);
     if (running->api_keys && !next->api_keys)
         return error_set(err, ERR_CONFIG,
                          "api_keys is not set any more, and everybody could use the service; set "

@@ -34,7 +34,8 @@ struct conf {
 #undef TEXT_LIST
     struct conf_model *models; /* never empty; exactly one is the default */
     size_t model_count;
-    bool has_file; /* a configuration file was read */
+    char *file;        /* what was to be read */
+    bool has_settings; /* and had at least one */
 };
 
 /* What the command line asks for besides options. */
@@ -54,8 +55,8 @@ int conf_load(struct conf *conf, enum conf_action *action, int argc, char *const
 void conf_free(struct conf *conf);
 
 /* Whether a reload may put `next` in the place of `running`: ERR_CONFIG if the configuration file
- * is not there any more, or no keys would be needed where some are. Both are more likely a mishap
- * than meant, and who means them can restart. */
+ * is not there any more or is empty, as it is while somebody writes it, or no keys would be needed
+ * where some are. All are more likely a mishap than meant, and who means them can restart. */
 int conf_check_reload(const struct conf *running, const struct conf *next, struct error *err);
 
 /* Logs, by name, the options that differ between two configurations but take effect only at a

@@ -194,6 +194,7 @@ static int read_settings(const struct reader *reader, const char *text)
     } else {
         config_setting_t *root = config_root_setting(&config);
         int count = config_setting_length(root);
+        reader->conf->has_settings = count > 0;
         for (int i = 0; rc == ERR_OK && i < count; i++)
             rc = read_setting(reader, config_setting_get_elem(root, (unsigned)i));
     }
@@ -222,7 +223,6 @@ int conf_read_file(struct conf *conf, const char *path, bool may_be_absent, stru
     int rc = text_read(&text, path, CONF_FILE_MAX, err);
     if (rc == ERR_OK)
         rc = conf_read_text(conf, path, text.bytes, text.length, err);
-    conf->has_file = rc == ERR_OK;
     text_free(&text);
     return rc;
 }

@@ -62,6 +62,10 @@ int label_list_add(struct label_list *list, const char *name, size_t length, str
                          list->count, length, LABEL_MAX);
     if (list->count == MODEL_CLASSES_MAX)
         return error_set(err, ERR_MODEL_INVALID, "more than %d labels", MODEL_CLASSES_MAX);
+    if (length > LABELS_FILE_MAX - list->bytes)
+        return error_set(err, ERR_MODEL_INVALID,
+                         "label %zu: labels are longer than %d MiB together", list->count,
+                         LABELS_FILE_MAX >> 20);
     char *copy = strndup(name, length);
     if (!copy || !has_room(list)) {
         free(copy);
@@ -70,9 +74,10 @@ int label_list_add(struct label_list *list, const char *name, size_t length, str
     int rc = strlen(copy) == length
                  ? check_characters(copy, list->count, err)
                  : error_set(err, ERR_MODEL_INVALID, "label %zu has a NUL", list->count);
-    if (rc == ERR_OK)
+    if (rc == ERR_OK) {
         list->names[list->count++] = copy;
-    else
+        list->bytes += length;
+    } else
         free(copy);
     return rc;
 }

@@ -7,7 +7,8 @@
 
 #include "base/error.h"
 
-/* The longest name, in bytes, the largest file that is read, and the most names. */
+/* The longest name, in bytes, the largest file that is read and all names together, and the most
+ * names. */
 enum {
     LABEL_MAX = 1024,
     LABELS_FILE_MAX = 16 << 20,
@@ -18,11 +19,12 @@ enum {
 /* Names in order of class id. Starts zeroed. */
 struct label_list {
     char **names;
-    size_t count, capacity;
+    size_t count, capacity, bytes;
 };
 
 /* Appends a copy of `length` bytes without the blanks at both ends: 1 to LABEL_MAX bytes of UTF-8
- * without control characters and others that nobody sees, at most MODEL_CLASSES_MAX times.
+ * without control characters and others that nobody sees, at most MODEL_CLASSES_MAX times and
+ * LABELS_FILE_MAX bytes in all.
  * ERR_MODEL_INVALID, ERR_NO_MEMORY. */
 int label_list_add(struct label_list *list, const char *name, size_t length, struct error *err);
 

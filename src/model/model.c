@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "model/checkpoint.h"
 #include "model/config.h"
 #include "model/file.h"
@@ -143,6 +144,14 @@ static void largest_layer(const struct loader *l, size_t *weights, size_t *chann
     }
 }
 
+/* What a layer takes while it is packed: its floats, and its bytes for int8. */
+static int check_room_of_layer(const struct loader *l, size_t weights, size_t channels,
+                               struct error *err)
+{
+    size_t bytes = (weights + 5 * channels) * sizeof(float);
+    return memory_check(l->model->precision == PRECISION_INT8 ? bytes + weights : bytes, err);
+}
+
 /* The classifier of one output gets a row for what is not there, before its own. */
 static void mirror_classifier(const struct layer *layer, float *weights, float *bias)
 {
@@ -173,10 +182,13 @@ static int read_weights(struct loader *l, struct error *err)
 {
     size_t weight_count, channels;
     largest_layer(l, &weight_count, &channels);
+    int rc = check_room_of_layer(l, weight_count, channels, err);
+    if (rc != ERR_OK)
+        return rc;
     float *weights = calloc(weight_count, sizeof *weights);
     float *bias = calloc(channels, sizeof *bias), *norm = calloc(4 * channels, sizeof *norm);
-    int rc = weights && bias && norm ? ERR_OK
-                                     : error_set(err, ERR_NO_MEMORY, "no memory to read weights");
+    if (!weights || !bias || !norm)
+        rc = error_set(err, ERR_NO_MEMORY, "no memory to read weights");
     for (size_t i = 0; rc == ERR_OK && i < l->layer_count; i++) {
         const struct layer *layer = &l->layers[i];
         if (!layer_has_weights(layer))

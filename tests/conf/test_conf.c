@@ -327,9 +327,11 @@ START_TEST(a_reload_loses_neither_file_nor_keys)
 {
     struct conf guarded = loaded_with_file("api_keys = \"/keys\";\n", "");
     struct conf other = loaded_with_file("api_keys = \"/other\";\ntop_k = 1;\n", "");
-    struct conf open = loaded_with_file("", ""), without_file = loaded("--api-keys /keys");
+    struct conf open = loaded_with_file("top_k = 1;\n", "");
+    struct conf without_file = loaded("--api-keys /keys");
+    struct conf empty = loaded_with_file("", "--api-keys /keys");
+    struct conf silent = loaded_with_file("# top_k = 1;\n", "--api-keys /keys");
     struct error err = {0};
-    ck_assert(guarded.has_file && !without_file.has_file);
     ck_assert_int_eq(conf_check_reload(&guarded, &other, &err), ERR_OK);
     ck_assert_int_eq(conf_check_reload(&open, &guarded, &err), ERR_OK);
     ck_assert_int_eq(conf_check_reload(&open, &open, &err), ERR_OK);
@@ -339,7 +341,14 @@ START_TEST(a_reload_loses_neither_file_nor_keys)
     ck_assert_ptr_nonnull(strstr(err.message, "api_keys is not set any more"));
     ck_assert_int_eq(conf_check_reload(&without_file, &open, &err), ERR_CONFIG);
     ck_assert_int_eq(conf_check_reload(&guarded, &without_file, &err), ERR_CONFIG);
-    ck_assert_ptr_nonnull(strstr(err.message, "resnextd.conf is gone"));
+    ck_assert_ptr_nonnull(strstr(err.message, guarded.file));
+    ck_assert_ptr_nonnull(strstr(err.message, " is gone or empty"));
+    ck_assert_int_eq(conf_check_reload(&guarded, &empty, &err), ERR_CONFIG);
+    ck_assert_int_eq(conf_check_reload(&guarded, &silent, &err), ERR_CONFIG);
+    ck_assert_int_eq(conf_check_reload(&empty, &guarded, &err), ERR_OK);
+    ck_assert_int_eq(conf_check_reload(&empty, &without_file, &err), ERR_OK);
+    conf_free(&empty);
+    conf_free(&silent);
     conf_free(&guarded);
     conf_free(&other);
     conf_free(&open);

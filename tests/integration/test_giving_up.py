@@ -5,6 +5,7 @@ import base64
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -192,6 +193,34 @@ def row_81_sigterm_during_a_reload_that_never_ends_is_obeyed_in_time():
         daemon.process.send_signal(signal.SIGTERM)
         assert daemon.exit_code(10) == 0
         assert "a reload is not over (drain_timeout_s)" in daemon.log(), daemon.log()
+
+
+@case(own=None, seconds=60)
+def row_81_sigterm_during_a_start_that_never_ends_is_obeyed_at_once():
+    """READY=1 is not said, nor is a socket left behind."""
+    env = {"LD_PRELOAD": harness.shim("stalling"), "STUCK_READS": path("stuck-start")}
+    name = path("stuck.sock")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        harness.write("stuck-start", "")
+        with Daemon(["--listen", f"unix:{name}"], env=env, wait=False) as daemon:
+            wait_until("the start stuck", lambda: os.path.getsize(path("stuck-start")) > 0)
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.process.send_signal(number)
+            assert daemon.exit_code(10) == 0
+            assert not select.select([daemon.notify], [], [], 0)[0], "it told the manager something"
+            assert "stopped before it was ready" in daemon.log(), daemon.log()
+            assert not os.path.exists(name), "the socket file stays behind"
+
+
+@case(own=None)
+def sigterm_between_the_models_and_being_ready_is_not_lost():
+    with Daemon(env={"LD_PRELOAD": harness.shim("stalling"), "END_AT_EPOLL": "1"}, wait=False) as daemon:
+        assert daemon.exit_code(10) == 0
+        said = []
+        while select.select([daemon.notify], [], [], 0)[0]:
+            said += daemon.notify.recv(65536).decode().split("\n")
+        assert "STOPPING=1" in said and "READY=1" not in said, said
+        assert "model loaded" in daemon.log() and "draining" in daemon.log(), daemon.log()
 
 
 if __name__ == "__main__":

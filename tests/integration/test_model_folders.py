@@ -281,18 +281,18 @@ def row_60_descriptions_that_lack_something_or_are_absurd():
     })
 
 
-def refused_within_memory(file, content, options):
-    """Countless values in a file: refused before they take more than four times the file."""
-    served = folders.make(f"served-countless-{file}", calibration=folders.original(CALIBRATION))
-    broken = folders.make(f"countless-{file}", calibration=folders.original(CALIBRATION))
+def refused_within_memory(file, content, options, words="so many values", rest=16 << 20):
+    """Countless values in a file: refused before they take more than four times the file and a rest."""
+    served = folders.make(f"served-countless-{len(content)}", calibration=folders.original(CALIBRATION))
+    broken = folders.make(f"countless-{len(content)}", calibration=folders.original(CALIBRATION))
     folders.put(broken, file, content)
-    refused_at_start(broken, options, [broken, "so many values"])
+    refused_at_start(broken, options, [broken, words])
     with Daemon(["--model", f"served={served}", *options], model=False) as daemon:
         before = daemon.resources()["rss"]
         daemon.reset_peak()
-        refused_on_reload(daemon, served, file, content, [served, "so many values"])
+        refused_on_reload(daemon, served, file, content, [served, words])
         taken = daemon.peak() - before
-        assert harness.SANITIZER or taken < 4 * len(content) + (16 << 20), f"{taken} bytes for {len(content)}"
+        assert harness.SANITIZER or taken < 4 * len(content) + rest, f"{taken} bytes for {len(content)}"
 
 
 @case(own=None, seconds=60)
@@ -300,6 +300,14 @@ def row_82_json_of_countless_values_is_refused_unread():
     config = folders.original(CONFIG).rstrip()[:-1]
     refused_within_memory(CONFIG, config + b', "x": [' + b"{}," * 5000000 + b"{}]}", [])
     refused_within_memory(CALIBRATION, b'{"layers": [' + b"1," * 31500000 + b"1]}", ["--precision", "int8"])
+
+
+@case(own=None, seconds=60)
+def row_82_labels_of_many_times_their_file_are_refused():
+    """One long description of all classes; the labels may take 16 MiB, the names' JSON as much."""
+    content = json.dumps({**folders.config(), "label_names": ["a"] * 131072,
+                          "label_descriptions": {"a": "b" * 1024}}).encode()
+    refused_within_memory(CONFIG, content, [], "longer than 16 MiB together", 48 << 20)
 
 
 @case(own=None, seconds=60)

@@ -148,6 +148,23 @@ def row_83_a_model_beyond_the_machines_memory_is_refused_with_sizes():
         daemon.recovered()
 
 
+@case(own=None, seconds=90)
+def row_83_what_loading_takes_beside_the_model_is_asked_for_first():
+    """While a layer is packed, its weights are there once more: here 36 MiB, nearly the whole model."""
+    if harness.SANITIZER:
+        raise harness.Skip("sanitizers hold memory of their own")
+    one_layer = path("one-layer")
+    code, _, errors = tool("init", "blocks=1:C=1:d=1024:stem=cifar:stem_width=8:out=16:classes=3:size=24",
+                           one_layer)
+    assert code == 0, errors
+    refuse(["--model", one_layer], model=False,
+           words=["model one-layer: 37 MiB are needed", "the cgroup allows 72 MiB"],
+           wrap=limited_memory("memory.max", 72 << 20))
+    with Daemon(["--workers", "1", "--model", one_layer], model=False, wait=False,
+                wrap=limited_memory("memory.max", 128 << 20)) as daemon:
+        assert daemon.notified(10 * SLOW), daemon.log()
+
+
 @case(own=None, seconds=60)
 def the_log_warns_of_a_limit_that_clients_can_reach():
     if harness.SANITIZER:
@@ -167,14 +184,16 @@ def row_93_address_space_too_short_for_openblas_is_an_error_not_a_wait():
         raise harness.Skip("sanitizers need address space without end")
     for threads in ("unset OPENBLAS_NUM_THREADS", "export OPENBLAS_NUM_THREADS=1"):
         for megabytes in (60, 120, 260):
-            wrap = wrong.after(f"{threads}; ulimit -v {megabytes * 1024}")
-            refuse([*BLAS, "--workers", "2"], words=["MiB", "ulimit -v"], wrap=wrap)
-            code, _, errors = tool("classify", harness.MODEL, *BLAS, "--precision", "f32",
-                                   os.path.join(harness.DATA, "pictures"), "--threads", "2", wrap=wrap)
-            assert code == 1 and "ulimit -v" in errors, (code, errors)
-            assert len(errors.splitlines()) == 1, errors
+            for limit in ("ulimit -v", "ulimit -d"):
+                wrap = wrong.after(f"{threads}; {limit} {megabytes * 1024}")
+                refuse([*BLAS, "--precision", "f32", "--workers", "2"], words=["MiB", limit], wrap=wrap)
+                code, _, errors = tool("classify", harness.MODEL, *BLAS, "--precision", "f32",
+                                       os.path.join(harness.DATA, "pictures"), "--threads", "2", wrap=wrap)
+                assert code == 1 and limit in errors, (code, errors)
+                assert len(errors.splitlines()) == 1, errors
+    limits = f"ulimit -v {900 * 1024}; ulimit -d {600 * 1024}"
     with Daemon([*BLAS, "--workers", "2"],
-                wrap=wrong.after(f"export OPENBLAS_NUM_THREADS=1; ulimit -v {900 * 1024}")) as daemon:
+                wrap=wrong.after(f"export OPENBLAS_NUM_THREADS=1; {limits}")) as daemon:
         daemon.good()
 
 

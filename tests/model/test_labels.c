@@ -157,6 +157,23 @@ START_TEST(labels_have_a_greatest_number)
 }
 END_TEST
 
+/* One description for every class makes a small file into much memory. */
+START_TEST(labels_have_a_greatest_size_together)
+{
+    struct label_list list = {0};
+    struct error err;
+    char longest[LABEL_MAX];
+    memset(longest, 'x', sizeof longest);
+    for (int i = 0; i < LABELS_FILE_MAX / LABEL_MAX; i++)
+        ck_assert_int_eq(label_list_add(&list, longest, sizeof longest, &err), ERR_OK);
+    ck_assert_int_eq(label_list_add(&list, "x", 1, &err), ERR_MODEL_INVALID);
+    ck_assert_str_eq(err.message, "label 16384: labels are longer than 16 MiB together");
+    label_list_destroy(&list);
+    ck_assert_int_eq(label_list_add(&list, "x", 1, &err), ERR_OK);
+    label_list_destroy(&list);
+}
+END_TEST
+
 START_TEST(labels_txt_of_the_folder_is_used)
 {
     char folder[FOLDER_PATH];
@@ -340,8 +357,8 @@ END_TEST
 TEST_MAIN("model/labels", 10, lines_become_labels, bad_lines_are_named,
           invisible_characters_are_named, a_byte_order_mark_and_blanks_at_both_ends_are_taken_off,
           what_belongs_to_the_writing_stays, a_label_has_a_greatest_length,
-          labels_have_a_greatest_number, labels_txt_of_the_folder_is_used,
-          labels_that_are_no_file_are_refused, files_that_name_classes_otherwise_are_refused,
-          other_files_of_a_folder_do_not_matter, hugging_faces_defaults_are_known,
-          a_key_that_was_not_understood_is_refused, a_thousand_classes_are_imagenets,
-          other_classes_are_numbered)
+          labels_have_a_greatest_number, labels_have_a_greatest_size_together,
+          labels_txt_of_the_folder_is_used, labels_that_are_no_file_are_refused,
+          files_that_name_classes_otherwise_are_refused, other_files_of_a_folder_do_not_matter,
+          hugging_faces_defaults_are_known, a_key_that_was_not_understood_is_refused,
+          a_thousand_classes_are_imagenets, other_classes_are_numbered)

@@ -2,9 +2,9 @@
  *
  * It is at work before main: as it is loaded it starts its threads, and 0.3.29 maps a first buffer.
  * How many threads it reads in OPENBLAS_NUM_THREADS, so the only way to have none is to be executed
- * with that set to 1. And it tries for ever to map a buffer that the limit on the address space
- * forbids. Both are seen to in .preinit_array, which the loader runs before any library's
- * constructor, the C library's included.
+ * with that set to 1. And it tries for ever to map a buffer that a limit forbids. Both are seen to
+ * in .preinit_array, which the loader runs before any library's constructor, the C library's
+ * included.
  *
  * It picks its kernels by the CPU's family, or as OPENBLAS_CORETYPE says, and does not ask whether
  * the instructions they use are there: on a virtual CPU that claims to be an Opteron without
@@ -20,7 +20,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -91,17 +90,19 @@ int kernel_blas_start(char *const *argv, struct error *err)
                      core, core_variable, plainest_core);
 }
 
+/* Writable, as OpenBLAS's buffers are: RLIMIT_DATA and strict overcommit count no others. */
 int kernel_blas_room(int threads, struct error *err)
 {
     size_t bytes;
     void *room = MAP_FAILED;
     if (size_mul((size_t)threads, BUFFER_BYTES + OTHER_BYTES, &bytes))
-        room = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        room = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (room == MAP_FAILED)
         return error_set(err, ERR_NO_MEMORY,
                          "OpenBLAS needs %d MiB of address space for each of %d thread(s), and "
-                         "less is left: raise the limit (ulimit -v, RLIMIT_AS, LimitAS=) or lower "
-                         "the number of threads",
+                         "less is left: raise the limit (ulimit -v and ulimit -d, LimitAS= and "
+                         "LimitDATA=, or vm.overcommit_memory) or lower the number of threads",
                          (BUFFER_BYTES + OTHER_BYTES) >> 20, threads);
     munmap(room, bytes);
     return ERR_OK;
@@ -132,10 +133,8 @@ static void limit_threads(char **argv, char **environment)
 
 static void demand_room(const char *name)
 {
-    struct rlimit limit;
     struct error err;
-    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
-        kernel_blas_room(1, &err) == ERR_OK)
+    if (kernel_blas_room(1, &err) == ERR_OK)
         return;
     dprintf(STDERR_FILENO, "%s: %s\n", name, err.message);
     _exit(1);
