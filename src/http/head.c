@@ -22,6 +22,14 @@ bool head_is_strict_library(void)
     return MHD_get_version()[0] != '0';
 }
 
+static bool has_control(const char *value)
+{
+    for (const unsigned char *c = (const unsigned char *)value; *c; c++)
+        if ((*c < ' ' && *c != '\t') || *c == 0x7f)
+            return true;
+    return false;
+}
+
 void head_begin(struct exchange *x, const char *target)
 {
     struct head *head = &x->head;
@@ -33,7 +41,7 @@ void head_begin(struct exchange *x, const char *target)
     head->is_unchecked = true;
     head->target = target;
     head->target_length = strlen(target);
-    head->has_blank = strchr(target, ' ') != NULL;
+    head->is_malformed = has_control(target) || strpbrk(target, " \t");
     head->is_too_long = head->target_length > TARGET_MAX || arguments > ARGUMENTS_MAX;
     if (head->is_too_long && query)
         ((char *)query)[1] = '\0'; /* the memory is libmicrohttpd's, which writes there, too */
@@ -60,14 +68,6 @@ static bool is_token(const char *name)
     size_t n = strspn(name, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
     return n > 0 && name[n] == '\0';
-}
-
-static bool has_control(const char *value)
-{
-    for (const unsigned char *c = (const unsigned char *)value; *c; c++)
-        if ((*c < ' ' && *c != '\t') || *c == 0x7f)
-            return true;
-    return false;
 }
 
 /* libmicrohttpd's strings lie where the line came, with zeros for the colon, CR and LF: a line that
@@ -143,7 +143,10 @@ int head_check(struct exchange *x, const char *method, const char *version, stru
                          "the request's target is longer than %d bytes, or has more than %d "
                          "arguments",
                          TARGET_MAX, ARGUMENTS_MAX);
-    if (x->head.has_blank || !is_whole(x, &r, method, version))
+    if (x->head.is_malformed || !is_token(method))
+        return error_set(err, ERR_BAD_REQUEST,
+                         "the request line has a blank or a character that it cannot have");
+    if (!is_whole(x, &r, method, version))
         return error_set(err, ERR_BAD_REQUEST,
                          "a folded line, a NUL, a line without CR LF, or a blank too many in the "
                          "request's head");

@@ -77,6 +77,23 @@ def row_86_nul_and_other_controls_are_refused(daemon):
 
 
 @case(seconds=60)
+def row_86_method_and_target_are_of_their_characters(daemon):
+    for line in (b"GET /\x01", b"GET /\x7f", b"GET /livez\x1f", b"GET /li\tvez", b"GET /livez?a=\x01", b"GET /livez?\x7f",
+                 b"GET /livez?a\tb", b"GET /a\rb", b"GET /livez\r", b"GET /nothing\x0b", b"GET /a b", b"GET /livez?a b",
+                 b"\rGET /livez", b"\x01GET /livez", b"GET\x7f /livez", b"G(ET /livez", b"GET\t /livez", b"G\xe9T /livez",
+                 b"G\tET /livez", b"\tGET /livez", b"GE:T /livez", b"{} /livez"):
+        check_refused(daemon, line + head("") + INNER, 400)
+    for line in (b"GET\t/livez", b" GET /livez", b"GET /livez "):
+        check_refused(daemon, line + head("") + INNER, 400, None)
+    for line, status in ((b"M-SEARCH /livez", 405), (b"a!#$%&'*+.^_`|~9 /livez", 405), (b"GET /\xc3\xa4", 404),
+                         (b"GET /livez?\xff", 200), (b"GET /%00%01%20", 404)):
+        with daemon.connect() as connection:  # which stays
+            for _ in range(2):
+                connection.send(line + head(""))
+                assert connection.read().status == status, line
+
+
+@case(seconds=60)
 def row_86_lines_end_with_cr_lf(daemon):
     for data in (b"GET /livez HTTP/1.1\nHost: x\n\n", b"GET /livez HTTP/1.1\r\nHost: x\nX: y\r\n\r\n",
                  b"GET /livez HTTP/1.1\r\nHost: x\r\n\n", b"GET /livez HTTP/1.1\nHost: x\r\n\r\n",
