@@ -58,16 +58,25 @@ void head_end(struct exchange *x)
 struct reading {
     const char *expected; /* where the next line is to begin */
     bool is_whole;        /* nothing was left out, or put together */
-    bool bad_name, bad_value;
+    bool bad_name, bad_value, bad_host;
     size_t hosts, lengths, codings;
     const char *length, *coding; /* the first of each */
 };
 
+#define LETTERS_AND_DIGITS "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 static bool is_token(const char *name)
 {
-    size_t n = strspn(name, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-                            "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    size_t n = strspn(name, "!#$%&'*+-.^_`|~" LETTERS_AND_DIGITS);
     return n > 0 && name[n] == '\0';
+}
+
+/* Of the characters of a host and port (RFC 3986, 3.2), or empty: so it is to be where the target
+ * has none (RFC 9112, 3.2). Blanks may follow. */
+static bool is_host(const char *value)
+{
+    size_t n = strspn(value, "!$%&'()*+,-.:;=[]_~" LETTERS_AND_DIGITS);
+    return value[n + strspn(value + n, " \t")] == '\0';
 }
 
 /* libmicrohttpd's strings lie where the line came, with zeros for the colon, CR and LF: a line that
@@ -90,7 +99,8 @@ static enum MHD_Result note_header(void *arg, enum MHD_ValueKind kind, const cha
     follow(r, name, value);
     r->bad_name = r->bad_name || !is_token(name);
     r->bad_value = r->bad_value || has_control(value);
-    r->hosts += strcasecmp(name, "Host") == 0;
+    if (strcasecmp(name, "Host") == 0 && r->hosts++ == 0)
+        r->bad_host = !is_host(value);
     if (strcasecmp(name, "Content-Length") == 0 && r->lengths++ == 0)
         r->length = value;
     if (strcasecmp(name, "Transfer-Encoding") == 0 && r->codings++ == 0)
@@ -113,6 +123,8 @@ static int check_framing(const struct reading *r, bool is_1_0, struct error *err
 {
     if (r->hosts > 1 || (r->hosts == 0 && !is_1_0))
         return error_set(err, ERR_BAD_REQUEST, "one Host is needed, and there are %zu", r->hosts);
+    if (r->bad_host)
+        return error_set(err, ERR_BAD_REQUEST, "the Host has a character it cannot have");
     if (r->lengths > 1)
         return error_set(err, ERR_BAD_REQUEST, "more than one Content-Length; send one");
     if (r->lengths > 0 && r->codings > 0)

@@ -177,6 +177,20 @@ def row_86_one_host_is_needed(daemon):
 
 
 @case(seconds=60)
+def row_86_a_host_is_of_its_characters(daemon):
+    """With a port or not. It may be empty: so it is where the target has none."""
+    for host in (b"a b", b"a/b", b"a@b", b"a b/c@d", b"http://a", b"a\tb", b"a?b", b"a#b", b"a\\b", b"a\"b", b"<a>", b"a^b", b"a`b", b"{a}",
+                 b"a|b", b"\xc3\xa4", b"a\x80", b"a b:80"):
+        for line in LINES:
+            check_refused(daemon, head(line, b"Host: " + host, host=False) + INNER, 400)
+            check_refused(daemon, head(line, b"Host: " + host, host=False, version="HTTP/1.0") + INNER, 400)
+    for host in ("", "a", "a:80", "a:", "a_b.c-d", "127.0.0.1:8080", "[::1]:8080", "[fe80::1%25eth0]", "%C3%A4", "a~b!$&'()*+,;=c",
+                 "%2Frun%2Fresnextd.sock", "a \t"):
+        for version in ("HTTP/1.1", "HTTP/1.0"):
+            assert daemon.send_raw(head("GET /livez", f"Host: {host}", host=False, version=version)).status == 200, host
+
+
+@case(seconds=60)
 def row_86_a_body_needs_a_length(daemon):
     for path in ("/classify", "/embed", "/explain", "/v2/models/resnext29-cifar10/infer"):
         check_refused(daemon, head(f"POST {path}") + INNER, 411)
