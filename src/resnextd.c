@@ -140,7 +140,7 @@ static void warn_of_idle_sockets(const struct conf *conf)
  * with it. */
 static void warn_of_memory(const struct service *s)
 {
-    enum { CONNECTION_BYTES = 80 << 10, PART_BYTES = 1 << 10 };
+    enum { CONNECTION_BYTES = (80 << 10) + BODIES_SMALL, PART_BYTES = 1 << 10 };
     struct server_load load;
     server_load(s->server, &load);
     uint64_t workers = (uint64_t)load.workers, limit = memory_limit();

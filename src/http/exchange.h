@@ -49,10 +49,10 @@ struct exchange;
 struct head {
     const char *target; /* as it came, in libmicrohttpd's memory; overwritten since */
     size_t target_length;
-    bool has_blank, is_too_long; /* the target */
-    LIST_ENTRY(exchange) place;  /* among those of its thread that were not checked yet, if: */
+    bool is_malformed, is_too_long; /* the target */
+    LIST_ENTRY(exchange) place;     /* among those of its thread that were not checked yet, if: */
     bool is_unchecked;
-    bool is_loose;               /* where its body ends, others may see otherwise */
+    bool is_loose; /* where its body ends, others may see otherwise */
 };
 
 struct route;

@@ -12,7 +12,7 @@
 
 enum {
     CONNECTION_MEMORY = 65536, /* headers, and how much of an upload is read at once */
-    ADMIN_DESCRIPTORS = 16,    /* that connections to the service leave to admin_listen */
+    KEPT_DESCRIPTORS = 16,     /* that connections to the service leave to everything else */
 };
 
 int front_open(struct front *front, const struct conf *conf, bool admin, struct error *err)
@@ -113,6 +113,13 @@ static int start_daemon(struct front *front, enum front_protocol protocol, struc
     return ERR_OK;
 }
 
+/* For admin_listen, the watchdog, a reload; and a pulse of each thread, see steer in pulse.c. */
+static size_t descriptors_kept(const struct front *front)
+{
+    int pulses = FRONT_PROTOCOLS * front->context.threads;
+    return front->context.is_admin ? 0 : (size_t)(KEPT_DESCRIPTORS + pulses);
+}
+
 int front_start(struct front *front, int64_t heartbeat_ns, struct error *err)
 {
     const struct watch_settings settings = {
@@ -123,8 +130,7 @@ int front_start(struct front *front, int64_t heartbeat_ns, struct error *err)
         .listen_fd_count = front->listener.count,
         .tls = front->tls,
         .throttle_threads = front->context.is_admin ? 0 : front->context.threads,
-        .descriptors_kept =
-            front->context.has_admin && !front->context.is_admin ? ADMIN_DESCRIPTORS : 0,
+        .descriptors_kept = descriptors_kept(front),
         .heartbeat_ns = heartbeat_ns,
         .adopt = adopt,
         .arg = front,

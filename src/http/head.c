@@ -22,6 +22,14 @@ bool head_is_strict_library(void)
     return MHD_get_version()[0] != '0';
 }
 
+static bool has_control(const char *value)
+{
+    for (const unsigned char *c = (const unsigned char *)value; *c; c++)
+        if ((*c < ' ' && *c != '\t') || *c == 0x7f)
+            return true;
+    return false;
+}
+
 void head_begin(struct exchange *x, const char *target)
 {
     struct head *head = &x->head;
@@ -33,7 +41,7 @@ void head_begin(struct exchange *x, const char *target)
     head->is_unchecked = true;
     head->target = target;
     head->target_length = strlen(target);
-    head->has_blank = strchr(target, ' ') != NULL;
+    head->is_malformed = has_control(target) || strpbrk(target, " \t");
     head->is_too_long = head->target_length > TARGET_MAX || arguments > ARGUMENTS_MAX;
     if (head->is_too_long && query)
         ((char *)query)[1] = '\0'; /* the memory is libmicrohttpd's, which writes there, too */
@@ -50,24 +58,25 @@ void head_end(struct exchange *x)
 struct reading {
     const char *expected; /* where the next line is to begin */
     bool is_whole;        /* nothing was left out, or put together */
-    bool bad_name, bad_value;
+    bool bad_name, bad_value, bad_host;
     size_t hosts, lengths, codings;
     const char *length, *coding; /* the first of each */
 };
 
+#define LETTERS_AND_DIGITS "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 static bool is_token(const char *name)
 {
-    size_t n = strspn(name, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-                            "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    size_t n = strspn(name, "!#$%&'*+-.^_`|~" LETTERS_AND_DIGITS);
     return n > 0 && name[n] == '\0';
 }
 
-static bool has_control(const char *value)
+/* Of the characters of a host and port (RFC 3986, 3.2), or empty: so it is to be where the target
+ * has none (RFC 9112, 3.2). Blanks may follow. */
+static bool is_host(const char *value)
 {
-    for (const unsigned char *c = (const unsigned char *)value; *c; c++)
-        if ((*c < ' ' && *c != '\t') || *c == 0x7f)
-            return true;
-    return false;
+    size_t n = strspn(value, "!$%&'()*+,-.:;=[]_~" LETTERS_AND_DIGITS);
+    return value[n + strspn(value + n, " \t")] == '\0';
 }
 
 /* libmicrohttpd's strings lie where the line came, with zeros for the colon, CR and LF: a line that
@@ -90,7 +99,8 @@ static enum MHD_Result note_header(void *arg, enum MHD_ValueKind kind, const cha
     follow(r, name, value);
     r->bad_name = r->bad_name || !is_token(name);
     r->bad_value = r->bad_value || has_control(value);
-    r->hosts += strcasecmp(name, "Host") == 0;
+    if (strcasecmp(name, "Host") == 0 && r->hosts++ == 0)
+        r->bad_host = !is_host(value);
     if (strcasecmp(name, "Content-Length") == 0 && r->lengths++ == 0)
         r->length = value;
     if (strcasecmp(name, "Transfer-Encoding") == 0 && r->codings++ == 0)
@@ -113,6 +123,8 @@ static int check_framing(const struct reading *r, bool is_1_0, struct error *err
 {
     if (r->hosts > 1 || (r->hosts == 0 && !is_1_0))
         return error_set(err, ERR_BAD_REQUEST, "one Host is needed, and there are %zu", r->hosts);
+    if (r->bad_host)
+        return error_set(err, ERR_BAD_REQUEST, "the Host has a character it cannot have");
     if (r->lengths > 1)
         return error_set(err, ERR_BAD_REQUEST, "more than one Content-Length; send one");
     if (r->lengths > 0 && r->codings > 0)
@@ -143,7 +155,10 @@ int head_check(struct exchange *x, const char *method, const char *version, stru
                          "the request's target is longer than %d bytes, or has more than %d "
                          "arguments",
                          TARGET_MAX, ARGUMENTS_MAX);
-    if (x->head.has_blank || !is_whole(x, &r, method, version))
+    if (x->head.is_malformed || !is_token(method))
+        return error_set(err, ERR_BAD_REQUEST,
+                         "the request line has a blank or a character that it cannot have");
+    if (!is_whole(x, &r, method, version))
         return error_set(err, ERR_BAD_REQUEST,
                          "a folded line, a NUL, a line without CR LF, or a blank too many in the "
                          "request's head");

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { FIRST_CAPACITY = BODIES_SMALL, DISCARD_LEAST = 4 << 20 };
+enum { DISCARD_LEAST = 4 << 20 };
 
 static int too_large(const struct exchange *x, struct error *err)
 {
@@ -36,7 +36,8 @@ static int no_room(struct error *err)
 int upload_check_memory(const struct exchange *x, struct error *err)
 {
     const struct bodies *all = server_bodies(x->context->server);
-    return bodies_have_room(all, x->upload.announced) ? ERR_OK : no_room(err);
+    size_t announced = x->upload.announced;
+    return announced <= BODIES_SMALL || bodies_have_room(all, announced) ? ERR_OK : no_room(err);
 }
 
 void upload_free(struct exchange *x)
@@ -53,17 +54,14 @@ static int reserve(struct exchange *x, size_t needed, size_t limit, struct error
     struct upload *u = &x->upload;
     if (needed <= u->capacity)
         return ERR_OK;
-    size_t capacity = u->capacity < FIRST_CAPACITY / 2 ? FIRST_CAPACITY : 2 * u->capacity;
-    if (u->announced > 0)
-        limit = u->announced;
-    capacity = capacity < needed ? needed : capacity > limit ? limit : capacity;
-    size_t growth = capacity - u->capacity;
+    size_t most = needed <= u->announced ? u->announced : limit;
     struct bodies *all = server_bodies(x->context->server);
-    if (!bodies_take(all, growth))
+    size_t capacity = bodies_grow(all, u->capacity, needed, BODIES_SMALL, most);
+    if (capacity == 0)
         return no_room(err);
     uint8_t *bytes = realloc(u->bytes, capacity);
     if (!bytes) {
-        bodies_return(all, growth);
+        bodies_return(all, capacity - u->capacity);
         return error_set(err, ERR_NO_MEMORY, "no memory for the upload; try again later");
     }
     u->bytes = bytes;

@@ -8,12 +8,12 @@
  * ERR_MEDIA_TYPE, ERR_BODY_TOO_LARGE. */
 int upload_check_acceptable(const struct exchange *x, struct error *err);
 
-/* ERR_OVERLOADED if what was announced does not fit beside the other uploads. */
+/* ERR_OVERLOADED if what was announced is not small, and does not fit beside the other bodies. */
 int upload_check_memory(const struct exchange *x, struct error *err);
 
 /* Appends to x->upload, or only counts if `keep` is false. Memory grows with what has come, by
- * doubling, never beyond what was announced or is allowed. ERR_BODY_TOO_LARGE, ERR_OVERLOADED,
- * ERR_NO_MEMORY. */
+ * half as much again, never beyond what was announced or is allowed. ERR_BODY_TOO_LARGE,
+ * ERR_OVERLOADED, ERR_NO_MEMORY. */
 int upload_append(struct exchange *x, const char *bytes, size_t length, bool keep,
                   struct error *err);
 

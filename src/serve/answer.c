@@ -1,6 +1,7 @@
 #include "serve/answer.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,25 +21,6 @@ void answer_adopt(struct answer *answer, struct bodies *bodies, char *bytes, siz
     bodies_count(bodies, length);
 }
 
-/* Half as much again as is needed, or what there is room for: all of it may be copied each time. */
-static int take(struct answer *a, size_t needed, size_t *capacity)
-{
-    size_t spare = needed / 2;
-    if (needed <= BODIES_SMALL) {
-        size_t ample = needed + spare < FIRST_CAPACITY ? FIRST_CAPACITY : needed + spare;
-        *capacity = ample < BODIES_SMALL ? ample : BODIES_SMALL;
-        bodies_count(a->bodies, *capacity - a->capacity);
-        return ERR_OK;
-    }
-    while (!bodies_take(a->bodies, needed + spare - a->capacity)) {
-        if (spare == 0)
-            return ERR_OVERLOADED;
-        spare /= 2;
-    }
-    *capacity = needed + spare;
-    return ERR_OK;
-}
-
 bool answer_goes_on(struct answer *a)
 {
     bool asks = a->failure == ERR_OK && a->go_on && a->questions++ % ASKS_EVERY == 0;
@@ -49,14 +31,16 @@ bool answer_goes_on(struct answer *a)
 
 static bool reserve(struct answer *a, size_t more)
 {
-    size_t needed = a->length + more, capacity;
+    size_t needed = a->length + more;
     if (!answer_goes_on(a))
         return false;
     if (needed <= a->capacity)
         return true;
-    a->failure = take(a, needed, &capacity);
-    if (a->failure != ERR_OK)
+    size_t capacity = bodies_grow(a->bodies, a->capacity, needed, FIRST_CAPACITY, SIZE_MAX);
+    if (capacity == 0) {
+        a->failure = ERR_OVERLOADED;
         return false;
+    }
     char *bytes = realloc(a->bytes, capacity);
     if (!bytes) {
         bodies_return(a->bodies, capacity - a->capacity);

@@ -24,6 +24,28 @@ void bodies_count(struct bodies *bodies, size_t bytes)
     atomic_fetch_add(&bodies->used, bytes);
 }
 
+static size_t lesser(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+size_t bodies_grow(struct bodies *bodies, size_t capacity, size_t needed, size_t least, size_t most)
+{
+    size_t ample = needed + needed / 2;
+    size_t wanted = lesser(ample < least ? least : ample, most);
+    if (needed <= BODIES_SMALL) {
+        wanted = lesser(wanted, BODIES_SMALL);
+        bodies_count(bodies, wanted - capacity);
+        return wanted;
+    }
+    while (!bodies_take(bodies, wanted - capacity)) {
+        if (wanted == needed)
+            return 0;
+        wanted = needed + (wanted - needed) / 2;
+    }
+    return wanted;
+}
+
 void bodies_return(struct bodies *bodies, size_t bytes)
 {
     size_t used = atomic_fetch_sub(&bodies->used, bytes);

@@ -12,8 +12,8 @@ struct bodies {
     atomic_size_t used, limit;
 };
 
-/* A body of up to so many bytes is small: an answer of that size is never refused, so that errors
- * and health can be told at all times. */
+/* A body of up to so many bytes is small, and has room at all times: so errors and health can be
+ * told, and small pictures served, however many large uploads stand still. */
 enum { BODIES_SMALL = 65536 };
 
 /* Whether so many bytes would be given now. */
@@ -24,6 +24,13 @@ bool bodies_take(struct bodies *bodies, size_t bytes);
 
 /* Takes bytes even beyond the limit, for what is small or there already. */
 void bodies_count(struct bodies *bodies, size_t bytes);
+
+/* Takes what a buffer of `capacity` bytes lacks to hold `needed`, and half as much again or what
+ * there is room for, since all of it may be copied each time: then it has at least `least`, and at
+ * most `most` bytes, which is no less than `needed`. Returns its new capacity; 0: there is no room,
+ * which cannot be with up to BODIES_SMALL bytes. */
+size_t bodies_grow(struct bodies *bodies, size_t capacity, size_t needed, size_t least,
+                   size_t most);
 
 /* Gives back what was taken. */
 void bodies_return(struct bodies *bodies, size_t bytes);

@@ -1,7 +1,9 @@
 #include "http/multipart.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/suite.h"
 
@@ -219,6 +221,48 @@ START_TEST(malformed_bodies_are_refused)
 }
 END_TEST
 
+/* CPU seconds, the least of three, to find that a large body of this, again and again, does not
+ * end. */
+static double search_time(const char *content)
+{
+    enum { SIZE = 2 << 20, TIMES = 3 };
+    static const char head[] = "--aaaaaaaaaa\r\nContent-Disposition: form-data; name=x\r\n\r\n";
+    char *body = malloc(SIZE);
+    double least = 1e9;
+    ck_assert_ptr_nonnull(body);
+    for (size_t i = 0, n = strlen(content); i < SIZE; i++)
+        body[i] = i < sizeof head - 1 ? head[i] : content[i % n];
+    for (int i = 0; i < TIMES; i++) {
+        struct timespec begin, end;
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+        ck_assert_int_eq(multipart_parse(body, SIZE, "aaaaaaaaaa", parts, MAX, &count, &err),
+                         ERR_MULTIPART);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+        double spent =
+            (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+        least = spent < least ? spent : least;
+    }
+    free(body);
+    return least;
+}
+
+START_TEST(a_body_made_for_its_boundary_takes_no_long_search)
+{
+    static const char *const contents[] = {"a",
+                                           "\r\n--aaaaaaaaab",
+                                           "\r\n--aaaaaaaaaaaaaaaaaaaaaaaa",
+                                           "\r\n--",
+                                           "\r\n",
+                                           "\r",
+                                           "\n",
+                                           "-",
+                                           "x"};
+    double where_it_may_begin = search_time("\rx");
+    for (size_t i = 0; i < sizeof contents / sizeof contents[0]; i++)
+        ck_assert_double_lt(search_time(contents[i]), 4 * where_it_may_begin);
+}
+END_TEST
+
 START_TEST(too_many_parts_are_refused)
 {
     char body[1024] = "";
@@ -332,5 +376,6 @@ TEST_MAIN("http/multipart", 10, parts_are_slices_in_order, preamble_and_epilogue
           data_may_hold_nul, an_image_type_makes_a_file, what_makes_a_file_and_what_does_not,
           part_headers_may_be_folded_and_in_any_order, refusals_name_what_is_wrong,
           file_names_are_kept_as_sent, malformed_bodies_are_refused, too_many_parts_are_refused,
-          a_long_header_is_refused, boundaries_are_read_from_the_content_type,
-          bad_boundaries_are_refused, only_multipart_types_are_multipart)
+          a_body_made_for_its_boundary_takes_no_long_search, a_long_header_is_refused,
+          boundaries_are_read_from_the_content_type, bad_boundaries_are_refused,
+          only_multipart_types_are_multipart)

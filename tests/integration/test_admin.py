@@ -302,5 +302,37 @@ def the_watchdog_waits_for_a_picture_that_takes_longer_than_its_patience():
             assert connection.read().status == 200
 
 
+def check_life_in_a_crowd(descriptors, *options):
+    """Idle connections that take all descriptors they get do not keep the watchdog from being told of life."""
+    def few():
+        harness.die_with_parent()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+    patience = 2.0 * min(SLOW, 3)
+    with contextlib.ExitStack() as stack:
+        daemon = stack.enter_context(Daemon(
+            ["--idle-timeout-s", "3600", "--upload-timeout-ms", "3600000", *options],
+            env={"WATCHDOG_USEC": str(int(patience * 1e6))}, prepare=few))
+        for _ in range(descriptors + 24):
+            stack.enter_context(daemon.connect())
+        wait_until("accepting pauses", lambda: "accepting pauses" in daemon.log())
+        feeds(daemon, 0)
+        daemon.notify.settimeout(10 * patience)
+        for _ in range(10):  # more than a thread may be silent for
+            while b"WATCHDOG=1" not in daemon.notify.recv(65536):
+                pass
+        assert "cannot notify" not in daemon.log(), daemon.log()[-2000:]
+
+
+@case(own=None, seconds=90)
+def row_65_a_crowd_leaves_descriptors_to_the_watchdog():
+    check_life_in_a_crowd(96)
+    check_life_in_a_crowd(96, "--max-connections", "0")
+
+
+@case(own=None, seconds=90)
+def row_65_a_crowd_leaves_descriptors_to_every_thread():
+    check_life_in_a_crowd(512, "--http-threads", "40", "--max-connections", "0")
+
+
 if __name__ == "__main__":
     harness.main()

@@ -11,9 +11,9 @@ import time
 
 import harness
 import wire
-from harness import Daemon, case, check_error, reference, wait_until
+from harness import Daemon, case, check_error, check_scores, predictions, reference, wait_until
 
-CLASSES, MOST = 21841, 1 << 17
+CLASSES, MOST, SMALL = 21841, 1 << 17, 1 << 16
 PARTS = MOST // CLASSES  # as many as may ask for all classes
 
 
@@ -132,7 +132,10 @@ def timed(daemon, target):
 
 @case(own=None, seconds=120)
 def row_87_without_room_for_a_body_it_is_not_ready():
-    data, _ = reference()
+    """Small ones have room at all times."""
+    def chunked(body):
+        return wire.request("POST", "/classify", [("Transfer-Encoding", "chunked")]) + wire.chunked(body, 65536)
+    data, scores = reference()
     with serving("--max-body-bytes", str(6 << 20), "--queue-limit", "1") as daemon:
         assert daemon.get("/readyz").status == 200
         limit = daemon.metrics().sum("resnextd_body_limit_bytes")
@@ -150,7 +153,11 @@ def row_87_without_room_for_a_body_it_is_not_ready():
             check_error(answer, 503, "overloaded")
             assert "max_body_bytes" in json.loads(answer.body)["error"]["message"], answer
             assert daemon.get("/livez").status == 200
-            check_error(daemon.classify(data), 503, "overloaded")
+            check_error(daemon.classify(data + bytes(SMALL + 1 - len(data))), 503, "overloaded")
+            for small in (data, data + bytes(SMALL - len(data))):
+                check_scores(predictions(daemon.classify(small)), scores)
+            check_scores(predictions(daemon.send_raw(chunked(data))), scores)
+            check_error(daemon.send_raw(chunked(data + bytes(SMALL))), 503, "overloaded")
         wait_until("ready again", lambda: daemon.get("/readyz").status == 200)
         wait_until("room again", lambda: body_bytes(daemon) < 1 << 16)
 

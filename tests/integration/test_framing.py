@@ -77,6 +77,23 @@ def row_86_nul_and_other_controls_are_refused(daemon):
 
 
 @case(seconds=60)
+def row_86_method_and_target_are_of_their_characters(daemon):
+    for line in (b"GET /\x01", b"GET /\x7f", b"GET /livez\x1f", b"GET /li\tvez", b"GET /livez?a=\x01", b"GET /livez?\x7f",
+                 b"GET /livez?a\tb", b"GET /a\rb", b"GET /livez\r", b"GET /nothing\x0b", b"GET /a b", b"GET /livez?a b",
+                 b"\rGET /livez", b"\x01GET /livez", b"GET\x7f /livez", b"G(ET /livez", b"GET\t /livez", b"G\xe9T /livez",
+                 b"G\tET /livez", b"\tGET /livez", b"GE:T /livez", b"{} /livez"):
+        check_refused(daemon, line + head("") + INNER, 400)
+    for line in (b"GET\t/livez", b" GET /livez", b"GET /livez "):
+        check_refused(daemon, line + head("") + INNER, 400, None)
+    for line, status in ((b"M-SEARCH /livez", 405), (b"a!#$%&'*+.^_`|~9 /livez", 405), (b"GET /\xc3\xa4", 404),
+                         (b"GET /livez?\xff", 200), (b"GET /%00%01%20", 404)):
+        with daemon.connect() as connection:  # which stays
+            for _ in range(2):
+                connection.send(line + head(""))
+                assert connection.read().status == status, line
+
+
+@case(seconds=60)
 def row_86_lines_end_with_cr_lf(daemon):
     for data in (b"GET /livez HTTP/1.1\nHost: x\n\n", b"GET /livez HTTP/1.1\r\nHost: x\nX: y\r\n\r\n",
                  b"GET /livez HTTP/1.1\r\nHost: x\r\n\n", b"GET /livez HTTP/1.1\nHost: x\r\n\r\n",
@@ -157,6 +174,20 @@ def row_86_one_host_is_needed(daemon):
             answer = check_refused(daemon, head(line, *lines, host=False) + INNER, 400)
             assert b'"code":"bad_request"' in answer or b"request without <b>&quot;Host" in answer, answer
     assert daemon.send_raw(head("GET /livez", host=False, version="HTTP/1.0")).status == 200
+
+
+@case(seconds=60)
+def row_86_a_host_is_of_its_characters(daemon):
+    """With a port or not. It may be empty: so it is where the target has none."""
+    for host in (b"a b", b"a/b", b"a@b", b"a b/c@d", b"http://a", b"a\tb", b"a?b", b"a#b", b"a\\b", b"a\"b", b"<a>", b"a^b", b"a`b", b"{a}",
+                 b"a|b", b"\xc3\xa4", b"a\x80", b"a b:80"):
+        for line in LINES:
+            check_refused(daemon, head(line, b"Host: " + host, host=False) + INNER, 400)
+            check_refused(daemon, head(line, b"Host: " + host, host=False, version="HTTP/1.0") + INNER, 400)
+    for host in ("", "a", "a:80", "a:", "a_b.c-d", "127.0.0.1:8080", "[::1]:8080", "[fe80::1%25eth0]", "%C3%A4", "a~b!$&'()*+,;=c",
+                 "%2Frun%2Fresnextd.sock", "a \t"):
+        for version in ("HTTP/1.1", "HTTP/1.0"):
+            assert daemon.send_raw(head("GET /livez", f"Host: {host}", host=False, version=version)).status == 200, host
 
 
 @case(seconds=60)

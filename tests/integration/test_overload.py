@@ -152,6 +152,19 @@ def uploads_share_a_bounded_memory(daemon):
     assert daemon.metrics().sum("resnextd_rejected_total", reason="overloaded") >= rejected + 4
 
 
+@case([*ONE_WORKER, "--upload-timeout-ms", "3600000"], seconds=60)
+def stalled_uploads_hold_at_most_half_as_much_again_as_came(daemon):
+    """Also where they stop behind what doubling would have reached."""
+    for size in ((8 << 20) + 1, (4 << 20) + 1, 5 << 20, 3 << 20, 100000, 66000):
+        with daemon.connect() as connection:
+            head = wire.raw(["POST /classify HTTP/1.1", "Host: x", f"Content-Length: {16 << 20}"])
+            connection.send(head + bytes(size))
+            wait_until("all read", lambda: daemon.has_read(connection))
+            held = daemon.metrics().sum("resnextd_body_bytes")
+            assert held <= size + size // 2 + 65536, f"{held} bytes are held for {size}"
+        wait_until("given back", lambda: daemon.metrics().sum("resnextd_body_bytes") <= 65536)
+
+
 @case([*ONE_WORKER, "--queue-limit", "1"], seconds=60)
 def a_refusal_after_the_upload_is_no_duration(daemon):
     data, _ = reference()

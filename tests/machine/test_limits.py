@@ -172,8 +172,8 @@ def the_log_warns_of_a_limit_that_clients_can_reach():
     machine, words = limited_memory("memory.max", 256 << 20), "clients can make this service take"
     with Daemon(["--workers", "2"], wrap=machine) as daemon:
         assert words in daemon.log() and "there are 256" in daemon.log(), daemon.log()
-    with Daemon(["--workers", "2", "--max-pixels", "1000000", "--max-body-bytes", "1000000"],
-                wrap=machine) as daemon:
+    with Daemon(["--workers", "2", "--max-pixels", "1000000", "--max-body-bytes", "1000000",
+                 "--max-connections", "512"], wrap=machine) as daemon:
         assert words not in daemon.log(), daemon.log()
 
 

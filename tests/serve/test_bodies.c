@@ -1,6 +1,7 @@
 #include "serve/bodies.h"
 
 #include <pthread.h>
+#include <stdint.h>
 
 #include "tests/suite.h"
 
@@ -31,6 +32,36 @@ START_TEST(what_is_there_already_counts_beyond_the_limit)
     ck_assert(!bodies_have_room(&bodies, 0));
     bodies_return(&bodies, 100);
     ck_assert(bodies_take(&bodies, 50));
+}
+END_TEST
+
+START_TEST(a_buffer_grows_by_half_or_into_what_is_left)
+{
+    enum { MIB = 1 << 20 };
+    atomic_store(&bodies.limit, 10 * MIB);
+    ck_assert_uint_eq(bodies_grow(&bodies, 0, MIB, 1000, SIZE_MAX), MIB + MIB / 2);
+    ck_assert_uint_eq(bodies_grow(&bodies, MIB + MIB / 2, 2 * MIB, 1000, SIZE_MAX), 3 * MIB);
+    ck_assert_uint_eq(atomic_load(&bodies.used), 3 * MIB);
+    ck_assert_uint_eq(bodies_grow(&bodies, 3 * MIB, 4 * MIB, 1000, 4 * MIB + 1), 4 * MIB + 1);
+    bodies_count(&bodies, 5 * MIB - 1);
+    size_t capacity = bodies_grow(&bodies, 4 * MIB + 1, 4 * MIB + 2, 1000, SIZE_MAX);
+    ck_assert(capacity >= 4 * MIB + 2 && capacity <= 5 * MIB + 1);
+    bodies_count(&bodies, 10 * MIB - atomic_load(&bodies.used));
+    ck_assert_uint_eq(bodies_grow(&bodies, capacity, capacity + 1, 1000, SIZE_MAX), 0);
+    ck_assert_uint_eq(atomic_load(&bodies.used), 10 * MIB);
+}
+END_TEST
+
+START_TEST(what_is_small_has_room_at_all_times)
+{
+    bodies_count(&bodies, 1000);
+    ck_assert_uint_eq(bodies_grow(&bodies, 0, 1, 1024, SIZE_MAX), 1024);
+    ck_assert_uint_eq(bodies_grow(&bodies, 1024, 2000, 1024, SIZE_MAX), 3000);
+    ck_assert_uint_eq(bodies_grow(&bodies, 3000, 60000, 1024, SIZE_MAX), BODIES_SMALL);
+    ck_assert_uint_eq(atomic_load(&bodies.used), 1000 + BODIES_SMALL);
+    ck_assert_uint_eq(bodies_grow(&bodies, BODIES_SMALL, BODIES_SMALL + 1, 1024, SIZE_MAX), 0);
+    ck_assert_uint_eq(bodies_grow(&bodies, 0, 700, BODIES_SMALL, 746), 746);
+    ck_assert_uint_eq(bodies_grow(&bodies, 0, BODIES_SMALL, 1, BODIES_SMALL), BODIES_SMALL);
 }
 END_TEST
 
@@ -82,5 +113,6 @@ START_TEST(who_is_refused_takes_no_room_from_others)
 END_TEST
 
 TEST_MAIN("serve/bodies", 60, what_fits_is_given_and_no_more,
-          what_is_there_already_counts_beyond_the_limit, threads_leave_nothing_behind,
-          who_is_refused_takes_no_room_from_others)
+          what_is_there_already_counts_beyond_the_limit,
+          a_buffer_grows_by_half_or_into_what_is_left, what_is_small_has_room_at_all_times,
+          threads_leave_nothing_behind, who_is_refused_takes_no_room_from_others)
