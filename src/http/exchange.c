@@ -270,7 +270,7 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **excha
                 x->model ? x->model->metric : metrics_no_model(metrics),
                 metrics_code(metrics, x->status), 1);
     log_exchange(x, ending);
-    peer_idle(x->peer, is_last(x));
+    peer_idle(x->peer, is_last(x), x->status);
     request_release(x->request);
     edition_release(x->edition);
     upload_free(x);

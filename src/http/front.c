@@ -129,7 +129,6 @@ int front_start(struct front *front, int64_t heartbeat_ns, struct error *err)
         .listen_fds = front->listener.fds,
         .listen_fd_count = front->listener.count,
         .tls = front->tls,
-        .throttle_threads = front->context.is_admin ? 0 : front->context.threads,
         .descriptors_kept = descriptors_kept(front),
         .heartbeat_ns = heartbeat_ns,
         .adopt = adopt,

@@ -31,11 +31,11 @@ int peer_waiting(struct peer *peer, struct request *request, int64_t timeout_ns)
 void peer_replying(struct peer *peer, bool unread);
 
 /* The exchange is over; the next may begin within idle_timeout_s. `ending`: there will be none, and
- * the connection need not be counted any more. */
-void peer_idle(struct peer *peer, bool ending);
+ * the connection need not be counted any more. `status`: of the answer. */
+void peer_idle(struct peer *peer, bool ending, int status);
 
-/* True if this client got an answer less than `ns` ago. */
-bool peer_is_back_within(struct peer *peer, int64_t ns);
+/* The status of the answer that this client got less than `ns` ago; 0: it got none. */
+int peer_last_status(struct peer *peer, int64_t ns);
 
 /* Of a request whose headers have come: nothing more of it is read for `ns`, or until the client
  * leaves or the service ends; then the watch calls `resume`, with its lock held. False: it has left

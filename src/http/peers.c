@@ -429,24 +429,26 @@ void peer_replying(struct peer *peer, bool unread)
     pthread_mutex_unlock(&peer->peers->lock);
 }
 
-void peer_idle(struct peer *peer, bool ending)
+void peer_idle(struct peer *peer, bool ending, int status)
 {
     struct peers *all = peer->peers;
     pthread_mutex_lock(&all->lock);
     enter_unless_cut(peer, IDLE, TIMER_IDLE);
     peer->ending = ending;
+    peer->status = status;
     peer->answered_ns = clock_monotonic_ns();
     if (all->accepting_stopped)
         peers_hurry(peer);
     pthread_mutex_unlock(&all->lock);
 }
 
-bool peer_is_back_within(struct peer *peer, int64_t ns)
+int peer_last_status(struct peer *peer, int64_t ns)
 {
     pthread_mutex_lock(&peer->peers->lock);
     int64_t since_ns = peer->answered_ns;
+    int status = peer->status;
     pthread_mutex_unlock(&peer->peers->lock);
-    return since_ns > 0 && clock_monotonic_ns() - since_ns < ns;
+    return since_ns > 0 && clock_monotonic_ns() - since_ns < ns ? status : 0;
 }
 
 bool peer_pause(struct peer *peer, int64_t ns, void (*resume)(void *), void *arg)

@@ -57,6 +57,7 @@ struct peer {
     bool refused; /* see peer_refused */
     struct request *request;
     int64_t answered_ns;    /* when the last exchange ended; 0: this is the first */
+    int status;             /* of its answer */
     void (*resume)(void *); /* of a PAUSED one, with: */
     void *resume_arg;
     struct deadline deadline;

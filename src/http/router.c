@@ -26,8 +26,9 @@ enum route_trait {
     IS_PROBE = 4,   /* health or metrics, which machines ask for all the time */
 };
 
-/* The least that a Retry-After asks for. */
-static const int64_t BACK_NS = 1000000000;
+/* Who is back sooner asks again at once: no Retry-After is less, and nobody needs to probe more
+ * often than the second. */
+static const int64_t BACK_NS = 1000000000, PROBE_BACK_NS = 100000000;
 
 struct route {
     const char *path, *method; /* a segment * stands for any; HEAD works where GET does */
@@ -175,7 +176,7 @@ static int check_capacity(struct exchange *x, struct error *err)
 {
     if (!is_work(x))
         return ERR_OK;
-    int code = server_check_room(x->context->server, x->timeout_ns - x->paused_ns, err);
+    int code = server_check_room(x->context->server, x->paused_ns, x->timeout_ns, err);
     return code == ERR_OK ? upload_check_memory(x, err) : code;
 }
 
@@ -258,18 +259,20 @@ static bool is_soon_read(const struct exchange *x)
     return announced > 0 && announced <= limit && !exchange_header(x, "Expect");
 }
 
-/* A client that asks again at once, though there is no room, waits before it is refused and before
- * its upload costs anything; perhaps there is room then. */
-static bool must_wait(struct exchange *x, int code)
+/* What is no work, finds no room or follows what came to nothing waits before it is answered and
+ * before its upload costs anything; perhaps there is room then. Good requests wait for half of
+ * their time at most, others also beyond it. */
+static bool must_wait(struct exchange *x, bool accepted)
 {
     const struct http_context *context = x->context;
-    bool no_room = code == ERR_OVERLOADED || code == ERR_NO_TIME;
-    if (code == ERR_OK && is_work(x))
-        no_room = throttle_is_full(context->server, context->threads);
-    if (!no_room || x->paused_ns > 0 || !peer_is_back_within(x->peer, BACK_NS))
+    bool is_probe = router_is_probe(x->route);
+    int last = peer_last_status(x->peer, is_probe ? PROBE_BACK_NS : BACK_NS);
+    bool is_good = accepted && (last == 0 || last == 200);
+    if (context->is_admin || (is_probe && last == 0) ||
+        (is_good && !throttle_is_full(context->server, context->threads)))
         return false;
-    int64_t ns = throttle_later_ns(context->server, context->threads);
-    if (ns > x->timeout_ns / 2)
+    int64_t ns = throttle_turn_ns(context->server, context->threads, last != 0);
+    if (is_good && ns > x->timeout_ns / 2)
         ns = x->timeout_ns / 2;
     if (ns > 0)
         exchange_pause(x, ns);
@@ -281,12 +284,12 @@ static enum MHD_Result handle_headers(struct exchange *x, const char *method, co
     struct error refusal;
     exchange_identify(x, method);
     int code = check_headers(x, method, version, &refusal);
-    throttle_measure();
-    if (must_wait(x, code))
-        return MHD_YES;
     bool accepted = code == ERR_OK && is_work(x);
-    if (!accepted && x->paused_ns == 0 && !x->context->is_admin)
-        throttle_pay(x->context->server, x->context->threads);
+    if (x->paused_ns == 0) {
+        throttle_measure();
+        if (must_wait(x, accepted))
+            return MHD_YES;
+    }
     if (code != ERR_OK) {
         note_refusal(x, code);
         if (!is_soon_read(x))

@@ -4,34 +4,19 @@
 
 #include "base/clock.h"
 
-/* Of a CPU, beside those that no worker needs, all HTTP threads together use 1 / SHARE for what is
- * no work, BURST_NS in advance, and 1 / LATER_SHARE for refusals that can wait. */
-enum { SHARE = 8, LATER_SHARE = 32, MEAN_OF = 64 };
+/* Of a CPU, beside those that no worker needs, all HTTP threads together use 1 / SHARE for what can
+ * wait of clients that are new, and as much for those that are back. */
+enum { SHARE = 16, MEAN_OF = 64 };
 
-static const int64_t BURST_NS = 200000000, STEP_NS = 1000000, SLEEP_MOST_NS = 10000000,
-                     LATER_MOST_NS = 2000000000, WINDOW_NS = 20000000;
+static const int64_t WAIT_MOST_NS = 2000000000, WINDOW_NS = 20000000;
 
-/* A thread's own: its use of the CPU when last seen, what a request takes of it on average, until
- * when its share is spent, when the next refusal that can wait is due, and how many uploads began
+/* A thread's own: its use of the CPU when last seen, what a request takes of it on average, when
+ * the next turn of each kind is, when the workers were last seen busy, and how many uploads began
  * in this window and have not ended. */
 static _Thread_local struct {
-    int64_t cpu_ns, request_ns, spent_ns, later_ns, window_ns;
+    int64_t cpu_ns, request_ns, turn_ns[2], busy_ns, window_ns;
     size_t uploads;
 } own;
-
-static bool is_crowded(struct server *server, int *spare_cpus)
-{
-    struct server_load load;
-    server_load(server, &load);
-    *spare_cpus = load.spare_cpus;
-    return load.queue_depth > 0 && load.queue_depth >= load.queue_limit / 2 &&
-           load.workers_busy >= load.workers;
-}
-
-static int64_t price_ns(int threads, int share, int spare_cpus)
-{
-    return own.request_ns * threads * share / (1 + share * spare_cpus);
-}
 
 void throttle_measure(void)
 {
@@ -42,31 +27,20 @@ void throttle_measure(void)
     own.cpu_ns = cpu_ns;
 }
 
-void throttle_pay(struct server *server, int threads)
-{
-    int spare_cpus;
-    int64_t now = clock_monotonic_ns(), end = now + SLEEP_MOST_NS;
-    if (own.spent_ns < now - BURST_NS)
-        own.spent_ns = now - BURST_NS;
-    while (is_crowded(server, &spare_cpus) && now < own.spent_ns && now < end) {
-        int64_t left = (own.spent_ns < end ? own.spent_ns : end) - now;
-        nanosleep(&(const struct timespec){.tv_nsec = left < STEP_NS ? left : STEP_NS}, NULL);
-        now = clock_monotonic_ns();
-    }
-    own.spent_ns += price_ns(threads, SHARE, spare_cpus);
-}
-
-int64_t throttle_later_ns(struct server *server, int threads)
+int64_t throttle_turn_ns(struct server *server, int threads, bool is_back)
 {
     struct server_load load;
-    int64_t now = clock_monotonic_ns(), at = own.later_ns > now ? own.later_ns : now;
+    int64_t now = clock_monotonic_ns(), *turn = &own.turn_ns[is_back];
     server_load(server, &load);
-    if (load.spare_cpus >= threads)
+    if (load.queue_depth > 0 || load.workers_busy >= load.workers)
+        own.busy_ns = now;
+    if (now - own.busy_ns > WINDOW_NS || load.spare_cpus >= threads)
         return 0;
-    if (at - now > LATER_MOST_NS)
-        return LATER_MOST_NS;
-    own.later_ns = at + price_ns(threads, LATER_SHARE, load.spare_cpus);
-    return at - now;
+    int64_t wait = *turn > now ? *turn - now : 0;
+    if (wait > WAIT_MOST_NS)
+        return WAIT_MOST_NS;
+    *turn = now + wait + own.request_ns * threads * SHARE / (1 + SHARE * load.spare_cpus);
+    return wait;
 }
 
 bool throttle_is_full(struct server *server, int threads)

@@ -1,12 +1,12 @@
-/* Workers go before HTTP. While requests wait for a worker, more HTTP can only add to them or
- * refuse, so the threads that speak it take little of the CPUs for that: a flood of requests must
- * not slow down what was accepted. Lower priorities would do the same, but the system calls that
- * set them are not in the service's sandbox.
+/* Workers go before HTTP. While a request waits for a worker or none is idle, the threads that
+ * speak HTTP take little of the CPUs for what is no work: a flood of requests must not slow down
+ * what was accepted. Lower priorities would do the same, but the system calls that set them are not
+ * in the service's sandbox.
  *
- * Two ways to refuse. Who comes for the first time is told at once; of many such the thread sleeps
- * in between. Who has just had an answer and asks again on the same connection, though there is no
- * room, is not read until its turn comes: then the thread sleeps for nobody, and health is told in
- * a millisecond. So many clients that never wait wait here.
+ * What can wait is not read until its turn comes: what is no work, what follows what came to
+ * nothing, and what there is no room for. So many clients that never wait wait here. Clients that
+ * are new have turns of their own, so that those that ask again and again do not hold them up. A
+ * thread never sleeps, so that health is told in a millisecond.
  *
  * All of it is for HTTP threads, of which there are `threads`, each for itself. */
 #ifndef RESNEXT_HTTP_THROTTLE_H
@@ -17,16 +17,13 @@
 
 #include "serve/server.h"
 
-/* To be called with every request, or connection of the watch's: what do they take? */
+/* To be called with every request: what do they take? */
 void throttle_measure(void);
 
-/* Before a request that is no work. While at least half the queue is full and no worker is idle, it
- * sleeps as long as such requests have used more than their share, for some milliseconds. */
-void throttle_pay(struct server *server, int threads);
-
-/* How long a refusal is to wait whose client does not; such refusals go out one by one. 0 where each
- * HTTP thread has a CPU that no worker needs. */
-int64_t throttle_later_ns(struct server *server, int threads);
+/* How long a request that can wait is to do so, its client being back after an answer or new; their
+ * turns come one by one. 0 while a worker is idle, and where each HTTP thread has a CPU that no
+ * worker needs. */
+int64_t throttle_turn_ns(struct server *server, int threads, bool is_back);
 
 /* Whether the queue is full, or will be when the uploads that began a moment ago are complete. Slow
  * uploads do not count, so that they keep nobody out. */

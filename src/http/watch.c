@@ -44,7 +44,6 @@
 #include "http/id.h"
 #include "http/peers.h"
 #include "http/refusal.h"
-#include "http/throttle.h"
 
 enum { EVENTS_AT_ONCE = 64, ACCEPTS_AT_ONCE = 64, KEPT_SHARE = 8 /* of all descriptors */ };
 
@@ -110,9 +109,6 @@ static void turn_away(struct watch *w, int fd, const struct newcomer *who)
 {
     char id[ID_SIZE];
     id_generate(id);
-    throttle_measure();
-    if (w->settings.throttle_threads > 0)
-        throttle_pay(w->settings.server, w->settings.throttle_threads);
     struct error err;
     error_set(&err, ERR_OVERLOADED, "too many connections are open already (%s); try again later",
               who->limit);

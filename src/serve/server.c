@@ -254,7 +254,8 @@ int server_retry_after_s(struct server *server)
     return admission_retry_after_s(load.wait_ns);
 }
 
-int server_check_room(struct server *server, int64_t timeout_ns, struct error *err)
+int server_check_room(struct server *server, int64_t waited_ns, int64_t timeout_ns,
+                      struct error *err)
 {
     struct server_load load;
     server_load(server, &load);
@@ -262,11 +263,12 @@ int server_check_room(struct server *server, int64_t timeout_ns, struct error *e
         return error_set(err, ERR_OVERLOADED,
                          "%zu requests are waiting already (queue_limit); try again later",
                          load.queue_limit);
-    if (load.wait_ns > timeout_ns)
+    int64_t wait_ns = waited_ns + load.wait_ns;
+    if (wait_ns > timeout_ns)
         return error_set(err, ERR_NO_TIME,
                          "the wait for a worker is about %.0f ms, more than the %.0f ms this "
                          "request has; try again later",
-                         clock_ns_to_ms(load.wait_ns), clock_ns_to_ms(timeout_ns));
+                         clock_ns_to_ms(wait_ns), clock_ns_to_ms(timeout_ns));
     return ERR_OK;
 }
 
@@ -282,7 +284,7 @@ int server_ready(struct server *server, struct error *err)
         return error_set(err, ERR_OVERLOADED,
                          "the memory for the bodies of requests and answers is full "
                          "(max_body_bytes, queue_limit); try again later");
-    return server_check_room(server, timeout_ns, err);
+    return server_check_room(server, 0, timeout_ns, err);
 }
 
 /* Whether there is time for the wait and the work. Without a wait it is not asked, see admission.h.

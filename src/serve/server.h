@@ -58,9 +58,10 @@ void server_install(struct server *server, struct edition *edition);
 /* From now on /readyz says no; requests are still taken. */
 void server_begin_drain(struct server *server);
 
-/* Whether a request that has `timeout_ns` would be taken now: ERR_OVERLOADED if the queue is full,
- * ERR_NO_TIME if its turn would not come in time. */
-int server_check_room(struct server *server, int64_t timeout_ns, struct error *err);
+/* Whether a request that has `timeout_ns`, of which `waited_ns` are over, would be taken now:
+ * ERR_OVERLOADED if the queue is full, ERR_NO_TIME if its turn would not come in time. */
+int server_check_room(struct server *server, int64_t waited_ns, int64_t timeout_ns,
+                      struct error *err);
 
 /* What /readyz says: the same for a request with request_timeout_ms, ERR_OVERLOADED also if there
  * is no memory for even a small body, or ERR_DRAINING. */

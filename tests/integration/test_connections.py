@@ -1,11 +1,13 @@
 #!/usr/bin/python3 -B
 """Limits of connections: what counts as one client, what takes up a place, and who gives way."""
 import contextlib
+import os
 import socket
 
 import harness
+import jpegs
 import wire
-from harness import SLOW, Skip, case, wait_until
+from harness import SLOW, Skip, case, quick, wait_until
 
 LIMIT = 4
 
@@ -42,6 +44,28 @@ def row_84_who_half_closes_and_does_not_read_keeps_its_places(daemon):
         with daemon.connect(source="127.0.0.9") as connection:
             assert connection.ask("GET", "/livez").status == 200, "somebody else is turned away"
     wait_until_alone(daemon)
+
+
+@case(own=None, seconds=60)
+def who_has_too_many_connections_does_not_hold_up_others():
+    """Though the queue is full, and the worker needs the only CPU."""
+    pictures = wire.multipart([("f", f"{i}.jpg", None, jpegs.slow(95)) for i in range(6)])
+    request = wire.request("POST", "/classify", [wire.form_type()], pictures)
+    with harness.Daemon(["--workers", "1", "--queue-limit", "8", "--http-threads", "8",
+                         "--request-timeout-ms", "300000", "--max-connections-per-ip", str(LIMIT)],
+                        wrap=["taskset", "-c", str(min(os.sched_getaffinity(0)))]) as daemon, \
+         contextlib.ExitStack() as stack:
+        for i in range(9):
+            stack.enter_context(daemon.connect(source=f"127.0.0.{10 + i}")).send(request)
+        wait_until("the queue full", lambda: daemon.metrics().sum("resnextd_queue_depth") == 8)
+        fill(daemon, stack)
+
+        def attempt():
+            for _ in range(1000):
+                daemon.connect().close()
+            with daemon.connect(source="127.0.0.8") as connection:
+                assert connection.ask("GET", "/livez").status == 200
+        quick(2.5, attempt)
 
 
 @case(["--max-connections-per-ip", str(LIMIT)], seconds=60)

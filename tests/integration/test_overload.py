@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import json
 import os
+import re
 import statistics
 import threading
 import time
@@ -181,21 +182,22 @@ def a_refusal_after_the_upload_is_no_duration(daemon):
             assert queued[0].read().status == 200
 
 
-def share_of_http(daemon):
-    """Of a CPU, while many ask for more than the queue can take."""
-    refusals = classify_request() * 50
-    with busy(daemon, parts=4), waiting(daemon, 4), contextlib.ExitStack() as stack:
+def share_of_http(daemon, request, in_queue):
+    """Of what the daemon takes of its CPU, while a crowd sends a request again and again, and so many
+    others wait."""
+    requests = request * 50
+    with busy(daemon, parts=4), waiting(daemon, in_queue), contextlib.ExitStack() as stack:
         crowd = [stack.enter_context(daemon.connect(60)) for _ in range(20)]
-        began, used = time.monotonic(), daemon.http_seconds()
-        while time.monotonic() - began < 0.8 or daemon.http_seconds() == used:
+        began, http, used = time.monotonic(), daemon.http_seconds(), daemon.cpu_seconds()
+        while time.monotonic() - began < 0.8 or daemon.http_seconds() == http:
             for connection in crowd:
                 connection.sock.setblocking(False)
                 with contextlib.suppress(BlockingIOError):
-                    connection.sock.send(refusals)
+                    connection.sock.send(requests)
                 with contextlib.suppress(BlockingIOError):
                     connection.sock.recv(1 << 20)
             time.sleep(0.001)
-        return (daemon.http_seconds() - used) / (time.monotonic() - began)
+        return (daemon.http_seconds() - http) / (daemon.cpu_seconds() - used)
 
 
 @case(own=None, seconds=60)
@@ -204,8 +206,73 @@ def workers_go_before_http():
     they could do."""
     with Daemon([*ONE_WORKER, "--queue-limit", "4", "--http-threads", "2"],
                 wrap=["taskset", "-c", str(min(os.sched_getaffinity(0)))]) as daemon:
-        share = share_of_http(daemon)
-        assert 0 < share < 0.3, f"{share:.2f} of a CPU"
+        share = share_of_http(daemon, classify_request(), in_queue=4)
+        assert 0 < share < 0.3, f"{share:.2f} of the CPU"
+
+
+def check_no_work_is_cheap(*request, http_threads=1):
+    """A flood of it takes little of the only CPU while the worker needs that and the queue is empty."""
+    with Daemon([*ONE_WORKER, "--http-threads", str(http_threads)],
+                wrap=["taskset", "-c", str(min(os.sched_getaffinity(0)))]) as daemon:
+        share = share_of_http(daemon, wire.request(*request), in_queue=0)
+        assert 0 < share < 0.3, f"{share:.2f} of the CPU"
+
+
+@case(own=None, seconds=60)
+def what_is_not_there_costs_the_work_little():
+    check_no_work_is_cheap("GET", "/nothing")
+    check_no_work_is_cheap("GET", "/nothing", http_threads=4)
+
+
+@case(own=None, seconds=60)
+def what_needs_no_worker_costs_the_work_little():
+    check_no_work_is_cheap("GET", "/models")
+    check_no_work_is_cheap("GET", "/livez")
+
+
+@case(own=None, seconds=60)
+def uploads_that_come_to_nothing_cost_the_work_little():
+    """Their heads are fine, so that they are found out at the end."""
+    check_no_work_is_cheap("POST", "/classify?top_k=0", (), b"x")
+    check_no_work_is_cheap("POST", "/classify", [wire.form_type()], b"x")
+    check_no_work_is_cheap("POST", "/v2/models/nothing/infer", (), b"x")
+
+
+@case(own=None, seconds=60)
+def a_deadline_of_a_millisecond_costs_the_work_little():
+    check_no_work_is_cheap("POST", "/classify", [("X-Request-Timeout-Ms", "1")], reference()[0])
+
+
+@case(ONE_WORKER, seconds=60)
+def who_errs_does_not_wait(daemon):
+    """Neither on an idle server, how often ever, nor beside work if it is no flood."""
+    data, scores = reference()
+
+    def err(connection, times):
+        for _ in range(times):
+            check_error(connection.ask("GET", "/nothing"), 404)
+            check_error(connection.ask("POST", "/classify?top_k=0", body=b"x"), 400)
+
+    with daemon.connect(60) as connection:
+        quick(1, lambda: err(connection, 100))
+        check_scores(predictions(quick(0.5, lambda: connection.ask("POST", "/classify", body=data))), scores)
+    with busy(daemon, parts=4), daemon.connect(60) as connection:
+        quick(0.5, lambda: err(connection, 2))
+        assert quick(0.5, lambda: connection.ask("GET", "/livez")).status == 200
+
+
+@case(ONE_WORKER, seconds=60)
+def a_refusal_that_waited_beyond_its_deadline_says_so(daemon):
+    request = wire.request("POST", "/classify", [("X-Request-Timeout-Ms", "1")], reference()[0])
+    with busy(daemon), contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(daemon.connect(60)) for _ in range(20)]
+        for connection in crowd:
+            connection.send(request * 3)
+        for answer in [connection.read() for connection in crowd for _ in range(3)]:
+            if answer.status == 503:
+                message = check_error(answer, 503, "deadline_unreachable")["message"]
+                wait, has = (int(number) for number in re.findall(r"(\d+) ms", message)[:2])
+                assert wait >= has == 1, message
 
 
 @case([*ONE_WORKER, "--queue-limit", "1"], seconds=60)
