@@ -10,7 +10,11 @@
 #include "http/router.h"
 #include "http/tls.h"
 
-enum { SPARE_DESCRIPTORS = 256, FRONTS_MAX = 2 };
+enum {
+    SPARE_DESCRIPTORS = 256,
+    THREAD_DESCRIPTORS = 6, /* of an HTTP thread, in each of two daemons: two, and a pulse */
+    FRONTS_MAX = 2,
+};
 
 static const int64_t FLUSH_NS = 200000000;
 
@@ -30,8 +34,9 @@ static void raise_file_limit(const struct conf *conf)
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0)
         return;
-    rlim_t wanted = conf->max_connections > 0 ? (rlim_t)conf->max_connections + SPARE_DESCRIPTORS
-                                              : files.rlim_max;
+    rlim_t own = SPARE_DESCRIPTORS + THREAD_DESCRIPTORS * (rlim_t)conf->http_threads;
+    rlim_t wanted =
+        conf->max_connections > 0 ? (rlim_t)conf->max_connections + own : files.rlim_max;
     if (files.rlim_cur >= wanted)
         return;
     files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;

@@ -334,5 +334,20 @@ def row_65_a_crowd_leaves_descriptors_to_every_thread():
     check_life_in_a_crowd(512, "--http-threads", "40", "--max-connections", "0")
 
 
+@case(own=None, seconds=90)
+def threads_take_no_descriptors_from_max_connections():
+    def few():
+        harness.die_with_parent()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    with contextlib.ExitStack() as stack:
+        daemon = stack.enter_context(Daemon(
+            ["--http-threads", "64", "--max-connections", "1000", "--idle-timeout-s", "3600",
+             "--upload-timeout-ms", "3600000"], prepare=few))
+        wait_until("nobody there", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
+        crowd = [stack.enter_context(daemon.connect()) for _ in range(1000)]
+        assert {connection.ask("GET", "/livez").status for connection in crowd} == {200}
+        assert "accepting pauses" not in daemon.log(), daemon.log()[-2000:]
+
+
 if __name__ == "__main__":
     harness.main()
