@@ -188,7 +188,7 @@ static bool is_shortage(int reason)
     return reason == EMFILE || reason == ENFILE || reason == ENOBUFS || reason == ENOMEM;
 }
 
-/* Whether the next descriptor is none of those that the other front is to have. */
+/* Whether the next descriptor is none of those that are kept. */
 static bool may_take_descriptor(const struct watch *w)
 {
     size_t kept = w->peers.by_fd_size / KEPT_SHARE;
