@@ -410,9 +410,9 @@ def allocations_of_workers(requests):
 
 
 @case(own=None, seconds=60)
-def pictures_cost_a_worker_no_allocation_but_the_answers():
+def pictures_cost_a_worker_no_allocation_but_predictions_and_answers():
     few, many = allocations_of_workers(10), allocations_of_workers(210)
-    assert many - few == 200, f"{many - few} allocations in 200 requests"
+    assert many - few == 2 * 200, f"{many - few} allocations in 200 requests"
 
 
 @case(own=None, seconds=60)
