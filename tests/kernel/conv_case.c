@@ -248,6 +248,7 @@ static void expect(struct conv_data *d, const struct plain *p, size_t row, int o
     size_t at = (row * (size_t)s->out_w + (size_t)ox) * (size_t)s->out_c + (size_t)oc;
     int image = (int)row / s->out_h, in = s->in_c / s->groups;
     int taps = s->kernel * s->kernel, first = oc / (s->out_c / s->groups) * in;
+    double sum = 0, magnitude = 0;
     for (int t = 0; t < taps; t++) {
         int y = (int)row % s->out_h * s->stride + t / s->kernel - s->pad;
         int x = ox * s->stride + t % s->kernel - s->pad;
@@ -259,10 +260,12 @@ static void expect(struct conv_data *d, const struct plain *p, size_t row, int o
         const double *weights = p->weights + (size_t)(oc * in * taps + t);
         for (int c = 0; c < in; c++) {
             double product = pixel[first + c] * weights[c * taps];
-            d->sum[at] += product;
-            d->magnitude[at] += fabs(product);
+            sum += product;
+            magnitude += fabs(product);
         }
     }
+    d->sum[at] = sum;
+    d->magnitude[at] = magnitude;
 }
 
 void conv_data_create(struct conv_data *d, const struct conv_case *c, enum precision precision,

@@ -20,12 +20,17 @@ struct guarded guarded_create(size_t size, size_t slack, unsigned char filling)
     return g;
 }
 
+static bool is_filled(const struct guarded *g, const unsigned char *begin, const unsigned char *end)
+{
+    while (begin < end && *begin == g->filling)
+        begin++;
+    return begin == end;
+}
+
 bool guarded_intact(const struct guarded *g)
 {
-    for (const unsigned char *p = g->map + PAGE; p < g->map + g->mapped - PAGE; p++)
-        if ((p < g->data || p >= g->data + g->size) && *p != g->filling)
-            return false;
-    return true;
+    return is_filled(g, g->map + PAGE, g->data) &&
+           is_filled(g, g->data + g->size, g->map + g->mapped - PAGE);
 }
 
 void guarded_destroy(struct guarded *g)
