@@ -56,6 +56,8 @@ def slowness():
 
 SANITIZER = sanitizer() if os.path.exists(DAEMON) else None
 SLOW = slowness()
+# Of jpegs.slow(): a worker decodes it for a third of a second and more, which sanitizers make longer.
+MEGAPIXELS = {None: 95, "thread": 48, "address": 16}[SANITIZER]
 
 
 def sample(inputs):

@@ -11,10 +11,9 @@ import time
 import harness
 import jpegs
 import wire
-from harness import (SLOW, Daemon, Slow, case, check_error, check_scores, path, predictions, quick, reference,
-                     unless_slow, wait_until)
+from harness import (MEGAPIXELS, SLOW, Daemon, Slow, case, check_error, check_scores, path, predictions, quick,
+                     reference, unless_slow, wait_until)
 
-MEGAPIXELS = 95 if SLOW == 1 else 16
 
 
 @contextlib.contextmanager

@@ -13,11 +13,10 @@ import folders
 import harness
 import jpegs
 import wire
-from harness import (SLOW, Daemon, case, check_scores, path, predictions, quick, reference, refuse, run,
+from harness import (MEGAPIXELS, SLOW, Daemon, case, check_scores, path, predictions, quick, reference, refuse, run,
                      unless_still, wait_until, write)
 from traffic import Traffic
 
-MEGAPIXELS = 95 if SLOW == 1 else 16
 
 
 # --- starting ---

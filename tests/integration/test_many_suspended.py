@@ -8,11 +8,10 @@ import time
 import harness
 import jpegs
 import wire
-from harness import SLOW, case, check_scores, predictions, reference, wait_until
+from harness import MEGAPIXELS, SLOW, case, check_scores, predictions, reference, wait_until
 
 QUIET = ["--workers", "1", "--queue-limit", "400", "--request-timeout-ms", "300000",
          "--max-body-bytes", str(64 << 20)]
-MEGAPIXELS = 95 if SLOW == 1 else 16
 
 
 def classify_request():

@@ -461,7 +461,7 @@ def a_body_over_the_limit_is_413_in_the_protocols_form(daemon):
 
 @case(["--workers", "1", "--queue-limit", "1"])
 def a_full_queue_is_503_in_the_protocols_form(daemon):
-    slow = jpegs.slow(95 if harness.SLOW == 1 else 16)
+    slow = jpegs.slow(harness.MEGAPIXELS)
     head = json.dumps({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "parameters": {
         "binary_data_size": 4 + len(slow)}}]}).encode()
     headers = [("Inference-Header-Content-Length", str(len(head)))]

@@ -12,10 +12,9 @@ import time
 import harness
 import jpegs
 import wire
-from harness import (SLOW, Daemon, Slow, case, check_error, check_scores, predictions, quick, reference, unless_slow,
-                     wait_until)
+from harness import (MEGAPIXELS, SLOW, Daemon, Slow, case, check_error, check_scores, predictions, quick, reference,
+                     unless_slow, wait_until)
 
-MEGAPIXELS = 95 if SLOW == 1 else 48
 DEADLINE = 0.4 * max(1, SLOW / 4)
 ONE_WORKER = ["--workers", "1", "--request-timeout-ms", "300000"]
 

@@ -357,7 +357,7 @@ def a_reload_can_be_asked_for_over_http():
 @case(own=None, seconds=40)
 def a_request_goes_on_with_the_model_it_began_with():
     import jpegs
-    body = wire.multipart([("f", f"{i}.jpg", None, jpegs.slow(95 if SLOW == 1 else 16))
+    body = wire.multipart([("f", f"{i}.jpg", None, jpegs.slow(harness.MEGAPIXELS))
                            for i in range(3)])
     with start(models_config(old=folders.make("old")), "--workers", "1", "--request-timeout-ms",
                "300000") as daemon:

@@ -110,12 +110,12 @@ class Others:
 
 @case(["--workers", "1"], seconds=60)
 def row_73_ten_times_the_load_leaves_the_goodput_where_it_was(daemon):
-    """The best of short runs with as much as it can take, and the best of those with ten times that, in
-    turns. Only where the machine is ours can the two be compared closely."""
+    """Short runs with as much as it can take, each followed by one with ten times that, since a machine
+    changes its speed. Only where the machine is ours can the two be compared closely."""
     body, runs, quiet = picture(), [], []
     seconds = 0.6 * max(1, SLOW / 4)
     with asked_meanwhile(daemon) as times:
-        while len(runs) < (12 if quiet else 3) and (len(quiet) < 2 or ratio(quiet) < 0.95):
+        while len(runs) < (12 if quiet else 4) and (len(quiet) < 3 or ratio(quiet) < 0.95):
             others = Others(daemon)
             alone = offer(daemon.address, body, connections=4, seconds=seconds)
             most = max(run["goodput"] for run, _ in [*runs, (alone, None)])
@@ -126,7 +126,7 @@ def row_73_ten_times_the_load_leaves_the_goodput_where_it_was(daemon):
                 quiet.append((alone, crowd))
     assert all(0 < crowd["good"] < crowd["refused"] for _, crowd in runs), runs
     assert len(times) > 10 and statistics.median(times) < 0.2 * SLOW, times
-    if len(quiet) < 2:
+    if len(quiet) < 3:
         daemon.recovered()
         raise harness.Skip(f"other programs take the CPUs, or there is one: goodput {ratio(runs):.2f}")
     assert ratio(quiet) >= 0.95, quiet
@@ -151,8 +151,8 @@ def clients_that_never_back_off_cost_little():
 
 
 def ratio(runs):
-    """The best goodput of a crowd, of the best without."""
-    return max(crowd["goodput"] for _, crowd in runs) / max(alone["goodput"] for alone, _ in runs)
+    """What a crowd leaves of the goodput."""
+    return statistics.median(crowd["goodput"] / alone["goodput"] for alone, crowd in runs)
 
 
 @case(own=None)
