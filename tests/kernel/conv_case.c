@@ -8,8 +8,8 @@
 
 enum { MOST_CASES = 256, LARGEST_WEIGHT = 127 };
 
-/* One group. Pixels around blocks of 14, 7, 6, 4, 3, 2, 1, channels around panels of 16 and 32, inputs
- * around dwords, and pixels that are 4096 bytes apart. */
+/* One group. Pixels around blocks of 14, 7, 6, 4, 3, 2, 1, channels around panels of 16 and 32,
+ * inputs around dwords, and pixels that are 4096 bytes apart. */
 static const struct conv_case dense[] = {
     {1, 1, 1, 1, 1, 1, 1, 1},      {1, 2, 3, 5, 1, 1, 1, 1},      {1, 3, 4, 16, 1, 1, 1, 1},
     {1, 4, 5, 17, 1, 1, 1, 1},     {1, 5, 6, 31, 1, 1, 1, 1},     {2, 3, 7, 32, 1, 1, 1, 1},
