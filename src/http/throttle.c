@@ -6,7 +6,7 @@
 
 /* Of a CPU, beside those that no worker needs, all HTTP threads together use 1 / SHARE for what can
  * wait of clients that are new, and as much for those that are back. */
-enum { SHARE = 16, MEAN_OF = 64 };
+enum { SHARE = 32, MEAN_OF = 64 };
 
 static const int64_t WAIT_MOST_NS = 2000000000, WINDOW_NS = 20000000;
 
