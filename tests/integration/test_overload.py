@@ -440,7 +440,8 @@ def under_ten_times_the_load_the_work_goes_on(daemon):
         alone, _ = load(4)
         crowded, refusals = load(40)
         assert refusals, "forty clients and a queue of eight, and nobody was refused"
-        assert crowded > alone * 0.5, f"{crowded:.0f} a second of the CPU beside {alone:.0f} before"
+        least = 0.2 if harness.SANITIZER == "thread" else 0.5  # it makes HTTP dear, and the network not
+        assert crowded > alone * least, f"{crowded:.0f} a second of the CPU beside {alone:.0f} before"
         if statistics.median(refusals) >= 0.2 * SLOW:
             raise Slow(f"refusals took {statistics.median(refusals)} s")
     unless_slow(attempt)
