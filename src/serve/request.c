@@ -64,13 +64,12 @@ int request_set_parts(struct request *r, size_t part_count, int top_k, struct er
 
 int request_count_results(struct request *r, size_t bytes, struct error *err)
 {
-    if (r->results_size + bytes <= BODIES_SMALL)
-        bodies_count(r->bodies, bytes);
-    else if (!bodies_take(r->bodies, bytes))
+    size_t needed = r->results_size + bytes;
+    if (bodies_grow(r->bodies, r->results_size, needed, needed, needed) < needed)
         return error_set(err, ERR_OVERLOADED,
                          "the results do not fit beside the bodies that are in memory "
                          "(max_body_bytes, queue_limit); try again later, or ask for less");
-    r->results_size += bytes;
+    r->results_size = needed;
     return ERR_OK;
 }
 
