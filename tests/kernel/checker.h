@@ -10,11 +10,13 @@
 struct check {
     const struct conv_kernel *kernel;
     const struct conv_data *data;
+    bool brief;            /* two residuals and activations by turn, and not whose outputs are */
     struct guarded packed; /* the checker's own */
     char why[256];         /* the first thing that is wrong */
 };
 
-/* True if nothing is wrong. `turn` changes which call meets which order of tiles. */
+/* True if nothing is wrong. Another `turn` gives other calls, and other orders of tiles to
+ * each. */
 bool check_kernel(struct check *check, size_t turn);
 
 /* 1, or CHECK_EVERY of the environment: only every so many cases, under an emulator. */

@@ -18,9 +18,9 @@ static void check_all(const struct conv_kernel *kernel, enum conv_numbers number
     for (size_t i = 0; i < cases; i += step) {
         struct conv_data d;
         conv_data_create(&d, &all[i], PRECISION_INT8, numbers, 1 + i);
-        struct check c = {.kernel = kernel, .data = &d};
+        struct check c = {.kernel = kernel, .data = &d, .brief = step > 1};
         if (kernel->supports(&d.shape)) {
-            ck_assert_msg(check_kernel(&c, i), "%s", c.why);
+            ck_assert_msg(check_kernel(&c, i / step), "%s", c.why);
             reached++;
         }
         conv_data_destroy(&d);

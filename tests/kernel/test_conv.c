@@ -18,11 +18,11 @@ static void check_all(enum precision precision, enum conv_numbers numbers)
         struct conv_data d;
         conv_data_create(&d, &all[i], precision, numbers, 1 + i);
         for (size_t k = 0; k < kernels; k++) {
-            struct check c = {.kernel = list[k], .data = &d};
+            struct check c = {.kernel = list[k], .data = &d, .brief = step > 1};
             if (list[k]->precision != precision || !kernel_runs_here(list[k]) ||
                 !list[k]->supports(&d.shape))
                 continue;
-            ck_assert_msg(check_kernel(&c, i), "%s", c.why);
+            ck_assert_msg(check_kernel(&c, i / step), "%s", c.why);
             reached[k]++;
         }
         conv_data_destroy(&d);
