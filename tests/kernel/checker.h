@@ -1,7 +1,8 @@
 /* Checks one kernel on one case: against what plain loops make of it, with the residual apart, in
  * place or absent, with and without ReLU, in float32 too; its tiles at once, in any order, each
  * alone; that every output belongs to one tile; and that nothing is read or written where it must
- * not be. Scratch is full of NaN. */
+ * not be. Scratch is full of NaN. Of large cases it checks two residuals and activations by turn,
+ * and not whose outputs are. */
 #ifndef RESNEXT_TESTS_KERNEL_CHECKER_H
 #define RESNEXT_TESTS_KERNEL_CHECKER_H
 
@@ -10,7 +11,7 @@
 struct check {
     const struct conv_kernel *kernel;
     const struct conv_data *data;
-    bool brief;            /* two residuals and activations by turn, and not whose outputs are */
+    bool brief;            /* as for large cases */
     struct guarded packed; /* the checker's own */
     char why[256];         /* the first thing that is wrong */
 };
