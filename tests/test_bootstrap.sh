@@ -32,7 +32,7 @@ result() { # CODE NUMBER NAME
     if [ "$1" -eq 0 ]; then echo "ok $2 - $3"; else echo "not ok $2 - $3"; fi
 }
 
-echo 1..4
+echo 1..5
 touch "$folder/interrupt"
 run 'autoreconf '
 result $? 1 'a failure ends it'
@@ -41,6 +41,11 @@ run 'autoreconf autoreconf configure '
 result $? 2 'the next run begins anew'
 run 'autoreconf autoreconf configure '
 result $? 3 'and the one after that does nothing twice'
+
+ln -s "$(realpath "$top_builddir")/resnextd" "$folder/build/resnextd"
+PATH="$folder/tools:$PATH" "$folder/bootstrap" run --listen 127.0.0.1:8123 --check-config > "$folder/log" 2>&1
+grep -q 'http://127.0.0.1:8123/classify' "$folder/log" && ! grep -q 8080 "$folder/log"
+result $? 4 'the calls to try are those of the address asked for'
 
 # Not root, and no sudo: what to do is one command.
 mkdir "$folder/tools/bare"
@@ -52,4 +57,4 @@ tool bare/dpkg-query 'exit 1'
 tool bare/id 'echo 1000'
 env PATH="$folder/tools/bare" "$folder/bootstrap" > "$folder/log" 2>&1
 grep -q 'as root, please: apt-get install .*autoconf.*nettle-dev$' "$folder/log" && ! grep -q '^== installing' "$folder/log"
-result $? 4 'without rights it names the packages to install'
+result $? 5 'without rights it names the packages to install'
