@@ -103,7 +103,8 @@ def cosine(a, b):
 
 def main():
     words = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    words.add_argument("-u", "--url", default="http://127.0.0.1:8080")
+    words.add_argument("-u", "--url", default=os.environ.get("RESNEXTD_URL", "http://127.0.0.1:8080"),
+                       help="the server (or RESNEXTD_URL; default %(default)s)")
     words.add_argument("-m", "--model", help="which model (default: the server's)")
     words.add_argument("-n", "--count", type=int, default=10)
     words.add_argument("picture")

@@ -14,12 +14,11 @@ SCRIPT = os.path.join(harness.TOP, "clients/examples/similar.py")
 PICTURES = os.path.join(harness.DATA, "pictures")
 
 
-def similar(daemon, *words, key=None):
+def similar(daemon, *words, env=None):
     """(exit code, [(cosine, path)], standard error)."""
-    url = "http://%s:%d" % daemon.address
-    done = subprocess.run([SCRIPT, "-u", url, *words], capture_output=True, text=True,
-                          timeout=60 * harness.SLOW,
-                          env={**os.environ, **({"RESNEXTD_API_KEY": key} if key else {})})
+    env = {"RESNEXTD_URL": "http://%s:%d" % daemon.address, **(env or {})}
+    done = subprocess.run([SCRIPT, *words], capture_output=True, text=True,
+                          timeout=60 * harness.SLOW, env={**os.environ, **env})
     rows = [line.split("  ", 1) for line in done.stdout.splitlines()]
     return done.returncode, [(float(score), path) for score, path in rows], done.stderr
 
@@ -84,7 +83,7 @@ def a_key_is_sent():
         folder = album("locked")
         wanted = os.path.join(folder, "toad.jpg")
         assert similar(daemon, wanted, folder)[0] == 1
-        code, rows, errors = similar(daemon, wanted, folder, key=key)
+        code, rows, errors = similar(daemon, wanted, folder, env={"RESNEXTD_API_KEY": key})
         assert (code, errors, rows[0]) == (0, "", (1.0, wanted)), (rows, errors)
 
 
