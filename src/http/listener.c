@@ -79,6 +79,26 @@ static int bound_socket(const struct listen_address *parsed)
     return -1;
 }
 
+/* What may be done about it. */
+static const char *advice(int reason, bool is_local)
+{
+    switch (reason) {
+    case EACCES:
+        return is_local ? ""
+                        : "; take a port from 1024 on, or grant CAP_NET_BIND_SERVICE, or let "
+                          "systemd listen (resnextd.socket)";
+    case EADDRINUSE:
+        return is_local ? "; a program listens there, or it is no socket: take another path"
+                        : "; stop what listens there (ss -ltnp names it), or take another port";
+    case EADDRNOTAVAIL:
+        return "; take an address of this machine";
+    case ENOENT:
+        return "; make its folder first";
+    default:
+        return "";
+    }
+}
+
 /* A socket file is left over if it refuses connections. One whose backlog is full would have us
  * wait until its owner accepts. */
 static bool is_left_over(const struct sockaddr_un *address)
@@ -105,12 +125,9 @@ static int open_address(struct listener *l, const char *text, const struct liste
         unlink(local->sun_path);
         fd = bound_socket(parsed);
     }
-    if (fd < 0 && errno == EACCES && !local)
-        return cannot_listen(err, text,
-                             "Permission denied; take a port from 1024 on, or grant "
-                             "CAP_NET_BIND_SERVICE, or let systemd listen (resnextd.socket)");
     if (fd < 0)
-        return cannot_listen(err, text, strerror(errno));
+        return error_set(err, ERR_CONFIG, "cannot listen on %s: %s%s", text, strerror(errno),
+                         advice(errno, local));
     int code = add_fd(l, fd, err);
     return code != ERR_OK || !local ? code : add_unix_path(l, local->sun_path, err);
 }

@@ -34,7 +34,7 @@ static const char *temporary_address(void)
     return address;
 }
 
-START_TEST(a_port_in_use_is_an_error_with_the_address)
+START_TEST(a_port_in_use_is_an_error_that_says_what_to_do)
 {
     ck_assert_int_eq(open_one("127.0.0.1:0"), ERR_OK);
     struct sockaddr_in bound;
@@ -45,8 +45,21 @@ START_TEST(a_port_in_use_is_an_error_with_the_address)
     snprintf(address, sizeof address, "127.0.0.1:%d", ntohs(bound.sin_port));
     ck_assert_int_eq(open_one(address), ERR_CONFIG);
     ck_assert_ptr_nonnull(strstr(err.message, address));
+    ck_assert_ptr_nonnull(strstr(err.message, "another port"));
     listener_close(&listener);
     listener_close(&first);
+}
+END_TEST
+
+START_TEST(what_is_no_place_to_listen_says_what_is)
+{
+    /* TEST-NET-1 (RFC 5737) is nobody's. */
+    if (open_one("192.0.2.1:0") != ERR_OK) /* but for ip_nonlocal_bind */
+        ck_assert_ptr_nonnull(strstr(err.message, "an address of this machine"));
+    listener_close(&listener);
+    ck_assert_int_eq(open_one("unix:/nonexistent/socket"), ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.message, "make its folder first"));
+    listener_close(&listener);
 }
 END_TEST
 
@@ -95,6 +108,7 @@ START_TEST(a_socket_file_in_use_is_left_alone)
     ck_assert_int_eq(open_one(temporary_address()), ERR_OK);
     struct listener first = listener;
     ck_assert_int_eq(open_one(temporary_address()), ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.message, "a program listens there"));
     listener_close(&listener);
     struct stat status;
     ck_assert_int_eq(stat(temporary_path(), &status), 0);
@@ -146,8 +160,9 @@ START_TEST(no_address_is_an_error)
 }
 END_TEST
 
-TEST_MAIN("http/listener", 10, a_port_in_use_is_an_error_with_the_address,
-          ipv4_and_ipv6_share_a_port, a_socket_file_goes_with_its_listener,
-          a_left_over_socket_file_is_replaced, a_socket_file_in_use_is_left_alone,
+TEST_MAIN("http/listener", 10, a_port_in_use_is_an_error_that_says_what_to_do,
+          what_is_no_place_to_listen_says_what_is, ipv4_and_ipv6_share_a_port,
+          a_socket_file_goes_with_its_listener, a_left_over_socket_file_is_replaced,
+          a_socket_file_in_use_is_left_alone,
           a_socket_file_whose_owner_accepts_nobody_is_left_alone, another_file_is_never_removed,
           systemd_without_sockets_is_an_error, no_address_is_an_error)

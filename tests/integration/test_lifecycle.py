@@ -71,7 +71,7 @@ def row_62_a_port_in_use_stops_the_start():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         listen = "127.0.0.1:%d" % taken.getsockname()[1]
-        refuse(["--listen", listen], [listen], listen=False)
+        refuse(["--listen", listen], [listen, "another port"], listen=False)
 
 
 @case(own=None)
@@ -101,7 +101,7 @@ def addresses_that_cannot_be_listened_on_stop_the_start():
 def a_second_daemon_cannot_take_the_port():
     with Daemon() as first:
         listen = f"{first.address[0]}:{first.address[1]}"
-        refuse(["--listen", listen], [listen], listen=False)
+        refuse(["--listen", listen], [listen, "another port"], listen=False)
         first.recovered()
 
 
