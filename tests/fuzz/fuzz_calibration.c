@@ -16,8 +16,9 @@ static const struct layer layers[] = {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct calibration calibration;
+    struct error err;
     if (calibration_parse(&calibration, layers, sizeof layers / sizeof layers[0],
-                          (const char *)data, size, NULL) == ERR_OK)
+                          (const char *)data, size, &err) == ERR_OK)
         calibration_destroy(&calibration);
     return 0;
 }

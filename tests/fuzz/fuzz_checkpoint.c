@@ -12,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct template t = {.input_size = 224};
     struct tensor_table table;
+    struct error err;
     struct layer *layers;
     size_t count;
     if (size < 4)
@@ -19,11 +20,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t bytes;
     memcpy(&bytes, data, sizeof bytes);
     if (tensor_table_parse(&table, (const char *)data + 4, size - 4, 4 + (uint64_t)size + bytes,
-                           NULL))
+                           &err))
         return 0;
-    if (checkpoint_template(&table, &t, NULL) == ERR_OK &&
-        template_layers(&t, &layers, &count, NULL) == ERR_OK) {
-        checkpoint_check(&table, layers, count, NULL);
+    if (checkpoint_template(&table, &t, &err) == ERR_OK &&
+        template_layers(&t, &layers, &count, &err) == ERR_OK) {
+        checkpoint_check(&table, layers, count, &err);
         free(layers);
     }
     tensor_table_destroy(&table);

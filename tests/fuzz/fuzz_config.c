@@ -8,7 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct model_config config;
-    if (model_config_parse(&config, (const char *)data, size, 12, NULL) == ERR_OK)
+    struct error err;
+    if (model_config_parse(&config, (const char *)data, size, 12, &err) == ERR_OK)
         model_config_destroy(&config);
     return 0;
 }

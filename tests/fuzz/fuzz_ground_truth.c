@@ -12,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static char *labels[] = {"cat", "dog; or wolf", "a, b"};
     const struct model model = {.classes = 3, .labels = labels};
     const struct class_names names = {.model = &model};
+    struct error err;
     for (int many = 0; many < 2; many++) {
         struct ground_truth truth = {0};
         char *text = malloc(size + 1);
@@ -20,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (size > 0)
             memcpy(text, data, size);
         text[size] = '\0';
-        ground_truth_parse(&truth, text, size, "root", &names, many, NULL);
+        ground_truth_parse(&truth, text, size, "root", &names, many, &err);
         ground_truth_free(&truth);
         free(text);
     }

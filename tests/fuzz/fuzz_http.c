@@ -48,14 +48,15 @@ static void begin(void)
     snprintf(address.sun_path, sizeof address.sun_path, "/tmp/resnextd-fuzz-%ld", (long)getpid());
     snprintf(listen, sizeof listen, "unix:%s", address.sun_path);
     snprintf(model, sizeof model, "%s/models/resnext29-cifar10", top ? top : ".");
-    char *argv[] = {"fuzz", "--listen", listen, "--model", model, "--workers=1", NULL};
+    char *argv[] = {"fuzz",        "--listen",        listen, "--model", model,
+                    "--workers=1", "--cors-origin=*", NULL};
     enum conf_action action;
     struct error err;
     struct server_settings settings = {.conf = &conf};
     settings.endpoints = http_endpoints(&settings.endpoint_count);
     signal(SIGPIPE, SIG_IGN);
     log_configure(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
-    need(conf_load(&conf, &action, 6, argv, &err), &err);
+    need(conf_load(&conf, &action, 7, argv, &err), &err);
     need(http_open(&http, &conf, &err), &err);
     need(server_start(&server, &settings, &err), &err);
     need(http_start(http, &(struct http_settings){.server = server}, &err), &err);
@@ -75,13 +76,23 @@ static ssize_t receive(int fd, char *buffer, size_t size)
     return TEMP_FAILURE_RETRY(recv(fd, buffer, size, 0));
 }
 
+static bool is_busy(void)
+{
+    struct server_load load;
+    server_load(server, &load);
+    return load.queue_depth > 0 || load.workers_busy > 0;
+}
+
+/* Nothing is computed for who has left: what workers have in hand is waited for. */
 static void say(const uint8_t *data, size_t size)
 {
     char answer[4096];
     int fd = connected();
     struct pollfd ready = {.fd = fd, .events = POLLIN};
     ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
-    if (sent > 0 && poll(&ready, 1, PATIENCE_MS) > 0)
+    while (sent > 0 && poll(&ready, 1, PATIENCE_MS) <= 0 && is_busy())
+        continue;
+    if (ready.revents)
         receive(fd, answer, sizeof answer);
     close(fd);
 }

@@ -18,11 +18,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char boundary[MULTIPART_BOUNDARY_MAX + 1];
     struct multipart_part parts[8];
+    struct error err;
     size_t count = 0;
     const uint8_t *end = size > 0 ? memchr(data, '\n', size) : NULL;
     char *type = end ? strndup((const char *)data, (size_t)(end - data)) : NULL;
-    if (type && multipart_is_multipart(type) && multipart_boundary(type, boundary, NULL) == ERR_OK)
-        multipart_parse(end + 1, size - (size_t)(end + 1 - data), boundary, parts, 8, &count, NULL);
+    if (type && multipart_is_multipart(type) && multipart_boundary(type, boundary, &err) == ERR_OK)
+        multipart_parse(end + 1, size - (size_t)(end + 1 - data), boundary, parts, 8, &count, &err);
     for (size_t i = 0; i < count; i++) {
         check_inside(parts[i].name, data, size);
         check_inside(parts[i].file_name, data, size);

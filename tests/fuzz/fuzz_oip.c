@@ -24,21 +24,22 @@ static void fill(struct request *r, struct request_part *part)
 static void run(struct request *r, const uint8_t *upload, size_t length)
 {
     float input[SIZE * SIZE * 3];
-    if (r->codec->decode(r, NULL) != ERR_OK)
+    struct error err;
+    if (r->codec->decode(r, &err) != ERR_OK)
         return;
     r->bodies = &bodies;
-    CHECK(request_reserve_predictions(r, NULL) == ERR_OK);
+    CHECK(request_reserve_predictions(r, &err) == ERR_OK);
     CHECK(r->part_count >= 1 && r->part_count <= 3 && r->top_k >= 1 && r->top_k <= CLASSES);
     for (size_t i = 0; i < r->part_count; i++) {
         const uint8_t *jpeg = r->parts[i].jpeg;
         if (jpeg)
             CHECK(jpeg >= upload && jpeg + r->parts[i].length <= upload + length);
-        else if (r->codec->read_tensor(r, i, input, NULL) != ERR_OK)
+        else if (r->codec->read_tensor(r, i, input, &err) != ERR_OK)
             return;
         fill(r, &r->parts[i]);
     }
     answer_begin(&r->answer, &bodies);
-    CHECK(r->codec->encode(r, NULL) == ERR_OK && answer_end(&r->answer, NULL) == ERR_OK);
+    CHECK(r->codec->encode(r, &err) == ERR_OK && answer_end(&r->answer, &err) == ERR_OK);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -55,10 +56,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                       .body_length = length};
     uint8_t *upload = malloc(length + 1);
     struct request *r;
-    CHECK(upload && request_create(&r, NULL, 0, 1, 0, upload, NULL) == ERR_OK);
+    struct error err;
+    CHECK(upload && request_create(&r, NULL, 0, 1, 0, upload, &err) == ERR_OK);
     memcpy(upload, data + 2, length);
     r->codec = &infer_codec;
-    CHECK(infer_prepare(r, "m", &terms, NULL) == ERR_OK);
+    CHECK(infer_prepare(r, "m", &terms, &err) == ERR_OK);
     run(r, upload, length);
     request_release(r);
     return 0;

@@ -12,10 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char name[TEMPLATE_NAME_MAX], *text = strndup((const char *)data, size);
     struct template t;
     struct layer *layers;
+    struct error err;
     size_t count;
-    if (text && template_from_name(text, &t, NULL) == ERR_OK) {
+    if (text && template_from_name(text, &t, &err) == ERR_OK) {
         template_name(&t, name);
-        if (template_layers(&t, &layers, &count, NULL) == ERR_OK)
+        if (template_layers(&t, &layers, &count, &err) == ERR_OK)
             free(layers);
     }
     free(text);
