@@ -34,11 +34,15 @@ def read(name): return open(sys.argv[1] + "/" + name, "rb").read()
 def write(name, data): open(sys.argv[1] + "/" + name, "wb").write(data)
 head, scans = split(read("progressive"))
 write("odd_progression", head + b"".join(scans[i] for i in (1, 0, 2, 3, 4, 6, 5, 6, 7, 8, 9)) + EOI)
+sos = bytes.fromhex("ffda 0008 01 0100 013f00")
+write("many_scans", head + b"".join(scans) + 100 * sos + EOI)
 gray = read("gray")
 for kind, order in ((5, ">"), (10, "<")):
     tiff = Tiff(order).add(0x10f, "ASCII", 8, b"a maker\0")
     write(f"turned_rational_{kind}", gray[:2] + tiff.orient_rational(kind, 12, 2).app1() + gray[2:])
 write("turned_double", gray[:2] + Tiff().orient(8, "DOUBLE", 2).app1() + gray[2:])
 ' "$out"
+: >"$out/empty"
 printf '\377\330' >"$out/start_only"
+printf '\377\330\377\300\0\016\010\0\001\0\001\002\001\021\0\002\021\0\377\332\0\012\002\001\0\002\0\0\077\0\377\331' >"$out/two_components"
 printf '\211PNG\r\n\032\n' >"$out/png"
