@@ -2,6 +2,7 @@
 #include <stdint.h>
 
 #include "conf/file.h"
+#include "conf/models.h"
 #include "conf/options.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -17,8 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct conf conf = {0};
     struct error err;
-    if (conf_set_defaults(&conf, &err) == ERR_OK)
-        conf_read_text(&conf, "fuzz", (const char *)data, size, &err);
+    if (conf_set_defaults(&conf, &err) == ERR_OK &&
+        conf_read_text(&conf, "fuzz", (const char *)data, size, &err) == ERR_OK)
+        conf_models_complete(&conf, &err);
     conf_free(&conf);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* A config.json with any content. */
+/* A config.json with any content, of a network with one output and with several. */
 #include <stdint.h>
 
 #include "model/config.h"
@@ -7,9 +7,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct model_config config;
-    struct error err;
-    if (model_config_parse(&config, (const char *)data, size, 12, &err) == ERR_OK)
-        model_config_destroy(&config);
+    static const size_t outputs[] = {1, 12};
+    for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++) {
+        struct model_config config;
+        struct error err;
+        if (model_config_parse(&config, (const char *)data, size, outputs[i], &err) == ERR_OK)
+            model_config_destroy(&config);
+    }
     return 0;
 }
