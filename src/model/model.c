@@ -29,17 +29,27 @@ struct loader {
     struct quantization *values; /* for int8, as network_options has them */
 };
 
+#define WHAT_IT_IS                                                                                 \
+    "a model is a folder with model.safetensors and config.json, and README tells how a .pth "     \
+    "becomes one"
+
 static int check_folder(const char *path, struct error *err)
 {
+    static const char *const names[] = {"model.safetensors", "config.json"};
     struct stat st;
     if (stat(path, &st) != 0)
         return error_set(err, ERR_IO, "cannot open %s: %s; name the folder of a model", path,
                          strerror(errno));
     if (!S_ISDIR(st.st_mode))
-        return error_set(err, ERR_IO,
-                         "%s is no folder; a model is one, with model.safetensors and config.json, "
-                         "and README tells how a .pth becomes one",
-                         path);
+        return error_set(err, ERR_IO, "%s is no folder; " WHAT_IT_IS, path);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char file[4096];
+        if (snprintf(file, sizeof file, "%s/%s", path, names[i]) >= (int)sizeof file)
+            return error_set(err, ERR_IO, "the model's path is too long");
+        if (access(file, F_OK) != 0 && errno == ENOENT)
+            return error_set(err, ERR_IO, "cannot open %s: %s; " WHAT_IT_IS, file,
+                             strerror(ENOENT));
+    }
     return ERR_OK;
 }
 
@@ -49,8 +59,7 @@ static int open_files(struct loader *l, struct error *err)
     int rc = check_folder(l->path, err);
     if (rc != ERR_OK)
         return rc;
-    if (snprintf(path, sizeof path, "%s/model.safetensors", l->path) >= (int)sizeof path)
-        return error_set(err, ERR_IO, "the model's path is too long");
+    snprintf(path, sizeof path, "%s/model.safetensors", l->path);
     rc = safetensors_open(&l->file, path, err);
     if (rc != ERR_OK)
         return rc;

@@ -243,7 +243,7 @@ START_TEST(a_config_that_does_not_fit_is_refused)
 }
 END_TEST
 
-START_TEST(a_missing_config_is_named)
+START_TEST(a_missing_file_is_named)
 {
     struct folder_tensors *all = begin();
     struct model *model;
@@ -252,6 +252,11 @@ START_TEST(a_missing_config_is_named)
     folder_put_tensors(folder, all);
     ck_assert_int_eq(load(&model, &err), ERR_IO);
     ck_assert_ptr_nonnull(strstr(err.message, "config.json: No such file"));
+    unlink(folder_file(folder, "model.safetensors"));
+    ck_assert_int_eq(load(&model, &err), ERR_IO);
+    ck_assert_msg(strstr(err.message, "model.safetensors: No such file") &&
+                      strstr(err.message, ".pth"),
+                  "%s", err.message);
     free(all);
     folder_remove(folder);
 }
@@ -709,8 +714,8 @@ TEST_MAIN("model/model", 60, a_whole_model_is_loaded, a_missing_tensor_is_named,
           an_unknown_tensor_is_named, a_deep_stem_is_named, a_prefix_of_all_names_is_named,
           a_wrong_shape_is_named, a_wrong_type_is_named, bad_numbers_are_named,
           a_counter_of_batches_may_have_any_type_and_shape, a_config_that_does_not_fit_is_refused,
-          a_missing_config_is_named, a_file_is_no_model, a_model_outlives_its_file,
-          bf16_weights_load, the_self_test_finds_a_wrong_kernel, an_absent_model_can_be_destroyed,
+          a_missing_file_is_named, a_file_is_no_model, a_model_outlives_its_file, bf16_weights_load,
+          the_self_test_finds_a_wrong_kernel, an_absent_model_can_be_destroyed,
           top_k_is_softmax_in_order, scores_of_sigmoids_stand_alone, top_k_agrees_with_sorting,
           logits_that_are_no_numbers_are_an_error, the_largest_logits_give_scores,
           a_label_is_taken_before_an_id, where_labels_are_numbers_ids_are_not_taken,
