@@ -83,14 +83,15 @@ def half_a_core_serves_with_one_worker_and_an_honest_queue():
 
 
 def limited_memory(file, size):
-    """As if the cgroup at the root of the hierarchy had this limit: nothing real is changed."""
-    fake = path("cgroup")
+    """As if the cgroup at the root of the hierarchy had this limit: nothing real is changed. Over all of
+    /sys, which is empty in a chroot."""
+    fake = path("sys/fs/cgroup")
     os.makedirs(os.path.join(fake, "memory"), exist_ok=True)
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(fake, name))
-    harness.write(f"cgroup/{file}", f"{size}\n")
-    return wrong.namespace(f"mount --bind {fake} /sys/fs/cgroup")
+    harness.write(f"sys/fs/cgroup/{file}", f"{size}\n")
+    return wrong.namespace(f"mount --bind {path('sys')} /sys")
 
 
 def large_model():
