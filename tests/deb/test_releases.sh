@@ -10,6 +10,8 @@ for release in $releases; do
     make_root "$release" "$root" && copy_source "$root" && inside "$root" './bootstrap check' > "$output" 2>&1
     code=$?
     result $code "$release: $(tail -n 1 "$output")"
+    ! grep -q 'SKIP .*promtool' "$output"
+    result $? "$release: promtool could be fetched"
     [ $code -eq 0 ] || grep -h '^\(FAIL\|ERROR\|bootstrap\): ' "$output" "$log" | sed 's/^/# /'
 done
 end
