@@ -134,7 +134,7 @@ static void resume_reading(void *connection)
 
 void exchange_pause(struct exchange *x, int64_t ns)
 {
-    x->paused_ns = ns;
+    x->pause_begin_ns = clock_monotonic_ns();
     MHD_suspend_connection(x->connection);
     if (!peer_pause(x->peer, ns, resume_reading, x->connection))
         MHD_resume_connection(x->connection);

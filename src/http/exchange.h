@@ -79,8 +79,9 @@ struct exchange {
     const struct model_info *model; /* NULL until one is chosen */
     size_t model_index;             /* in the edition; if one is chosen */
     const struct key *key;          /* that was shown, or NULL */
-    int64_t timeout_ns;             /* for queue and work, and: */
-    int64_t paused_ns;              /* see exchange_pause; 0: it was not */
+    int64_t timeout_ns;             /* for pause, queue and work */
+    int64_t pause_begin_ns;         /* see exchange_pause; 0: none */
+    int64_t paused_ns;              /* of timeout_ns */
     size_t inference_header;        /* Inference-Header-Content-Length of the answer; 0: none */
     int status;                     /* of the answer; 0: none yet */
     size_t length, sent; /* bytes of the answer's body, and how many are known to be gone */
@@ -110,9 +111,8 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **excha
  * because the client has left or the service ends. */
 bool exchange_suspend(struct exchange *x, int64_t timeout_ns);
 
-/* Suspends the connection before its body is read, once, for so long, which its timeout_ns
- * includes; then the handler is called as if the headers had just come. If the client has left or
- * the service ends, it is called at once. */
+/* Suspends the connection before its body is read, once, for so long or until the service ends;
+ * then the handler is called as if the headers had just come. */
 void exchange_pause(struct exchange *x, int64_t ns);
 
 /* A request header's first value, NULL if there is none. */

@@ -37,9 +37,9 @@ void peer_idle(struct peer *peer, bool ending, int status);
 /* The status of the answer that this client got less than `ns` ago; 0: it got none. */
 int peer_last_status(struct peer *peer, int64_t ns);
 
-/* Of a request whose headers have come: nothing more of it is read for `ns`, or until the client
- * leaves or the service ends; then the watch calls `resume`, with its lock held. False: it has left
- * or ends already, and `resume` is not called. */
+/* Of a request whose headers have come: nothing more of it is read for `ns`, even if the client
+ * leaves, or until the service ends; then the watch calls `resume`, with its lock held. False: the
+ * service ends already or the connection was cut, and `resume` is not called. */
 bool peer_pause(struct peer *peer, int64_t ns, void (*resume)(void *), void *arg);
 
 /* True if the watch has closed this connection because its time was up. */

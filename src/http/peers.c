@@ -186,7 +186,8 @@ bool peers_is_leaving(const struct peer *p)
 {
     if (p->ending || p->state == CUT)
         return true;
-    return p->gone && is_empty(p, waits_for_client(p->state) ? FIONREAD : TIOCOUTQ);
+    return p->gone && p->state != PAUSED &&
+           is_empty(p, waits_for_client(p->state) ? FIONREAD : TIOCOUTQ);
 }
 
 bool peers_give_way(struct peers *all, const struct peer *newcomer)
@@ -224,8 +225,6 @@ static void client_left(struct peer *p)
     p->gone = true;
     if (p->state == WAITING)
         peers_cancel(p, ERR_CLIENT_GONE);
-    else if (p->state == PAUSED)
-        peers_resume(p);
     else if (waits_for_client(p->state))
         peers_arm(p, TIMER_GONE);
 }
@@ -455,8 +454,7 @@ bool peer_pause(struct peer *peer, int64_t ns, void (*resume)(void *), void *arg
 {
     struct peers *all = peer->peers;
     pthread_mutex_lock(&all->lock);
-    bool pauses =
-        !all->accepting_stopped && !all->cancelled && !peer->gone && peer->state == RECEIVING;
+    bool pauses = !all->accepting_stopped && !all->cancelled && peer->state == RECEIVING;
     if (pauses) {
         peer->state = PAUSED;
         peer->resume = resume;

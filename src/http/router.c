@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "http/auth.h"
 #include "http/cors.h"
 #include "http/handlers.h"
@@ -26,9 +27,12 @@ enum route_trait {
     IS_PROBE = 4,   /* health or metrics, which machines ask for all the time */
 };
 
-/* Who is back sooner asks again at once: no Retry-After is less, and nobody needs to probe more
- * often than the second. */
-static const int64_t BACK_NS = 1000000000, PROBE_BACK_NS = 100000000;
+/* Who is back sooner asks again at once: no Retry-After is less, and nobody needs metrics more
+ * often than the first, or health than the second. */
+static const int64_t BACK_NS = 1000000000, HEALTH_BACK_NS = 100000000;
+
+/* Work after an error may wait so long, however little time it has. */
+static const int64_t AFTER_ERROR_NS = 250000000;
 
 struct route {
     const char *path, *method; /* a segment * stands for any; HEAD works where GET does */
@@ -260,20 +264,24 @@ static bool is_soon_read(const struct exchange *x)
 }
 
 /* What is no work, finds no room or follows what came to nothing waits before it is answered and
- * before its upload costs anything; perhaps there is room then. Good requests wait for half of
- * their time at most, others also beyond it. */
+ * before its upload costs anything; perhaps there is room then. Work that has room waits for
+ * half of its time at most, since it would be refused for certain later. */
 static bool must_wait(struct exchange *x, bool accepted)
 {
     const struct http_context *context = x->context;
     bool is_probe = router_is_probe(x->route);
-    int last = peer_last_status(x->peer, is_probe ? PROBE_BACK_NS : BACK_NS);
-    bool is_good = accepted && (last == 0 || last == 200);
+    bool is_health = is_probe && x->route->place != AT_METRICS;
+    int last = peer_last_status(x->peer, is_health ? HEALTH_BACK_NS : BACK_NS);
+    bool is_good = accepted && last < 400;
     if (context->is_admin || (is_probe && last == 0) ||
         (is_good && !throttle_is_full(context->server, context->threads)))
         return false;
     int64_t ns = throttle_turn_ns(context->server, context->threads, last != 0);
-    if (is_good && ns > x->timeout_ns / 2)
-        ns = x->timeout_ns / 2;
+    int64_t most = x->timeout_ns / 2;
+    if (!is_good && most < AFTER_ERROR_NS)
+        most = AFTER_ERROR_NS;
+    if (accepted && ns > most)
+        ns = most;
     if (ns > 0)
         exchange_pause(x, ns);
     return ns > 0;
@@ -283,9 +291,11 @@ static enum MHD_Result handle_headers(struct exchange *x, const char *method, co
 {
     struct error refusal;
     exchange_identify(x, method);
+    if (x->pause_begin_ns > 0)
+        x->paused_ns = clock_monotonic_ns() - x->pause_begin_ns;
     int code = check_headers(x, method, version, &refusal);
     bool accepted = code == ERR_OK && is_work(x);
-    if (x->paused_ns == 0) {
+    if (x->pause_begin_ns == 0) {
         throttle_measure();
         if (must_wait(x, accepted))
             return MHD_YES;

@@ -17,8 +17,8 @@
  * resumes the connection, as the end of a pause does: that takes libmicrohttpd's own mutex under
  * ours. libmicrohttpd never calls us with its mutex held, so there is no cycle.
  *
- * A client that closed its side gets an answer to what it had sent before, if it can be had at
- * once. libmicrohttpd 0.9.75 can miss the end of the stream when it comes together with data, so
+ * A client that closed its side gets an answer to what it had sent before, if that needs no worker.
+ * libmicrohttpd 0.9.75 can miss the end of the stream when it comes together with data, so
  * such a connection is shut down GONE_NS after it has nothing more to do.
  *
  * Events are looked up by descriptor and generation, so that one that was fetched from the kernel

@@ -277,6 +277,98 @@ def a_refusal_that_waited_beyond_its_deadline_says_so():
             assert wait >= has == 1, message
 
 
+def in_long_turns(check, *options, parts=4):
+    """check(daemon, connection) beside a busy worker; what must wait on the connection after its next error
+    or page does so for two seconds: its requests were dear, and 63 other threads have a right to as much."""
+    dear = wire.request("POST", "/classify", [wire.form_type()], b"\r\n--PPPP-boundaryx" * 60000)
+
+    def attempt():
+        with on_one_cpu("--http-threads", "64", "--max-body-bytes", str(64 << 20), *options) as daemon:
+            with daemon.connect(60) as connection:
+                for _ in range(100):
+                    connection.send(dear)
+                    check_error(connection.read(), 400)
+                with busy(daemon, parts):
+                    check(daemon, connection)
+    unless_slow(attempt)
+
+
+def check_waits(wanted, act):
+    """Whether `act`, on that connection, waits for its turn."""
+    start = time.monotonic()
+    act()
+    took = time.monotonic() - start
+    if (took > 1) != wanted:
+        raise Slow(f"{took:.2f} s for what is {'' if wanted else 'not '}to wait")
+
+
+@case(own=None, seconds=60)
+def who_closes_its_side_waits_as_well():
+    """In its turn or before, and keeps its place among the connections of its client."""
+    def check(daemon, connection):
+        def first():
+            connection.send(wire.request("GET", "/nothing") * 2)
+            wait_until("both read", lambda: daemon.has_read(connection))
+            connection.sock.shutdown(1)
+            with contextlib.ExitStack() as stack:
+                others = [stack.enter_context(daemon.connect()) for _ in range(8)]
+                taken = sum(other.ask("GET", "/livez").status == 200 for other in others)
+                assert taken <= 6 or not connection.silent(), f"{taken} connections beside two, of eight"
+            check_error(connection.read(), 404)
+        check_error(connection.ask("GET", "/nothing"), 404)
+        check_waits(True, first)
+        check_waits(True, lambda: check_error(connection.read(), 404))
+    in_long_turns(check, "--max-connections-per-ip", "8", parts=8)
+
+
+@case(own=None, seconds=60)
+def work_after_an_error_has_time_left():
+    def check(_, connection):
+        check_error(connection.ask("GET", "/nothing"), 404)
+        answer = connection.ask("POST", "/classify", [("X-Request-Timeout-Ms", "1900")], reference()[0])
+        if answer.status == 503:
+            raise Slow(answer)
+        assert answer.status in (200, 504), answer
+    in_long_turns(check, parts=1)
+
+
+@case(own=None, seconds=60)
+def an_answer_without_a_body_is_no_error():
+    """Work does not wait after it."""
+    def check(daemon, connection):
+        etag = daemon.get("/assets/style.css").header("etag")
+        for method, target, headers in (
+                ("OPTIONS", "/classify", [("Origin", "http://a"), ("Access-Control-Request-Method", "POST")]),
+                ("GET", "/assets/style.css", [("If-None-Match", etag)])):
+            answer = connection.ask(method, target, headers)
+            assert answer.status in (204, 304), answer
+            check_waits(False, lambda: connection.ask("POST", "/classify?top_k=0", body=b"x"))
+    in_long_turns(check, "--cors-origin", "http://a", parts=8)
+
+
+@case(own=None, seconds=60)
+def metrics_wait_where_health_does_not():
+    def check(_, connection):
+        for waits, target in (False, "/nothing"), (False, "/livez"), (True, "/metrics"):
+            check_waits(waits, lambda target=target: connection.ask("GET", target))
+            time.sleep(0.15)
+    in_long_turns(check)
+
+
+@case(own=None, seconds=60)
+def a_pause_that_a_drain_ends_counts_as_far_as_it_went():
+    def check(daemon, connection):
+        check_error(connection.ask("GET", "/nothing"), 404)
+        start = time.monotonic()
+        connection.send(wire.request("POST", "/classify", [("X-Request-Timeout-Ms", "1")], reference()[0]))
+        wait_until("it read", lambda: daemon.has_read(connection))
+        daemon.process.terminate()
+        message = check_error(connection.read(), 503, "deadline_unreachable")["message"]
+        took = (time.monotonic() - start) * 1000
+        assert int(re.search(r"(\d+) ms", message)[1]) < max(took, 250), f"{message} after {took:.0f} ms"
+    in_long_turns(check, parts=1)
+
+
 @case([*ONE_WORKER, "--queue-limit", "1"], seconds=60)
 def who_waits_in_vain_can_leave(daemon):
     with daemon.connect(60) as stubborn, busy(daemon, parts=3), waiting(daemon, 1):
