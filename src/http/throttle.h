@@ -21,8 +21,8 @@
 void throttle_measure(void);
 
 /* How long a request that can wait is to do so, its client being back after an answer or new; their
- * turns come one by one. 0 while a worker is idle, and where each HTTP thread has a CPU that no
- * worker needs. */
+ * turns come one by one, but none after more than two seconds, whatever the crowd. 0 while a worker
+ * is idle, and where each HTTP thread has a CPU that no worker needs. */
 int64_t throttle_turn_ns(struct server *server, int threads, bool is_back);
 
 /* Whether the queue is full, or will be when the uploads that began a moment ago are complete. Slow

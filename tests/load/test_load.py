@@ -111,7 +111,8 @@ class Others:
 @case(["--workers", "1"], seconds=60)
 def row_73_ten_times_the_load_leaves_the_goodput_where_it_was(daemon):
     """Short runs with as much as it can take, each followed by one with ten times that, since a machine
-    changes its speed. Only where the machine is ours can the two be compared closely."""
+    changes its speed, and who is refused and asks again at once waits ever longer for a turn. Only where
+    the machine is ours can the two be compared closely."""
     body, runs, quiet = picture(), [], []
     seconds = 0.6 * max(1, SLOW / 4)
     with asked_meanwhile(daemon) as times:
