@@ -277,16 +277,17 @@ def a_refusal_that_waited_beyond_its_deadline_says_so():
             assert wait >= has == 1, message
 
 
+DEAR = wire.request("POST", "/classify", [wire.form_type()], b"\r\n--PPPP-boundaryx" * 120000)
+
+
 def in_long_turns(check, *options, parts=4):
     """check(daemon, connection) beside a busy worker; what must wait on the connection after its next error
     or page does so for two seconds: its requests were dear, and 63 other threads have a right to as much."""
-    dear = wire.request("POST", "/classify", [wire.form_type()], b"\r\n--PPPP-boundaryx" * 60000)
-
     def attempt():
         with on_one_cpu("--http-threads", "64", "--max-body-bytes", str(64 << 20), *options) as daemon:
             with daemon.connect(60) as connection:
                 for _ in range(100):
-                    connection.send(dear)
+                    connection.send(DEAR)
                     check_error(connection.read(), 400)
                 with busy(daemon, parts):
                     check(daemon, connection)
@@ -304,11 +305,23 @@ def check_waits(wanted, act):
 
 @case(own=None, seconds=60)
 def who_closes_its_side_waits_as_well():
-    """In its turn or before, and keeps its place among the connections of its client."""
+    def check(_, connection):
+        def ask():
+            connection.send(DEAR + wire.request("GET", "/nothing"))
+            connection.sock.shutdown(1)
+            for status in 400, 404:
+                check_error(connection.read(), status)
+        check_waits(True, ask)
+    in_long_turns(check)
+
+
+@case(own=None, seconds=60)
+def who_closes_its_side_in_its_turn_keeps_its_place():
+    """In the order of the turns, and among the connections of its client."""
     def check(daemon, connection):
-        def first():
-            connection.send(wire.request("GET", "/nothing") * 2)
-            wait_until("both read", lambda: daemon.has_read(connection))
+        def ask():
+            connection.send(wire.request("GET", "/nothing"))
+            wait_until("it read", lambda: daemon.has_read(connection))
             connection.sock.shutdown(1)
             with contextlib.ExitStack() as stack:
                 others = [stack.enter_context(daemon.connect()) for _ in range(8)]
@@ -316,9 +329,8 @@ def who_closes_its_side_waits_as_well():
                 assert taken <= 6 or not connection.silent(), f"{taken} connections beside two, of eight"
             check_error(connection.read(), 404)
         check_error(connection.ask("GET", "/nothing"), 404)
-        check_waits(True, first)
-        check_waits(True, lambda: check_error(connection.read(), 404))
-    in_long_turns(check, "--max-connections-per-ip", "8", parts=8)
+        check_waits(True, ask)
+    in_long_turns(check, "--max-connections-per-ip", "8")
 
 
 @case(own=None, seconds=60)
