@@ -280,13 +280,13 @@ def a_refusal_that_waited_beyond_its_deadline_says_so():
 DEAR = wire.request("POST", "/classify", [wire.form_type()], b"\r\n--PPPP-boundaryx" * 120000)
 
 
-def in_long_turns(check, *options, parts=4):
+def in_long_turns(check, *options, parts=2):
     """check(daemon, connection) beside a busy worker; what must wait on the connection after its next error
     or page does so for two seconds: its requests were dear, and 63 other threads have a right to as much."""
     def attempt():
         with on_one_cpu("--http-threads", "64", "--max-body-bytes", str(64 << 20), *options) as daemon:
             with daemon.connect(60) as connection:
-                for _ in range(100):
+                for _ in range(30):
                     connection.send(DEAR)
                     check_error(connection.read(), 400)
                 with busy(daemon, parts):
@@ -355,7 +355,7 @@ def an_answer_without_a_body_is_no_error():
             answer = connection.ask(method, target, headers)
             assert answer.status in (204, 304), answer
             check_waits(False, lambda: connection.ask("POST", "/classify?top_k=0", body=b"x"))
-    in_long_turns(check, "--cors-origin", "http://a", parts=8)
+    in_long_turns(check, "--cors-origin", "http://a", parts=4)
 
 
 @case(own=None, seconds=60)
