@@ -1,6 +1,6 @@
 /* For LD_PRELOAD: a daemon that goes wrong slowly. With each answer LEAK_BYTES of memory are lost;
- * of LEAK_EVERY answers one loses a descriptor, and of WRONG_EVERY bodies with a score one has a
- * wrong digit. */
+ * of LEAK_EVERY answers one loses a descriptor, and from the WRONG_FROM-th body with a score on each
+ * has a wrong digit. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdatomic.h>
@@ -41,9 +41,9 @@ static reader *_Atomic real_reader;
 static ssize_t read_wrong(void *body, uint64_t position, char *out, size_t space)
 {
     ssize_t n = real_reader(body, position, out, space);
-    long every = setting("WRONG_EVERY");
-    char *score = every > 0 && n > 0 ? memmem(out, (size_t)n, "\"score\":0.", 10) : NULL;
-    if (score && atomic_fetch_add(&bodies, 1) % every == every - 1)
+    long from = setting("WRONG_FROM");
+    char *score = from > 0 && n > 0 ? memmem(out, (size_t)n, "\"score\":0.", 10) : NULL;
+    if (score && atomic_fetch_add(&bodies, 1) + 1 >= from)
         score[10] = score[10] == '9' ? '0' : (char)(score[10] + 1);
     return n;
 }

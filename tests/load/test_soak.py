@@ -50,7 +50,8 @@ def lost_descriptors_are_seen():
 
 @case(own=None, seconds=SECONDS + 60)
 def a_wrong_digit_is_seen():
-    check_seen("every answer is the one known", SECONDS / 4, WRONG_EVERY="10")
+    """Less than 40 answers with scores are learnt."""
+    check_seen("every answer is the one known", SECONDS / 4, WRONG_FROM="40")
 
 
 if __name__ == "__main__":
