@@ -1,6 +1,6 @@
 /* For LD_PRELOAD: a daemon that goes wrong slowly. With each answer LEAK_BYTES of memory are lost;
- * of LEAK_EVERY answers one loses a descriptor, and from the WRONG_FROM-th body with a score on each
- * has a wrong digit. */
+ * of LEAK_EVERY answers one loses a descriptor, and from the WRONG_FROM-th body with a score on
+ * each has a wrong digit. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdatomic.h>
