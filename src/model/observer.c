@@ -177,14 +177,15 @@ static double mean_of(const struct histogram *h)
     return count > 0 ? sum / count : 0;
 }
 
-/* Sum of squared errors if values are clipped to `part` of the range: rounding errors are spread
- * evenly over a step, those outside are off by what is clipped; 0 itself is exact. */
-static double error_of(const struct histogram *h, double part)
+/* Sum of squared errors if values are clipped to `part` of the range, or some of it that is `most`
+ * or more: rounding errors are spread evenly over a step, those outside are off by what is clipped;
+ * 0 itself is exact. */
+static double error_of(const struct histogram *h, double part, double most)
 {
     double low = h->low * part, high = value_of(h, BINS) * part;
     double step = (high - low) / STEPS, sum = 0;
-    for (int b = 0; b <= BINS; b++) {
-        double x = value_of(h, b), over = fmax(x - high, low - x);
+    for (int b = BINS; b >= 0 && sum < most; b--) {
+        double x = value_of(h, b), over = x > high ? x - high : low - x;
         double error = over > 0 ? over * over : fabs(x) < h->width / 2 ? 0 : step * step / 12;
         sum += (double)h->counts[b] * error;
     }
@@ -193,9 +194,9 @@ static double error_of(const struct histogram *h, double part)
 
 static double part_of_least_error(const struct histogram *h)
 {
-    double best = 1, least = error_of(h, 1);
+    double best = 1, least = error_of(h, 1, INFINITY);
     for (int i = CANDIDATES - 1; i > 0; i--) {
-        double part = (double)i / CANDIDATES, error = error_of(h, part);
+        double part = (double)i / CANDIDATES, error = error_of(h, part, least);
         if (error < least) {
             least = error;
             best = part;

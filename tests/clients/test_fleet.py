@@ -19,10 +19,10 @@ def close(got, want, share):
 
 def one_worker_waits_as_pollaczek_and_khinchine_say():
     for load in (0.3, 0.5, 0.8):
-        fixed = fleet.simulate(load * 100, [10.0], 1, 1, ENDLESS, arrivals=200000)
+        fixed = fleet.simulate(load * 100, [10.0], 1, 1, ENDLESS, arrivals=100000)
         close(fixed.mean_wait(), load * 10 / (2 * (1 - load)), 0.05)
         times = [5.0, 15.0]  # E[S^2] = 125
-        mixed = fleet.simulate(load * 100, times, 1, 1, ENDLESS, arrivals=200000)
+        mixed = fleet.simulate(load * 100, times, 1, 1, ENDLESS, arrivals=100000)
         close(mixed.mean_wait(), load * 100 / 1000 * 125 / (2 * (1 - load)), 0.05)
 
 
@@ -33,7 +33,7 @@ def many_workers_with_exponential_times_wait_as_erlang_says():
     offered = servers * load
     top = offered ** servers / math.factorial(servers) / (1 - load)
     waits = top / (sum(offered ** k / math.factorial(k) for k in range(servers)) + top)
-    result = fleet.simulate(offered * 100, times, 1, servers, ENDLESS, arrivals=200000)
+    result = fleet.simulate(offered * 100, times, 1, servers, ENDLESS, arrivals=100000)
     close(result.mean_wait(), waits * 10 / (servers * (1 - load)), 0.06)
 
 

@@ -186,11 +186,11 @@ def on_one_cpu(*options):
     return Daemon([*ONE_WORKER, *options], wrap=["taskset", "-c", str(min(os.sched_getaffinity(0)))])
 
 
-def share_of_http(daemon, request, in_queue):
-    """Of what the daemon takes of its CPU while its worker is busy, so many requests wait, and a crowd
-    sends another one again and again."""
+def share_of_http(daemon, request, in_queue, parts):
+    """Of what the daemon takes of its CPU while its worker is busy with so many parts, so many requests
+    wait, and a crowd sends another one again and again."""
     requests = request * 50
-    with busy(daemon, parts=4) as work, waiting(daemon, in_queue), contextlib.ExitStack() as stack:
+    with busy(daemon, parts) as work, waiting(daemon, in_queue), contextlib.ExitStack() as stack:
         crowd = [stack.enter_context(daemon.connect(60)) for _ in range(20)]
         http, used = daemon.http_seconds(), daemon.cpu_seconds()
         while work.silent():
@@ -209,14 +209,14 @@ def workers_go_before_http():
     """While requests wait for the only CPU, the threads that speak HTTP take little of it, however much
     they could do."""
     with on_one_cpu("--queue-limit", "4", "--http-threads", "2") as daemon:
-        share = share_of_http(daemon, classify_request(), in_queue=4)
+        share = share_of_http(daemon, classify_request(), in_queue=4, parts=4)
         assert 0 < share < 0.3, f"{share:.2f} of the CPU"
 
 
 def check_no_work_is_cheap(*request, http_threads=1):
     """A flood of it takes little of the only CPU while the worker needs that and the queue is empty."""
     with on_one_cpu("--http-threads", str(http_threads)) as daemon:
-        share = share_of_http(daemon, wire.request(*request), in_queue=0)
+        share = share_of_http(daemon, wire.request(*request), in_queue=0, parts=2)
         assert 0 < share < 0.3, f"{share:.2f} of the CPU"
 
 

@@ -127,11 +127,14 @@ def difference(got, want):
 
 
 def compare(tap, cases, orders):
-    """cases: list of (name, path, specs). One test a file and order, all its specs."""
-    pixels = ours_of([(spec, order, [path]) for _, path, specs in cases for order in orders for spec in specs])
+    """cases: list of (name, path, specs). One test a file and order; all its specs are for the native one."""
+    tried = {order: slice(None if order == pillow.NATIVE else 2) for order in orders}
+    pixels = ours_of([(spec, order, [path]) for _, path, specs in cases for order in orders
+                      for spec in specs[tried[order]]])
     for name, path, specs in cases:
         for order in orders:
-            faults = {spec: difference(next(pixels), reference(path, spec, order)) for spec in specs}
+            faults = {spec: difference(next(pixels), reference(path, spec, order))
+                      for spec in specs[tried[order]]}
             tap.check([f"{spec}: {fault}" for spec, fault in faults.items() if fault],
                       f"order of Pillow {order}: {name}")
 
