@@ -515,7 +515,7 @@ def no_inference_is_run_past_the_deadline(daemon):
 @case(["--workers", "1", "--queue-limit", "8"], seconds=60)
 def under_ten_times_the_load_the_work_goes_on(daemon):
     data, scores = reference()
-    seconds = 1.5 * max(1, SLOW / 4)
+    seconds = 1.5
 
     def load(clients):
         """Closed loops for some seconds: (good answers for each second of the CPU, times of refusals)."""
