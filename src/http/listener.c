@@ -42,9 +42,29 @@ static int add_unix_path(struct listener *l, const char *path, struct error *err
     return error_set(err, ERR_NO_MEMORY, "no memory for a listening socket");
 }
 
-static int cannot_listen(struct error *err, const char *address, const char *why)
+/* What may be done about it. */
+static const char *advice(int reason, bool is_local)
 {
-    return error_set(err, ERR_CONFIG, "cannot listen on %s: %s", address, why);
+    switch (reason) {
+    case EACCES:
+        return is_local ? ""
+                        : "; take a port from 1024 on, or grant CAP_NET_BIND_SERVICE, or let "
+                          "systemd listen (resnextd.socket)";
+    case EADDRINUSE:
+        return is_local ? "; a program listens there, or it is no socket: take another path"
+                        : "; stop what listens there (ss -ltnp names it), or take another port";
+    case EADDRNOTAVAIL:
+        return "; take an address of this machine";
+    case ENOENT:
+        return "; make its folder first";
+    default:
+        return "";
+    }
+}
+
+static int cannot_listen(struct error *err, const char *address, const char *why, const char *hint)
+{
+    return error_set(err, ERR_CONFIG, "cannot listen on %s: %s%s", address, why, hint);
 }
 
 /* The umask makes the permissions right from the first moment; a chmod(2) would be late. There are
@@ -79,26 +99,6 @@ static int bound_socket(const struct listen_address *parsed)
     return -1;
 }
 
-/* What may be done about it. */
-static const char *advice(int reason, bool is_local)
-{
-    switch (reason) {
-    case EACCES:
-        return is_local ? ""
-                        : "; take a port from 1024 on, or grant CAP_NET_BIND_SERVICE, or let "
-                          "systemd listen (resnextd.socket)";
-    case EADDRINUSE:
-        return is_local ? "; a program listens there, or it is no socket: take another path"
-                        : "; stop what listens there (ss -ltnp names it), or take another port";
-    case EADDRNOTAVAIL:
-        return "; take an address of this machine";
-    case ENOENT:
-        return "; make its folder first";
-    default:
-        return "";
-    }
-}
-
 /* A socket file is left over if it refuses connections. One whose backlog is full would have us
  * wait until its owner accepts. */
 static bool is_left_over(const struct sockaddr_un *address)
@@ -126,8 +126,7 @@ static int open_address(struct listener *l, const char *text, const struct liste
         fd = bound_socket(parsed);
     }
     if (fd < 0)
-        return error_set(err, ERR_CONFIG, "cannot listen on %s: %s%s", text, strerror(errno),
-                         advice(errno, local));
+        return cannot_listen(err, text, strerror(errno), advice(errno, local));
     int code = add_fd(l, fd, err);
     return code != ERR_OK || !local ? code : add_unix_path(l, local->sun_path, err);
 }
@@ -135,9 +134,9 @@ static int open_address(struct listener *l, const char *text, const struct liste
 static int add_systemd_socket(struct listener *l, int fd, struct error *err)
 {
     if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
-        return cannot_listen(err, "systemd", "what was handed over is no listening socket");
+        return cannot_listen(err, "systemd", "what was handed over is no listening socket", "");
     if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0)
-        return cannot_listen(err, "systemd", strerror(errno));
+        return cannot_listen(err, "systemd", strerror(errno), "");
     return add_fd(l, fd, err);
 }
 
@@ -155,10 +154,11 @@ static int open_systemd(struct listener *l, bool admin, struct error *err)
     }
     free(names);
     if (code == ERR_OK && l->count == before)
-        code = cannot_listen(
-            err, "systemd",
-            admin ? "systemd handed over no socket with FileDescriptorName=admin"
-                  : "systemd handed over no sockets; start resnextd.socket, not this");
+        code =
+            cannot_listen(err, "systemd",
+                          admin ? "systemd handed over no socket with FileDescriptorName=admin"
+                                : "systemd handed over no sockets; start resnextd.socket, not this",
+                          "");
     return code;
 }
 

@@ -33,39 +33,43 @@ struct loader {
     "a model is a folder with model.safetensors and config.json, and README tells how a .pth "     \
     "becomes one"
 
+enum { PATH_BYTES = 4096 };
+
 static int check_folder(const char *path, struct error *err)
 {
-    static const char *const names[] = {"model.safetensors", "config.json"};
     struct stat st;
     if (stat(path, &st) != 0)
         return error_set(err, ERR_IO, "cannot open %s: %s; name the folder of a model", path,
                          strerror(errno));
     if (!S_ISDIR(st.st_mode))
         return error_set(err, ERR_IO, "%s is no folder; " WHAT_IT_IS, path);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char file[4096];
-        if (snprintf(file, sizeof file, "%s/%s", path, names[i]) >= (int)sizeof file)
-            return error_set(err, ERR_IO, "the model's path is too long");
-        if (access(file, F_OK) != 0 && errno == ENOENT)
-            return error_set(err, ERR_IO, "cannot open %s: %s; " WHAT_IT_IS, file,
-                             strerror(ENOENT));
-    }
+    return ERR_OK;
+}
+
+/* Sets `path` to that of a file that every model has. */
+static int find_file(const char *folder, const char *name, char path[PATH_BYTES], struct error *err)
+{
+    if (snprintf(path, PATH_BYTES, "%s/%s", folder, name) >= PATH_BYTES)
+        return error_set(err, ERR_IO, "the model's path is too long");
+    if (access(path, F_OK) != 0 && errno == ENOENT)
+        return error_set(err, ERR_IO, "cannot open %s: %s; " WHAT_IT_IS, path, strerror(ENOENT));
     return ERR_OK;
 }
 
 static int open_files(struct loader *l, struct error *err)
 {
-    char path[4096];
+    char weights[PATH_BYTES], config[PATH_BYTES];
     int rc = check_folder(l->path, err);
+    if (rc == ERR_OK)
+        rc = find_file(l->path, "model.safetensors", weights, err);
+    if (rc == ERR_OK)
+        rc = find_file(l->path, "config.json", config, err);
+    if (rc == ERR_OK)
+        rc = safetensors_open(&l->file, weights, err);
     if (rc != ERR_OK)
         return rc;
-    snprintf(path, sizeof path, "%s/model.safetensors", l->path);
-    rc = safetensors_open(&l->file, path, err);
-    if (rc != ERR_OK)
-        return rc;
-    snprintf(path, sizeof path, "%s/config.json", l->path);
     const struct tensor_info *head = tensor_table_find(safetensors_tensors(l->file), "fc.weight");
-    return model_config_read(&l->config, path, head && head->rank > 0 ? head->shape[0] : 0, err);
+    return model_config_read(&l->config, config, head && head->rank > 0 ? head->shape[0] : 0, err);
 }
 
 static int read_template(struct loader *l, struct error *err)
@@ -212,9 +216,9 @@ static int read_weights(struct loader *l, struct error *err)
     return rc;
 }
 
-static bool calibration_path(const struct loader *l, char path[4096])
+static bool calibration_path(const struct loader *l, char path[PATH_BYTES])
 {
-    return snprintf(path, 4096, "%s/calibration.json", l->path) < 4096;
+    return snprintf(path, PATH_BYTES, "%s/calibration.json", l->path) < PATH_BYTES;
 }
 
 /* Whether the ladder computes int8 on more than plain loops, or everything on those. */
@@ -229,7 +233,7 @@ static bool int8_pays(const struct loader *l)
 static enum precision choose_precision(const struct loader *l)
 {
     const char *name = l->options->precision;
-    char path[4096];
+    char path[PATH_BYTES];
     if (name && strcmp(name, MODEL_AUTO) != 0) {
         for (enum precision p = 0; p < PRECISION_COUNT; p++)
             if (strcmp(name, precision_name(p)) == 0)
@@ -242,7 +246,7 @@ static enum precision choose_precision(const struct loader *l)
 
 static int read_calibration(struct loader *l, struct error *err)
 {
-    char path[4096], *bytes;
+    char path[PATH_BYTES], *bytes;
     size_t length;
     if (!calibration_path(l, path))
         return error_set(err, ERR_IO, "the model's path is too long");

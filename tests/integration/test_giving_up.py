@@ -14,8 +14,8 @@ import harness
 import jpegs
 import wire
 from harness import SLOW, Daemon, Slow, case, check_error, path, reference, unless_slow, wait_until
+from traffic import ONE_WORKER
 
-ONE_WORKER = ["--workers", "1", "--request-timeout-ms", "300000"]
 SCANS, EDGE = 30, 7000 if SLOW == 1 else 4000
 CLASSES = 1 << 17
 

@@ -1,18 +1,22 @@
-"""Clients that go on asking while a test does something to the service."""
+"""Clients that go on asking while a test does something to the service, or keep its only worker and its
+queue filled."""
 import collections
 import concurrent.futures
+import contextlib
 import socket
 import threading
 import time
 
 import harness
+import jpegs
 import wire
 
 
 class Traffic:
     """`count` closed loops of good requests, each on a connection of its own, against ("HOST", PORT) or a
     Unix path. `outcomes` counts statuses, "refused" (no connection), "closed" (a connection that ended
-    without a byte of an answer), "cut short" and "wrong" (predictions that are not the reference's). `with` starts and ends it."""
+    without a byte of an answer), "cut short" and "wrong" (predictions that are not the
+    reference's). `with` starts and ends it."""
 
     def __init__(self, address, count=4, keep_alive=False, timeout=60.0):
         self.address, self.keep_alive, self.timeout = address, keep_alive, timeout
@@ -75,3 +79,49 @@ class Traffic:
         want = self.outcomes[200] + more
         harness.wait_until(f"{more} good answers, {dict(self.outcomes)} so far",
                            lambda: self.outcomes[200] >= want, seconds)
+
+
+ONE_WORKER = ["--workers", "1", "--request-timeout-ms", "300000"]
+
+
+def classify_request(data=None):
+    return wire.request("POST", "/classify", body=data or harness.reference()[0])
+
+
+@contextlib.contextmanager
+def busy(daemon, parts=1, close=True):
+    """The only worker is at work on a slow picture (about half a second for each part). Gives the
+    connection, whose answer is read (and right) at the end."""
+    data = jpegs.slow(harness.MEGAPIXELS)
+    with daemon.connect(60) as connection:
+        if parts == 1:
+            connection.send(classify_request(data))
+        else:
+            body = wire.multipart([("f", f"{i}.jpg", None, data) for i in range(parts)])
+            connection.send(wire.request("POST", "/classify", [wire.form_type()], body))
+        harness.wait_until("the worker busy", lambda: daemon.metrics().sum("resnextd_workers_busy") == 1)
+        yield connection
+        if close:
+            answer = connection.read()
+            assert answer.status == 200, answer
+
+
+@contextlib.contextmanager
+def waiting(daemon, count):
+    """Connections whose good requests wait in the queue."""
+    before = daemon.metrics().sum("resnextd_queue_depth")
+    connections = [daemon.connect(60) for _ in range(count)]
+    try:
+        for connection in connections:
+            connection.send(classify_request())
+        harness.wait_until(f"{count} in the queue",
+                           lambda: daemon.metrics().sum("resnextd_queue_depth") == before + count)
+        yield connections
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def check_refused(answer, reason="overloaded"):
+    harness.check_error(answer, 503, reason)
+    assert 1 <= int(answer.header("retry-after")) <= 3600, answer

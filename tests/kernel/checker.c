@@ -168,13 +168,6 @@ static bool check_ownership(struct check *c)
     return fine;
 }
 
-/* The twenty largest cases are three quarters of all products. */
-static bool is_large(const struct conv_data *d)
-{
-    size_t each = conv_weight_count(&d->shape) / (size_t)d->shape.out_c;
-    return d->out * each > 2000000;
-}
-
 bool check_kernel(struct check *c, size_t turn)
 {
     static const struct variant variants[] = {
@@ -183,21 +176,33 @@ bool check_kernel(struct check *c, size_t turn)
         {RESIDUAL_NONE, true, true},
     };
     const struct conv_shape *s = &c->data->shape;
-    bool brief = c->brief || is_large(c->data);
     c->packed = guarded_create(c->kernel->packed_size(c->kernel, s), 0, 0xff);
     c->kernel->pack(c->kernel, s, &c->data->weights, c->packed.data);
     bool fine = guarded_intact(&c->packed) || wrong(c, "packs outside", 0);
-    size_t all = sizeof variants / sizeof variants[0], count = brief ? 2 : all;
+    size_t all = sizeof variants / sizeof variants[0], count = c->brief ? 2 : all;
     for (size_t i = turn * count; fine && i < (turn + 1) * count; i++)
         fine = check_variant(c, variants[i % all], i % ORDER_COUNT);
     fine = fine && run_tiles(c, variants[0], NULL, 0, 0); /* no tile: nothing */
-    fine = fine && (brief || check_ownership(c));
+    fine = fine && (c->brief || check_ownership(c));
     guarded_destroy(&c->packed);
     return fine;
 }
 
-size_t check_step(void)
+static size_t step(void)
 {
-    const char *step = getenv("CHECK_EVERY");
-    return step && atoi(step) > 1 ? (size_t)atoi(step) : 1;
+    const char *every = getenv("CHECK_EVERY");
+    return every && atoi(every) > 1 ? (size_t)atoi(every) : 1;
+}
+
+bool check_wants(const struct conv_case *c, size_t index)
+{
+    return step() == 1 || (index % step() == 0 && !conv_is_large(c));
+}
+
+bool check_is_brief(const struct conv_case *c)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return true;
+#endif
+    return step() > 1 || conv_is_large(c);
 }

@@ -1,8 +1,7 @@
 /* Checks one kernel on one case: against what plain loops make of it, with the residual apart, in
  * place or absent, with and without ReLU, in float32 too; its tiles at once, in any order, each
  * alone; that every output belongs to one tile; and that nothing is read or written where it must
- * not be. Scratch is full of NaN. Of large cases it checks two residuals and activations by turn,
- * and not whose outputs are. */
+ * not be. Scratch is full of NaN. */
 #ifndef RESNEXT_TESTS_KERNEL_CHECKER_H
 #define RESNEXT_TESTS_KERNEL_CHECKER_H
 
@@ -11,7 +10,7 @@
 struct check {
     const struct conv_kernel *kernel;
     const struct conv_data *data;
-    bool brief;            /* as for large cases */
+    bool brief; /* only two residuals and activations, by turn, and not whose outputs are */
     struct guarded packed; /* the checker's own */
     char why[256];         /* the first thing that is wrong */
 };
@@ -20,7 +19,11 @@ struct check {
  * each. */
 bool check_kernel(struct check *check, size_t turn);
 
-/* 1, or CHECK_EVERY of the environment: only every so many cases, under an emulator. */
-size_t check_step(void);
+/* Whether case `index` is to be checked. With CHECK_EVERY in the environment, for an emulator, only
+ * every so many are, and no large ones. */
+bool check_wants(const struct conv_case *c, size_t index);
+
+/* Large cases are checked briefly, and all with CHECK_EVERY or AddressSanitizer. */
+bool check_is_brief(const struct conv_case *c);
 
 #endif

@@ -89,6 +89,12 @@ static struct conv_shape shape_of(const struct conv_case *c)
     };
 }
 
+bool conv_is_large(const struct conv_case *c)
+{
+    struct conv_shape s = shape_of(c);
+    return conv_weight_count(&s) * (size_t)(s.out_h * s.out_w * c->images) > 2000000;
+}
+
 double conv_element(enum precision precision, const void *from, size_t at)
 {
     return precision == PRECISION_F32    ? (double)((const float *)from)[at]

@@ -13,6 +13,9 @@ struct conv_case {
 /* All shapes; `*count` of them. Each has a padding of kernel / 2. */
 const struct conv_case *conv_cases(size_t *count);
 
+/* The twenty largest cases are three quarters of all products. */
+bool conv_is_large(const struct conv_case *c);
+
 /* Numbers as they come; for int8 the largest sums and factors that there are; for the others a
  * channel that is NaN. */
 enum conv_numbers { NUMBERS_USUAL, NUMBERS_EXTREME };

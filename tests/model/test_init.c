@@ -102,12 +102,12 @@ static void check_activations(const char *template)
     source_close(&source);
 }
 
-/* The last two are as deep as resnext101_64x4d and resnet152, and narrower. */
+/* The last three are as deep as resnext50_32x4d, resnext101_64x4d and resnet152, and narrower. */
 START_TEST(activations_keep_a_realistic_size)
 {
     check_activations("resnet18");
     check_activations("resnext29_8x4d");
-    check_activations("blocks=3,4,6,3:C=32:d=4:size=96");
+    check_activations("blocks=3,4,6,3:C=32:d=2:out=128:size=96");
     check_activations("blocks=3,4,23,3:C=64:d=1:stem_width=16:out=64:size=96");
     check_activations("blocks=3,8,36,3:C=1:d=16:stem_width=16:out=64:size=96");
 }

@@ -179,7 +179,8 @@ def test_the_peak_is_of_the_precision(_):
     if peaks["int8"][1].endswith("_vnni"):
         assert peaks["int8"][0] > 2 * peaks["f32"][0], peaks
     if peaks["bf16"][1] == "avx512_bf16":
-        assert peaks["bf16"][0] > 1.2 * peaks["f32"][0], peaks
+        ratio = peaks["bf16"][0] / peaks["f32"][0]  # AMD's CPUs: two; Intel's: a half
+        assert not 0.8 < ratio < 1.2, peaks
 
 
 def test_a_template_leaves_nothing_behind(scratch):

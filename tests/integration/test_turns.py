@@ -1,0 +1,222 @@
+#!/usr/bin/python3 -B
+"""Requests take turns for the CPU: the work goes before what costs no work, refusals, errors and pages."""
+import contextlib
+import os
+import re
+import time
+
+import harness
+import wire
+from harness import (Daemon, Slow, case, check_error, check_scores, predictions, quick,
+                     reference, unless_slow, wait_until)
+from traffic import ONE_WORKER, busy, classify_request, waiting
+
+
+def on_one_cpu(*options):
+    """A daemon whose HTTP shares a CPU with its worker."""
+    return Daemon([*ONE_WORKER, *options], wrap=["taskset", "-c", str(min(os.sched_getaffinity(0)))])
+
+
+def share_of_http(daemon, request, in_queue, parts):
+    """Of what the daemon takes of its CPU while its worker is busy with so many parts, so many requests
+    wait, and a crowd sends another one again and again."""
+    requests = request * 50
+    with busy(daemon, parts) as work, waiting(daemon, in_queue), contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(daemon.connect(60)) for _ in range(20)]
+        http, used = daemon.http_seconds(), daemon.cpu_seconds()
+        while work.silent():
+            for connection in crowd:
+                connection.sock.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    connection.sock.send(requests)
+                with contextlib.suppress(BlockingIOError):
+                    connection.sock.recv(1 << 20)
+            time.sleep(0.001)
+        return (daemon.http_seconds() - http) / (daemon.cpu_seconds() - used)
+
+
+@case(own=None, seconds=60)
+def workers_go_before_http():
+    """While requests wait for the only CPU, the threads that speak HTTP take little of it, however much
+    they could do."""
+    with on_one_cpu("--queue-limit", "4", "--http-threads", "2") as daemon:
+        share = share_of_http(daemon, classify_request(), in_queue=4, parts=4)
+        assert 0 < share < 0.3, f"{share:.2f} of the CPU"
+
+
+def check_no_work_is_cheap(*request, http_threads=1):
+    """A flood of it takes little of the only CPU while the worker needs that and the queue is empty."""
+    with on_one_cpu("--http-threads", str(http_threads)) as daemon:
+        share = share_of_http(daemon, wire.request(*request), in_queue=0, parts=2)
+        assert 0 < share < 0.3, f"{share:.2f} of the CPU"
+
+
+@case(own=None, seconds=60)
+def what_is_not_there_costs_the_work_little():
+    check_no_work_is_cheap("GET", "/nothing")
+    check_no_work_is_cheap("GET", "/nothing", http_threads=4)
+
+
+@case(own=None, seconds=60)
+def what_needs_no_worker_costs_the_work_little():
+    check_no_work_is_cheap("GET", "/models")
+    check_no_work_is_cheap("GET", "/livez")
+
+
+@case(own=None, seconds=60)
+def uploads_that_come_to_nothing_cost_the_work_little():
+    """Their heads are fine, so that they are found out at the end."""
+    check_no_work_is_cheap("POST", "/classify?top_k=0", (), b"x")
+    check_no_work_is_cheap("POST", "/classify", [wire.form_type()], b"x")
+    check_no_work_is_cheap("POST", "/v2/models/nothing/infer", (), b"x")
+
+
+@case(own=None, seconds=60)
+def a_deadline_of_a_millisecond_costs_the_work_little():
+    check_no_work_is_cheap("POST", "/classify", [("X-Request-Timeout-Ms", "1")], reference()[0])
+
+
+@case(own=None, seconds=60)
+def who_errs_does_not_wait():
+    """Neither on an idle server, how often ever, nor beside work if it is no flood."""
+    data, scores = reference()
+
+    def err(connection, times):
+        for _ in range(times):
+            check_error(connection.ask("GET", "/nothing"), 404)
+            check_error(connection.ask("POST", "/classify?top_k=0", body=b"x"), 400)
+    with on_one_cpu() as daemon:
+        with daemon.connect(60) as connection:
+            quick(1, lambda: err(connection, 100))
+            answer = quick(0.5, lambda: connection.ask("POST", "/classify", body=data))
+            check_scores(predictions(answer), scores)
+        with busy(daemon, parts=4), daemon.connect(60) as connection:
+            quick(0.5, lambda: err(connection, 2))
+            assert quick(0.5, lambda: connection.ask("GET", "/livez")).status == 200
+
+
+@case(own=None, seconds=60)
+def a_refusal_that_waited_beyond_its_deadline_says_so():
+    request = wire.request("POST", "/classify", [("X-Request-Timeout-Ms", "1")], reference()[0])
+    with on_one_cpu() as daemon, busy(daemon, parts=4) as work, waiting(daemon, 7), contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(daemon.connect(60)) for _ in range(20)]
+        for connection in crowd:
+            connection.send(request * 3)
+        answers = [connection.read() for connection in crowd for _ in range(3)]
+        refusals = [answer for answer in answers if answer.status != 504]
+        if len(refusals) < len(answers):
+            wait_until("the work done, after which there was room", lambda: not work.silent())
+        assert refusals, "none while there was work"
+        for answer in refusals:
+            message = check_error(answer, 503, "deadline_unreachable")["message"]
+            wait, has = (int(number) for number in re.findall(r"(\d+) ms", message))
+            assert wait >= has == 1, message
+
+
+DEAR = wire.request("POST", "/classify", [wire.form_type()],
+                    b"\r\n--PPPP-boundaryx" * (20000 if harness.SANITIZER == "thread" else 120000))
+
+
+def in_long_turns(check, *options, parts=2):
+    """check(daemon, connection) beside a busy worker; what must wait on the connection after its next error
+    or page does so for two seconds: its requests were dear, and 63 other threads have a right to as much."""
+    def attempt():
+        with on_one_cpu("--http-threads", "64", "--max-body-bytes", str(64 << 20), *options) as daemon:
+            with daemon.connect(60) as connection:
+                for _ in range(30):
+                    connection.send(DEAR)
+                    check_error(connection.read(), 400)
+                with busy(daemon, parts):
+                    check(daemon, connection)
+    unless_slow(attempt)
+
+
+def check_waits(wanted, act):
+    """Whether `act`, on that connection, waits for its turn."""
+    start = time.monotonic()
+    act()
+    took = time.monotonic() - start
+    if (took > 1) != wanted:
+        raise Slow(f"{took:.2f} s for what is {'' if wanted else 'not '}to wait")
+
+
+@case(own=None, seconds=60)
+def who_closes_its_side_waits_as_well():
+    def check(_, connection):
+        def ask():
+            connection.send(DEAR + wire.request("GET", "/nothing"))
+            connection.sock.shutdown(1)
+            for status in 400, 404:
+                check_error(connection.read(), status)
+        check_waits(True, ask)
+    in_long_turns(check)
+
+
+@case(own=None, seconds=60)
+def who_closes_its_side_in_its_turn_keeps_its_place():
+    """In the order of the turns, and among the connections of its client."""
+    def check(daemon, connection):
+        def ask():
+            connection.send(wire.request("GET", "/nothing"))
+            wait_until("it read", lambda: daemon.has_read(connection))
+            connection.sock.shutdown(1)
+            with contextlib.ExitStack() as stack:
+                others = [stack.enter_context(daemon.connect()) for _ in range(8)]
+                taken = sum(other.ask("GET", "/livez").status == 200 for other in others)
+                assert taken <= 6 or not connection.silent(), f"{taken} connections beside two, of eight"
+            check_error(connection.read(), 404)
+        check_error(connection.ask("GET", "/nothing"), 404)
+        check_waits(True, ask)
+    in_long_turns(check, "--max-connections-per-ip", "8")
+
+
+@case(own=None, seconds=60)
+def work_after_an_error_has_time_left():
+    def check(_, connection):
+        check_error(connection.ask("GET", "/nothing"), 404)
+        answer = connection.ask("POST", "/classify", [("X-Request-Timeout-Ms", "1900")], reference()[0])
+        if answer.status == 503:
+            raise Slow(answer)
+        assert answer.status in (200, 504), answer
+    in_long_turns(check, parts=1)
+
+
+@case(own=None, seconds=60)
+def an_answer_without_a_body_is_no_error():
+    """Work does not wait after it."""
+    def check(daemon, connection):
+        etag = daemon.get("/assets/style.css").header("etag")
+        for method, target, headers in (
+                ("OPTIONS", "/classify", [("Origin", "http://a"), ("Access-Control-Request-Method", "POST")]),
+                ("GET", "/assets/style.css", [("If-None-Match", etag)])):
+            answer = connection.ask(method, target, headers)
+            assert answer.status in (204, 304), answer
+            check_waits(False, lambda: connection.ask("POST", "/classify?top_k=0", body=b"x"))
+    in_long_turns(check, "--cors-origin", "http://a", parts=4)
+
+
+@case(own=None, seconds=60)
+def metrics_wait_where_health_does_not():
+    def check(_, connection):
+        for waits, target in (False, "/nothing"), (False, "/livez"), (True, "/metrics"):
+            check_waits(waits, lambda target=target: connection.ask("GET", target))
+            time.sleep(0.15)
+    in_long_turns(check)
+
+
+@case(own=None, seconds=60)
+def a_pause_that_a_drain_ends_counts_as_far_as_it_went():
+    def check(daemon, connection):
+        check_error(connection.ask("GET", "/nothing"), 404)
+        start = time.monotonic()
+        connection.send(wire.request("POST", "/classify", [("X-Request-Timeout-Ms", "1")], reference()[0]))
+        wait_until("it read", lambda: daemon.has_read(connection))
+        daemon.process.terminate()
+        message = check_error(connection.read(), 503, "deadline_unreachable")["message"]
+        took = (time.monotonic() - start) * 1000
+        assert int(re.search(r"(\d+) ms", message)[1]) < max(took, 250), f"{message} after {took:.0f} ms"
+    in_long_turns(check, parts=1)
+
+
+if __name__ == "__main__":
+    harness.main()
