@@ -43,9 +43,13 @@ run 'autoreconf autoreconf configure '
 result $? 3 'and the one after that does nothing twice'
 
 ln -s "$(realpath "$top_builddir")/resnextd" "$folder/build/resnextd"
-PATH="$folder/tools:$PATH" "$folder/bootstrap" run --listen 127.0.0.1:8123 --check-config > "$folder/log" 2>&1
-grep -q 'http://127.0.0.1:8123/classify' "$folder/log" && ! grep -q 8080 "$folder/log"
-result $? 4 'the calls to try are those of the address asked for'
+calls() { # OPTION...
+    PATH="$folder/tools:$PATH" "$folder/bootstrap" run --listen 127.0.0.1:8123 --check-config "$@" > "$folder/log" 2>&1
+    grep curl "$folder/log" | grep -o 'http://[^/]*' | sort -u
+}
+[ "$(calls)" = http://127.0.0.1:8123 ] && [ -z "$(calls --admin-listen 127.0.0.1:8124)" ] &&
+    [ -z "$(calls --tls-cert a --tls-key b)" ]
+result $? 4 'the calls to try are those of the address asked for, where they would work'
 
 # Not root, and no sudo: what to do is one command.
 mkdir "$folder/tools/bare"
