@@ -52,7 +52,8 @@ static const char *advice(int reason, bool is_local)
                           "systemd listen (resnextd.socket)";
     case EADDRINUSE:
         return is_local ? "; a program listens there, or it is no socket: take another path"
-                        : "; stop what listens there (ss -ltnp names it), or take another port";
+                        : "; a program listens there (ss -ltnp names it), or another option: "
+                          "take another port";
     case EADDRNOTAVAIL:
         return "; take an address of this machine";
     case ENOENT:
@@ -120,13 +121,14 @@ static int open_address(struct listener *l, const char *text, const struct liste
 {
     const struct sockaddr *address = (const struct sockaddr *)&parsed->address;
     const struct sockaddr_un *local = parsed->kind == LISTEN_UNIX ? (const void *)address : NULL;
-    int fd = bound_socket(parsed);
-    if (fd < 0 && errno == EADDRINUSE && local && is_left_over(local)) {
+    int fd = bound_socket(parsed), reason = errno;
+    if (fd < 0 && reason == EADDRINUSE && local && is_left_over(local)) {
         unlink(local->sun_path);
         fd = bound_socket(parsed);
+        reason = errno;
     }
     if (fd < 0)
-        return cannot_listen(err, text, strerror(errno), advice(errno, local));
+        return cannot_listen(err, text, strerror(reason), advice(reason, local));
     int code = add_fd(l, fd, err);
     return code != ERR_OK || !local ? code : add_unix_path(l, local->sun_path, err);
 }

@@ -127,6 +127,7 @@ START_TEST(a_socket_file_whose_owner_accepts_nobody_is_left_alone)
         client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
     while (connect(client, (const struct sockaddr *)&address, sizeof address) == 0);
     ck_assert_int_eq(open_one(temporary_address()), ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.message, "a program listens there"));
     listener_close(&listener);
     ck_assert_int_eq(unlink(temporary_path()), 0);
 }
