@@ -66,8 +66,11 @@ static void set_state(struct peer *p, enum peer_state state)
     struct peers *all = p->peers;
     if (p->queued)
         TAILQ_REMOVE(&all->idle, p, place);
-    p->queued = state == OPENING || state == IDLE;
-    if (p->queued)
+    bool is_first = state == PAUSED && p->gone;
+    p->queued = is_first || state == OPENING || state == IDLE;
+    if (is_first)
+        TAILQ_INSERT_HEAD(&all->idle, p, place);
+    else if (p->queued)
         TAILQ_INSERT_TAIL(&all->idle, p, place);
     p->state = state;
 }
@@ -190,21 +193,6 @@ bool peers_is_leaving(const struct peer *p)
            is_empty(p, waits_for_client(p->state) ? FIONREAD : TIOCOUTQ);
 }
 
-bool peers_give_way(struct peers *all, const struct peer *newcomer)
-{
-    struct peer *p;
-    TAILQ_FOREACH(p, &all->idle, place)
-    {
-        if (p == newcomer || !is_empty(p, FIONREAD))
-            continue;
-        p->given = true;
-        all->given++;
-        cut(p);
-        return true;
-    }
-    return false;
-}
-
 void peers_cancel(struct peer *p, int outcome)
 {
     /* The peer stays WAITING, without a timer, until the HTTP thread takes the answer. */
@@ -218,6 +206,23 @@ void peers_resume(struct peer *p)
     p->resume(p->resume_arg);
 }
 
+bool peers_give_way(struct peers *all, const struct peer *newcomer)
+{
+    struct peer *p;
+    TAILQ_FOREACH(p, &all->idle, place)
+    {
+        if (p == newcomer || (p->state != PAUSED && !is_empty(p, FIONREAD)))
+            continue;
+        p->given = true;
+        all->given++;
+        if (p->state == PAUSED)
+            peers_resume(p);
+        cut(p);
+        return true;
+    }
+    return false;
+}
+
 static void client_left(struct peer *p)
 {
     if (p->state == CUT) /* that was us */
@@ -225,6 +230,8 @@ static void client_left(struct peer *p)
     p->gone = true;
     if (p->state == WAITING)
         peers_cancel(p, ERR_CLIENT_GONE);
+    else if (p->state == PAUSED)
+        set_state(p, PAUSED);
     else if (waits_for_client(p->state))
         peers_arm(p, TIMER_GONE);
 }
@@ -456,7 +463,7 @@ bool peer_pause(struct peer *peer, int64_t ns, void (*resume)(void *), void *arg
     pthread_mutex_lock(&all->lock);
     bool pauses = !all->accepting_stopped && !all->cancelled && peer->state == RECEIVING;
     if (pauses) {
-        peer->state = PAUSED;
+        set_state(peer, PAUSED);
         peer->resume = resume;
         peer->resume_arg = arg;
         arm_after(peer, ns);

@@ -77,7 +77,7 @@ struct peers {
     size_t by_fd_size, by_fd_used;
     uint32_t generation;
     size_t open, given;
-    TAILQ_HEAD(, peer) idle; /* those OPENING or IDLE, from the longest on */
+    TAILQ_HEAD(, peer) idle; /* those PAUSED and gone, then OPENING or IDLE, from the longest on */
     struct lingerers linger;
     size_t linger_bytes;     /* that each may still send */
     int64_t sleeps_until_ns; /* the watch; earlier deadlines wake it */
@@ -103,8 +103,9 @@ void peers_remove(struct peer *peer);
 /* True if this peer will be closed in a moment, without another byte from or to its client. */
 bool peers_is_leaving(const struct peer *peer);
 
-/* Cuts the connection that has waited longest for its client to begin a request, to make room for a
- * newcomer. False: all are busy. */
+/* Makes room for a newcomer: cuts a connection that waits for its turn though its client has left,
+ * or else the one that has waited longest for its client to begin a request. False: all are busy.
+ */
 bool peers_give_way(struct peers *peers, const struct peer *newcomer);
 
 /* Starts a deadline, in place of the one that runs. */

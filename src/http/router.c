@@ -27,11 +27,11 @@ enum route_trait {
     IS_PROBE = 4,   /* health or metrics, which machines ask for all the time */
 };
 
-/* Who is back sooner asks again at once: no Retry-After is less, and nobody needs metrics more
- * often than the first, or health than the second. */
-static const int64_t BACK_NS = 1000000000, HEALTH_BACK_NS = 100000000;
+/* Who is back sooner asks again at once: Retry-After is a second and more, and nobody needs metrics
+ * every second or health more often than the second. */
+static const int64_t BACK_NS = 900000000, HEALTH_BACK_NS = 100000000;
 
-/* Work after an error may wait so long, however little time it has. */
+/* Work after an error waits so long, however little time it has. */
 static const int64_t AFTER_ERROR_NS = 250000000;
 
 struct route {
@@ -265,7 +265,8 @@ static bool is_soon_read(const struct exchange *x)
 
 /* What is no work, finds no room or follows what came to nothing waits before it is answered and
  * before its upload costs anything; perhaps there is room then. Work that has room waits for
- * half of its time at most, since it would be refused for certain later. */
+ * half of its time at most, since it would be refused for certain later; after an error for
+ * AFTER_ERROR_NS, if that is more. */
 static bool must_wait(struct exchange *x, bool accepted)
 {
     const struct http_context *context = x->context;

@@ -266,7 +266,7 @@ int server_check_room(struct server *server, int64_t waited_ns, int64_t timeout_
     int64_t wait_ns = waited_ns + load.wait_ns;
     if (wait_ns > timeout_ns)
         return error_set(err, ERR_NO_TIME,
-                         "the wait for a worker is about %.0f ms, more than the %.0f ms this "
+                         "the wait is about %.0f ms, more than the %.0f ms this "
                          "request has; try again later",
                          clock_ns_to_ms(wait_ns), clock_ns_to_ms(timeout_ns));
     return ERR_OK;
