@@ -65,6 +65,26 @@ static bool is_origin(const char *text)
            !is_default_port;
 }
 
+/* Whether an address stands for one socket: "systemd" and port 0 may stand for several. */
+static bool is_one_socket(const char *address)
+{
+    return strcmp(address, "systemd") != 0 && !has_ending(address, ":0");
+}
+
+static int check_listeners(const struct conf *conf, struct error *err)
+{
+    for (size_t i = 0; i < conf->listen.count; i++)
+        for (size_t j = 0; j < conf->admin_listen.count; j++) {
+            const char *address = conf->listen.items[i];
+            if (strcmp(address, conf->admin_listen.items[j]) == 0 && is_one_socket(address))
+                return error_set(err, ERR_CONFIG,
+                                 "listen and admin_listen are both \"%.100s\"; give "
+                                 "admin_listen another port or path",
+                                 address);
+        }
+    return ERR_OK;
+}
+
 /* What no option can check by itself. */
 static int check_together(const struct conf *conf, struct error *err)
 {
@@ -79,7 +99,7 @@ static int check_together(const struct conf *conf, struct error *err)
             "in lower case and without the scheme's own port, as in "
             "https://photos.example",
             conf->cors_origin);
-    return ERR_OK;
+    return check_listeners(conf, err);
 }
 
 int conf_load(struct conf *conf, enum conf_action *action, int argc, char *const *argv,

@@ -6,14 +6,17 @@
 #include <string.h>
 #include <sys/un.h>
 
-/* The permissions that the text ends in, as in "/path:660"; -1 without. */
+enum { NO_MODE = -1, BAD_MODE = -2 };
+
+/* The permissions that the text ends in, as in "/path:660". */
 static int parse_mode(const char *text)
 {
     const char *colon = strrchr(text, ':');
-    size_t digits = colon ? strspn(colon + 1, "01234567") : 0;
-    if (digits < 3 || digits > 4 || colon[1 + digits] != '\0')
-        return -1;
-    return (int)strtol(colon + 1, NULL, 8);
+    size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
+    if (digits == 0 || colon[1 + digits] != '\0')
+        return NO_MODE;
+    long mode = strspn(colon + 1, "01234567") == digits ? strtol(colon + 1, NULL, 8) : BAD_MODE;
+    return digits >= 3 && digits <= 4 && mode <= 0777 ? (int)mode : BAD_MODE;
 }
 
 static int parse_unix(const char *path, struct listen_address *out, struct error *err)
@@ -21,7 +24,7 @@ static int parse_unix(const char *path, struct listen_address *out, struct error
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     out->mode = parse_mode(path);
     size_t length = out->mode < 0 ? strlen(path) : (size_t)(strrchr(path, ':') - path);
-    if (out->mode > 0777)
+    if (out->mode == BAD_MODE)
         return error_set(err, ERR_CONFIG, "\"unix:%.100s\": the mode must be 000 to 777, octal",
                          path);
     if (path[0] != '/' || path[length - 1] == '/')

@@ -68,7 +68,9 @@ static void describe_failure(struct jpeg_decoder *decoder, int message_code, con
                   text);
         break;
     case JWRN_JPEG_EOF:
-        error_set(failure, ERR_IMAGE_UNDECODABLE, "the JPEG ends early; send the whole file");
+        error_set(failure, ERR_IMAGE_UNDECODABLE,
+                  "the JPEG ends early; send the whole file (with curl --data-binary: -d drops "
+                  "bytes)");
         break;
     default:
         error_set(failure, ERR_IMAGE_UNDECODABLE, "the JPEG is damaged (%s); send an intact file",

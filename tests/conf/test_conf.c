@@ -323,6 +323,17 @@ START_TEST(isa_offers_every_rung_of_the_ladder)
 }
 END_TEST
 
+START_TEST(the_service_and_its_administration_share_no_socket)
+{
+    refused("--listen 127.0.0.1:80 --listen unix:/a --admin-listen unix:/a", ERR_CONFIG,
+            "listen and admin_listen are both \"unix:/a\"; give admin_listen another port or path");
+    struct conf systemd = loaded("--listen systemd --admin-listen systemd");
+    struct conf any = loaded("--listen 127.0.0.1:0 --admin-listen 127.0.0.1:0");
+    conf_free(&systemd);
+    conf_free(&any);
+}
+END_TEST
+
 START_TEST(a_reload_loses_neither_file_nor_keys)
 {
     struct conf guarded = loaded_with_file("api_keys = \"/keys\";\n", "");
@@ -360,5 +371,6 @@ TEST_MAIN("conf/conf", 10, defaults_without_any_source, precedence,
           lists_are_replaced_by_the_stronger_source, sockets_of_systemd_are_the_default,
           models_are_replaced_by_the_stronger_source, dashes_equals_and_the_last_value,
           bad_arguments_are_refused, bad_variables_are_refused, variables_of_kubernetes_do_no_harm,
-          actions, isa_offers_every_rung_of_the_ladder, what_is_printed_can_be_read_again,
+          actions, the_service_and_its_administration_share_no_socket,
+          isa_offers_every_rung_of_the_ladder, what_is_printed_can_be_read_again,
           help_names_every_option_in_80_columns, a_reload_loses_neither_file_nor_keys)

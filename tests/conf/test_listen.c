@@ -55,8 +55,8 @@ START_TEST(unix_paths_with_permissions)
     } cases[] = {
         {"unix:/run/x:660", "/run/x", 0660}, {"unix:/run/x:0666", "/run/x", 0666},
         {"unix:/run/x:000", "/run/x", 0},    {"unix:/run/x", "/run/x", -1},
-        {"unix:/run/x:66", "/run/x:66", -1}, {"unix:/run/x:888", "/run/x:888", -1},
-        {"unix:/a:b/x:600", "/a:b/x", 0600}, {"unix:/x:66000", "/x:66000", -1},
+        {"unix:/a:b/x:600", "/a:b/x", 0600}, {"unix:/run/x:y", "/run/x:y", -1},
+        {"unix:/8080:/x", "/8080:/x", -1},   {"unix:/run/x:66a", "/run/x:66a", -1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct listen_address address;
@@ -67,6 +67,10 @@ START_TEST(unix_paths_with_permissions)
         ck_assert_int_eq(address.mode, cases[i].mode);
     }
     refused("unix:/run/x:1777", "000 to 777");
+    refused("unix:/run/x:66", "000 to 777");
+    refused("unix:/run/x:888", "000 to 777");
+    refused("unix:/run/x:66000", "000 to 777");
+    refused("unix:/run/x:777777777777777777777", "000 to 777");
     refused("unix::660", "must be absolute");
 }
 END_TEST
