@@ -155,13 +155,9 @@ static int open_systemd(struct listener *l, bool admin, struct error *err)
             free(names[i]);
     }
     free(names);
-    if (code == ERR_OK && l->count == before)
-        code =
-            cannot_listen(err, "systemd",
-                          admin ? "systemd handed over no socket with FileDescriptorName=admin"
-                                : "systemd handed over no sockets; start resnextd.socket, not this",
-                          "");
-    return code;
+    const char *why = admin ? "systemd handed over no socket with FileDescriptorName=admin"
+                            : "systemd handed over no sockets; start resnextd.socket, not this";
+    return code == ERR_OK && l->count == before ? cannot_listen(err, "systemd", why, "") : code;
 }
 
 static void log_address(int fd)

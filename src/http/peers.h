@@ -103,9 +103,8 @@ void peers_remove(struct peer *peer);
 /* True if this peer will be closed in a moment, without another byte from or to its client. */
 bool peers_is_leaving(const struct peer *peer);
 
-/* Makes room for a newcomer: cuts a connection that waits for its turn though its client has left,
- * or else the one that has waited longest for its client to begin a request. False: all are busy.
- */
+/* Makes room for a newcomer: cuts a connection that waits for its turn and whose client closed its
+ * side, or else the one that has waited longest for a request to begin. False: all are busy. */
 bool peers_give_way(struct peers *peers, const struct peer *newcomer);
 
 /* Starts a deadline, in place of the one that runs. */

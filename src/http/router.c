@@ -27,8 +27,8 @@ enum route_trait {
     IS_PROBE = 4,   /* health or metrics, which machines ask for all the time */
 };
 
-/* Who is back sooner asks again at once: Retry-After is a second and more, and nobody needs metrics
- * every second or health more often than the second. */
+/* Who is back sooner asks again at once: Retry-After says a second or more, and nobody needs
+ * metrics more often than every second. Of health that is the second. */
 static const int64_t BACK_NS = 900000000, HEALTH_BACK_NS = 100000000;
 
 /* Work after an error waits so long, however little time it has. */
