@@ -15,7 +15,7 @@ from harness import (SLOW, Daemon, case, check_scores, fails, path, predictions,
                      wait_until, write)
 from interposer import KINDS, Interposer, named, sample
 
-SAMPLES = int(os.environ.get("RESNEXT_TEST_FAULTS", "10"))  # of each kind; check-long: every one
+SAMPLES = int(os.environ.get("RESNEXT_TEST_FAULTS", "8"))  # of each kind; check-long: every one
 LONG = SAMPLES > 100
 MISSES = 3  # in a row, and there is no such call: one alone may be another thread's, come in between
 RELOAD_KINDS = ("malloc", "mmap", "open", "read")

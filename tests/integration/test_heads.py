@@ -10,7 +10,7 @@ import folders
 import harness
 import wire
 from folders import CONFIG, WEIGHTS
-from harness import Daemon, case, check_error, refuse
+from harness import Daemon, case, check_error, refuse, sample
 
 CLASSES = 10
 HEAD, BIAS = "fc.weight", "fc.bias"
@@ -165,14 +165,14 @@ def row_90_one_output_survives_int8():
 
 @case(own=None, seconds=60)
 def row_90_what_does_not_fit_together_is_refused():
-    for name, weights, keys, words in (
+    for name, weights, keys, words in sample((
             ("softmax-of-one", one_output(7), {"num_classes": 1, "label_names": None, "activation": "softmax"},
              ["one output", "sigmoid"]),
             ("regression", None, {"problem_type": "regression"}, ["problem_type"]),
             ("contradiction", None, {"problem_type": "multi_label_classification", "activation": "softmax"},
              ["contradict"]),
             ("three-for-one", one_output(7), {"num_classes": 1, "label_names": ["a", "b", "c"]},
-             ["3 labels for 1"])):
+             ["3 labels for 1"]))):
         refuse(["--model", folders.make(name, weights=weights, config=configured(**keys))],
                [CONFIG, *words], model=False)
 
@@ -250,7 +250,7 @@ def numbers_that_int8_cannot_hold_are_refused():
 @case(own=None, seconds=60)
 def row_91_names_in_an_unknown_form_are_refused():
     names = [f"x{i}" for i in range(CLASSES)]
-    for number, (keys, words) in enumerate((
+    for number, (keys, words) in enumerate(sample((
             ({"label_names": None, "class_names": names}, ["class_names", "label_names"]),
             ({"label_names": None, "categories": dict.fromkeys(names, 1)}, ["categories"]),
             ({"label_names": None, "dataset": {"classes": names}}, ["classes"]),
@@ -259,9 +259,9 @@ def row_91_names_in_an_unknown_form_are_refused():
             ({"label_names": {"11": "x"}}, ["12 labels for 10"]),
             ({"label_names": names, "id2label": {"3": "y"}}, ["label_names and id2label", "class 3"]),
             ({"label_names": None, "class_index": {"0": ["n01", "tench"]}}, ["class_index"]),
-            ({"label_names": [*names[:-1], "x\u200b"]}, ["U+200B"]))):
+            ({"label_names": [*names[:-1], "x\u200b"]}, ["U+200B"])))):
         refuse(["--model", folders.make(f"names-{number}", config=configured(**keys))], [CONFIG, *words], model=False)
-    for number, file in enumerate(("index_to_name.json", "classnames.txt", "label2id.json")):
+    for number, file in enumerate(sample(("index_to_name.json", "classnames.txt", "label2id.json"))):
         folder = folders.make(f"other-file-{number}", config=configured(label_names=None))
         harness.write(f"other-file-{number}/{file}", "x")
         refuse(["--model", folder], [file, "only labels.txt"], model=False)
@@ -277,10 +277,10 @@ def labels_of_every_form_are_answered():
     synsets = [f"n{i:08}" for i in range(CLASSES)]
     data, scores = harness.reference()
     best = max(range(CLASSES), key=scores.__getitem__)
-    for number, keys in enumerate((
+    for number, keys in enumerate(sample((
             {"labels": names}, {"id2label": by_id}, {"label2id": {n: int(i) for i, n in by_id.items()}},
             {"label_names": synsets, "label_descriptions": dict(zip(synsets, names))},
-            {"label_names": {str(best): names[best]}})):
+            {"label_names": {str(best): names[best]}}))):
         folder = folders.make(f"form-{number}", config=configured(**{"label_names": None, **keys}))
         with Daemon(["--model", f"named={folder}"]) as daemon:
             assert classify(daemon, "named", data)[0]["label"] == names[best], keys

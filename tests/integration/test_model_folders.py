@@ -11,7 +11,7 @@ import struct
 import folders
 import harness
 from folders import CALIBRATION, CONFIG, WEIGHTS
-from harness import Daemon, case, path, refuse, write
+from harness import Daemon, case, path, refuse, sample, write
 
 CONV, BIAS = "conv1.weight", "fc.bias"
 
@@ -50,13 +50,14 @@ def refused(file, faults, words=(), options=(), **more):
     good = {"calibration": folders.original(CALIBRATION)} if file == CALIBRATION else {}
     served = folders.make(f"served-{next(iter(faults))}-{key}", **good)
     with Daemon(["--model", f"served={served}", *options], model=False, **more) as daemon:
-        for name, fault in faults.items():
+        tried = sample(list(faults.items()))
+        for name, fault in tried:
             content, own_words = fault if isinstance(fault, tuple) else (fault, ())
             broken = folders.make(name, **{**good, key: content})
             refused_at_start(broken, options, [broken, *words, *own_words], **more)
             refused_on_reload(daemon, served, file, content, [served, *words, *own_words])
         daemon.reload()
-        assert counts(daemon)[1] == len(faults) and counts(daemon)[0] >= 1
+        assert counts(daemon)[1] == len(tried) and counts(daemon)[0] >= 1
 
 
 def changed(change):
