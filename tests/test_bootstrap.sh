@@ -48,7 +48,7 @@ calls() { # OPTION...
     grep curl "$folder/log" | grep -o 'http://[^/]*' | sort -u
 }
 [ "$(calls)" = http://127.0.0.1:8123 ] && [ -z "$(calls --admin-listen 127.0.0.1:8124)" ] &&
-    [ -z "$(calls --tls-cert a --tls-key b)" ]
+    [ -z "$(calls --tls-cert a --tls-key b)" ] && [ -z "$(calls --api-keys a)" ]
 result $? 4 'the calls to try are those of the address asked for, where they would work'
 
 # Not root, and no sudo: what to do is one command.

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "conf/arguments.h"
 #include "conf/file.h"
+#include "conf/listen.h"
 #include "conf/models.h"
 #include "conf/options.h"
 
@@ -65,22 +66,16 @@ static bool is_origin(const char *text)
            !is_default_port;
 }
 
-/* Whether an address stands for one socket: "systemd" and port 0 may stand for several. */
-static bool is_one_socket(const char *address)
-{
-    return strcmp(address, "systemd") != 0 && !has_ending(address, ":0");
-}
-
 static int check_listeners(const struct conf *conf, struct error *err)
 {
     for (size_t i = 0; i < conf->listen.count; i++)
         for (size_t j = 0; j < conf->admin_listen.count; j++) {
-            const char *address = conf->listen.items[i];
-            if (strcmp(address, conf->admin_listen.items[j]) == 0 && is_one_socket(address))
+            const char *service = conf->listen.items[i], *admin = conf->admin_listen.items[j];
+            if (conf_listen_is_same(service, admin))
                 return error_set(err, ERR_CONFIG,
-                                 "listen and admin_listen are both \"%.100s\"; give "
+                                 "listen has \"%.100s\" and admin_listen \"%.100s\"; give "
                                  "admin_listen another port or path",
-                                 address);
+                                 service, admin);
         }
     return ERR_OK;
 }

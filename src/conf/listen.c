@@ -109,3 +109,13 @@ int conf_parse_listen(const char *text, struct listen_address *out, struct error
         return parse_unix(text + 5, out, err);
     return parse_tcp(text, out, err);
 }
+
+bool conf_listen_is_same(const char *a, const char *b)
+{
+    struct listen_address x, y;
+    if (conf_parse_listen(a, &x, NULL) != ERR_OK || conf_parse_listen(b, &y, NULL) != ERR_OK)
+        return false;
+    bool is_any_port = x.kind == LISTEN_TCP && parse_port(strrchr(a, ':') + 1) == 0;
+    return x.kind != LISTEN_SYSTEMD && !is_any_port && x.length == y.length &&
+           memcmp(&x.address, &y.address, x.length) == 0;
+}

@@ -2,6 +2,7 @@
 #ifndef RESNEXT_CONF_LISTEN_H
 #define RESNEXT_CONF_LISTEN_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "base/error.h"
@@ -24,5 +25,8 @@ struct listen_address {
  * or four octal digits) or "systemd". Port 0 lets the kernel choose. Names are not looked up.
  * ERR_CONFIG says what would be right. */
 int conf_parse_listen(const char *text, struct listen_address *out, struct error *err);
+
+/* Whether two good texts name one socket; "systemd" and port 0 stand for any. */
+bool conf_listen_is_same(const char *a, const char *b);
 
 #endif

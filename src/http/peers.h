@@ -77,7 +77,8 @@ struct peers {
     size_t by_fd_size, by_fd_used;
     uint32_t generation;
     size_t open, given;
-    TAILQ_HEAD(, peer) idle; /* those PAUSED and gone, then OPENING or IDLE, from the longest on */
+    /* PAUSED and gone, from the newest on, then OPENING or IDLE, from the longest on */
+    TAILQ_HEAD(, peer) idle;
     struct lingerers linger;
     size_t linger_bytes;     /* that each may still send */
     int64_t sleeps_until_ns; /* the watch; earlier deadlines wake it */

@@ -17,7 +17,8 @@
  * resumes the connection, as the end of a pause does: that takes libmicrohttpd's own mutex under
  * ours. libmicrohttpd never calls us with its mutex held, so there is no cycle.
  *
- * A client that closed its side gets an answer to what it had sent before, if that needs no worker.
+ * A client that closed its side gets an answer to what it had sent before, if that needs no worker,
+ * and unless it must make room while it waits for its turn (peers_give_way).
  * libmicrohttpd 0.9.75 can miss the end of the stream when it comes together with data, so
  * such a connection is shut down GONE_NS after it has nothing more to do.
  *

@@ -325,8 +325,9 @@ END_TEST
 
 START_TEST(the_service_and_its_administration_share_no_socket)
 {
-    refused("--listen 127.0.0.1:80 --listen unix:/a --admin-listen unix:/a", ERR_CONFIG,
-            "listen and admin_listen are both \"unix:/a\"; give admin_listen another port or path");
+    refused("--listen 127.0.0.1:80 --listen unix:/a:660 --admin-listen unix:/a", ERR_CONFIG,
+            "listen has \"unix:/a:660\" and admin_listen \"unix:/a\"; give admin_listen another "
+            "port or path");
     struct conf systemd = loaded("--listen systemd --admin-listen systemd");
     struct conf any = loaded("--listen 127.0.0.1:0 --admin-listen 127.0.0.1:0");
     conf_free(&systemd);

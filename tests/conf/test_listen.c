@@ -107,6 +107,27 @@ START_TEST(systemd_has_no_address)
 }
 END_TEST
 
+START_TEST(two_texts_may_name_one_socket)
+{
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } cases[] = {
+        {"127.0.0.1:80", "127.0.0.1:80", true},  {"127.0.0.1:80", "127.0.0.1:81", false},
+        {"127.0.0.1:80", "127.0.0.2:80", false}, {"127.0.0.1:080", "127.0.0.1:80", true},
+        {"127.0.0.1:0", "127.0.0.1:00", false},  {"[::1]:80", "[0::01]:80", true},
+        {"[::1]:0", "[::1]:0", false},           {"0.0.0.0:80", "[::]:80", false},
+        {"unix:/a", "unix:/a:660", true},        {"unix:/a:600", "unix:/a:660", true},
+        {"unix:/a", "unix:/b", false},           {"systemd", "systemd", false},
+        {"systemd", "unix:/a", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ck_assert_int_eq(conf_listen_is_same(cases[i].a, cases[i].b), cases[i].same);
+        ck_assert_int_eq(conf_listen_is_same(cases[i].b, cases[i].a), cases[i].same);
+    }
+}
+END_TEST
+
 START_TEST(the_rest_is_refused)
 {
     char text[400];
@@ -133,4 +154,5 @@ START_TEST(the_rest_is_refused)
 END_TEST
 
 TEST_MAIN("conf/listen", 10, ipv4_with_port, ipv6_needs_brackets, unix_paths,
-          unix_paths_with_permissions, systemd_has_no_address, the_rest_is_refused)
+          unix_paths_with_permissions, systemd_has_no_address, two_texts_may_name_one_socket,
+          the_rest_is_refused)

@@ -224,18 +224,5 @@ def a_pause_that_a_drain_ends_counts_as_far_as_it_went():
     in_long_turns(check)
 
 
-@case(own=None, seconds=60)
-def who_left_in_its_turn_makes_room():
-    """For who comes; and who has not left keeps its place."""
-    def check(daemon, connection):
-        for _ in range(20):
-            with daemon.connect() as other:
-                other.send(wire.request("GET", "/nothing"))
-                wait_until("it read", lambda: daemon.has_read(other))
-        assert daemon.get("/livez").status == 200
-        assert connection.ask("GET", "/livez").status == 200
-    in_long_turns(check, "--max-connections", "8", "--http-threads", "1", parts=16)
-
-
 if __name__ == "__main__":
     harness.main()
