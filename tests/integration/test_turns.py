@@ -109,15 +109,22 @@ def make_dear(daemon, connection):
         mean, before = mean + (now - before - mean) / 64, now
 
 
-def in_long_turns(check, *options, parts=3):
-    """check(daemon, connection) while the worker is busy; what must wait on the connection after its next
-    error or page does so for two seconds: its requests were dear, and 63 other threads have a right to as
-    much."""
+NOTHING = wire.request("GET", "/nothing")
+
+
+def in_long_turns(check, *options, last=NOTHING, status=404, parts=3):
+    """check(daemon, connection) while the worker is busy; what must wait on the connection does so for two
+    seconds: its requests were dear, 63 other threads have a right to as much, and it just had its turn, with
+    the request `last`."""
     def attempt():
         with on_one_cpu("--http-threads", "64", "--max-body-bytes", str(64 << 20), *options) as daemon:
             with daemon.connect(60) as connection:
                 make_dear(daemon, connection)
+                time.sleep(1)  # so that it is new, and then back; the first turns of both come at once
                 with busy(daemon, parts, close=False):
+                    connection.send(NOTHING + last)
+                    check_error(connection.read(), 404)
+                    assert connection.read().status == status
                     check(daemon, connection)
     unless_slow(attempt)
 
@@ -135,10 +142,9 @@ def check_waits(wanted, act):
 def who_closes_its_side_waits_as_well():
     def check(_, connection):
         def ask():
-            connection.send(DEAR + wire.request("GET", "/nothing"))
+            connection.send(NOTHING)
             connection.sock.shutdown(1)
-            for status in 400, 404:
-                check_error(connection.read(), status)
+            check_error(connection.read(), 404)
         check_waits(True, ask)
     in_long_turns(check)
 
@@ -148,7 +154,7 @@ def who_closes_its_side_in_its_turn_keeps_its_place():
     """In the order of the turns, and among the connections of its client."""
     def check(daemon, connection):
         def ask():
-            connection.send(wire.request("GET", "/nothing"))
+            connection.send(NOTHING)
             wait_until("it read", lambda: daemon.has_read(connection))
             connection.sock.shutdown(1)
             with contextlib.ExitStack() as stack:
@@ -156,7 +162,6 @@ def who_closes_its_side_in_its_turn_keeps_its_place():
                 taken = sum(other.ask("GET", "/livez").status == 200 for other in others)
                 assert taken <= 6 or not connection.silent(), f"{taken} connections beside two, of eight"
             check_error(connection.read(), 404)
-        check_error(connection.ask("GET", "/nothing"), 404)
         check_waits(True, ask)
     in_long_turns(check, "--max-connections-per-ip", "8")
 
@@ -164,7 +169,6 @@ def who_closes_its_side_in_its_turn_keeps_its_place():
 @case(own=None, seconds=60)
 def work_after_an_error_has_time_left():
     def check(_, connection):
-        check_error(connection.ask("GET", "/nothing"), 404)
         answer = connection.ask("POST", "/classify", [("X-Request-Timeout-Ms", "1900")], reference()[0])
         if answer.status == 503:
             raise Slow(answer)
@@ -175,7 +179,6 @@ def work_after_an_error_has_time_left():
 @case(own=None, seconds=60)
 def the_turn_counts_as_time_waited():
     def check(_, connection):
-        check_error(connection.ask("GET", "/nothing"), 404)
         answer = connection.ask("POST", "/classify", [("X-Request-Timeout-Ms", "1")], reference()[0])
         message = check_error(answer, 503, "deadline_unreachable")["message"]
         waited, has = (int(number) for number in re.findall(r"(\d+) ms", message))
@@ -186,9 +189,8 @@ def the_turn_counts_as_time_waited():
 def check_no_error(status, *request):
     """Work does not wait after this answer."""
     def check(_, connection):
-        assert connection.ask(*request).status == status
         check_waits(False, lambda: connection.ask("POST", "/classify?top_k=0", body=b"x"))
-    in_long_turns(check, "--cors-origin", "http://a")
+    in_long_turns(check, "--cors-origin", "http://a", last=wire.request(*request), status=status)
 
 
 @case(own=None, seconds=60)
@@ -202,18 +204,15 @@ def an_answer_without_a_body_is_no_error():
 @case(own=None, seconds=60)
 def metrics_wait_where_health_does_not():
     def check(_, connection):
-        for waits, target in (False, "/nothing"), (False, "/livez"), (True, "/metrics"):
+        for after, target, waits in (0.15, "/livez", False), (0.95, "/metrics", False), (0.15, "/metrics", True):
+            time.sleep(after)
             check_waits(waits, lambda target=target: connection.ask("GET", target))
-            time.sleep(0.15)
-        time.sleep(0.8)
-        check_waits(False, lambda: connection.ask("GET", "/metrics"))
     in_long_turns(check, parts=16)
 
 
 @case(own=None, seconds=60)
 def a_pause_that_a_drain_ends_counts_as_far_as_it_went():
     def check(daemon, connection):
-        check_error(connection.ask("GET", "/nothing"), 404)
         start = time.monotonic()
         connection.send(wire.request("POST", "/classify", [("X-Request-Timeout-Ms", "1")], reference()[0]))
         wait_until("it read", lambda: daemon.has_read(connection))
