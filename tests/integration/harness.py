@@ -74,7 +74,7 @@ class CaseTimeout(Exception):
     """The case took longer than it may."""
 
 
-def wait_until(what, condition, seconds=5.0):
+def wait_until(what, condition, seconds=30.0):
     """Asks until the condition holds and returns its value; fails after the (scaled) time, and so many
     questions that this host did not just stand still."""
     end, left = time.monotonic() + seconds * SLOW, 20 * seconds
