@@ -13,7 +13,7 @@ import jpegs
 import wire
 from harness import (MEGAPIXELS, SLOW, Daemon, Slow, case, check_error, check_scores, path, predictions, quick,
                      reference, unless_slow, wait_until)
-
+from traffic import busy
 
 
 @contextlib.contextmanager
@@ -106,16 +106,6 @@ def row_73_health_and_metrics_answer_in_milliseconds_whatever_the_load():
         unless_slow(attempt)
 
 
-@contextlib.contextmanager
-def busy(daemon, admin, parts):
-    body = wire.multipart([("f", f"{i}.jpg", None, jpegs.slow(MEGAPIXELS)) for i in range(parts)])
-    with daemon.connect(60) as connection:
-        connection.send(wire.request("POST", "/classify", [wire.form_type()], body))
-        wait_until("the worker busy", lambda: admin_metrics(admin).sum("resnextd_workers_busy") == 1)
-        yield connection
-        assert connection.read().status == 200
-
-
 def late_reasons(admin):
     """Why what had too little time was turned away, and how often."""
     metrics = admin_metrics(admin)
@@ -148,7 +138,7 @@ def idle_connections_to_the_service_leave_descriptors_to_the_admin():
 def a_client_can_shorten_its_deadline():
     with with_admin("--workers", "1", "--request-timeout-ms", "300000") as (daemon, admin):
         data, scores = reference()
-        with busy(daemon, admin, 3) as slow, daemon.connect(60) as late:
+        with busy(daemon, 3, metrics=lambda: admin_metrics(admin)) as slow, daemon.connect(60) as late:
             start = time.monotonic()
             late.send(wire.request("POST", "/classify", [("X-Request-Timeout-Ms", "150")], data))
             check_error(late.read(), 504, "deadline_exceeded")
@@ -195,7 +185,7 @@ def a_request_that_cannot_meet_its_deadline_is_refused_at_once():
     data = reference()[0]
     with with_admin("--workers", "1", "--request-timeout-ms", "300000", "--queue-limit",
                     "50") as (daemon, admin):
-        with busy(daemon, admin, 3):  # so that it knows how long such pictures take
+        with busy(daemon, 3, metrics=lambda: admin_metrics(admin)):  # so that it knows how long such pictures take
             pass
         slow = jpegs.slow(MEGAPIXELS)
         with contextlib.ExitStack() as stack:

@@ -9,7 +9,7 @@ import struct
 import folders
 import harness
 import wire
-from folders import CONFIG, WEIGHTS
+from folders import CONFIG
 from harness import Daemon, case, check_error, refuse, sample
 
 CLASSES = 10

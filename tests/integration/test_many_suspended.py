@@ -9,13 +9,10 @@ import harness
 import jpegs
 import wire
 from harness import MEGAPIXELS, SLOW, case, check_scores, predictions, reference, wait_until
+from traffic import classify_request
 
 QUIET = ["--workers", "1", "--queue-limit", "400", "--request-timeout-ms", "300000",
          "--max-body-bytes", str(64 << 20)]
-
-
-def classify_request():
-    return wire.request("POST", "/classify", body=reference()[0])
 
 
 class Crowd:

@@ -89,9 +89,9 @@ def classify_request(data=None):
 
 
 @contextlib.contextmanager
-def busy(daemon, parts=1, close=True):
+def busy(daemon, parts=1, close=True, metrics=None):
     """The only worker is at work on a slow picture (about half a second for each part). Gives the
-    connection, whose answer is read (and right) at the end."""
+    connection, whose answer is read (and right) at the end. `metrics` are asked where the daemon's are not."""
     data = jpegs.slow(harness.MEGAPIXELS)
     with daemon.connect(60) as connection:
         if parts == 1:
@@ -99,7 +99,8 @@ def busy(daemon, parts=1, close=True):
         else:
             body = wire.multipart([("f", f"{i}.jpg", None, data) for i in range(parts)])
             connection.send(wire.request("POST", "/classify", [wire.form_type()], body))
-        harness.wait_until("the worker busy", lambda: daemon.metrics().sum("resnextd_workers_busy") == 1)
+        harness.wait_until("the worker busy",
+                           lambda: (metrics or daemon.metrics)().sum("resnextd_workers_busy") == 1)
         yield connection
         if close:
             answer = connection.read()
