@@ -1,6 +1,6 @@
 /* The table of all peers, their states and deadlines. Shared by watch.c, which owns it, and
- * peers.c; nobody else includes this. Everything here is called, and every field read, with `lock`
- * held, but for peers_open and peers_close; watch.c tells why that is enough.
+ * peers.c; no other source includes this. Everything here is called, and every field read, with
+ * `lock` held, but for peers_open and peers_close; watch.c tells why that is enough.
  *
  * Each state has a time limit. A reload may change the limits; deadlines that run already stay.
  *

@@ -517,7 +517,7 @@ def row_18_a_client_that_never_reads_is_closed(daemon):
             client.close()
 
 
-@case()
+@case(["--upload-timeout-ms", "3600000"])
 def row_19_a_disconnect_in_mid_upload_is_cleaned_up_and_counted(daemon):
     def count():
         return daemon.metrics().sum("resnextd_requests_total", code="499")

@@ -74,7 +74,7 @@ def a_refusal_of_a_small_picture_keeps_the_connection(daemon):
         check_scores(predictions(answer), scores)
 
 
-@case([*ONE_WORKER, "--queue-limit", "1", "--max-body-bytes", "1048576"])
+@case([*ONE_WORKER, "--queue-limit", "1", "--max-body-bytes", "1048576", "--upload-timeout-ms", "3600000"])
 def uploads_share_a_bounded_memory(daemon):
     data, scores = reference()
     body = data + bytes(1048576 - len(data))

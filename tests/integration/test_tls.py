@@ -248,7 +248,7 @@ def a_drain_ends_tls_connections_in_good_order():
 
 @case(own=None)
 def beyond_the_limit_of_connections_it_closes():
-    with tls_daemon("--max-connections", "3") as (daemon, _, _):
+    with tls_daemon("--max-connections", "3", "--upload-timeout-ms", "3600000") as (daemon, _, _):
         wait_until("nobody connected", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
         with contextlib.ExitStack() as stack:
             for _ in range(3):
