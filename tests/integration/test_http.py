@@ -4,8 +4,10 @@ recovery check."""
 import contextlib
 import http.client
 import json
+import os
 import resource
 import shutil
+import signal
 import subprocess
 import time
 
@@ -544,6 +546,32 @@ def row_21_garbage_after_a_good_request_does_not_harm_it(daemon):
                 assert 400 <= connection.read().status < 500, garbage[:20]
             except wire.Closed:
                 pass
+
+
+@contextlib.contextmanager
+def standing_still(daemon):
+    daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        os.waitid(os.P_PID, daemon.pid, os.WSTOPPED)
+        yield
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)
+
+
+@case(["--upload-timeout-ms", "3600000", "--idle-timeout-s", "3600"], seconds=60)
+def however_many_ask_at_once_all_are_answered(daemon):
+    """The events of 128 are what libmicrohttpd asks for at a time."""
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(daemon.connect()) for _ in range(256)]
+        for count in (127, 128, 129, 256):
+            asking = connections[:count]
+            for connection in asking:
+                assert connection.ask("GET", "/livez").status == 200
+            with standing_still(daemon):
+                for connection in asking:
+                    connection.send(wire.request("GET", "/livez"))
+            for connection in asking:
+                assert connection.read().status == 200, count
 
 
 @case()
