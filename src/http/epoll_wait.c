@@ -6,8 +6,7 @@
 #include <stddef.h>
 #include <sys/epoll.h>
 
-__attribute__((visibility("default"))) int epoll_wait(int fd, struct epoll_event *events, int most,
-                                                      int timeout)
+int epoll_wait(int fd, struct epoll_event *events, int most, int timeout)
 {
     static _Thread_local bool was_full;
     int count = epoll_pwait(fd, events, most, was_full ? 0 : timeout, NULL);

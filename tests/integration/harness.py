@@ -36,6 +36,8 @@ SANITIZER_REPORT = re.compile(r"(Address|Leak|Thread|Memory|UndefinedBehavior)Sa
 # How much more may stay resident after a case, and after all cases of a daemon: free memory that malloc
 # keeps of bodies and of the decoder's rows, for the next.
 RSS_SLACK, RSS_SLACK_OF_ALL = 16 << 20, 24 << 20
+# For an hour: then it is not that timer which ends a connection.
+UPLOADS_MAY_STALL = ["--upload-timeout-ms", "3600000"]
 WORK = None  # the script's own temporary directory
 
 

@@ -119,7 +119,7 @@ def idle_connections_to_the_service_leave_descriptors_to_the_admin():
     def few():
         harness.die_with_parent()
         resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96))
-    with with_admin("--idle-timeout-s", "3600", "--upload-timeout-ms", "3600000",
+    with with_admin("--idle-timeout-s", "3600", *harness.UPLOADS_MAY_STALL,
                     prepare=few) as (daemon, admin):
         before = daemon.resources()["fds"]
         crowd = [daemon.connect() for _ in range(120)]
@@ -299,7 +299,7 @@ def check_life_in_a_crowd(descriptors, *options):
     patience = 2.0 * min(SLOW, 3)
     with contextlib.ExitStack() as stack:
         daemon = stack.enter_context(Daemon(
-            ["--idle-timeout-s", "3600", "--upload-timeout-ms", "3600000", *options],
+            ["--idle-timeout-s", "3600", *harness.UPLOADS_MAY_STALL, *options],
             env={"WATCHDOG_USEC": str(int(patience * 1e6))}, prepare=few))
         for _ in range(descriptors + 24):
             stack.enter_context(daemon.connect())
@@ -331,7 +331,7 @@ def threads_take_no_descriptors_from_max_connections():
     with contextlib.ExitStack() as stack:
         daemon = stack.enter_context(Daemon(
             ["--http-threads", "64", "--max-connections", "1000", "--idle-timeout-s", "3600",
-             "--upload-timeout-ms", "3600000"], prepare=few))
+             *harness.UPLOADS_MAY_STALL], prepare=few))
         wait_until("nobody there", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
         crowd = [stack.enter_context(daemon.connect()) for _ in range(1000)]
         assert {connection.ask("GET", "/livez").status for connection in crowd} == {200}

@@ -136,7 +136,7 @@ def row_87_without_room_for_a_body_it_is_not_ready():
     def chunked(body):
         return wire.request("POST", "/classify", [("Transfer-Encoding", "chunked")]) + wire.chunked(body, 65536)
     data, scores = reference()
-    with serving("--max-body-bytes", str(6 << 20), "--queue-limit", "1", "--upload-timeout-ms", "3600000") as daemon:
+    with serving("--max-body-bytes", str(6 << 20), "--queue-limit", "1", *harness.UPLOADS_MAY_STALL) as daemon:
         assert daemon.get("/readyz").status == 200
         limit = daemon.metrics().sum("resnextd_body_limit_bytes")
         assert limit == 12 << 20

@@ -32,7 +32,7 @@ def outgoing(daemon, connection):
     return next((int(queues.split(":")[0], 16) for _, remote, _, queues in rows if remote == client), 0)
 
 
-@case(["--max-connections-per-ip", str(LIMIT), "--upload-timeout-ms", "3600000"], seconds=60)
+@case(["--max-connections-per-ip", str(LIMIT), *harness.UPLOADS_MAY_STALL], seconds=60)
 def row_84_who_half_closes_and_does_not_read_keeps_its_places(daemon):
     wait_until_alone(daemon)
     with contextlib.ExitStack() as stack:
@@ -122,7 +122,7 @@ def row_85_the_longest_idle_connection_gives_way(daemon):
     wait_until_alone(daemon)
 
 
-@case(["--max-connections", str(LIMIT), "--idle-timeout-s", "3600", "--upload-timeout-ms", "3600000"], seconds=60)
+@case(["--max-connections", str(LIMIT), "--idle-timeout-s", "3600", *harness.UPLOADS_MAY_STALL], seconds=60)
 def row_85_who_sends_nothing_gives_way_too(daemon):
     wait_until_alone(daemon)
     with contextlib.ExitStack() as stack:
@@ -133,7 +133,7 @@ def row_85_who_sends_nothing_gives_way_too(daemon):
     wait_until_alone(daemon)
 
 
-@case(["--max-connections", str(LIMIT), "--upload-timeout-ms", "3600000"], seconds=60)
+@case(["--max-connections", str(LIMIT), *harness.UPLOADS_MAY_STALL], seconds=60)
 def row_85_nobody_gives_way_who_is_busy(daemon):
     data, _ = harness.reference()
     wait_until_alone(daemon)

@@ -324,7 +324,7 @@ def an_early_refusal_reaches_who_sends_everything_first(daemon):
             check(status, method, path, size, headers)
 
 
-@case(["--max-body-bytes", "1048576", "--upload-timeout-ms", "3600000"], seconds=60)
+@case(["--max-body-bytes", "1048576", *harness.UPLOADS_MAY_STALL], seconds=60)
 def an_early_refusal_waits_for_who_sends_slowly(daemon):
     """For twice as long in all as a silent connection is waited for."""
     def attempt(sent):
@@ -519,7 +519,7 @@ def row_18_a_client_that_never_reads_is_closed(daemon):
             client.close()
 
 
-@case(["--upload-timeout-ms", "3600000"])
+@case([*harness.UPLOADS_MAY_STALL])
 def row_19_a_disconnect_in_mid_upload_is_cleaned_up_and_counted(daemon):
     def count():
         return daemon.metrics().sum("resnextd_requests_total", code="499")
@@ -558,7 +558,7 @@ def standing_still(daemon):
         daemon.process.send_signal(signal.SIGCONT)
 
 
-@case(["--upload-timeout-ms", "3600000", "--idle-timeout-s", "3600"], seconds=60)
+@case([*harness.UPLOADS_MAY_STALL, "--idle-timeout-s", "3600"], seconds=60)
 def however_many_ask_at_once_all_are_answered(daemon):
     """The events of 128 are what libmicrohttpd asks for at a time."""
     with contextlib.ExitStack() as stack:

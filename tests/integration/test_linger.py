@@ -11,7 +11,7 @@ from harness import Daemon, case, check_error, unless_still, wait_until
 
 LIMIT = 1 << 20
 LIMITED = ["--max-body-bytes", str(LIMIT)]
-PATIENT = ["--upload-timeout-ms", "3600000", "--drain-timeout-s", "3600"]
+PATIENT = [*harness.UPLOADS_MAY_STALL, "--drain-timeout-s", "3600"]
 PIECE = bytes(1 << 20)
 
 
@@ -65,7 +65,7 @@ def crowds_that_linger_cost_others_no_answer(daemon):
     unless_still(attempt)
 
 
-@case(LIMITED + ["--upload-timeout-ms", "3600000"], seconds=60)
+@case(LIMITED + harness.UPLOADS_MAY_STALL, seconds=60)
 def an_endless_upload_is_closed_after_so_many_bytes(daemon):
     with contextlib.ExitStack() as stack:
         connection = refused(stack, daemon, None, 1 << 40)

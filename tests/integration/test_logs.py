@@ -47,7 +47,7 @@ def at_debug_probes_have_their_lines(daemon):
         assert any(f'path="{target}"' in line and " debug " in line for line in lines), (target, lines)
 
 
-@case(["--max-connections", "2", "--upload-timeout-ms", "3600000"])
+@case(["--max-connections", "2", *harness.UPLOADS_MAY_STALL])
 def a_connection_that_is_turned_away_has_its_line(daemon):
     harness.wait_until("nobody connected", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
     with daemon.connect() as first, daemon.connect() as second:

@@ -74,7 +74,7 @@ def a_refusal_of_a_small_picture_keeps_the_connection(daemon):
         check_scores(predictions(answer), scores)
 
 
-@case([*ONE_WORKER, "--queue-limit", "1", "--max-body-bytes", "1048576", "--upload-timeout-ms", "3600000"])
+@case([*ONE_WORKER, "--queue-limit", "1", "--max-body-bytes", "1048576", *harness.UPLOADS_MAY_STALL])
 def uploads_share_a_bounded_memory(daemon):
     data, scores = reference()
     body = data + bytes(1048576 - len(data))
@@ -106,7 +106,7 @@ def uploads_share_a_bounded_memory(daemon):
     assert daemon.metrics().sum("resnextd_rejected_total", reason="overloaded") >= rejected + 4
 
 
-@case([*ONE_WORKER, "--upload-timeout-ms", "3600000"], seconds=60)
+@case([*ONE_WORKER, *harness.UPLOADS_MAY_STALL], seconds=60)
 def stalled_uploads_hold_at_most_half_as_much_again_as_came(daemon):
     """Also where they stop behind what doubling would have reached."""
     for size in ((8 << 20) + 1, (4 << 20) + 1, 5 << 20, 3 << 20, 100000, 66000):

@@ -236,7 +236,7 @@ def a_renewed_certificate_is_served_after_a_reload():
 @case(own=None, seconds=40)
 def a_drain_ends_tls_connections_in_good_order():
     data = reference()[0]
-    with tls_daemon("--upload-timeout-ms", "3600000", "--drain-timeout-s", "3600") as (daemon, _, _), \
+    with tls_daemon(*harness.UPLOADS_MAY_STALL, "--drain-timeout-s", "3600") as (daemon, _, _), \
             daemon.connect() as idle, daemon.connect() as active, daemon.connect(tls=None) as unfinished:
         assert idle.ask("GET", "/livez").status == 200
         unfinished.send(b"\x16\x03")
@@ -248,7 +248,7 @@ def a_drain_ends_tls_connections_in_good_order():
 
 @case(own=None)
 def beyond_the_limit_of_connections_it_closes():
-    with tls_daemon("--max-connections", "3", "--upload-timeout-ms", "3600000") as (daemon, _, _):
+    with tls_daemon("--max-connections", "3", *harness.UPLOADS_MAY_STALL) as (daemon, _, _):
         wait_until("nobody connected", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
         with contextlib.ExitStack() as stack:
             for _ in range(3):
