@@ -24,8 +24,9 @@ static const struct conv_kernel *const kernels[] = {
     &f32_grouped__openblas,
     &f32_pointwise__openblas,
 #ifdef __x86_64__
+    &f32_grouped__openblas_avx2,
     &f32_dense__avx2,
-    &f32_grouped__avx2,
+
     &bf16_dense__avx2,
     &bf16_grouped__avx2,
     &int8_dense__avx2,
@@ -34,7 +35,7 @@ static const struct conv_kernel *const kernels[] = {
     &int8_dense__avx_vnni,
     &int8_grouped__avx_vnni,
     &f32_dense__avx512,
-    &f32_grouped__avx512,
+
     &int8_dense__avx512_vnni,
     &int8_grouped__avx512_vnni,
     &bf16_dense__avx512_bf16,

@@ -100,6 +100,13 @@ void blas_multiply_add(size_t m, size_t n, size_t k, const float *a, size_t lda,
                     1, a, (blasint)lda, b, (blasint)ldb, 1, c, (blasint)ldc);
 }
 
+void blas_multiply(size_t m, size_t n, size_t k, const float *a, const float *b, size_t ldb,
+                   bool add, float *c, size_t ldc)
+{
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, 1, a,
+                (blasint)m, b, (blasint)ldb, add ? 1 : 0, c, (blasint)ldc);
+}
+
 const char *kernel_blas_core(void)
 {
     return openblas_get_corename();

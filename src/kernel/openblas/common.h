@@ -31,4 +31,9 @@ void blas_transpose(const float *in, size_t rows, size_t columns, size_t in_ld, 
 void blas_multiply_add(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
                        size_t ldb, float *c, size_t ldc);
 
+/* c[m][n] = (add ? c[m][n] : 0) + the sum over k of a[k][m] b[k][n]; `ldb` and `ldc` are the
+ * distances of rows. */
+void blas_multiply(size_t m, size_t n, size_t k, const float *a, const float *b, size_t ldb,
+                   bool add, float *c, size_t ldc);
+
 #endif

@@ -1,278 +1,304 @@
 #include <string.h>
 
+#include "base/size.h"
 #include "kernel/openblas/common.h"
-#include "kernel/openblas/openblas.h"
+#include "kernel/openblas/planes.h"
 
 /* How it works. Groups are narrow (d = 4 in ResNeXt-50's first stage), pixels are many: vectors
- * must run along pixels. For a block of output rows, the d channels of a group are turned into
- * planes, one set for each kernel column kx, shifted (and thinned, if the stride is not 1) so that
- * plane (kx, c) holds at [line][ox] the input that meets column kx of the kernel. Kernel row ky
- * meets the same planes a whole number of lines further on: its inputs are a [kernel * d][pixels]
- * matrix inside the planes, and the group's outputs are the sum over ky of `kernel` products, with
- * nothing copied for any of them. Outputs are turned back for a chunk of groups at a time, about a
- * cache line.
+ * must run along pixels. For a block of output rows, the channels of a chunk of groups, about a
+ * cache line of each pixel, are turned into planes, a set for each kernel column kx, so that plane
+ * (kx, c) holds at [line][ox] the input that meets column kx of the kernel. Kernel row ky meets the
+ * same planes a whole number of lines further on: its inputs are a [kernel * d][pixels] matrix
+ * inside the planes, and a group's outputs are the sum over ky of `kernel` products, with nothing
+ * copied for any of them. Outputs are turned back on the way to y.
+ *
+ * A pixel is turned once for all kernel columns that it meets, if input lines are `stride` times as
+ * long as output lines: kernel columns that are `stride` apart meet the same pixels, shifted.
+ * Otherwise each kernel column's are turned on their own. Either way they are a list of pixels,
+ * [line][ox], zeros where there is no image: a source.
  *
  * With a stride, lines that meet the same kernel rows are kept together: line i of the block lies
  * at (i % stride) * lines / stride + i / stride.
  *
- * Packed: weights [groups][ky][out][kx][in], in and out within the group, then bias [out_c]. */
+ * A tile is a chunk of a block. Packed: weights [group][ky][kx][in][out], in and out within the
+ * group; bias [out_c]; the pixel outside the image [in_c]; some floats that may be read. */
 
-enum { CHUNK_CHANNELS = 16, BLOCK_PIXELS = 448 };
+enum { CHUNK_CHANNELS = 16, BLOCK_PIXELS = 784, CACHE_LINE = 64 };
 
-/* Sizes of one call's working set, all in units of their elements. */
 struct layout {
-    size_t k, stride, d_in, d_out;
-    size_t groups;     /* in a chunk */
-    size_t block_rows; /* output rows worked on at once */
-    size_t lines;      /* input lines of a block, a multiple of the stride */
-    size_t plane;      /* floats of a plane: lines * out_w */
+    size_t k, stride, width; /* width: of an output line */
+    size_t d_in, d_out;
+    size_t groups, chunks; /* groups of a chunk, but the last may have fewer */
+    size_t rows, blocks;   /* output rows of a block, but the last may have fewer */
+    size_t lines;          /* input lines of a block, a multiple of the stride */
+    bool shared;           /* sources are turned for several kernel columns */
+    size_t sources;
+    size_t pixels;  /* of a source; the last `k` of them or more are zeros */
+    size_t plane;   /* floats from one plane to the next */
+    size_t outputs; /* the same of the outputs */
 };
+
+static size_t round_up(size_t n, size_t step)
+{
+    return size_ceil_div(n, step) * step;
+}
+
+/* An odd number of cache lines, so that planes do not share a cache's sets. */
+static size_t odd_lines(size_t floats)
+{
+    enum { LINE = CACHE_LINE / sizeof(float) };
+    return (size_ceil_div(floats, LINE) | 1) * LINE;
+}
 
 static struct layout layout_of(const struct conv_shape *s)
 {
     struct layout l = {
         .k = (size_t)s->kernel,
         .stride = (size_t)s->stride,
+        .width = (size_t)s->out_w,
         .d_in = (size_t)(s->in_c / s->groups),
         .d_out = (size_t)(s->out_c / s->groups),
     };
-    size_t rows = BLOCK_PIXELS / (size_t)s->out_w;
-    l.block_rows = rows == 0 ? 1 : rows < (size_t)s->out_h ? rows : (size_t)s->out_h;
     l.groups = l.d_in < CHUNK_CHANNELS ? CHUNK_CHANNELS / l.d_in : 1;
-    l.lines = (l.block_rows + (l.k - 1) / l.stride) * l.stride;
-    l.plane = l.lines * (size_t)s->out_w;
+    l.chunks = size_ceil_div((size_t)s->groups, l.groups);
+    l.rows = l.width < BLOCK_PIXELS ? BLOCK_PIXELS / l.width : 1;
+    l.blocks = size_ceil_div((size_t)s->out_h, l.rows);
+    l.rows = size_ceil_div((size_t)s->out_h, l.blocks);
+    l.blocks = size_ceil_div((size_t)s->out_h, l.rows);
+    l.lines = (l.rows + (l.k - 1) / l.stride) * l.stride;
+    l.shared = s->in_w == s->out_w * s->stride && s->kernel <= PLANES_COPIES;
+    l.sources = l.shared ? l.stride : l.k;
+    l.pixels = round_up(l.lines * l.width + l.k, PLANES_LANES);
+    l.plane = odd_lines(l.pixels + PLANES_LANES);
+    l.outputs = odd_lines(l.rows * l.width);
     return l;
 }
 
-static bool supports(const struct conv_shape *s)
+bool blas_grouped_supports(const struct conv_shape *s)
 {
     return s->groups > 1;
 }
 
-static size_t packed_size(const struct conv_kernel *self, const struct conv_shape *s)
+size_t blas_grouped_packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     (void)self;
-    return (conv_weight_count(s) + (size_t)s->out_c) * sizeof(float);
+    return (conv_weight_count(s) + (size_t)s->out_c + (size_t)s->in_c + PLANES_LANES) *
+           sizeof(float);
 }
 
-static void pack(const struct conv_kernel *self, const struct conv_shape *s,
-                 const struct conv_weights *weights, void *packed)
+void blas_grouped_pack(const struct conv_kernel *self, const struct conv_shape *s,
+                       const struct conv_weights *weights, void *packed)
 {
     (void)self;
-    struct layout l = layout_of(s);
+    size_t taps = (size_t)(s->kernel * s->kernel), in = (size_t)(s->in_c / s->groups);
+    size_t out = (size_t)(s->out_c / s->groups);
     float *p = packed;
     for (size_t g = 0; g < (size_t)s->groups; g++)
-        for (size_t ky = 0; ky < l.k; ky++)
-            for (size_t o = 0; o < l.d_out; o++)
-                for (size_t kx = 0; kx < l.k; kx++)
-                    for (size_t i = 0; i < l.d_in; i++)
-                        *p++ =
-                            weights
-                                ->weights[(((g * l.d_out + o) * l.d_in + i) * l.k + ky) * l.k + kx];
+        for (size_t t = 0; t < taps; t++)
+            for (size_t i = 0; i < in; i++)
+                for (size_t o = 0; o < out; o++)
+                    *p++ = weights->weights[((g * out + o) * in + i) * taps + t];
     memcpy(p, weights->bias, (size_t)s->out_c * sizeof *p);
+    memset(p + s->out_c, 0, ((size_t)s->in_c + PLANES_LANES) * sizeof *p);
 }
 
-/* Planes of a group, outputs of a chunk, and one input line of a group. */
-static size_t scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
+int blas_grouped_tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
 {
     (void)self;
     struct layout l = layout_of(s);
-    size_t outputs = l.groups * l.d_out * l.block_rows * (size_t)s->out_w;
-    return (l.k * l.d_in * l.plane + outputs + l.d_in * (size_t)s->in_w) * sizeof(float);
+    return (int)(l.blocks * l.chunks) * images;
 }
 
-/* A block of output rows of one image, and a chunk of groups. */
+/* The working set of a call. */
 struct work {
-    const struct conv_shape *shape;
-    const struct layout *layout;
-    const float *image; /* [in_h][in_w][in_c] */
-    int top;            /* input line that the block's first output row meets first; may be < 0 */
-    size_t rows;        /* output rows */
-    float *planes;      /* [kernel][d_in][lines][out_w] */
-    float *outputs;     /* [groups][d_out][rows][out_w] */
-    float *line;        /* [d_in][in_w] */
+    const struct planes_turn *turn;
+    const struct conv_call *call;
+    struct layout layout;
+    const float **pixels; /* [source][line][ox], channel 0 */
+    int32_t *inside;      /* [kx][line][ox], ~0 where planes have the source's pixel, else 0 */
+    size_t *planes_at;    /* [channel of the chunk] */
+    float *planes;        /* [group][kx][d_in][plane] */
+    float *outputs;       /* [group][d_out][outputs] */
 };
 
-/* Output columns whose input under kernel column kx lies inside the image: [*first, *last). */
-static void inside(const struct conv_shape *s, int kx, int *first, int *last)
+/* Points into `scratch`; returns the bytes that are needed. */
+static size_t place(struct work *w, unsigned char *scratch)
 {
-    int shift = s->pad - kx, end = s->in_w + shift;
-    *first = shift <= 0 ? 0 : (shift + s->stride - 1) / s->stride;
-    *last = end <= 0 ? 0 : (end + s->stride - 1) / s->stride;
-    *last = *last > s->out_w ? s->out_w : *last;
-    *first = *first > *last ? *last : *first;
+    const struct layout *l = &w->layout;
+    size_t at = 0, channels = l->groups * l->d_in;
+    size_t outputs = round_up(l->groups * l->d_out, PLANES_LANES);
+    w->pixels = (const float **)(void *)scratch;
+    at += round_up(l->sources * l->pixels * sizeof *w->pixels, CACHE_LINE);
+    w->inside = (int32_t *)(void *)(scratch + at);
+    at += round_up(l->k * l->pixels * sizeof *w->inside, CACHE_LINE);
+    w->planes_at = (size_t *)(void *)(scratch + at);
+    at += round_up(channels * sizeof *w->planes_at, CACHE_LINE);
+    w->planes = (float *)(void *)(scratch + at) + CACHE_LINE / sizeof *w->planes;
+    at += 2 * CACHE_LINE + (l->k * channels * l->plane) * sizeof *w->planes;
+    w->outputs = (float *)(void *)(scratch + at);
+    at += outputs * l->outputs * sizeof *w->outputs;
+    return at;
 }
 
-/* out[i] = in[i * stride]. */
-static void thin(const float *in, size_t stride, float *out, size_t count)
-{
-    if (stride == 2) { /* the usual one, known to the compiler, so that it is vectorised */
-        for (size_t i = 0; i < count; i++)
-            out[i] = in[2 * i];
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        out[i] = in[i * stride];
-}
-
-/* Puts the line of one channel (NULL: outside the image) under kernel column kx. Columns outside
- * the image are 0 already. */
-static void place_line(const struct conv_shape *s, int kx, const float *line, float *out)
-{
-    int first, last;
-    inside(s, kx, &first, &last);
-    if (!line)
-        memset(out + first, 0, (size_t)(last - first) * sizeof *out);
-    else if (first < last)
-        thin(line + first * s->stride + kx - s->pad, (size_t)s->stride, out + first,
-             (size_t)(last - first));
-}
-
-/* Planes of a group for any stride and width: line by line. */
-static void fill_planes_by_line(const struct work *w, size_t group)
-{
-    const struct conv_shape *s = w->shape;
-    const struct layout *l = w->layout;
-    size_t in_w = (size_t)s->in_w, in_c = (size_t)s->in_c;
-    for (size_t i = 0; i < l->lines; i++) {
-        int y = w->top + (int)i;
-        bool is_inside = y >= 0 && y < s->in_h;
-        size_t to = i % l->stride * (l->lines / l->stride) + i / l->stride;
-        if (is_inside)
-            blas_transpose(w->image + (size_t)y * in_w * in_c + group * l->d_in, in_w, l->d_in,
-                           in_c, w->line, in_w);
-        for (size_t kx = 0; kx < l->k; kx++)
-            for (size_t c = 0; c < l->d_in; c++)
-                place_line(s, (int)kx, is_inside ? w->line + c * in_w : NULL,
-                           w->planes + (kx * l->d_in + c) * l->plane + to * (size_t)s->out_w);
-    }
-}
-
-/* A plane under another kernel column: all lines moved by `shift` columns at once, with zeros where
- * the image ends. */
-static void shift_plane(const float *middle, size_t size, size_t width, int shift, float *out)
-{
-    size_t by = (size_t)(shift < 0 ? -shift : shift);
-    by = by < width ? by : width;
-    if (shift > 0)
-        memcpy(out, middle + by, (size - by) * sizeof *out);
-    else
-        memcpy(out + by, middle, (size - by) * sizeof *out);
-    for (size_t at = shift > 0 ? width - by : 0; at < size; at += width)
-        for (size_t i = 0; i < by; i++)
-            out[at + i] = 0;
-}
-
-/* Planes of a group for stride 1 and a map that keeps its width: those of the middle column are the
- * image itself, turned, and the others are these, moved. */
-static void fill_planes_at_once(const struct work *w, size_t group)
-{
-    const struct conv_shape *s = w->shape;
-    const struct layout *l = w->layout;
-    size_t width = (size_t)s->out_w, in_c = (size_t)s->in_c, middle = (size_t)s->pad;
-    size_t above = w->top < 0 ? (size_t)-w->top : 0, end = (size_t)(s->in_h - w->top);
-    size_t below = end < l->lines ? end : l->lines;
-    float *planes = w->planes + middle * l->d_in * l->plane;
-    for (size_t c = 0; c < l->d_in; c++) {
-        float *plane = planes + c * l->plane;
-        memset(plane, 0, above * width * sizeof *plane);
-        memset(plane + below * width, 0, (l->lines - below) * width * sizeof *plane);
-    }
-    const float *from = w->image + (size_t)(w->top + (int)above) * width * in_c + group * l->d_in;
-    blas_transpose(from, (below - above) * width, l->d_in, in_c, planes + above * width, l->plane);
-    for (size_t kx = 0; kx < l->k; kx++)
-        for (size_t c = 0; c < l->d_in && kx != middle; c++)
-            shift_plane(planes + c * l->plane, l->plane, width, (int)kx - s->pad,
-                        w->planes + (kx * l->d_in + c) * l->plane);
-}
-
-/* The outputs of one group, from its planes: `kernel` products. */
-static void multiply_group(const struct work *w, const float *weights, float *outputs)
-{
-    const struct layout *l = w->layout;
-    size_t width = (size_t)w->shape->out_w, pixels = w->rows * width, k = l->k * l->d_in;
-    for (size_t ky = 0; ky < l->k; ky++, weights += l->d_out * k) {
-        size_t line = ky % l->stride * (l->lines / l->stride) + ky / l->stride;
-        blas_multiply_add(l->d_out, pixels, k, weights, k, w->planes + line * width, l->plane,
-                          outputs, pixels);
-    }
-}
-
-/* What the products add to: bias + residual, as planes. */
-static void prepare_outputs(const struct work *w, size_t channels, const float *bias,
-                            const float *residual)
-{
-    size_t pixels = w->rows * (size_t)w->shape->out_w;
-    if (residual)
-        blas_transpose(residual, pixels, channels, (size_t)w->shape->out_c, w->outputs, pixels);
-    for (size_t c = 0; c < channels; c++) {
-        float *out = w->outputs + c * pixels;
-        for (size_t p = 0; p < pixels; p++)
-            out[p] = residual ? out[p] + bias[c] : bias[c];
-    }
-}
-
-/* Groups [first, first + count) of a block whose outputs start at y. */
-static void run_chunk(const struct work *w, const struct conv_call *call, size_t first,
-                      size_t count, size_t block_start)
-{
-    const struct conv_shape *s = w->shape;
-    const struct layout *l = w->layout;
-    size_t pixels = w->rows * (size_t)s->out_w, channels = count * l->d_out;
-    size_t at = block_start + first * l->d_out, group_weights = l->k * l->k * l->d_in * l->d_out;
-    const float *weights = call->packed, *bias = weights + conv_weight_count(s) + first * l->d_out;
-    const float *residual = call->residual;
-    prepare_outputs(w, channels, bias, residual ? residual + at : NULL);
-    for (size_t g = 0; g < count; g++) {
-        if (s->stride == 1 && s->out_w == s->in_w)
-            fill_planes_at_once(w, first + g);
-        else
-            fill_planes_by_line(w, first + g);
-        multiply_group(w, weights + (first + g) * group_weights,
-                       w->outputs + g * l->d_out * pixels);
-    }
-    if (call->relu)
-        blas_relu(w->outputs, channels * pixels);
-    blas_transpose(w->outputs, channels, pixels, pixels, (float *)call->y + at, (size_t)s->out_c);
-}
-
-static void run_tile(const struct conv_call *call, int begin, int tile_end)
-{
-    const struct conv_shape *s = call->shape;
-    struct layout l = layout_of(s);
-    size_t groups = (size_t)s->groups, row_size = (size_t)s->out_w * (size_t)s->out_c;
-    struct work w = {.shape = s, .layout = &l, .planes = call->scratch};
-    w.outputs = w.planes + l.k * l.d_in * l.plane;
-    memset(w.planes, 0, l.k * l.d_in * l.plane * sizeof *w.planes);
-    w.line = w.outputs + l.groups * l.d_out * l.block_rows * (size_t)s->out_w;
-    for (int row = begin; row < tile_end; row += (int)w.rows) {
-        int image = row / s->out_h, image_end = (image + 1) * s->out_h;
-        int end = image_end < tile_end ? image_end : tile_end;
-        w.rows = (size_t)(end - row) < l.block_rows ? (size_t)(end - row) : l.block_rows;
-        w.top = row % s->out_h * s->stride - s->pad;
-        w.image = (const float *)call->x +
-                  (size_t)image * (size_t)s->in_h * (size_t)s->in_w * (size_t)s->in_c;
-        for (size_t g = 0; g < groups; g += l.groups) {
-            size_t count = groups - g < l.groups ? groups - g : l.groups;
-            run_chunk(&w, call, g, count, (size_t)row * row_size);
-        }
-    }
-}
-
-static void run(const struct conv_kernel *self, const struct conv_call *call)
+size_t blas_grouped_scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     (void)self;
-    blas_run_tiles(call, run_tile);
+    static unsigned char nowhere[1];
+    struct work w = {.layout = layout_of(s)};
+    return place(&w, nowhere);
 }
 
-const struct conv_kernel f32_grouped__openblas = {
-    .name = "f32_grouped__openblas",
-    .isa = "openblas",
-    .precision = PRECISION_F32,
-    .supports = supports,
-    .packed_size = packed_size,
-    .pack = pack,
-    .tile_count = blas_tile_count,
-    .scratch_size = scratch_size,
-    .run = run,
-};
+/* The input column that source `source` begins with. */
+static int source_column(const struct work *w, size_t source)
+{
+    return (int)source - (w->layout.shared ? 0 : w->call->shape->pad);
+}
+
+/* Whether the planes of kernel column `kx` hold the source's pixels, and how far they are shifted. */
+static bool holds(const struct work *w, size_t source, size_t kx, ptrdiff_t *shift)
+{
+    const struct conv_shape *s = w->call->shape;
+    int distance = source_column(w, source) + s->pad - (int)kx;
+    *shift = distance / s->stride;
+    return w->layout.shared ? distance % s->stride == 0 : distance == 0;
+}
+
+/* The pixels of a source, line by line of the block whose first is input line `top`. */
+static void list_pixels(const struct work *w, const float *image, int top, size_t source)
+{
+    const struct conv_shape *s = w->call->shape;
+    const struct layout *l = &w->layout;
+    const float *zeros = (const float *)w->call->packed + conv_weight_count(s) + s->out_c;
+    const float **to = w->pixels + source * l->pixels, **end = to + l->pixels;
+    size_t of_phase = l->lines / l->stride;
+    for (size_t line = 0; line < l->lines; line++) {
+        int y = top + (int)(line % of_phase * l->stride + line / of_phase);
+        int x = source_column(w, source);
+        const float *from = image + (ptrdiff_t)y * s->in_w * s->in_c;
+        bool inside = y >= 0 && y < s->in_h;
+        for (size_t ox = 0; ox < l->width; ox++, x += s->stride)
+            *to++ = inside && x >= 0 && x < s->in_w ? from + (ptrdiff_t)x * s->in_c : zeros;
+    }
+    while (to < end)
+        *to++ = zeros;
+}
+
+/* Pixel ox of a line is in column ox + shift of the planes, if there is one. */
+static void mark_inside(const struct work *w, size_t kx, ptrdiff_t shift)
+{
+    int32_t *to = w->inside + kx * w->layout.pixels;
+    ptrdiff_t width = (ptrdiff_t)w->layout.width;
+    for (size_t p = 0; p < w->layout.pixels; p++) {
+        ptrdiff_t column = (ptrdiff_t)(p % w->layout.width) + shift;
+        to[p] = column >= 0 && column < width ? ~0 : 0;
+    }
+}
+
+/* What is the same for all blocks. */
+static void prepare(const struct work *w)
+{
+    const struct layout *l = &w->layout;
+    ptrdiff_t shift;
+    for (size_t source = 0; source < l->sources; source++)
+        for (size_t kx = 0; kx < l->k; kx++)
+            if (holds(w, source, kx, &shift))
+                mark_inside(w, kx, shift);
+    for (size_t c = 0; c < l->groups * l->d_in; c++)
+        w->planes_at[c] = (c / l->d_in * l->k * l->d_in + c % l->d_in) * l->plane;
+}
+
+static void find_block(const struct work *w, size_t image, size_t first)
+{
+    const struct conv_shape *s = w->call->shape;
+    const float *x = (const float *)w->call->x +
+                     image * (size_t)s->in_h * (size_t)s->in_w * (size_t)s->in_c;
+    for (size_t source = 0; source < w->layout.sources; source++)
+        list_pixels(w, x, (int)first * s->stride - s->pad, source);
+}
+
+static void fill_planes(const struct work *w, size_t first_group, size_t groups)
+{
+    const struct layout *l = &w->layout;
+    for (size_t source = 0; source < l->sources; source++) {
+        struct to_planes t = {
+            .pixels = w->pixels + source * l->pixels,
+            .count = l->pixels,
+            .channel = first_group * l->d_in,
+            .channels = groups * l->d_in,
+            .at = w->planes_at,
+        };
+        for (size_t kx = 0; kx < l->k; kx++) {
+            ptrdiff_t shift;
+            if (!holds(w, source, kx, &shift))
+                continue;
+            float *planes = w->planes + kx * l->d_in * l->plane;
+            t.copy[t.copies].planes = planes + shift;
+            t.copy[t.copies++].inside = w->inside + kx * l->pixels;
+            for (size_t c = 0; shift > 0 && c < t.channels; c++)
+                memset(planes + w->planes_at[c], 0, (size_t)shift * sizeof *planes);
+        }
+        w->turn->to(&t);
+    }
+}
+
+/* The outputs of group `g` of the chunk: `kernel` products. Meanwhile the weights of the next chunk
+ * are fetched: a product reads few lines of many, which no CPU foresees. */
+static void multiply(const struct work *w, const float *weights, size_t g, size_t pixels)
+{
+    const struct layout *l = &w->layout;
+    size_t k = l->k * l->d_in, next = l->groups * l->k * k * l->d_out;
+    const float *planes = w->planes + g * k * l->plane;
+    float *outputs = w->outputs + g * l->d_out * l->outputs;
+    for (size_t ky = 0; ky < l->k; ky++, weights += k * l->d_out) {
+        size_t line = ky % l->stride * (l->lines / l->stride) + ky / l->stride;
+        for (size_t i = 0; i < k * l->d_out; i += CACHE_LINE / sizeof *weights)
+            __builtin_prefetch(weights + next + i);
+        blas_multiply(l->d_out, pixels, k, weights, planes + line * l->width, l->plane, ky > 0,
+                      outputs, l->outputs);
+    }
+}
+
+/* A chunk of the block of output rows [first, first + rows) over all images. */
+static void run_chunk(const struct work *w, size_t chunk, size_t first, size_t rows)
+{
+    const struct conv_call *call = w->call;
+    const struct layout *l = &w->layout;
+    size_t group = chunk * l->groups, left = (size_t)call->shape->groups - group;
+    size_t groups = left < l->groups ? left : l->groups, pixels = rows * l->width;
+    size_t channel = group * l->d_out, out_c = (size_t)call->shape->out_c;
+    size_t at = first * l->width * out_c + channel;
+    const float *weights = call->packed, *bias = weights + conv_weight_count(call->shape);
+    weights += group * l->k * l->k * l->d_in * l->d_out;
+    fill_planes(w, group, groups);
+    for (size_t g = 0; g < groups; g++)
+        multiply(w, weights + g * l->k * l->k * l->d_in * l->d_out, g, pixels);
+    w->turn->from(&(struct from_planes){
+        .planes = w->outputs,
+        .plane = l->outputs,
+        .count = pixels,
+        .channels = groups * l->d_out,
+        .bias = bias + channel,
+        .residual = call->residual ? (const float *)call->residual + at : NULL,
+        .y = (float *)call->y + at,
+        .pixel = out_c,
+        .relu = call->relu,
+    });
+}
+
+void blas_grouped_run(const struct conv_kernel *self, const struct conv_call *call)
+{
+    struct work w = {.turn = self->own, .call = call, .layout = layout_of(call->shape)};
+    const struct layout *l = &w.layout;
+    size_t end = (size_t)call->tile_end, out_h = (size_t)call->shape->out_h;
+    place(&w, call->scratch);
+    prepare(&w);
+    for (size_t t = (size_t)call->tile_begin, listed = SIZE_MAX; t < end; t++) {
+        size_t block = t / l->chunks % l->blocks, image = t / l->chunks / l->blocks;
+        size_t first = block * l->rows;
+        if (t / l->chunks != listed)
+            find_block(&w, image, first);
+        listed = t / l->chunks;
+        run_chunk(&w, t % l->chunks, image * out_h + first,
+                  first + l->rows < out_h ? l->rows : out_h - first);
+    }
+}

@@ -1,0 +1,63 @@
+/* Pixels into planes and back: OpenBLAS's vectors run along pixels, activations have channels side
+ * by side. Written once, for vectors of any width (kernel/openblas/turn.h); the fastest that the
+ * ladder has is taken. */
+#ifndef RESNEXT_KERNEL_OPENBLAS_PLANES_H
+#define RESNEXT_KERNEL_OPENBLAS_PLANES_H
+
+#include "kernel/kernel.h"
+
+enum {
+    PLANES_LANES = 8,  /* of the widest vector */
+    PLANES_COPIES = 3, /* the most of one pixel */
+};
+
+/* Pixels to planes: plane c of a copy, which begins at planes + at[c], holds at p what channel
+ * `channel` + c of pixel p is, or 0 where inside[p] is 0. Beside the pixels, PLANES_LANES floats in
+ * front of a plane and behind it may be overwritten. */
+struct to_planes {
+    const float *const *pixels;        /* [count], a multiple of PLANES_LANES */
+    size_t count, channel, channels;
+    const size_t *at; /* [channels] */
+    size_t copies;
+    struct {
+        float *planes;
+        const int32_t *inside; /* [count], ~0 or 0 */
+    } copy[PLANES_COPIES];
+};
+
+/* Planes to pixels: y = act(planes + bias + residual), of `count` pixels, any number. Planes
+ * up to the next multiple of PLANES_LANES may be read, and so may 3 floats behind a plane, and
+ * PLANES_LANES behind `bias`. */
+struct from_planes {
+    const float *planes;
+    size_t plane, count, channels;
+    const float *bias;     /* of the first channel, as the two that follow */
+    const float *residual; /* or NULL */
+    float *y;
+    size_t pixel; /* floats from one pixel of y and residual to the next */
+    bool relu;
+};
+
+/* The `own` of a grouped kernel. */
+struct planes_turn {
+    void (*to)(const struct to_planes *work);
+    void (*from)(const struct from_planes *work);
+};
+
+/* The functions of a struct conv_kernel whose `own` is a struct planes_turn: see grouped.c. */
+bool blas_grouped_supports(const struct conv_shape *shape);
+size_t blas_grouped_packed_size(const struct conv_kernel *self, const struct conv_shape *shape);
+void blas_grouped_pack(const struct conv_kernel *self, const struct conv_shape *shape,
+                       const struct conv_weights *weights, void *packed);
+int blas_grouped_tile_count(const struct conv_kernel *self, const struct conv_shape *shape,
+                            int images);
+size_t blas_grouped_scratch_size(const struct conv_kernel *self, const struct conv_shape *shape);
+void blas_grouped_run(const struct conv_kernel *self, const struct conv_call *call);
+
+#define BLAS_GROUPED_FUNCTIONS                                                                     \
+    .precision = PRECISION_F32, .supports = blas_grouped_supports,                                 \
+    .packed_size = blas_grouped_packed_size, .pack = blas_grouped_pack,                            \
+    .tile_count = blas_grouped_tile_count, .scratch_size = blas_grouped_scratch_size,              \
+    .run = blas_grouped_run
+
+#endif
