@@ -13,7 +13,7 @@ extern const struct conv_kernel f32_dense__avx2, bf16_dense__avx2, int8_dense__a
 extern const struct conv_kernel int8_pointwise__avx2;
 
 /* 3x3 with several groups, stride 1 or 2, as many outputs as inputs. */
-extern const struct conv_kernel f32_grouped__avx2, bf16_grouped__avx2, int8_grouped__avx2,
+extern const struct conv_kernel bf16_grouped__avx2, int8_grouped__avx2,
     int8_grouped__avx_vnni;
 
 #endif

@@ -9,7 +9,7 @@
 extern const struct conv_kernel f32_dense__avx512, int8_dense__avx512_vnni, bf16_dense__avx512_bf16;
 
 /* 3x3 with several groups, stride 1 or 2, as many outputs as inputs. */
-extern const struct conv_kernel f32_grouped__avx512, int8_grouped__avx512_vnni,
+extern const struct conv_kernel int8_grouped__avx512_vnni,
     bf16_grouped__avx512_bf16;
 
 #endif

@@ -163,6 +163,16 @@ static bool holds(const struct work *w, size_t source, size_t kx, ptrdiff_t *shi
     return w->layout.shared ? distance % s->stride == 0 : distance == 0;
 }
 
+/* The pixels [*first, *last) of a line of the source whose first pixel is in input column `x` lie
+ * inside the image. */
+static void find_inside(const struct conv_shape *s, int x, size_t *first, size_t *last)
+{
+    int before = x < 0 ? (-x + s->stride - 1) / s->stride : 0;
+    int end = x < s->in_w ? (s->in_w - x + s->stride - 1) / s->stride : 0;
+    *first = (size_t)before;
+    *last = (size_t)(end < s->out_w ? end : s->out_w);
+}
+
 /* The pixels of a source, line by line of the block whose first is input line `top`. */
 static void list_pixels(const struct work *w, const float *image, int top, size_t source)
 {
@@ -170,14 +180,15 @@ static void list_pixels(const struct work *w, const float *image, int top, size_
     const struct layout *l = &w->layout;
     const float *zeros = (const float *)w->call->packed + conv_weight_count(s) + s->out_c;
     const float **to = w->pixels + source * l->pixels, **end = to + l->pixels;
-    size_t of_phase = l->lines / l->stride;
+    size_t of_phase = l->lines / l->stride, step = (size_t)(s->stride * s->in_c), first, last;
+    int x = source_column(w, source);
+    find_inside(s, x, &first, &last);
     for (size_t line = 0; line < l->lines; line++) {
         int y = top + (int)(line % of_phase * l->stride + line / of_phase);
-        int x = source_column(w, source);
-        const float *from = image + (ptrdiff_t)y * s->in_w * s->in_c;
+        const float *from = image + ((ptrdiff_t)y * s->in_w + x) * s->in_c;
         bool inside = y >= 0 && y < s->in_h;
-        for (size_t ox = 0; ox < l->width; ox++, x += s->stride)
-            *to++ = inside && x >= 0 && x < s->in_w ? from + (ptrdiff_t)x * s->in_c : zeros;
+        for (size_t ox = 0; ox < l->width; ox++)
+            *to++ = inside && ox >= first && ox < last ? from + ox * step : zeros;
     }
     while (to < end)
         *to++ = zeros;
@@ -188,10 +199,9 @@ static void mark_inside(const struct work *w, size_t kx, ptrdiff_t shift)
 {
     int32_t *to = w->inside + kx * w->layout.pixels;
     ptrdiff_t width = (ptrdiff_t)w->layout.width;
-    for (size_t p = 0; p < w->layout.pixels; p++) {
-        ptrdiff_t column = (ptrdiff_t)(p % w->layout.width) + shift;
-        to[p] = column >= 0 && column < width ? ~0 : 0;
-    }
+    for (size_t p = 0; p < w->layout.pixels; p += w->layout.width)
+        for (ptrdiff_t ox = 0; ox < width && p + (size_t)ox < w->layout.pixels; ox++)
+            to[p + (size_t)ox] = ox + shift >= 0 && ox + shift < width ? ~0 : 0;
 }
 
 /* What is the same for all blocks. */
@@ -252,7 +262,7 @@ static void multiply(const struct work *w, const float *weights, size_t g, size_
     for (size_t ky = 0; ky < l->k; ky++, weights += k * l->d_out) {
         size_t line = ky % l->stride * (l->lines / l->stride) + ky / l->stride;
         for (size_t i = 0; i < k * l->d_out; i += CACHE_LINE / sizeof *weights)
-            __builtin_prefetch(weights + next + i);
+            __builtin_prefetch(weights + next + i, 0, 2);
         blas_multiply(l->d_out, pixels, k, weights, planes + line * l->width, l->plane, ky > 0,
                       outputs, l->outputs);
     }

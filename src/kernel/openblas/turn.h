@@ -6,7 +6,7 @@
 
 #include "kernel/openblas/planes.h"
 
-/* Columns `column`.. of LANES rows, as `count` vectors of which 4 are computed. */
+/* Columns `column` to `column` + 3 of LANES rows. */
 LANES_INLINE void turn_columns(const float *const rows[LANES], size_t column, turn_vector out[4])
 {
     turn_vector a = turn_load(rows, column), b = turn_load(rows + 1, column);
@@ -29,8 +29,9 @@ LANES_INLINE turn_vector turn_and(turn_vector v, turn_mask mask)
 }
 
 /* LANES pixels from `at` on, `copies` of each. */
-LANES_INLINE void turn_pixels(const struct to_planes *w, size_t at, size_t copies)
+LANES_INLINE void turn_pixels(const struct to_planes *work, size_t at, size_t copies)
 {
+    const struct to_planes copy = *work, *w = &copy;
     size_t channels = w->channels;
     turn_mask inside[PLANES_COPIES];
     float *to[PLANES_COPIES];
@@ -46,6 +47,10 @@ LANES_INLINE void turn_pixels(const struct to_planes *w, size_t at, size_t copie
     const size_t *plane = w->at;
     for (size_t c = 0; c < channels; c += 4) {
         turn_vector planes[4];
+        if (c % 16 == 0)
+#pragma GCC unroll 8
+            for (size_t i = 0; i < LANES; i++)
+                __builtin_prefetch(rows[i] + channels + c);
         turn_columns(rows, c, planes);
 #pragma GCC unroll 4
         for (size_t i = 0; i < 4; i++)
@@ -101,8 +106,9 @@ LANES_INLINE void turn_planes(const struct from_planes *w, size_t at, size_t cou
     }
 }
 
-LANES_INLINE void turn_all_planes(const struct from_planes *w, bool residual, bool relu)
+LANES_INLINE void turn_all_planes(const struct from_planes *work, bool residual, bool relu)
 {
+    const struct from_planes copy = *work, *w = &copy;
     size_t p = 0;
     for (; p + 4 <= w->count; p += 4)
         turn_planes(w, p, 4, residual, relu);
