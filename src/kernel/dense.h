@@ -5,9 +5,9 @@
  * and each pixel's dword is broadcast out of memory. A pixel's inputs are as many lines of
  * neighbouring elements as the kernel has; those of a 1x1 kernel with stride 1 are taken where they
  * lie, and so is a window that lies inside the image. Otherwise the window that a block meets is
- * copied into scratch (padding and widening end there). The pixels of a 1x1 kernel are copied one by
- * one, if there is a stride, if they are to be widened, or if their distance would put a whole block
- * into one set of the L1 cache: once for all panels, where there is room for the map.
+ * copied into scratch (padding and widening end there). The pixels of a 1x1 kernel are copied one
+ * by one, if there is a stride, if they are to be widened, or if their distance would put a whole
+ * block into one set of the L1 cache: once for all panels, where there is room for the map.
  *
  * Weights are packed in panels, [panel][line][dword][channel], so that they are read in a line; as
  * many panels as fit half the L2 cache serve a range of pixels before the next. A tile is such a
@@ -24,11 +24,11 @@ struct dense_block {
     const unsigned char *x;
     size_t row; /* bytes from one pixel's inputs to the next's */
     const unsigned char *weights;
-    size_t dwords;      /* of a line */
-    size_t lines, line; /* how many, and bytes from one to the next */
+    size_t dwords;             /* of a line */
+    size_t lines, line;        /* how many, and bytes from one to the next */
     const unsigned char *next; /* weights for later: DENSE_NEXT_BYTES a dword may be fetched */
-    size_t at, out_c;   /* of the first output, in elements, and from one pixel to the next */
-    int channels;       /* of the panel that exist, at least 1 */
+    size_t at, out_c; /* of the first output, in elements, and from one pixel to the next */
+    int channels;     /* of the panel that exist, at least 1 */
     struct lanes_finish finish;
 };
 

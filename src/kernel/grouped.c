@@ -225,8 +225,8 @@ static void run_vector(const struct grouped_kernel *kernel, const struct conv_ca
         (const float *)(const void *)(packed + l->units * l->unit_vectors * l->vector_bytes) +
         vector * l->lanes;
     for (size_t row = first; row < end; row++) {
-        run.slab = slab + row * (size_t)run.stride * run.slab_row +
-                   vector_offset(&kernel->format, l, v);
+        run.slab =
+            slab + row * (size_t)run.stride * run.slab_row + vector_offset(&kernel->format, l, v);
         run.at = at + row * (size_t)call->shape->out_w * run.out_c;
         run_row(kernel, call->shape, l, run);
     }

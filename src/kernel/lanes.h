@@ -1,9 +1,9 @@
 /* What kernels on vectors of 32-bit lanes have in common, whatever the precision and the vectors'
- * width. A lane is one output channel's sum. One step multiplies a dword of inputs - one float32, or
- * bfloat16 widened to it, two bfloat16, four bytes, or two bytes widened to 16 bits, neighbouring
- * channels of a pixel - with the dword of weights in each lane, and adds the products to the sum. So
- * everything around the steps is written once, for dwords; an instruction set brings the loops of
- * steps, a precision the instruction and what becomes of a sum. */
+ * width. A lane is one output channel's sum. One step multiplies a dword of inputs - one float32,
+ * or bfloat16 widened to it, two bfloat16, four bytes, or two bytes widened to 16 bits,
+ * neighbouring channels of a pixel - with the dword of weights in each lane, and adds the products
+ * to the sum. So everything around the steps is written once, for dwords; an instruction set brings
+ * the loops of steps, a precision the instruction and what becomes of a sum. */
 #ifndef RESNEXT_KERNEL_LANES_H
 #define RESNEXT_KERNEL_LANES_H
 
@@ -19,6 +19,9 @@ typedef int32_t __attribute__((may_alias, aligned(1))) lanes_dword;
  * steps read them, `to_step` apart, in the format's elements. Reads and writes nothing else. */
 typedef void lanes_copy_function(unsigned char *to, size_t to_step, const unsigned char *from,
                                  size_t from_step, size_t bytes, size_t times);
+
+/* That for elements that stay as they are. */
+lanes_copy_function lanes_copy;
 
 /* What a dword and a vector are made of. */
 struct lanes_format {

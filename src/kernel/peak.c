@@ -105,27 +105,21 @@ struct fuel {
     const char *isa;
 };
 
-/* The best that the features allow. */
-static struct fuel choose(struct cpu_features f, enum precision precision)
+/* The best that the features allow; that of float32 where there is none for the precision. */
+static struct fuel choose(struct cpu_features cpu, enum precision precision)
 {
-#ifdef __x86_64__
-    if (precision == PRECISION_INT8 && f.avx512_vnni)
-        return (struct fuel){burn_avx512_vnni, 64, "avx512_vnni"};
-    if (precision == PRECISION_INT8 && f.avx_vnni)
-        return (struct fuel){burn_avx_vnni, 32, "avx_vnni"};
-    if (precision == PRECISION_INT8 && f.avx2)
-        return (struct fuel){burn_avx2_bytes, 64, "avx2"};
-    if (precision == PRECISION_BF16 && f.avx512_bf16)
-        return (struct fuel){burn_avx512_bf16, 32, "avx512_bf16"};
-    if (f.avx512f)
-        return (struct fuel){burn_avx512, 16, "avx512"};
-    if (f.avx2)
-        return (struct fuel){burn_avx2, 8, "avx2"};
-#else
-    (void)f;
-    (void)precision;
-#endif
-    return (struct fuel){burn_generic, 4, "generic"};
+    struct fuel best = {0}, floats = {0};
+#define RUNG(name, needs)                                                                          \
+    const bool has_##name = needs;                                                                 \
+    (void)has_##name;
+#define PEAK(rung, kind, lanes_, burn_)                                                            \
+    if (has_##rung && kind == precision)                                                           \
+        best = (struct fuel){burn_, lanes_, #rung};                                                \
+    if (has_##rung && kind == PRECISION_F32)                                                       \
+        floats = (struct fuel){burn_, lanes_, #rung};
+#include "kernel/kernels.def"
+    (void)cpu;
+    return best.run ? best : floats;
 }
 
 struct fma_peak peak_measure(struct cpu_features features, enum precision precision)

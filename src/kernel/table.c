@@ -2,47 +2,21 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "kernel/avx2/avx2.h"
-#include "kernel/avx512/avx512.h"
 #include "kernel/cpu.h"
 #include "kernel/kernel.h"
-#include "kernel/openblas/openblas.h"
-#include "kernel/ref/ref.h"
 
-/* The ladder, lowest rung first. OpenBLAS chooses among its own kernels by CPU, so every machine
- * has the first two. */
-static const char *const rungs[] = {"ref",    "openblas",    "avx2",        "avx_vnni",
-                                    "avx512", "avx512_vnni", "avx512_bf16", NULL};
+#define KERNEL(symbol) extern const struct conv_kernel symbol;
+#include "kernel/kernels.def"
 
-/* The kernels, those of a lower rung first; of two that support a shape the later is taken. */
-/* clang-format off */
+static const char *const rungs[] = {
+#define RUNG(name, needs) #name,
+#include "kernel/kernels.def"
+    NULL};
+
 static const struct conv_kernel *const kernels[] = {
-    &f32_conv__ref,
-    &bf16_conv__ref,
-    &int8_conv__ref,
-    &f32_im2col__openblas,
-    &f32_grouped__openblas,
-    &f32_pointwise__openblas,
-#ifdef __x86_64__
-    &f32_grouped__openblas_avx2,
-    &f32_dense__avx2,
-
-    &bf16_dense__avx2,
-    &bf16_grouped__avx2,
-    &int8_dense__avx2,
-    &int8_pointwise__avx2,
-    &int8_grouped__avx2,
-    &int8_dense__avx_vnni,
-    &int8_grouped__avx_vnni,
-    &f32_dense__avx512,
-
-    &int8_dense__avx512_vnni,
-    &int8_grouped__avx512_vnni,
-    &bf16_dense__avx512_bf16,
-    &bf16_grouped__avx512_bf16,
-#endif
+#define KERNEL(symbol) &symbol,
+#include "kernel/kernels.def"
 };
-/* clang-format on */
 
 enum { KERNEL_COUNT = sizeof kernels / sizeof kernels[0] };
 
@@ -54,31 +28,26 @@ static int rung_index(const char *name)
     return -1;
 }
 
-static bool machine_has(const struct cpu_features *cpu, const char *rung)
+/* Bit i: rung i. */
+static uint32_t rungs_of(struct cpu_features cpu)
 {
-    const struct {
-        const char *rung;
-        bool has;
-    } needs[] = {
-        {"avx2", cpu->avx2},
-        {"avx_vnni", cpu->avx_vnni},
-        {"avx512", cpu->avx512},
-        {"avx512_vnni", cpu->avx512_vnni},
-        {"avx512_bf16", cpu->avx512_bf16},
+    const bool has[] = {
+#define RUNG(name, needs) needs,
+#include "kernel/kernels.def"
     };
-    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
-        if (strcmp(rung, needs[i].rung) == 0)
-            return needs[i].has;
-    return true;
+    uint32_t bits = 0;
+    for (size_t i = 0; i < sizeof has / sizeof has[0]; i++)
+        bits |= (uint32_t)has[i] << i;
+    return bits;
 }
 
 bool kernel_ladder_select(const char *name, struct kernel_ladder *ladder)
 {
-    struct cpu_features cpu = cpu_features();
+    uint32_t here = rungs_of(cpu_features());
     bool any = !name || strcmp(name, "auto") == 0;
     *ladder = (struct kernel_ladder){0};
     for (int i = 0; rungs[i]; i++) {
-        if (!machine_has(&cpu, rungs[i]))
+        if (!(here >> i & 1))
             continue;
         ladder->top = i;
         ladder->rungs |= 1U << i;

@@ -1,8 +1,8 @@
 #include <string.h>
 
 #include "base/size.h"
-#include "kernel/openblas/common.h"
 #include "kernel/openblas/planes.h"
+#include "kernel/openblas/products.h"
 
 /* How it works. Groups are narrow (d = 4 in ResNeXt-50's first stage), pixels are many: vectors
  * must run along pixels. For a block of output rows, the channels of a chunk of groups, about a
@@ -154,7 +154,8 @@ static int source_column(const struct work *w, size_t source)
     return (int)source - (w->layout.shared ? 0 : w->call->shape->pad);
 }
 
-/* Whether the planes of kernel column `kx` hold the source's pixels, and how far they are shifted. */
+/* Whether the planes of kernel column `kx` hold the source's pixels, and how far they are shifted.
+ */
 static bool holds(const struct work *w, size_t source, size_t kx, ptrdiff_t *shift)
 {
     const struct conv_shape *s = w->call->shape;
@@ -220,8 +221,8 @@ static void prepare(const struct work *w)
 static void find_block(const struct work *w, size_t image, size_t first)
 {
     const struct conv_shape *s = w->call->shape;
-    const float *x = (const float *)w->call->x +
-                     image * (size_t)s->in_h * (size_t)s->in_w * (size_t)s->in_c;
+    const float *x =
+        (const float *)w->call->x + image * (size_t)s->in_h * (size_t)s->in_w * (size_t)s->in_c;
     for (size_t source = 0; source < w->layout.sources; source++)
         list_pixels(w, x, (int)first * s->stride - s->pad, source);
 }

@@ -15,7 +15,7 @@ enum {
  * `channel` + c of pixel p is, or 0 where inside[p] is 0. Beside the pixels, PLANES_LANES floats in
  * front of a plane and behind it may be overwritten. */
 struct to_planes {
-    const float *const *pixels;        /* [count], a multiple of PLANES_LANES */
+    const float *const *pixels; /* [count], a multiple of PLANES_LANES */
     size_t count, channel, channels;
     const size_t *at; /* [channels] */
     size_t copies;

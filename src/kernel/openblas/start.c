@@ -24,7 +24,8 @@
 
 #include "base/log.h"
 #include "base/size.h"
-#include "kernel/openblas/common.h"
+#include "kernel/kernel.h"
+#include "kernel/openblas/products.h"
 
 /* Of one thread, in address space: OpenBLAS's buffer; a stack, a workspace and some rest. */
 enum { BUFFER_BYTES = 128 << 20, OTHER_BYTES = 16 << 20 };
@@ -45,9 +46,9 @@ static void leave_trial(int number)
 static void run_trial(void)
 {
     enum { M = 67, N = 45, K = 70 };
-    static float a[M * K], b[K * N], c[M * N];
-    blas_multiply_add(M, N, K, a, K, b, N, c, N);
-    blas_multiply_add(1, N, K, a, K, b, N, c, N);
+    static float a[K * M], b[K * N], c[M * N];
+    blas_multiply(M, N, K, a, b, N, false, c, N);
+    blas_multiply(M, N, K, a, b, N, true, c, N);
 }
 
 /* Whether OpenBLAS's kernels run on this CPU. */

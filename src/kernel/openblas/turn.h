@@ -1,31 +1,20 @@
-/* The functions of planes.h for one instruction set, which brings: `turn_vector`, LANES float32;
- * turn_load(), 4 floats of each of LANES / 4 rows, 4 rows apart, from the first to the last quarter;
- * turn_low() and turn_high(), the lower and upper two of every four lanes of two vectors, one by
- * one, and turn_low_pairs() and turn_high_pairs(), the same by twos. */
-#include <string.h>
-
+/* The functions of planes.h for the instruction set of a leaf, which brings
+ *   turn_load(rows, column)   4 floats from `column` on of every fourth of LANES rows, side by side
+ *   turn_squares(v)           turns every 4 lanes of 4 vectors, a square of 16, over */
 #include "kernel/openblas/planes.h"
 
 /* Columns `column` to `column` + 3 of LANES rows. */
-LANES_INLINE void turn_columns(const float *const rows[LANES], size_t column, turn_vector out[4])
+LANES_INLINE void turn_columns(const float *const rows[LANES], size_t column, vecf out[4])
 {
-    turn_vector a = turn_load(rows, column), b = turn_load(rows + 1, column);
-    turn_vector c = turn_load(rows + 2, column), d = turn_load(rows + 3, column);
-    turn_vector ab_low = turn_low(a, b), ab_high = turn_high(a, b);
-    turn_vector cd_low = turn_low(c, d), cd_high = turn_high(c, d);
-    out[0] = turn_low_pairs(ab_low, cd_low);
-    out[1] = turn_high_pairs(ab_low, cd_low);
-    out[2] = turn_low_pairs(ab_high, cd_high);
-    out[3] = turn_high_pairs(ab_high, cd_high);
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; i++)
+        out[i] = turn_load(rows + i, column);
+    turn_squares(out);
 }
 
-typedef turn_vector __attribute__((aligned(4))) turn_vector_anywhere;
-typedef int32_t turn_mask __attribute__((vector_size(4 * LANES)));
-typedef turn_mask __attribute__((aligned(4))) turn_mask_anywhere;
-
-LANES_INLINE turn_vector turn_and(turn_vector v, turn_mask mask)
+LANES_INLINE vecf turn_and(vecf v, vec mask)
 {
-    return (turn_vector)((turn_mask)v & mask);
+    return (vecf)((vec)v & mask);
 }
 
 /* LANES pixels from `at` on, `copies` of each. */
@@ -33,7 +22,7 @@ LANES_INLINE void turn_pixels(const struct to_planes *work, size_t at, size_t co
 {
     const struct to_planes copy = *work, *w = &copy;
     size_t channels = w->channels;
-    turn_mask inside[PLANES_COPIES];
+    vec inside[PLANES_COPIES];
     float *to[PLANES_COPIES];
     const float *rows[LANES];
 #pragma GCC unroll 8
@@ -42,11 +31,11 @@ LANES_INLINE void turn_pixels(const struct to_planes *work, size_t at, size_t co
 #pragma GCC unroll 3
     for (size_t k = 0; k < copies; k++) {
         to[k] = w->copy[k].planes + at;
-        inside[k] = *(const turn_mask_anywhere *)(w->copy[k].inside + at);
+        inside[k] = (vec)vecf_load((const float *)w->copy[k].inside + at);
     }
     const size_t *plane = w->at;
     for (size_t c = 0; c < channels; c += 4) {
-        turn_vector planes[4];
+        vecf planes[4];
         if (c % 16 == 0)
 #pragma GCC unroll 8
             for (size_t i = 0; i < LANES; i++)
@@ -57,7 +46,7 @@ LANES_INLINE void turn_pixels(const struct to_planes *work, size_t at, size_t co
             if (i == 0 || c + i < channels)
 #pragma GCC unroll 3
                 for (size_t k = 0; k < copies; k++)
-                    *(turn_vector_anywhere *)(to[k] + plane[c + i]) = turn_and(planes[i], inside[k]);
+                    *(vecf_anywhere *)(to[k] + plane[c + i]) = turn_and(planes[i], inside[k]);
     }
 }
 
@@ -79,7 +68,7 @@ LANES_INLINE void turn_planes(const struct from_planes *w, size_t at, size_t cou
     size_t channels = w->channels, pixel = w->pixel;
     for (size_t c = 0; c < channels; c += LANES) {
         size_t left = channels - c, bytes = (left < LANES ? left : LANES) * sizeof(float);
-        turn_vector pixels[4], bias = *(const turn_vector_anywhere *)(w->bias + c);
+        vecf pixels[4], bias = vecf_load(w->bias + c);
         const float *rows[LANES];
 #pragma GCC unroll 8
         for (size_t i = 0; i < LANES; i++)
@@ -90,16 +79,16 @@ LANES_INLINE void turn_planes(const struct from_planes *w, size_t at, size_t cou
             if (i >= count)
                 break;
             size_t to = (at + i) * pixel + c;
-            turn_vector v = pixels[i] + bias, r = {0};
+            vecf v = pixels[i] + bias, r = {0};
             if (residual && left >= LANES)
-                r = *(const turn_vector_anywhere *)(w->residual + to);
+                r = vecf_load(w->residual + to);
             else if (residual)
                 memcpy(&r, w->residual + to, bytes);
             v += r;
             if (relu)
                 v = turn_and(v, ~(v < 0));
             if (left >= LANES)
-                *(turn_vector_anywhere *)(w->y + to) = v;
+                *(vecf_anywhere *)(w->y + to) = v;
             else
                 memcpy(w->y + to, &v, bytes);
         }
@@ -126,4 +115,11 @@ static void turn_from_planes(const struct from_planes *w)
         turn_all_planes(w, true, w->relu);
 }
 
-static const struct planes_turn turn = {turn_to_planes, turn_from_planes};
+#define BLAS_GROUPED_KERNEL(rung)                                                                  \
+    static const struct planes_turn turn = {turn_to_planes, turn_from_planes};                     \
+    const struct conv_kernel f32_grouped_openblas__##rung = {                                      \
+        .name = "f32_grouped_openblas__" #rung,                                                    \
+        .isa = #rung,                                                                              \
+        .own = &turn,                                                                              \
+        BLAS_GROUPED_FUNCTIONS,                                                                    \
+    }

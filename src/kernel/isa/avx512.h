@@ -1,84 +1,68 @@
-/* Blocks of dense.h on 512-bit vectors: 14 pixels x 32 channels, and less. */
-#ifndef RESNEXT_KERNEL_AVX512_DENSE_H
-#define RESNEXT_KERNEL_AVX512_DENSE_H
+/* Primitives of 512-bit vectors, with AVX512F, BW, DQ, VL and FMA: see vectors.h. */
+#ifndef RESNEXT_KERNEL_ISA_AVX512_H
+#define RESNEXT_KERNEL_ISA_AVX512_H
 
-#include "kernel/avx512/lanes.h"
-#include "kernel/dense.h"
+#include <immintrin.h>
 
-enum {
-    DENSE_PIXELS = 14, /* 28 sums, two weights and an input: all but one of the 32 registers */
-    DENSE_PANEL = 2 * LANES,
-    DENSE_AHEAD = 3072, /* bytes of weights fetched before they are used */
-    DENSE_CACHED = 512 * 1024, /* half the L2 cache */
-};
+enum { LANES = 16 };
+#include "kernel/isa/vectors.h"
 
-typedef __m512i dense_sums[DENSE_PIXELS][2];
-
-LANES_INLINE void dense_finish_lanes(const struct dense_block *b, int pixels,
-                                     lanes_finish_function finish, dense_sums sums,
-                                     __mmask16 low_mask, __mmask16 high_mask)
+LANES_INLINE vecf vec_fma(vecf a, vecf b, vecf c)
 {
-    struct lanes_finish low = b->finish, high = b->finish;
-    size_t at = b->at, out_c = b->out_c;
-    high.factors += LANES;
-#pragma GCC unroll 14
-    for (int m = 0; m < pixels; m++, at += out_c) {
-        finish(&low, at, low_mask, sums[m][0]);
-        finish(&high, at + LANES, high_mask, sums[m][1]);
-    }
+    return _mm512_fmadd_ps(a, b, c);
 }
 
-/* All panels but the last are full, and stores without a mask are faster. */
-LANES_INLINE void dense_finish(const struct dense_block *b, int pixels,
-                               lanes_finish_function finish, dense_sums sums)
+LANES_INLINE vecf vec_relu(vecf v)
 {
-    if (b->channels == DENSE_PANEL)
-        dense_finish_lanes(b, pixels, finish, sums, 0xffff, 0xffff);
-    else
-        dense_finish_lanes(b, pixels, finish, sums, lanes_mask(b->channels),
-                           lanes_mask(b->channels - LANES));
+    return _mm512_max_ps(_mm512_setzero_ps(), v); /* of a NaN and a number, the second */
 }
+
+LANES_INLINE vecf vec_from_bytes(const uint8_t from[LANES])
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)from);
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+}
+
+/* What is too large for an integer becomes 0x80000000, which as an unsigned one is clipped to 255
+ * like any other. */
+LANES_INLINE vec_bytes vec_to_bytes(vecf v)
+{
+    return (vec_bytes)_mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(vec_relu(v)));
+}
+
+LANES_INLINE vec_halves vec_to_halves(vecf v)
+{
+#ifdef __AVX512BF16__
+    return (vec_halves)_mm512_cvtneps_pbh(v);
+#else
+    return __builtin_convertvector(vec_round_halves(v), vec_halves);
+#endif
+}
+
+/* 28 sums, two weights and an input: all but one of the 32 registers. Half the L2 cache. */
+enum { DENSE_LARGE_PIXELS = 14, DENSE_CACHED = 512 * 1024 };
+#define DENSE_SIZES(X, ...) X(7, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
+#define GROUPED_SIZES(X, ...)                                                                      \
+    X(14, __VA_ARGS__)                                                                             \
+    X(8, __VA_ARGS__)                                                                              \
+    X(7, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
+#include "kernel/isa/dense.h"
+#include "kernel/isa/grouped.h"
 
 /* Has the outputs' lines, where the residual often lies, brought into the cache meanwhile. */
 LANES_INLINE void dense_fetch_outputs(const struct dense_block *b, size_t element)
 {
     const unsigned char *y = (const unsigned char *)b->finish.y + b->at * element;
 #pragma GCC unroll 14
-    for (int m = 0; m < DENSE_PIXELS; m++, y += b->out_c * element) {
+    for (int m = 0; m < DENSE_LARGE_PIXELS; m++, y += b->out_c * element) {
         __builtin_prefetch(y, 1, 3);
         if (element == 4)
             __builtin_prefetch(y + LANES_BYTES, 1, 3);
     }
 }
 
-/* A block function of at most 7 pixels, for constant arguments but the first. */
-LANES_INLINE void dense_small(const struct dense_block *b, int pixels,
-                              lanes_multiply_add multiply_add, lanes_finish_function finish)
-{
-    const unsigned char *x = b->x, *w = b->weights;
-    size_t row = b->row;
-    dense_sums sums;
-#pragma GCC unroll 14
-    for (int m = 0; m < pixels; m++)
-        sums[m][0] = sums[m][1] = _mm512_setzero_si512();
-    for (size_t line = 0; line < b->lines; line++, x += b->line - b->dwords * 4)
-        for (size_t d = 0; d < b->dwords; d++, x += 4, w += 2 * LANES_BYTES) {
-            __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + LANES_BYTES);
-            _mm_prefetch((const char *)w + DENSE_AHEAD, _MM_HINT_T0);
-            _mm_prefetch((const char *)w + DENSE_AHEAD + LANES_BYTES, _MM_HINT_T0);
-#pragma GCC unroll 14
-            for (int m = 0; m < pixels; m++) {
-                __m512i v = _mm512_set1_epi32(*(const lanes_dword *)(x + (size_t)m * row));
-                sums[m][0] = multiply_add(sums[m][0], v, w0);
-                sums[m][1] = multiply_add(sums[m][1], v, w1);
-            }
-        }
-    dense_finish(b, pixels, finish, sums);
-}
-
 /* The block of 14 pixels, in assembly: compilers do not keep 28 sums in registers. `op` is the
- * instruction that lanes_multiply_add is made of. */
-#define DENSE_AHEAD_TEXT "3072"
+ * instruction that the lanes_multiply_add is made of. */
 #define DENSE_STEP(op, low, high, address)                                                         \
     "vpbroadcastd " address ", %%zmm30\n\t" op " %%zmm28, %%zmm30, %" #low "\n\t" op               \
     " %%zmm29, %%zmm30, %" #high "\n\t"
@@ -112,8 +96,8 @@ LANES_INLINE void dense_small(const struct dense_block *b, int pixels,
             "1:\n\t"                                                                               \
             "vmovdqa64 (%%rsi), %%zmm28\n\t"                                                       \
             "vmovdqa64 64(%%rsi), %%zmm29\n\t"                                                     \
-            "prefetcht0 " DENSE_AHEAD_TEXT "(%%rsi)\n\t"                                           \
-            "prefetcht0 " DENSE_AHEAD_TEXT "+64(%%rsi)\n\t"                                        \
+            "prefetcht0 %c29(%%rsi)\n\t"                                           \
+            "prefetcht0 %c29+64(%%rsi)\n\t"                                        \
             DENSE_STEP(op, 0, 1, "(%%r8)")                                                         \
             DENSE_STEP(op, 2, 3, "(%%r8,%%r11)")                                                   \
             DENSE_STEP(op, 4, 5, "(%%r8,%%r11,2)")                                                 \
@@ -142,9 +126,19 @@ LANES_INLINE void dense_small(const struct dense_block *b, int pixels,
             : DENSE_SUM(0), DENSE_SUM(1), DENSE_SUM(2), DENSE_SUM(3), DENSE_SUM(4),                \
               DENSE_SUM(5), DENSE_SUM(6), DENSE_SUM(7), DENSE_SUM(8), DENSE_SUM(9),                \
               DENSE_SUM(10), DENSE_SUM(11), DENSE_SUM(12), DENSE_SUM(13)                           \
-            : "r"(b)                                                                               \
+            : "r"(b), "i"(DENSE_AHEAD)                                                            \
             : "r8", "r9", "r10", "r11", "rax", "rcx", "rdx", "rsi", "rdi", "zmm28", "zmm29",       \
               "zmm30", "cc", "memory")
 /* clang-format on */
+
+/* The function of large blocks. */
+#define DENSE_LARGE_FUNCTION(name, precision, op)                                                  \
+    static void name(const struct dense_block *b)                                                  \
+    {                                                                                              \
+        dense_sums sums;                                                                           \
+        dense_fetch_outputs(b, precision_size(precision));                                         \
+        DENSE_LARGE(b, op, sums);                                                                  \
+        dense_finish(b, DENSE_LARGE_PIXELS, precision, sums);                                      \
+    }
 
 #endif

@@ -1,75 +1,65 @@
-/* Blocks of kernel/dense.h on 256-bit vectors: 6 pixels x 16 channels, and less. */
-#ifndef RESNEXT_KERNEL_AVX2_DENSE_H
-#define RESNEXT_KERNEL_AVX2_DENSE_H
+/* Primitives of 256-bit vectors, with AVX2 and FMA: see vectors.h. */
+#ifndef RESNEXT_KERNEL_ISA_AVX2_H
+#define RESNEXT_KERNEL_ISA_AVX2_H
 
-#include "kernel/avx2/lanes.h"
-#include "kernel/dense.h"
+#include <immintrin.h>
 
-enum {
-    DENSE_PIXELS = 6, /* 12 sums, two weights, an input and a product: all 16 registers */
-    DENSE_PANEL = 2 * LANES,
-    DENSE_AHEAD = 3072, /* bytes of weights fetched before they are used */
-    DENSE_CACHED = 256 * 1024, /* half the L2 cache of the CPUs of AMD */
-};
+enum { LANES = 8 };
+#include "kernel/isa/vectors.h"
 
-LANES_INLINE void dense_finish_lanes(const struct dense_block *b, struct lanes_finish first,
-                                     int pixels, int channels, lanes_finish_function finish,
-                                     const __m256i low[DENSE_PIXELS],
-                                     const __m256i high[DENSE_PIXELS])
+LANES_INLINE vecf vec_fma(vecf a, vecf b, vecf c)
 {
-    struct lanes_finish second = first;
-    size_t at = b->at, out_c = b->out_c;
-    second.factors += LANES;
-#pragma GCC unroll 6
-    for (int m = 0; m < pixels; m++, at += out_c) {
-        __asm__("" : "+r"(at)); /* or all addresses are computed first, and kept on the stack */
-        finish(&first, at, channels, low[m]);
-        if (channels > LANES)
-            finish(&second, at + LANES, channels - LANES, high[m]);
-    }
+    return _mm256_fmadd_ps(a, b, c);
 }
 
-/* All panels but the last are full, and most have ReLU. */
-LANES_INLINE void dense_finish(const struct dense_block *b, int pixels,
-                               lanes_finish_function finish, const __m256i low[DENSE_PIXELS],
-                               const __m256i high[DENSE_PIXELS])
+LANES_INLINE vecf vec_relu(vecf v)
 {
-    const struct lanes_finish *f = &b->finish;
-    if (b->channels < DENSE_PANEL)
-        dense_finish_lanes(b, *f, pixels, b->channels, finish, low, high);
-    else if (f->residual && f->relu)
-        dense_finish_lanes(b, lanes_finish_known(f, true, true), pixels, DENSE_PANEL, finish, low,
-                           high);
-    else if (!f->residual && f->relu)
-        dense_finish_lanes(b, lanes_finish_known(f, false, true), pixels, DENSE_PANEL, finish, low,
-                           high);
-    else
-        dense_finish_lanes(b, *f, pixels, DENSE_PANEL, finish, low, high);
+    return _mm256_max_ps(_mm256_setzero_ps(), v); /* of a NaN and a number, the second */
 }
 
-/* A block function, for constant arguments but the first. */
-LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels,
-                               lanes_multiply_add multiply_add, lanes_finish_function finish)
+LANES_INLINE vecf vec_from_bytes(const uint8_t from[LANES])
 {
-    const unsigned char *x = b->x, *w = b->weights;
-    size_t row = b->row;
-    __m256i low[DENSE_PIXELS], high[DENSE_PIXELS];
-#pragma GCC unroll 6
-    for (int m = 0; m < pixels; m++)
-        low[m] = high[m] = _mm256_setzero_si256();
-    for (size_t line = 0; line < b->lines; line++, x += b->line - b->dwords * 4)
-        for (size_t d = 0; d < b->dwords; d++, x += 4, w += 2 * LANES_BYTES) {
-            __m256i w0 = _mm256_load_si256((const __m256i *)w);
-            __m256i w1 = _mm256_load_si256((const __m256i *)(w + LANES_BYTES));
-            _mm_prefetch((const char *)w + DENSE_AHEAD, _MM_HINT_T0);
-#pragma GCC unroll 6
-            for (int m = 0; m < pixels; m++) {
-                __m256i v = _mm256_set1_epi32(*(const lanes_dword *)(x + (size_t)m * row));
-                low[m] = multiply_add(low[m], v, w0);
-                high[m] = multiply_add(high[m], v, w1);
-            }
-        }
-    dense_finish(b, pixels, finish, low, high);
+    __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)from);
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+}
+
+/* What is too small for an integer becomes the smallest one, and is then packed as 0. */
+LANES_INLINE vec_bytes vec_to_bytes(vecf v)
+{
+    __m256i whole = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_set1_ps(255), v));
+    __m128i words =
+        _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    uint64_t bytes = (uint64_t)_mm_cvtsi128_si64(_mm_packus_epi16(words, words));
+    return (vec_bytes)bytes;
+}
+
+LANES_INLINE vec_halves vec_to_halves(vecf v)
+{
+    __m256i bits = (__m256i)vec_round_halves(v);
+    return (vec_halves)_mm_packus_epi32(_mm256_castsi256_si128(bits),
+                                        _mm256_extracti128_si256(bits, 1));
+}
+
+/* 12 sums, two weights, an input and a product: all 16 registers. Half the L2 cache of the CPUs of
+ * AMD. */
+enum { DENSE_LARGE_PIXELS = 6, DENSE_CACHED = 256 * 1024 };
+#define DENSE_SIZES(X, ...) X(4, __VA_ARGS__) X(3, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
+/* 8 sums; three weights, an input, its permutation, a product. Those of GROUPED_CHAINS have sums of
+ * their own for each product of a pixel, if they are few. */
+#define GROUPED_SIZES(X, ...)                                                                      \
+    X(8, __VA_ARGS__)                                                                              \
+    X(7, __VA_ARGS__)                                                                              \
+    X(6, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
+#define GROUPED_CHAINS(X, ...)                                                                     \
+    X(8, __VA_ARGS__)                                                                              \
+    X(4, __VA_ARGS__) X(3, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
+#include "kernel/isa/dense.h"
+#include "kernel/isa/grouped.h"
+
+/* For 128 bits of inputs of a vector's channels, or of four dwords that the lanes do not leave. */
+LANES_INLINE vec permute_within(__m256i x, vec lanes)
+{
+    return (vec)_mm256_permutevar_ps((__m256)x, (__m256i)lanes);
 }
 
 /* The block of 6 pixels, in assembly: gcc moves one of 12 sums about. ADD(weights, sum) are the
@@ -78,6 +68,7 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels,
  * so that what is loaded is at distances that fit a byte. */
 #define DENSE_STEP(ADD, low, high, address)                                                        \
     "vbroadcastss " address ", %%ymm15\n\t" ADD("%%ymm13", "%" #low) ADD("%%ymm14", "%" #high)
+#define DENSE_SUM(m)  "=&x"(sums[m][0]), "=&x"(sums[m][1])
 #define DENSE_ZERO(n) "vpxor %" #n ", %" #n ", %" #n "\n\t"
 
 /* clang-format off */
@@ -85,13 +76,13 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels,
     "vmovdqa 64*" i "-128(%%rsi), %%ymm13\n\t"                                                     \
     "vmovdqa 64*" i "-96(%%rsi), %%ymm14\n\t"                                                      \
     "prefetcht0 %c13+64*" i "-128(%%rsi)\n\t"                                                      \
-    DENSE_STEP(ADD, 0, 6, "4*" i "(%%r8)")                                                         \
-    DENSE_STEP(ADD, 1, 7, "4*" i "(%%r8,%%r11)")                                                   \
-    DENSE_STEP(ADD, 2, 8, "4*" i "(%%r8,%%r11,2)")                                                 \
-    DENSE_STEP(ADD, 3, 9, "4*" i "(%%r8,%%rcx)")                                                   \
-    DENSE_STEP(ADD, 4, 10, "4*" i "(%%r8,%%r11,4)")                                                \
-    DENSE_STEP(ADD, 5, 11, "4*" i "(%%r8,%%r9)")
-#define DENSE_LARGE(b, ADD, low, high)                                                             \
+    DENSE_STEP(ADD, 0, 1, "4*" i "(%%r8)")                                                         \
+    DENSE_STEP(ADD, 2, 3, "4*" i "(%%r8,%%r11)")                                                   \
+    DENSE_STEP(ADD, 4, 5, "4*" i "(%%r8,%%r11,2)")                                                 \
+    DENSE_STEP(ADD, 6, 7, "4*" i "(%%r8,%%rcx)")                                                   \
+    DENSE_STEP(ADD, 8, 9, "4*" i "(%%r8,%%r11,4)")                                                \
+    DENSE_STEP(ADD, 10, 11, "4*" i "(%%r8,%%r9)")
+#define DENSE_LARGE(b, ADD, sums)                                                               \
     __asm__("movq (%12), %%r8\n\t"                                                                 \
             "movq 8(%12), %%r11\n\t"                                                               \
             "movq 16(%12), %%rsi\n\t"                                                              \
@@ -133,12 +124,19 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels,
             "addq %%rax, %%r8\n\t"                                                                 \
             "decq %%rdi\n\t"                                                                       \
             "jnz 2b"                                                                               \
-            : "=&x"(low[0]), "=&x"(low[1]), "=&x"(low[2]), "=&x"(low[3]), "=&x"(low[4]),           \
-              "=&x"(low[5]), "=&x"(high[0]), "=&x"(high[1]), "=&x"(high[2]), "=&x"(high[3]),       \
-              "=&x"(high[4]), "=&x"(high[5])                                                       \
+            : DENSE_SUM(0), DENSE_SUM(1), DENSE_SUM(2), DENSE_SUM(3), DENSE_SUM(4), DENSE_SUM(5)  \
             : "r"(b), "i"(DENSE_AHEAD), "i"(4 * DENSE_NEXT_BYTES)                                  \
             : "r8", "r9", "r10", "r11", "rax", "rcx", "rdx", "rsi", "rdi", "ymm12", "ymm13",       \
               "ymm14", "ymm15", "cc", "memory")
 /* clang-format on */
+
+/* The function of large blocks. */
+#define DENSE_LARGE_FUNCTION(name, precision, ADD)                                                 \
+    static void name(const struct dense_block *b)                                                  \
+    {                                                                                              \
+        dense_sums sums;                                                                           \
+        DENSE_LARGE(b, ADD, sums);                                                                 \
+        dense_finish(b, DENSE_LARGE_PIXELS, precision, sums);                                      \
+    }
 
 #endif

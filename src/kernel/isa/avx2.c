@@ -1,0 +1,141 @@
+/* float32, also for bfloat16, which is widened to it; int8 as products of bytes widened to 16 bits,
+ * and for 1x1 kernels as products of bytes; OpenBLAS's planes. */
+#include "kernel/isa/avx2.h"
+#include "kernel/isa/copy.h"
+
+/* In assembly, because gcc moves the sums of an intrinsic about and out of the registers. */
+LANES_INLINE vec float_multiply_add(vec sum, vec x, vec w)
+{
+    __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w));
+    return sum;
+}
+
+LANES_INLINE vec float_add(vec a, vec b)
+{
+    return (vec)((vecf)a + (vecf)b);
+}
+
+/* With 8 lanes and an input a dword several groups are in one vector only if they have 4 channels
+ * or fewer. */
+LANES_INLINE vec float_permute(const unsigned char *x, vec lanes)
+{
+    return permute_within(_mm256_loadu_si256((const __m256i *)x), lanes);
+}
+
+#define FLOAT_ADD(weights, sum) "vfmadd231ps " weights ", %%ymm15, " sum "\n\t"
+DENSE_LARGE_FUNCTION(f32_large, PRECISION_F32, FLOAT_ADD)
+DENSE_KERNEL(f32, dense, avx2, PRECISION_F32, 4, lanes_copy, float_multiply_add, DENSE_LARGE_PIXELS,
+             f32_large);
+DENSE_LARGE_FUNCTION(bf16_large, PRECISION_BF16, FLOAT_ADD)
+DENSE_KERNEL(bf16, dense, avx2, PRECISION_BF16, 4, copy_widened_halves, float_multiply_add,
+             DENSE_LARGE_PIXELS, bf16_large);
+GROUPED_KERNEL(bf16, avx2, PRECISION_BF16, 4, copy_widened_halves, float_permute,
+               float_multiply_add, float_add, GROUPED_CHAINS, GROUPED_HALF);
+
+/* vpmaddubsw, which takes bytes, saturates at 255 * 127 * 2; for 1x1 kernels see below. */
+LANES_INLINE vec widened_multiply_add(vec sum, vec x, vec w)
+{
+    vec product;
+    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
+            : "+x"(sum), "=&x"(product)
+            : "x"(x), "x"(w));
+    return sum;
+}
+
+/* 8 channels, those of a vector, are 16 bytes, so no dword leaves them. */
+LANES_INLINE vec widened_permute(const unsigned char *x, vec lanes)
+{
+    return permute_within(
+        _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)x)), lanes);
+}
+
+#define WIDENED_ADD(weights, sum)                                                                  \
+    "vpmaddwd " weights ", %%ymm15, %%ymm12\n\tvpaddd %%ymm12, " sum ", " sum "\n\t"
+DENSE_LARGE_FUNCTION(int8_large, PRECISION_INT8, WIDENED_ADD)
+DENSE_KERNEL(int8, dense, avx2, PRECISION_INT8, 2, copy_widened_bytes, widened_multiply_add,
+             DENSE_LARGE_PIXELS, int8_large);
+GROUPED_KERNEL(int8, avx2, PRECISION_INT8, 2, copy_widened_bytes, widened_permute,
+               widened_multiply_add, NULL, GROUPED_SIZES, 0);
+
+/* 8 input channels of a pixel times a vector's weights, those of each dword. */
+LANES_INLINE vec quad_products(const unsigned char *x, vec w0, vec w1)
+{
+    __m256i first = _mm256_maddubs_epi16((__m256i)vec_broadcast(x), (__m256i)w0);
+    __m256i second = _mm256_maddubs_epi16((__m256i)vec_broadcast(x + 4), (__m256i)w1);
+    return (vec)_mm256_madd_epi16(_mm256_add_epi16(first, second), _mm256_set1_epi16(1));
+}
+
+/* Blocks of 1x1 kernels: a dword is four bytes beside four weights, and two dwords' products are
+ * added up in 16 bits, which the weights leave room for (struct conv_weights), before they are
+ * widened. 4 pixels at most, since the weights of two dwords take 4 registers. */
+LANES_INLINE void quad_pixels(const struct dense_block *b, int pixels)
+{
+    const unsigned char *x = b->x;
+    const vec *w = (const vec *)b->weights;
+    dense_sums sums;
+#pragma GCC unroll 4
+    for (int m = 0; m < pixels; m++)
+        sums[m][0] = sums[m][1] = (vec){0};
+    for (size_t d = 0; d < b->dwords; d += 2, x += 8, w += 4) {
+        vec w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3];
+        __builtin_prefetch((const char *)w + DENSE_AHEAD);
+        __builtin_prefetch((const char *)w + DENSE_AHEAD + 2 * LANES_BYTES);
+#pragma GCC unroll 4
+        for (int m = 0; m < pixels; m++) {
+            const unsigned char *pixel = x + (size_t)m * b->row;
+            sums[m][0] += quad_products(pixel, w0, w2);
+            sums[m][1] += quad_products(pixel, w1, w3);
+        }
+    }
+    dense_finish(b, pixels, PRECISION_INT8, sums);
+}
+
+#define QUAD_FUNCTION(pixels)                                                                      \
+    static void quad_##pixels(const struct dense_block *b)                                         \
+    {                                                                                              \
+        quad_pixels(b, pixels);                                                                    \
+    }
+QUAD_FUNCTION(4)
+QUAD_FUNCTION(3)
+QUAD_FUNCTION(2)
+QUAD_FUNCTION(1)
+
+static bool quad_supports(const struct conv_shape *s)
+{
+    return s->groups == 1 && s->kernel == 1 && s->in_c % 8 == 0;
+}
+
+static const struct dense_kernel quad = {
+    .format = {PRECISION_INT8, 1, LANES, lanes_copy},
+    .panel = 2 * LANES,
+    .cached = DENSE_CACHED,
+    .blocks = {{4, quad_4}, {3, quad_3}, {2, quad_2}, {1, quad_1}},
+};
+
+const struct conv_kernel int8_pointwise__avx2 = {
+    .name = "int8_pointwise__avx2",
+    .isa = "avx2",
+    .precision = PRECISION_INT8,
+    .own = &quad,
+    .supports = quad_supports,
+    DENSE_WORK,
+};
+
+LANES_INLINE vecf turn_load(const float *const rows[LANES], size_t column)
+{
+    __m256 low = _mm256_castps128_ps256(_mm_loadu_ps(rows[0] + column));
+    return _mm256_insertf128_ps(low, _mm_loadu_ps(rows[4] + column), 1);
+}
+
+LANES_INLINE void turn_squares(vecf v[4])
+{
+    __m256 ab_low = _mm256_unpacklo_ps(v[0], v[1]), ab_high = _mm256_unpackhi_ps(v[0], v[1]);
+    __m256 cd_low = _mm256_unpacklo_ps(v[2], v[3]), cd_high = _mm256_unpackhi_ps(v[2], v[3]);
+    v[0] = (vecf)_mm256_unpacklo_pd((__m256d)ab_low, (__m256d)cd_low);
+    v[1] = (vecf)_mm256_unpackhi_pd((__m256d)ab_low, (__m256d)cd_low);
+    v[2] = (vecf)_mm256_unpacklo_pd((__m256d)ab_high, (__m256d)cd_high);
+    v[3] = (vecf)_mm256_unpackhi_pd((__m256d)ab_high, (__m256d)cd_high);
+}
+
+#include "kernel/openblas/turn.h"
+BLAS_GROUPED_KERNEL(avx2);

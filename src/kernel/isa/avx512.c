@@ -1,0 +1,11 @@
+/* float32. */
+#include "kernel/isa/avx512.h"
+
+LANES_INLINE vec multiply_add(vec sum, vec x, vec w)
+{
+    return (vec)_mm512_fmadd_ps((__m512)x, (__m512)w, (__m512)sum);
+}
+
+DENSE_LARGE_FUNCTION(large, PRECISION_F32, "vfmadd231ps")
+DENSE_KERNEL(f32, dense, avx512, PRECISION_F32, 4, lanes_copy, multiply_add, DENSE_LARGE_PIXELS,
+             large);

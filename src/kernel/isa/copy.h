@@ -1,0 +1,48 @@
+/* Copies for kernels whose dwords are wider than the elements of x: a lanes_copy_function each. */
+#ifndef RESNEXT_KERNEL_ISA_COPY_H
+#define RESNEXT_KERNEL_ISA_COPY_H
+
+#include "kernel/isa/vectors.h"
+
+/* bfloat16 becomes float32. */
+static void copy_widened_halves(unsigned char *to, size_t to_step, const unsigned char *from,
+                                size_t from_step, size_t bytes, size_t times)
+{
+    for (; times > 0; times--, to += to_step, from += from_step) {
+        size_t i = 0;
+        for (; i + sizeof(vec_halves) <= bytes; i += sizeof(vec_halves)) {
+            vec_halves halves;
+            memcpy(&halves, from + i, sizeof halves);
+            vec wide = __builtin_convertvector(halves, vec) << 16;
+            memcpy(to + 2 * i, &wide, sizeof wide);
+        }
+        for (; i < bytes; i += sizeof(uint16_t)) {
+            uint16_t half;
+            memcpy(&half, from + i, sizeof half);
+            *(lanes_dword *)(to + 2 * i) = (int32_t)((uint32_t)half << 16);
+        }
+    }
+}
+
+/* Bytes become 16 bits. */
+static void copy_widened_bytes(unsigned char *to, size_t to_step, const unsigned char *from,
+                               size_t from_step, size_t bytes, size_t times)
+{
+    typedef uint16_t words __attribute__((vector_size(LANES_BYTES)));
+    typedef uint8_t half_words __attribute__((vector_size(LANES_BYTES / 2)));
+    for (; times > 0; times--, to += to_step, from += from_step) {
+        size_t i = 0;
+        for (; i + sizeof(half_words) <= bytes; i += sizeof(half_words)) {
+            half_words narrow;
+            memcpy(&narrow, from + i, sizeof narrow);
+            words wide = __builtin_convertvector(narrow, words);
+            memcpy(to + 2 * i, &wide, sizeof wide);
+        }
+        for (; i < bytes; i++) {
+            to[2 * i] = from[i];
+            to[2 * i + 1] = 0;
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,118 @@
+/* Blocks of kernel/dense.h, written once. A panel is two vectors. The instruction set brings
+ * DENSE_SIZES, a list of numbers of pixels, largest first, and DENSE_CACHED. */
+#ifndef RESNEXT_KERNEL_ISA_DENSE_H
+#define RESNEXT_KERNEL_ISA_DENSE_H
+
+#include "kernel/dense.h"
+
+enum {
+    DENSE_AHEAD = 3072, /* bytes of weights fetched before they are used */
+    DENSE_MOST = 14,    /* pixels of a block */
+};
+
+/* The sums of pixel m: those of the lower and the upper vector of channels. */
+typedef vec dense_sums[DENSE_MOST][2];
+
+LANES_INLINE void dense_finish_full(const struct dense_block *b, int pixels,
+                                    enum precision precision, struct lanes_finish low,
+                                    dense_sums sums)
+{
+    struct lanes_finish high = low;
+    size_t at = b->at, out_c = b->out_c;
+    high.factors += LANES;
+#pragma GCC unroll 14
+    for (int m = 0; m < pixels; m++, at += out_c) {
+        __asm__("" : "+r"(at)); /* or all addresses are computed first, and kept on the stack */
+        vec_finish(precision, &low, at, sums[m][0]);
+        vec_finish(precision, &high, at + LANES, sums[m][1]);
+    }
+}
+
+/* Of a panel of which not all channels exist. */
+static __attribute__((noinline)) void dense_finish_few(const struct dense_block *b, int pixels,
+                                                       enum precision precision, dense_sums sums)
+{
+    struct lanes_finish low = b->finish, high = low;
+    high.factors += LANES;
+    for (int m = 0; m < pixels; m++) {
+        size_t at = b->at + (size_t)m * b->out_c;
+        vec_finish_few(precision, &low, at, b->channels, sums[m][0]);
+        vec_finish_few(precision, &high, at + LANES, b->channels - LANES, sums[m][1]);
+    }
+}
+
+/* All panels but the last are full, and most have ReLU. (A copy of the sums, so that they need not
+ * be in memory otherwise.) */
+LANES_INLINE void dense_finish(const struct dense_block *b, int pixels, enum precision precision,
+                               dense_sums sums)
+{
+    const struct lanes_finish *f = &b->finish;
+    if (b->channels < 2 * LANES) {
+        dense_sums copy;
+#pragma GCC unroll 14
+        for (int m = 0; m < pixels; m++) {
+            copy[m][0] = sums[m][0];
+            copy[m][1] = sums[m][1];
+        }
+        dense_finish_few(b, pixels, precision, copy);
+    } else if (f->residual && f->relu) {
+        dense_finish_full(b, pixels, precision, lanes_finish_known(f, true, true), sums);
+    } else if (!f->residual && f->relu) {
+        dense_finish_full(b, pixels, precision, lanes_finish_known(f, false, true), sums);
+    } else {
+        dense_finish_full(b, pixels, precision, *f, sums);
+    }
+}
+
+/* A block function, for constant arguments but the first. */
+LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels, enum precision precision,
+                               lanes_multiply_add multiply_add)
+{
+    const unsigned char *x = b->x, *w = b->weights;
+    size_t row = b->row;
+    dense_sums sums;
+#pragma GCC unroll 14
+    for (int m = 0; m < pixels; m++)
+        sums[m][0] = sums[m][1] = (vec){0};
+    for (size_t line = 0; line < b->lines; line++, x += b->line - b->dwords * 4)
+        for (size_t d = 0; d < b->dwords; d++, x += 4, w += 2 * LANES_BYTES) {
+            vec w0 = *(const vec *)w, w1 = *(const vec *)(w + LANES_BYTES);
+            __builtin_prefetch(w + DENSE_AHEAD);
+            if (2 * LANES_BYTES > 64)
+                __builtin_prefetch(w + DENSE_AHEAD + LANES_BYTES);
+#pragma GCC unroll 14
+            for (int m = 0; m < pixels; m++) {
+                vec v = vec_broadcast(x + (size_t)m * row);
+                sums[m][0] = multiply_add(sums[m][0], v, w0);
+                sums[m][1] = multiply_add(sums[m][1], v, w1);
+            }
+        }
+    dense_finish(b, pixels, precision, sums);
+}
+
+/* A kernel. `large` is the function for blocks of `most` pixels, then come those of DENSE_SIZES. */
+#define DENSE_FUNCTION(pixels, id, precision, multiply_add)                                        \
+    static void id##_##pixels(const struct dense_block *b)                                         \
+    {                                                                                              \
+        dense_pixels(b, pixels, precision, multiply_add);                                          \
+    }
+#define DENSE_ENTRY(pixels, id, precision, multiply_add) {pixels, id##_##pixels},
+#define DENSE_KERNEL(prefix, operation, rung, precision_, element_, copy_, multiply_add, most,     \
+                     large, ...)                                                                   \
+    DENSE_SIZES(DENSE_FUNCTION, prefix##_##operation, precision_, multiply_add)                    \
+    static const struct dense_kernel prefix##_##operation = {                                      \
+        .format = {.precision = precision_, .element = element_, .lanes = LANES, .copy = copy_},   \
+        .panel = 2 * LANES,                                                                        \
+        .cached = DENSE_CACHED,                                                                    \
+        .blocks = {{most, large},                                                                  \
+                   DENSE_SIZES(DENSE_ENTRY, prefix##_##operation, precision_, multiply_add)},      \
+        __VA_ARGS__};                                                                              \
+    const struct conv_kernel prefix##_##operation##__##rung = {                                    \
+        .name = #prefix "_" #operation "__" #rung,                                                 \
+        .isa = #rung,                                                                              \
+        .precision = precision_,                                                                   \
+        .own = &prefix##_##operation,                                                              \
+        DENSE_FUNCTIONS,                                                                           \
+    }
+
+#endif

@@ -1,0 +1,59 @@
+/* float32, also for bfloat16, which is widened to it; int8 as products of bytes widened to 16 bits;
+ * OpenBLAS's planes. */
+#include "kernel/isa/generic.h"
+#include "kernel/isa/copy.h"
+
+LANES_INLINE vec float_multiply_add(vec sum, vec x, vec w)
+{
+    return (vec)((vecf)sum + (vecf)x * (vecf)w);
+}
+
+LANES_INLINE vec widened_multiply_add(vec sum, vec x, vec w)
+{
+#ifdef __SSE2__
+    typedef int16_t words __attribute__((vector_size(16)));
+    return sum + (vec)__builtin_ia32_pmaddwd128((words)x, (words)w);
+#else
+    return sum + (x << 16 >> 16) * (w << 16 >> 16) + (x >> 16) * (w >> 16);
+#endif
+}
+
+LANES_INLINE vec permute(const unsigned char *x, vec lanes)
+{
+    const lanes_dword *dwords = (const lanes_dword *)x;
+    return (vec){dwords[lanes[0]], dwords[lanes[1]], dwords[lanes[2]], dwords[lanes[3]]};
+}
+
+DENSE_FUNCTION(4, f32_large, PRECISION_F32, float_multiply_add)
+DENSE_KERNEL(f32, dense, generic, PRECISION_F32, 4, lanes_copy, float_multiply_add,
+             DENSE_LARGE_PIXELS, f32_large_4);
+DENSE_FUNCTION(4, bf16_large, PRECISION_BF16, float_multiply_add)
+DENSE_KERNEL(bf16, dense, generic, PRECISION_BF16, 4, copy_widened_halves, float_multiply_add,
+             DENSE_LARGE_PIXELS, bf16_large_4);
+GROUPED_KERNEL(bf16, generic, PRECISION_BF16, 4, copy_widened_halves, permute, float_multiply_add,
+               NULL, GROUPED_SIZES, 0);
+DENSE_FUNCTION(4, int8_large, PRECISION_INT8, widened_multiply_add)
+DENSE_KERNEL(int8, dense, generic, PRECISION_INT8, 2, copy_widened_bytes, widened_multiply_add,
+             DENSE_LARGE_PIXELS, int8_large_4);
+GROUPED_KERNEL(int8, generic, PRECISION_INT8, 2, copy_widened_bytes, permute, widened_multiply_add,
+               NULL, GROUPED_SIZES, 0);
+
+LANES_INLINE vecf turn_load(const float *const rows[LANES], size_t column)
+{
+    return vecf_load(rows[0] + column);
+}
+
+LANES_INLINE void turn_squares(vecf v[4])
+{
+    vecf ab_low = __builtin_shufflevector(v[0], v[1], 0, 4, 1, 5);
+    vecf ab_high = __builtin_shufflevector(v[0], v[1], 2, 6, 3, 7);
+    vecf cd_low = __builtin_shufflevector(v[2], v[3], 0, 4, 1, 5);
+    vecf cd_high = __builtin_shufflevector(v[2], v[3], 2, 6, 3, 7);
+    v[0] = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
+    v[1] = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
+    v[2] = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+    v[3] = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+}
+
+#include "kernel/openblas/turn.h"
+BLAS_GROUPED_KERNEL(generic);

@@ -1,0 +1,67 @@
+/* Primitives of 128-bit vectors in the compiler's terms, for any CPU that has them: see vectors.h.
+ */
+#ifndef RESNEXT_KERNEL_ISA_GENERIC_H
+#define RESNEXT_KERNEL_ISA_GENERIC_H
+
+#include <math.h>
+
+enum { LANES = 4 };
+#include "kernel/isa/vectors.h"
+
+typedef double vec_doubles __attribute__((vector_size(8 * LANES)));
+
+LANES_INLINE vecf vec_select(vec mask, vecf a, vecf b)
+{
+    return (vecf)((mask & (vec)a) | (~mask & (vec)b));
+}
+
+/* In double a product is exact, and a sum rounded twice, which is seen only if the first rounding
+ * ended halfway between two floats. */
+LANES_INLINE vecf vec_fma(vecf a, vecf b, vecf c)
+{
+    typedef uint64_t bits __attribute__((vector_size(8 * LANES)));
+    const uint64_t below = 0x1fffffff, halfway = 0x10000000;
+    vec_doubles sum =
+        __builtin_convertvector(a, vec_doubles) * __builtin_convertvector(b, vec_doubles) +
+        __builtin_convertvector(c, vec_doubles);
+    bits rest = ((bits)sum & below) ^ halfway;
+    vecf v = __builtin_convertvector(sum, vecf);
+    if (!rest[0] || !rest[1] || !rest[2] || !rest[3])
+        for (int i = 0; i < LANES; i++)
+            v[i] = fmaf(a[i], b[i], c[i]);
+    return v;
+}
+
+LANES_INLINE vecf vec_relu(vecf v)
+{
+    return (vecf)((vec)v & ~(v < 0));
+}
+
+LANES_INLINE vecf vec_from_bytes(const uint8_t from[LANES])
+{
+    return (vecf){from[0], from[1], from[2], from[3]};
+}
+
+/* Of a float32 whose exponent is that of 2^23 the lowest bits are an integer. */
+LANES_INLINE vec_bytes vec_to_bytes(vecf v)
+{
+    const vecf most = (vecf){0} + 255;
+    vecf clipped = vec_relu(vec_select(v > most, most, v));
+    vec whole = (vec)(clipped + 0x1.8p23F) & 255;
+    return __builtin_convertvector(whole, vec_bytes);
+}
+
+LANES_INLINE vec_halves vec_to_halves(vecf v)
+{
+    return __builtin_convertvector(vec_round_halves(v), vec_halves);
+}
+
+/* 8 sums, two weights, an input and a product fit 16 registers. Half the L2 cache of small CPUs. */
+enum { DENSE_LARGE_PIXELS = 4, DENSE_CACHED = 128 * 1024 };
+#define DENSE_SIZES(X, ...) X(3, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
+#define GROUPED_SIZES(X, ...)                                                                      \
+    X(7, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
+#include "kernel/isa/dense.h"
+#include "kernel/isa/grouped.h"
+
+#endif

@@ -1,0 +1,146 @@
+/* Runs of pixels of kernel/grouped.h, written once. */
+#ifndef RESNEXT_KERNEL_ISA_GROUPED_H
+#define RESNEXT_KERNEL_ISA_GROUPED_H
+
+#include "kernel/grouped.h"
+
+enum {
+    GROUPED_MOST = 14, /* pixels of a run */
+    GROUPED_HALF = 4,
+};
+
+/* The sum of two sums. */
+typedef vec (*grouped_add)(vec a, vec b);
+
+/* Dword lanes[i] of those at x, in every lane i: as many dwords as the inputs of LANES channels
+ * have, over and over if they are fewer. */
+typedef vec (*grouped_permute)(const unsigned char *x, vec lanes);
+
+LANES_INLINE void grouped_finish_full(const struct grouped_run *r, int pixels,
+                                      enum precision precision, struct lanes_finish f,
+                                      const vec sums[GROUPED_MOST])
+{
+    size_t at = r->at, out_c = r->out_c;
+#pragma GCC unroll 14
+    for (int p = 0; p < pixels; p++, at += out_c) {
+        __asm__("" : "+r"(at)); /* or all addresses are computed first, and kept on the stack */
+        vec_finish(precision, &f, at, sums[p]);
+    }
+}
+
+/* Of a vector of which not all channels exist. */
+static __attribute__((noinline)) void grouped_finish_few(const struct grouped_run *r, int pixels,
+                                                         enum precision precision,
+                                                         const vec sums[GROUPED_MOST])
+{
+    for (int p = 0; p < pixels; p++)
+        vec_finish_few(precision, &r->finish, r->at + (size_t)p * r->out_c, r->channels, sums[p]);
+}
+
+/* Most vectors are full, have ReLU and no residual. */
+LANES_INLINE void grouped_finish(const struct grouped_run *r, int pixels, enum precision precision,
+                                 const vec sums[GROUPED_MOST])
+{
+    const struct lanes_finish *f = &r->finish;
+    if (r->channels < LANES) {
+        vec copy[GROUPED_MOST];
+#pragma GCC unroll 14
+        for (int p = 0; p < pixels; p++)
+            copy[p] = sums[p];
+        grouped_finish_few(r, pixels, precision, copy);
+    } else if (f->relu && !f->residual) {
+        grouped_finish_full(r, pixels, precision, lanes_finish_known(f, false, true), sums);
+    } else {
+        grouped_finish_full(r, pixels, precision, *f, sums);
+    }
+}
+
+LANES_INLINE void grouped_add_product(vec *sum, vec v, vec w, lanes_multiply_add multiply_add)
+{
+    *sum = multiply_add(*sum, v, w);
+}
+
+/* One way of grouped_pixels. */
+LANES_INLINE void grouped_way(const struct grouped_run *r, int pixels, int stride, bool permuted,
+                              enum precision precision, grouped_permute permute,
+                              lanes_multiply_add multiply_add, grouped_add add)
+{
+    const unsigned char *w = r->weights;
+    size_t step = r->pixel * 4;
+    const int chains = pixels > GROUPED_HALF || !add ? 1 : permuted ? 2 : GROUPED_TAPS;
+    vec sums[GROUPED_TAPS][GROUPED_MOST]; /* those of a pixel are added in the end */
+#pragma GCC unroll 3
+    for (int c = 0; c < chains; c++)
+#pragma GCC unroll 14
+        for (int p = 0; p < pixels; p++)
+            sums[c][p] = (vec){0};
+    for (size_t ky = 0; ky < GROUPED_TAPS; ky++) {
+        const unsigned char *row = r->slab + ky * r->slab_row;
+        for (size_t d = 0; d < r->dwords; d++, w += GROUPED_TAPS * LANES_BYTES) {
+            const vec *weights = (const vec *)w;
+            vec w0 = weights[0], w1 = weights[1], w2 = weights[2], lanes = {0};
+            if (permuted)
+                lanes = *(const vec *)(r->permute + d * LANES);
+            const unsigned char *x = row + (permuted ? 0 : d * 4);
+            __asm__("" : "+r"(x)); /* or all inputs are kept on the stack for the next d */
+#pragma GCC unroll 29
+            for (int i = 0; i < (pixels - 1) * stride + GROUPED_TAPS; i++, x += step) {
+                vec v = permuted ? permute(x, lanes) : vec_broadcast(x);
+                if (i % stride == 0 && i / stride < pixels)
+                    grouped_add_product(&sums[0][i / stride], v, w0, multiply_add);
+                if (i >= 1 && (i - 1) % stride == 0 && (i - 1) / stride < pixels)
+                    grouped_add_product(&sums[1 % chains][(i - 1) / stride], v, w1, multiply_add);
+                if (i >= 2 && (i - 2) % stride == 0)
+                    grouped_add_product(&sums[2 % chains][(i - 2) / stride], v, w2, multiply_add);
+            }
+        }
+    }
+#pragma GCC unroll 3
+    for (int c = 1; c < chains; c++)
+#pragma GCC unroll 14
+        for (int p = 0; p < pixels; p++)
+            sums[0][p] = add(sums[0][p], sums[c][p]);
+    grouped_finish(r, pixels, precision, sums[0]);
+}
+
+/* A run function, for constant arguments but the first. `add` is not NULL if a product waits for
+ * the sum that it is added to: then a pixel's three of a dword have sums of their own where there
+ * are registers, and GROUPED_HALF pixels go by faster than more of them. */
+LANES_INLINE void grouped_pixels(const struct grouped_run *r, int pixels, enum precision precision,
+                                 grouped_permute permute, lanes_multiply_add multiply_add,
+                                 grouped_add add)
+{
+    if (r->permute && r->stride == 1)
+        grouped_way(r, pixels, 1, true, precision, permute, multiply_add, add);
+    else if (r->permute)
+        grouped_way(r, pixels, 2, true, precision, permute, multiply_add, add);
+    else if (r->stride == 1)
+        grouped_way(r, pixels, 1, false, precision, permute, multiply_add, add);
+    else
+        grouped_way(r, pixels, 2, false, precision, permute, multiply_add, add);
+}
+
+/* A kernel, of runs of `sizes` pixels, a list like DENSE_SIZES; `broadcast`: see grouped.h. */
+#define GROUPED_FUNCTION(pixels, id, precision, permute, multiply_add, add)                        \
+    static void id##_##pixels(const struct grouped_run *r)                                         \
+    {                                                                                              \
+        grouped_pixels(r, pixels, precision, permute, multiply_add, add);                          \
+    }
+#define GROUPED_ENTRY(pixels, id, ...) {pixels, id##_##pixels},
+#define GROUPED_KERNEL(prefix, rung, precision_, element_, copy_, permute, multiply_add, add,      \
+                       sizes, broadcast)                                                           \
+    sizes(GROUPED_FUNCTION, prefix##_grouped, precision_, permute, multiply_add,                   \
+          add) static const struct grouped_kernel prefix##_grouped = {                             \
+        .format = {.precision = precision_, .element = element_, .lanes = LANES, .copy = copy_},   \
+        .most_broadcast = broadcast,                                                               \
+        .runs = {sizes(GROUPED_ENTRY, prefix##_grouped, )},                                        \
+    };                                                                                             \
+    const struct conv_kernel prefix##_grouped__##rung = {                                          \
+        .name = #prefix "_grouped__" #rung,                                                        \
+        .isa = #rung,                                                                              \
+        .precision = precision_,                                                                   \
+        .own = &prefix##_grouped,                                                                  \
+        GROUPED_FUNCTIONS,                                                                         \
+    }
+
+#endif

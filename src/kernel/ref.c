@@ -1,0 +1,151 @@
+/* The C reference: plain loops, any shape, the meaning of every other kernel.
+ *
+ * Packed: factors (bias; in int8 multiplier, offset, residual multiplier), each [out_c], and
+ * weights [out_c][ky][kx][in_c / groups], all in float32; the pixel outside the image, [in_c]
+ * elements. */
+#include "kernel/kernel.h"
+#include "kernel/lanes.h"
+#include "kernel/quantize.h"
+
+enum { FACTORS = 3 };
+
+/* Weights of one output channel. */
+static size_t patch_size(const struct conv_shape *s)
+{
+    return (size_t)s->kernel * (size_t)s->kernel * (size_t)(s->in_c / s->groups);
+}
+
+static size_t packed_size(const struct conv_kernel *self, const struct conv_shape *s)
+{
+    return (FACTORS * (size_t)s->out_c + conv_weight_count(s)) * sizeof(float) +
+           (size_t)s->in_c * precision_size(self->precision);
+}
+
+static float weight(enum precision precision, const struct conv_weights *weights, size_t i)
+{
+    if (precision == PRECISION_INT8)
+        return weights->quantized[i];
+    return precision == PRECISION_BF16 ? f32_from_bf16(bf16_from_f32(weights->weights[i]))
+                                       : weights->weights[i];
+}
+
+static void pack(const struct conv_kernel *self, const struct conv_shape *s,
+                 const struct conv_weights *weights, void *packed)
+{
+    size_t channels = (size_t)(s->in_c / s->groups), taps = (size_t)s->kernel * (size_t)s->kernel;
+    size_t patch = patch_size(s), out = (size_t)s->out_c;
+    float *factors = packed, *p = factors + FACTORS * out;
+    memset(factors, 0, FACTORS * out * sizeof *factors);
+    for (size_t o = 0; o < out; o++) {
+        lanes_put_factors(self->precision, weights, o, out, factors + o);
+        for (size_t i = 0; i < patch; i++)
+            *p++ = weight(self->precision, weights, o * patch + i % channels * taps + i / channels);
+    }
+    lanes_put_padding(self->precision, weights, (size_t)s->in_c, (unsigned char *)p);
+}
+
+static float element(enum precision precision, const void *from, size_t i)
+{
+    if (precision == PRECISION_INT8)
+        return ((const uint8_t *)from)[i];
+    return precision == PRECISION_BF16 ? f32_from_bf16(((const uint16_t *)from)[i])
+                                       : ((const float *)from)[i];
+}
+
+/* The sum of products of output channel `channel` at one output pixel. In double, products are
+ * exact, and so are the sums of int8. */
+static double sum_at(const struct conv_kernel *self, const struct conv_call *call, int channel,
+                     const unsigned char *image, int top, int left)
+{
+    const struct conv_shape *s = call->shape;
+    size_t size = precision_size(self->precision), channels = (size_t)(s->in_c / s->groups);
+    size_t first = (size_t)(channel / (s->out_c / s->groups)) * channels;
+    const float *weights = (const float *)call->packed + FACTORS * s->out_c;
+    const void *padding = weights + conv_weight_count(s);
+    const float *w = weights + (size_t)channel * patch_size(s);
+    double sum = 0;
+    for (int y = top; y < top + s->kernel; y++)
+        for (int x = left; x < left + s->kernel; x++) {
+            bool inside = y >= 0 && y < s->in_h && x >= 0 && x < s->in_w;
+            size_t pixel = inside ? (size_t)y * (size_t)s->in_w + (size_t)x : 0;
+            const void *from = inside ? image + pixel * (size_t)s->in_c * size : padding;
+            for (size_t c = first; c < first + channels; c++)
+                sum += (double)element(self->precision, from, c) * *w++;
+        }
+    return sum;
+}
+
+static void put(const struct conv_kernel *self, const struct conv_call *call, int channel,
+                size_t at, double sum)
+{
+    size_t out = (size_t)call->shape->out_c;
+    const float *factors = (const float *)call->packed + channel;
+    bool bytes = self->precision == PRECISION_INT8;
+    float residual = call->residual ? element(self->precision, call->residual, at) : 0;
+    if (bytes && !call->y_float) {
+        ((uint8_t *)call->y)[at] =
+            requantize((int32_t)sum, factors[0], factors[out], (uint8_t)residual, factors[2 * out]);
+        return;
+    }
+    float value =
+        bytes ? fmaf((float)sum, factors[0], factors[out]) : (float)sum + factors[0] + residual;
+    value = call->relu && value < 0 ? 0 : value;
+    if (call->y_float || self->precision == PRECISION_F32)
+        ((float *)call->y)[at] = value;
+    else
+        ((uint16_t *)call->y)[at] = bf16_from_f32(value);
+}
+
+/* A tile is an output row. */
+static void run(const struct conv_kernel *self, const struct conv_call *call)
+{
+    const struct conv_shape *s = call->shape;
+    size_t image_in =
+        (size_t)s->in_h * (size_t)s->in_w * (size_t)s->in_c * precision_size(self->precision);
+    for (int row = call->tile_begin; row < call->tile_end; row++)
+        for (int ox = 0; ox < s->out_w; ox++)
+            for (int c = 0; c < s->out_c; c++) {
+                const unsigned char *image =
+                    (const unsigned char *)call->x + (size_t)(row / s->out_h) * image_in;
+                size_t pixel = (size_t)row * (size_t)s->out_w + (size_t)ox;
+                put(self, call, c, pixel * (size_t)s->out_c + (size_t)c,
+                    sum_at(self, call, c, image, row % s->out_h * s->stride - s->pad,
+                           ox * s->stride - s->pad));
+            }
+}
+
+static int tile_count(const struct conv_kernel *self, const struct conv_shape *shape, int images)
+{
+    (void)self;
+    return images * shape->out_h;
+}
+
+static size_t scratch_size(const struct conv_kernel *self, const struct conv_shape *shape)
+{
+    (void)self;
+    (void)shape;
+    return 0;
+}
+
+static bool supports(const struct conv_shape *shape)
+{
+    (void)shape;
+    return true;
+}
+
+#define REFERENCE(prefix, precision_)                                                              \
+    const struct conv_kernel prefix##_conv__ref = {                                                \
+        .name = #prefix "_conv__ref",                                                              \
+        .isa = "ref",                                                                              \
+        .precision = precision_,                                                                   \
+        .supports = supports,                                                                      \
+        .packed_size = packed_size,                                                                \
+        .pack = pack,                                                                              \
+        .tile_count = tile_count,                                                                  \
+        .scratch_size = scratch_size,                                                              \
+        .run = run,                                                                                \
+    }
+
+REFERENCE(f32, PRECISION_F32);
+REFERENCE(bf16, PRECISION_BF16);
+REFERENCE(int8, PRECISION_INT8);
