@@ -27,8 +27,8 @@ struct cpu_features cpu_features_from(const struct cpu_registers *r)
     bool ymm = has(r->leaf1_ecx, OSXSAVE | AVX) && has(r->xcr0, YMM_STATE);
     f.avx2 = ymm && has(r->leaf1_ecx, FMA) && has(r->leaf7_ebx, AVX2);
     f.avx_vnni = f.avx2 && has(r->leaf7_1_eax, AVX_VNNI);
-    f.avx512f = f.avx2 && has(r->xcr0, ZMM_STATE) && has(r->leaf7_ebx, AVX512F);
-    f.avx512 = f.avx512f && has(r->leaf7_ebx, AVX512DQ | AVX512BW | AVX512VL);
+    f.avx512 = f.avx2 && has(r->xcr0, ZMM_STATE) &&
+               has(r->leaf7_ebx, AVX512F | AVX512DQ | AVX512BW | AVX512VL);
     f.avx512_vnni = f.avx512 && has(r->leaf7_ecx, AVX512_VNNI);
     f.avx512_bf16 = f.avx512 && has(r->leaf7_1_eax, AVX512_BF16);
     return f;

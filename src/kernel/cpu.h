@@ -9,7 +9,6 @@
 struct cpu_features {
     bool avx2; /* with FMA */
     bool avx_vnni;
-    bool avx512f;
     bool avx512; /* F, BW, DQ and VL, as every server that has any of them */
     bool avx512_vnni, avx512_bf16;
 };

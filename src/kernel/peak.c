@@ -137,8 +137,3 @@ struct fma_peak peak_measure(struct cpu_features features, enum precision precis
     } while (now - start < DURATION_NS);
     return peak;
 }
-
-struct fma_peak fma_peak_measure(struct cpu_features features)
-{
-    return peak_measure(features, PRECISION_F32);
-}

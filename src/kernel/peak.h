@@ -19,7 +19,4 @@ struct fma_peak {
  * threads at once; they share what their cores share. */
 struct fma_peak peak_measure(struct cpu_features features, enum precision precision);
 
-/* The same in float32. */
-struct fma_peak fma_peak_measure(struct cpu_features features);
-
 #endif

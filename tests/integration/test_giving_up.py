@@ -130,7 +130,7 @@ def slow_products(**env):
     """A daemon whose passes take twenty seconds."""
     slow = path("slow-products")
     env = {"LD_PRELOAD": harness.shim("stalling"), "SLOW_PRODUCTS": slow, **env}
-    with Daemon([*ONE_WORKER, "--isa", "openblas"], env=env) as daemon:
+    with Daemon([*ONE_WORKER, "--isa", "generic"], env=env) as daemon:
         harness.write("slow-products", "")
         try:
             yield daemon
@@ -173,7 +173,7 @@ def a_client_that_leaves_during_a_long_pass_frees_the_worker():
 def the_end_of_a_drain_ends_a_long_pass():
     slow = path("slow-to-the-end")
     env = {"LD_PRELOAD": harness.shim("stalling"), "SLOW_PRODUCTS": slow}
-    with Daemon([*ONE_WORKER, "--isa", "openblas", "--drain-timeout-s", "1"], env=env) as daemon:
+    with Daemon([*ONE_WORKER, "--isa", "generic", "--drain-timeout-s", "1"], env=env) as daemon:
         harness.write(slow, "")
         with at_work(daemon, reference()[0]) as connection:
             daemon.process.send_signal(signal.SIGTERM)

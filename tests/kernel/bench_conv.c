@@ -180,7 +180,7 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     struct numbers numbers = make_numbers(largest(layers, count));
-    struct fma_peak peak = fma_peak_measure(cpu_features());
+    struct fma_peak peak = peak_measure(cpu_features(), PRECISION_F32);
     char cpu[CPU_NAME_MAX];
     cpu_name(cpu);
     printf("%s, OpenBLAS core %s, float32 peak %.0f GFLOP/s (%s)\n", cpu, kernel_blas_core(),

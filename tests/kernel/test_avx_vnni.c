@@ -2,10 +2,12 @@
  * instructions, but for the encoding of one of them. */
 #include <stdio.h>
 
-#include "kernel/avx2/avx2.h"
 #include "kernel/cpu.h"
+#include "kernel/kernel.h"
 #include "tests/kernel/checker.h"
 #include "tests/suite.h"
+
+extern const struct conv_kernel int8_dense__avx_vnni, int8_grouped__avx_vnni;
 
 static void check_all(const struct conv_kernel *kernel, enum conv_numbers numbers)
 {

@@ -19,14 +19,14 @@ static void check_peak(struct fma_peak peak, const char *isa, int lanes)
 START_TEST(the_widest_registers_count)
 {
     struct cpu_features f = cpu_features();
-    struct fma_peak peak = fma_peak_measure(f);
+    struct fma_peak peak = peak_measure(f, PRECISION_F32);
     check_peak(peak,
-               f.avx512f ? "avx512"
-               : f.avx2  ? "avx2"
-                         : "generic",
-               f.avx512f ? 16
-               : f.avx2  ? 8
-                         : 4);
+               f.avx512 ? "avx512"
+               : f.avx2 ? "avx2"
+                        : "generic",
+               f.avx512 ? 16
+               : f.avx2 ? 8
+                        : 4);
 }
 END_TEST
 
@@ -35,8 +35,8 @@ START_TEST(narrower_registers_work_too)
 {
     struct cpu_features f = {.avx2 = cpu_features().avx2};
     if (f.avx2)
-        check_peak(fma_peak_measure(f), "avx2", 8);
-    check_peak(fma_peak_measure((struct cpu_features){0}), "generic", 4);
+        check_peak(peak_measure(f, PRECISION_F32), "avx2", 8);
+    check_peak(peak_measure((struct cpu_features){0}, PRECISION_F32), "generic", 4);
 }
 END_TEST
 

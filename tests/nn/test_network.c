@@ -78,7 +78,7 @@ END_TEST
 
 START_TEST(several_images_at_once_equal_one_by_one)
 {
-    struct network *network = block_network("openblas", PRECISION_F32, 0.2F);
+    struct network *network = block_network("generic", PRECISION_F32, 0.2F);
     struct workspace *all, *one;
     static float images[3 * BLOCK_INPUT], expected[3 * BLOCK_CLASSES];
     block_fill(PRECISION_F32, images, 3);
@@ -168,12 +168,12 @@ END_TEST
 
 START_TEST(it_describes_itself)
 {
-    struct network *network = block_network("openblas", PRECISION_F32, 0.2F);
+    struct network *network = block_network("generic", PRECISION_F32, 0.2F);
     ck_assert_uint_eq(network_layer_count(network), BLOCK_LAYERS);
     ck_assert_int_eq(network_layer(network, BLOCK_LAYERS - 1)->shape.out_c, BLOCK_CLASSES);
     ck_assert_str_eq(network_layer(network, 3)->name, "a.conv2");
     ck_assert_ptr_null(network_kernel(network, 1));
-    ck_assert_str_eq(network_kernel(network, 2)->name, "f32_pointwise__openblas");
+    ck_assert_str_eq(network_kernel(network, 2)->name, "f32_dense__generic");
     ck_assert_int_eq(network_precision(network), PRECISION_F32);
     ck_assert_uint_ge(network_weight_bytes(network), 16 * 3 * 49 * sizeof(float));
     network_destroy(network);
