@@ -94,6 +94,11 @@ struct conv_kernel {
     int (*tile_count)(const struct conv_kernel *self, const struct conv_shape *shape, int images);
     size_t (*scratch_size)(const struct conv_kernel *self, const struct conv_shape *shape);
     void (*run)(const struct conv_kernel *self, const struct conv_call *call);
+    /* Of a kernel that runs on a library, NULL otherwise. `room`: whether there is what the library
+     * needs for so many more threads; ERR_NO_MEMORY. Ask before they start. `library`: its name and
+     * that of the core it chose its code for, e.g. "OpenBLAS SkylakeX". */
+    int (*room)(int threads, struct error *err);
+    const char *(*library)(void);
 };
 
 /* The rungs of the ladder that are in use: those up to `top` that this machine has. */
@@ -118,20 +123,14 @@ void kernel_rungs_here(char text[KERNEL_RUNGS_TEXT]);
 const struct conv_kernel *kernel_conv(struct kernel_ladder ladder, enum precision precision,
                                       const struct conv_shape *shape);
 
+/* What the kernel runs on, for messages: its library with the core, or its rung. */
+const char *kernel_runs_on(const struct conv_kernel *kernel);
+
 /* Whether this machine can run the kernel. */
 bool kernel_runs_here(const struct conv_kernel *kernel);
 
 /* Every row, lowest first, for the checker and the micro-benchmark. */
 const struct conv_kernel *const *kernel_conv_list(size_t *count);
-
-/* First thing in main: executes the program again with plain kernels for OpenBLAS if those that it
- * chose do not run on this CPU; ERR_CPU if that is impossible. Before main the program was executed
- * again so that OpenBLAS has one thread, or ended where there is no address space for it. */
-int kernel_blas_start(char *const *argv, struct error *err);
-
-/* Whether there is address space for so many more threads that use OpenBLAS, which would wait for
- * it for ever: ERR_NO_MEMORY. Ask before they start. */
-int kernel_blas_room(int threads, struct error *err);
 
 /* The name of the core that OpenBLAS chose its kernels for, e.g. "SkylakeX". */
 const char *kernel_blas_core(void);

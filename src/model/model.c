@@ -413,5 +413,5 @@ void model_destroy(struct model *model)
 
 int model_check_room(const struct model *model, int threads, struct error *err)
 {
-    return network_uses(model->network, "openblas") ? kernel_blas_room(threads, err) : ERR_OK;
+    return network_room(model->network, threads, err);
 }

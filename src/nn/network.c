@@ -229,14 +229,19 @@ enum precision network_precision(const struct network *n)
     return n->precision;
 }
 
-bool network_uses(const struct network *n, const char *isa)
+int network_room(const struct network *n, int threads, struct error *err)
 {
-    for (size_t i = 0; i < network_layer_count(n); i++) {
-        const struct conv_kernel *kernel = network_kernel(n, i);
-        if (kernel && strcmp(kernel->isa, isa) == 0)
-            return true;
+    int (*asked)(int, struct error *) = NULL;
+    for (size_t i = 0; i < n->count; i++) {
+        const struct conv_kernel *kernel = n->steps[i].kernel;
+        if (!kernel || !kernel->room || kernel->room == asked)
+            continue;
+        asked = kernel->room;
+        int rc = asked(threads, err);
+        if (rc != ERR_OK)
+            return rc;
     }
-    return false;
+    return ERR_OK;
 }
 
 const struct conv_kernel *network_kernel(const struct network *n, size_t i)
