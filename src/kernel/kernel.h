@@ -132,7 +132,4 @@ bool kernel_runs_here(const struct conv_kernel *kernel);
 /* Every row, lowest first, for the checker and the micro-benchmark. */
 const struct conv_kernel *const *kernel_conv_list(size_t *count);
 
-/* The name of the core that OpenBLAS chose its kernels for, e.g. "SkylakeX". */
-const char *kernel_blas_core(void);
-
 #endif

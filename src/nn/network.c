@@ -229,6 +229,15 @@ enum precision network_precision(const struct network *n)
     return n->precision;
 }
 
+struct kernel_summary network_kernels(const struct network *n)
+{
+    struct kernel_summary summary = {0};
+    for (size_t i = 0; i < n->count; i++)
+        if (n->steps[i].kernel)
+            kernel_summary_add(&summary, n->steps[i].kernel, &n->layers[i].shape);
+    return summary;
+}
+
 int network_room(const struct network *n, int threads, struct error *err)
 {
     int (*asked)(int, struct error *) = NULL;

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "kernel/summary.h"
 #include "nn/layer.h"
 #include "nn/quantize.h"
 
@@ -43,6 +44,9 @@ size_t network_weight_bytes(const struct network *network);
 
 /* The kernel that layer i runs on; NULL for pooling. */
 const struct conv_kernel *network_kernel(const struct network *network, size_t i);
+
+/* What the layers run on. */
+struct kernel_summary network_kernels(const struct network *network);
 
 /* Whether there is what the libraries that its kernels run on need for so many more threads, beside
  * a workspace each: ERR_NO_MEMORY. Ask before they start. */
