@@ -344,7 +344,7 @@ static int show_template(struct info *info, const char *name, bool json)
 static int info_run(int argc, char **argv)
 {
     bool json = false;
-    const char *isa = "auto", *precision = "auto";
+    const char *isa = "auto", *precision = DEFAULT_PRECISION;
     const struct option_row rows[] = {OPTION_JSON(json), OPTION_ISA(isa),
                                       OPTION_PRECISION(precision)};
     int first, status;

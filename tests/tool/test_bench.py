@@ -164,9 +164,9 @@ def test_images(_):
 def test_isa(_):
     out = bench("--isa", "ref", "-n", "1", "--warmup", "0", "--layers")
     assert out["kernels"] == {"dense": "ref", "grouped": "ref"}
-    assert {row["kernel"] for row in out["layers"]} == {"int8_conv__ref", "pool"}
-    out = bench("--isa", "ref", "-n", "1", "--warmup", "0", "--layers", "--precision", "f32")
     assert {row["kernel"] for row in out["layers"]} == {"f32_conv__ref", "pool"}
+    out = bench("--isa", "ref", "-n", "1", "--warmup", "0", "--layers", "--precision", "int8")
+    assert {row["kernel"] for row in out["layers"]} == {"int8_conv__ref", "pool"}
     tool.bad(2, "bench", "--isa", "no-such", tool.CIFAR)
 
 
@@ -219,7 +219,7 @@ def test_text(_):
 def test_openblas_that_is_told_what_to_do(_):
     if os.uname().machine != "x86_64":
         raise tool.Skip("the core's name is one of x86-64")
-    done = tool.run("bench", "--json", "-n", "1", "--precision", "f32", tool.CIFAR,
+    done = tool.run("bench", "--json", "-n", "1", tool.CIFAR,
                     env=dict(CLEAN, OPENBLAS_CORETYPE="Nehalem"))
     assert done.returncode == 0
     assert json.loads(done.stdout)["kernels"]["grouped"] == "OpenBLAS Nehalem"
