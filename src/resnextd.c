@@ -287,10 +287,8 @@ int main(int argc, char **argv)
     struct conf conf = {0};
     struct error err;
     enum conf_action action = CONF_VERSION;
-    int code = kernel_blas_start(argv, &err);
     descriptors_fill_standard();
-    if (code == ERR_OK)
-        code = conf_load(&conf, &action, argc, argv, &err);
+    int code = conf_load(&conf, &action, argc, argv, &err);
     bool started = code == ERR_OK && action == CONF_RUN;
     if (code == ERR_OK)
         code = act(action, &conf, argc, argv, &err);

@@ -13,7 +13,7 @@ struct text_list {
     size_t count;
 };
 
-/* One entry of the models group: NAME = { path = "..."; precision = "auto"; default = true; }. */
+/* One entry of the models group: NAME = { path = "..."; precision = "int8"; default = true; }. */
 struct conf_model {
     char *name;
     char *path;

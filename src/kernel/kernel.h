@@ -17,7 +17,7 @@
  *
  * Padding. Pixels outside the image are 0; in int8, they are the bytes that stand for 0.
  *
- * A kernel is one row of the list in kernel/table.c. Rows are tried from the last to the first: the
+ * A kernel is one row of kernel/kernels.def. Rows are tried from the last to the first: the
  * first of the precision that the machine can run and whose `supports` says yes is taken, so the
  * references, which support everything, stand first. */
 #ifndef RESNEXT_KERNEL_KERNEL_H
@@ -83,8 +83,8 @@ struct conv_call {
 
 /* One convolution kernel. Its functions get it as `self`. */
 struct conv_kernel {
-    const char *name; /* <precision>_<operation>__<isa>, e.g. f32_pointwise__openblas */
-    const char *isa;  /* the rung of the ladder it belongs to: ref, openblas, avx2, ... */
+    const char *name; /* <precision>_<operation>__<isa>, e.g. f32_dense__avx2 */
+    const char *isa;  /* the rung of the ladder it belongs to: ref, generic, avx2, ... */
     enum precision precision;
     const void *own; /* what kernels that share functions differ in; NULL where there is nothing */
     bool (*supports)(const struct conv_shape *shape);
@@ -94,6 +94,11 @@ struct conv_kernel {
     int (*tile_count)(const struct conv_kernel *self, const struct conv_shape *shape, int images);
     size_t (*scratch_size)(const struct conv_kernel *self, const struct conv_shape *shape);
     void (*run)(const struct conv_kernel *self, const struct conv_call *call);
+    /* Of a kernel that runs on a library, NULL otherwise. `room`: whether there is what the library
+     * needs for so many more threads; ERR_NO_MEMORY. Ask before they start. `library`: its name and
+     * that of the core it chose its code for, e.g. "OpenBLAS SkylakeX". */
+    int (*room)(int threads, struct error *err);
+    const char *(*library)(void);
 };
 
 /* The rungs of the ladder that are in use: those up to `top` that this machine has. */
@@ -110,7 +115,7 @@ const char *kernel_ladder_name(struct kernel_ladder ladder);
 /* The rungs' names, lowest first, NULL-terminated; for --help and messages. */
 const char *const *kernel_rung_names(void);
 
-/* The rungs that this machine has, for messages: "ref, openblas, avx2". */
+/* The rungs that this machine has, for messages: "ref, generic, avx2". */
 enum { KERNEL_RUNGS_TEXT = 128 };
 void kernel_rungs_here(char text[KERNEL_RUNGS_TEXT]);
 
@@ -118,22 +123,13 @@ void kernel_rungs_here(char text[KERNEL_RUNGS_TEXT]);
 const struct conv_kernel *kernel_conv(struct kernel_ladder ladder, enum precision precision,
                                       const struct conv_shape *shape);
 
+/* What the kernel runs on, for messages: its library with the core, or its rung. */
+const char *kernel_runs_on(const struct conv_kernel *kernel);
+
 /* Whether this machine can run the kernel. */
 bool kernel_runs_here(const struct conv_kernel *kernel);
 
 /* Every row, lowest first, for the checker and the micro-benchmark. */
 const struct conv_kernel *const *kernel_conv_list(size_t *count);
-
-/* First thing in main: executes the program again with plain kernels for OpenBLAS if those that it
- * chose do not run on this CPU; ERR_CPU if that is impossible. Before main the program was executed
- * again so that OpenBLAS has one thread, or ended where there is no address space for it. */
-int kernel_blas_start(char *const *argv, struct error *err);
-
-/* Whether there is address space for so many more threads that use OpenBLAS, which would wait for
- * it for ever: ERR_NO_MEMORY. Ask before they start. */
-int kernel_blas_room(int threads, struct error *err);
-
-/* The name of the core that OpenBLAS chose its kernels for, e.g. "SkylakeX". */
-const char *kernel_blas_core(void);
 
 #endif

@@ -100,6 +100,11 @@ const struct conv_kernel *kernel_conv(struct kernel_ladder ladder, enum precisio
     return NULL;
 }
 
+const char *kernel_runs_on(const struct conv_kernel *kernel)
+{
+    return kernel->library ? kernel->library() : kernel->isa;
+}
+
 bool kernel_runs_here(const struct conv_kernel *kernel)
 {
     struct kernel_ladder ladder;

@@ -221,27 +221,13 @@ static bool calibration_path(const struct loader *l, char path[PATH_BYTES])
     return snprintf(path, PATH_BYTES, "%s/calibration.json", l->path) < PATH_BYTES;
 }
 
-/* Whether the ladder computes int8 on more than plain loops, or everything on those. */
-static bool int8_pays(const struct loader *l)
+static enum precision precision_named(const char *name)
 {
-    const struct conv_shape *shape = &l->layers[0].shape;
-    struct kernel_ladder ladder = l->options->ladder;
-    return strcmp(kernel_conv(ladder, PRECISION_INT8, shape)->isa, "ref") != 0 ||
-           strcmp(kernel_conv(ladder, PRECISION_F32, shape)->isa, "ref") == 0;
-}
-
-static enum precision choose_precision(const struct loader *l)
-{
-    const char *name = l->options->precision;
-    char path[PATH_BYTES];
-    if (name && strcmp(name, MODEL_AUTO) != 0) {
-        for (enum precision p = 0; p < PRECISION_COUNT; p++)
-            if (strcmp(name, precision_name(p)) == 0)
-                return p;
-        CHECK(false && "names of precisions are checked where they come in");
-    }
-    bool has = l->options->calibration || (calibration_path(l, path) && access(path, F_OK) == 0);
-    return has && int8_pays(l) ? PRECISION_INT8 : PRECISION_F32;
+    for (enum precision p = 0; name && p < PRECISION_COUNT; p++)
+        if (strcmp(name, precision_name(p)) == 0)
+            return p;
+    CHECK(!name && "names of precisions are checked where they come in");
+    return PRECISION_F32;
 }
 
 static int read_calibration(struct loader *l, struct error *err)
@@ -335,7 +321,7 @@ static int fill_model(struct loader *l, struct error *err)
     struct model *model = l->model;
     model->path = strdup(l->path);
     model->preprocess = l->config.preprocess;
-    model->precision = choose_precision(l);
+    model->precision = precision_named(l->options->precision);
     template_name(&model->template, model->template_name);
     for (size_t i = 0; i < l->layer_count; i++) {
         model->parameters += layer_parameters(&l->layers[i]);
@@ -375,7 +361,7 @@ int model_load(struct model **out, const char *path, const struct model_options 
 /* That int8, if it would be loaded so, has what it needs. */
 static int check_precision(struct loader *l, struct error *err)
 {
-    l->model->precision = choose_precision(l);
+    l->model->precision = precision_named(l->options->precision);
     if (l->model->precision != PRECISION_INT8)
         return ERR_OK;
     int rc = read_calibration(l, err);
@@ -413,5 +399,5 @@ void model_destroy(struct model *model)
 
 int model_check_room(const struct model *model, int threads, struct error *err)
 {
-    return network_uses(model->network, "openblas") ? kernel_blas_room(threads, err) : ERR_OK;
+    return network_room(model->network, threads, err);
 }

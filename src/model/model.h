@@ -31,13 +31,9 @@ struct model {
     char sha256[MODEL_SHA256_TEXT]; /* of model.safetensors, lower-case hexadecimal */
 };
 
-/* What may be asked for: MODEL_AUTO is int8 where the folder has a calibration.json and the ladder
- * has int8 kernels that are worth it, else float32. */
-#define MODEL_AUTO "auto"
-
 struct model_options {
     struct kernel_ladder ladder;
-    const char *precision; /* a name of precision_name, MODEL_AUTO or NULL, which is the same */
+    const char *precision; /* a name of precision_name; NULL: float32 */
     /* For int8, instead of the folder's; NULL: the folder's. */
     const struct calibration *calibration;
 };

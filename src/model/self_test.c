@@ -321,9 +321,8 @@ int model_self_test(const struct model *model, struct error *err)
         set_up(&t, &arena, pattern);
         if (!trial_passes(&t))
             rc = error_set(err, ERR_INTERNAL,
-                           "self-test: layer %s is wrong on kernel %s (BLAS core %s); try another "
-                           "OPENBLAS_CORETYPE or --isa",
-                           t.layer->name, t.kernel->name, kernel_blas_core());
+                           "self-test: layer %s is wrong on kernel %s (%s); try another --isa",
+                           t.layer->name, t.kernel->name, kernel_runs_on(t.kernel));
     }
     arena_destroy(&arena);
     return rc;

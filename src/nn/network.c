@@ -229,14 +229,28 @@ enum precision network_precision(const struct network *n)
     return n->precision;
 }
 
-bool network_uses(const struct network *n, const char *isa)
+struct kernel_summary network_kernels(const struct network *n)
 {
-    for (size_t i = 0; i < network_layer_count(n); i++) {
-        const struct conv_kernel *kernel = network_kernel(n, i);
-        if (kernel && strcmp(kernel->isa, isa) == 0)
-            return true;
+    struct kernel_summary summary = {0};
+    for (size_t i = 0; i < n->count; i++)
+        if (n->steps[i].kernel)
+            kernel_summary_add(&summary, n->steps[i].kernel, &n->layers[i].shape);
+    return summary;
+}
+
+int network_room(const struct network *n, int threads, struct error *err)
+{
+    int (*asked)(int, struct error *) = NULL;
+    for (size_t i = 0; i < n->count; i++) {
+        const struct conv_kernel *kernel = n->steps[i].kernel;
+        if (!kernel || !kernel->room || kernel->room == asked)
+            continue;
+        asked = kernel->room;
+        int rc = asked(threads, err);
+        if (rc != ERR_OK)
+            return rc;
     }
-    return false;
+    return ERR_OK;
 }
 
 const struct conv_kernel *network_kernel(const struct network *n, size_t i)

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "kernel/summary.h"
 #include "nn/layer.h"
 #include "nn/quantize.h"
 
@@ -44,8 +45,12 @@ size_t network_weight_bytes(const struct network *network);
 /* The kernel that layer i runs on; NULL for pooling. */
 const struct conv_kernel *network_kernel(const struct network *network, size_t i);
 
-/* Whether any layer runs on a kernel of this rung. */
-bool network_uses(const struct network *network, const char *isa);
+/* What the layers run on. */
+struct kernel_summary network_kernels(const struct network *network);
+
+/* Whether there is what the libraries that its kernels run on need for so many more threads, beside
+ * a workspace each: ERR_NO_MEMORY. Ask before they start. */
+int network_room(const struct network *network, int threads, struct error *err);
 
 /* Activations and scratch of one thread, for up to `max_images` images at once; all of its memory
  * is mapped and touched here. One thread at a time. */

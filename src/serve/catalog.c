@@ -64,6 +64,7 @@ static int load_entry(struct catalog *catalog, const struct conf_model *configur
         .path = m->path,
         .template_name = m->template_name,
         .precision = precision_name(m->precision),
+        .kernels = network_kernels(m->network),
         .sha256 = m->sha256,
         .activation = activation_name(m->activation),
         .label_source = label_source_name(m->label_source),
@@ -75,10 +76,13 @@ static int load_entry(struct catalog *catalog, const struct conf_model *configur
         .multiply_adds = m->multiply_adds,
         .is_default = configured->is_default,
     };
+    char kernels[KERNEL_SUMMARY_TEXT];
+    kernel_summary_text(&entry->info.kernels, kernels);
     const struct log_field fields[] = {
         {.key = "model", .text = configured->name},
         {.key = "template", .text = m->template_name},
         {.key = "precision", .text = entry->info.precision},
+        {.key = "kernels", .text = kernels},
         {.key = "activation", .text = entry->info.activation},
         {.key = "labels", .text = entry->info.label_source},
         {.key = "path", .text = m->path},
@@ -97,7 +101,6 @@ int catalog_open(struct catalog *catalog, const struct conf *conf, int workers,
     int rc = select_ladder(conf, &ladder, err);
     if (rc != ERR_OK)
         return rc;
-    log_info("kernels: %s on %s", kernel_ladder_name(ladder), kernel_blas_core());
     catalog->entries = calloc(conf->model_count, sizeof *catalog->entries);
     if (!catalog->entries)
         return error_set(err, ERR_NO_MEMORY, "no memory for %zu models", conf->model_count);

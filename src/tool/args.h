@@ -22,8 +22,9 @@ struct option_row {
     const char *argument;       /* what --help calls the value */
 };
 
-/* What --precision may be besides auto, NULL-terminated. */
+/* What --precision may be, NULL-terminated, and what it is unless it is given. */
 extern const char *const tool_precisions[];
+#define DEFAULT_PRECISION "f32"
 
 /* Rows that several commands have. */
 #define OPTION_ISA(variable)                                                                       \
@@ -34,7 +35,7 @@ extern const char *const tool_precisions[];
 #define OPTION_PRECISION(variable)                                                                 \
     {                                                                                              \
         .name = "precision", .text = &(variable), .choices = tool_precisions, .argument = "NAME",  \
-        .help = "arithmetic: auto is int8 where the model has a calibration.json, else f32"        \
+        .help = "arithmetic; int8 is the fastest and needs the model's calibration.json"           \
     }
 #define OPTION_JSON(variable)                                                                      \
     {                                                                                              \

@@ -89,19 +89,19 @@ static json_t *layers_json(const struct bench *b)
 static json_t *result_json(const struct bench *b)
 {
     char cpu[CPU_NAME_MAX];
+    struct kernel_summary kernels = network_kernels(b->model->network);
     cpu_name(cpu);
     return json_pack(
-        "{s:o, s:s, s:s, s:i, s:i, s:i, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:s, s:s, "
-        "s:o, s:b}",
+        "{s:o, s:s, s:s, s:i, s:i, s:i, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:o, s:o, "
+        "s:b}",
         "model", output_json_text(b->operand), "template", b->model->template_name, "precision",
         precision_name(b->model->precision), "threads", b->options.threads, "workers",
         b->options.workers, "batch", b->options.batch, "samples", (json_int_t)b->measure.count,
         "min_ms", per_image_ms(b, b->batch_ns.min), "median_ms",
         per_image_ms(b, b->batch_ns.median), "p99_ms", per_image_ms(b, b->batch_ns.p99),
         "images_per_s", b->measure.images_per_s, "gflops", gflops(b), "peak_gflops", b->peak.gflops,
-        "peak_isa", b->peak.isa, "share_of_peak", gflops(b) / b->peak.gflops, "isa",
-        kernel_ladder_name(b->ladder), "blas_core", kernel_blas_core(), "cpu",
-        output_json_text(cpu), "decode", b->images != NULL);
+        "peak_isa", b->peak.isa, "share_of_peak", gflops(b) / b->peak.gflops, "kernels",
+        output_json_kernels(&kernels), "cpu", output_json_text(cpu), "decode", b->images != NULL);
 }
 
 /* Takes over both; NULL, like either of them, without memory. */
@@ -132,9 +132,11 @@ static void print_json(const struct bench *b)
 
 static void print_circumstances(const struct bench *b)
 {
-    char cpu[CPU_NAME_MAX], multiply_adds[32];
+    char cpu[CPU_NAME_MAX], multiply_adds[32], kernels[KERNEL_SUMMARY_TEXT];
+    struct kernel_summary summary = network_kernels(b->model->network);
     int size = b->model->preprocess.size;
     cpu_name(cpu);
+    kernel_summary_text(&summary, kernels);
     output_grouped(b->model->multiply_adds, multiply_adds);
     printf("model     ");
     output_plain(stdout, b->operand);
@@ -146,7 +148,7 @@ static void print_circumstances(const struct bench *b)
            b->model->precision == PRECISION_F32 ? "FMA" : precision_name(b->model->precision),
            b->peak.gflops, b->peak_threads, b->peak_threads == 1 ? "thread" : "threads",
            b->peak.isa);
-    printf("kernels   %s, OpenBLAS core %s\n", kernel_ladder_name(b->ladder), kernel_blas_core());
+    printf("kernels   %s\n", kernels);
     if (b->images)
         printf("pictures  %zu, in memory; an image: decode %.3f ms, preprocess %.3f ms, inference "
                "%.3f ms\n",
@@ -307,7 +309,7 @@ static int run(struct bench *b)
 
 static int bench_run(int argc, char **argv)
 {
-    struct bench b = {.isa = "auto", .precision = "auto", .pictures = PICTURE_DEFAULTS};
+    struct bench b = {.isa = "auto", .precision = DEFAULT_PRECISION, .pictures = PICTURE_DEFAULTS};
     int64_t workers = 1, threads = 0, batch = 1, seconds = 0;
     b.options.warmup = 3;
     const struct option_row rows[] = {

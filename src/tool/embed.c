@@ -110,7 +110,7 @@ static int add_operands(struct file_list *files, int count, char **paths)
 static int embed_run(int argc, char **argv)
 {
     struct embed e = {.engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
-    const char *isa = "auto", *precision = "auto";
+    const char *isa = "auto", *precision = DEFAULT_PRECISION;
     const struct option_row rows[] = {
         OPTION_JSON(e.json),
         {.name = "normalize", .flag = &e.normalize, .help = "scale each embedding to length 1"},

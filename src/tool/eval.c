@@ -286,7 +286,7 @@ static int evaluate(struct eval *e, const char *root, struct error *err)
 static int eval_run(int argc, char **argv)
 {
     struct eval e = {.engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
-    const char *isa = "auto", *precision = "auto";
+    const char *isa = "auto", *precision = DEFAULT_PRECISION;
     const struct option_row rows[] = {
         OPTION_JSON(e.json),
         {.name = "labels",

@@ -9,7 +9,7 @@
 #include "tool/output.h"
 #include "tool/tool.h"
 
-enum { MAX_ROWS = TEMPLATE_MAX_STAGES + 2, MAX_KERNELS = 8, MAX_DEPTH = 3, LAYERS_WIDTH = 48 };
+enum { MAX_ROWS = TEMPLATE_MAX_STAGES + 2, MAX_DEPTH = 3, LAYERS_WIDTH = 48 };
 
 /* One row of the paper's Table 1: the stem, a stage, or the head. */
 struct row {
@@ -33,8 +33,7 @@ struct info {
     struct row rows[MAX_ROWS];
     size_t row_count;
     int64_t parameters, multiply_adds;
-    const char *kernels[MAX_KERNELS]; /* distinct, in order of first use */
-    size_t kernel_count;
+    struct kernel_summary kernels;
 };
 
 static void describe_stem(const struct template *t, struct row *stem)
@@ -99,15 +98,6 @@ static size_t row_of(const struct info *info, const struct layer *layer, size_t 
     return row;
 }
 
-static void add_kernel(struct info *info, const char *name)
-{
-    for (size_t i = 0; i < info->kernel_count; i++)
-        if (strcmp(info->kernels[i], name) == 0)
-            return;
-    if (info->kernel_count < MAX_KERNELS)
-        info->kernels[info->kernel_count++] = name;
-}
-
 static void add_layer(struct info *info, const struct layer *layer, size_t row)
 {
     struct row *r = &info->rows[row];
@@ -117,7 +107,9 @@ static void add_layer(struct info *info, const struct layer *layer, size_t row)
     info->parameters += layer_parameters(layer);
     info->multiply_adds += layer_multiply_adds(layer);
     if (layer_has_weights(layer))
-        add_kernel(info, kernel_conv(info->ladder, info->precision, &layer->shape)->name);
+        kernel_summary_add(&info->kernels,
+                           kernel_conv(info->ladder, info->precision, &layer->shape),
+                           &layer->shape);
 }
 
 static int fill(struct info *info, struct error *err)
@@ -186,26 +178,17 @@ static json_t *rows_json(const struct info *info)
     return array;
 }
 
-static json_t *kernels_json(const struct info *info)
-{
-    json_t *array = json_array();
-    for (size_t i = 0; i < info->kernel_count; i++)
-        array = output_json_append(array, json_string(info->kernels[i]));
-    return array;
-}
-
 static void print_json(const struct info *info)
 {
     const struct model *model = info->model;
     output_json_line(json_pack(
-        "{s:s, s:I, s:I, s:i, s:s, s:s?, s:i, s:s, s:s, s:s, s:o, s:s?, s:o, s:o}", "template",
+        "{s:s, s:I, s:I, s:i, s:s, s:s?, s:i, s:s, s:o, s:s?, s:o, s:o}", "template",
         info->template_name, "parameters", (json_int_t)info->parameters, "multiply_adds",
         (json_int_t)info->multiply_adds, "classes", info->classes, "activation",
         activation_name(info->activation), "labels",
         model ? label_source_name(model->label_source) : NULL, "input_size",
-        info->template.input_size, "precision", precision_name(info->precision), "isa",
-        kernel_ladder_name(info->ladder), "blas_core", kernel_blas_core(), "kernels",
-        kernels_json(info), "sha256", model ? model->sha256 : NULL, "preprocess",
+        info->template.input_size, "precision", precision_name(info->precision), "kernels",
+        output_json_kernels(&info->kernels), "sha256", model ? model->sha256 : NULL, "preprocess",
         model ? preprocess_json(&model->preprocess) : json_null(), "stages", rows_json(info)));
 }
 
@@ -298,6 +281,7 @@ static void print_labels(const struct model *model)
 
 static void print_text(const struct info *info)
 {
+    char kernels[KERNEL_SUMMARY_TEXT];
     printf("template   %s\n", info->template_name);
     printf("input      %dx%d\n", info->template.input_size, info->template.input_size);
     printf("classes    %d", info->classes);
@@ -305,10 +289,8 @@ static void print_text(const struct info *info)
         print_labels(info->model);
     printf("\nscores     %s\n", activation_name(info->activation));
     printf("precision  %s\n", precision_name(info->precision));
-    printf("kernels    ");
-    for (size_t i = 0; i < info->kernel_count; i++)
-        printf("%s%s", i ? ", " : "", info->kernels[i]);
-    printf("; OpenBLAS core %s\n", kernel_blas_core());
+    kernel_summary_text(&info->kernels, kernels);
+    printf("kernels    %s\n", kernels);
     if (info->model)
         print_model(info->model);
     print_table(info);
@@ -362,7 +344,7 @@ static int show_template(struct info *info, const char *name, bool json)
 static int info_run(int argc, char **argv)
 {
     bool json = false;
-    const char *isa = "auto", *precision = "auto";
+    const char *isa = "auto", *precision = DEFAULT_PRECISION;
     const struct option_row rows[] = {OPTION_JSON(json), OPTION_ISA(isa),
                                       OPTION_PRECISION(precision)};
     int first, status;

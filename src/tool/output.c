@@ -99,6 +99,12 @@ json_t *output_json_float(float number)
     return isfinite(number) ? json_real(strtod(output_float(number).text, NULL)) : json_null();
 }
 
+json_t *output_json_kernels(const struct kernel_summary *kernels)
+{
+    return json_pack("{s:s, s:s?}", "dense", kernels->dense, "grouped",
+                     *kernels->grouped ? kernels->grouped : NULL);
+}
+
 json_t *output_json_append(json_t *array, json_t *value)
 {
     if (json_array_append_new(array, value) == 0)

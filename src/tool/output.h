@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "kernel/summary.h"
 #include "nn/layer.h"
 #include "tool/tool.h"
 
@@ -34,6 +35,9 @@ json_t *output_json_float(float number);
 
 /* {"code","message"} of an error. */
 json_t *output_json_error(const struct error *err);
+
+/* {"dense","grouped"}; null where there are none. */
+json_t *output_json_kernels(const struct kernel_summary *kernels);
 
 /* Appends `value`, which is taken over; returns `array`, or NULL (both released) without memory. */
 json_t *output_json_append(json_t *array, json_t *value);

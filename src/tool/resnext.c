@@ -5,7 +5,6 @@
 
 #include "base/descriptors.h"
 #include "base/log.h"
-#include "kernel/kernel.h"
 #include "tool/output.h"
 #include "tool/tool.h"
 
@@ -49,13 +48,7 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct error err;
-    int code = kernel_blas_start(argv, &err);
     descriptors_fill_standard();
-    if (code != ERR_OK) {
-        tool_message("%s", err.message);
-        return TOOL_FAILED;
-    }
     signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an error like any other */
     log_configure(LOG_LEVEL_WARNING, LOG_FORMAT_TEXT);
     return output_close(run(argc, argv));

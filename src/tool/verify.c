@@ -35,6 +35,9 @@ static int report(const struct model *model, double load_ms)
     printf("sha256     %s\n", model->sha256);
     printf("loading    %.0f ms, %zu bytes of packed weights\n", load_ms,
            network_weight_bytes(model->network));
+    char kernels[KERNEL_SUMMARY_TEXT];
+    struct kernel_summary summary = network_kernels(model->network);
+    kernel_summary_text(&summary, kernels);
     struct error err;
     int64_t start = clock_monotonic_ns();
     if (model_self_test(model, &err) != ERR_OK) {
@@ -42,11 +45,8 @@ static int report(const struct model *model, double load_ms)
         tool_message("%s", err.message);
         return TOOL_FAILED;
     }
-    printf(
-        "self-test  passed: every %s convolution agrees with plain loops (%.0f ms, OpenBLAS core "
-        "%s)\n",
-        precision_name(model->precision), clock_ns_to_ms(clock_monotonic_ns() - start),
-        kernel_blas_core());
+    printf("self-test  passed: every %s convolution agrees with plain loops (%.0f ms; %s)\n",
+           precision_name(model->precision), clock_ns_to_ms(clock_monotonic_ns() - start), kernels);
     if (check_gray_picture(model, &err) != ERR_OK) {
         tool_message("a gray picture: %s", err.message);
         return TOOL_FAILED;
@@ -57,7 +57,7 @@ static int report(const struct model *model, double load_ms)
 
 static int verify_run(int argc, char **argv)
 {
-    const char *isa = "auto", *precision = "auto";
+    const char *isa = "auto", *precision = DEFAULT_PRECISION;
     const struct option_row rows[] = {OPTION_ISA(isa), OPTION_PRECISION(precision)};
     int first, status;
     if (!args_parse(&command_verify, rows, 2, argc, argv, &first, &status))

@@ -368,7 +368,7 @@ def circumstances(bench):
         memory = int(file.readline().split()[1]) / (1 << 20)
     yield (f"{facts['cpu']}, {len(os.sched_getaffinity(0))} CPUs, {memory:.0f} GiB; {system}, "
            f"Linux {platform.release()}")
-    yield f"kernels {facts['isa']}, OpenBLAS core {facts['blas_core']}"
+    yield f"float32: dense {facts['kernels']['dense']}, grouped {facts['kernels']['grouped']}"
     yield "; ".join(versions(bench))
     yield (f"{datetime.date.today()}; medians of {bench.options.rounds} rounds; ratios are the median of "
            "each round's, in brackets the least and the greatest")

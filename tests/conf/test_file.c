@@ -209,7 +209,7 @@ START_TEST(bad_models_are_refused)
     refused("models = { a = { path = \"x\"; precision = 8; }; };",
             "f:1: precision is a whole number; it must be a string");
     refused("models = { a = { path = \"x\"; precision = \"fp16\"; }; };",
-            "f:1: precision is \"fp16\"; it must be one of auto|f32|bf16|int8");
+            "f:1: precision is \"fp16\"; it must be one of f32|bf16|int8");
     refused("models = { a = { path = \"x\"; default = true; };\n"
             " b = { path = \"y\"; default = true; }; };",
             "f:2: models a and b are both the default");

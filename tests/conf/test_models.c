@@ -92,7 +92,7 @@ START_TEST(there_is_always_one_default)
 
     conf_models_add(&conf, "a", "x", NULL, false, NULL);
     conf_models_add(&conf, "b", "y", "f32", true, NULL);
-    conf.precision = 2; /* bf16 */
+    conf.precision = 1; /* bf16 */
     ck_assert_int_eq(conf_models_complete(&conf, NULL), ERR_OK);
     ck_assert(!conf.models[0].is_default && conf.models[1].is_default);
     ck_assert_str_eq(conf_choice("precision", conf.models[0].precision), "bf16");

@@ -228,7 +228,6 @@ class Daemon:
         command += ["--model", MODEL] if model else []
         rounds = "--precision" in options
         self.exactness = {"tolerance": 0.25} if rounds else {}
-        command += [] if rounds else ["--precision", "f32"]
         command += options
         if fds:
             command = [sys.executable, "-c", HAND_OVER, str(len(fds)), *map(str, fds), *command]

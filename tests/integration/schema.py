@@ -3,7 +3,7 @@ import re
 
 NOTES = {"description", "summary", "contentMediaType"}
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int,
-         "number": (int, float)}
+         "number": (int, float), "null": type(None)}
 
 
 class Mismatch(Exception):
@@ -36,7 +36,9 @@ def need(condition, where, what):
 
 
 def type_rule(contract, schema, wanted, value, where):
-    good = isinstance(value, TYPES[wanted]) and not (isinstance(value, bool) and wanted != "boolean")
+    types = wanted if isinstance(wanted, list) else [wanted]
+    good = any(isinstance(value, TYPES[name]) and not (isinstance(value, bool) and name != "boolean")
+               for name in types)
     need(good, where, f"{value!r} is no {wanted}")
 
 

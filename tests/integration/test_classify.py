@@ -254,6 +254,8 @@ def models_and_health_describe_the_service(daemon):
     model, = body["models"]
     assert model["name"] == harness.MODEL_NAME and model["classes"] == 10, model
     assert model["precision"] == "f32" and re.fullmatch(r"[0-9a-f]{64}", model["sha256"]), model
+    assert model["kernels"]["grouped"].startswith("OpenBLAS ") and model["kernels"]["dense"], model
+    assert "kernels=\"dense {dense}, grouped {grouped}\"".format(**model["kernels"]) in daemon.log()
     assert "resnext29" in model["template"] and model["state"], model
     import hashlib
     with open(os.path.join(harness.MODEL, "model.safetensors"), "rb") as file:

@@ -171,7 +171,7 @@ def a_start_says_what_was_chosen(daemon):
         log = fresh.log()
         assert harness.MODEL_NAME in log, log
         assert f"{fresh.address[0]}:{fresh.address[1]}" in log, log
-        assert re.search(r"openblas|kernel", log, re.I), log
+        assert re.search(r'precision="f32" kernels="dense \S+, grouped OpenBLAS \S+" ', log), log
 
 
 @case(own=None)

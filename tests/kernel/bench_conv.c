@@ -35,6 +35,17 @@ static void *aligned(size_t bytes)
     return p;
 }
 
+/* The library that kernels run on. */
+static const char *library(void)
+{
+    size_t count;
+    const struct conv_kernel *const *list = kernel_conv_list(&count);
+    for (size_t i = 0; i < count; i++)
+        if (list[i]->library)
+            return list[i]->library();
+    return "no library";
+}
+
 static size_t largest(const struct layer *layers, size_t count)
 {
     size_t most = 0;
@@ -183,8 +194,7 @@ int main(int argc, char **argv)
     struct fma_peak peak = peak_measure(cpu_features(), PRECISION_F32);
     char cpu[CPU_NAME_MAX];
     cpu_name(cpu);
-    printf("%s, OpenBLAS core %s, float32 peak %.0f GFLOP/s (%s)\n", cpu, kernel_blas_core(),
-           peak.gflops, peak.isa);
+    printf("%s, %s, float32 peak %.0f GFLOP/s (%s)\n", cpu, library(), peak.gflops, peak.isa);
     for (size_t i = 0; i < count; i++) {
         if (!layer_has_weights(&layers[i]))
             continue;

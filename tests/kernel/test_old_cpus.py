@@ -18,6 +18,8 @@ PICTURE = os.path.join(SOURCE, "tests", "data", "pictures", "airliner.jpg")
 SMALL = "blocks=1,1:C=4:d=2:stem=cifar:stem_width=8:out=16:classes=3:size=24"
 # Only every so many cases of the checker: emulation is slow.
 EVERY = "13"
+# A family of Intel's, a model of nobody's.
+UNKNOWN_CPU = "Haswell,model=239"
 # What qemu calls a CPU: the rungs it has.
 CPUS = {
     "core2duo": ["ref", "generic"],
@@ -139,6 +141,16 @@ def row_74_the_emulated_default_cpu_gets_plain_kernels(cpu, model):
     assert status == 0 and "Prescott" in out, (status, out, errors)
 
 
+def a_cpu_that_openblas_does_not_know_gets_kernels_that_suit_it(cpu, model):
+    """What executes itself anew leaves the emulator, but the core that it asks for is the emulated CPU's."""
+    out = good(cpu, "resnext", "verify", model)
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        core = "Haswell" if "avx2" in file.read().split() else "Prescott"
+    assert f"OpenBLAS {core})" in out, out
+    out = good(cpu, "resnext", "verify", model, OPENBLAS_CORETYPE="Nehalem")
+    assert "OpenBLAS Nehalem)" in out, out
+
+
 def row_75_what_it_lacks_is_refused(cpu, model):
     here = "it has " + ", ".join(CPUS[cpu]) + ";"
     for isa in ABOVE[cpu]:
@@ -169,6 +181,7 @@ def reason_to_skip():
 def main():
     plan = [(case, cpu) for cpu in CPUS for case in CASES]
     plan.append((row_74_the_emulated_default_cpu_gets_plain_kernels, "qemu64"))
+    plan.append((a_cpu_that_openblas_does_not_know_gets_kernels_that_suit_it, UNKNOWN_CPU))
     print(f"1..{len(plan)}", flush=True)
     skip, failed = reason_to_skip(), False
     with tempfile.TemporaryDirectory() as folder:

@@ -99,12 +99,19 @@ START_TEST(every_kernel_is_complete_and_well_named)
 }
 END_TEST
 
-START_TEST(openblas_names_its_core)
+START_TEST(a_kernel_says_what_it_runs_on)
 {
-    ck_assert(strlen(kernel_blas_core()) > 0);
+    size_t count;
+    const struct conv_kernel *const *list = kernel_conv_list(&count);
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_str_eq(kernel_runs_on(list[i]),
+                         list[i]->library ? list[i]->library() : list[i]->isa);
+        if (list[i]->library)
+            ck_assert_int_eq(strncmp(list[i]->library(), "OpenBLAS ", strlen("OpenBLAS ")), 0);
+    }
 }
 END_TEST
 
 TEST_MAIN("kernel/table", 10, auto_is_the_highest_rung, a_rung_lowers_the_choice,
           a_missing_rung_is_passed_over, an_unknown_rung_is_refused,
-          every_kernel_is_complete_and_well_named, openblas_names_its_core)
+          every_kernel_is_complete_and_well_named, a_kernel_says_what_it_runs_on)

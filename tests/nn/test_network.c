@@ -1,5 +1,6 @@
 #include "nn/network.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -182,6 +183,35 @@ START_TEST(it_describes_itself)
 }
 END_TEST
 
+START_TEST(it_says_what_it_runs_on)
+{
+    struct network *plain = block_network("ref", PRECISION_F32, 0.2F);
+    struct network *quick = block_network("auto", PRECISION_F32, 0.2F);
+    struct kernel_summary on = network_kernels(plain);
+    ck_assert_str_eq(on.dense, "ref");
+    ck_assert_str_eq(on.grouped, "ref");
+    on = network_kernels(quick);
+    ck_assert_ptr_null(strstr(on.dense, "ref"));
+    ck_assert_ptr_nonnull(strstr(on.grouped, "OpenBLAS "));
+    network_destroy(plain);
+    network_destroy(quick);
+}
+END_TEST
+
+START_TEST(a_library_needs_room_for_its_threads)
+{
+    struct network *plain = block_network("ref", PRECISION_F32, 0.2F);
+    struct network *quick = block_network("auto", PRECISION_F32, 0.2F);
+    struct error err;
+    ck_assert_int_eq(network_room(plain, INT_MAX, &err), ERR_OK);
+    ck_assert_int_eq(network_room(quick, 2, &err), ERR_OK);
+    ck_assert_int_eq(network_room(quick, INT_MAX, &err), ERR_NO_MEMORY);
+    network_destroy(plain);
+    network_destroy(quick);
+}
+END_TEST
+
 TEST_MAIN("nn/network", 30, every_rung_equals_the_reference, precisions_agree,
           several_images_at_once_equal_one_by_one, a_workspace_can_be_used_again,
-          layer_by_layer_is_a_forward, tiles_give_the_same_bits_in_any_order, it_describes_itself)
+          layer_by_layer_is_a_forward, tiles_give_the_same_bits_in_any_order, it_describes_itself,
+          it_says_what_it_runs_on, a_library_needs_room_for_its_threads)

@@ -15,8 +15,8 @@ CLEAN = {name: value for name, value in os.environ.items()
 CONTRACT = {
     "model": str, "template": str, "precision": str, "threads": int, "workers": int, "batch": int,
     "samples": int, "min_ms": float, "median_ms": float, "p99_ms": float, "images_per_s": float,
-    "gflops": float, "peak_gflops": float, "peak_isa": str, "share_of_peak": float, "isa": str,
-    "blas_core": str, "cpu": str, "decode": bool,
+    "gflops": float, "peak_gflops": float, "peak_isa": str, "share_of_peak": float,
+    "kernels": dict, "cpu": str, "decode": bool,
 }
 
 
@@ -51,7 +51,7 @@ def test_json_has_exactly_its_fields(_):
     assert {name: type(value) for name, value in out.items()} == CONTRACT
     assert list(out) == list(CONTRACT)
     known = info()
-    for field in ["template", "precision", "isa", "blas_core"]:
+    for field in ["template", "precision", "kernels"]:
         assert out[field] == known[field], field
     assert (out["model"], out["samples"], out["decode"]) == (tool.CIFAR, 3, False)
     assert (out["threads"], out["workers"], out["batch"]) == (1, 1, 1)
@@ -121,7 +121,9 @@ def test_layers(_):
     assert len(weighted) == len(layers_of(tool.CIFAR))
     assert {row["name"] for row in weighted} == layers_of(tool.CIFAR)
     assert [row["name"] for row in rows if row["kernel"] == "pool"] == ["avg_pool"]
-    assert {row["kernel"] for row in weighted} == set(known["kernels"])
+    dense = {row["kernel"].split("__")[1] for row in weighted if row["groups"] == 1}
+    assert dense == set(known["kernels"]["dense"].split("+"))
+    assert known["kernels"]["grouped"] and any(row["groups"] > 1 for row in weighted)
     assert sum(row["multiply_adds"] for row in rows) == known["multiply_adds"]
     assert [rows[0][key] for key in ["input", "output", "kernel_size", "stride", "groups"]] == \
         [[32, 32, 3], [32, 32, 32], 3, 1, 1]
@@ -161,10 +163,10 @@ def test_images(_):
 
 def test_isa(_):
     out = bench("--isa", "ref", "-n", "1", "--warmup", "0", "--layers")
-    assert out["isa"] == "ref"
-    assert {row["kernel"] for row in out["layers"]} == {"int8_conv__ref", "pool"}
-    out = bench("--isa", "ref", "-n", "1", "--warmup", "0", "--layers", "--precision", "f32")
+    assert out["kernels"] == {"dense": "ref", "grouped": "ref"}
     assert {row["kernel"] for row in out["layers"]} == {"f32_conv__ref", "pool"}
+    out = bench("--isa", "ref", "-n", "1", "--warmup", "0", "--layers", "--precision", "int8")
+    assert {row["kernel"] for row in out["layers"]} == {"int8_conv__ref", "pool"}
     tool.bad(2, "bench", "--isa", "no-such", tool.CIFAR)
 
 
@@ -199,7 +201,8 @@ def test_text(_):
     lines = tool.good("bench", tool.CIFAR, "-n", "3", "-b", "2", env=CLEAN).splitlines()
     known = info()
     assert [line.split()[0] for line in lines[:3]] == ["model", "machine", "kernels"]
-    assert "113,218,560" in lines[0] and known["blas_core"] in lines[2]
+    assert "113,218,560" in lines[0]
+    assert lines[2] == "kernels   dense {dense}, grouped {grouped}".format(**known["kernels"])
     assert lines[3] == "" and len(lines) == 6
     assert len(lines[4]) == len(lines[5])
     row = lines[5].split()
@@ -219,7 +222,7 @@ def test_openblas_that_is_told_what_to_do(_):
     done = tool.run("bench", "--json", "-n", "1", tool.CIFAR,
                     env=dict(CLEAN, OPENBLAS_CORETYPE="Nehalem"))
     assert done.returncode == 0
-    assert json.loads(done.stdout)["blas_core"] == "Nehalem"
+    assert json.loads(done.stdout)["kernels"]["grouped"] == "OpenBLAS Nehalem"
     text = done.stderr.decode()
     assert text.startswith("resnext: bench: OPENBLAS_CORETYPE ") and len(text.splitlines()) == 1
     done = tool.run("bench", "-n", "1", tool.CIFAR, env=dict(CLEAN, OPENBLAS_L2_SIZE="1024"))

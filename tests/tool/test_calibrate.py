@@ -124,7 +124,11 @@ def test_what_cannot_be_done_says_so(scratch):
     assert calibrated(folder) == before
     os.remove(os.path.join(folder, "calibration.json"))
     assert "resnext calibrate" in tool.bad(1, "verify", "--precision", "int8", folder)
-    assert json.loads(tool.good("info", "--json", folder))["precision"] == "f32"
+
+
+def test_a_calibration_changes_nothing_unasked(scratch):
+    for words, precision in (([], "f32"), (["--precision", "int8"], "int8")):
+        assert json.loads(tool.good("info", "--json", *words, tool.CIFAR))["precision"] == precision
 
 
 def test_a_broken_picture_is_reported_once(scratch):

@@ -182,7 +182,7 @@ def test_info_of_a_template(_):
     for field in ["parameters", "multiply_adds"]:
         assert sum(s[field] for s in out["stages"]) == out[field]
     assert out["stages"][0]["parameters"] == 9536
-    assert out["kernels"] and out["isa"] and out["blas_core"]
+    assert out["kernels"]["dense"] and out["kernels"]["grouped"].startswith("OpenBLAS ")
 
 
 TABLE_1 = """
@@ -211,6 +211,14 @@ def test_info_prints_table_1(_):
     assert [line.split() for line in table.strip().splitlines()] == \
         [line.split() for line in TABLE_1.strip().splitlines()]
     assert "[ 3x3, 64 ]\n                 [ 3x3, 64 ] x 2 " in good("info", "resnet18")
+
+
+def test_what_runs_where(_):
+    for command in (["info", CIFAR], ["verify", CIFAR], ["info", "resnext50_32x4d"]):
+        assert "dense ref, grouped ref" in good(*command, "--isa", "ref"), command
+        assert ", grouped OpenBLAS " in good(*command, "--precision", "f32"), command
+    assert "kernels    dense ref\n" in good("info", "resnet18", "--isa", "ref")
+    assert json.loads(good("info", "--json", "resnet18"))["kernels"]["grouped"] is None
 
 
 def test_templates_by_numbers(scratch):
@@ -357,7 +365,7 @@ def test_isa_lowers_the_choice(_):
                               *args))
         check_row(out[0], row, 5)
     kernels = json.loads(good("info", "--json", "--isa", "ref", CIFAR))["kernels"]
-    assert all(name.endswith("__ref") for name in kernels), kernels
+    assert kernels == {"dense": "ref", "grouped": "ref"}, kernels
 
 
 def test_standard_input(_):

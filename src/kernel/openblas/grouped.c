@@ -1,8 +1,8 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "kernel/openblas/openblas.h"
 #include "kernel/openblas/planes.h"
-#include "kernel/openblas/products.h"
 
 /* How it works. Groups are narrow (d = 4 in ResNeXt-50's first stage), pixels are many: vectors
  * must run along pixels. For a block of output rows, the channels of a chunk of groups, about a

@@ -5,6 +5,7 @@
 #define RESNEXT_KERNEL_OPENBLAS_PLANES_H
 
 #include "kernel/kernel.h"
+#include "kernel/openblas/openblas.h"
 
 enum {
     PLANES_LANES = 8,  /* of the widest vector */
@@ -58,6 +59,6 @@ void blas_grouped_run(const struct conv_kernel *self, const struct conv_call *ca
     .precision = PRECISION_F32, .supports = blas_grouped_supports,                                 \
     .packed_size = blas_grouped_packed_size, .pack = blas_grouped_pack,                            \
     .tile_count = blas_grouped_tile_count, .scratch_size = blas_grouped_scratch_size,              \
-    .run = blas_grouped_run
+    .run = blas_grouped_run, .room = blas_room, .library = blas_library
 
 #endif

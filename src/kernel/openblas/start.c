@@ -6,10 +6,12 @@
  * in .preinit_array, which the loader runs before any library's constructor, the C library's
  * included.
  *
- * It picks its kernels by the CPU's family, or as OPENBLAS_CORETYPE says, and does not ask whether
- * the instructions they use are there: on a virtual CPU that claims to be an Opteron without
- * 3DNow!, its first product raises SIGILL. So a trial product is run at the very start, and if it
- * faults the program is executed again with the plainest kernels there are. */
+ * It picks its kernels by the CPU's family and model, or as OPENBLAS_CORETYPE says, and does not
+ * ask which instructions are there. An Intel CPU that it does not know, as 0.3.21 does not know
+ * Emerald Rapids, it takes for a Prescott; and on a virtual CPU that claims to be an Opteron
+ * without 3DNow!, its first product raises SIGILL. So once it is loaded, and before main, its
+ * choice is looked at and a product tried; where either is bad the program is executed again with
+ * another core. */
 #include <alloca.h>
 #include <cblas.h>
 #include <errno.h>
@@ -18,14 +20,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/size.h"
-#include "kernel/kernel.h"
-#include "kernel/openblas/products.h"
+#include "kernel/openblas/openblas.h"
 
 /* Of one thread, in address space: OpenBLAS's buffer; a stack, a workspace and some rest. */
 enum { BUFFER_BYTES = 128 << 20, OTHER_BYTES = 16 << 20 };
@@ -33,6 +35,10 @@ enum { BUFFER_BYTES = 128 << 20, OTHER_BYTES = 16 << 20 };
 static const char program[] = "/proc/self/exe";
 static const char one_thread[] = "OPENBLAS_NUM_THREADS=1";
 static const char core_variable[] = "OPENBLAS_CORETYPE", plainest_core[] = "Prescott";
+/* Set beside it where the user did not choose the core. */
+static const char own_choice[] = "RESNEXT_CHOSE_OPENBLAS_CORETYPE";
+
+static char library[64];
 
 static sigjmp_buf before_trial;
 
@@ -65,34 +71,8 @@ static bool trial_passes(void)
     return passes;
 }
 
-int kernel_blas_start(char *const *argv, struct error *err)
-{
-    const char *threads = getenv("OPENBLAS_NUM_THREADS");
-    /* The kernel calls what was executed again "exe". */
-    prctl(PR_SET_NAME, program_invocation_short_name);
-    if (!threads || strcmp(threads, "1") != 0)
-        log_warning("cannot restart with %s: OpenBLAS may use more threads than it should; set it "
-                    "in the environment",
-                    one_thread);
-    /* Who has no room for a trial has none for OpenBLAS, and hears of it when it is needed. */
-    if (kernel_blas_room(1, NULL) != ERR_OK || trial_passes())
-        return ERR_OK;
-    const char *core = openblas_get_corename(), *asked = getenv(core_variable);
-    if (!asked || strcmp(asked, plainest_core) != 0) {
-        log_warning(
-            "this CPU lacks instructions of OpenBLAS's %s kernels: starting again with %s=%s", core,
-            core_variable, plainest_core);
-        if (setenv(core_variable, plainest_core, 1) == 0)
-            execv(program, argv);
-    }
-    return error_set(err, ERR_CPU,
-                     "this CPU lacks instructions of OpenBLAS's %s kernels; set %s=%s in the "
-                     "environment, or run on another machine",
-                     core, core_variable, plainest_core);
-}
-
 /* Writable, as OpenBLAS's buffers are: RLIMIT_DATA and strict overcommit count no others. */
-int kernel_blas_room(int threads, struct error *err)
+int blas_room(int threads, struct error *err)
 {
     size_t bytes;
     void *room = MAP_FAILED;
@@ -132,20 +112,95 @@ static void limit_threads(char **argv, char **environment)
     execve(program, argv, (char *const *)changed);
 }
 
-static void demand_room(const char *name)
+_Noreturn static void give_up(int argc, char **argv, const char *message)
 {
-    struct error err;
-    if (kernel_blas_room(1, &err) == ERR_OK)
-        return;
-    dprintf(STDERR_FILENO, "%s: %s\n", name, err.message);
+    dprintf(STDERR_FILENO, "%s: %s\n", argc > 0 ? basename(argv[0]) : "", message);
     _exit(1);
 }
 
 static void before_constructors(int argc, char **argv, char **environment)
 {
+    struct error err;
     limit_threads(argv, environment);
-    demand_room(argc > 0 ? basename(argv[0]) : "");
+    if (blas_room(1, &err) != ERR_OK)
+        give_up(argc, argv, err.message);
 }
 
 __attribute__((section(".preinit_array"),
                used)) static void (*const preinit)(int, char **, char **) = before_constructors;
+
+const char *blas_library(void)
+{
+    return library;
+}
+
+const char *blas_better_core(const char *core, struct cpu_features cpu, const char *asked)
+{
+    static const char *const for_avx2[] = {"Haswell",  "Zen",        "Excavator",
+                                           "SkylakeX", "Cooperlake", "Sapphirerapids"};
+    for (size_t i = 0; i < sizeof for_avx2 / sizeof for_avx2[0]; i++)
+        if (strcasecmp(core, for_avx2[i]) == 0)
+            return NULL;
+    if (asked || !cpu.avx2)
+        return NULL;
+    return cpu.avx512 ? "SkylakeX" : "Haswell";
+}
+
+/* Returns if that is impossible. */
+static void start_again(char **argv, const char *core)
+{
+    if (setenv(core_variable, core, 1) == 0 && setenv(own_choice, "", 1) == 0)
+        execv(program, argv);
+}
+
+/* OpenBLAS has read it by now. Nobody else is to take it for the user's. */
+static void forget_own_choice(void)
+{
+    if (!getenv(own_choice))
+        return;
+    unsetenv(core_variable);
+    unsetenv(own_choice);
+}
+
+static void warn_of_threads(void)
+{
+    const char *threads = getenv("OPENBLAS_NUM_THREADS");
+    if (!threads || strcmp(threads, "1") != 0)
+        log_warning("cannot restart with %s: OpenBLAS may use more threads than it should; set it "
+                    "in the environment",
+                    one_thread);
+}
+
+/* Who has no room for a trial has none for OpenBLAS, and hears of it when it is needed. */
+static void demand_trial(int argc, char **argv, const char *core, const char *asked)
+{
+    struct error err;
+    if (blas_room(1, NULL) != ERR_OK || trial_passes())
+        return;
+    if (!asked || strcmp(asked, plainest_core) != 0) {
+        log_warning(
+            "this CPU lacks instructions of OpenBLAS's %s kernels: starting again with %s=%s", core,
+            core_variable, plainest_core);
+        start_again(argv, plainest_core);
+    }
+    error_set(&err, ERR_CPU,
+              "this CPU lacks instructions of OpenBLAS's %s kernels; set %s=%s in the environment, "
+              "or run on another machine",
+              core, core_variable, plainest_core);
+    give_up(argc, argv, err.message);
+}
+
+__attribute__((constructor)) static void before_main(int argc, char **argv, char **environment)
+{
+    (void)environment;
+    const char *core = openblas_get_corename(), *asked = getenv(core_variable);
+    /* The kernel calls what was executed again "exe". */
+    prctl(PR_SET_NAME, program_invocation_short_name);
+    warn_of_threads();
+    const char *better = blas_better_core(core, cpu_features(), asked);
+    if (better)
+        start_again(argv, better);
+    forget_own_choice();
+    demand_trial(argc, argv, core, asked);
+    snprintf(library, sizeof library, "OpenBLAS %s", core);
+}

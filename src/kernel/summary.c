@@ -1,0 +1,39 @@
+#include "kernel/summary.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+
+static bool lists(const char *names, const char *name)
+{
+    size_t length = strlen(name);
+    for (;; names++) {
+        size_t next = strcspn(names, "+");
+        if (next == length && memcmp(names, name, length) == 0)
+            return true;
+        names += next;
+        if (!*names)
+            return false;
+    }
+}
+
+void kernel_summary_add(struct kernel_summary *summary, const struct conv_kernel *kernel,
+                        const struct conv_shape *shape)
+{
+    char *names = shape->groups > 1 ? summary->grouped : summary->dense;
+    const char *name = kernel_runs_on(kernel);
+    if (lists(names, name))
+        return;
+    size_t used = strlen(names), room = KERNEL_SUMMARY_NAMES - used;
+    int length = snprintf(names + used, room, "%s%s", used ? "+" : "", name);
+    CHECK(length >= 0 && (size_t)length < room);
+}
+
+void kernel_summary_text(const struct kernel_summary *s, char text[KERNEL_SUMMARY_TEXT])
+{
+    if (*s->grouped)
+        snprintf(text, KERNEL_SUMMARY_TEXT, "dense %s, grouped %s", s->dense, s->grouped);
+    else
+        snprintf(text, KERNEL_SUMMARY_TEXT, "dense %s", s->dense);
+}
