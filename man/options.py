@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""Writes the option tables of etc/resnextd.conf and man/resnextd.conf.5 from src/conf/options.def.
+"""Writes the option tables of etc/resnextd.conf and man/resnextd.conf.5 from src/conf/options.def
+and src/kernel/kernels.def.
 
-Run it after a change of options.def. With --check it changes nothing and fails if it would.
+Run it after a change of either. With --check it changes nothing and fails if it would.
 Both files keep what stands outside the two marked lines."""
 
 import ast
@@ -13,10 +14,16 @@ import textwrap
 TOP = os.environ.get("top_srcdir") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 
 
+def read(path):
+    """A file of the sources, without its comments."""
+    with open(os.path.join(TOP, path), encoding="utf-8") as file:
+        return re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
+
+
 def options():
     """Each option as (kind, key, when, arguments)."""
-    with open(os.path.join(TOP, "src/conf/options.def"), encoding="utf-8") as file:
-        text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
+    rungs = re.findall(r"^RUNG\((\w+)", read("src/kernel/kernels.def"), re.M)
+    text = read("src/conf/options.def").replace("KERNEL_RUNGS", f'"{"|".join(["auto", *rungs])}"')
     call = re.compile(r'^(INTEGER|CHOICE|TEXT|TEXT_LIST)\((\w+), (RELOAD|RESTART),((?:[^"()]|"(?:[^"\\]|\\.)*")*)\)', re.M)
     found = [(kind, key, when, ast.literal_eval("(" + rest + ",)"))
              for kind, key, when, rest in call.findall(text)]

@@ -13,7 +13,7 @@ breaches() {
             may["nn"] = "nn kernel base"
             may["image"] = "image kernel base"
             may["model"] = "model image nn kernel base"
-            may["conf"] = "conf base"
+            may["conf"] = "conf kernel base"
             may["serve"] = "serve conf model image nn kernel base"
             may["http"] = "http serve conf base"
             may["tool"] = "tool serve conf model image nn kernel base"

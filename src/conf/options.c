@@ -9,7 +9,13 @@
 #include "base/check.h"
 #include "conf/listen.h"
 
+static const char isa_choices[] = "auto"
+#define RUNG(name, needs) "|" #name
+#include "kernel/kernels.def"
+    ;
+
 const struct conf_option conf_options[CONF_OPTION_COUNT] = {
+#define KERNEL_RUNGS isa_choices
 #define INTEGER(name, then, first, low, high, measure, text)                                       \
     [CONF_OPTION_##name] = {.key = #name,                                                          \
                             .type = CONF_INTEGER,                                                  \
@@ -210,28 +216,20 @@ int conf_set_defaults(struct conf *conf, struct error *err)
     return ERR_OK;
 }
 
-/* conf_choice needs each word with its own end. */
-#define INTEGER(key, when, initial, least, most, unit, help)
-#define TEXT(key, when, help)
-#define TEXT_LIST(key, when, initial, help)
-#define CHOICE(key, when, initial, choices, help) static char words_of_##key[] = choices;
-#include "conf/options.def"
-#undef CHOICE
-static char *const words[CONF_OPTION_COUNT] = {
-#define CHOICE(key, when, initial, choices, help) [CONF_OPTION_##key] = words_of_##key,
-#include "conf/options.def"
-#undef INTEGER
-#undef CHOICE
-#undef TEXT
-#undef TEXT_LIST
-};
+/* conf_choice needs each word with its own end: copies of the choices. */
+static char *words[CONF_OPTION_COUNT];
 static pthread_once_t words_once = PTHREAD_ONCE_INIT;
 
 static void split_words(void)
 {
-    for (size_t i = 0; i < CONF_OPTION_COUNT; i++)
-        for (char *s = words[i]; s && (s = strchr(s, '|'));)
+    for (size_t i = 0; i < CONF_OPTION_COUNT; i++) {
+        if (conf_options[i].type != CONF_CHOICE)
+            continue;
+        words[i] = strdup(conf_options[i].choices);
+        CHECK(words[i]);
+        for (char *s = words[i]; (s = strchr(s, '|'));)
             *s++ = '\0';
+    }
 }
 
 const char *conf_choice(const char *key, int index)
