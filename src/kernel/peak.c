@@ -61,40 +61,23 @@ enum {
     WORDS = 0x00010001,
 };
 
-static void burn_avx2(void)
-{
-    BURN("ymm", F32_ONE, F32_SMALL, "vfmadd213ps %%ymm13, %%ymm12, %%ymm\\sum");
-}
-
-static void burn_avx512(void)
-{
-    BURN("zmm", F32_ONE, F32_SMALL, "vfmadd213ps %%zmm13, %%zmm12, %%zmm\\sum");
-}
-
-static void burn_avx512_bf16(void)
-{
-    BURN("zmm", BF16_ONES, BF16_SMALLS, "vdpbf16ps %%zmm13, %%zmm12, %%zmm\\sum");
-}
-
-static void burn_avx512_vnni(void)
-{
-    BURN("zmm", BYTES, BYTES, "vpdpbusd %%zmm13, %%zmm12, %%zmm\\sum");
-}
-
-static void burn_avx_vnni(void)
-{
-    BURN("ymm", BYTES, BYTES, "%{vex%} vpdpbusd %%ymm13, %%ymm12, %%ymm\\sum");
-}
-
-static void burn_avx2_bytes(void)
-{
-    BURN("ymm", BYTES, WORDS,
-         "vpmaddubsw %%ymm13, %%ymm12, %%ymm14\n\t"
-         "vpmaddubsw %%ymm12, %%ymm13, %%ymm15\n\t"
-         "vpaddw %%ymm15, %%ymm14, %%ymm14\n\t"
-         "vpmaddwd %%ymm13, %%ymm14, %%ymm14\n\t"
-         "vpaddd %%ymm14, %%ymm\\sum, %%ymm\\sum");
-}
+#define BURN_FUNCTION(name, ...)                                                                   \
+    static void name(void)                                                                         \
+    {                                                                                              \
+        BURN(__VA_ARGS__);                                                                         \
+    }
+BURN_FUNCTION(burn_avx2, "ymm", F32_ONE, F32_SMALL, "vfmadd213ps %%ymm13, %%ymm12, %%ymm\\sum")
+BURN_FUNCTION(burn_avx512, "zmm", F32_ONE, F32_SMALL, "vfmadd213ps %%zmm13, %%zmm12, %%zmm\\sum")
+BURN_FUNCTION(burn_avx512_bf16, "zmm", BF16_ONES, BF16_SMALLS,
+              "vdpbf16ps %%zmm13, %%zmm12, %%zmm\\sum")
+BURN_FUNCTION(burn_avx512_vnni, "zmm", BYTES, BYTES, "vpdpbusd %%zmm13, %%zmm12, %%zmm\\sum")
+BURN_FUNCTION(burn_avx_vnni, "ymm", BYTES, BYTES, "%{vex%} vpdpbusd %%ymm13, %%ymm12, %%ymm\\sum")
+BURN_FUNCTION(burn_avx2_bytes, "ymm", BYTES, WORDS,
+              "vpmaddubsw %%ymm13, %%ymm12, %%ymm14\n\t"
+              "vpmaddubsw %%ymm12, %%ymm13, %%ymm15\n\t"
+              "vpaddw %%ymm15, %%ymm14, %%ymm14\n\t"
+              "vpmaddwd %%ymm13, %%ymm14, %%ymm14\n\t"
+              "vpaddd %%ymm14, %%ymm\\sum, %%ymm\\sum")
 
 #endif
 

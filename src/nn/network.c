@@ -229,12 +229,12 @@ enum precision network_precision(const struct network *n)
     return n->precision;
 }
 
-struct kernel_summary network_kernels(const struct network *n)
+struct network_summary network_kernels(const struct network *n)
 {
-    struct kernel_summary summary = {0};
+    struct network_summary summary = {0};
     for (size_t i = 0; i < n->count; i++)
         if (n->steps[i].kernel)
-            kernel_summary_add(&summary, n->steps[i].kernel, &n->layers[i].shape);
+            network_summary_add(&summary, n->steps[i].kernel, &n->layers[i].shape);
     return summary;
 }
 

@@ -8,9 +8,9 @@
 #include <stddef.h>
 
 #include "base/error.h"
-#include "kernel/summary.h"
 #include "nn/layer.h"
 #include "nn/quantize.h"
+#include "nn/summary.h"
 
 struct network;
 
@@ -46,7 +46,7 @@ size_t network_weight_bytes(const struct network *network);
 const struct conv_kernel *network_kernel(const struct network *network, size_t i);
 
 /* What the layers run on. */
-struct kernel_summary network_kernels(const struct network *network);
+struct network_summary network_kernels(const struct network *network);
 
 /* Whether there is what the libraries that its kernels run on need for so many more threads, beside
  * a workspace each: ERR_NO_MEMORY. Ask before they start. */

@@ -76,8 +76,8 @@ static int load_entry(struct catalog *catalog, const struct conf_model *configur
         .multiply_adds = m->multiply_adds,
         .is_default = configured->is_default,
     };
-    char kernels[KERNEL_SUMMARY_TEXT];
-    kernel_summary_text(&entry->info.kernels, kernels);
+    char kernels[NETWORK_SUMMARY_TEXT];
+    network_summary_text(&entry->info.kernels, kernels);
     const struct log_field fields[] = {
         {.key = "model", .text = configured->name},
         {.key = "template", .text = m->template_name},

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "conf/conf.h"
 #include "conf/keys.h"
-#include "kernel/summary.h"
+#include "nn/summary.h"
 
 struct model_info {
     const char *name, *path, *template_name, *precision, *sha256;
@@ -22,7 +22,7 @@ struct model_info {
     int resize_size; /* the short edge before the crop to input_size; both edges if it squashes */
     int64_t parameters, multiply_adds;
     bool squashes, is_default;
-    struct kernel_summary kernels;
+    struct network_summary kernels;
     size_t metric; /* its index in the metrics' dimension MODEL */
 };
 

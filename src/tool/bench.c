@@ -89,7 +89,7 @@ static json_t *layers_json(const struct bench *b)
 static json_t *result_json(const struct bench *b)
 {
     char cpu[CPU_NAME_MAX];
-    struct kernel_summary kernels = network_kernels(b->model->network);
+    struct network_summary kernels = network_kernels(b->model->network);
     cpu_name(cpu);
     return json_pack(
         "{s:o, s:s, s:s, s:i, s:i, s:i, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:o, s:o, "
@@ -132,11 +132,11 @@ static void print_json(const struct bench *b)
 
 static void print_circumstances(const struct bench *b)
 {
-    char cpu[CPU_NAME_MAX], multiply_adds[32], kernels[KERNEL_SUMMARY_TEXT];
-    struct kernel_summary summary = network_kernels(b->model->network);
+    char cpu[CPU_NAME_MAX], multiply_adds[32], kernels[NETWORK_SUMMARY_TEXT];
+    struct network_summary summary = network_kernels(b->model->network);
     int size = b->model->preprocess.size;
     cpu_name(cpu);
-    kernel_summary_text(&summary, kernels);
+    network_summary_text(&summary, kernels);
     output_grouped(b->model->multiply_adds, multiply_adds);
     printf("model     ");
     output_plain(stdout, b->operand);

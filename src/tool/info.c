@@ -33,7 +33,7 @@ struct info {
     struct row rows[MAX_ROWS];
     size_t row_count;
     int64_t parameters, multiply_adds;
-    struct kernel_summary kernels;
+    struct network_summary kernels;
 };
 
 static void describe_stem(const struct template *t, struct row *stem)
@@ -107,9 +107,9 @@ static void add_layer(struct info *info, const struct layer *layer, size_t row)
     info->parameters += layer_parameters(layer);
     info->multiply_adds += layer_multiply_adds(layer);
     if (layer_has_weights(layer))
-        kernel_summary_add(&info->kernels,
-                           kernel_conv(info->ladder, info->precision, &layer->shape),
-                           &layer->shape);
+        network_summary_add(&info->kernels,
+                            kernel_conv(info->ladder, info->precision, &layer->shape),
+                            &layer->shape);
 }
 
 static int fill(struct info *info, struct error *err)
@@ -281,7 +281,7 @@ static void print_labels(const struct model *model)
 
 static void print_text(const struct info *info)
 {
-    char kernels[KERNEL_SUMMARY_TEXT];
+    char kernels[NETWORK_SUMMARY_TEXT];
     printf("template   %s\n", info->template_name);
     printf("input      %dx%d\n", info->template.input_size, info->template.input_size);
     printf("classes    %d", info->classes);
@@ -289,7 +289,7 @@ static void print_text(const struct info *info)
         print_labels(info->model);
     printf("\nscores     %s\n", activation_name(info->activation));
     printf("precision  %s\n", precision_name(info->precision));
-    kernel_summary_text(&info->kernels, kernels);
+    network_summary_text(&info->kernels, kernels);
     printf("kernels    %s\n", kernels);
     if (info->model)
         print_model(info->model);

@@ -99,7 +99,7 @@ json_t *output_json_float(float number)
     return isfinite(number) ? json_real(strtod(output_float(number).text, NULL)) : json_null();
 }
 
-json_t *output_json_kernels(const struct kernel_summary *kernels)
+json_t *output_json_kernels(const struct network_summary *kernels)
 {
     return json_pack("{s:s, s:s?}", "dense", kernels->dense, "grouped",
                      *kernels->grouped ? kernels->grouped : NULL);

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "kernel/summary.h"
+#include "nn/summary.h"
 #include "nn/layer.h"
 #include "tool/tool.h"
 
@@ -37,7 +37,7 @@ json_t *output_json_float(float number);
 json_t *output_json_error(const struct error *err);
 
 /* {"dense","grouped"}; null where there are none. */
-json_t *output_json_kernels(const struct kernel_summary *kernels);
+json_t *output_json_kernels(const struct network_summary *kernels);
 
 /* Appends `value`, which is taken over; returns `array`, or NULL (both released) without memory. */
 json_t *output_json_append(json_t *array, json_t *value);

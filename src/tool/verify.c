@@ -35,9 +35,9 @@ static int report(const struct model *model, double load_ms)
     printf("sha256     %s\n", model->sha256);
     printf("loading    %.0f ms, %zu bytes of packed weights\n", load_ms,
            network_weight_bytes(model->network));
-    char kernels[KERNEL_SUMMARY_TEXT];
-    struct kernel_summary summary = network_kernels(model->network);
-    kernel_summary_text(&summary, kernels);
+    char kernels[NETWORK_SUMMARY_TEXT];
+    struct network_summary summary = network_kernels(model->network);
+    network_summary_text(&summary, kernels);
     struct error err;
     int64_t start = clock_monotonic_ns();
     if (model_self_test(model, &err) != ERR_OK) {

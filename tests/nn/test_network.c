@@ -187,7 +187,7 @@ START_TEST(it_says_what_it_runs_on)
 {
     struct network *plain = block_network("ref", PRECISION_F32, 0.2F);
     struct network *quick = block_network("auto", PRECISION_F32, 0.2F);
-    struct kernel_summary on = network_kernels(plain);
+    struct network_summary on = network_kernels(plain);
     ck_assert_str_eq(on.dense, "ref");
     ck_assert_str_eq(on.grouped, "ref");
     on = network_kernels(quick);

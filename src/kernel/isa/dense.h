@@ -13,55 +13,11 @@ enum {
 /* The sums of pixel m: those of the lower and the upper vector of channels. */
 typedef vec dense_sums[DENSE_MOST][2];
 
-LANES_INLINE void dense_finish_full(const struct dense_block *b, int pixels,
-                                    enum precision precision, struct lanes_finish low,
-                                    dense_sums sums)
-{
-    struct lanes_finish high = low;
-    size_t at = b->at, out_c = b->out_c;
-    high.factors += LANES;
-#pragma GCC unroll 14
-    for (int m = 0; m < pixels; m++, at += out_c) {
-        __asm__("" : "+r"(at)); /* or all addresses are computed first, and kept on the stack */
-        vec_finish(precision, &low, at, sums[m][0]);
-        vec_finish(precision, &high, at + LANES, sums[m][1]);
-    }
-}
-
-/* Of a panel of which not all channels exist. */
-static __attribute__((noinline)) void dense_finish_few(const struct dense_block *b, int pixels,
-                                                       enum precision precision, dense_sums sums)
-{
-    struct lanes_finish low = b->finish, high = low;
-    high.factors += LANES;
-    for (int m = 0; m < pixels; m++) {
-        size_t at = b->at + (size_t)m * b->out_c;
-        vec_finish_few(precision, &low, at, b->channels, sums[m][0]);
-        vec_finish_few(precision, &high, at + LANES, b->channels - LANES, sums[m][1]);
-    }
-}
-
-/* All panels but the last are full, and most have ReLU. (A copy of the sums, so that they need not
- * be in memory otherwise.) */
 LANES_INLINE void dense_finish(const struct dense_block *b, int pixels, enum precision precision,
                                dense_sums sums)
 {
-    const struct lanes_finish *f = &b->finish;
-    if (b->channels < 2 * LANES) {
-        dense_sums copy;
-#pragma GCC unroll 14
-        for (int m = 0; m < pixels; m++) {
-            copy[m][0] = sums[m][0];
-            copy[m][1] = sums[m][1];
-        }
-        dense_finish_few(b, pixels, precision, copy);
-    } else if (f->residual && f->relu) {
-        dense_finish_full(b, pixels, precision, lanes_finish_known(f, true, true), sums);
-    } else if (!f->residual && f->relu) {
-        dense_finish_full(b, pixels, precision, lanes_finish_known(f, false, true), sums);
-    } else {
-        dense_finish_full(b, pixels, precision, *f, sums);
-    }
+    const struct vec_sums s = {b->at, b->out_c, b->channels, pixels, 2};
+    vec_finish_all(precision, &b->finish, s, sums[0]);
 }
 
 /* A block function, for constant arguments but the first. */

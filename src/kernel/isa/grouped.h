@@ -16,45 +16,6 @@ typedef vec (*grouped_add)(vec a, vec b);
  * have, over and over if they are fewer. */
 typedef vec (*grouped_permute)(const unsigned char *x, vec lanes);
 
-LANES_INLINE void grouped_finish_full(const struct grouped_run *r, int pixels,
-                                      enum precision precision, struct lanes_finish f,
-                                      const vec sums[GROUPED_MOST])
-{
-    size_t at = r->at, out_c = r->out_c;
-#pragma GCC unroll 14
-    for (int p = 0; p < pixels; p++, at += out_c) {
-        __asm__("" : "+r"(at)); /* or all addresses are computed first, and kept on the stack */
-        vec_finish(precision, &f, at, sums[p]);
-    }
-}
-
-/* Of a vector of which not all channels exist. */
-static __attribute__((noinline)) void grouped_finish_few(const struct grouped_run *r, int pixels,
-                                                         enum precision precision,
-                                                         const vec sums[GROUPED_MOST])
-{
-    for (int p = 0; p < pixels; p++)
-        vec_finish_few(precision, &r->finish, r->at + (size_t)p * r->out_c, r->channels, sums[p]);
-}
-
-/* Most vectors are full, have ReLU and no residual. */
-LANES_INLINE void grouped_finish(const struct grouped_run *r, int pixels, enum precision precision,
-                                 const vec sums[GROUPED_MOST])
-{
-    const struct lanes_finish *f = &r->finish;
-    if (r->channels < LANES) {
-        vec copy[GROUPED_MOST];
-#pragma GCC unroll 14
-        for (int p = 0; p < pixels; p++)
-            copy[p] = sums[p];
-        grouped_finish_few(r, pixels, precision, copy);
-    } else if (f->relu && !f->residual) {
-        grouped_finish_full(r, pixels, precision, lanes_finish_known(f, false, true), sums);
-    } else {
-        grouped_finish_full(r, pixels, precision, *f, sums);
-    }
-}
-
 LANES_INLINE void grouped_add_product(vec *sum, vec v, vec w, lanes_multiply_add multiply_add)
 {
     *sum = multiply_add(*sum, v, w);
@@ -100,7 +61,8 @@ LANES_INLINE void grouped_way(const struct grouped_run *r, int pixels, int strid
 #pragma GCC unroll 14
         for (int p = 0; p < pixels; p++)
             sums[0][p] = add(sums[0][p], sums[c][p]);
-    grouped_finish(r, pixels, precision, sums[0]);
+    const struct vec_sums s = {r->at, r->out_c, r->channels, pixels, 1};
+    vec_finish_all(precision, &r->finish, s, sums[0]);
 }
 
 /* A run function, for constant arguments but the first. `add` is not NULL if a product waits for

@@ -115,15 +115,69 @@ LANES_INLINE void vec_finish_few(enum precision precision, const struct lanes_fi
     memcpy((unsigned char *)f->y + at * out, y, elements * out);
 }
 
-/* `f`, of which the compiler knows what it has: so a loop of vec_finish() has no branches. */
-LANES_INLINE struct lanes_finish lanes_finish_known(const struct lanes_finish *f, bool residual,
-                                                    bool relu)
+/* The sums of some pixels, [pixels][vectors], and where their outputs go: the first channel's of
+ * the first pixel to element `at`, the next pixel's out_c further on. */
+struct vec_sums {
+    size_t at, out_c;
+    int channels, pixels, vectors;
+};
+
+LANES_INLINE void vec_finish_full(enum precision precision, struct lanes_finish f,
+                                  struct vec_sums s, const vec *sums)
+{
+    const float *factors = f.factors;
+#pragma GCC unroll 14
+    for (int m = 0; m < s.pixels; m++, s.at += s.out_c) {
+        __asm__("" : "+r"(s.at)); /* or all addresses are computed first, and kept on the stack */
+#pragma GCC unroll 2
+        for (int v = 0; v < s.vectors; v++) {
+            f.factors = factors + v * LANES;
+            vec_finish(precision, &f, s.at + (size_t)v * LANES, sums[m * s.vectors + v]);
+        }
+    }
+}
+
+/* Where not all channels exist. */
+static __attribute__((noinline)) void
+vec_finish_edge(enum precision precision, struct lanes_finish f, struct vec_sums s, const vec *sums)
+{
+    const float *factors = f.factors;
+    for (int i = 0; i < s.pixels * s.vectors; i++) {
+        int m = i / s.vectors, first = i % s.vectors * LANES;
+        f.factors = factors + first;
+        vec_finish_few(precision, &f, s.at + (size_t)m * s.out_c + (size_t)first,
+                       s.channels - first, sums[i]);
+    }
+}
+
+/* `f`, of which the compiler knows what it has: so vec_finish() has no branches. */
+LANES_INLINE struct lanes_finish vec_known(const struct lanes_finish *f, bool residual, bool relu)
 {
     struct lanes_finish known = *f;
     if (residual != (known.residual != NULL))
         __builtin_unreachable();
     known.relu = relu;
     return known;
+}
+
+/* Writes the outputs of at most 28 sums. Most channels exist, and most have ReLU. (The edge gets a
+ * copy, so that sums need not be in memory otherwise.) */
+LANES_INLINE void vec_finish_all(enum precision precision, const struct lanes_finish *f,
+                                 struct vec_sums s, const vec *sums)
+{
+    if (s.channels < s.vectors * LANES) {
+        vec copy[28];
+#pragma GCC unroll 28
+        for (int i = 0; i < s.pixels * s.vectors; i++)
+            copy[i] = sums[i];
+        vec_finish_edge(precision, *f, s, copy);
+    } else if (f->residual && f->relu) {
+        vec_finish_full(precision, vec_known(f, true, true), s, sums);
+    } else if (!f->residual && f->relu) {
+        vec_finish_full(precision, vec_known(f, false, true), s, sums);
+    } else {
+        vec_finish_full(precision, *f, s, sums);
+    }
 }
 
 #endif

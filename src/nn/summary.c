@@ -1,4 +1,4 @@
-#include "kernel/summary.h"
+#include "nn/summary.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,22 +18,22 @@ static bool lists(const char *names, const char *name)
     }
 }
 
-void kernel_summary_add(struct kernel_summary *summary, const struct conv_kernel *kernel,
-                        const struct conv_shape *shape)
+void network_summary_add(struct network_summary *summary, const struct conv_kernel *kernel,
+                         const struct conv_shape *shape)
 {
     char *names = shape->groups > 1 ? summary->grouped : summary->dense;
     const char *name = kernel_runs_on(kernel);
     if (lists(names, name))
         return;
-    size_t used = strlen(names), room = KERNEL_SUMMARY_NAMES - used;
+    size_t used = strlen(names), room = NETWORK_SUMMARY_NAMES - used;
     int length = snprintf(names + used, room, "%s%s", used ? "+" : "", name);
     CHECK(length >= 0 && (size_t)length < room);
 }
 
-void kernel_summary_text(const struct kernel_summary *s, char text[KERNEL_SUMMARY_TEXT])
+void network_summary_text(const struct network_summary *s, char text[NETWORK_SUMMARY_TEXT])
 {
     if (*s->grouped)
-        snprintf(text, KERNEL_SUMMARY_TEXT, "dense %s, grouped %s", s->dense, s->grouped);
+        snprintf(text, NETWORK_SUMMARY_TEXT, "dense %s, grouped %s", s->dense, s->grouped);
     else
-        snprintf(text, KERNEL_SUMMARY_TEXT, "dense %s", s->dense);
+        snprintf(text, NETWORK_SUMMARY_TEXT, "dense %s", s->dense);
 }

@@ -1,4 +1,4 @@
-#include "kernel/summary.h"
+#include "nn/summary.h"
 #include "tests/suite.h"
 
 static const char *library(void)
@@ -10,19 +10,19 @@ static const struct conv_kernel wide = {.isa = "avx512"}, wider = {.isa = "avx51
 static const struct conv_kernel elsewhere = {.isa = "avx2", .library = library};
 static const struct conv_shape dense = {.groups = 1}, grouped = {.groups = 32};
 
-static void expect(const struct kernel_summary *summary, const char *text)
+static void expect(const struct network_summary *summary, const char *text)
 {
-    char made[KERNEL_SUMMARY_TEXT];
-    kernel_summary_text(summary, made);
+    char made[NETWORK_SUMMARY_TEXT];
+    network_summary_text(summary, made);
     ck_assert_str_eq(made, text);
 }
 
 START_TEST(dense_and_grouped_are_told_apart)
 {
-    struct kernel_summary s = {0};
-    kernel_summary_add(&s, &wide, &dense);
+    struct network_summary s = {0};
+    network_summary_add(&s, &wide, &dense);
     expect(&s, "dense avx512");
-    kernel_summary_add(&s, &elsewhere, &grouped);
+    network_summary_add(&s, &elsewhere, &grouped);
     expect(&s, "dense avx512, grouped Library Core");
     ck_assert_str_eq(s.dense, "avx512");
     ck_assert_str_eq(s.grouped, "Library Core");
@@ -31,13 +31,13 @@ END_TEST
 
 START_TEST(each_name_stands_once)
 {
-    struct kernel_summary s = {0};
+    struct network_summary s = {0};
     const struct conv_kernel *const order[] = {&wider, &wide,  &elsewhere,
                                                &wide,  &wider, &elsewhere};
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
-        kernel_summary_add(&s, order[i], &dense);
+        network_summary_add(&s, order[i], &dense);
     expect(&s, "dense avx512_vnni+avx512+Library Core");
 }
 END_TEST
 
-TEST_MAIN("kernel/summary", 10, dense_and_grouped_are_told_apart, each_name_stands_once)
+TEST_MAIN("nn/summary", 10, dense_and_grouped_are_told_apart, each_name_stands_once)
