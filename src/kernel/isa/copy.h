@@ -24,6 +24,16 @@ static void copy_widened_halves(unsigned char *to, size_t to_step, const unsigne
     }
 }
 
+/* Apart, or the compiler prepares vectors for these few in every call. */
+static __attribute__((noinline)) void widen_few_bytes(unsigned char *to, const unsigned char *from,
+                                                      size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        to[2 * i] = from[i];
+        to[2 * i + 1] = 0;
+    }
+}
+
 /* Bytes become 16 bits. */
 static void copy_widened_bytes(unsigned char *to, size_t to_step, const unsigned char *from,
                                size_t from_step, size_t bytes, size_t times)
@@ -38,10 +48,8 @@ static void copy_widened_bytes(unsigned char *to, size_t to_step, const unsigned
             words wide = __builtin_convertvector(narrow, words);
             memcpy(to + 2 * i, &wide, sizeof wide);
         }
-        for (; i < bytes; i++) {
-            to[2 * i] = from[i];
-            to[2 * i + 1] = 0;
-        }
+        if (i < bytes)
+            widen_few_bytes(to + 2 * i, from + i, bytes - i);
     }
 }
 
