@@ -62,7 +62,7 @@ bool dense_supports(const struct conv_shape *s)
 }
 
 /* Packed: panels, factors [kind][channels], the padding pixel. */
-size_t dense_packed_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     const struct dense_kernel *k = self->own;
     struct layout l = layout_of(k, s, 1);
@@ -119,8 +119,8 @@ static void pack_panel(const struct dense_kernel *k, const struct conv_shape *s,
         }
 }
 
-void dense_pack(const struct conv_kernel *self, const struct conv_shape *s,
-                const struct conv_weights *weights, void *packed)
+static void pack(const struct conv_kernel *self, const struct conv_shape *s,
+                 const struct conv_weights *weights, void *packed)
 {
     const struct dense_kernel *k = self->own;
     struct layout l = layout_of(k, s, 1);
@@ -135,7 +135,7 @@ void dense_pack(const struct conv_kernel *self, const struct conv_shape *s,
     lanes_put_padding(k->format.precision, weights, (size_t)s->in_c, factors + l.factor_bytes);
 }
 
-int dense_tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
+static int tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
 {
     const struct dense_kernel *k = self->own;
     struct layout l = layout_of(k, s, images);
@@ -156,7 +156,7 @@ static size_t copied_pixels(const struct dense_kernel *k, const struct conv_shap
     return map > block && map * l->copied_pixel <= COPY_BYTES ? map : block;
 }
 
-size_t dense_scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     const struct dense_kernel *k = self->own;
     struct layout l = layout_of(k, s, 1);
@@ -387,7 +387,7 @@ static int choose_block(const struct dense_kernel *kernel, size_t left)
     return f;
 }
 
-void dense_run(const struct conv_kernel *self, const struct conv_call *call)
+static void run(const struct conv_kernel *self, const struct conv_call *call)
 {
     const struct dense_kernel *kernel = self->own;
     const struct conv_shape *s = call->shape;
@@ -409,3 +409,11 @@ void dense_run(const struct conv_kernel *self, const struct conv_call *call)
         }
     }
 }
+
+const struct conv_method dense_method = {
+    .packed_size = packed_size,
+    .pack = pack,
+    .tile_count = tile_count,
+    .scratch_size = scratch_size,
+    .run = run,
+};

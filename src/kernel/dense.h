@@ -52,19 +52,8 @@ struct dense_kernel {
     } blocks[DENSE_BLOCKS];
 };
 
-/* The functions of a struct conv_kernel whose `own` is a struct dense_kernel. */
+/* Of a kernel whose `own` is a struct dense_kernel. */
+extern const struct conv_method dense_method;
 bool dense_supports(const struct conv_shape *shape);
-size_t dense_packed_size(const struct conv_kernel *self, const struct conv_shape *shape);
-void dense_pack(const struct conv_kernel *self, const struct conv_shape *shape,
-                const struct conv_weights *weights, void *packed);
-int dense_tile_count(const struct conv_kernel *self, const struct conv_shape *shape, int images);
-size_t dense_scratch_size(const struct conv_kernel *self, const struct conv_shape *shape);
-void dense_run(const struct conv_kernel *self, const struct conv_call *call);
-
-/* They, in an initialiser; DENSE_WORK is for a kernel that supports fewer shapes. */
-#define DENSE_FUNCTIONS .supports = dense_supports, DENSE_WORK
-#define DENSE_WORK                                                                                 \
-    .packed_size = dense_packed_size, .pack = dense_pack, .tile_count = dense_tile_count,          \
-    .scratch_size = dense_scratch_size, .run = dense_run
 
 #endif

@@ -65,7 +65,7 @@ bool grouped_supports(const struct conv_shape *s)
 }
 
 /* Packed: vectors, factors [kind][unit][vector][lane], the padding pixel. */
-size_t grouped_packed_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     const struct grouped_kernel *k = self->own;
     struct layout l = layout_of(&k->format, s);
@@ -93,8 +93,8 @@ static void pack_channel(const struct lanes_format *format, const struct layout 
         }
 }
 
-void grouped_pack(const struct conv_kernel *self, const struct conv_shape *s,
-                  const struct conv_weights *weights, void *packed)
+static void pack(const struct conv_kernel *self, const struct conv_shape *s,
+                 const struct conv_weights *weights, void *packed)
 {
     const struct grouped_kernel *k = self->own;
     struct layout l = layout_of(&k->format, s);
@@ -110,14 +110,14 @@ void grouped_pack(const struct conv_kernel *self, const struct conv_shape *s,
     lanes_put_padding(k->format.precision, weights, (size_t)s->in_c, factors + l.factor_bytes);
 }
 
-int grouped_tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
+static int tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
 {
     const struct grouped_kernel *k = self->own;
     struct layout l = layout_of(&k->format, s);
     return (int)(l.units * l.blocks) * images;
 }
 
-size_t grouped_scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     const struct grouped_kernel *k = self->own;
     struct layout l = layout_of(&k->format, s);
@@ -266,7 +266,7 @@ static void run_tile(const struct grouped_kernel *kernel, const struct conv_call
             run_vector(kernel, call, l, run, v, row, row + step);
 }
 
-void grouped_run(const struct conv_kernel *self, const struct conv_call *call)
+static void run(const struct conv_kernel *self, const struct conv_call *call)
 {
     const struct grouped_kernel *kernel = self->own;
     struct layout l = layout_of(&kernel->format, call->shape);
@@ -275,3 +275,11 @@ void grouped_run(const struct conv_kernel *self, const struct conv_call *call)
     for (int t = call->tile_begin; t < call->tile_end; t++)
         run_tile(kernel, call, &l, permute, (size_t)t);
 }
+
+const struct conv_method grouped_method = {
+    .packed_size = packed_size,
+    .pack = pack,
+    .tile_count = tile_count,
+    .scratch_size = scratch_size,
+    .run = run,
+};

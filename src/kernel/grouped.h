@@ -45,18 +45,8 @@ struct grouped_kernel {
     } runs[GROUPED_RUNS];
 };
 
-/* The functions of a struct conv_kernel whose `own` is a struct grouped_kernel. */
+/* Of a kernel whose `own` is a struct grouped_kernel. */
+extern const struct conv_method grouped_method;
 bool grouped_supports(const struct conv_shape *shape);
-size_t grouped_packed_size(const struct conv_kernel *self, const struct conv_shape *shape);
-void grouped_pack(const struct conv_kernel *self, const struct conv_shape *shape,
-                  const struct conv_weights *weights, void *packed);
-int grouped_tile_count(const struct conv_kernel *self, const struct conv_shape *shape, int images);
-size_t grouped_scratch_size(const struct conv_kernel *self, const struct conv_shape *shape);
-void grouped_run(const struct conv_kernel *self, const struct conv_call *call);
-
-/* They, in an initialiser. */
-#define GROUPED_FUNCTIONS                                                                          \
-    .supports = grouped_supports, .packed_size = grouped_packed_size, .pack = grouped_pack,        \
-    .tile_count = grouped_tile_count, .scratch_size = grouped_scratch_size, .run = grouped_run
 
 #endif

@@ -81,24 +81,30 @@ struct conv_call {
     void *scratch;
 };
 
-/* One convolution kernel. Its functions get it as `self`. */
-struct conv_kernel {
-    const char *name; /* <precision>_<operation>__<isa>, e.g. f32_dense__avx2 */
-    const char *isa;  /* the rung of the ladder it belongs to: ref, generic, avx2, ... */
-    enum precision precision;
-    const void *own; /* what kernels that share functions differ in; NULL where there is nothing */
-    bool (*supports)(const struct conv_shape *shape);
+/* How convolutions are computed: what kernels of several instruction sets share. */
+struct conv_kernel;
+struct conv_method {
     size_t (*packed_size)(const struct conv_kernel *self, const struct conv_shape *shape);
     void (*pack)(const struct conv_kernel *self, const struct conv_shape *shape,
                  const struct conv_weights *weights, void *packed);
     int (*tile_count)(const struct conv_kernel *self, const struct conv_shape *shape, int images);
     size_t (*scratch_size)(const struct conv_kernel *self, const struct conv_shape *shape);
     void (*run)(const struct conv_kernel *self, const struct conv_call *call);
-    /* Of a kernel that runs on a library, NULL otherwise. `room`: whether there is what the library
+    /* Of a method that runs on a library, NULL otherwise. `room`: whether there is what the library
      * needs for so many more threads; ERR_NO_MEMORY. Ask before they start. `library`: its name and
      * that of the core it chose its code for, e.g. "OpenBLAS SkylakeX". */
     int (*room)(int threads, struct error *err);
     const char *(*library)(void);
+};
+
+/* One convolution kernel. */
+struct conv_kernel {
+    const char *name; /* <precision>_<operation>__<isa>, e.g. f32_dense__avx2 */
+    const char *isa;  /* the rung of the ladder it belongs to: ref, generic, avx2, ... */
+    enum precision precision;
+    bool (*supports)(const struct conv_shape *shape);
+    const struct conv_method *method;
+    const void *own; /* what the method needs of this kernel; NULL: nothing */
 };
 
 /* The rungs of the ladder that are in use: those up to `top` that this machine has. */

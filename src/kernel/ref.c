@@ -133,18 +133,17 @@ static bool supports(const struct conv_shape *shape)
     return true;
 }
 
-#define REFERENCE(prefix, precision_)                                                              \
+static const struct conv_method method = {
+    .packed_size = packed_size,
+    .pack = pack,
+    .tile_count = tile_count,
+    .scratch_size = scratch_size,
+    .run = run,
+};
+
+#define REFERENCE(prefix, precision)                                                               \
     const struct conv_kernel prefix##_conv__ref = {                                                \
-        .name = #prefix "_conv__ref",                                                              \
-        .isa = "ref",                                                                              \
-        .precision = precision_,                                                                   \
-        .supports = supports,                                                                      \
-        .packed_size = packed_size,                                                                \
-        .pack = pack,                                                                              \
-        .tile_count = tile_count,                                                                  \
-        .scratch_size = scratch_size,                                                              \
-        .run = run,                                                                                \
-    }
+        #prefix "_conv__ref", "ref", precision, supports, &method, NULL}
 
 REFERENCE(f32, PRECISION_F32);
 REFERENCE(bf16, PRECISION_BF16);

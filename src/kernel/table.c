@@ -102,7 +102,7 @@ const struct conv_kernel *kernel_conv(struct kernel_ladder ladder, enum precisio
 
 const char *kernel_runs_on(const struct conv_kernel *kernel)
 {
-    return kernel->library ? kernel->library() : kernel->isa;
+    return kernel->method->library ? kernel->method->library() : kernel->isa;
 }
 
 bool kernel_runs_here(const struct conv_kernel *kernel)

@@ -67,8 +67,8 @@ static size_t trial_bytes(const struct trial *t)
                             channels,
                             channels,
                             channels,
-                            t->kernel->packed_size(t->kernel, s),
-                            t->kernel->scratch_size(t->kernel, s) + KERNEL_OVERREAD};
+                            t->kernel->method->packed_size(t->kernel, s),
+                            t->kernel->method->scratch_size(t->kernel, s) + KERNEL_OVERREAD};
     size_t sum = 0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         sum += arena_rounded(parts[i]);
@@ -146,12 +146,12 @@ static void set_up(struct trial *t, struct arena *arena, const float pattern[PAT
         t->weights = take_filled(arena, conv_weight_count(s), pattern, 1000);
         t->bias = take_filled(arena, (size_t)s->out_c, pattern, 2000);
     }
-    t->packed = arena_take(arena, t->kernel->packed_size(t->kernel, s));
-    t->scratch = arena_take(arena, t->kernel->scratch_size(t->kernel, s) + KERNEL_OVERREAD);
-    t->kernel->pack(t->kernel, s,
-                    &(struct conv_weights){t->weights, t->bias, t->quantized, t->multiplier,
-                                           t->offset, t->residual_multiplier, t->padding},
-                    t->packed);
+    t->packed = arena_take(arena, t->kernel->method->packed_size(t->kernel, s));
+    t->scratch = arena_take(arena, t->kernel->method->scratch_size(t->kernel, s) + KERNEL_OVERREAD);
+    t->kernel->method->pack(t->kernel, s,
+                            &(struct conv_weights){t->weights, t->bias, t->quantized, t->multiplier,
+                                                   t->offset, t->residual_multiplier, t->padding},
+                            t->packed);
 }
 
 /* Element `at` of activations; a byte is itself. */
@@ -255,18 +255,19 @@ static bool trial_passes(const struct trial *t)
 {
     const struct conv_shape *s = &t->shape;
     memset(t->y, 0xff, out_count(s) * sizeof(float)); /* NaN */
-    t->kernel->run(t->kernel, &(struct conv_call){
-                                  .shape = s,
-                                  .packed = t->packed,
-                                  .x = t->x,
-                                  .residual = adds(t) ? t->residual : NULL,
-                                  .y = t->y,
-                                  .relu = t->layer->relu,
-                                  .y_float = t->y_float,
-                                  .images = 1,
-                                  .tile_end = t->kernel->tile_count(t->kernel, s, 1),
-                                  .scratch = t->scratch,
-                              });
+    t->kernel->method->run(t->kernel,
+                           &(struct conv_call){
+                               .shape = s,
+                               .packed = t->packed,
+                               .x = t->x,
+                               .residual = adds(t) ? t->residual : NULL,
+                               .y = t->y,
+                               .relu = t->layer->relu,
+                               .y_float = t->y_float,
+                               .images = 1,
+                               .tile_end = t->kernel->method->tile_count(t->kernel, s, 1),
+                               .scratch = t->scratch,
+                           });
     for (int i = 0; i < 3; i++)
         if (!row_is_right(t, spread(i, 3, s->out_h - 1)))
             return false;

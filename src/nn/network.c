@@ -41,7 +41,7 @@ static size_t packed_size(const struct network *n, size_t i)
 {
     const struct layer *layer = &n->layers[i];
     if (n->steps[i].kernel)
-        return n->steps[i].kernel->packed_size(n->steps[i].kernel, &layer->shape);
+        return n->steps[i].kernel->method->packed_size(n->steps[i].kernel, &layer->shape);
     bool scales = n->precision == PRECISION_INT8 && layer->kind == LAYER_AVG_POOL;
     return scales ? 2 * (size_t)layer->shape.out_c * sizeof(float) : 0;
 }
@@ -56,7 +56,7 @@ static int choose_kernels(struct network *n, struct kernel_ladder ladder, size_t
         struct step *step = &n->steps[i];
         if (layer_has_weights(&n->layers[i])) {
             step->kernel = kernel_conv(ladder, n->precision, shape);
-            size_t scratch = step->kernel->scratch_size(step->kernel, shape);
+            size_t scratch = step->kernel->method->scratch_size(step->kernel, shape);
             n->scratch_size = scratch > n->scratch_size ? scratch : n->scratch_size;
         }
         step->packed_size = packed_size(n, i);
@@ -195,7 +195,7 @@ int network_set_weights(struct network *n, size_t i, const float *weights, const
         if (rc != ERR_OK)
             return rc;
     }
-    n->steps[i].kernel->pack(n->steps[i].kernel, &layer->shape, &w, n->steps[i].packed);
+    n->steps[i].kernel->method->pack(n->steps[i].kernel, &layer->shape, &w, n->steps[i].packed);
     if (n->precision == PRECISION_INT8)
         quantize_destroy(&w);
     if (n->classifier.base && i == n->count - 1)
@@ -243,9 +243,9 @@ int network_room(const struct network *n, int threads, struct error *err)
     int (*asked)(int, struct error *) = NULL;
     for (size_t i = 0; i < n->count; i++) {
         const struct conv_kernel *kernel = n->steps[i].kernel;
-        if (!kernel || !kernel->room || kernel->room == asked)
+        if (!kernel || !kernel->method->room || kernel->method->room == asked)
             continue;
-        asked = kernel->room;
+        asked = kernel->method->room;
         int rc = asked(threads, err);
         if (rc != ERR_OK)
             return rc;
@@ -350,7 +350,7 @@ int network_tile_count(const struct network *n, size_t i, int images)
     CHECK(i < n->count && images > 0);
     const struct layer *layer = &n->layers[i];
     if (n->steps[i].kernel)
-        return n->steps[i].kernel->tile_count(n->steps[i].kernel, &layer->shape, images);
+        return n->steps[i].kernel->method->tile_count(n->steps[i].kernel, &layer->shape, images);
     return images *
            (layer->kind == LAYER_MAX_POOL ? layer->shape.out_h : pool_strips(&layer->shape));
 }
@@ -373,7 +373,7 @@ static void run_convolution(const struct network *n, struct workspace *w, struct
         .tile_end = end,
         .scratch = mine->scratch,
     };
-    n->steps[i].kernel->run(n->steps[i].kernel, &call);
+    n->steps[i].kernel->method->run(n->steps[i].kernel, &call);
 }
 
 void network_run_tiles(const struct network *n, struct workspace *w, struct workspace *mine,

@@ -82,9 +82,9 @@ static void set_up(struct runner *r, const struct conv_shape *s, const struct nu
         .residual_multiplier = n->floats,
         .padding = n->x,
     };
-    r->packed = aligned(r->kernel->packed_size(r->kernel, s));
-    r->scratch = aligned(r->kernel->scratch_size(r->kernel, s) + KERNEL_OVERREAD);
-    r->kernel->pack(r->kernel, s, &weights, r->packed);
+    r->packed = aligned(r->kernel->method->packed_size(r->kernel, s));
+    r->scratch = aligned(r->kernel->method->scratch_size(r->kernel, s) + KERNEL_OVERREAD);
+    r->kernel->method->pack(r->kernel, s, &weights, r->packed);
     r->ms = 1e9;
 }
 
@@ -92,18 +92,18 @@ static void run_once(struct runner *r, const struct layer *layer, const struct n
 {
     const struct conv_shape *s = &layer->shape;
     int64_t start = clock_monotonic_ns();
-    r->kernel->run(r->kernel,
-                   &(struct conv_call){
-                       .shape = s,
-                       .packed = r->packed,
-                       .x = n->x,
-                       .residual = layer->residual == LAYER_NO_VALUE ? NULL : n->residual,
-                       .y = n->y,
-                       .relu = layer->relu,
-                       .images = 1,
-                       .tile_end = r->kernel->tile_count(r->kernel, s, 1),
-                       .scratch = r->scratch,
-                   });
+    r->kernel->method->run(r->kernel,
+                           &(struct conv_call){
+                               .shape = s,
+                               .packed = r->packed,
+                               .x = n->x,
+                               .residual = layer->residual == LAYER_NO_VALUE ? NULL : n->residual,
+                               .y = n->y,
+                               .relu = layer->relu,
+                               .images = 1,
+                               .tile_end = r->kernel->method->tile_count(r->kernel, s, 1),
+                               .scratch = r->scratch,
+                           });
     double ms = clock_ns_to_ms(clock_monotonic_ns() - start);
     r->ms = ms < r->ms ? ms : r->ms;
 }

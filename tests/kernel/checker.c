@@ -31,23 +31,24 @@ static bool wrong(struct check *c, const char *what, size_t at)
 static bool run_tiles(struct check *c, struct variant v, unsigned char *y, int begin, int end)
 {
     const struct conv_data *d = c->data;
-    struct guarded scratch =
-        guarded_create(c->kernel->scratch_size(c->kernel, &d->shape), KERNEL_OVERREAD, 0xff);
-    c->kernel->run(c->kernel, &(struct conv_call){
-                                  .shape = &d->shape,
-                                  .packed = c->packed.data,
-                                  .x = d->x.data,
-                                  .residual = v.place == RESIDUAL_NONE       ? NULL
-                                              : v.place == RESIDUAL_IN_PLACE ? y
-                                                                             : d->residual.data,
-                                  .y = y,
-                                  .relu = v.relu,
-                                  .y_float = v.y_float,
-                                  .images = d->images,
-                                  .tile_begin = begin,
-                                  .tile_end = end,
-                                  .scratch = scratch.data,
-                              });
+    struct guarded scratch = guarded_create(c->kernel->method->scratch_size(c->kernel, &d->shape),
+                                            KERNEL_OVERREAD, 0xff);
+    c->kernel->method->run(c->kernel,
+                           &(struct conv_call){
+                               .shape = &d->shape,
+                               .packed = c->packed.data,
+                               .x = d->x.data,
+                               .residual = v.place == RESIDUAL_NONE       ? NULL
+                                           : v.place == RESIDUAL_IN_PLACE ? y
+                                                                          : d->residual.data,
+                               .y = y,
+                               .relu = v.relu,
+                               .y_float = v.y_float,
+                               .images = d->images,
+                               .tile_begin = begin,
+                               .tile_end = end,
+                               .scratch = scratch.data,
+                           });
     bool intact = guarded_intact(&scratch);
     guarded_destroy(&scratch);
     return intact || wrong(c, "writes outside its scratch", (size_t)begin);
@@ -65,7 +66,7 @@ static void shuffle(int *tiles, int count)
 
 static bool run_in_order(struct check *c, struct variant v, unsigned char *y, enum order order)
 {
-    int count = c->kernel->tile_count(c->kernel, &c->data->shape, c->data->images);
+    int count = c->kernel->method->tile_count(c->kernel, &c->data->shape, c->data->images);
     bool fine = true;
     if (order == ORDER_AT_ONCE)
         return run_tiles(c, v, y, 0, count);
@@ -144,7 +145,7 @@ static bool check_ownership(struct check *c)
     const struct conv_data *d = c->data;
     const struct variant plain = {RESIDUAL_NONE, true, false};
     size_t size = precision_size(d->precision);
-    int count = c->kernel->tile_count(c->kernel, &d->shape, d->images);
+    int count = c->kernel->method->tile_count(c->kernel, &d->shape, d->images);
     struct guarded a = guarded_create(d->out * size, 0, 0x5a);
     struct guarded b = guarded_create(d->out * size, 0, 0xa5);
     unsigned char *owners = calloc(d->out, 1);
@@ -176,8 +177,8 @@ bool check_kernel(struct check *c, size_t turn)
         {RESIDUAL_NONE, true, true},
     };
     const struct conv_shape *s = &c->data->shape;
-    c->packed = guarded_create(c->kernel->packed_size(c->kernel, s), 0, 0xff);
-    c->kernel->pack(c->kernel, s, &c->data->weights, c->packed.data);
+    c->packed = guarded_create(c->kernel->method->packed_size(c->kernel, s), 0, 0xff);
+    c->kernel->method->pack(c->kernel, s, &c->data->weights, c->packed.data);
     bool fine = guarded_intact(&c->packed) || wrong(c, "packs outside", 0);
     size_t all = sizeof variants / sizeof variants[0], count = c->brief ? 2 : all;
     for (size_t i = turn * count; fine && i < (turn + 1) * count; i++)

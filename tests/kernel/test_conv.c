@@ -80,9 +80,10 @@ static size_t last_output(const struct conv_call *call)
 static void run_off_by_one(const struct conv_kernel *self, const struct conv_call *call)
 {
     const struct conv_kernel *sound = self->own;
-    sound->run(sound, call);
+    sound->method->run(sound, call);
     uint8_t *y = call->y;
-    if (!call->y_float && call->tile_end == sound->tile_count(sound, call->shape, call->images))
+    if (!call->y_float &&
+        call->tile_end == sound->method->tile_count(sound, call->shape, call->images))
         y[last_output(call)] ^= 1;
 }
 
@@ -90,10 +91,10 @@ static void run_without_last_tile(const struct conv_kernel *self, const struct c
 {
     const struct conv_kernel *sound = self->own;
     struct conv_call less = *call;
-    if (less.tile_end == sound->tile_count(sound, call->shape, call->images) &&
+    if (less.tile_end == sound->method->tile_count(sound, call->shape, call->images) &&
         less.tile_end > less.tile_begin)
         less.tile_end--;
-    sound->run(sound, &less);
+    sound->method->run(sound, &less);
 }
 
 static void run_all_tiles(const struct conv_kernel *self, const struct conv_call *call)
@@ -102,16 +103,16 @@ static void run_all_tiles(const struct conv_kernel *self, const struct conv_call
     struct conv_call more = *call;
     more.residual = call->residual == call->y ? NULL : call->residual;
     more.tile_begin = 0;
-    more.tile_end = sound->tile_count(sound, call->shape, call->images);
+    more.tile_end = sound->method->tile_count(sound, call->shape, call->images);
     if (call->tile_begin == call->tile_end)
         return;
-    sound->run(sound, call->residual == call->y ? call : &more);
+    sound->method->run(sound, call->residual == call->y ? call : &more);
 }
 
 static void run_beyond_y(const struct conv_kernel *self, const struct conv_call *call)
 {
     const struct conv_kernel *sound = self->own;
-    sound->run(sound, call);
+    sound->method->run(sound, call);
     if (call->tile_end > call->tile_begin)
         ((uint8_t *)call->y)[(last_output(call) + 1) * (call->y_float ? 4 : 1)] = 0;
 }
@@ -120,7 +121,7 @@ static void run_with_old_scratch(const struct conv_kernel *self, const struct co
 {
     const struct conv_kernel *sound = self->own;
     uint8_t before = *(uint8_t *)call->scratch;
-    sound->run(sound, call);
+    sound->method->run(sound, call);
     if (!call->y_float && call->tile_end > call->tile_begin && before == 0xff)
         ((uint8_t *)call->y)[last_output(call)] ^= 0x10;
 }
@@ -132,7 +133,7 @@ static void run_beyond_x(const struct conv_kernel *self, const struct conv_call 
     size_t in = (size_t)(call->images * s->in_h * s->in_w * s->in_c);
     volatile uint8_t behind = ((const uint8_t *)call->x)[(in + 63) / 64 * 64 + KERNEL_OVERREAD];
     (void)behind;
-    sound->run(sound, call);
+    sound->method->run(sound, call);
 }
 
 /* What the checker says of an int8 kernel with another run function, on a case of a byte less than
@@ -146,8 +147,10 @@ static bool passes(void (*run)(const struct conv_kernel *self, const struct conv
     conv_data_create(&d, &small, PRECISION_INT8, NUMBERS_USUAL, 5);
     const struct conv_kernel *sound = kernel_conv(ladder, PRECISION_INT8, &d.shape);
     struct conv_kernel copy = *sound;
+    struct conv_method spoiled = *sound->method;
+    spoiled.run = run;
     copy.own = sound;
-    copy.run = run;
+    copy.method = &spoiled;
     struct check c = {.kernel = &copy, .data = &d};
     bool fine = check_kernel(&c, 0);
     ck_assert(fine == (c.why[0] == '\0'));
@@ -159,7 +162,7 @@ START_TEST(spoiled_kernels_are_found_out)
 {
     ck_assert(passes(kernel_conv((struct kernel_ladder){0, 1}, PRECISION_INT8,
                                  &(struct conv_shape){3, 5, 9, 3, 5, 21, 3, 1, 1, 1})
-                         ->run));
+                         ->method->run));
     ck_assert(!passes(run_off_by_one));
     ck_assert(!passes(run_without_last_tile));
     ck_assert(!passes(run_all_tiles));

@@ -84,8 +84,8 @@ START_TEST(every_kernel_is_complete_and_well_named)
     const struct conv_kernel *const *list = kernel_conv_list(&count);
     for (size_t i = 0; i < count; i++) {
         const struct conv_kernel *k = list[i];
-        ck_assert(k->supports && k->packed_size && k->pack && k->tile_count && k->scratch_size &&
-                  k->run);
+        ck_assert(k->supports && k->method && k->method->packed_size && k->method->pack &&
+                  k->method->tile_count && k->method->scratch_size && k->method->run);
         const char *suffix = strstr(k->name, "__");
         ck_assert_ptr_nonnull(suffix);
         ck_assert_str_eq(suffix + 2, k->isa);

@@ -116,9 +116,9 @@ const struct conv_kernel int8_pointwise__avx2 = {
     .name = "int8_pointwise__avx2",
     .isa = "avx2",
     .precision = PRECISION_INT8,
-    .own = &quad,
     .supports = quad_supports,
-    DENSE_WORK,
+    .method = &dense_method,
+    .own = &quad,
 };
 
 LANES_INLINE vecf turn_load(const float *const rows[LANES], size_t column)

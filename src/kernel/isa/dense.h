@@ -67,8 +67,9 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels, enum pre
         .name = #prefix "_" #operation "__" #rung,                                                 \
         .isa = #rung,                                                                              \
         .precision = precision_,                                                                   \
+        .supports = dense_supports,                                                                \
+        .method = &dense_method,                                                                   \
         .own = &prefix##_##operation,                                                              \
-        DENSE_FUNCTIONS,                                                                           \
     }
 
 #endif

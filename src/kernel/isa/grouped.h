@@ -101,8 +101,9 @@ LANES_INLINE void grouped_pixels(const struct grouped_run *r, int pixels, enum p
         .name = #prefix "_grouped__" #rung,                                                        \
         .isa = #rung,                                                                              \
         .precision = precision_,                                                                   \
+        .supports = grouped_supports,                                                              \
+        .method = &grouped_method,                                                                 \
         .own = &prefix##_grouped,                                                                  \
-        GROUPED_FUNCTIONS,                                                                         \
     }
 
 #endif

@@ -79,15 +79,15 @@ bool blas_grouped_supports(const struct conv_shape *s)
     return s->groups > 1;
 }
 
-size_t blas_grouped_packed_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     (void)self;
     return (conv_weight_count(s) + (size_t)s->out_c + (size_t)s->in_c + PLANES_LANES) *
            sizeof(float);
 }
 
-void blas_grouped_pack(const struct conv_kernel *self, const struct conv_shape *s,
-                       const struct conv_weights *weights, void *packed)
+static void pack(const struct conv_kernel *self, const struct conv_shape *s,
+                 const struct conv_weights *weights, void *packed)
 {
     (void)self;
     size_t taps = (size_t)(s->kernel * s->kernel), in = (size_t)(s->in_c / s->groups);
@@ -102,7 +102,7 @@ void blas_grouped_pack(const struct conv_kernel *self, const struct conv_shape *
     memset(p + s->out_c, 0, ((size_t)s->in_c + PLANES_LANES) * sizeof *p);
 }
 
-int blas_grouped_tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
+static int tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
 {
     (void)self;
     struct layout l = layout_of(s);
@@ -140,7 +140,7 @@ static size_t place(struct work *w, unsigned char *scratch)
     return at;
 }
 
-size_t blas_grouped_scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     (void)self;
     static unsigned char nowhere[1];
@@ -296,7 +296,7 @@ static void run_chunk(const struct work *w, size_t chunk, size_t first, size_t r
     });
 }
 
-void blas_grouped_run(const struct conv_kernel *self, const struct conv_call *call)
+static void run(const struct conv_kernel *self, const struct conv_call *call)
 {
     struct work w = {.turn = self->own, .call = call, .layout = layout_of(call->shape)};
     const struct layout *l = &w.layout;
@@ -313,3 +313,13 @@ void blas_grouped_run(const struct conv_kernel *self, const struct conv_call *ca
                   first + l->rows < out_h ? l->rows : out_h - first);
     }
 }
+
+const struct conv_method blas_grouped_method = {
+    .packed_size = packed_size,
+    .pack = pack,
+    .tile_count = tile_count,
+    .scratch_size = scratch_size,
+    .run = run,
+    .room = blas_room,
+    .library = blas_library,
+};

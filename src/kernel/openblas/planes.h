@@ -5,7 +5,6 @@
 #define RESNEXT_KERNEL_OPENBLAS_PLANES_H
 
 #include "kernel/kernel.h"
-#include "kernel/openblas/openblas.h"
 
 enum {
     PLANES_LANES = 8,  /* of the widest vector */
@@ -39,26 +38,13 @@ struct from_planes {
     bool relu;
 };
 
-/* The `own` of a grouped kernel. */
 struct planes_turn {
     void (*to)(const struct to_planes *work);
     void (*from)(const struct from_planes *work);
 };
 
-/* The functions of a struct conv_kernel whose `own` is a struct planes_turn: see grouped.c. */
+/* Of a kernel whose `own` is a struct planes_turn: see grouped.c. */
+extern const struct conv_method blas_grouped_method;
 bool blas_grouped_supports(const struct conv_shape *shape);
-size_t blas_grouped_packed_size(const struct conv_kernel *self, const struct conv_shape *shape);
-void blas_grouped_pack(const struct conv_kernel *self, const struct conv_shape *shape,
-                       const struct conv_weights *weights, void *packed);
-int blas_grouped_tile_count(const struct conv_kernel *self, const struct conv_shape *shape,
-                            int images);
-size_t blas_grouped_scratch_size(const struct conv_kernel *self, const struct conv_shape *shape);
-void blas_grouped_run(const struct conv_kernel *self, const struct conv_call *call);
-
-#define BLAS_GROUPED_FUNCTIONS                                                                     \
-    .precision = PRECISION_F32, .supports = blas_grouped_supports,                                 \
-    .packed_size = blas_grouped_packed_size, .pack = blas_grouped_pack,                            \
-    .tile_count = blas_grouped_tile_count, .scratch_size = blas_grouped_scratch_size,              \
-    .run = blas_grouped_run, .room = blas_room, .library = blas_library
 
 #endif

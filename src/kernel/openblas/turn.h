@@ -120,6 +120,8 @@ static void turn_from_planes(const struct from_planes *w)
     const struct conv_kernel f32_grouped_openblas__##rung = {                                      \
         .name = "f32_grouped_openblas__" #rung,                                                    \
         .isa = #rung,                                                                              \
+        .precision = PRECISION_F32,                                                                \
+        .supports = blas_grouped_supports,                                                         \
+        .method = &blas_grouped_method,                                                            \
         .own = &turn,                                                                              \
-        BLAS_GROUPED_FUNCTIONS,                                                                    \
     }
