@@ -115,7 +115,7 @@ struct work {
     const struct conv_call *call;
     struct layout layout;
     const float **pixels; /* [source][line][ox], channel 0 */
-    int32_t *inside;      /* [kx][line][ox], ~0 where planes have the source's pixel, else 0 */
+    int32_t *columns;     /* [line][ox]: ox */
     size_t *planes_at;    /* [channel of the chunk] */
     float *planes;        /* [group][kx][d_in][plane] */
     float *outputs;       /* [group][d_out][outputs] */
@@ -129,8 +129,8 @@ static size_t place(struct work *w, unsigned char *scratch)
     size_t outputs = round_up(l->groups * l->d_out, PLANES_LANES);
     w->pixels = (const float **)(void *)scratch;
     at += round_up(l->sources * l->pixels * sizeof *w->pixels, CACHE_LINE);
-    w->inside = (int32_t *)(void *)(scratch + at);
-    at += round_up(l->k * l->pixels * sizeof *w->inside, CACHE_LINE);
+    w->columns = (int32_t *)(void *)(scratch + at);
+    at += round_up(l->pixels * sizeof *w->columns, CACHE_LINE);
     w->planes_at = (size_t *)(void *)(scratch + at);
     at += round_up(channels * sizeof *w->planes_at, CACHE_LINE);
     w->planes = (float *)(void *)(scratch + at) + CACHE_LINE / sizeof *w->planes;
@@ -156,22 +156,12 @@ static int source_column(const struct work *w, size_t source)
 
 /* Whether the planes of kernel column `kx` hold the source's pixels, and how far they are shifted.
  */
-static bool holds(const struct work *w, size_t source, size_t kx, ptrdiff_t *shift)
+static bool holds(const struct work *w, size_t source, size_t kx, int *shift)
 {
     const struct conv_shape *s = w->call->shape;
     int distance = source_column(w, source) + s->pad - (int)kx;
     *shift = distance / s->stride;
     return w->layout.shared ? distance % s->stride == 0 : distance == 0;
-}
-
-/* The pixels [*first, *last) of a line of the source whose first pixel is in input column `x` lie
- * inside the image. */
-static void find_inside(const struct conv_shape *s, int x, size_t *first, size_t *last)
-{
-    int before = x < 0 ? (-x + s->stride - 1) / s->stride : 0;
-    int end = x < s->in_w ? (s->in_w - x + s->stride - 1) / s->stride : 0;
-    *first = (size_t)before;
-    *last = (size_t)(end < s->out_w ? end : s->out_w);
 }
 
 /* The pixels of a source, line by line of the block whose first is input line `top`. */
@@ -181,39 +171,31 @@ static void list_pixels(const struct work *w, const float *image, int top, size_
     const struct layout *l = &w->layout;
     const float *zeros = (const float *)w->call->packed + conv_weight_count(s) + s->out_c;
     const float **to = w->pixels + source * l->pixels, **end = to + l->pixels;
-    size_t of_phase = l->lines / l->stride, step = (size_t)(s->stride * s->in_c), first, last;
-    int x = source_column(w, source);
-    find_inside(s, x, &first, &last);
+    size_t of_phase = l->lines / l->stride;
+    int first = source_column(w, source);
     for (size_t line = 0; line < l->lines; line++) {
         int y = top + (int)(line % of_phase * l->stride + line / of_phase);
-        const float *from = image + ((ptrdiff_t)y * s->in_w + x) * s->in_c;
         bool inside = y >= 0 && y < s->in_h;
-        for (size_t ox = 0; ox < l->width; ox++)
-            *to++ = inside && ox >= first && ox < last ? from + ox * step : zeros;
+        const float *from = inside ? image + ((ptrdiff_t)y * s->in_w + first) * s->in_c : zeros;
+        ptrdiff_t step = inside ? (ptrdiff_t)s->stride * s->in_c : 0;
+        for (ptrdiff_t ox = 0; ox < (ptrdiff_t)l->width; ox++)
+            to[ox] = from + ox * step;
+        for (int ox = 0; ox < s->out_w && !l->shared; ox++)
+            if (first + ox * s->stride < 0 || first + ox * s->stride >= s->in_w)
+                to[ox] = zeros;
+        to += l->width;
     }
     while (to < end)
         *to++ = zeros;
-}
-
-/* Pixel ox of a line is in column ox + shift of the planes, if there is one. */
-static void mark_inside(const struct work *w, size_t kx, ptrdiff_t shift)
-{
-    int32_t *to = w->inside + kx * w->layout.pixels;
-    ptrdiff_t width = (ptrdiff_t)w->layout.width;
-    for (size_t p = 0; p < w->layout.pixels; p += w->layout.width)
-        for (ptrdiff_t ox = 0; ox < width && p + (size_t)ox < w->layout.pixels; ox++)
-            to[p + (size_t)ox] = ox + shift >= 0 && ox + shift < width ? ~0 : 0;
 }
 
 /* What is the same for all blocks. */
 static void prepare(const struct work *w)
 {
     const struct layout *l = &w->layout;
-    ptrdiff_t shift;
-    for (size_t source = 0; source < l->sources; source++)
-        for (size_t kx = 0; kx < l->k; kx++)
-            if (holds(w, source, kx, &shift))
-                mark_inside(w, kx, shift);
+    for (size_t p = 0; p < l->pixels; p += l->width)
+        for (size_t ox = 0; ox < l->width && p + ox < l->pixels; ox++)
+            w->columns[p + ox] = (int32_t)ox;
     for (size_t c = 0; c < l->groups * l->d_in; c++)
         w->planes_at[c] = (c / l->d_in * l->k * l->d_in + c % l->d_in) * l->plane;
 }
@@ -233,18 +215,20 @@ static void fill_planes(const struct work *w, size_t first_group, size_t groups)
     for (size_t source = 0; source < l->sources; source++) {
         struct to_planes t = {
             .pixels = w->pixels + source * l->pixels,
+            .columns = w->columns,
+            .width = (int)l->width,
             .count = l->pixels,
             .channel = first_group * l->d_in,
             .channels = groups * l->d_in,
             .at = w->planes_at,
         };
         for (size_t kx = 0; kx < l->k; kx++) {
-            ptrdiff_t shift;
+            int shift;
             if (!holds(w, source, kx, &shift))
                 continue;
             float *planes = w->planes + kx * l->d_in * l->plane;
-            t.copy[t.copies].planes = planes + shift;
-            t.copy[t.copies++].inside = w->inside + kx * l->pixels;
+            t.copy[t.copies].planes = planes;
+            t.copy[t.copies++].shift = shift;
             for (size_t c = 0; shift > 0 && c < t.channels; c++)
                 memset(planes + w->planes_at[c], 0, (size_t)shift * sizeof *planes);
         }

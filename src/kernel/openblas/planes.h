@@ -11,17 +11,19 @@ enum {
     PLANES_COPIES = 3, /* the most of one pixel */
 };
 
-/* Pixels to planes: plane c of a copy, which begins at planes + at[c], holds at p what channel
- * `channel` + c of pixel p is, or 0 where inside[p] is 0. Beside the pixels, PLANES_LANES floats in
- * front of a plane and behind it may be overwritten. */
+/* Pixels to planes: plane c of a copy, which begins at planes + at[c], holds at p + shift what
+ * channel `channel` + c of pixel p is, or 0 if that would be beyond the pixel's line. Beside the
+ * pixels, PLANES_LANES floats in front of a plane and behind it may be overwritten. */
 struct to_planes {
     const float *const *pixels; /* [count], a multiple of PLANES_LANES */
+    const int32_t *columns;     /* [count]: where a pixel is in its line, less than `width` */
+    int width;
     size_t count, channel, channels;
     const size_t *at; /* [channels] */
     size_t copies;
     struct {
         float *planes;
-        const int32_t *inside; /* [count], ~0 or 0 */
+        int shift;
     } copy[PLANES_COPIES];
 };
 

@@ -28,10 +28,12 @@ LANES_INLINE void turn_pixels(const struct to_planes *work, size_t at, size_t co
 #pragma GCC unroll 8
     for (size_t i = 0; i < LANES; i++)
         rows[i] = w->pixels[at + i] + w->channel;
+    vec columns = (vec)vecf_load((const float *)w->columns + at);
 #pragma GCC unroll 3
     for (size_t k = 0; k < copies; k++) {
-        to[k] = w->copy[k].planes + at;
-        inside[k] = (vec)vecf_load((const float *)w->copy[k].inside + at);
+        vec column = columns + w->copy[k].shift;
+        to[k] = w->copy[k].planes + at + w->copy[k].shift;
+        inside[k] = (column >= 0) & (column < w->width);
     }
     const size_t *plane = w->at;
     for (size_t c = 0; c < channels; c += 4) {
@@ -86,7 +88,7 @@ LANES_INLINE void turn_planes(const struct from_planes *w, size_t at, size_t cou
                 memcpy(&r, w->residual + to, bytes);
             v += r;
             if (relu)
-                v = turn_and(v, ~(v < 0));
+                v = vec_relu(v);
             if (left >= LANES)
                 *(vecf_anywhere *)(w->y + to) = v;
             else
