@@ -10,39 +10,28 @@ size_t lanes_factor_kinds(enum precision precision)
     return precision == PRECISION_INT8 ? 3 : 1;
 }
 
-static void put_bytes(const int8_t *from, size_t count, size_t size, unsigned char *to)
+/* (The first bytes of a number are its lowest: the CPUs are little-endian.) */
+static void put_converted(const struct lanes_format *format, const struct conv_weights *weights,
+                          size_t i, unsigned char *to)
 {
-    int16_t value;
-    if (size == sizeof *from)
-        memcpy(to, from, count);
+    int32_t dword;
+    if (format->precision == PRECISION_INT8)
+        dword = weights->quantized[i];
     else
-        for (size_t i = 0; i < count; i++, to += sizeof value) {
-            value = from[i];
-            memcpy(to, &value, sizeof value);
-        }
-}
-
-static void put_bf16(const float *from, size_t count, size_t size, unsigned char *to)
-{
-    for (size_t i = 0; i < count; i++, to += size) {
-        uint16_t half = bf16_from_f32(from[i]);
-        uint32_t wide = (uint32_t)half << 16;
-        if (size == sizeof half)
-            memcpy(to, &half, sizeof half);
-        else
-            memcpy(to, &wide, sizeof wide);
-    }
+        dword = bf16_from_f32(weights->weights[i]) << (format->element == 4 ? 16 : 0);
+    memcpy(to, &dword, format->element);
 }
 
 void lanes_put_weights(const struct lanes_format *format, const struct conv_weights *weights,
                        size_t first, size_t count, unsigned char *to)
 {
-    if (format->precision == PRECISION_INT8)
-        put_bytes(weights->quantized + first, count, format->element, to);
-    else if (format->precision == PRECISION_BF16)
-        put_bf16(weights->weights + first, count, format->element, to);
-    else
+    if (format->precision == PRECISION_F32)
         memcpy(to, weights->weights + first, count * sizeof(float));
+    else if (format->element == sizeof *weights->quantized)
+        memcpy(to, weights->quantized + first, count);
+    else
+        for (size_t i = 0; i < count; i++)
+            put_converted(format, weights, first + i, to + i * format->element);
 }
 
 void lanes_put_factors(enum precision precision, const struct conv_weights *weights, size_t channel,
