@@ -16,11 +16,6 @@ typedef vec (*grouped_add)(vec a, vec b);
  * have, over and over if they are fewer. */
 typedef vec (*grouped_permute)(const unsigned char *x, vec lanes);
 
-LANES_INLINE void grouped_add_product(vec *sum, vec v, vec w, lanes_multiply_add multiply_add)
-{
-    *sum = multiply_add(*sum, v, w);
-}
-
 /* One way of grouped_pixels. */
 LANES_INLINE void grouped_way(const struct grouped_run *r, int pixels, int stride, bool permuted,
                               enum precision precision, grouped_permute permute,
@@ -48,11 +43,13 @@ LANES_INLINE void grouped_way(const struct grouped_run *r, int pixels, int strid
             for (int i = 0; i < (pixels - 1) * stride + GROUPED_TAPS; i++, x += step) {
                 vec v = permuted ? permute(x, lanes) : vec_broadcast(x);
                 if (i % stride == 0 && i / stride < pixels)
-                    grouped_add_product(&sums[0][i / stride], v, w0, multiply_add);
+                    sums[0][i / stride] = multiply_add(sums[0][i / stride], v, w0);
                 if (i >= 1 && (i - 1) % stride == 0 && (i - 1) / stride < pixels)
-                    grouped_add_product(&sums[1 % chains][(i - 1) / stride], v, w1, multiply_add);
+                    sums[1 % chains][(i - 1) / stride] =
+                        multiply_add(sums[1 % chains][(i - 1) / stride], v, w1);
                 if (i >= 2 && (i - 2) % stride == 0)
-                    grouped_add_product(&sums[2 % chains][(i - 2) / stride], v, w2, multiply_add);
+                    sums[2 % chains][(i - 2) / stride] =
+                        multiply_add(sums[2 % chains][(i - 2) / stride], v, w2);
             }
         }
     }
