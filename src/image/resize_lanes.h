@@ -1,44 +1,49 @@
-/* resize_vectors.h for vectors of several lanes of 128 bits. Whoever includes this has defined
- * VECTOR, their type, what is in capitals here, their intrinsics, and load(), store() and zero(), and
- * defines one_group() and two_groups() then. */
+/* resize_vectors.h for the vectors of kernel/isa, which have several lanes of 128 bits. Whoever
+ * includes this has included an instruction set's and defined what is in capitals here, its
+ * intrinsics, and defines one_group() and two_groups() then. */
 #ifndef RESNEXT_IMAGE_RESIZE_LANES_H
 #define RESNEXT_IMAGE_RESIZE_LANES_H
 
-#include <immintrin.h>
 #include <string.h>
 
 #include "image/resize_vectors.h"
 
+static inline vec load(const void *from)
+{
+    vec v;
+    memcpy(&v, from, sizeof v);
+    return v;
+}
+
 /* Sums of products with the low and the high parts of the weights. */
 struct sums {
-    VECTOR low, high;
+    vec low, high;
 };
 
-static inline void add_pairs(struct sums *sums, VECTOR pairs, VECTOR low, VECTOR high)
+static inline void add_pairs(struct sums *sums, vec pairs, vec low, vec high)
 {
-    sums->low = ADD(sums->low, MULTIPLY_PAIRS(pairs, low));
-    sums->high = ADD(sums->high, MULTIPLY_PAIRS(pairs, high));
+    sums->low += MULTIPLY_PAIRS(pairs, low);
+    sums->high += MULTIPLY_PAIRS(pairs, high);
 }
 
-static inline VECTOR total(const struct sums *sums)
+static inline vec total(const struct sums *sums)
 {
-    return ADD(sums->low, SHIFT_LEFT(sums->high, RESIZE_LOW_BITS));
+    return sums->low + (sums->high << RESIZE_LOW_BITS);
 }
 
-static inline VECTOR rounded(VECTOR sum)
+static inline vec rounded(vec sum)
 {
-    const VECTOR half = SPREAD(1 << (RESIZE_WEIGHT_BITS - 1));
-    return SHIFT_RIGHT(ADD(sum, half), RESIZE_WEIGHT_BITS);
+    return (sum + (1 << (RESIZE_WEIGHT_BITS - 1))) >> RESIZE_WEIGHT_BITS;
 }
 
 /* The sums of a group in each lane, whose weights are in the same lane of `w`. */
-static inline VECTOR group_sums(VECTOR pixels, VECTOR w)
+static inline vec group_sums(vec pixels, vec w)
 {
-    struct sums sums = {zero(), zero()};
-    VECTOR pairs = INTERLEAVE_LOW(pixels, SHUFFLE(pixels, (_MM_PERM_ENUM)0xee));
-    add_pairs(&sums, INTERLEAVE_LOW(pairs, zero()), SHUFFLE(w, (_MM_PERM_ENUM)0x00),
+    struct sums sums = {{0}, {0}};
+    vec pairs = INTERLEAVE_LOW(pixels, SHUFFLE(pixels, (_MM_PERM_ENUM)0xee));
+    add_pairs(&sums, INTERLEAVE_LOW(pairs, (vec){0}), SHUFFLE(w, (_MM_PERM_ENUM)0x00),
               SHUFFLE(w, (_MM_PERM_ENUM)0xaa));
-    add_pairs(&sums, INTERLEAVE_HIGH(pairs, zero()), SHUFFLE(w, (_MM_PERM_ENUM)0x55),
+    add_pairs(&sums, INTERLEAVE_HIGH(pairs, (vec){0}), SHUFFLE(w, (_MM_PERM_ENUM)0x55),
               SHUFFLE(w, (_MM_PERM_ENUM)0xff));
     return total(&sums);
 }
@@ -90,35 +95,33 @@ struct four_sums {
 };
 
 /* Adds two rows, `pairs` of whose bytes stand side by side in `low` and `high` bytes of lanes. */
-static inline void add_rows(struct four_sums *s, VECTOR a, VECTOR b, VECTOR low, VECTOR high)
+static inline void add_rows(struct four_sums *s, vec a, vec b, vec low, vec high)
 {
-    VECTOR first = INTERLEAVE_LOW(a, b), second = INTERLEAVE_HIGH(a, b);
-    add_pairs(&s->at[0], INTERLEAVE_LOW(first, zero()), low, high);
-    add_pairs(&s->at[1], INTERLEAVE_HIGH(first, zero()), low, high);
-    add_pairs(&s->at[2], INTERLEAVE_LOW(second, zero()), low, high);
-    add_pairs(&s->at[3], INTERLEAVE_HIGH(second, zero()), low, high);
+    vec first = INTERLEAVE_LOW(a, b), second = INTERLEAVE_HIGH(a, b);
+    add_pairs(&s->at[0], INTERLEAVE_LOW(first, (vec){0}), low, high);
+    add_pairs(&s->at[1], INTERLEAVE_HIGH(first, (vec){0}), low, high);
+    add_pairs(&s->at[2], INTERLEAVE_LOW(second, (vec){0}), low, high);
+    add_pairs(&s->at[3], INTERLEAVE_HIGH(second, (vec){0}), low, high);
 }
 
-static inline VECTOR spread(const int16_t *pair)
+static inline vec spread(const int16_t *pair)
 {
-    int32_t both;
-    memcpy(&both, pair, sizeof both);
-    return SPREAD(both);
+    return vec_broadcast((const unsigned char *)pair);
 }
 
-static inline VECTOR block(const int16_t *weights, int taps, const uint8_t *rows, size_t stride)
+static inline vec block(const int16_t *weights, int taps, const uint8_t *rows, size_t stride)
 {
     struct four_sums s;
     for (int i = 0; i < 4; i++)
-        s.at[i].low = s.at[i].high = zero();
+        s.at[i].low = s.at[i].high = (vec){0};
     for (; taps > 0; taps -= RESIZE_GROUP, weights += 2 * RESIZE_GROUP, rows += 4 * stride) {
-        VECTOR a = load(rows), b = load(rows + stride);
-        VECTOR c = load(rows + 2 * stride), d = load(rows + 3 * stride);
+        vec a = load(rows), b = load(rows + stride);
+        vec c = load(rows + 2 * stride), d = load(rows + 3 * stride);
         add_rows(&s, a, c, spread(weights), spread(weights + 4));
         add_rows(&s, b, d, spread(weights + 2), spread(weights + 6));
     }
-    VECTOR words = PACK_DWORDS(rounded(total(&s.at[0])), rounded(total(&s.at[1])));
-    VECTOR more = PACK_DWORDS(rounded(total(&s.at[2])), rounded(total(&s.at[3])));
+    vec words = PACK_DWORDS(rounded(total(&s.at[0])), rounded(total(&s.at[1])));
+    vec more = PACK_DWORDS(rounded(total(&s.at[2])), rounded(total(&s.at[3])));
     return PACK_WORDS(words, more);
 }
 
@@ -126,8 +129,10 @@ static inline size_t vertical(const int16_t *weights, int taps, const uint8_t *r
                               size_t bytes, uint8_t *out)
 {
     size_t x = 0;
-    for (; x + sizeof(VECTOR) <= bytes; x += sizeof(VECTOR))
-        store(out + x, block(weights, taps, rows + x, stride));
+    for (; x + sizeof(vec) <= bytes; x += sizeof(vec)) {
+        vec v = block(weights, taps, rows + x, stride);
+        memcpy(out + x, &v, sizeof v);
+    }
     return x;
 }
 

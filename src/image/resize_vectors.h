@@ -21,6 +21,6 @@ struct resize_vectors {
 };
 
 extern const struct resize_vectors resize_avx2;
-extern const struct resize_vectors resize_avx512; /* F, BW and VL */
+extern const struct resize_vectors resize_avx512;
 
 #endif

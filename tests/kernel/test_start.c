@@ -10,8 +10,8 @@ static const struct cpu_features avx512 = {.avx2 = true, .avx512 = true};
 
 START_TEST(a_core_that_suits_the_cpu_is_left)
 {
-    const char *const cores[] = {"Haswell",  "Zen",        "Excavator",
-                                 "SkylakeX", "Cooperlake", "SapphireRapids"};
+    const char *const cores[] = {"Haswell", "Excavator", "SkylakeX", "Cooperlake",
+                                 "SapphireRapids"};
     for (size_t i = 0; i < sizeof cores / sizeof cores[0]; i++) {
         ck_assert_ptr_null(blas_better_core(cores[i], avx2, NULL));
         ck_assert_ptr_null(blas_better_core(cores[i], avx512, NULL));
@@ -21,9 +21,10 @@ START_TEST(a_core_that_suits_the_cpu_is_left)
 }
 END_TEST
 
-START_TEST(a_cpu_that_openblas_does_not_know_gets_a_core_that_suits_it)
+START_TEST(a_cpu_gets_a_core_that_suits_it)
 {
-    const char *const cores[] = {"Prescott", "Nehalem", "Sandybridge", "Barcelona", "Unknown"};
+    const char *const cores[] = {"Prescott",  "Nehalem", "Sandybridge",
+                                 "Barcelona", "Zen",     "Unknown"};
     for (size_t i = 0; i < sizeof cores / sizeof cores[0]; i++) {
         ck_assert_str_eq(blas_better_core(cores[i], avx2, NULL), "Haswell");
         ck_assert_str_eq(blas_better_core(cores[i], avx512, NULL), "SkylakeX");
@@ -56,6 +57,6 @@ START_TEST(there_is_room_for_a_few_threads_and_not_for_any_number)
 END_TEST
 
 TEST_MAIN("kernel/openblas/start", 10, a_core_that_suits_the_cpu_is_left,
-          a_cpu_that_openblas_does_not_know_gets_a_core_that_suits_it, what_was_asked_for_is_left,
+          a_cpu_gets_a_core_that_suits_it, what_was_asked_for_is_left,
           the_library_is_named_with_its_core,
           there_is_room_for_a_few_threads_and_not_for_any_number)

@@ -1,7 +1,9 @@
 /* float32, also for bfloat16, which is widened to it; int8 as products of bytes widened to 16 bits,
  * and for 1x1 kernels as products of bytes; OpenBLAS's planes. */
 #include "kernel/isa/avx2.h"
+#include "kernel/isa/avx2_dense.h"
 #include "kernel/isa/copy.h"
+#include "kernel/isa/grouped.h"
 
 /* In assembly, because gcc moves the sums of an intrinsic about and out of the registers. */
 LANES_INLINE vec float_multiply_add(vec sum, vec x, vec w)
@@ -13,6 +15,12 @@ LANES_INLINE vec float_multiply_add(vec sum, vec x, vec w)
 LANES_INLINE vec float_add(vec a, vec b)
 {
     return (vec)((vecf)a + (vecf)b);
+}
+
+/* For 128 bits of inputs of a vector's channels, or of four dwords that the lanes do not leave. */
+LANES_INLINE vec permute_within(__m256i x, vec lanes)
+{
+    return (vec)_mm256_permutevar_ps((__m256)x, (__m256i)lanes);
 }
 
 /* With 8 lanes and an input a dword several groups are in one vector only if they have 4 channels

@@ -1,5 +1,6 @@
 /* float32. */
 #include "kernel/isa/avx512.h"
+#include "kernel/isa/avx512_dense.h"
 
 LANES_INLINE vec multiply_add(vec sum, vec x, vec w)
 {

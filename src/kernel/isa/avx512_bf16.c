@@ -1,5 +1,7 @@
 /* bfloat16: a dword is two inputs beside two weights. */
 #include "kernel/isa/avx512.h"
+#include "kernel/isa/avx512_dense.h"
+#include "kernel/isa/grouped.h"
 
 LANES_INLINE vec multiply_add(vec sum, vec x, vec w)
 {

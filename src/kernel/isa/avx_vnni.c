@@ -1,5 +1,7 @@
 /* int8 with AVX_VNNI: a dword is four bytes beside four weights. */
 #include "kernel/isa/avx2.h"
+#include "kernel/isa/dense.h"
+#include "kernel/isa/grouped.h"
 
 /* Compiled for AVX512_VNNI and AVX512VL instead, it is the same instruction in another encoding:
  * so machines without AVX_VNNI can check everything else. */

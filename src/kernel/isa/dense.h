@@ -4,6 +4,7 @@
 #define RESNEXT_KERNEL_ISA_DENSE_H
 
 #include "kernel/dense.h"
+#include "kernel/isa/finish.h"
 
 enum {
     DENSE_AHEAD = 3072, /* bytes of weights fetched before they are used */

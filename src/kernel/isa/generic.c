@@ -2,6 +2,8 @@
  * OpenBLAS's planes. */
 #include "kernel/isa/generic.h"
 #include "kernel/isa/copy.h"
+#include "kernel/isa/dense.h"
+#include "kernel/isa/grouped.h"
 
 LANES_INLINE vec float_multiply_add(vec sum, vec x, vec w)
 {

@@ -61,7 +61,5 @@ enum { DENSE_LARGE_PIXELS = 4, DENSE_CACHED = 128 * 1024 };
 #define DENSE_SIZES(X, ...) X(3, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
 #define GROUPED_SIZES(X, ...)                                                                      \
     X(7, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
-#include "kernel/isa/dense.h"
-#include "kernel/isa/grouped.h"
 
 #endif

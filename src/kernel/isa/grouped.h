@@ -3,6 +3,7 @@
 #define RESNEXT_KERNEL_ISA_GROUPED_H
 
 #include "kernel/grouped.h"
+#include "kernel/isa/finish.h"
 
 enum {
     GROUPED_MOST = 14, /* pixels of a run */

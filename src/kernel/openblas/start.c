@@ -136,8 +136,9 @@ const char *blas_library(void)
 
 const char *blas_better_core(const char *core, struct cpu_features cpu, const char *asked)
 {
-    static const char *const for_avx2[] = {"Haswell",  "Zen",        "Excavator",
-                                           "SkylakeX", "Cooperlake", "Sapphirerapids"};
+    /* Not Zen, whose products are Haswell's, but which clears their results number by number. */
+    static const char *const for_avx2[] = {"Haswell", "Excavator", "SkylakeX", "Cooperlake",
+                                           "Sapphirerapids"};
     for (size_t i = 0; i < sizeof for_avx2 / sizeof for_avx2[0]; i++)
         if (strcasecmp(core, for_avx2[i]) == 0)
             return NULL;
