@@ -1,9 +1,8 @@
 #include "nn/pool.h"
 
 #include <math.h>
-#ifdef __SSE__
-#include <xmmintrin.h>
-#endif
+
+#include "kernel/isa/generic.h"
 
 /* Where it is used `count` is a constant. */
 #define INLINE static inline __attribute__((always_inline))
@@ -41,38 +40,29 @@ static float max_1(float x, float most)
     return x > most || isnan(x) ? x : most;
 }
 
-#ifdef __SSE__
-INLINE __m128 max_4(__m128 x, __m128 most)
-{
-    /* Of a NaN and a number, maxps gives the second. */
-    return _mm_or_ps(_mm_max_ps(x, most), _mm_cmpunord_ps(x, x));
-}
-
 /* Four vectors of maxima stay in registers while the window goes by. */
 static void max_16(const struct window *w, size_t pixel, float *y)
 {
     const float *first = (const float *)(const void *)w->first;
-    __m128 most[4];
-    for (int i = 0; i < 4; i++)
-        most[i] = _mm_loadu_ps(first + 4 * i);
+    vecf most[4];
+    for (size_t i = 0; i < 4; i++)
+        most[i] = vecf_load(first + LANES * i);
     for (int r = 0; r < w->rows; r++)
         for (int c = 0; c < w->columns; c++) {
-            const float *x =
+            const float *at =
                 (const float *)(const void *)(w->first + (size_t)r * w->row + (size_t)c * pixel);
-            for (int i = 0; i < 4; i++)
-                most[i] = max_4(_mm_loadu_ps(x + 4 * i), most[i]);
+            for (size_t i = 0; i < 4; i++) {
+                vecf x = vecf_load(at + LANES * i);
+                most[i] = (vecf)((vec)vec_max(x, most[i]) | (x != x));
+            }
         }
-    for (int i = 0; i < 4; i++)
-        _mm_storeu_ps(y + 4 * i, most[i]);
+    memcpy(y, most, sizeof most);
 }
-#endif
 
 static void max_f32(struct window w, size_t pixel, size_t count, float *y)
 {
-#ifdef __SSE__
     for (; count >= 16; count -= 16, y += 16, w.first += 16 * sizeof *y)
         max_16(&w, pixel, y);
-#endif
     memcpy(y, w.first, count * sizeof *y);
     for (int r = 0; r < w.rows; r++)
         for (int c = 0; c < w.columns; c++) {

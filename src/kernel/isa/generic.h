@@ -32,9 +32,19 @@ LANES_INLINE vecf vec_fma(vecf a, vecf b, vecf c)
     return v;
 }
 
+/* The greater one; `b` if there is a NaN. */
+LANES_INLINE vecf vec_max(vecf a, vecf b)
+{
+#ifdef __SSE__
+    return __builtin_ia32_maxps(a, b);
+#else
+    return vec_select(a > b, a, b);
+#endif
+}
+
 LANES_INLINE vecf vec_relu(vecf v)
 {
-    return (vecf)((vec)v & ~(v < 0));
+    return vec_max((vecf){0}, v);
 }
 
 LANES_INLINE vecf vec_from_bytes(const uint8_t from[LANES])
