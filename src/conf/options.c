@@ -217,7 +217,8 @@ int conf_set_defaults(struct conf *conf, struct error *err)
 }
 
 /* conf_choice needs each word with its own end: copies of the choices. */
-static char *words[CONF_OPTION_COUNT];
+enum { CHOICES_BYTES = 128 };
+static char words[CONF_OPTION_COUNT][CHOICES_BYTES];
 static pthread_once_t words_once = PTHREAD_ONCE_INIT;
 
 static void split_words(void)
@@ -225,8 +226,8 @@ static void split_words(void)
     for (size_t i = 0; i < CONF_OPTION_COUNT; i++) {
         if (conf_options[i].type != CONF_CHOICE)
             continue;
-        words[i] = strdup(conf_options[i].choices);
-        CHECK(words[i]);
+        CHECK(strlen(conf_options[i].choices) < CHOICES_BYTES);
+        strcpy(words[i], conf_options[i].choices);
         for (char *s = words[i]; (s = strchr(s, '|'));)
             *s++ = '\0';
     }

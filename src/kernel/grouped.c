@@ -5,9 +5,7 @@
 enum {
     SLAB_BYTES = 36 * 1024,
     WEIGHT_BYTES = 16 * 1024, /* that stay in the L1 cache beside some rows of the slab */
-    UNIT_CHANNELS = 16,
     MOST_LANES = 16,
-    MOST_PERMUTED = 8, /* dwords of a group that is half as wide as a vector */
 };
 
 /* A shape's sizes. A unit is what one slab serves: several groups, or one. */
@@ -15,8 +13,8 @@ struct layout {
     size_t lanes;         /* of a vector */
     size_t width;         /* channels of a group, in and out */
     size_t dwords;        /* inputs of a group */
-    bool permuted;        /* several groups to a vector */
-    size_t unit_channels; /* UNIT_CHANNELS, or a group's */
+    size_t together;      /* groups of a vector; 1, too, if a group has several vectors */
+    size_t unit_channels; /* GROUPED_UNIT bytes of inputs, or a group's */
     size_t units, unit_vectors;
     size_t pixel;        /* dwords of a pixel in the slab */
     size_t columns;      /* of the slab */
@@ -43,10 +41,11 @@ static void cut_rows(const struct conv_shape *s, struct layout *l)
 static struct layout layout_of(const struct lanes_format *format, const struct conv_shape *s)
 {
     struct layout l = {.lanes = format->lanes, .width = (size_t)(s->in_c / s->groups)};
-    bool several = UNIT_CHANNELS % l.width == 0 && l.width * format->element % 4 == 0;
+    size_t unit = GROUPED_UNIT / format->element;
+    bool several = unit % l.width == 0 && l.width * format->element % 4 == 0;
     l.dwords = lanes_dwords(format, l.width);
-    l.permuted = several && l.width < l.lanes;
-    l.unit_channels = several ? UNIT_CHANNELS : l.width;
+    l.together = several && l.width < l.lanes ? l.lanes / l.width : 1;
+    l.unit_channels = several ? unit : l.width;
     l.units = size_ceil_div((size_t)s->in_c, l.unit_channels);
     l.unit_vectors = size_ceil_div(l.unit_channels, l.lanes);
     l.pixel = lanes_dwords(format, l.unit_channels);
@@ -73,10 +72,17 @@ static size_t packed_size(const struct conv_kernel *self, const struct conv_shap
            (size_t)s->in_c * precision_size(k->format.precision);
 }
 
-/* Where output channel `o` stands among the lanes of all vectors. */
-static size_t lane_of(const struct layout *l, size_t o)
+/* Where output channel `o` stands among those of all vectors. */
+static size_t place_of(const struct layout *l, size_t o)
 {
     return o / l->unit_channels * l->unit_vectors * l->lanes + o % l->unit_channels;
+}
+
+/* Its lane in its vector. */
+static size_t lane_of(const struct layout *l, size_t place)
+{
+    size_t i = place % l->lanes;
+    return l->together > 1 ? i % l->width * l->together + i / l->width : i;
 }
 
 /* The weights of output channel `o`; its lane's first dword is at `to`. */
@@ -101,11 +107,11 @@ static void pack(const struct conv_kernel *self, const struct conv_shape *s,
     unsigned char *p = packed, *factors = p + l.units * l.unit_vectors * l.vector_bytes;
     memset(p, 0, (size_t)(factors - p) + l.factor_bytes);
     for (size_t o = 0; o < (size_t)s->out_c; o++) {
-        size_t lane = lane_of(&l, o);
+        size_t place = place_of(&l, o);
         pack_channel(&k->format, &l, weights, o,
-                     p + lane / l.lanes * l.vector_bytes + lane % l.lanes * 4);
+                     p + place / l.lanes * l.vector_bytes + lane_of(&l, place) * 4);
         lanes_put_factors(k->format.precision, weights, o, l.channels,
-                          (float *)(void *)factors + lane);
+                          (float *)(void *)factors + place);
     }
     lanes_put_padding(k->format.precision, weights, (size_t)s->in_c, factors + l.factor_bytes);
 }
@@ -124,9 +130,17 @@ static size_t scratch_size(const struct conv_kernel *self, const struct conv_sha
     return input_rows(s, l.rows) * l.columns * l.pixel * 4;
 }
 
+/* Matrices of rows x columns, one behind the other, are turned by this order of their elements. */
+static void make_order(size_t rows, size_t columns, int32_t order[MOST_LANES])
+{
+    for (size_t i = 0, size = rows * columns; i < MOST_LANES; i++)
+        order[i] = (int32_t)(i / size * size + i % rows * columns + i % size / rows);
+}
+
 /* What a slab is filled from and how. */
 struct filling {
-    const struct lanes_format *format;
+    const struct grouped_kernel *kernel;
+    const int32_t *order; /* of the dwords; NULL: as they are */
     const unsigned char *padding;
     size_t pixel;      /* bytes in x from one pixel to the next */
     size_t bytes;      /* of each that go into the slab */
@@ -135,35 +149,49 @@ struct filling {
     size_t columns;
 };
 
+static void fill(const struct filling *f, unsigned char *to, const unsigned char *from, size_t step,
+                 size_t times)
+{
+    const struct lanes_format *format = &f->kernel->format;
+    if (f->order)
+        f->kernel->copy_turned(format, to, from, step, f->bytes, times, f->order);
+    else
+        format->copy(to, f->to_pixel, from, step, f->bytes, times);
+}
+
 /* One line of the slab, from input line `line` (NULL: outside). */
 static void fill_line(const struct filling *f, const unsigned char *line, unsigned char *to)
 {
     size_t room = f->columns - f->pad, inside = f->width < room ? f->width : room;
-    size_t used = f->bytes / precision_size(f->format->precision) * f->format->element;
+    const struct lanes_format *format = &f->kernel->format;
+    size_t used = f->bytes / precision_size(format->precision) * format->element;
     size_t before = line ? f->pad : f->columns;
     if (used % 4) /* or what lies behind it would be multiplied, by 0, and could be NaN */
         for (size_t i = 0; i < f->columns; i++)
             memset(to + i * f->to_pixel + used / 4 * 4, 0, 4);
-    f->format->copy(to, f->to_pixel, f->padding, 0, f->bytes, before);
+    fill(f, to, f->padding, 0, before);
     if (!line)
         return;
     to += f->pad * f->to_pixel;
-    f->format->copy(to, f->to_pixel, line, f->pixel, f->bytes, inside);
+    fill(f, to, line, f->pixel, inside);
     to += inside * f->to_pixel;
-    f->format->copy(to, f->to_pixel, f->padding, 0, f->bytes, room - inside);
+    fill(f, to, f->padding, 0, room - inside);
 }
 
 /* Copies the inputs of unit `unit` under output rows [first, first + rows) of an image. */
-static void fill_slab(const struct lanes_format *format, const struct conv_call *call,
+static void fill_slab(const struct grouped_kernel *kernel, const struct conv_call *call,
                       const struct layout *l, size_t image, size_t unit, size_t first, size_t rows)
 {
     const struct conv_shape *s = call->shape;
-    size_t size = precision_size(format->precision), pixel = (size_t)s->in_c * size;
+    size_t size = precision_size(kernel->format.precision), pixel = (size_t)s->in_c * size;
     size_t bytes = l->unit_channels * size, offset = unit * bytes, line = (size_t)s->in_w * pixel;
     const unsigned char *x =
         (const unsigned char *)call->x + image * (size_t)s->in_h * line + offset;
+    _Alignas(64) int32_t order[MOST_LANES];
+    make_order(l->together, l->dwords, order);
     const struct filling f = {
-        .format = format,
+        .kernel = kernel,
+        .order = l->together > 1 && l->dwords > 1 ? order : NULL,
         .padding = (const unsigned char *)call->packed +
                    l->units * l->unit_vectors * l->vector_bytes + l->factor_bytes + offset,
         .pixel = pixel,
@@ -184,7 +212,7 @@ static void run_row(const struct grouped_kernel *kernel, const struct conv_shape
                     const struct layout *l, struct grouped_run run)
 {
     size_t width = (size_t)s->out_w, pixels;
-    size_t most = kernel->most_broadcast && !run.permute ? kernel->most_broadcast : width;
+    size_t most = kernel->most_broadcast && run.together == 1 ? kernel->most_broadcast : width;
     for (size_t column = 0, f = 0; column < width; column += pixels) {
         size_t left = width - column < most ? width - column : most;
         while (kernel->runs[f].pixels > left)
@@ -194,14 +222,6 @@ static void run_row(const struct grouped_kernel *kernel, const struct conv_shape
         run.slab += pixels * (size_t)s->stride * l->pixel * 4;
         run.at += pixels * run.out_c;
     }
-}
-
-/* Lane i belongs to group i / width of the vector. */
-static void make_permutes(const struct layout *l, int32_t permute[MOST_PERMUTED * MOST_LANES])
-{
-    for (size_t d = 0; l->permuted && d < l->dwords; d++)
-        for (size_t i = 0; i < l->lanes; i++)
-            permute[d * l->lanes + i] = (int32_t)(i / l->width * l->dwords + d);
 }
 
 /* The bytes of a slab's pixel in front of the groups of vector `v` of a unit. */
@@ -233,7 +253,7 @@ static void run_vector(const struct grouped_kernel *kernel, const struct conv_ca
 }
 
 static void run_tile(const struct grouped_kernel *kernel, const struct conv_call *call,
-                     const struct layout *l, const int32_t *permute, size_t tile)
+                     const struct layout *l, const int32_t *order, size_t tile)
 {
     const struct conv_shape *s = call->shape;
     size_t block = tile % l->blocks, image = tile / l->blocks / l->units;
@@ -243,13 +263,14 @@ static void run_tile(const struct grouped_kernel *kernel, const struct conv_call
     size_t channels = left < l->unit_channels ? left : l->unit_channels;
     size_t vectors = size_ceil_div(channels, l->lanes);
     size_t step = vectors * l->vector_bytes <= WEIGHT_BYTES ? 1 : rows;
-    fill_slab(&kernel->format, call, l, image, unit, first, rows);
+    fill_slab(kernel, call, l, image, unit, first, rows);
     const struct grouped_run run = {
         .slab = call->scratch,
         .slab_row = l->columns * l->pixel * 4,
         .dwords = l->dwords,
         .pixel = l->pixel,
-        .permute = l->permuted ? permute : NULL,
+        .together = l->together,
+        .order = order,
         .stride = s->stride,
         .at = (image * out_h + first) * (size_t)s->out_w * (size_t)s->out_c + channel,
         .out_c = (size_t)s->out_c,
@@ -270,10 +291,10 @@ static void run(const struct conv_kernel *self, const struct conv_call *call)
 {
     const struct grouped_kernel *kernel = self->own;
     struct layout l = layout_of(&kernel->format, call->shape);
-    _Alignas(64) int32_t permute[MOST_PERMUTED * MOST_LANES];
-    make_permutes(&l, permute);
+    _Alignas(64) int32_t order[MOST_LANES];
+    make_order(l.width, l.together, order);
     for (int t = call->tile_begin; t < call->tile_end; t++)
-        run_tile(kernel, call, &l, permute, (size_t)t);
+        run_tile(kernel, call, &l, order, (size_t)t);
 }
 
 const struct conv_method grouped_method = {

@@ -18,7 +18,8 @@ static void put_converted(const struct lanes_format *format, const struct conv_w
     if (format->precision == PRECISION_INT8)
         dword = weights->quantized[i];
     else
-        dword = bf16_from_f32(weights->weights[i]) << (format->element == 4 ? 16 : 0);
+        dword = (int32_t)((uint32_t)bf16_from_f32(weights->weights[i])
+                          << (format->element == 4 ? 16 : 0));
     memcpy(to, &dword, format->element);
 }
 
@@ -56,16 +57,13 @@ void lanes_put_padding(enum precision precision, const struct conv_weights *weig
         memset(to, 0, channels * precision_size(precision));
 }
 
-/* The usual sizes are constants here, each a few loads and stores. */
+/* The usual size is a constant here, a few loads and stores. */
 void lanes_copy(unsigned char *to, size_t to_step, const unsigned char *from, size_t from_step,
                 size_t bytes, size_t times)
 {
-    if (bytes == 16)
+    if (bytes == 64)
         for (; times > 0; times--, to += to_step, from += from_step)
-            memcpy(to, from, 16);
-    if (bytes == 32)
-        for (; times > 0; times--, to += to_step, from += from_step)
-            memcpy(to, from, 32);
+            memcpy(to, from, 64);
     for (; times > 0; times--, to += to_step, from += from_step)
         memcpy(to, from, bytes);
 }

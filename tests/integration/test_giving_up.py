@@ -127,10 +127,10 @@ def scans_read_up_to_32_samples_for_each_of_max_pixels(daemon):
 
 @contextlib.contextmanager
 def slow_products(**env):
-    """A daemon whose passes take twenty seconds."""
+    """A daemon whose passes take more than ten seconds."""
     slow = path("slow-products")
     env = {"LD_PRELOAD": harness.shim("stalling"), "SLOW_PRODUCTS": slow, **env}
-    with Daemon([*ONE_WORKER, "--isa", "generic"], env=env) as daemon:
+    with Daemon(ONE_WORKER, env=env) as daemon:
         harness.write("slow-products", "")
         try:
             yield daemon
@@ -173,7 +173,7 @@ def a_client_that_leaves_during_a_long_pass_frees_the_worker():
 def the_end_of_a_drain_ends_a_long_pass():
     slow = path("slow-to-the-end")
     env = {"LD_PRELOAD": harness.shim("stalling"), "SLOW_PRODUCTS": slow}
-    with Daemon([*ONE_WORKER, "--isa", "generic", "--drain-timeout-s", "1"], env=env) as daemon:
+    with Daemon([*ONE_WORKER, "--drain-timeout-s", "1"], env=env) as daemon:
         harness.write(slow, "")
         with at_work(daemon, reference()[0]) as connection:
             daemon.process.send_signal(signal.SIGTERM)

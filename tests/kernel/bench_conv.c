@@ -41,8 +41,8 @@ static const char *library(void)
     size_t count;
     const struct conv_kernel *const *list = kernel_conv_list(&count);
     for (size_t i = 0; i < count; i++)
-        if (list[i]->library)
-            return list[i]->library();
+        if (list[i]->method->library)
+            return list[i]->method->library();
     return "no library";
 }
 

@@ -10,8 +10,6 @@ from wrong import harness
 from harness import (SLOW, Daemon, case, check_scores, path, predictions, reference, refuse, tool,
                      wait_until)
 
-BLAS = ["--isa", "generic"]
-
 
 def cpu_cgroup():
     """(hierarchy's folder, version) of the CPU controller that this process is in."""
@@ -187,18 +185,18 @@ def row_93_address_space_too_short_for_openblas_is_an_error_not_a_wait():
         for megabytes in (60, 120, 260):
             for limit in ("ulimit -v", "ulimit -d"):
                 wrap = wrong.after(f"{threads}; {limit} {megabytes * 1024}")
-                refuse([*BLAS, "--precision", "f32", "--workers", "2"], words=["MiB", limit], wrap=wrap)
-                code, _, errors = tool("classify", harness.MODEL, *BLAS, "--precision", "f32",
+                refuse(["--precision", "f32", "--workers", "2"], words=["MiB", limit], wrap=wrap)
+                code, _, errors = tool("classify", harness.MODEL, "--precision", "f32",
                                        os.path.join(harness.DATA, "pictures"), "--threads", "2", wrap=wrap)
                 assert code == 1 and limit in errors, (code, errors)
                 assert len(errors.splitlines()) == 1, errors
     limits = f"ulimit -v {900 * 1024}; ulimit -d {600 * 1024}"
-    with Daemon([*BLAS, "--workers", "2"],
+    with Daemon(["--workers", "2"],
                 wrap=wrong.after(f"export OPENBLAS_NUM_THREADS=1; {limits}")) as daemon:
         daemon.good()
 
 
-@case([*BLAS, "--workers", "1"], seconds=60)
+@case(["--workers", "1"], seconds=60)
 def a_reload_without_address_space_leaves_the_old_model(daemon):
     if harness.SANITIZER:
         raise harness.Skip("sanitizers need address space without end")

@@ -6,8 +6,10 @@ static const char *library(void)
     return "Library Core";
 }
 
-static const struct conv_kernel wide = {.isa = "avx512"}, wider = {.isa = "avx512_vnni"};
-static const struct conv_kernel elsewhere = {.isa = "avx2", .library = library};
+static const struct conv_method plain = {0}, borrowed = {.library = library};
+static const struct conv_kernel wide = {.isa = "avx512", .method = &plain};
+static const struct conv_kernel wider = {.isa = "avx512_vnni", .method = &plain};
+static const struct conv_kernel elsewhere = {.isa = "avx2", .method = &borrowed};
 static const struct conv_shape dense = {.groups = 1}, grouped = {.groups = 32};
 
 static void expect(const struct network_summary *summary, const char *text)

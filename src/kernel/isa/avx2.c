@@ -17,19 +17,6 @@ LANES_INLINE vec float_add(vec a, vec b)
     return (vec)((vecf)a + (vecf)b);
 }
 
-/* For 128 bits of inputs of a vector's channels, or of four dwords that the lanes do not leave. */
-LANES_INLINE vec permute_within(__m256i x, vec lanes)
-{
-    return (vec)_mm256_permutevar_ps((__m256)x, (__m256i)lanes);
-}
-
-/* With 8 lanes and an input a dword several groups are in one vector only if they have 4 channels
- * or fewer. */
-LANES_INLINE vec float_permute(const unsigned char *x, vec lanes)
-{
-    return permute_within(_mm256_loadu_si256((const __m256i *)x), lanes);
-}
-
 #define FLOAT_ADD(weights, sum) "vfmadd231ps " weights ", %%ymm15, " sum "\n\t"
 DENSE_LARGE_FUNCTION(f32_large, PRECISION_F32, FLOAT_ADD)
 DENSE_KERNEL(f32, dense, avx2, PRECISION_F32, 4, lanes_copy, float_multiply_add, DENSE_LARGE_PIXELS,
@@ -37,8 +24,8 @@ DENSE_KERNEL(f32, dense, avx2, PRECISION_F32, 4, lanes_copy, float_multiply_add,
 DENSE_LARGE_FUNCTION(bf16_large, PRECISION_BF16, FLOAT_ADD)
 DENSE_KERNEL(bf16, dense, avx2, PRECISION_BF16, 4, copy_widened_halves, float_multiply_add,
              DENSE_LARGE_PIXELS, bf16_large);
-GROUPED_KERNEL(bf16, avx2, PRECISION_BF16, 4, copy_widened_halves, float_permute,
-               float_multiply_add, float_add, GROUPED_CHAINS, GROUPED_HALF);
+GROUPED_KERNEL(bf16, avx2, PRECISION_BF16, 4, copy_widened_halves, float_multiply_add, float_add,
+               GROUPED_CHAINS, GROUPED_CHAINED);
 
 /* vpmaddubsw, which takes bytes, saturates at 255 * 127 * 2; for 1x1 kernels see below. */
 LANES_INLINE vec widened_multiply_add(vec sum, vec x, vec w)
@@ -50,20 +37,13 @@ LANES_INLINE vec widened_multiply_add(vec sum, vec x, vec w)
     return sum;
 }
 
-/* 8 channels, those of a vector, are 16 bytes, so no dword leaves them. */
-LANES_INLINE vec widened_permute(const unsigned char *x, vec lanes)
-{
-    return permute_within(
-        _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)x)), lanes);
-}
-
 #define WIDENED_ADD(weights, sum)                                                                  \
     "vpmaddwd " weights ", %%ymm15, %%ymm12\n\tvpaddd %%ymm12, " sum ", " sum "\n\t"
 DENSE_LARGE_FUNCTION(int8_large, PRECISION_INT8, WIDENED_ADD)
 DENSE_KERNEL(int8, dense, avx2, PRECISION_INT8, 2, copy_widened_bytes, widened_multiply_add,
              DENSE_LARGE_PIXELS, int8_large);
-GROUPED_KERNEL(int8, avx2, PRECISION_INT8, 2, copy_widened_bytes, widened_permute,
-               widened_multiply_add, NULL, GROUPED_SIZES, 0);
+GROUPED_KERNEL(int8, avx2, PRECISION_INT8, 2, copy_widened_bytes, widened_multiply_add, NULL,
+               GROUPED_SIZES, 0);
 
 /* 8 input channels of a pixel times a vector's weights, those of each dword. */
 LANES_INLINE vec quad_products(const unsigned char *x, vec w0, vec w1)

@@ -17,6 +17,22 @@ LANES_INLINE vecf vec_relu(vecf v)
     return _mm256_max_ps(_mm256_setzero_ps(), v); /* of a NaN and a number, the second */
 }
 
+LANES_INLINE vec vec_repeat(const unsigned char *x, int count)
+{
+    if (count == 8)
+        return (vec)_mm256_loadu_si256((const __m256i *)(const void *)x);
+    if (count == 4)
+        return (vec)_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)x));
+    if (count == 2)
+        return (vec)_mm256_broadcastq_epi64(_mm_loadu_si64(x));
+    return vec_broadcast(x);
+}
+
+LANES_INLINE vec vec_permute(vec v, vec order)
+{
+    return (vec)_mm256_permutevar8x32_epi32((__m256i)v, (__m256i)order);
+}
+
 LANES_INLINE vecf vec_from_bytes(const uint8_t from[LANES])
 {
     __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)from);
@@ -44,7 +60,7 @@ LANES_INLINE vec_halves vec_to_halves(vecf v)
  * AMD. */
 enum { DENSE_LARGE_PIXELS = 6, DENSE_CACHED = 256 * 1024 };
 #define DENSE_SIZES(X, ...) X(4, __VA_ARGS__) X(3, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
-/* 8 sums; three weights, an input, its permutation, a product. Those of GROUPED_CHAINS have sums of
+/* 8 sums; three weights, an input, a product. Those of GROUPED_CHAINS have sums of
  * their own for each product of a pixel, if they are few. */
 #define GROUPED_SIZES(X, ...)                                                                      \
     X(8, __VA_ARGS__)                                                                              \

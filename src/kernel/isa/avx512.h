@@ -17,6 +17,22 @@ LANES_INLINE vecf vec_relu(vecf v)
     return _mm512_max_ps(_mm512_setzero_ps(), v); /* of a NaN and a number, the second */
 }
 
+LANES_INLINE vec vec_repeat(const unsigned char *x, int count)
+{
+    if (count == 8)
+        return (vec)_mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)x));
+    if (count == 4)
+        return (vec)_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)x));
+    if (count == 2)
+        return (vec)_mm512_broadcastq_epi64(_mm_loadu_si64(x));
+    return vec_broadcast(x);
+}
+
+LANES_INLINE vec vec_permute(vec v, vec order)
+{
+    return (vec)_mm512_permutexvar_epi32((__m512i)order, (__m512i)v);
+}
+
 LANES_INLINE vecf vec_from_bytes(const uint8_t from[LANES])
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)from);

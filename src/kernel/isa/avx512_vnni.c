@@ -5,18 +5,14 @@
 
 LANES_INLINE vec multiply_add(vec sum, vec x, vec w)
 {
-    return (vec)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w);
-}
-
-/* The inputs of 16 channels, over and over, permuted. */
-LANES_INLINE vec permute(const unsigned char *x, vec lanes)
-{
-    __m512i all = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)x));
-    return (vec)_mm512_permutexvar_epi32((__m512i)lanes, all);
+    sum = (vec)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w);
+    __asm__("" : "+v"(sum)); /* or sums move from register to register */
+    return sum;
 }
 
 DENSE_LARGE_FUNCTION(large, PRECISION_INT8, "vpdpbusd")
 DENSE_KERNEL(int8, dense, avx512_vnni, PRECISION_INT8, 1, lanes_copy, multiply_add,
              DENSE_LARGE_PIXELS, large);
-GROUPED_KERNEL(int8, avx512_vnni, PRECISION_INT8, 1, lanes_copy, permute, multiply_add, NULL,
-               GROUPED_SIZES, 0);
+/* (The outputs of 7 pixels are packed while the next run multiplies.) */
+GROUPED_KERNEL(int8, avx512_vnni, PRECISION_INT8, 1, lanes_copy, multiply_add, NULL, GROUPED_SIZES,
+               7);

@@ -18,14 +18,7 @@ LANES_INLINE vec multiply_add(vec sum, vec x, vec w)
     return sum;
 }
 
-LANES_INLINE vec permute(const unsigned char *x, vec lanes)
-{
-    __m256i all = _mm256_loadu_si256((const __m256i *)(const void *)x);
-    return (vec)_mm256_permutevar8x32_epi32(all, (__m256i)lanes);
-}
-
 DENSE_FUNCTION(6, large, PRECISION_INT8, multiply_add)
 DENSE_KERNEL(int8, dense, avx_vnni, PRECISION_INT8, 1, lanes_copy, multiply_add, 6, large_6,
              .least = 3);
-GROUPED_KERNEL(int8, avx_vnni, PRECISION_INT8, 1, lanes_copy, permute, multiply_add, NULL,
-               GROUPED_SIZES, 0);
+GROUPED_KERNEL(int8, avx_vnni, PRECISION_INT8, 1, lanes_copy, multiply_add, NULL, GROUPED_SIZES, 0);

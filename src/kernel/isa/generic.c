@@ -20,25 +20,19 @@ LANES_INLINE vec widened_multiply_add(vec sum, vec x, vec w)
 #endif
 }
 
-LANES_INLINE vec permute(const unsigned char *x, vec lanes)
-{
-    const lanes_dword *dwords = (const lanes_dword *)x;
-    return (vec){dwords[lanes[0]], dwords[lanes[1]], dwords[lanes[2]], dwords[lanes[3]]};
-}
-
 DENSE_FUNCTION(4, f32_large, PRECISION_F32, float_multiply_add)
 DENSE_KERNEL(f32, dense, generic, PRECISION_F32, 4, lanes_copy, float_multiply_add,
              DENSE_LARGE_PIXELS, f32_large_4);
 DENSE_FUNCTION(4, bf16_large, PRECISION_BF16, float_multiply_add)
 DENSE_KERNEL(bf16, dense, generic, PRECISION_BF16, 4, copy_widened_halves, float_multiply_add,
              DENSE_LARGE_PIXELS, bf16_large_4);
-GROUPED_KERNEL(bf16, generic, PRECISION_BF16, 4, copy_widened_halves, permute, float_multiply_add,
-               NULL, GROUPED_SIZES, 0);
+GROUPED_KERNEL(bf16, generic, PRECISION_BF16, 4, copy_widened_halves, float_multiply_add, NULL,
+               GROUPED_SIZES, 0);
 DENSE_FUNCTION(4, int8_large, PRECISION_INT8, widened_multiply_add)
 DENSE_KERNEL(int8, dense, generic, PRECISION_INT8, 2, copy_widened_bytes, widened_multiply_add,
              DENSE_LARGE_PIXELS, int8_large_4);
-GROUPED_KERNEL(int8, generic, PRECISION_INT8, 2, copy_widened_bytes, permute, widened_multiply_add,
-               NULL, GROUPED_SIZES, 0);
+GROUPED_KERNEL(int8, generic, PRECISION_INT8, 2, copy_widened_bytes, widened_multiply_add, NULL,
+               GROUPED_SIZES, 0);
 
 LANES_INLINE vecf turn_load(const float *const rows[LANES], size_t column)
 {

@@ -16,7 +16,7 @@ LANES_INLINE vecf vec_select(vec mask, vecf a, vecf b)
 }
 
 /* In double a product is exact, and a sum rounded twice, which is seen only if the first rounding
- * ended halfway between two floats. */
+ * ended halfway between two floats. (Results below FLT_MIN may differ in their last bit.) */
 LANES_INLINE vecf vec_fma(vecf a, vecf b, vecf c)
 {
     typedef uint64_t bits __attribute__((vector_size(8 * LANES)));
@@ -45,6 +45,17 @@ LANES_INLINE vecf vec_max(vecf a, vecf b)
 LANES_INLINE vecf vec_relu(vecf v)
 {
     return vec_max((vecf){0}, v);
+}
+
+LANES_INLINE vec vec_repeat(const unsigned char *x, int count)
+{
+    const lanes_dword *dwords = (const lanes_dword *)x;
+    return (vec){dwords[0], dwords[1 % count], dwords[2 % count], dwords[3 % count]};
+}
+
+LANES_INLINE vec vec_permute(vec v, vec order)
+{
+    return (vec){v[order[0]], v[order[1]], v[order[2]], v[order[3]]};
 }
 
 LANES_INLINE vecf vec_from_bytes(const uint8_t from[LANES])

@@ -7,24 +7,37 @@
 
 enum {
     GROUPED_MOST = 14, /* pixels of a run */
-    GROUPED_HALF = 4,
+    GROUPED_CHAINED = 4,
 };
 
 /* The sum of two sums. */
 typedef vec (*grouped_add)(vec a, vec b);
 
-/* Dword lanes[i] of those at x, in every lane i: as many dwords as the inputs of LANES channels
- * have, over and over if they are fewer. */
-typedef vec (*grouped_permute)(const unsigned char *x, vec lanes);
+/* grouped_kernel.copy_turned. */
+static void grouped_copy_turned(const struct lanes_format *format, unsigned char *to,
+                                const unsigned char *from, size_t from_step, size_t bytes,
+                                size_t times, const int32_t *order)
+{
+    vec lanes = *(const vec *)order;
+    bool whole = bytes == GROUPED_UNIT && format->copy == lanes_copy;
+    if (!whole)
+        format->copy(to, GROUPED_UNIT, from, from_step, bytes, times);
+    for (; times > 0; times--, to += GROUPED_UNIT, from += from_step)
+        for (size_t i = 0; i < GROUPED_UNIT; i += LANES_BYTES) {
+            vec v;
+            memcpy(&v, whole ? from + i : to + i, sizeof v);
+            *(vec *)(to + i) = vec_permute(v, lanes);
+        }
+}
 
 /* One way of grouped_pixels. */
-LANES_INLINE void grouped_way(const struct grouped_run *r, int pixels, int stride, bool permuted,
-                              enum precision precision, grouped_permute permute,
-                              lanes_multiply_add multiply_add, grouped_add add)
+LANES_INLINE void grouped_way(const struct grouped_run *r, int pixels, int stride, int together,
+                              enum precision precision, lanes_multiply_add multiply_add,
+                              grouped_add add)
 {
     const unsigned char *w = r->weights;
     size_t step = r->pixel * 4;
-    const int chains = pixels > GROUPED_HALF || !add ? 1 : permuted ? 2 : GROUPED_TAPS;
+    const int chains = pixels > GROUPED_CHAINED || !add ? 1 : GROUPED_TAPS;
     vec sums[GROUPED_TAPS][GROUPED_MOST]; /* those of a pixel are added in the end */
 #pragma GCC unroll 3
     for (int c = 0; c < chains; c++)
@@ -35,14 +48,15 @@ LANES_INLINE void grouped_way(const struct grouped_run *r, int pixels, int strid
         const unsigned char *row = r->slab + ky * r->slab_row;
         for (size_t d = 0; d < r->dwords; d++, w += GROUPED_TAPS * LANES_BYTES) {
             const vec *weights = (const vec *)w;
-            vec w0 = weights[0], w1 = weights[1], w2 = weights[2], lanes = {0};
-            if (permuted)
-                lanes = *(const vec *)(r->permute + d * LANES);
-            const unsigned char *x = row + (permuted ? 0 : d * 4);
+            vec w0 = weights[0], w1 = weights[1], w2 = weights[2];
+            const unsigned char *x = row + d * 4 * (size_t)together;
+            /* The next vector's weights may come from far away. */
+            for (size_t kx = 0; LANES_BYTES == 64 && together == 1 && kx < GROUPED_TAPS; kx++)
+                __builtin_prefetch(weights + GROUPED_TAPS * GROUPED_TAPS * r->dwords + kx);
             __asm__("" : "+r"(x)); /* or all inputs are kept on the stack for the next d */
 #pragma GCC unroll 29
             for (int i = 0; i < (pixels - 1) * stride + GROUPED_TAPS; i++, x += step) {
-                vec v = permuted ? permute(x, lanes) : vec_broadcast(x);
+                vec v = vec_repeat(x, together);
                 if (i % stride == 0 && i / stride < pixels)
                     sums[0][i / stride] = multiply_add(sums[0][i / stride], v, w0);
                 if (i >= 1 && (i - 1) % stride == 0 && (i - 1) / stride < pixels)
@@ -59,39 +73,53 @@ LANES_INLINE void grouped_way(const struct grouped_run *r, int pixels, int strid
 #pragma GCC unroll 14
         for (int p = 0; p < pixels; p++)
             sums[0][p] = add(sums[0][p], sums[c][p]);
+    if (together > 1)
+#pragma GCC unroll 14
+        for (int p = 0; p < pixels; p++)
+            sums[0][p] = vec_permute(sums[0][p], *(const vec *)r->order);
     const struct vec_sums s = {r->at, r->out_c, r->channels, pixels, 1};
     vec_finish_all(precision, &r->finish, s, sums[0]);
 }
 
+LANES_INLINE void grouped_strides(const struct grouped_run *r, int pixels, int together,
+                                  enum precision precision, lanes_multiply_add multiply_add,
+                                  grouped_add add)
+{
+    if (r->stride == 1)
+        grouped_way(r, pixels, 1, together, precision, multiply_add, add);
+    else
+        grouped_way(r, pixels, 2, together, precision, multiply_add, add);
+}
+
 /* A run function, for constant arguments but the first. `add` is not NULL if a product waits for
  * the sum that it is added to: then a pixel's three of a dword have sums of their own where there
- * are registers, and GROUPED_HALF pixels go by faster than more of them. */
+ * are registers, and GROUPED_CHAINED pixels go by faster than more of them. */
 LANES_INLINE void grouped_pixels(const struct grouped_run *r, int pixels, enum precision precision,
-                                 grouped_permute permute, lanes_multiply_add multiply_add,
-                                 grouped_add add)
+                                 lanes_multiply_add multiply_add, grouped_add add)
 {
-    if (r->permute && r->stride == 1)
-        grouped_way(r, pixels, 1, true, precision, permute, multiply_add, add);
-    else if (r->permute)
-        grouped_way(r, pixels, 2, true, precision, permute, multiply_add, add);
-    else if (r->stride == 1)
-        grouped_way(r, pixels, 1, false, precision, permute, multiply_add, add);
-    else
-        grouped_way(r, pixels, 2, false, precision, permute, multiply_add, add);
+    if (r->together == 1)
+        grouped_strides(r, pixels, 1, precision, multiply_add, add);
+    else if (r->together == 2)
+        grouped_strides(r, pixels, 2, precision, multiply_add, add);
+    else if (r->together == 4)
+        grouped_strides(r, pixels, 4, precision, multiply_add, add);
+    else if (LANES > 4)
+        grouped_strides(r, pixels, 8, precision, multiply_add, add);
 }
 
 /* A kernel, of runs of `sizes` pixels, a list like DENSE_SIZES; `broadcast`: see grouped.h. */
-#define GROUPED_FUNCTION(pixels, id, precision, permute, multiply_add, add)                        \
+#define GROUPED_FUNCTION(pixels, id, precision, multiply_add, add)                                 \
     static void id##_##pixels(const struct grouped_run *r)                                         \
     {                                                                                              \
-        grouped_pixels(r, pixels, precision, permute, multiply_add, add);                          \
+        grouped_pixels(r, pixels, precision, multiply_add, add);                                   \
     }
 #define GROUPED_ENTRY(pixels, id, ...) {pixels, id##_##pixels},
-#define GROUPED_KERNEL(prefix, rung, precision_, element_, copy_, permute, multiply_add, add,      \
-                       sizes, broadcast)                                                           \
-    sizes(GROUPED_FUNCTION, prefix##_grouped, precision_, permute, multiply_add,                   \
+#define GROUPED_KERNEL(prefix, rung, precision_, element_, copy_, multiply_add, add, sizes,        \
+                       broadcast)                                                                  \
+    sizes(GROUPED_FUNCTION, prefix##_grouped, precision_, multiply_add,                            \
           add) static const struct grouped_kernel prefix##_grouped = {                             \
         .format = {.precision = precision_, .element = element_, .lanes = LANES, .copy = copy_},   \
+        .copy_turned = grouped_copy_turned,                                                        \
         .most_broadcast = broadcast,                                                               \
         .runs = {sizes(GROUPED_ENTRY, prefix##_grouped, )},                                        \
     };                                                                                             \

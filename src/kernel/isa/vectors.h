@@ -7,6 +7,8 @@
  *   vec_from_bytes(p)  LANES bytes
  *   vec_to_bytes(v)    the nearest integers, ties to even, clipped to 0..255
  *   vec_to_halves(v)   bfloat16, ties to even: vec_round_halves(), or an instruction
+ *   vec_repeat(x, n)   the n dwords at x, 1, 2, 4 or 8 but at most LANES, over and over
+ *   vec_permute(v, o)  dword o[i] of v in lane i
  * and for the loops of dense.h and grouped.h lists of how many pixels they take at once, and a
  * lanes_multiply_add for each precision. */
 #ifndef RESNEXT_KERNEL_ISA_VECTORS_H

@@ -232,7 +232,8 @@ static void fill_planes(const struct work *w, size_t first_group, size_t groups)
             for (size_t c = 0; shift > 0 && c < t.channels; c++)
                 memset(planes + w->planes_at[c], 0, (size_t)shift * sizeof *planes);
         }
-        w->turn->to(&t);
+        if (t.copies > 0) /* with a stride beyond the kernel, some pixels are in none */
+            w->turn->to(&t);
     }
 }
 

@@ -15,14 +15,15 @@
 void blas_multiply(size_t m, size_t n, size_t k, const float *a, const float *b, size_t ldb,
                    bool add, float *c, size_t ldc);
 
-/* The `room` of a struct conv_kernel: OpenBLAS waits for ever where there is none. */
+/* The `room` of a struct conv_method: OpenBLAS waits for ever where there is no address space, and
+ * ends the program where too many threads use it at once. */
 int blas_room(int threads, struct error *err);
 
-/* The `library` of a struct conv_kernel, e.g. "OpenBLAS SkylakeX". */
+/* The `library` of a struct conv_method, e.g. "OpenBLAS SkylakeX". */
 const char *blas_library(void);
 
 /* The core to ask OpenBLAS for instead of `core`, which it chose; NULL: none, since the user
- * `asked` for one (NULL: did not), the CPU has no AVX2, or `core` is one for CPUs that have it. */
+ * `asked` for one (NULL: did not), the CPU has no AVX2, or `core` suits it. */
 const char *blas_better_core(const char *core, struct cpu_features cpu, const char *asked);
 
 #endif

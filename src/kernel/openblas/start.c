@@ -32,6 +32,10 @@
 /* Of one thread, in address space: OpenBLAS's buffer; a stack, a workspace and some rest. */
 enum { BUFFER_BYTES = 128 << 20, OTHER_BYTES = 16 << 20 };
 
+/* Twice as many as Debian's OpenBLAS is built for, each with a buffer; a few hundred more, and it
+ * ends the program. */
+enum { MOST_THREADS = 256 };
+
 static const char program[] = "/proc/self/exe";
 static const char one_thread[] = "OPENBLAS_NUM_THREADS=1";
 static const char core_variable[] = "OPENBLAS_CORETYPE", plainest_core[] = "Prescott";
@@ -76,6 +80,11 @@ int blas_room(int threads, struct error *err)
 {
     size_t bytes;
     void *room = MAP_FAILED;
+    if (threads > MOST_THREADS)
+        return error_set(err, ERR_NO_MEMORY,
+                         "OpenBLAS has room for %d threads at a time, not for %d: lower the number "
+                         "of threads, or compute in int8 or bf16",
+                         MOST_THREADS, threads);
     if (size_mul((size_t)threads, BUFFER_BYTES + OTHER_BYTES, &bytes))
         room = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
