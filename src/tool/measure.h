@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernel/peak.h"
 #include "model/model.h"
 #include "tool/files.h"
+#include "tool/peak.h"
 
 /* A JPEG in memory. */
 struct picture {

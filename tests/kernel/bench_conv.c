@@ -7,9 +7,9 @@
 
 #include "base/clock.h"
 #include "kernel/cpu.h"
-#include "kernel/peak.h"
 #include "model/template.h"
 #include "tests/random.h"
+#include "tool/peak.h"
 
 enum { MOST_KERNELS = 64, ROUNDS = 12, ALIGNMENT = 64 };
 

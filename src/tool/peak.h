@@ -1,6 +1,6 @@
 /* The limit of every kernel: how many operations a core can do at all. */
-#ifndef RESNEXT_KERNEL_PEAK_H
-#define RESNEXT_KERNEL_PEAK_H
+#ifndef RESNEXT_TOOL_PEAK_H
+#define RESNEXT_TOOL_PEAK_H
 
 #include "kernel/cpu.h"
 #include "kernel/element.h"

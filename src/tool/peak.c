@@ -1,4 +1,4 @@
-#include "kernel/peak.h"
+#include "tool/peak.h"
 
 #include "base/clock.h"
 

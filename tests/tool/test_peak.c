@@ -1,4 +1,4 @@
-#include "kernel/peak.h"
+#include "tool/peak.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,4 +40,4 @@ START_TEST(narrower_registers_work_too)
 }
 END_TEST
 
-TEST_MAIN("kernel/peak", 30, the_widest_registers_count, narrower_registers_work_too)
+TEST_MAIN("tool/peak", 30, the_widest_registers_count, narrower_registers_work_too)
