@@ -137,6 +137,12 @@ static void make_order(size_t rows, size_t columns, int32_t order[MOST_LANES])
         order[i] = (int32_t)(i / size * size + i % rows * columns + i % size / rows);
 }
 
+/* How dwords are turned for the slab, and finished sums back. */
+struct orders {
+    _Alignas(64) int32_t dwords[MOST_LANES];
+    _Alignas(64) int32_t sums[MOST_LANES];
+};
+
 /* What a slab is filled from and how. */
 struct filling {
     const struct grouped_kernel *kernel;
@@ -180,15 +186,14 @@ static void fill_line(const struct filling *f, const unsigned char *line, unsign
 
 /* Copies the inputs of unit `unit` under output rows [first, first + rows) of an image. */
 static void fill_slab(const struct grouped_kernel *kernel, const struct conv_call *call,
-                      const struct layout *l, size_t image, size_t unit, size_t first, size_t rows)
+                      const struct layout *l, const int32_t *order, size_t image, size_t unit,
+                      size_t first, size_t rows)
 {
     const struct conv_shape *s = call->shape;
     size_t size = precision_size(kernel->format.precision), pixel = (size_t)s->in_c * size;
     size_t bytes = l->unit_channels * size, offset = unit * bytes, line = (size_t)s->in_w * pixel;
     const unsigned char *x =
         (const unsigned char *)call->x + image * (size_t)s->in_h * line + offset;
-    _Alignas(64) int32_t order[MOST_LANES];
-    make_order(l->together, l->dwords, order);
     const struct filling f = {
         .kernel = kernel,
         .order = l->together > 1 && l->dwords > 1 ? order : NULL,
@@ -253,7 +258,7 @@ static void run_vector(const struct grouped_kernel *kernel, const struct conv_ca
 }
 
 static void run_tile(const struct grouped_kernel *kernel, const struct conv_call *call,
-                     const struct layout *l, const int32_t *order, size_t tile)
+                     const struct layout *l, const struct orders *orders, size_t tile)
 {
     const struct conv_shape *s = call->shape;
     size_t block = tile % l->blocks, image = tile / l->blocks / l->units;
@@ -263,14 +268,14 @@ static void run_tile(const struct grouped_kernel *kernel, const struct conv_call
     size_t channels = left < l->unit_channels ? left : l->unit_channels;
     size_t vectors = size_ceil_div(channels, l->lanes);
     size_t step = vectors * l->vector_bytes <= WEIGHT_BYTES ? 1 : rows;
-    fill_slab(kernel, call, l, image, unit, first, rows);
+    fill_slab(kernel, call, l, orders->dwords, image, unit, first, rows);
     const struct grouped_run run = {
         .slab = call->scratch,
         .slab_row = l->columns * l->pixel * 4,
         .dwords = l->dwords,
         .pixel = l->pixel,
         .together = l->together,
-        .order = order,
+        .order = orders->sums,
         .stride = s->stride,
         .at = (image * out_h + first) * (size_t)s->out_w * (size_t)s->out_c + channel,
         .out_c = (size_t)s->out_c,
@@ -291,10 +296,11 @@ static void run(const struct conv_kernel *self, const struct conv_call *call)
 {
     const struct grouped_kernel *kernel = self->own;
     struct layout l = layout_of(&kernel->format, call->shape);
-    _Alignas(64) int32_t order[MOST_LANES];
-    make_order(l.width, l.together, order);
+    struct orders orders;
+    make_order(l.together, l.dwords, orders.dwords);
+    make_order(l.width, l.together, orders.sums);
     for (int t = call->tile_begin; t < call->tile_end; t++)
-        run_tile(kernel, call, &l, order, (size_t)t);
+        run_tile(kernel, call, &l, &orders, (size_t)t);
 }
 
 const struct conv_method grouped_method = {

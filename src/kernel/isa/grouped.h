@@ -6,8 +6,8 @@
 #include "kernel/isa/finish.h"
 
 enum {
-    GROUPED_MOST = 14, /* pixels of a run */
-    GROUPED_CHAINED = 4,
+    GROUPED_MOST = 14,   /* pixels of a run */
+    GROUPED_CHAINED = 4, /* those of one in which a pixel's products have sums of their own */
 };
 
 /* The sum of two sums. */
@@ -114,10 +114,11 @@ LANES_INLINE void grouped_pixels(const struct grouped_run *r, int pixels, enum p
         grouped_pixels(r, pixels, precision, multiply_add, add);                                   \
     }
 #define GROUPED_ENTRY(pixels, id, ...) {pixels, id##_##pixels},
+/* clang-format off */
 #define GROUPED_KERNEL(prefix, rung, precision_, element_, copy_, multiply_add, add, sizes,        \
                        broadcast)                                                                  \
-    sizes(GROUPED_FUNCTION, prefix##_grouped, precision_, multiply_add,                            \
-          add) static const struct grouped_kernel prefix##_grouped = {                             \
+    sizes(GROUPED_FUNCTION, prefix##_grouped, precision_, multiply_add, add)                       \
+    static const struct grouped_kernel prefix##_grouped = {                                        \
         .format = {.precision = precision_, .element = element_, .lanes = LANES, .copy = copy_},   \
         .copy_turned = grouped_copy_turned,                                                        \
         .most_broadcast = broadcast,                                                               \
@@ -131,5 +132,6 @@ LANES_INLINE void grouped_pixels(const struct grouped_run *r, int pixels, enum p
         .method = &grouped_method,                                                                 \
         .own = &prefix##_grouped,                                                                  \
     }
+/* clang-format on */
 
 #endif

@@ -273,11 +273,12 @@ static void run_chunk(const struct work *w, size_t chunk, size_t first, size_t r
         .plane = l->outputs,
         .count = pixels,
         .channels = groups * l->d_out,
-        .bias = bias + channel,
-        .residual = call->residual ? (const float *)call->residual + at : NULL,
-        .y = (float *)call->y + at,
+        .finish = {.factors = bias + channel,
+                   .residual = call->residual,
+                   .y = call->y,
+                   .relu = call->relu},
+        .at = at,
         .pixel = out_c,
-        .relu = call->relu,
     });
 }
 

@@ -4,7 +4,7 @@
 #ifndef RESNEXT_KERNEL_OPENBLAS_PLANES_H
 #define RESNEXT_KERNEL_OPENBLAS_PLANES_H
 
-#include "kernel/kernel.h"
+#include "kernel/lanes.h"
 
 enum {
     PLANES_LANES = 8,  /* of the widest vector */
@@ -27,17 +27,14 @@ struct to_planes {
     } copy[PLANES_COPIES];
 };
 
-/* Planes to pixels: y = act(planes + bias + residual), of `count` pixels, any number. Planes
- * up to the next multiple of PLANES_LANES may be read, and so may 3 floats behind a plane, and
- * PLANES_LANES behind `bias`. */
+/* Planes to pixels: what the finish makes of them, element `at`.. of its y being the first pixel,
+ * of `count`, any number. Planes up to the next multiple of PLANES_LANES may be read, and so may 3
+ * floats behind a plane, and PLANES_LANES behind the factors. */
 struct from_planes {
     const float *planes;
     size_t plane, count, channels;
-    const float *bias;     /* of the first channel, as the two that follow */
-    const float *residual; /* or NULL */
-    float *y;
-    size_t pixel; /* floats from one pixel of y and residual to the next */
-    bool relu;
+    struct lanes_finish finish;
+    size_t at, pixel; /* pixel: elements from one to the next */
 };
 
 struct planes_turn {

@@ -1,6 +1,7 @@
 /* The functions of planes.h for the instruction set of a leaf, which brings
  *   turn_load(rows, column)   4 floats from `column` on of every fourth of LANES rows, side by side
  *   turn_squares(v)           turns every 4 lanes of 4 vectors, a square of 16, over */
+#include "kernel/isa/finish.h"
 #include "kernel/openblas/planes.h"
 
 /* Columns `column` to `column` + 3 of LANES rows. */
@@ -38,7 +39,7 @@ LANES_INLINE void turn_pixels(const struct to_planes *work, size_t at, size_t co
     const size_t *plane = w->at;
     for (size_t c = 0; c < channels; c += 4) {
         vecf planes[4];
-        if (c % 16 == 0)
+        if (c % 16 == 0) /* a cache line: the next chunk's */
 #pragma GCC unroll 8
             for (size_t i = 0; i < LANES; i++)
                 __builtin_prefetch(rows[i] + channels + c);
@@ -63,58 +64,35 @@ static void turn_to_planes(const struct to_planes *w)
             turn_pixels(w, p, 3);
 }
 
-/* Up to 4 pixels from `at` on. */
-LANES_INLINE void turn_planes(const struct from_planes *w, size_t at, size_t count, bool residual,
-                              bool relu)
+/* 4 pixels from pixel `p` on, of which `count`, a constant, are written. */
+LANES_INLINE void turn_planes(const struct from_planes *w, size_t p, int count)
 {
-    size_t channels = w->channels, pixel = w->pixel;
-    for (size_t c = 0; c < channels; c += LANES) {
-        size_t left = channels - c, bytes = (left < LANES ? left : LANES) * sizeof(float);
-        vecf pixels[4], bias = vecf_load(w->bias + c);
+    struct lanes_finish f = w->finish;
+    for (size_t c = 0; c < w->channels; c += LANES, f.factors += LANES) {
+        const struct vec_sums s = {w->at + p * w->pixel + c, w->pixel, (int)(w->channels - c),
+                                   count, 1};
+        vecf pixels[4];
+        vec sums[4];
         const float *rows[LANES];
 #pragma GCC unroll 8
         for (size_t i = 0; i < LANES; i++)
             rows[i] = w->planes + (c + i) * w->plane;
-        turn_columns(rows, at, pixels);
+        turn_columns(rows, p, pixels);
 #pragma GCC unroll 4
-        for (size_t i = 0; i < 4; i++) {
-            if (i >= count)
-                break;
-            size_t to = (at + i) * pixel + c;
-            vecf v = pixels[i] + bias, r = {0};
-            if (residual && left >= LANES)
-                r = vecf_load(w->residual + to);
-            else if (residual)
-                memcpy(&r, w->residual + to, bytes);
-            v += r;
-            if (relu)
-                v = vec_relu(v);
-            if (left >= LANES)
-                *(vecf_anywhere *)(w->y + to) = v;
-            else
-                memcpy(w->y + to, &v, bytes);
-        }
+        for (size_t i = 0; i < 4; i++)
+            sums[i] = (vec)pixels[i];
+        vec_finish_all(PRECISION_F32, &f, s, sums);
     }
 }
 
-LANES_INLINE void turn_all_planes(const struct from_planes *work, bool residual, bool relu)
+static void turn_from_planes(const struct from_planes *work)
 {
     const struct from_planes copy = *work, *w = &copy;
     size_t p = 0;
     for (; p + 4 <= w->count; p += 4)
-        turn_planes(w, p, 4, residual, relu);
-    if (p < w->count)
-        turn_planes(w, p, w->count - p, residual, relu);
-}
-
-static void turn_from_planes(const struct from_planes *w)
-{
-    if (!w->residual && w->relu)
-        turn_all_planes(w, false, true);
-    else if (!w->residual)
-        turn_all_planes(w, false, false);
-    else
-        turn_all_planes(w, true, w->relu);
+        turn_planes(w, p, 4);
+    for (; p < w->count; p++)
+        turn_planes(w, p, 1);
 }
 
 #define BLAS_GROUPED_KERNEL(rung)                                                                  \
