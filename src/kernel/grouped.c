@@ -6,6 +6,8 @@ enum {
     SLAB_BYTES = 36 * 1024,
     WEIGHT_BYTES = 16 * 1024, /* that stay in the L1 cache beside some rows of the slab */
     MOST_LANES = 16,
+    LEAST_TILES = 16, /* of an image, for so many threads, unless they have */
+    LEAST_ROWS = 4,   /* and the lines above and below are copied for each */
 };
 
 /* A shape's sizes. A unit is what one slab serves: several groups, or one. */
@@ -28,12 +30,15 @@ static size_t input_rows(const struct conv_shape *s, size_t rows)
     return (rows - 1) * (size_t)s->stride + GROUPED_TAPS;
 }
 
-/* As many rows as the slab has room for, in blocks of nearly one size. */
+/* As many rows as the slab has room for, in blocks of nearly one size; less for more tiles. */
 static void cut_rows(const struct conv_shape *s, struct layout *l)
 {
     size_t line = l->columns * l->pixel * 4, rows = SLAB_BYTES / line, out_h = (size_t)s->out_h;
     rows = rows > GROUPED_TAPS ? (rows - GROUPED_TAPS) / (size_t)s->stride + 1 : 1;
-    l->blocks = size_ceil_div(out_h, rows);
+    size_t wanted = size_ceil_div(out_h, size_ceil_div(LEAST_TILES, l->units));
+    if (wanted < LEAST_ROWS)
+        wanted = LEAST_ROWS;
+    l->blocks = size_ceil_div(out_h, rows < wanted ? rows : wanted);
     l->rows = size_ceil_div(out_h, l->blocks);
     l->blocks = size_ceil_div(out_h, l->rows);
 }
