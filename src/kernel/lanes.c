@@ -56,14 +56,3 @@ void lanes_put_padding(enum precision precision, const struct conv_weights *weig
     else
         memset(to, 0, channels * precision_size(precision));
 }
-
-/* The usual size is a constant here, a few loads and stores. */
-void lanes_copy(unsigned char *to, size_t to_step, const unsigned char *from, size_t from_step,
-                size_t bytes, size_t times)
-{
-    if (bytes == 64)
-        for (; times > 0; times--, to += to_step, from += from_step)
-            memcpy(to, from, 64);
-    for (; times > 0; times--, to += to_step, from += from_step)
-        memcpy(to, from, bytes);
-}

@@ -20,9 +20,6 @@ typedef int32_t __attribute__((may_alias, aligned(1))) lanes_dword;
 typedef void lanes_copy_function(unsigned char *to, size_t to_step, const unsigned char *from,
                                  size_t from_step, size_t bytes, size_t times);
 
-/* That for elements that stay as they are. */
-lanes_copy_function lanes_copy;
-
 /* What a dword and a vector are made of. */
 struct lanes_format {
     enum precision precision;

@@ -19,8 +19,8 @@ LANES_INLINE vec float_add(vec a, vec b)
 
 #define FLOAT_ADD(weights, sum) "vfmadd231ps " weights ", %%ymm15, " sum "\n\t"
 DENSE_LARGE_FUNCTION(f32_large, PRECISION_F32, FLOAT_ADD)
-DENSE_KERNEL(f32, dense, avx2, PRECISION_F32, 4, lanes_copy, float_multiply_add, DENSE_LARGE_PIXELS,
-             f32_large);
+DENSE_KERNEL(f32, dense, avx2, PRECISION_F32, 4, copy_elements, float_multiply_add,
+             DENSE_LARGE_PIXELS, f32_large);
 DENSE_LARGE_FUNCTION(bf16_large, PRECISION_BF16, FLOAT_ADD)
 DENSE_KERNEL(bf16, dense, avx2, PRECISION_BF16, 4, copy_widened_halves, float_multiply_add,
              DENSE_LARGE_PIXELS, bf16_large);
@@ -94,7 +94,7 @@ static bool quad_supports(const struct conv_shape *s)
 }
 
 static const struct dense_kernel quad = {
-    .format = {PRECISION_INT8, 1, LANES, lanes_copy},
+    .format = {PRECISION_INT8, 1, LANES, copy_elements},
     .panel = 2 * LANES,
     .cached = DENSE_CACHED,
     .blocks = {{4, quad_4}, {3, quad_3}, {2, quad_2}, {1, quad_1}},
@@ -125,5 +125,5 @@ LANES_INLINE void turn_squares(vecf v[4])
     v[3] = (vecf)_mm256_unpackhi_pd((__m256d)ab_high, (__m256d)cd_high);
 }
 
-#include "kernel/openblas/turn.h"
-BLAS_GROUPED_KERNEL(avx2);
+#include "kernel/openblas/transform.h"
+BLAS_KERNELS(avx2);

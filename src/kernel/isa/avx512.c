@@ -1,6 +1,7 @@
 /* float32. */
 #include "kernel/isa/avx512.h"
 #include "kernel/isa/avx512_dense.h"
+#include "kernel/isa/copy.h"
 
 LANES_INLINE vec multiply_add(vec sum, vec x, vec w)
 {
@@ -8,5 +9,5 @@ LANES_INLINE vec multiply_add(vec sum, vec x, vec w)
 }
 
 DENSE_LARGE_FUNCTION(large, PRECISION_F32, "vfmadd231ps")
-DENSE_KERNEL(f32, dense, avx512, PRECISION_F32, 4, lanes_copy, multiply_add, DENSE_LARGE_PIXELS,
+DENSE_KERNEL(f32, dense, avx512, PRECISION_F32, 4, copy_elements, multiply_add, DENSE_LARGE_PIXELS,
              large);

@@ -1,6 +1,7 @@
 /* bfloat16: a dword is two inputs beside two weights. */
 #include "kernel/isa/avx512.h"
 #include "kernel/isa/avx512_dense.h"
+#include "kernel/isa/copy.h"
 #include "kernel/isa/grouped.h"
 
 LANES_INLINE vec multiply_add(vec sum, vec x, vec w)
@@ -11,7 +12,7 @@ LANES_INLINE vec multiply_add(vec sum, vec x, vec w)
 }
 
 DENSE_LARGE_FUNCTION(large, PRECISION_BF16, "vdpbf16ps")
-DENSE_KERNEL(bf16, dense, avx512_bf16, PRECISION_BF16, 2, lanes_copy, multiply_add,
+DENSE_KERNEL(bf16, dense, avx512_bf16, PRECISION_BF16, 2, copy_elements, multiply_add,
              DENSE_LARGE_PIXELS, large);
-GROUPED_KERNEL(bf16, avx512_bf16, PRECISION_BF16, 2, lanes_copy, multiply_add, NULL, GROUPED_SIZES,
-               0);
+GROUPED_KERNEL(bf16, avx512_bf16, PRECISION_BF16, 2, copy_elements, multiply_add, NULL,
+               GROUPED_SIZES, 0);

@@ -1,5 +1,6 @@
 /* int8 with AVX_VNNI: a dword is four bytes beside four weights. */
 #include "kernel/isa/avx2.h"
+#include "kernel/isa/copy.h"
 #include "kernel/isa/dense.h"
 #include "kernel/isa/grouped.h"
 
@@ -19,6 +20,7 @@ LANES_INLINE vec multiply_add(vec sum, vec x, vec w)
 }
 
 DENSE_FUNCTION(6, large, PRECISION_INT8, multiply_add)
-DENSE_KERNEL(int8, dense, avx_vnni, PRECISION_INT8, 1, lanes_copy, multiply_add, 6, large_6,
+DENSE_KERNEL(int8, dense, avx_vnni, PRECISION_INT8, 1, copy_elements, multiply_add, 6, large_6,
              .least = 3);
-GROUPED_KERNEL(int8, avx_vnni, PRECISION_INT8, 1, lanes_copy, multiply_add, NULL, GROUPED_SIZES, 0);
+GROUPED_KERNEL(int8, avx_vnni, PRECISION_INT8, 1, copy_elements, multiply_add, NULL, GROUPED_SIZES,
+               0);

@@ -1,12 +1,29 @@
-/* Copies for kernels whose dwords are wider than the elements of x: a lanes_copy_function each. */
+/* How elements of x become those of dwords: a lanes_copy_function each. */
 #ifndef RESNEXT_KERNEL_ISA_COPY_H
 #define RESNEXT_KERNEL_ISA_COPY_H
 
 #include "kernel/isa/vectors.h"
 
+/* As they are. Sizes of copies are constants, since a call would take longer than most of them. */
+static inline void copy_elements(unsigned char *to, size_t to_step, const unsigned char *from,
+                                 size_t from_step, size_t bytes, size_t times)
+{
+    for (; times > 0; times--, to += to_step, from += from_step) {
+        size_t i = 0;
+        for (; i + LANES_BYTES <= bytes; i += LANES_BYTES)
+            memcpy(to + i, from + i, LANES_BYTES);
+#pragma GCC unroll 6
+        for (size_t piece = LANES_BYTES / 2; piece > 0; piece /= 2)
+            if (bytes & piece) {
+                memcpy(to + i, from + i, piece);
+                i += piece;
+            }
+    }
+}
+
 /* bfloat16 becomes float32. */
-static void copy_widened_halves(unsigned char *to, size_t to_step, const unsigned char *from,
-                                size_t from_step, size_t bytes, size_t times)
+static inline void copy_widened_halves(unsigned char *to, size_t to_step, const unsigned char *from,
+                                       size_t from_step, size_t bytes, size_t times)
 {
     for (; times > 0; times--, to += to_step, from += from_step) {
         size_t i = 0;
@@ -35,8 +52,8 @@ static __attribute__((noinline)) void widen_few_bytes(unsigned char *to, const u
 }
 
 /* Bytes become 16 bits. */
-static void copy_widened_bytes(unsigned char *to, size_t to_step, const unsigned char *from,
-                               size_t from_step, size_t bytes, size_t times)
+static inline void copy_widened_bytes(unsigned char *to, size_t to_step, const unsigned char *from,
+                                      size_t from_step, size_t bytes, size_t times)
 {
     typedef uint16_t words __attribute__((vector_size(LANES_BYTES)));
     typedef uint8_t half_words __attribute__((vector_size(LANES_BYTES / 2)));

@@ -21,7 +21,7 @@ LANES_INLINE vec widened_multiply_add(vec sum, vec x, vec w)
 }
 
 DENSE_FUNCTION(4, f32_large, PRECISION_F32, float_multiply_add)
-DENSE_KERNEL(f32, dense, generic, PRECISION_F32, 4, lanes_copy, float_multiply_add,
+DENSE_KERNEL(f32, dense, generic, PRECISION_F32, 4, copy_elements, float_multiply_add,
              DENSE_LARGE_PIXELS, f32_large_4);
 DENSE_FUNCTION(4, bf16_large, PRECISION_BF16, float_multiply_add)
 DENSE_KERNEL(bf16, dense, generic, PRECISION_BF16, 4, copy_widened_halves, float_multiply_add,
@@ -51,5 +51,5 @@ LANES_INLINE void turn_squares(vecf v[4])
     v[3] = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
 }
 
-#include "kernel/openblas/turn.h"
-BLAS_GROUPED_KERNEL(generic);
+#include "kernel/openblas/transform.h"
+BLAS_KERNELS(generic);

@@ -3,6 +3,7 @@
 #define RESNEXT_KERNEL_ISA_GROUPED_H
 
 #include "kernel/grouped.h"
+#include "kernel/isa/copy.h"
 #include "kernel/isa/finish.h"
 
 enum {
@@ -19,7 +20,7 @@ static void grouped_copy_turned(const struct lanes_format *format, unsigned char
                                 size_t times, const int32_t *order)
 {
     vec lanes = *(const vec *)order;
-    bool whole = bytes == GROUPED_UNIT && format->copy == lanes_copy;
+    bool whole = bytes == GROUPED_UNIT && format->copy == copy_elements;
     if (!whole)
         format->copy(to, GROUPED_UNIT, from, from_step, bytes, times);
     for (; times > 0; times--, to += GROUPED_UNIT, from += from_step)

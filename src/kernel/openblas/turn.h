@@ -29,7 +29,7 @@ LANES_INLINE void turn_pixels(const struct to_planes *work, size_t at, size_t co
 #pragma GCC unroll 8
     for (size_t i = 0; i < LANES; i++)
         rows[i] = w->pixels[at + i] + w->channel;
-    vec columns = (vec)vecf_load((const float *)w->columns + at);
+    vec columns = w->columns ? (vec)vecf_load((const float *)w->columns + at) : (vec){0};
 #pragma GCC unroll 3
     for (size_t k = 0; k < copies; k++) {
         vec column = columns + w->copy[k].shift;
@@ -94,14 +94,3 @@ static void turn_from_planes(const struct from_planes *work)
     for (; p < w->count; p++)
         turn_planes(w, p, 1);
 }
-
-#define BLAS_GROUPED_KERNEL(rung)                                                                  \
-    static const struct planes_turn turn = {turn_to_planes, turn_from_planes};                     \
-    const struct conv_kernel f32_grouped_openblas__##rung = {                                      \
-        .name = "f32_grouped_openblas__" #rung,                                                    \
-        .isa = #rung,                                                                              \
-        .precision = PRECISION_F32,                                                                \
-        .supports = blas_grouped_supports,                                                         \
-        .method = &blas_grouped_method,                                                            \
-        .own = &turn,                                                                              \
-    }

@@ -23,7 +23,7 @@
  * A tile is a chunk of a block. Packed: weights [group][ky][kx][in][out], in and out within the
  * group; bias [out_c]; the pixel outside the image [in_c]; some floats that may be read. */
 
-enum { CHUNK_CHANNELS = 16, BLOCK_PIXELS = 784, CACHE_LINE = 64 };
+enum { BLOCK_PIXELS = 784, CACHE_LINE = 64 };
 
 struct layout {
     size_t k, stride, width; /* width: of an output line */
@@ -38,18 +38,6 @@ struct layout {
     size_t outputs; /* the same of the outputs */
 };
 
-static size_t round_up(size_t n, size_t step)
-{
-    return size_ceil_div(n, step) * step;
-}
-
-/* An odd number of cache lines, so that planes do not share a cache's sets. */
-static size_t odd_lines(size_t floats)
-{
-    enum { LINE = CACHE_LINE / sizeof(float) };
-    return (size_ceil_div(floats, LINE) | 1) * LINE;
-}
-
 static struct layout layout_of(const struct conv_shape *s)
 {
     struct layout l = {
@@ -59,7 +47,7 @@ static struct layout layout_of(const struct conv_shape *s)
         .d_in = (size_t)(s->in_c / s->groups),
         .d_out = (size_t)(s->out_c / s->groups),
     };
-    l.groups = l.d_in < CHUNK_CHANNELS ? CHUNK_CHANNELS / l.d_in : 1;
+    l.groups = planes_chunk(s);
     l.chunks = size_ceil_div((size_t)s->groups, l.groups);
     l.rows = l.width < BLOCK_PIXELS ? BLOCK_PIXELS / l.width : 1;
     l.blocks = size_ceil_div((size_t)s->out_h, l.rows);
@@ -68,13 +56,13 @@ static struct layout layout_of(const struct conv_shape *s)
     l.lines = (l.rows + (l.k - 1) / l.stride) * l.stride;
     l.shared = s->in_w == s->out_w * s->stride && s->kernel <= PLANES_COPIES;
     l.sources = l.shared ? l.stride : l.k;
-    l.pixels = round_up(l.lines * l.width + l.k, PLANES_LANES);
-    l.plane = odd_lines(l.pixels + PLANES_LANES);
-    l.outputs = odd_lines(l.rows * l.width);
+    l.pixels = size_round_up(l.lines * l.width + l.k, PLANES_LANES);
+    l.plane = planes_step(l.pixels + PLANES_LANES);
+    l.outputs = planes_step(l.rows * l.width);
     return l;
 }
 
-bool blas_grouped_supports(const struct conv_shape *s)
+bool blas_direct_supports(const struct conv_shape *s)
 {
     return s->groups > 1;
 }
@@ -111,7 +99,7 @@ static int tile_count(const struct conv_kernel *self, const struct conv_shape *s
 
 /* The working set of a call. */
 struct work {
-    const struct planes_turn *turn;
+    const struct planes_leaf *leaf;
     const struct conv_call *call;
     struct layout layout;
     const float **pixels; /* [source][line][ox], channel 0 */
@@ -126,17 +114,13 @@ static size_t place(struct work *w, unsigned char *scratch)
 {
     const struct layout *l = &w->layout;
     size_t at = 0, channels = l->groups * l->d_in;
-    size_t outputs = round_up(l->groups * l->d_out, PLANES_LANES);
-    w->pixels = (const float **)(void *)scratch;
-    at += round_up(l->sources * l->pixels * sizeof *w->pixels, CACHE_LINE);
-    w->columns = (int32_t *)(void *)(scratch + at);
-    at += round_up(l->pixels * sizeof *w->columns, CACHE_LINE);
-    w->planes_at = (size_t *)(void *)(scratch + at);
-    at += round_up(channels * sizeof *w->planes_at, CACHE_LINE);
-    w->planes = (float *)(void *)(scratch + at) + CACHE_LINE / sizeof *w->planes;
-    at += 2 * CACHE_LINE + (l->k * channels * l->plane) * sizeof *w->planes;
-    w->outputs = (float *)(void *)(scratch + at);
-    at += outputs * l->outputs * sizeof *w->outputs;
+    size_t outputs = size_round_up(l->groups * l->d_out, PLANES_LANES);
+    w->pixels = planes_take(&at, scratch, l->sources * l->pixels * sizeof *w->pixels);
+    w->columns = planes_take(&at, scratch, l->pixels * sizeof *w->columns);
+    w->planes_at = planes_take(&at, scratch, channels * sizeof *w->planes_at);
+    at += CACHE_LINE; /* for what is overwritten in front of the first plane */
+    w->planes = planes_take(&at, scratch, l->k * channels * l->plane * sizeof *w->planes);
+    w->outputs = planes_take(&at, scratch, outputs * l->outputs * sizeof *w->outputs);
     return at;
 }
 
@@ -233,7 +217,7 @@ static void fill_planes(const struct work *w, size_t first_group, size_t groups)
                 memset(planes + w->planes_at[c], 0, (size_t)shift * sizeof *planes);
         }
         if (t.copies > 0) /* with a stride beyond the kernel, some pixels are in none */
-            w->turn->to(&t);
+            w->leaf->to(&t);
     }
 }
 
@@ -268,7 +252,7 @@ static void run_chunk(const struct work *w, size_t chunk, size_t first, size_t r
     fill_planes(w, group, groups);
     for (size_t g = 0; g < groups; g++)
         multiply(w, weights + g * l->k * l->k * l->d_in * l->d_out, g, pixels);
-    w->turn->from(&(struct from_planes){
+    w->leaf->from(&(struct from_planes){
         .planes = w->outputs,
         .plane = l->outputs,
         .count = pixels,
@@ -284,7 +268,7 @@ static void run_chunk(const struct work *w, size_t chunk, size_t first, size_t r
 
 static void run(const struct conv_kernel *self, const struct conv_call *call)
 {
-    struct work w = {.turn = self->own, .call = call, .layout = layout_of(call->shape)};
+    struct work w = {.leaf = self->own, .call = call, .layout = layout_of(call->shape)};
     const struct layout *l = &w.layout;
     size_t end = (size_t)call->tile_end, out_h = (size_t)call->shape->out_h;
     place(&w, call->scratch);
@@ -300,7 +284,7 @@ static void run(const struct conv_kernel *self, const struct conv_call *call)
     }
 }
 
-const struct conv_method blas_grouped_method = {
+const struct conv_method blas_direct_method = {
     .packed_size = packed_size,
     .pack = pack,
     .tile_count = tile_count,
