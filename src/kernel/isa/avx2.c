@@ -125,5 +125,5 @@ LANES_INLINE void turn_squares(vecf v[4])
     v[3] = (vecf)_mm256_unpackhi_pd((__m256d)ab_high, (__m256d)cd_high);
 }
 
-#include "kernel/openblas/transform.h"
-BLAS_KERNELS(avx2);
+#include "kernel/openblas/lines.h"
+BLAS_GROUPED_KERNEL(avx2);

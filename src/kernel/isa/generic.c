@@ -51,5 +51,5 @@ LANES_INLINE void turn_squares(vecf v[4])
     v[3] = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
 }
 
-#include "kernel/openblas/transform.h"
-BLAS_KERNELS(generic);
+#include "kernel/openblas/lines.h"
+BLAS_GROUPED_KERNEL(generic);

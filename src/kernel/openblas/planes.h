@@ -1,34 +1,24 @@
-/* Pixels into planes and back: OpenBLAS's vectors run along pixels, activations have channels side
- * by side. Written once, for vectors of any width (kernel/openblas/turn.h); the fastest that the
- * ladder has is taken. */
+/* What is done with vectors around OpenBLAS's products (see grouped.c): pixels into planes and
+ * back, since OpenBLAS's vectors run along pixels and activations have channels side by side, and
+ * what becomes of planes in between. Written once, for vectors of any width (turn.h, lines.h); the
+ * fastest that the ladder has is taken. */
 #ifndef RESNEXT_KERNEL_OPENBLAS_PLANES_H
 #define RESNEXT_KERNEL_OPENBLAS_PLANES_H
 
 #include "kernel/lanes.h"
 
 enum {
-    PLANES_LANES = 8,  /* of the widest vector */
-    PLANES_COPIES = 3, /* the most of one pixel */
-    WINOGRAD_OUT = 4,  /* lines of outputs of a tile of winograd.c, and of inputs */
-    WINOGRAD_IN = 6,
-    WINOGRAD_TAPS = 3,
+    PLANES_LANES = 8, /* of the widest vector */
+    WINOGRAD_IN = 6,  /* lines of inputs of a tile, and what they are transformed to */
+    WINOGRAD_OUT = 4, /* lines of outputs */
 };
 
-/* Pixels to planes: plane c of a copy, which begins at planes + at[c], holds at p + shift what
- * channel `channel` + c of pixel p is, or 0 if that would be beyond the pixel's line. Beside the
- * pixels, PLANES_LANES floats in front of a plane and behind it may be overwritten. */
+/* Pixels to planes: element p of plane c becomes channel `channel` + c of pixel p. */
 struct to_planes {
     const float *const *pixels; /* [count], a multiple of PLANES_LANES */
-    const int32_t *columns; /* [count]: where a pixel is in its line, less than `width`; NULL: its
-                               line has no end */
-    int width;
     size_t count, channel, channels;
-    const size_t *at; /* [channels] */
-    size_t copies;
-    struct {
-        float *planes;
-        int shift;
-    } copy[PLANES_COPIES];
+    float *planes;
+    size_t plane; /* floats from one to the next */
 };
 
 /* Planes to pixels: what the finish makes of them, element `at`.. of its y being the first pixel,
@@ -41,42 +31,27 @@ struct from_planes {
     size_t at, pixel; /* pixel: elements from one to the next */
 };
 
-/* Winograd's transforms, of some rows of tiles. Inputs: a channel's plane of lines with a column of
- * padding on either side becomes planes [matrix][kx][channel], of lines of `width`. Outputs: planes
- * [matrix][channel] become one of lines of `line` floats for each channel. Up to PLANES_LANES
- * floats behind a plane may be read, and written. */
-struct winograd_planes {
-    size_t rows, width, line, channels;
+/* Lines of a plane of each channel, `line` floats apart, to lines of another without a gap, or
+ * back. Transformed ones come from and go to as many planes as a tile has, `matrix` floats apart,
+ * and `rows` counts tiles. Up to PLANES_LANES floats behind a plane may be read, and written. */
+struct plane_lines {
+    size_t channels, rows, width;
     const float *from;
     float *to;
-    size_t from_plane, to_plane; /* floats from one to the next */
-    size_t from_matrix, to_matrix;
+    size_t from_plane, to_plane; /* floats from one channel's to the next's */
+    size_t line, matrix;
 };
 
 struct planes_leaf {
     void (*to)(const struct to_planes *work);
     void (*from)(const struct from_planes *work);
-    void (*winograd_inputs)(const struct winograd_planes *work);
-    void (*winograd_outputs)(const struct winograd_planes *work);
+    void (*copy)(const struct plane_lines *work);
+    void (*transform_inputs)(const struct plane_lines *work);
+    void (*transform_sums)(const struct plane_lines *work);
 };
 
-/* Writes the addresses of `count` pixels of line `y`, `step` columns apart from column `x` on, or
- * of `zeros` for those outside the image; returns what follows them. */
-const float **planes_list_line(const float **to, const struct conv_shape *shape, const float *image,
-                               const float *zeros, int y, int x, int step, size_t count);
-
-/* Groups of a chunk: about a cache line of each pixel. */
-size_t planes_chunk(const struct conv_shape *shape);
-
-/* At least `floats`, for a plane; so many that planes do not share a cache's sets. */
-size_t planes_step(size_t floats);
-
-/* The next `bytes` of scratch that `at` points to, from a cache line on; moves `at` behind them. */
-void *planes_take(size_t *at, void *scratch, size_t bytes);
-
-/* Of kernels whose `own` is a struct planes_leaf. */
-extern const struct conv_method blas_direct_method, blas_winograd_method;
-bool blas_direct_supports(const struct conv_shape *shape);
-bool blas_winograd_supports(const struct conv_shape *shape);
+/* Of a kernel whose `own` is a struct planes_leaf. */
+extern const struct conv_method blas_grouped_method;
+bool blas_grouped_supports(const struct conv_shape *shape);
 
 #endif

@@ -1,4 +1,4 @@
-/* The functions of planes.h for the instruction set of a leaf, which brings
+/* Turning of planes.h for the instruction set of a leaf, which brings
  *   turn_load(rows, column)   4 floats from `column` on of every fourth of LANES rows, side by side
  *   turn_squares(v)           turns every 4 lanes of 4 vectors, a square of 16, over */
 #include "kernel/isa/finish.h"
@@ -13,30 +13,15 @@ LANES_INLINE void turn_columns(const float *const rows[LANES], size_t column, ve
     turn_squares(out);
 }
 
-LANES_INLINE vecf turn_and(vecf v, vec mask)
+/* LANES pixels from number `p` on. */
+LANES_INLINE void turn_pixels(const struct to_planes *w, size_t p)
 {
-    return (vecf)((vec)v & mask);
-}
-
-/* LANES pixels from `at` on, `copies` of each. */
-LANES_INLINE void turn_pixels(const struct to_planes *work, size_t at, size_t copies)
-{
-    const struct to_planes copy = *work, *w = &copy;
-    size_t channels = w->channels;
-    vec inside[PLANES_COPIES];
-    float *to[PLANES_COPIES];
     const float *rows[LANES];
+    float *to = w->planes + p;
+    size_t channels = w->channels, plane = w->plane;
 #pragma GCC unroll 8
     for (size_t i = 0; i < LANES; i++)
-        rows[i] = w->pixels[at + i] + w->channel;
-    vec columns = w->columns ? (vec)vecf_load((const float *)w->columns + at) : (vec){0};
-#pragma GCC unroll 3
-    for (size_t k = 0; k < copies; k++) {
-        vec column = columns + w->copy[k].shift;
-        to[k] = w->copy[k].planes + at + w->copy[k].shift;
-        inside[k] = (column >= 0) & (column < w->width);
-    }
-    const size_t *plane = w->at;
+        rows[i] = w->pixels[p + i] + w->channel;
     for (size_t c = 0; c < channels; c += 4) {
         vecf planes[4];
         if (c % 16 == 0) /* a cache line: the next chunk's */
@@ -47,21 +32,15 @@ LANES_INLINE void turn_pixels(const struct to_planes *work, size_t at, size_t co
 #pragma GCC unroll 4
         for (size_t i = 0; i < 4; i++)
             if (i == 0 || c + i < channels)
-#pragma GCC unroll 3
-                for (size_t k = 0; k < copies; k++)
-                    *(vecf_anywhere *)(to[k] + plane[c + i]) = turn_and(planes[i], inside[k]);
+                *(vecf_anywhere *)(to + (c + i) * plane) = planes[i];
     }
 }
 
-static void turn_to_planes(const struct to_planes *w)
+static void turn_to_planes(const struct to_planes *work)
 {
-    for (size_t p = 0; p < w->count; p += LANES)
-        if (w->copies == 1)
-            turn_pixels(w, p, 1);
-        else if (w->copies == 2)
-            turn_pixels(w, p, 2);
-        else
-            turn_pixels(w, p, 3);
+    const struct to_planes copy = *work;
+    for (size_t p = 0; p < copy.count; p += LANES)
+        turn_pixels(&copy, p);
 }
 
 /* 4 pixels from pixel `p` on, of which `count`, a constant, are written. */
