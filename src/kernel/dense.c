@@ -247,7 +247,7 @@ static bool is_window_in_place(const struct inputs *in, const struct window *w)
     const struct layout *l = in->layout;
     return w->top >= 0 && w->top + s->kernel <= s->in_h && w->left >= 0 &&
            w->left + w->columns <= s->in_w && l->pixel == l->wide_pixel &&
-           (size_t)s->kernel * l->pixel % 4 == 0;
+           (l->pixel == (size_t)s->in_c || (size_t)s->kernel * l->pixel % 4 == 0);
 }
 
 /* Line `y` of the image; NULL outside. */
