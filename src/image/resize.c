@@ -8,9 +8,9 @@
 #endif
 
 #include "base/check.h"
+#include "base/cpu.h"
 #include "base/size.h"
 #include "image/resize_vectors.h"
-#include "kernel/cpu.h"
 
 /* A weight w of 22 fraction bits is kept as two numbers of 16 bits, low = w & 2047 and high =
  * w >> 11, because x86 multiplies and adds pairs of those in one step. A group of taps a, b, c, d

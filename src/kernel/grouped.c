@@ -237,8 +237,8 @@ static void run_row(const struct grouped_kernel *kernel, const struct conv_shape
 /* The bytes of a slab's pixel in front of the groups of vector `v` of a unit. */
 static size_t vector_offset(const struct lanes_format *format, const struct layout *l, size_t v)
 {
-    size_t together = l->width < l->lanes ? l->lanes : l->width;
-    return v * l->lanes / together * together * format->element;
+    size_t channels = l->width < l->lanes ? l->lanes : l->width; /* of whole groups */
+    return v * l->lanes / channels * channels * format->element;
 }
 
 /* Output rows [first, end) of a tile, the vector `v` of its unit. */

@@ -14,8 +14,8 @@
  * around it, so that they lie together in the L1 cache: in the image, pixels may be a multiple of
  * 4096 bytes apart.
  *
- * Weights are packed [vector][ky][dword][kx][lane]. A tile is the slab of one unit - 64
- * bytes of inputs, or one wider group - for some output rows. */
+ * Weights are packed [vector][ky][dword][kx][lane]. A tile is the slab of one unit - 64 bytes of
+ * inputs, or one wider group - for some output rows. */
 #ifndef RESNEXT_KERNEL_GROUPED_H
 #define RESNEXT_KERNEL_GROUPED_H
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "kernel/cpu.h"
+#include "base/cpu.h"
 #include "kernel/kernel.h"
 
 #define KERNEL(symbol) extern const struct conv_kernel symbol;

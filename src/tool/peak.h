@@ -2,7 +2,7 @@
 #ifndef RESNEXT_TOOL_PEAK_H
 #define RESNEXT_TOOL_PEAK_H
 
-#include "kernel/cpu.h"
+#include "base/cpu.h"
 #include "kernel/element.h"
 
 /* 10^9 operations a second, a multiply and an add being two, and the instruction set that reached

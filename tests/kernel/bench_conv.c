@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "kernel/cpu.h"
+#include "base/cpu.h"
 #include "model/template.h"
 #include "tests/random.h"
 #include "tool/peak.h"

@@ -2,7 +2,7 @@
  * instructions, but for the encoding of one of them. */
 #include <stdio.h>
 
-#include "kernel/cpu.h"
+#include "base/cpu.h"
 #include "kernel/kernel.h"
 #include "tests/kernel/checker.h"
 #include "tests/suite.h"

@@ -60,8 +60,8 @@ LANES_INLINE vec_halves vec_to_halves(vecf v)
  * AMD. */
 enum { DENSE_LARGE_PIXELS = 6, DENSE_CACHED = 256 * 1024 };
 #define DENSE_SIZES(X, ...) X(4, __VA_ARGS__) X(3, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
-/* 8 sums; three weights, an input, a product. Those of GROUPED_CHAINS have sums of
- * their own for each product of a pixel, if they are few. */
+/* 8 sums; three weights, an input, a product. Those of GROUPED_CHAINS have sums of their own for
+ * each product of a pixel, if they are few. */
 #define GROUPED_SIZES(X, ...)                                                                      \
     X(8, __VA_ARGS__)                                                                              \
     X(7, __VA_ARGS__)                                                                              \

@@ -20,13 +20,15 @@ static void grouped_copy_turned(const struct lanes_format *format, unsigned char
                                 size_t times, const int32_t *order)
 {
     vec lanes = *(const vec *)order;
-    bool whole = bytes == GROUPED_UNIT && format->copy == copy_elements;
-    if (!whole)
+    if (bytes < GROUPED_UNIT || format->copy != copy_elements) {
         format->copy(to, GROUPED_UNIT, from, from_step, bytes, times);
+        from = to;
+        from_step = GROUPED_UNIT;
+    }
     for (; times > 0; times--, to += GROUPED_UNIT, from += from_step)
         for (size_t i = 0; i < GROUPED_UNIT; i += LANES_BYTES) {
             vec v;
-            memcpy(&v, whole ? from + i : to + i, sizeof v);
+            memcpy(&v, from + i, sizeof v);
             *(vec *)(to + i) = vec_permute(v, lanes);
         }
 }
@@ -52,8 +54,9 @@ LANES_INLINE void grouped_way(const struct grouped_run *r, int pixels, int strid
             vec w0 = weights[0], w1 = weights[1], w2 = weights[2];
             const unsigned char *x = row + d * 4 * (size_t)together;
             /* The next vector's weights may come from far away. */
-            for (size_t kx = 0; LANES_BYTES == 64 && together == 1 && kx < GROUPED_TAPS; kx++)
-                __builtin_prefetch(weights + GROUPED_TAPS * GROUPED_TAPS * r->dwords + kx);
+            if (LANES_BYTES == 64 && together == 1)
+                for (size_t kx = 0; kx < GROUPED_TAPS; kx++)
+                    __builtin_prefetch(weights + GROUPED_TAPS * GROUPED_TAPS * r->dwords + kx);
             __asm__("" : "+r"(x)); /* or all inputs are kept on the stack for the next d */
 #pragma GCC unroll 29
             for (int i = 0; i < (pixels - 1) * stride + GROUPED_TAPS; i++, x += step) {
@@ -92,33 +95,37 @@ LANES_INLINE void grouped_strides(const struct grouped_run *r, int pixels, int t
         grouped_way(r, pixels, 2, together, precision, multiply_add, add);
 }
 
-/* A run function, for constant arguments but the first. `add` is not NULL if a product waits for
- * the sum that it is added to: then a pixel's three of a dword have sums of their own where there
- * are registers, and GROUPED_CHAINED pixels go by faster than more of them. */
-LANES_INLINE void grouped_pixels(const struct grouped_run *r, int pixels, enum precision precision,
-                                 lanes_multiply_add multiply_add, grouped_add add)
+/* A run function, for constant arguments but the first. `most`: groups of a vector, up to 8. `add`
+ * is not NULL if a product waits for the sum that it is added to: then a pixel's three of a dword
+ * have sums of their own where there are registers, and GROUPED_CHAINED pixels go by faster than
+ * more of them. */
+LANES_INLINE void grouped_pixels(const struct grouped_run *r, int pixels, int most,
+                                 enum precision precision, lanes_multiply_add multiply_add,
+                                 grouped_add add)
 {
     if (r->together == 1)
         grouped_strides(r, pixels, 1, precision, multiply_add, add);
-    else if (r->together == 2)
+    else if (most >= 2 && r->together == 2)
         grouped_strides(r, pixels, 2, precision, multiply_add, add);
-    else if (r->together == 4)
+    else if (most >= 4 && r->together == 4)
         grouped_strides(r, pixels, 4, precision, multiply_add, add);
-    else if (LANES > 4)
+    else if (most >= 8)
         grouped_strides(r, pixels, 8, precision, multiply_add, add);
 }
 
 /* A kernel, of runs of `sizes` pixels, a list like DENSE_SIZES; `broadcast`: see grouped.h. */
-#define GROUPED_FUNCTION(pixels, id, precision, multiply_add, add)                                 \
+#define GROUPED_FUNCTION(pixels, id, most, precision, multiply_add, add)                           \
     static void id##_##pixels(const struct grouped_run *r)                                         \
     {                                                                                              \
-        grouped_pixels(r, pixels, precision, multiply_add, add);                                   \
+        grouped_pixels(r, pixels, most, precision, multiply_add, add);                             \
     }
 #define GROUPED_ENTRY(pixels, id, ...) {pixels, id##_##pixels},
 /* clang-format off */
 #define GROUPED_KERNEL(prefix, rung, precision_, element_, copy_, multiply_add, add, sizes,        \
                        broadcast)                                                                  \
-    sizes(GROUPED_FUNCTION, prefix##_grouped, precision_, multiply_add, add)                       \
+    _Static_assert(LANES * (element_) / 4 <= 8, "there is no way for more groups of a vector");     \
+    sizes(GROUPED_FUNCTION, prefix##_grouped, LANES * (element_) / 4, precision_, multiply_add,    \
+          add)                                                                                     \
     static const struct grouped_kernel prefix##_grouped = {                                        \
         .format = {.precision = precision_, .element = element_, .lanes = LANES, .copy = copy_},   \
         .copy_turned = grouped_copy_turned,                                                        \

@@ -42,7 +42,6 @@ struct layout {
     size_t rows, blocks;          /* output lines of a block, but the last may have fewer */
     size_t lines, line;           /* input lines of a block, and of a line the pixels of a phase */
     size_t pixels;                /* of a plane of inputs */
-    size_t products;              /* pixels of a product */
     size_t input, copied, output; /* floats from a plane to the next */
 };
 
@@ -203,10 +202,10 @@ static void list_pixels(const struct work *w, size_t image, size_t first)
         size_t line = i % l->lines, y = first + line % of_phase;
         int row = (int)(y * l->stride + line / of_phase) - s->pad;
         int column = (int)(i / l->lines) - s->pad;
-        const float *from = x + (ptrdiff_t)row * s->in_w * s->in_c;
+        bool inside = row >= 0 && row < s->in_h;
         for (size_t n = 0; n < l->line; n++, column += s->stride)
-            *to++ = row >= 0 && row < s->in_h && column >= 0 && column < s->in_w
-                        ? from + (ptrdiff_t)column * s->in_c
+            *to++ = inside && column >= 0 && column < s->in_w
+                        ? x + ((ptrdiff_t)row * s->in_w + column) * s->in_c
                         : zeros;
     }
     while (to < end)

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/cpu.h"
 #include "base/error.h"
-#include "kernel/cpu.h"
 
 /* c[m][n] = (add ? c[m][n] : 0) + the sum over k of a[k][m] b[k][n]; `ldb` and `ldc` are the
  * distances of rows. On the calling thread. */

@@ -1,4 +1,4 @@
-#include "kernel/cpu.h"
+#include "base/cpu.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -95,5 +95,5 @@ START_TEST(the_kernel_says_the_same)
 }
 END_TEST
 
-TEST_MAIN("kernel/cpu", 10, a_full_machine_has_everything, registers_must_be_saved,
+TEST_MAIN("base/cpu", 10, a_full_machine_has_everything, registers_must_be_saved,
           each_set_has_a_bit_of_its_own, the_kernel_says_the_same)

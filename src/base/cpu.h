@@ -1,6 +1,6 @@
 /* What the CPU can do, as far as the system lets programs use it. */
-#ifndef RESNEXT_KERNEL_CPU_H
-#define RESNEXT_KERNEL_CPU_H
+#ifndef RESNEXT_BASE_CPU_H
+#define RESNEXT_BASE_CPU_H
 
 #include <stdbool.h>
 #include <stdint.h>

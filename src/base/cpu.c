@@ -1,4 +1,4 @@
-#include "kernel/cpu.h"
+#include "base/cpu.h"
 
 #include <pthread.h>
 #include <stdio.h>
