@@ -239,8 +239,8 @@ static struct window window_of(const struct inputs *in, size_t first, size_t pix
     };
 }
 
-/* Whether it can be read where it lies. A line's last dword must be full: behind it lies a pixel
- * that may be NaN. */
+/* Whether it can be read where it lies. A line's last dword must be full, unless elements are
+ * bytes: behind it lies a pixel that may be NaN. */
 static bool is_window_in_place(const struct inputs *in, const struct window *w)
 {
     const struct conv_shape *s = in->call->shape;

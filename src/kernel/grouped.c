@@ -6,8 +6,8 @@ enum {
     SLAB_BYTES = 36 * 1024,
     WEIGHT_BYTES = 16 * 1024, /* that stay in the L1 cache beside some rows of the slab */
     MOST_LANES = 16,
-    LEAST_TILES = 16, /* of an image, for so many threads, unless they have */
-    LEAST_ROWS = 4,   /* and the lines above and below are copied for each */
+    LEAST_TILES = 16, /* of an image, so that several threads have work */
+    LEAST_ROWS = 4,   /* about; each tile copies the lines around it */
 };
 
 /* A shape's sizes. A unit is what one slab serves: several groups, or one. */

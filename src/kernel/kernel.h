@@ -15,6 +15,9 @@
  * never reads outside the buffers it was given, except that up to KERNEL_OVERREAD bytes behind x
  * and behind the scratch may be read.
  *
+ * How a shape is computed does not depend on its height: models are tried at load on maps that are
+ * cut to a few rows.
+ *
  * Padding. Pixels outside the image are 0; in int8, they are the bytes that stand for 0.
  *
  * A kernel is one row of kernel/kernels.def. Rows are tried from the last to the first: the

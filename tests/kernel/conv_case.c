@@ -25,7 +25,7 @@ static const struct conv_case dense[] = {
     {2, 3, 6, 16, 1, 1, 1, 1},
 };
 
-/* Groups that are special; the last rows are large maps, of all rests of 4 lines. */
+/* Groups that are special; the last are large maps with every remainder of lines by 4. */
 static const struct conv_case grouped[] = {
     {1, 1, 16, 16, 3, 1, 4, 1},    {2, 3, 12, 24, 3, 2, 4, 2},   {13, 13, 6, 9, 3, 1, 3, 1},
     {6, 6, 8, 8, 5, 1, 2, 1},      {7, 7, 8, 8, 1, 1, 2, 1},     {9, 9, 32, 32, 3, 3, 4, 1},
@@ -34,7 +34,7 @@ static const struct conv_case grouped[] = {
     {9, 8, 12, 20, 2, 3, 4, 1},    {8, 6, 10, 30, 2, 1, 5, 2},   {11, 5, 6, 6, 7, 2, 2, 1},
     {14, 14, 64, 64, 3, 1, 4, 2},  {12, 11, 20, 40, 3, 1, 5, 1}, {17, 8, 36, 36, 3, 1, 3, 1},
     {71, 19, 40, 40, 3, 1, 10, 1}, {130, 1, 6, 6, 3, 1, 3, 1},   {1, 130, 12, 12, 3, 1, 2, 1},
-    {15, 9, 24, 12, 3, 1, 4, 3},   {50, 57, 24, 24, 3, 1, 6, 1},
+    {15, 9, 24, 12, 3, 1, 4, 3},   {50, 57, 24, 24, 3, 1, 6, 1}, {6, 300, 8, 8, 3, 1, 2, 2},
 };
 
 /* Every width of a group and both strides, on maps whose width is around the runs of pixels. */

@@ -126,6 +126,13 @@ static void run_with_old_scratch(const struct conv_kernel *self, const struct co
         ((uint8_t *)call->y)[last_output(call)] ^= 0x10;
 }
 
+static void run_beyond_scratch(const struct conv_kernel *self, const struct conv_call *call)
+{
+    const struct conv_kernel *sound = self->own;
+    sound->method->run(sound, call);
+    ((uint8_t *)call->scratch)[1] = 0xff;
+}
+
 static void run_beyond_x(const struct conv_kernel *self, const struct conv_call *call)
 {
     const struct conv_kernel *sound = self->own;
@@ -136,11 +143,26 @@ static void run_beyond_x(const struct conv_kernel *self, const struct conv_call 
     sound->method->run(sound, call);
 }
 
-/* What the checker says of an int8 kernel with another run function, on a case of a byte less than
- * whole vectors. */
-static bool passes(void (*run)(const struct conv_kernel *self, const struct conv_call *call))
+static size_t scratch_of_a_byte(const struct conv_kernel *self, const struct conv_shape *shape)
 {
-    static const struct conv_case small = {3, 5, 9, 21, 3, 1, 1, 1};
+    (void)self;
+    (void)shape;
+    return 1;
+}
+
+static size_t packed_by_height(const struct conv_kernel *self, const struct conv_shape *shape)
+{
+    const struct conv_kernel *sound = self->own;
+    return sound->method->packed_size(sound, shape) + (shape->out_h > 4);
+}
+
+/* What the checker says of an int8 kernel with another run function, and packed_size (or NULL), on
+ * a case of a byte less than whole vectors. */
+static bool passes(void (*run)(const struct conv_kernel *self, const struct conv_call *call),
+                   size_t (*packed_size)(const struct conv_kernel *self,
+                                         const struct conv_shape *shape))
+{
+    static const struct conv_case small = {5, 5, 9, 21, 3, 1, 1, 1};
     struct kernel_ladder ladder;
     struct conv_data d;
     ck_assert(kernel_ladder_select("ref", &ladder));
@@ -149,6 +171,9 @@ static bool passes(void (*run)(const struct conv_kernel *self, const struct conv
     struct conv_kernel copy = *sound;
     struct conv_method spoiled = *sound->method;
     spoiled.run = run;
+    spoiled.scratch_size = scratch_of_a_byte;
+    if (packed_size)
+        spoiled.packed_size = packed_size;
     copy.own = sound;
     copy.method = &spoiled;
     struct check c = {.kernel = &copy, .data = &d};
@@ -160,14 +185,18 @@ static bool passes(void (*run)(const struct conv_kernel *self, const struct conv
 
 START_TEST(spoiled_kernels_are_found_out)
 {
-    ck_assert(passes(kernel_conv((struct kernel_ladder){0, 1}, PRECISION_INT8,
-                                 &(struct conv_shape){3, 5, 9, 3, 5, 21, 3, 1, 1, 1})
-                         ->method->run));
-    ck_assert(!passes(run_off_by_one));
-    ck_assert(!passes(run_without_last_tile));
-    ck_assert(!passes(run_all_tiles));
-    ck_assert(!passes(run_beyond_y));
-    ck_assert(!passes(run_with_old_scratch));
+    void (*run)(const struct conv_kernel *, const struct conv_call *) =
+        kernel_conv((struct kernel_ladder){0, 1}, PRECISION_INT8,
+                    &(struct conv_shape){5, 5, 9, 5, 5, 21, 3, 1, 1, 1})
+            ->method->run;
+    ck_assert(passes(run, NULL));
+    ck_assert(!passes(run, packed_by_height));
+    ck_assert(!passes(run_off_by_one, NULL));
+    ck_assert(!passes(run_without_last_tile, NULL));
+    ck_assert(!passes(run_all_tiles, NULL));
+    ck_assert(!passes(run_beyond_y, NULL));
+    ck_assert(!passes(run_beyond_scratch, NULL));
+    ck_assert(!passes(run_with_old_scratch, NULL));
 }
 END_TEST
 
@@ -179,7 +208,7 @@ START_TEST(reading_too_far_is_found_out)
     ck_assert_int_ge(child, 0);
     if (child == 0) {
         fclose(stderr);
-        passes(run_beyond_x);
+        passes(run_beyond_x, NULL);
         _exit(0);
     }
     ck_assert_int_eq(waitpid(child, &status, 0), child);

@@ -123,7 +123,7 @@ LANES_INLINE void grouped_pixels(const struct grouped_run *r, int pixels, int mo
 /* clang-format off */
 #define GROUPED_KERNEL(prefix, rung, precision_, element_, copy_, multiply_add, add, sizes,        \
                        broadcast)                                                                  \
-    _Static_assert(LANES * (element_) / 4 <= 8, "there is no way for more groups of a vector");     \
+    _Static_assert(LANES * (element_) / 4 <= 8, "a vector with more groups has no way");           \
     sizes(GROUPED_FUNCTION, prefix##_grouped, LANES * (element_) / 4, precision_, multiply_add,    \
           add)                                                                                     \
     static const struct grouped_kernel prefix##_grouped = {                                        \

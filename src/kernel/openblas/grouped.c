@@ -15,12 +15,13 @@
  * sum over ky of products of [out][kx, in] by [kx, in][pixels], with nothing copied for any of
  * them. They are turned back on the way to y.
  *
- * Most 3x3 kernels take Winograd's F(4, 3) along columns instead: tiles of 4 lines of outputs are
- * made from 6 lines of inputs, which are transformed to 6 others while they are copied, as three
- * kernel rows are to six; the tile's outputs come of the 6 products. So there are 6 multiplications
- * for 12. Rounding errors are some 2.4 times those of plain sums; the long sums of other layers
- * have larger ones. Source: Lavin, Gray: Fast Algorithms for Convolutional Neural Networks, arXiv
- * 1509.09308, 4.3.
+ * 3x3 kernels of stride 1 on wide maps take Winograd's F(4, 3) along columns instead. Tiles of 4
+ * lines of outputs are made from 6 lines of inputs, which are transformed to 6 others while they
+ * are copied, as three kernel rows are to six. The tile's outputs come from the 6 products: there
+ * are 6 multiplications instead of 12. Rounding errors are about 4 times those of a product for
+ * each row, and follow the largest numbers of a tile, not an output's own. Activations behind batch
+ * norm and ReLU bear that: the logits of networks are as exact as before. Source: Lavin, Gray: Fast
+ * Algorithms for Convolutional Neural Networks, arXiv 1509.09308, 4.3.
  *
  * A tile of the kernel's work is a chunk of a block. Packed: weights [group][matrix][kx][in][out],
  * in and out within the group, a matrix being a kernel row or a transformed one; bias [out_c]; the
@@ -28,7 +29,7 @@
 
 enum {
     BLOCK_PIXELS = 896,
-    WINOGRAD_PIXELS = 128, /* of a map; fewer do not pay for twice the weights to read */
+    WINOGRAD_WIDTH = 12, /* of a map; smaller ones do not pay for twice the weights to read */
     CHUNK_CHANNELS = 16,
     CACHE_LINE = 64,
 };
@@ -41,6 +42,7 @@ struct layout {
     size_t matrices;
     size_t rows, blocks;          /* output lines of a block, but the last may have fewer */
     size_t lines, line;           /* input lines of a block, and of a line the pixels of a phase */
+    size_t weights;               /* of all groups */
     size_t pixels;                /* of a plane of inputs */
     size_t input, copied, output; /* floats from a plane to the next */
 };
@@ -69,12 +71,12 @@ static struct layout layout_of(const struct conv_shape *s)
         .width = (size_t)s->out_w,
         .d_in = (size_t)(s->in_c / s->groups),
         .d_out = (size_t)(s->out_c / s->groups),
-        .winograd =
-            s->kernel == 3 && s->stride == 1 && (int64_t)s->out_w * s->out_h >= WINOGRAD_PIXELS,
+        .winograd = s->kernel == 3 && s->stride == 1 && s->pad <= 1 && s->out_w >= WINOGRAD_WIDTH,
     };
     l.groups = l.d_in < CHUNK_CHANNELS ? CHUNK_CHANNELS / l.d_in : 1;
     l.chunks = size_ceil_div((size_t)s->groups, l.groups);
     l.matrices = l.winograd ? WINOGRAD_IN : l.k;
+    l.weights = (size_t)s->groups * l.matrices * l.k * l.d_in * l.d_out;
     cut_rows(s, &l);
     l.lines = (l.rows + (l.k - 1) / l.stride) * l.stride;
     l.line = l.width + (l.k - 1) / l.stride;
@@ -95,26 +97,22 @@ static size_t weights_of_group(const struct layout *l)
     return l->matrices * l->k * l->d_in * l->d_out;
 }
 
-static size_t weight_count(const struct conv_shape *s)
-{
-    struct layout l = layout_of(s);
-    return (size_t)s->groups * weights_of_group(&l);
-}
-
 static size_t packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     (void)self;
-    return (weight_count(s) + (size_t)s->out_c + (size_t)s->in_c + PLANES_LANES) * sizeof(float);
+    return (layout_of(s).weights + (size_t)s->out_c + (size_t)s->in_c + PLANES_LANES) *
+           sizeof(float);
 }
 
 /* A column of weights, `from` its first, to what it is in each matrix. */
 static void pack_column(const struct layout *l, const float *from, float *to)
 {
     size_t matrix = l->k * l->d_in * l->d_out;
-    for (size_t ky = 0; !l->winograd && ky < l->k; ky++)
-        to[ky * matrix] = from[ky * l->k];
-    if (!l->winograd)
+    if (!l->winograd) {
+        for (size_t ky = 0; ky < l->k; ky++)
+            to[ky * matrix] = from[ky * l->k];
         return;
+    }
     double a = from[0], b = from[3], c = from[6];
     const double transformed[WINOGRAD_IN] = {
         a / 4, -(a + b + c) / 6, -(a - b + c) / 6, a / 24 + b / 12 + c / 6, a / 24 - b / 12 + c / 6,
@@ -135,7 +133,7 @@ static void pack(const struct conv_kernel *self, const struct conv_shape *s,
                 pack_column(&l, weights->weights + (o * l.d_in + i) * l.k * l.k + kx,
                             to + o / l.d_out * weights_of_group(&l) + (kx * l.d_in + i) * l.d_out +
                                 o % l.d_out);
-    to += weight_count(s);
+    to += l.weights;
     memcpy(to, weights->bias, (size_t)s->out_c * sizeof *to);
     memset(to + s->out_c, 0, ((size_t)s->in_c + PLANES_LANES) * sizeof *to);
 }
@@ -171,11 +169,11 @@ static size_t place(struct work *w, void *scratch)
 {
     const struct layout *l = &w->layout;
     size_t at = 0, outputs = size_round_up(l->groups * l->d_out, PLANES_LANES);
-    size_t matrices = l->winograd ? l->matrices : 1;
+    size_t matrices = l->winograd ? l->matrices : 1, sums = l->winograd ? l->d_out * matrices : 0;
     w->pixels = take(&at, scratch, l->pixels * sizeof *w->pixels);
     w->inputs = take(&at, scratch, l->groups * l->d_in * l->input * sizeof *w->inputs);
     w->copied = take(&at, scratch, matrices * l->k * l->d_in * l->copied * sizeof *w->copied);
-    w->sums = take(&at, scratch, matrices * l->d_out * l->copied * sizeof *w->sums);
+    w->sums = take(&at, scratch, sums * l->copied * sizeof *w->sums);
     w->outputs = take(&at, scratch, outputs * l->output * sizeof *w->outputs);
     return at;
 }
@@ -193,7 +191,7 @@ static void list_pixels(const struct work *w, size_t image, size_t first)
 {
     const struct conv_shape *s = w->call->shape;
     const struct layout *l = &w->layout;
-    const float *zeros = (const float *)w->call->packed + weight_count(s) + s->out_c;
+    const float *zeros = (const float *)w->call->packed + l->weights + s->out_c;
     const float *x =
         (const float *)w->call->x + image * (size_t)s->in_h * (size_t)(s->in_w * s->in_c);
     const float **to = w->pixels, **end = to + l->pixels;
@@ -301,7 +299,7 @@ static void run_chunk(const struct work *w, size_t chunk, size_t image, size_t f
         .plane = l->output,
         .count = rows * l->width,
         .channels = groups * l->d_out,
-        .finish = {.factors = (const float *)call->packed + weight_count(call->shape) + channel,
+        .finish = {.factors = (const float *)call->packed + l->weights + channel,
                    .residual = call->residual,
                    .y = call->y,
                    .relu = call->relu},

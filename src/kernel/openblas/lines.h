@@ -35,7 +35,7 @@ static void lines_copy(const struct plane_lines *work)
                     vecf_load(w->from + c * w->from_plane + row * w->line + x);
 }
 
-/* LANES tiles. */
+/* LANES columns of a tile. */
 LANES_INLINE void lines_transform_in(const struct plane_lines *w, const float *from, float *to)
 {
     vecf lines[WINOGRAD_IN], out[WINOGRAD_IN];
@@ -48,6 +48,7 @@ LANES_INLINE void lines_transform_in(const struct plane_lines *w, const float *f
         *(vecf_anywhere *)(to + m * w->matrix) = out[m];
 }
 
+/* Of its sums, too. */
 LANES_INLINE void lines_transform_out(const struct plane_lines *w, const float *from, float *to)
 {
     vecf sums[WINOGRAD_IN], out[WINOGRAD_OUT];

@@ -13,7 +13,8 @@ enum {
     WINOGRAD_OUT = 4, /* lines of outputs */
 };
 
-/* Pixels to planes: element p of plane c becomes channel `channel` + c of pixel p. */
+/* Pixels to planes: element p of plane c becomes channel `channel` + c of pixel p. Up to 3 floats
+ * behind a pixel's channels may be read. */
 struct to_planes {
     const float *const *pixels; /* [count], a multiple of PLANES_LANES */
     size_t count, channel, channels;
