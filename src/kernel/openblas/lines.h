@@ -3,8 +3,8 @@
  * another that is written later. */
 #include "kernel/openblas/turn.h"
 
-/* Six lines of inputs. */
-LANES_INLINE void lines_in(const vecf x[WINOGRAD_IN], vecf to[WINOGRAD_IN])
+/* Six lines of inputs to as many. */
+LANES_INLINE void lines_in(const vecf *x, vecf *to)
 {
     vecf a = x[4] - 4 * x[2], b = x[3] - 4 * x[1], c = x[4] - x[2], d = 2 * (x[3] - x[1]);
     to[0] = 4 * x[0] - 5 * x[2] + x[4];
@@ -15,8 +15,8 @@ LANES_INLINE void lines_in(const vecf x[WINOGRAD_IN], vecf to[WINOGRAD_IN])
     to[5] = 4 * x[1] - 5 * x[3] + x[5];
 }
 
-/* Four lines of outputs. */
-LANES_INLINE void lines_out(const vecf x[WINOGRAD_IN], vecf to[WINOGRAD_OUT])
+/* Six lines of sums to four of outputs. */
+LANES_INLINE void lines_out(const vecf *x, vecf *to)
 {
     vecf a = x[1] + x[2], b = x[1] - x[2], c = x[3] + x[4], d = x[3] - x[4];
     to[0] = x[0] + a + c;
@@ -35,30 +35,18 @@ static void lines_copy(const struct plane_lines *work)
                     vecf_load(w->from + c * w->from_plane + row * w->line + x);
 }
 
-/* LANES columns of a tile. */
-LANES_INLINE void lines_transform_in(const struct plane_lines *w, const float *from, float *to)
+/* LANES columns of a tile, of lines so many floats apart, to `count` others. */
+LANES_INLINE void lines_tile(const float *from, size_t from_step, float *to, size_t to_step,
+                             size_t count, void (*transform)(const vecf *x, vecf *to))
 {
     vecf lines[WINOGRAD_IN], out[WINOGRAD_IN];
 #pragma GCC unroll 6
-    for (size_t y = 0; y < WINOGRAD_IN; y++)
-        lines[y] = vecf_load(from + y * w->line);
-    lines_in(lines, out);
+    for (size_t i = 0; i < WINOGRAD_IN; i++)
+        lines[i] = vecf_load(from + i * from_step);
+    transform(lines, out);
 #pragma GCC unroll 6
-    for (size_t m = 0; m < WINOGRAD_IN; m++)
-        *(vecf_anywhere *)(to + m * w->matrix) = out[m];
-}
-
-/* Of its sums, too. */
-LANES_INLINE void lines_transform_out(const struct plane_lines *w, const float *from, float *to)
-{
-    vecf sums[WINOGRAD_IN], out[WINOGRAD_OUT];
-#pragma GCC unroll 6
-    for (size_t m = 0; m < WINOGRAD_IN; m++)
-        sums[m] = vecf_load(from + m * w->matrix);
-    lines_out(sums, out);
-#pragma GCC unroll 4
-    for (size_t y = 0; y < WINOGRAD_OUT; y++)
-        *(vecf_anywhere *)(to + y * w->line) = out[y];
+    for (size_t i = 0; i < count; i++)
+        *(vecf_anywhere *)(to + i * to_step) = out[i];
 }
 
 static void lines_transform_inputs(const struct plane_lines *work)
@@ -67,9 +55,9 @@ static void lines_transform_inputs(const struct plane_lines *work)
     for (size_t c = 0; c < w->channels; c++)
         for (size_t row = 0; row < w->rows; row++)
             for (size_t x = 0; x < w->width; x += LANES)
-                lines_transform_in(w,
-                                   w->from + c * w->from_plane + row * WINOGRAD_OUT * w->line + x,
-                                   w->to + c * w->to_plane + row * w->width + x);
+                lines_tile(w->from + c * w->from_plane + row * WINOGRAD_OUT * w->line + x, w->line,
+                           w->to + c * w->to_plane + row * w->width + x, w->matrix, WINOGRAD_IN,
+                           lines_in);
 }
 
 static void lines_transform_sums(const struct plane_lines *work)
@@ -78,9 +66,10 @@ static void lines_transform_sums(const struct plane_lines *work)
     for (size_t c = 0; c < w->channels; c++)
         for (size_t row = 0; row < w->rows; row++)
             for (size_t n = (w->width + LANES - 1) / LANES; n > 0; n--)
-                lines_transform_out(
-                    w, w->from + c * w->from_plane + row * w->width + (n - 1) * LANES,
-                    w->to + c * w->to_plane + row * WINOGRAD_OUT * w->line + (n - 1) * LANES);
+                lines_tile(w->from + c * w->from_plane + row * w->width + (n - 1) * LANES,
+                           w->matrix,
+                           w->to + c * w->to_plane + row * WINOGRAD_OUT * w->line + (n - 1) * LANES,
+                           w->line, WINOGRAD_OUT, lines_out);
 }
 
 #define BLAS_GROUPED_KERNEL(rung)                                                                  \
