@@ -15,8 +15,8 @@
  * never reads outside the buffers it was given, except that up to KERNEL_OVERREAD bytes behind x
  * and behind the scratch may be read.
  *
- * How a shape is computed does not depend on its height: models are tried at load on maps that are
- * cut to a few rows.
+ * What is packed, and by which arithmetic outputs are computed, does not depend on a shape's height:
+ * models are tried at load on maps that are cut to a few rows.
  *
  * Padding. Pixels outside the image are 0; in int8, they are the bytes that stand for 0.
  *

@@ -13,8 +13,8 @@ enum {
     CHANNELS = 16,  /* compared in a pixel */
 };
 
-/* Of the sum of |a b|, for float32 sums in any order, and Winograd's; and of a number, for its
- * rounding to bf16. */
+/* Of the sum of |a b|: for float32 sums in any order, or by Winograd's method; and of a number: for
+ * its rounding to bf16. */
 static const double tolerance = 1e-5, bf16_rounding = 0x1.01p-8;
 
 /* One layer on made-up numbers: x, residual and y in elements of the precision; weights and bias in

@@ -178,7 +178,7 @@ static void print_layer(const struct bench *b, size_t i)
         snprintf(groups, sizeof groups, ", C=%d", s->groups);
     snprintf(shape, sizeof shape, "%dx%dx%d, %dx%d, %d%s%s", s->in_h, s->in_w, s->in_c, s->kernel,
              s->kernel, s->out_c, groups, s->stride > 1 ? ", stride 2" : "");
-    printf("%-22s %-38s %-27s %9.4f %9.4f %6.1f%%", layer_label(layer), shape,
+    printf("%-22s %-38s %-29s %9.4f %9.4f %6.1f%%", layer_label(layer), shape,
            kernel_name(b->model->network, i),
            per_image_ms(b, (double)b->measure.layers[i].least_ns),
            mean_ms(b, b->measure.layers[i].total_ns),
@@ -190,7 +190,7 @@ static void print_layer(const struct bench *b, size_t i)
 
 static void print_layers(const struct bench *b)
 {
-    printf("\n%-22s %-38s %-27s %9s %9s %7s %8s %7s\n", "layer", "input, kernel, channels",
+    printf("\n%-22s %-38s %-29s %9s %9s %7s %8s %7s\n", "layer", "input, kernel, channels",
            "kernel", "min ms", "mean ms", "of time", "GFLOP/s", "of peak");
     for (size_t i = 0; i < network_layer_count(b->model->network); i++)
         print_layer(b, i);

@@ -11,8 +11,9 @@ struct check {
     const struct conv_kernel *kernel;
     const struct conv_data *data;
     bool brief; /* only two residuals and activations, by turn, and not whose outputs are */
-    struct guarded packed; /* the checker's own */
-    char why[256];         /* the first thing that is wrong */
+    struct guarded packed; /* the checker's own, as are the runs so far */
+    unsigned runs;
+    char why[256]; /* the first thing that is wrong */
 };
 
 /* True if nothing is wrong. Another `turn` gives other calls, and other orders of tiles to

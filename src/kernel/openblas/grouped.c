@@ -29,7 +29,7 @@
 
 enum {
     BLOCK_PIXELS = 896,
-    WINOGRAD_WIDTH = 12, /* of a map; smaller ones do not pay for twice the weights to read */
+    WINOGRAD_WIDTH = 12, /* of a map; narrower ones do not pay for twice the weights to read */
     CHUNK_CHANNELS = 16,
     CACHE_LINE = 64,
 };
@@ -153,7 +153,7 @@ struct work {
     const float **pixels; /* [phase][line][column], channel 0 */
     float *inputs;        /* [group][d_in][input] */
     float *copied;        /* [matrix, or 1][kx][d_in][copied] */
-    float *sums;          /* [matrix][d_out][pixels] of transformed outputs */
+    float *sums;          /* [matrix][d_out][pixels], transformed; nothing without Winograd */
     float *outputs;       /* [group][d_out][output] */
 };
 
