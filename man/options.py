@@ -22,8 +22,8 @@ def read(path):
 
 def options():
     """Each option as (kind, key, when, arguments)."""
-    rungs = re.findall(r"^RUNG\((\w+)", read("src/kernel/kernels.def"), re.M)
-    text = read("src/conf/options.def").replace("KERNEL_RUNGS", f'"{"|".join(["auto", *rungs])}"')
+    isas = re.findall(r"^ISA\((\w+)", read("src/kernel/kernels.def"), re.M)
+    text = read("src/conf/options.def").replace("KERNEL_ISAS", f'"{"|".join(["auto", *isas])}"')
     call = re.compile(r'^(INTEGER|CHOICE|TEXT|TEXT_LIST)\((\w+), (RELOAD|RESTART),((?:[^"()]|"(?:[^"\\]|\\.)*")*)\)', re.M)
     found = [(kind, key, when, ast.literal_eval("(" + rest + ",)"))
              for kind, key, when, rest in call.findall(text)]

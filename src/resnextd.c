@@ -91,10 +91,10 @@ static void put_watchdog_off(int64_t ms)
 /* Returns when it should be over, on clock_monotonic_ns. */
 static int64_t drain(struct service *s, const sigset_t *handled)
 {
-    struct edition *edition = server_edition(s->server);
-    int64_t grace_ms = edition_conf(edition)->drain_grace_ms;
-    int64_t timeout_s = edition_conf(edition)->drain_timeout_s;
-    edition_release(edition);
+    struct generation *generation = server_generation(s->server);
+    int64_t grace_ms = generation_conf(generation)->drain_grace_ms;
+    int64_t timeout_s = generation_conf(generation)->drain_timeout_s;
+    generation_release(generation);
     log_info("draining: no new connections after %lld ms, then up to %lld s for what has come",
              (long long)grace_ms, (long long)timeout_s);
     server_begin_drain(s->server);
@@ -145,14 +145,14 @@ static void warn_of_memory(const struct service *s)
     server_load(s->server, &load);
     uint64_t workers = (uint64_t)load.workers, limit = memory_limit();
     uint64_t requests = load.queue_limit + workers;
-    uint64_t most =
+    uint64_t max =
         2 * memory_held() + workers * jpeg_decoder_memory((uint64_t)s->conf->max_pixels) +
         requests * (uint64_t)(s->conf->max_body_bytes + s->conf->max_parts * PART_BYTES) +
         (uint64_t)s->conf->max_connections * CONNECTION_BYTES;
-    if (most > limit)
+    if (max > limit)
         log_warning("clients can make this service take %llu MiB, and there are %llu; lower "
                     "max_pixels, max_body_bytes or workers, or raise the limit (MemoryMax=)",
-                    (unsigned long long)(most >> 20), (unsigned long long)(limit >> 20));
+                    (unsigned long long)(max >> 20), (unsigned long long)(limit >> 20));
 }
 
 /* What a thread does while models load, which may take minutes: on SIGTERM and SIGINT it ends the
@@ -254,7 +254,7 @@ static void return_large_blocks(void)
 static int check(const struct conf *conf, struct error *err)
 {
     int code = http_check(conf, err);
-    return code == ERR_OK ? edition_check(conf, err) : code;
+    return code == ERR_OK ? generation_check(conf, err) : code;
 }
 
 static int act(enum conf_action action, const struct conf *conf, int argc, char **argv,

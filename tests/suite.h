@@ -23,7 +23,7 @@ static int suite_run(const char *name, void (*add)(TCase *), double timeout_s)
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* TEST_MAIN("room/file", 10, test_a, test_b): one case each, `timeout_s` seconds at most. */
+/* TEST_MAIN("folder/file", 10, test_a, test_b): one case each, `timeout_s` seconds at most. */
 #define TEST_MAIN(name, timeout_s, ...)                                                            \
     static void add_cases(TCase *tcase)                                                            \
     {                                                                                              \

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { DEFAULT_TIMEOUT_MS = 60000, MOST_ANSWER_BYTES = 16 << 20 };
+enum { DEFAULT_TIMEOUT_MS = 60000, MAX_ANSWER_BYTES = 16 << 20 };
 
 struct resnextd_client {
     CURL *curl;
@@ -125,7 +125,7 @@ static size_t append(char *bytes, size_t size, size_t count, void *arg)
 {
     struct body *b = arg;
     size_t more = size * count;
-    if (more > MOST_ANSWER_BYTES - b->length)
+    if (more > MAX_ANSWER_BYTES - b->length)
         return 0;
     char *grown = realloc(b->bytes, b->length + more + 1);
     if (!grown)

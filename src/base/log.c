@@ -186,9 +186,9 @@ static void format_text(struct line *line, enum log_level level, const char *mes
 }
 
 /* Whether standard error takes a line without making us wait. A pipe that poll(2) calls writable
- * has room for PIPE_BUF bytes, which is the longest line; only another process that writes to the
+ * has space for PIPE_BUF bytes, which is the longest line; only another process that writes to the
  * same pipe at this very moment can take it away. */
-static bool has_room(void)
+static bool has_space(void)
 {
     struct pollfd stream = {.fd = STDERR_FILENO, .events = POLLOUT};
     return poll(&stream, 1, 0) > 0 && stream.revents & POLLOUT;
@@ -197,7 +197,7 @@ static bool has_room(void)
 static void write_line(const struct line *line)
 {
     pthread_mutex_lock(&write_lock);
-    if (!has_room() || write(STDERR_FILENO, line->text, line->length) < 0)
+    if (!has_space() || write(STDERR_FILENO, line->text, line->length) < 0)
         atomic_fetch_add(&dropped, 1);
     pthread_mutex_unlock(&write_lock);
 }

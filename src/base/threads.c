@@ -35,12 +35,12 @@ int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    int rc = pthread_create(thread, NULL, start_main, start);
+    int code = pthread_create(thread, NULL, start_main, start);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (rc == 0)
+    if (code == 0)
         return ERR_OK;
     free(start);
-    return error_set(err, ERR_THREAD, "cannot start thread %s: %s", name, strerror(rc));
+    return error_set(err, ERR_THREAD, "cannot start thread %s: %s", name, strerror(code));
 }
 
 static int affinity_cpus(void)

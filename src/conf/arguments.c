@@ -70,8 +70,8 @@ static int next_argument(struct argument *argument, int *i, int argc, char *cons
     if (strncmp(text, "--", 2) != 0 || !to_key(argument->key, text + 2, strcspn(text + 2, "=")))
         return error_set(err, ERR_CONFIG, "\"%.100s\" is no option; --help lists all", text);
     if (!is_known(argument->key)) {
-        int rc = conf_unknown_key(argument->key, other_names, '-', err);
-        return error_prefix(err, rc, "%.100s", text);
+        int code = conf_unknown_key(argument->key, other_names, '-', err);
+        return error_prefix(err, code, "%.100s", text);
     }
     enum conf_action action;
     const char *equals = strchr(text, '=');
@@ -90,9 +90,9 @@ int conf_scan_arguments(struct conf_request *request, int argc, char *const *arg
     *request = (struct conf_request){.action = CONF_RUN};
     for (int i = 1; i < argc;) {
         struct argument argument;
-        int rc = next_argument(&argument, &i, argc, argv, err);
-        if (rc != ERR_OK)
-            return rc;
+        int code = next_argument(&argument, &i, argc, argv, err);
+        if (code != ERR_OK)
+            return code;
         find_action(argument.key, &request->action);
         if (strcmp(argument.key, "config") == 0)
             request->file = argument.value;
@@ -125,16 +125,16 @@ int conf_read_arguments(struct conf *conf, int argc, char *const *argv, struct e
     bool seen[CONF_OPTION_COUNT] = {false}, model_seen = false;
     for (int i = 1; i < argc;) {
         struct argument argument;
-        int rc = next_argument(&argument, &i, argc, argv, err);
-        if (rc != ERR_OK)
-            return rc;
+        int code = next_argument(&argument, &i, argc, argv, err);
+        if (code != ERR_OK)
+            return code;
         const struct conf_option *option = conf_option_find(argument.key);
         if (option)
-            rc = set_from_source(conf, option, argument.value, seen, err);
+            code = set_from_source(conf, option, argument.value, seen, err);
         else if (strcmp(argument.key, "model") == 0)
-            rc = add_model(conf, argument.value, &model_seen, err);
-        if (rc != ERR_OK)
-            return error_prefix(err, rc, "--%.*s", (int)strcspn(argument.text + 2, "="),
+            code = add_model(conf, argument.value, &model_seen, err);
+        if (code != ERR_OK)
+            return error_prefix(err, code, "--%.*s", (int)strcspn(argument.text + 2, "="),
                                 argument.text + 2);
     }
     return ERR_OK;
@@ -151,11 +151,11 @@ static int set_from_variable(struct conf *conf, const struct conf_option *option
     char *rest = NULL, *word = strtok_r(value, blanks, &rest);
     if (!word)
         return error_set(err, ERR_CONFIG, "there is no value");
-    int rc = ERR_OK;
-    for (; rc == ERR_OK && word; word = strtok_r(NULL, blanks, &rest))
-        rc = option ? set_from_source(conf, option, word, seen, err)
-                    : add_model(conf, word, &model_seen, err);
-    return rc;
+    int code = ERR_OK;
+    for (; code == ERR_OK && word; word = strtok_r(NULL, blanks, &rest))
+        code = option ? set_from_source(conf, option, word, seen, err)
+                      : add_model(conf, word, &model_seen, err);
+    return code;
 }
 
 static int read_variable(struct conf *conf, const char *key, const char *value, struct error *err)
@@ -167,9 +167,9 @@ static int read_variable(struct conf *conf, const char *key, const char *value, 
     char *copy = strdup(value);
     if (!copy)
         return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
-    int rc = set_from_variable(conf, option, copy, err);
+    int code = set_from_variable(conf, option, copy, err);
     free(copy);
-    return rc;
+    return code;
 }
 
 int conf_read_environment(struct conf *conf, char *const *environment, struct error *err)
@@ -185,9 +185,9 @@ int conf_read_environment(struct conf *conf, char *const *environment, struct er
             *s = (char)tolower((unsigned char)*s);
         if (conf_is_service_link(key, text + length + 1))
             continue;
-        int rc = read_variable(conf, key, text + length + 1, err);
-        if (rc != ERR_OK)
-            return error_prefix(err, rc, "%.*s", (int)(length < 100 ? length : 100), text);
+        int code = read_variable(conf, key, text + length + 1, err);
+        if (code != ERR_OK)
+            return error_prefix(err, code, "%.*s", (int)(length < 100 ? length : 100), text);
     }
     return ERR_OK;
 }

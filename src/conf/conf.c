@@ -23,9 +23,9 @@ static bool has_sockets(void)
 /* A service that systemd starts for a socket listens there without being told so. */
 static int set_defaults(struct conf *conf, struct error *err)
 {
-    int rc = conf_set_defaults(conf, err);
-    if (rc != ERR_OK || !has_sockets())
-        return rc;
+    int code = conf_set_defaults(conf, err);
+    if (code != ERR_OK || !has_sockets())
+        return code;
     conf_list_clear(&conf->listen);
     return conf_set_text(conf, &conf_options[CONF_OPTION_listen], "systemd", err);
 }
@@ -36,12 +36,12 @@ static int read_sources(struct conf *conf, const char *file, int argc, char *con
     conf->file = strdup(file ? file : default_file);
     if (!conf->file)
         return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
-    int rc = conf_read_file(conf, conf->file, !file, err);
-    if (rc == ERR_OK)
-        rc = conf_read_environment(conf, environ, err);
-    if (rc == ERR_OK)
-        rc = conf_read_arguments(conf, argc, argv, err);
-    return rc;
+    int code = conf_read_file(conf, conf->file, !file, err);
+    if (code == ERR_OK)
+        code = conf_read_environment(conf, environ, err);
+    if (code == ERR_OK)
+        code = conf_read_arguments(conf, argc, argv, err);
+    return code;
 }
 
 static bool has_ending(const char *text, const char *ending)
@@ -103,19 +103,19 @@ int conf_load(struct conf *conf, enum conf_action *action, int argc, char *const
     struct conf_request request;
     *conf = (struct conf){0};
     *action = CONF_RUN;
-    int rc = set_defaults(conf, err);
-    if (rc == ERR_OK)
-        rc = conf_scan_arguments(&request, argc, argv, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = set_defaults(conf, err);
+    if (code == ERR_OK)
+        code = conf_scan_arguments(&request, argc, argv, err);
+    if (code != ERR_OK)
+        return code;
     *action = request.action;
     if (request.action == CONF_RUN || request.action == CONF_CHECK || request.action == CONF_PRINT)
-        rc = read_sources(conf, request.file, argc, argv, err);
-    if (rc == ERR_OK)
-        rc = check_together(conf, err);
-    if (rc == ERR_OK)
-        rc = conf_models_complete(conf, err);
-    return rc;
+        code = read_sources(conf, request.file, argc, argv, err);
+    if (code == ERR_OK)
+        code = check_together(conf, err);
+    if (code == ERR_OK)
+        code = conf_models_complete(conf, err);
+    return code;
 }
 
 void conf_free(struct conf *conf)

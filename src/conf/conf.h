@@ -23,10 +23,10 @@ struct conf_model {
 
 /* A CHOICE is the index of the chosen word, in the order in which options.def lists them. */
 struct conf {
-#define INTEGER(key, when, initial, least, most, unit, help) int64_t key;
-#define CHOICE(key, when, initial, choices, help)            int key;
-#define TEXT(key, when, help)                                char *key; /* NULL: not set */
-#define TEXT_LIST(key, when, initial, help)                  struct text_list key;
+#define INTEGER(key, when, initial, min, max, unit, help) int64_t key;
+#define CHOICE(key, when, initial, choices, help)         int key;
+#define TEXT(key, when, help)                             char *key; /* NULL: not set */
+#define TEXT_LIST(key, when, initial, help)               struct text_list key;
 #include "conf/options.def"
 #undef INTEGER
 #undef CHOICE

@@ -70,8 +70,8 @@ static int read_string(const struct reader *reader, const struct conf_option *op
                        const config_setting_t *setting)
 {
     const char *text = config_setting_get_string(setting);
-    int rc = conf_set_text(reader->conf, option, text, reader->err);
-    return rc == ERR_OK ? ERR_OK : at_line(reader, setting);
+    int code = conf_set_text(reader->conf, option, text, reader->err);
+    return code == ERR_OK ? ERR_OK : at_line(reader, setting);
 }
 
 static int read_text_list(const struct reader *reader, const struct conf_option *option,
@@ -86,10 +86,10 @@ static int read_text_list(const struct reader *reader, const struct conf_option 
     int count = config_setting_length(setting);
     for (int i = 0; i < count; i++) {
         const config_setting_t *item = config_setting_get_elem(setting, (unsigned)i);
-        int rc = is_string(item) ? read_string(reader, option, item)
-                                 : wrong_type(reader, item, "a string");
-        if (rc != ERR_OK)
-            return rc;
+        int code = is_string(item) ? read_string(reader, option, item)
+                                   : wrong_type(reader, item, "a string");
+        if (code != ERR_OK)
+            return code;
     }
     if (count > 0 || !option->initial_text)
         return ERR_OK;
@@ -107,8 +107,9 @@ static int read_option(const struct reader *reader, const struct conf_option *op
                                   : wrong_type(reader, setting, "a string");
     if (!is_integer(setting))
         return wrong_type(reader, setting, "a whole number");
-    int rc = conf_set_integer(reader->conf, option, config_setting_get_int64(setting), reader->err);
-    return rc == ERR_OK ? ERR_OK : at_line(reader, setting);
+    int code =
+        conf_set_integer(reader->conf, option, config_setting_get_int64(setting), reader->err);
+    return code == ERR_OK ? ERR_OK : at_line(reader, setting);
 }
 
 static int check_model_keys(const struct reader *reader, config_setting_t *model)
@@ -131,9 +132,9 @@ static int read_model(const struct reader *reader, config_setting_t *model)
 {
     if (!config_setting_is_group(model))
         return wrong_type(reader, model, "a group, as in { path = \"...\"; }");
-    int rc = check_model_keys(reader, model);
-    if (rc != ERR_OK)
-        return rc;
+    int code = check_model_keys(reader, model);
+    if (code != ERR_OK)
+        return code;
     const config_setting_t *path = config_setting_get_member(model, model_keys[0]);
     const config_setting_t *precision = config_setting_get_member(model, model_keys[1]);
     const config_setting_t *is_default = config_setting_get_member(model, model_keys[2]);
@@ -147,21 +148,22 @@ static int read_model(const struct reader *reader, config_setting_t *model)
         return wrong_type(reader, precision, "a string");
     if (is_default && config_setting_type(is_default) != CONFIG_TYPE_BOOL)
         return wrong_type(reader, is_default, "true or false");
-    rc = conf_models_add(reader->conf, config_setting_name(model), config_setting_get_string(path),
-                         precision ? config_setting_get_string(precision) : NULL,
-                         is_default && config_setting_get_bool(is_default), reader->err);
-    return rc == ERR_OK ? ERR_OK : at_line(reader, model);
+    code =
+        conf_models_add(reader->conf, config_setting_name(model), config_setting_get_string(path),
+                        precision ? config_setting_get_string(precision) : NULL,
+                        is_default && config_setting_get_bool(is_default), reader->err);
+    return code == ERR_OK ? ERR_OK : at_line(reader, model);
 }
 
 static int read_models(const struct reader *reader, config_setting_t *group)
 {
     if (!config_setting_is_group(group))
         return wrong_type(reader, group, "a group, as in { name = { path = \"...\"; }; }");
-    int rc = ERR_OK;
+    int code = ERR_OK;
     int count = config_setting_length(group);
-    for (int i = 0; rc == ERR_OK && i < count; i++)
-        rc = read_model(reader, config_setting_get_elem(group, (unsigned)i));
-    return rc;
+    for (int i = 0; code == ERR_OK && i < count; i++)
+        code = read_model(reader, config_setting_get_elem(group, (unsigned)i));
+    return code;
 }
 
 static int read_setting(const struct reader *reader, config_setting_t *setting)
@@ -185,34 +187,34 @@ static int read_settings(const struct reader *reader, const char *text)
 {
     config_t config;
     config_init(&config);
-    int rc = ERR_OK;
+    int code = ERR_OK;
     if (!config_read_string(&config, text)) {
         const char *problem = config_error_text(&config);
-        rc = error_set(reader->err, ERR_CONFIG, "%s:%d: %s%s", reader->name,
-                       config_error_line(&config), problem,
-                       strcmp(problem, "syntax error") == 0 ? syntax_hint : "");
+        code = error_set(reader->err, ERR_CONFIG, "%s:%d: %s%s", reader->name,
+                         config_error_line(&config), problem,
+                         strcmp(problem, "syntax error") == 0 ? syntax_hint : "");
     } else {
         config_setting_t *root = config_root_setting(&config);
         int count = config_setting_length(root);
         reader->conf->has_settings = count > 0;
-        for (int i = 0; rc == ERR_OK && i < count; i++)
-            rc = read_setting(reader, config_setting_get_elem(root, (unsigned)i));
+        for (int i = 0; code == ERR_OK && i < count; i++)
+            code = read_setting(reader, config_setting_get_elem(root, (unsigned)i));
     }
     config_destroy(&config);
-    return rc;
+    return code;
 }
 
 int conf_read_text(struct conf *conf, const char *name, const char *text, size_t length,
                    struct error *err)
 {
     char *screened;
-    int rc = conf_screen(name, text, length, &screened, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = conf_screen(name, text, length, &screened, err);
+    if (code != ERR_OK)
+        return code;
     const struct reader reader = {conf, name, err};
-    rc = read_settings(&reader, screened);
+    code = read_settings(&reader, screened);
     free(screened);
-    return rc;
+    return code;
 }
 
 int conf_read_file(struct conf *conf, const char *path, bool may_be_absent, struct error *err)
@@ -220,9 +222,9 @@ int conf_read_file(struct conf *conf, const char *path, bool may_be_absent, stru
     struct text text;
     if (may_be_absent && access(path, F_OK) != 0 && errno == ENOENT)
         return ERR_OK;
-    int rc = text_read(&text, path, CONF_FILE_MAX, err);
-    if (rc == ERR_OK)
-        rc = conf_read_text(conf, path, text.bytes, text.length, err);
+    int code = text_read(&text, path, CONF_FILE_MAX, err);
+    if (code == ERR_OK)
+        code = conf_read_text(conf, path, text.bytes, text.length, err);
     text_free(&text);
-    return rc;
+    return code;
 }

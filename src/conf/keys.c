@@ -10,7 +10,7 @@
 
 #include "conf/text.h"
 
-enum { FILE_MOST = 1 << 20 };
+enum { FILE_MAX = 1 << 20 };
 
 static void digest(unsigned char out[KEY_DIGEST], const char *key)
 {
@@ -111,7 +111,7 @@ int keys_read(struct key_list *list, const char *path, struct error *err)
 {
     struct text text;
     *list = (struct key_list){0};
-    int code = text_read(&text, path, FILE_MOST, err);
+    int code = text_read(&text, path, FILE_MAX, err);
     if (code != ERR_OK)
         return code;
     text_warn_if_public(&text, path);

@@ -56,20 +56,20 @@ static int read_precision(const char *text, int *precision, struct error *err)
     *precision = NOT_SAID;
     if (!text)
         return ERR_OK;
-    int rc = conf_set_text(&scratch, &conf_options[CONF_OPTION_precision], text, err);
+    int code = conf_set_text(&scratch, &conf_options[CONF_OPTION_precision], text, err);
     *precision = scratch.precision;
-    return rc;
+    return code;
 }
 
 int conf_models_add(struct conf *conf, const char *name, const char *path, const char *precision,
                     bool is_default, struct error *err)
 {
     int precision_index;
-    int rc = check_model(conf, name, path, is_default, err);
-    if (rc == ERR_OK)
-        rc = read_precision(precision, &precision_index, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = check_model(conf, name, path, is_default, err);
+    if (code == ERR_OK)
+        code = read_precision(precision, &precision_index, err);
+    if (code != ERR_OK)
+        return code;
     struct conf_model *models = reallocarray(conf->models, conf->model_count + 1, sizeof *models);
     if (models)
         conf->models = models;
@@ -130,9 +130,9 @@ int conf_models_complete(struct conf *conf, struct error *err)
 {
     bool has_default = false;
     if (conf->model_count == 0) {
-        int rc = conf_models_add(conf, installed_name, installed_path, NULL, true, err);
-        if (rc != ERR_OK)
-            return rc;
+        int code = conf_models_add(conf, installed_name, installed_path, NULL, true, err);
+        if (code != ERR_OK)
+            return code;
     }
     for (size_t i = 0; i < conf->model_count; i++) {
         struct conf_model *model = &conf->models[i];

@@ -10,20 +10,20 @@
 #include "conf/listen.h"
 
 static const char isa_choices[] = "auto"
-#define RUNG(name, needs) "|" #name
+#define ISA(name, needs) "|" #name
 #include "kernel/kernels.def"
     ;
 
 const struct conf_option conf_options[CONF_OPTION_COUNT] = {
-#define KERNEL_RUNGS isa_choices
+#define KERNEL_ISAS isa_choices
 #define INTEGER(name, then, first, low, high, measure, text)                                       \
     [CONF_OPTION_##name] = {.key = #name,                                                          \
                             .type = CONF_INTEGER,                                                  \
                             .when = CONF_WHEN_##then,                                              \
                             .offset = offsetof(struct conf, name),                                 \
                             .initial = first,                                                      \
-                            .least = low,                                                          \
-                            .most = high,                                                          \
+                            .min = low,                                                            \
+                            .max = high,                                                           \
                             .unit = measure,                                                       \
                             .help = text},
 #define CHOICE(name, then, first, words, text)                                                     \
@@ -91,10 +91,10 @@ struct text_list *conf_list_of(struct conf *conf, const struct conf_option *opti
 int conf_set_integer(struct conf *conf, const struct conf_option *option, int64_t value,
                      struct error *err)
 {
-    if (value < option->least || value > option->most)
+    if (value < option->min || value > option->max)
         return error_set(err, ERR_CONFIG,
                          "%s is out of range; it must be %" PRId64 " to %" PRId64 " %s",
-                         option->key, option->least, option->most, option->unit);
+                         option->key, option->min, option->max, option->unit);
     *conf_integer_of(conf, option) = value;
     return ERR_OK;
 }
@@ -108,7 +108,7 @@ static int set_integer_text(struct conf *conf, const struct conf_option *option,
         return error_set(err, ERR_CONFIG,
                          "%s is \"%.60s\"; it must be a whole number, %" PRId64 " to %" PRId64
                          " %s",
-                         option->key, text, option->least, option->most, option->unit);
+                         option->key, text, option->min, option->max, option->unit);
     return conf_set_integer(conf, option, value, err);
 }
 
@@ -205,13 +205,13 @@ int conf_set_defaults(struct conf *conf, struct error *err)
 {
     for (size_t i = 0; i < CONF_OPTION_COUNT; i++) {
         const struct conf_option *option = &conf_options[i];
-        int rc = ERR_OK;
+        int code = ERR_OK;
         if (option->type == CONF_INTEGER)
-            rc = conf_set_integer(conf, option, option->initial, err);
+            code = conf_set_integer(conf, option, option->initial, err);
         else if (option->initial_text)
-            rc = conf_set_text(conf, option, option->initial_text, err);
-        if (rc != ERR_OK)
-            return rc;
+            code = conf_set_text(conf, option, option->initial_text, err);
+        if (code != ERR_OK)
+            return code;
     }
     return ERR_OK;
 }
@@ -247,10 +247,10 @@ const char *conf_choice(const char *key, int index)
     return word;
 }
 
-static size_t least_of(size_t a, size_t b, size_t c)
+static size_t min_of(size_t a, size_t b, size_t c)
 {
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
+    size_t min = a < b ? a : b;
+    return min < c ? min : c;
 }
 
 /* Levenshtein's distance. Keys over 63 bytes are nobody's misspelling. */
@@ -266,7 +266,7 @@ static size_t edit_distance(const char *a, const char *b)
         row[0] = i + 1;
         for (size_t j = 0; j < n; j++) {
             size_t above = row[j + 1];
-            row[j + 1] = least_of(above + 1, row[j] + 1, diagonal + (a[i] != b[j]));
+            row[j + 1] = min_of(above + 1, row[j] + 1, diagonal + (a[i] != b[j]));
             diagonal = above;
         }
     }

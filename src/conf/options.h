@@ -16,7 +16,7 @@ struct conf_option {
     enum conf_type type;
     enum conf_when when; /* a changed value takes effect */
     size_t offset;       /* of the value in struct conf */
-    int64_t initial, least, most;
+    int64_t initial, min, max;
     const char *initial_text; /* of a CHOICE or TEXT_LIST; NULL: not set */
     const char *choices;      /* "one|two" */
     const char *unit;
@@ -24,10 +24,10 @@ struct conf_option {
 };
 
 enum conf_option_index {
-#define INTEGER(key, when, initial, least, most, unit, help) CONF_OPTION_##key,
-#define CHOICE(key, when, initial, choices, help)            CONF_OPTION_##key,
-#define TEXT(key, when, help)                                CONF_OPTION_##key,
-#define TEXT_LIST(key, when, initial, help)                  CONF_OPTION_##key,
+#define INTEGER(key, when, initial, min, max, unit, help) CONF_OPTION_##key,
+#define CHOICE(key, when, initial, choices, help)         CONF_OPTION_##key,
+#define TEXT(key, when, help)                             CONF_OPTION_##key,
+#define TEXT_LIST(key, when, initial, help)               CONF_OPTION_##key,
 #include "conf/options.def"
 #undef INTEGER
 #undef CHOICE

@@ -107,7 +107,7 @@ static void print_option_help(const struct conf_option *option)
     case CONF_INTEGER:
         puts(" N");
         snprintf(text, sizeof text, "%s. %" PRId64 " to %" PRId64 " %s; default %" PRId64 ".",
-                 option->help, option->least, option->most, option->unit, option->initial);
+                 option->help, option->min, option->max, option->unit, option->initial);
         break;
     case CONF_CHOICE:
         printf(" %s\n", option->choices);

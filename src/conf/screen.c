@@ -167,10 +167,10 @@ int conf_screen(const char *name, const char *text, size_t length, char **out, s
         return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
     struct scan scan = {.name = name, .at = text, .end = text + length, .out = copied, .line = 1};
     while (scan.at < scan.end) {
-        int rc = copy_token(&scan, err);
-        if (rc != ERR_OK) {
+        int code = copy_token(&scan, err);
+        if (code != ERR_OK) {
             free(copied);
-            return rc;
+            return code;
         }
     }
     *scan.out = '\0';

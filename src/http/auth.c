@@ -37,7 +37,7 @@ static enum MHD_Result note_header(void *arg, enum MHD_ValueKind kind, const cha
 
 int auth_check(struct exchange *x, struct error *err)
 {
-    struct credentials c = {.keys = edition_keys(x->edition)};
+    struct credentials c = {.keys = generation_keys(x->generation)};
     if (!c.keys)
         return ERR_OK;
     MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_header, &c);

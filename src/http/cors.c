@@ -3,10 +3,10 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "http/handlers.h"
+#include "http/endpoints/endpoints.h"
 #include "http/reply.h"
 
-/* The origin that may use the service, as configured, or NULL. Nobody's pages see the admin front.
+/* The origin that may use the service, as configured, or NULL. Nobody's pages see the admin server.
  */
 static const char *allowed_origin(const struct exchange *x)
 {

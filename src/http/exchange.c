@@ -34,8 +34,8 @@ void *exchange_begin(void *context, const char *uri, struct MHD_Connection *conn
     x->begin_ns = clock_monotonic_ns();
     x->context = context;
     x->connection = connection;
-    x->edition = server_edition(x->context->server);
-    x->conf = edition_conf(x->edition);
+    x->generation = server_generation(x->context->server);
+    x->conf = generation_conf(x->generation);
     x->timeout_ns = x->conf->request_timeout_ms * NS_PER_MS;
     x->peer =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
@@ -272,7 +272,7 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **excha
     log_exchange(x, ending);
     peer_idle(x->peer, is_last(x), x->status);
     request_release(x->request);
-    edition_release(x->edition);
+    generation_release(x->generation);
     upload_free(x);
     free(x);
 }

@@ -17,19 +17,19 @@
 #include <sys/queue.h>
 
 #include "conf/conf.h"
+#include "http/connections/monitor.h"
 #include "http/id.h"
-#include "http/watch.h"
 #include "serve/server.h"
 
 struct reload;
 
-/* What the exchanges of a front share. */
+/* What the exchanges of an HTTP server share. */
 struct http_context {
     const struct conf *conf; /* of the start: what takes effect only at a restart */
     struct server *server;
     struct reload *reload;
-    struct watch *watch;
-    bool is_admin;  /* this is admin_listen's front */
+    struct monitor *monitor;
+    bool is_admin;  /* this is admin_listen's server */
     bool has_admin; /* there is one */
     int threads;    /* that speak HTTP here */
 };
@@ -61,8 +61,8 @@ struct exchange {
     struct http_context *context;
     struct MHD_Connection *connection;
     struct peer *peer;
-    struct edition *edition; /* a reference: what was in use when the request came */
-    const struct conf *conf; /* the edition's */
+    struct generation *generation; /* a reference: what was in use when the request came */
+    const struct conf *conf;       /* the generation's */
     enum exchange_phase phase;
     const struct route *route; /* NULL: none fits */
     char method[16], path[256];
@@ -77,7 +77,7 @@ struct exchange {
     size_t received;                /* bytes of body */
     struct request *request;        /* a reference, or NULL */
     const struct model_info *model; /* NULL until one is chosen */
-    size_t model_index;             /* in the edition; if one is chosen */
+    size_t model_index;             /* in the generation; if one is chosen */
     const struct key *key;          /* that was shown, or NULL */
     int64_t timeout_ns;             /* for pause, queue and work */
     int64_t pause_begin_ns;         /* see exchange_pause; 0: none */

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "http/refusal.h"
+#include "http/connections/refusal.h"
 
 /* What libmicrohttpd notes of so many arguments fits beside such a target in the memory of a
  * connection. Without any left, 0.9 would neither answer nor read on. */

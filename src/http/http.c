@@ -6,22 +6,22 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "http/front.h"
+#include "http/connections/tls.h"
+#include "http/http_server.h"
 #include "http/router.h"
-#include "http/tls.h"
 
 enum {
     SPARE_DESCRIPTORS = 256,
-    THREAD_DESCRIPTORS = 6, /* of an HTTP thread, in each of two daemons: two, and a pulse */
-    FRONTS_MAX = 2,
+    THREAD_DESCRIPTORS = 6, /* of an HTTP thread, in each of two daemons: two, and a heartbeat */
+    SERVERS_MAX = 2,
 };
 
 static const int64_t FLUSH_NS = 200000000;
 
 struct http {
-    const struct conf *conf;         /* of the start */
-    struct front fronts[FRONTS_MAX]; /* the service's, and perhaps admin_listen's */
-    int front_count;
+    const struct conf *conf;                 /* of the start */
+    struct http_server servers[SERVERS_MAX]; /* the service's, and perhaps admin_listen's */
+    int server_count;
 };
 
 const char *const *http_endpoints(size_t *count)
@@ -57,9 +57,9 @@ int http_open(struct http **out, const struct conf *conf, struct error *err)
     http->conf = conf;
     raise_file_limit(conf);
     int code = ERR_OK;
-    http->front_count = conf->admin_listen.count > 0 ? 2 : 1;
-    for (int i = 0; code == ERR_OK && i < http->front_count; i++)
-        code = front_open(&http->fronts[i], conf, i > 0, err);
+    http->server_count = conf->admin_listen.count > 0 ? 2 : 1;
+    for (int i = 0; code == ERR_OK && i < http->server_count; i++)
+        code = http_server_open(&http->servers[i], conf, i > 0, err);
     if (code == ERR_OK && conf->tls_cert) {
         code = tls_read(&pair, conf, err);
         if (code == ERR_OK)
@@ -86,12 +86,12 @@ int http_check(const struct conf *conf, struct error *err)
 int http_start(struct http *http, const struct http_settings *settings, struct error *err)
 {
     int code = ERR_OK;
-    for (int i = 0; code == ERR_OK && i < http->front_count; i++) {
-        struct http_context *context = &http->fronts[i].context;
+    for (int i = 0; code == ERR_OK && i < http->server_count; i++) {
+        struct http_context *context = &http->servers[i].context;
         context->server = settings->server;
         context->reload = settings->reload;
-        context->has_admin = http->front_count > 1;
-        code = front_start(&http->fronts[i], settings->heartbeat_ns, err);
+        context->has_admin = http->server_count > 1;
+        code = http_server_start(&http->servers[i], settings->heartbeat_ns, err);
     }
     return code;
 }
@@ -109,44 +109,44 @@ int http_apply(struct http *http, const struct conf *conf, struct error *err)
             return code;
         tls_use(pair);
     }
-    for (int i = 0; i < http->front_count; i++)
-        front_apply(&http->fronts[i], conf);
+    for (int i = 0; i < http->server_count; i++)
+        http_server_apply(&http->servers[i], conf);
     return ERR_OK;
 }
 
 bool http_alive(struct http *http, int64_t ns)
 {
     bool alive = true;
-    for (int i = 0; i < http->front_count; i++)
-        alive = front_alive(&http->fronts[i], ns) && alive;
+    for (int i = 0; i < http->server_count; i++)
+        alive = http_server_alive(&http->servers[i], ns) && alive;
     return alive;
 }
 
-static void drain_front(struct front *front, int64_t deadline_ns)
+static void drain_server(struct http_server *s, int64_t deadline_ns)
 {
-    struct watch *watch = front->context.watch;
-    watch_begin_drain(watch);
-    listener_close(&front->listener); /* who comes now is refused at once, or waits with systemd */
-    if (watch_wait_empty(watch, deadline_ns))
+    struct monitor *monitor = s->context.monitor;
+    monitor_begin_drain(monitor);
+    listener_close(&s->listener); /* who comes now is refused at once, or waits with systemd */
+    if (monitor_wait_empty(monitor, deadline_ns))
         return;
     log_warning("not everything was answered within drain_timeout_s");
-    watch_cancel_all(watch);
-    watch_wait_empty(watch, clock_monotonic_ns() + FLUSH_NS);
+    monitor_cancel_all(monitor);
+    monitor_wait_empty(monitor, clock_monotonic_ns() + FLUSH_NS);
 }
 
 void http_drain(struct http *http, int64_t deadline_ns)
 {
-    /* The admin front last: it tells how the drain goes. */
-    for (int i = 0; i < http->front_count; i++)
-        drain_front(&http->fronts[i], deadline_ns);
+    /* The admin server last: it tells how the drain goes. */
+    for (int i = 0; i < http->server_count; i++)
+        drain_server(&http->servers[i], deadline_ns);
 }
 
 void http_close(struct http *http)
 {
     if (!http)
         return;
-    for (int i = 0; i < http->front_count; i++)
-        front_close(&http->fronts[i]);
+    for (int i = 0; i < http->server_count; i++)
+        http_server_close(&http->servers[i]);
     tls_end();
     free(http);
 }

@@ -318,8 +318,8 @@ static const char *line_end(struct slice content)
 static int read_header(struct slice *content, struct multipart_part *part, struct error *err)
 {
     for (size_t total = 0;;) {
-        size_t most = content->length < HEADER_MAX - total ? content->length : HEADER_MAX - total;
-        const char *end = line_end((struct slice){content->bytes, most});
+        size_t max = content->length < HEADER_MAX - total ? content->length : HEADER_MAX - total;
+        const char *end = line_end((struct slice){content->bytes, max});
         if (!end)
             return error_set(err, ERR_MULTIPART, "a part's header does not end within %d bytes",
                              HEADER_MAX);

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "http/answer_json.h"
 #include "http/cors.h"
-#include "http/oip.h"
+#include "http/oip/oip.h"
 #include "http/response.h"
 #include "http/router.h"
 #include "http/upload.h"
@@ -126,11 +126,11 @@ enum MHD_Result reply_json(struct exchange *x, int status, json_t *body)
     return reply_text(x, status, "application/json", text, text ? strlen(text) : 0);
 }
 
-json_t *reply_model_names(const struct edition *edition)
+json_t *reply_model_names(const struct generation *generation)
 {
     json_t *names = json_array();
-    for (size_t i = 0; names && i < edition_model_count(edition); i++)
-        if (json_array_append_new(names, json_string(edition_model(edition, i)->name)) != 0) {
+    for (size_t i = 0; names && i < generation_model_count(generation); i++)
+        if (json_array_append_new(names, json_string(generation_model(generation, i)->name)) != 0) {
             json_decref(names);
             return NULL;
         }

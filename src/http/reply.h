@@ -37,6 +37,6 @@ enum MHD_Result reply_unfinished(struct exchange *x, int outcome);
 enum MHD_Result reply_nothing(struct exchange *x);
 
 /* A list of the models' names; NULL without memory. */
-json_t *reply_model_names(const struct edition *edition);
+json_t *reply_model_names(const struct generation *generation);
 
 #endif

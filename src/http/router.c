@@ -5,20 +5,20 @@
 
 #include "base/clock.h"
 #include "http/auth.h"
+#include "http/connections/throttle.h"
 #include "http/cors.h"
-#include "http/handlers.h"
+#include "http/endpoints/endpoints.h"
 #include "http/head.h"
 #include "http/reply.h"
-#include "http/throttle.h"
 #include "http/upload.h"
 #include "http/work.h"
 
-/* Where a route is. Without admin_listen there is no admin front. */
+/* Where a route is. Without admin_listen there is no admin server. */
 enum route_place {
-    AT_SERVICE, /* the service's front */
+    AT_SERVICE, /* the service */
     AT_BOTH,
-    AT_METRICS, /* the admin front, or if there is none the service's */
-    AT_ADMIN,   /* the admin front */
+    AT_METRICS, /* the admin server, or the service if there is none */
+    AT_ADMIN,   /* the admin server */
 };
 
 enum route_trait {
@@ -180,7 +180,7 @@ static int check_capacity(struct exchange *x, struct error *err)
 {
     if (!is_work(x))
         return ERR_OK;
-    int code = server_check_room(x->context->server, x->paused_ns, x->timeout_ns, err);
+    int code = server_check_capacity(x->context->server, x->paused_ns, x->timeout_ns, err);
     return code == ERR_OK ? upload_check_memory(x, err) : code;
 }
 
@@ -256,15 +256,15 @@ static bool is_soon_read(const struct exchange *x)
 {
     if (!x->has_body)
         return true;
-    if (watch_draining(x->context->watch))
+    if (monitor_draining(x->context->monitor))
         return false;
     size_t limit = (size_t)x->conf->max_body_bytes, announced = x->upload.announced;
     limit = limit < SMALL_BODY ? limit : SMALL_BODY;
     return announced > 0 && announced <= limit && !exchange_header(x, "Expect");
 }
 
-/* What is no work, finds no room or follows what came to nothing waits before it is answered and
- * before its upload costs anything; perhaps there is room then. Work that has room waits for
+/* What is no work, finds no space or follows what came to nothing waits before it is answered and
+ * before its upload costs anything; perhaps there is space then. Work that has space waits for
  * half of its time at most, since it would be refused for certain later; after an error for
  * AFTER_ERROR_NS, if that is more. */
 static bool must_wait(struct exchange *x, bool accepted)
@@ -278,11 +278,11 @@ static bool must_wait(struct exchange *x, bool accepted)
         (is_good && !throttle_is_full(context->server, context->threads)))
         return false;
     int64_t ns = throttle_turn_ns(context->server, context->threads, last != 0);
-    int64_t most = x->timeout_ns / 2;
-    if (!is_good && most < AFTER_ERROR_NS)
-        most = AFTER_ERROR_NS;
-    if (accepted && ns > most)
-        ns = most;
+    int64_t max = x->timeout_ns / 2;
+    if (!is_good && max < AFTER_ERROR_NS)
+        max = AFTER_ERROR_NS;
+    if (accepted && ns > max)
+        ns = max;
     if (ns > 0)
         exchange_pause(x, ns);
     return ns > 0;

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { DISCARD_LEAST = 4 << 20 };
+enum { DISCARD_MIN = 4 << 20 };
 
 static int too_large(const struct exchange *x, struct error *err)
 {
@@ -27,7 +27,7 @@ int upload_check_acceptable(const struct exchange *x, struct error *err)
     return ERR_OK;
 }
 
-static int no_room(struct error *err)
+static int no_space(struct error *err)
 {
     return error_set(err, ERR_OVERLOADED,
                      "too many uploads and answers are in memory; try again later");
@@ -37,7 +37,7 @@ int upload_check_memory(const struct exchange *x, struct error *err)
 {
     const struct bodies *all = server_bodies(x->context->server);
     size_t announced = x->upload.announced;
-    return announced <= BODIES_SMALL || bodies_have_room(all, announced) ? ERR_OK : no_room(err);
+    return announced <= BODIES_SMALL || bodies_have_space(all, announced) ? ERR_OK : no_space(err);
 }
 
 void upload_free(struct exchange *x)
@@ -54,11 +54,11 @@ static int reserve(struct exchange *x, size_t needed, size_t limit, struct error
     struct upload *u = &x->upload;
     if (needed <= u->capacity)
         return ERR_OK;
-    size_t most = needed <= u->announced ? u->announced : limit;
+    size_t max = needed <= u->announced ? u->announced : limit;
     struct bodies *all = server_bodies(x->context->server);
-    size_t capacity = bodies_grow(all, u->capacity, needed, BODIES_SMALL, most);
+    size_t capacity = bodies_grow(all, u->capacity, needed, BODIES_SMALL, max);
     if (capacity == 0)
-        return no_room(err);
+        return no_space(err);
     uint8_t *bytes = realloc(u->bytes, capacity);
     if (!bytes) {
         bodies_return(all, capacity - u->capacity);
@@ -91,5 +91,5 @@ bool upload_discard(struct exchange *x, size_t length)
 {
     size_t limit = (size_t)x->conf->max_body_bytes;
     x->received += length;
-    return x->received <= limit + (limit > DISCARD_LEAST ? limit : DISCARD_LEAST);
+    return x->received <= limit + (limit > DISCARD_MIN ? limit : DISCARD_MIN);
 }

@@ -22,7 +22,7 @@ int upload_append(struct exchange *x, const char *bytes, size_t length, bool kee
  * which is enough. */
 bool upload_discard(struct exchange *x, size_t length);
 
-/* Frees what is not handed on, and makes room for other uploads. */
+/* Frees what is not handed on, and makes space for other uploads. */
 void upload_free(struct exchange *x);
 
 #endif

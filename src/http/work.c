@@ -9,9 +9,9 @@
 
 int work_choose_model(struct exchange *x, const char *name, struct error *err)
 {
-    int code = edition_find_model(x->edition, name, &x->model_index, err);
+    int code = generation_find_model(x->generation, name, &x->model_index, err);
     if (code == ERR_OK)
-        x->model = edition_model(x->edition, x->model_index);
+        x->model = generation_model(x->generation, x->model_index);
     return code;
 }
 
@@ -52,7 +52,8 @@ static int take_body(struct exchange *x, enum request_kind kind, int top_k, size
                      struct error *err)
 {
     struct upload *u = &x->upload;
-    int code = request_create(&x->request, x->edition, x->model_index, top_k, parts, u->bytes, err);
+    int code =
+        request_create(&x->request, x->generation, x->model_index, top_k, parts, u->bytes, err);
     if (code != ERR_OK)
         return code;
     x->request->kind = kind;
@@ -83,7 +84,7 @@ void work_release(struct request *request)
 
 const char *work_model_name(const struct request *request)
 {
-    return edition_model(request->edition, request->model)->name;
+    return generation_model(request->generation, request->model)->name;
 }
 
 /* The request for a body whose parts, if it has some, are known. */

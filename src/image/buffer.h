@@ -12,7 +12,7 @@ struct buffer {
     size_t size;
 };
 
-/* Makes room for `count` elements of `element` bytes, without keeping what was there; new
+/* Makes space for `count` elements of `element` bytes, without keeping what was there; new
  * memory is zeroed.
  * ERR_NO_MEMORY leaves the buffer empty. */
 int buffer_reserve(struct buffer *buffer, size_t count, size_t element, struct error *err);

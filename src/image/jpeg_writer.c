@@ -48,7 +48,7 @@ static void on_output(j_common_ptr info)
     (void)info;
 }
 
-static void point_at_room(struct jpeg_writer *w, size_t used)
+static void point_at_space(struct jpeg_writer *w, size_t used)
 {
     w->destination.next_output_byte = w->file + used;
     w->destination.free_in_buffer = w->capacity - used;
@@ -56,7 +56,7 @@ static void point_at_room(struct jpeg_writer *w, size_t used)
 
 static void on_begin(j_compress_ptr info)
 {
-    point_at_room(info->client_data, 0);
+    point_at_space(info->client_data, 0);
 }
 
 /* The file is full: libjpeg forgets how far it was, all of it counts. */
@@ -69,7 +69,7 @@ static boolean on_full(j_compress_ptr info)
         ERREXIT1(info, JERR_OUT_OF_MEMORY, 0);
     w->file = file;
     w->capacity = 2 * used;
-    point_at_room(w, used);
+    point_at_space(w, used);
     return TRUE;
 }
 

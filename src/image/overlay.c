@@ -101,15 +101,15 @@ static float cell_at(const struct overlay_grid *grid, enum orientation o, int ro
 }
 
 /* In double, in which the distance of two floats does not overflow. */
-static void value_range(const struct overlay_grid *grid, double *least, double *span)
+static void value_range(const struct overlay_grid *grid, double *min, double *span)
 {
     size_t count = (size_t)grid->rows * (size_t)grid->cols;
-    double most = *least = (double)grid->values[0];
+    double max = *min = (double)grid->values[0];
     for (size_t i = 1; i < count; i++) {
-        most = fmax(most, (double)grid->values[i]);
-        *least = fmin(*least, (double)grid->values[i]);
+        max = fmax(max, (double)grid->values[i]);
+        *min = fmin(*min, (double)grid->values[i]);
     }
-    *span = most > *least ? most - *least : 1;
+    *span = max > *min ? max - *min : 1;
 }
 
 static float between(float a, float b, float towards)
@@ -119,14 +119,14 @@ static float between(float a, float b, float towards)
 
 static void stretch(struct canvas *c, const struct overlay_grid *grid, enum orientation o)
 {
-    double least, span;
-    value_range(grid, &least, &span);
+    double min, span;
+    value_range(grid, &min, &span);
     for (int row = 0; row < c->rows; row++)
         for (int x = 0; x < c->width; x++) {
             struct place p = c->across[x];
             int cell = p.cell == OUTSIDE ? 0 : p.cell, next = cell + 1 < c->cols ? cell + 1 : cell;
-            float here = (float)(((double)cell_at(grid, o, row, cell) - least) / span);
-            float beyond = (float)(((double)cell_at(grid, o, row, next) - least) / span);
+            float here = (float)(((double)cell_at(grid, o, row, cell) - min) / span);
+            float beyond = (float)(((double)cell_at(grid, o, row, next) - min) / span);
             c->lines[(size_t)row * (size_t)c->width + (size_t)x] = between(here, beyond, p.towards);
         }
 }

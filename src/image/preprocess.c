@@ -18,7 +18,7 @@
 #include "image/jpeg.h"
 #include "image/resize.h"
 
-/* The window has room for two spans, so that rows are seldom moved. */
+/* The window has space for two spans, so that rows are seldom moved. */
 enum { BATCH_ROWS = 8, WINDOW_SPANS = 2, KEPT_BYTES = 4 << 20 };
 
 struct preprocessor {
@@ -225,8 +225,8 @@ static void make_line(const struct job *job, const uint8_t *rows)
         memcpy(job->rgb + i * bytes + output * 3, column + i * 3, 3);
 }
 
-/* Lets `first`, the first row still needed, start the window, if there is no room for `row`. */
-static void make_room(struct job *job, int row, int first)
+/* Lets `first`, the first row still needed, start the window, if there is no space for `row`. */
+static void make_space(struct job *job, int row, int first)
 {
     if (row - job->top < window_rows(job))
         return;
@@ -242,7 +242,7 @@ static void take_row(struct job *job, const uint8_t *rgbx)
     int row = job->row++;
     if (job->span == job->spec->size || row < spans[job->span].first)
         return;
-    make_room(job, row, spans[job->span].first);
+    make_space(job, row, spans[job->span].first);
     if (job->along_first)
         resize_horizontal(job->by_column, rgbx, window_row(job, row));
     else

@@ -45,7 +45,7 @@ static int32_t fixed_point(double weight)
 struct stretched {
     double (*filter)(double);
     double start, scale, support, inverse;
-    int most_taps; /* of an output */
+    int max_taps; /* of an output */
 };
 
 static struct stretched stretch(const struct resize_shape *shape)
@@ -60,7 +60,7 @@ static struct stretched stretch(const struct resize_shape *shape)
         .support = support,
         .inverse = 1 / stretching,
         /* Whole numbers within twice the support, ends that rounding moved included. */
-        .most_taps = (int)floor(2 * support + 1e-6) + 1,
+        .max_taps = (int)floor(2 * support + 1e-6) + 1,
     };
 }
 
@@ -85,7 +85,7 @@ static struct resize_span plan_output(const struct stretched *by, const struct r
     if (end > in_size)
         end = in_size;
     int taps = end - first;
-    CHECK(taps <= by->most_taps);
+    CHECK(taps <= by->max_taps);
     for (int i = 0; i < taps; i++) {
         exact[i] = by->filter((first + i - center + 0.5) * by->inverse);
         sum += exact[i];
@@ -133,7 +133,7 @@ int resize_axis_plan(struct resize_axis *axis, const struct resize_shape *shape,
         return 0;
     struct stretched by = stretch(shape);
     axis->shape = (struct resize_shape){0};
-    axis->max_taps = by.most_taps;
+    axis->max_taps = by.max_taps;
     axis->max_groups = (axis->max_taps + RESIZE_GROUP - 1) / RESIZE_GROUP;
     int code = reserve(axis, (size_t)shape->count, err);
     if (code)
@@ -288,10 +288,9 @@ static int horizontal_vectors(const struct resize_axis *axis, const uint8_t *rgb
     const struct resize_vectors *wide = wide_vectors();
     if (!wide || axis->max_groups > 2)
         return 0;
-    return wide->horizontal(axis->spans.data, axis->weights.data, axis->max_groups,
-                            axis->shape.count, rgbx,
-                            rgb + 3 * (ptrdiff_t)resize_axis_output(axis, 0),
-                            axis->shape.mirrored ? -3 : 3);
+    return wide->horizontal(
+        axis->spans.data, axis->weights.data, axis->max_groups, axis->shape.count, rgbx,
+        rgb + 3 * (ptrdiff_t)resize_axis_output(axis, 0), axis->shape.mirrored ? -3 : 3);
 }
 
 void resize_horizontal(const struct resize_axis *axis, const uint8_t *rgbx, uint8_t *rgb)

@@ -51,7 +51,7 @@ static struct layout layout_of(const struct dense_kernel *k, const struct conv_s
         block * (k->panel / k->format.lanes) * lines * l.line_dwords * l.group_panels;
     l.tile_pixels = at_least_1(TILE_STEPS / block_steps) * block;
     l.group_tiles = size_ceil_div(l.pixels, l.tile_pixels);
-    if (l.group_tiles > 1 && l.pixels - (l.group_tiles - 1) * l.tile_pixels < k->least)
+    if (l.group_tiles > 1 && l.pixels - (l.group_tiles - 1) * l.tile_pixels < k->min)
         l.group_tiles--;
     return l;
 }
@@ -64,7 +64,7 @@ bool dense_supports(const struct conv_shape *s)
 /* Packed: panels, factors [kind][channels], the padding pixel. */
 static size_t packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
-    const struct dense_kernel *k = self->own;
+    const struct dense_kernel *k = self->impl;
     struct layout l = layout_of(k, s, 1);
     return l.panels * l.panel_bytes + l.factor_bytes + l.pixel;
 }
@@ -105,14 +105,14 @@ static void pack_panel(const struct dense_kernel *k, const struct conv_shape *s,
                        size_t end, unsigned char *panel)
 {
     enum { PIECE_BYTES = 256 };
-    size_t in = (size_t)s->in_c, size = k->format.element, most = PIECE_BYTES / size;
+    size_t in = (size_t)s->in_c, size = k->format.element, max = PIECE_BYTES / size;
     size_t step = k->panel * 4;
     unsigned char piece[PIECE_BYTES];
     for (size_t o = first; s->kernel > 1 && o < end; o++)
         pack_turned(k, s, l, weights, o, (struct lane){panel + (o - first) * 4, step});
-    for (size_t at = 0; s->kernel == 1 && at < in; at += most)
+    for (size_t at = 0; s->kernel == 1 && at < in; at += max)
         for (size_t o = first; o < end; o++) {
-            size_t count = in - at < most ? in - at : most;
+            size_t count = in - at < max ? in - at : max;
             lanes_put_weights(&k->format, weights, o * in + at, count, piece);
             pack_piece(piece, at * size, count * size,
                        (struct lane){panel + (o - first) * 4, step});
@@ -122,7 +122,7 @@ static void pack_panel(const struct dense_kernel *k, const struct conv_shape *s,
 static void pack(const struct conv_kernel *self, const struct conv_shape *s,
                  const struct conv_weights *weights, void *packed)
 {
-    const struct dense_kernel *k = self->own;
+    const struct dense_kernel *k = self->impl;
     struct layout l = layout_of(k, s, 1);
     size_t out = (size_t)s->out_c;
     unsigned char *p = packed, *factors = p + l.panels * l.panel_bytes;
@@ -137,7 +137,7 @@ static void pack(const struct conv_kernel *self, const struct conv_shape *s,
 
 static int tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
 {
-    const struct dense_kernel *k = self->own;
+    const struct dense_kernel *k = self->impl;
     struct layout l = layout_of(k, s, images);
     return (int)(l.groups * l.group_tiles);
 }
@@ -148,7 +148,7 @@ static bool is_in_place(const struct conv_shape *s, const struct layout *l)
            l->pixel % 4 == 0 && (l->pixel % L1_SET_BYTES || l->pixels == 1);
 }
 
-/* Pixels of a 1x1 kernel that scratch has room for: an image's, or a block's. */
+/* Pixels of a 1x1 kernel that scratch has space for: an image's, or a block's. */
 static size_t copied_pixels(const struct dense_kernel *k, const struct conv_shape *s,
                             const struct layout *l)
 {
@@ -158,7 +158,7 @@ static size_t copied_pixels(const struct dense_kernel *k, const struct conv_shap
 
 static size_t scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
-    const struct dense_kernel *k = self->own;
+    const struct dense_kernel *k = self->impl;
     struct layout l = layout_of(k, s, 1);
     if (s->kernel > 1)
         return (size_t)s->kernel * l.window_columns * l.wide_pixel + sizeof(lanes_dword);
@@ -310,7 +310,7 @@ static void find_inputs(const struct inputs *in, size_t first, size_t pixels,
     }
 }
 
-/* Copies the pixels of all tiles of the call, if there is room. */
+/* Copies the pixels of all tiles of the call, if there is space. */
 static void copy_whole_call(const struct dense_kernel *k, struct inputs *in)
 {
     const struct conv_call *call = in->call;
@@ -382,14 +382,14 @@ static int choose_block(const struct dense_kernel *kernel, size_t left)
     while (kernel->blocks[f].pixels > left)
         f++;
     size_t rest = left - kernel->blocks[f].pixels;
-    if (rest > 0 && rest < kernel->least && kernel->blocks[f + 1].pixels >= kernel->least)
+    if (rest > 0 && rest < kernel->min && kernel->blocks[f + 1].pixels >= kernel->min)
         f++;
     return f;
 }
 
 static void run(const struct conv_kernel *self, const struct conv_call *call)
 {
-    const struct dense_kernel *kernel = self->own;
+    const struct dense_kernel *kernel = self->impl;
     const struct conv_shape *s = call->shape;
     struct layout l = layout_of(kernel, s, call->images);
     struct inputs in = {

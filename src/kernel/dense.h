@@ -7,7 +7,7 @@
  * lie, and so is a window that lies inside the image. Otherwise the window that a block meets is
  * copied into scratch (padding and widening end there). The pixels of a 1x1 kernel are copied one
  * by one, if there is a stride, if they are to be widened, or if their distance would put a whole
- * block into one set of the L1 cache: once for all panels, where there is room for the map.
+ * block into one set of the L1 cache: once for all panels, where there is space for the map.
  *
  * Weights are packed in panels, [panel][line][dword][channel], so that they are read in a line; as
  * many panels as fit half the L2 cache serve a range of pixels before the next. A tile is such a
@@ -45,7 +45,7 @@ struct dense_kernel {
     struct lanes_format format;
     size_t panel;  /* channels: one vector or more */
     size_t cached; /* bytes of weights that are to stay in the L2 cache */
-    size_t least;  /* pixels; the few sums of a smaller block wait for each other; 0: they do not */
+    size_t min;    /* pixels; the few sums of a smaller block wait for each other; 0: they do not */
     struct {
         size_t pixels;
         void (*run)(const struct dense_block *block);

@@ -5,9 +5,9 @@
 enum {
     SLAB_BYTES = 36 * 1024,
     WEIGHT_BYTES = 16 * 1024, /* that stay in the L1 cache beside some rows of the slab */
-    MOST_LANES = 16,
-    LEAST_TILES = 16, /* of an image, so that several threads have work */
-    LEAST_ROWS = 4,   /* about; each tile copies the lines around it */
+    MAX_LANES = 16,
+    MIN_TILES = 16, /* of an image, so that several threads have work */
+    MIN_ROWS = 4,   /* about; each tile copies the lines around it */
 };
 
 /* A shape's sizes. A unit is what one slab serves: several groups, or one. */
@@ -30,14 +30,14 @@ static size_t input_rows(const struct conv_shape *s, size_t rows)
     return (rows - 1) * (size_t)s->stride + GROUPED_TAPS;
 }
 
-/* As many rows as the slab has room for, in blocks of nearly one size; less for more tiles. */
+/* As many rows as the slab has space for, in blocks of nearly one size; less for more tiles. */
 static void cut_rows(const struct conv_shape *s, struct layout *l)
 {
     size_t line = l->columns * l->pixel * 4, rows = SLAB_BYTES / line, out_h = (size_t)s->out_h;
     rows = rows > GROUPED_TAPS ? (rows - GROUPED_TAPS) / (size_t)s->stride + 1 : 1;
-    size_t wanted = size_ceil_div(out_h, size_ceil_div(LEAST_TILES, l->units));
-    if (wanted < LEAST_ROWS)
-        wanted = LEAST_ROWS;
+    size_t wanted = size_ceil_div(out_h, size_ceil_div(MIN_TILES, l->units));
+    if (wanted < MIN_ROWS)
+        wanted = MIN_ROWS;
     l->blocks = size_ceil_div(out_h, rows < wanted ? rows : wanted);
     l->rows = size_ceil_div(out_h, l->blocks);
     l->blocks = size_ceil_div(out_h, l->rows);
@@ -71,7 +71,7 @@ bool grouped_supports(const struct conv_shape *s)
 /* Packed: vectors, factors [kind][unit][vector][lane], the padding pixel. */
 static size_t packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
-    const struct grouped_kernel *k = self->own;
+    const struct grouped_kernel *k = self->impl;
     struct layout l = layout_of(&k->format, s);
     return l.units * l.unit_vectors * l.vector_bytes + l.factor_bytes +
            (size_t)s->in_c * precision_size(k->format.precision);
@@ -107,7 +107,7 @@ static void pack_channel(const struct lanes_format *format, const struct layout 
 static void pack(const struct conv_kernel *self, const struct conv_shape *s,
                  const struct conv_weights *weights, void *packed)
 {
-    const struct grouped_kernel *k = self->own;
+    const struct grouped_kernel *k = self->impl;
     struct layout l = layout_of(&k->format, s);
     unsigned char *p = packed, *factors = p + l.units * l.unit_vectors * l.vector_bytes;
     memset(p, 0, (size_t)(factors - p) + l.factor_bytes);
@@ -123,29 +123,29 @@ static void pack(const struct conv_kernel *self, const struct conv_shape *s,
 
 static int tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
 {
-    const struct grouped_kernel *k = self->own;
+    const struct grouped_kernel *k = self->impl;
     struct layout l = layout_of(&k->format, s);
     return (int)(l.units * l.blocks) * images;
 }
 
 static size_t scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
-    const struct grouped_kernel *k = self->own;
+    const struct grouped_kernel *k = self->impl;
     struct layout l = layout_of(&k->format, s);
     return input_rows(s, l.rows) * l.columns * l.pixel * 4;
 }
 
 /* Matrices of rows x columns, one behind the other, are turned by this order of their elements. */
-static void make_order(size_t rows, size_t columns, int32_t order[MOST_LANES])
+static void make_order(size_t rows, size_t columns, int32_t order[MAX_LANES])
 {
-    for (size_t i = 0, size = rows * columns; i < MOST_LANES; i++)
+    for (size_t i = 0, size = rows * columns; i < MAX_LANES; i++)
         order[i] = (int32_t)(i / size * size + i % rows * columns + i % size / rows);
 }
 
 /* How dwords are turned for the slab, and finished sums back. */
 struct orders {
-    _Alignas(64) int32_t dwords[MOST_LANES];
-    _Alignas(64) int32_t sums[MOST_LANES];
+    _Alignas(64) int32_t dwords[MAX_LANES];
+    _Alignas(64) int32_t sums[MAX_LANES];
 };
 
 /* What a slab is filled from and how. */
@@ -173,7 +173,7 @@ static void fill(const struct filling *f, unsigned char *to, const unsigned char
 /* One line of the slab, from input line `line` (NULL: outside). */
 static void fill_line(const struct filling *f, const unsigned char *line, unsigned char *to)
 {
-    size_t room = f->columns - f->pad, inside = f->width < room ? f->width : room;
+    size_t space = f->columns - f->pad, inside = f->width < space ? f->width : space;
     const struct lanes_format *format = &f->kernel->format;
     size_t used = f->bytes / precision_size(format->precision) * format->element;
     size_t before = line ? f->pad : f->columns;
@@ -186,7 +186,7 @@ static void fill_line(const struct filling *f, const unsigned char *line, unsign
     to += f->pad * f->to_pixel;
     fill(f, to, line, f->pixel, inside);
     to += inside * f->to_pixel;
-    fill(f, to, f->padding, 0, room - inside);
+    fill(f, to, f->padding, 0, space - inside);
 }
 
 /* Copies the inputs of unit `unit` under output rows [first, first + rows) of an image. */
@@ -222,9 +222,9 @@ static void run_row(const struct grouped_kernel *kernel, const struct conv_shape
                     const struct layout *l, struct grouped_run run)
 {
     size_t width = (size_t)s->out_w, pixels;
-    size_t most = kernel->most_broadcast && run.together == 1 ? kernel->most_broadcast : width;
+    size_t max = kernel->max_broadcast && run.together == 1 ? kernel->max_broadcast : width;
     for (size_t column = 0, f = 0; column < width; column += pixels) {
-        size_t left = width - column < most ? width - column : most;
+        size_t left = width - column < max ? width - column : max;
         while (kernel->runs[f].pixels > left)
             f++;
         pixels = kernel->runs[f].pixels;
@@ -299,7 +299,7 @@ static void run_tile(const struct grouped_kernel *kernel, const struct conv_call
 
 static void run(const struct conv_kernel *self, const struct conv_call *call)
 {
-    const struct grouped_kernel *kernel = self->own;
+    const struct grouped_kernel *kernel = self->impl;
     struct layout l = layout_of(&kernel->format, call->shape);
     struct orders orders;
     make_order(l.together, l.dwords, orders.dwords);

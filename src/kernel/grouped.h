@@ -50,7 +50,7 @@ struct grouped_kernel {
     void (*copy_turned)(const struct lanes_format *format, unsigned char *to,
                         const unsigned char *from, size_t from_step, size_t bytes, size_t times,
                         const int32_t *order);
-    size_t most_broadcast; /* pixels of a run of one group; 0: of any there is */
+    size_t max_broadcast; /* pixels of a run of one group; 0: of any there is */
     struct {
         size_t pixels;
         void (*run)(const struct grouped_run *run);

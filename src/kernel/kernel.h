@@ -15,8 +15,8 @@
  * never reads outside the buffers it was given, except that up to KERNEL_OVERREAD bytes behind x
  * and behind the scratch may be read.
  *
- * What is packed, and by which arithmetic outputs are computed, does not depend on a shape's height:
- * models are tried at load on maps that are cut to a few rows.
+ * What is packed, and by which arithmetic outputs are computed, does not depend on a shape's
+ * height: models are tried at load on maps that are cut to a few rows.
  *
  * Padding. Pixels outside the image are 0; in int8, they are the bytes that stand for 0.
  *
@@ -93,46 +93,46 @@ struct conv_method {
     int (*tile_count)(const struct conv_kernel *self, const struct conv_shape *shape, int images);
     size_t (*scratch_size)(const struct conv_kernel *self, const struct conv_shape *shape);
     void (*run)(const struct conv_kernel *self, const struct conv_call *call);
-    /* Of a method that runs on a library, NULL otherwise. `room`: whether there is what the library
-     * needs for so many more threads; ERR_NO_MEMORY. Ask before they start. `library`: its name and
-     * that of the core it chose its code for, e.g. "OpenBLAS SkylakeX". */
-    int (*room)(int threads, struct error *err);
+    /* Of a method that runs on a library, NULL otherwise. `check_memory`: whether there is what the
+     * library needs for so many more threads; ERR_NO_MEMORY. Ask before they start. `library`: its
+     * name and that of the core it chose its code for, e.g. "OpenBLAS SkylakeX". */
+    int (*check_memory)(int threads, struct error *err);
     const char *(*library)(void);
 };
 
 /* One convolution kernel. */
 struct conv_kernel {
     const char *name; /* <precision>_<operation>__<isa>, e.g. f32_dense__avx2 */
-    const char *isa;  /* the rung of the ladder it belongs to: ref, generic, avx2, ... */
+    const char *isa;  /* its instruction set: ref, generic, avx2, ... */
     enum precision precision;
     bool (*supports)(const struct conv_shape *shape);
     const struct conv_method *method;
-    const void *own; /* what the method needs of this kernel; NULL: nothing */
+    const void *impl; /* what the method needs of this kernel; NULL: nothing */
 };
 
-/* The rungs of the ladder that are in use: those up to `top` that this machine has. */
-struct kernel_ladder {
+/* The instruction sets in use: those up to `top` that this machine has. */
+struct kernel_isas {
     int top;
-    uint32_t rungs; /* bit i: rung i */
+    uint32_t mask; /* bit i: ISA i */
 };
 
-/* Everything up to the rung `name` (NULL or "auto": the highest that this machine has). False if
+/* Every ISA up to `name` (NULL or "auto": the highest that this machine has). False if
  * the name is unknown or the machine lacks it. */
-bool kernel_ladder_select(const char *name, struct kernel_ladder *ladder);
-const char *kernel_ladder_name(struct kernel_ladder ladder);
+bool kernel_isas_select(const char *name, struct kernel_isas *isas);
+const char *kernel_isas_name(struct kernel_isas isas);
 
-/* The rungs' names, lowest first, NULL-terminated; for --help and messages. */
-const char *const *kernel_rung_names(void);
+/* The names of the ISAs, lowest first, NULL-terminated; for --help and messages. */
+const char *const *kernel_isa_names(void);
 
-/* The rungs that this machine has, for messages: "ref, generic, avx2". */
-enum { KERNEL_RUNGS_TEXT = 128 };
-void kernel_rungs_here(char text[KERNEL_RUNGS_TEXT]);
+/* The ISAs that this machine has, for messages: "ref, generic, avx2". */
+enum { KERNEL_ISAS_TEXT = 128 };
+void kernel_isas_here(char text[KERNEL_ISAS_TEXT]);
 
-/* The kernel that `ladder` gives for a shape. Never NULL. Any thread. */
-const struct conv_kernel *kernel_conv(struct kernel_ladder ladder, enum precision precision,
+/* The kernel that `isas` give for a shape. Never NULL. Any thread. */
+const struct conv_kernel *kernel_conv(struct kernel_isas isas, enum precision precision,
                                       const struct conv_shape *shape);
 
-/* What the kernel runs on, for messages: its library with the core, or its rung. */
+/* What the kernel runs on, for messages: its library with the core, or its ISA. */
 const char *kernel_runs_on(const struct conv_kernel *kernel);
 
 /* Whether this machine can run the kernel. */

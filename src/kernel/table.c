@@ -8,8 +8,8 @@
 #define KERNEL(symbol) extern const struct conv_kernel symbol;
 #include "kernel/kernels.def"
 
-static const char *const rungs[] = {
-#define RUNG(name, needs) #name,
+static const char *const isa_names[] = {
+#define ISA(name, needs) #name,
 #include "kernel/kernels.def"
     NULL};
 
@@ -20,19 +20,19 @@ static const struct conv_kernel *const kernels[] = {
 
 enum { KERNEL_COUNT = sizeof kernels / sizeof kernels[0] };
 
-static int rung_index(const char *name)
+static int isa_index(const char *name)
 {
-    for (int i = 0; rungs[i]; i++)
-        if (strcmp(rungs[i], name) == 0)
+    for (int i = 0; isa_names[i]; i++)
+        if (strcmp(isa_names[i], name) == 0)
             return i;
     return -1;
 }
 
-/* Bit i: rung i. */
-static uint32_t rungs_of(struct cpu_features cpu)
+/* Bit i: ISA i. */
+static uint32_t isas_of(struct cpu_features cpu)
 {
     const bool has[] = {
-#define RUNG(name, needs) needs,
+#define ISA(name, needs) needs,
 #include "kernel/kernels.def"
     };
     uint32_t bits = 0;
@@ -42,25 +42,25 @@ static uint32_t rungs_of(struct cpu_features cpu)
     return bits;
 }
 
-bool kernel_ladder_select(const char *name, struct kernel_ladder *ladder)
+bool kernel_isas_select(const char *name, struct kernel_isas *isas)
 {
-    uint32_t here = rungs_of(cpu_features());
+    uint32_t here = isas_of(cpu_features());
     bool any = !name || strcmp(name, "auto") == 0;
-    *ladder = (struct kernel_ladder){0};
-    for (int i = 0; rungs[i]; i++) {
+    *isas = (struct kernel_isas){0};
+    for (int i = 0; isa_names[i]; i++) {
         if (!(here >> i & 1))
             continue;
-        ladder->top = i;
-        ladder->rungs |= 1U << i;
-        if (!any && strcmp(rungs[i], name) == 0)
+        isas->top = i;
+        isas->mask |= 1U << i;
+        if (!any && strcmp(isa_names[i], name) == 0)
             return true;
     }
     return any;
 }
 
-static bool ladder_has(struct kernel_ladder ladder, const struct conv_kernel *kernel)
+static bool isas_have(struct kernel_isas isas, const struct conv_kernel *kernel)
 {
-    return ladder.rungs >> rung_index(kernel->isa) & 1;
+    return isas.mask >> isa_index(kernel->isa) & 1;
 }
 
 size_t conv_weight_count(const struct conv_shape *s)
@@ -68,33 +68,33 @@ size_t conv_weight_count(const struct conv_shape *s)
     return (size_t)s->out_c * (size_t)(s->in_c / s->groups) * (size_t)s->kernel * (size_t)s->kernel;
 }
 
-const char *kernel_ladder_name(struct kernel_ladder ladder)
+const char *kernel_isas_name(struct kernel_isas isas)
 {
-    return rungs[ladder.top];
+    return isa_names[isas.top];
 }
 
-const char *const *kernel_rung_names(void)
+const char *const *kernel_isa_names(void)
 {
-    return rungs;
+    return isa_names;
 }
 
-void kernel_rungs_here(char text[KERNEL_RUNGS_TEXT])
+void kernel_isas_here(char text[KERNEL_ISAS_TEXT])
 {
-    struct kernel_ladder ladder;
+    struct kernel_isas isas;
     size_t length = 0;
-    kernel_ladder_select(NULL, &ladder);
-    for (int i = 0; rungs[i]; i++)
-        if (ladder.rungs >> i & 1)
-            length += (size_t)snprintf(text + length, KERNEL_RUNGS_TEXT - length, "%s%s",
-                                       i ? ", " : "", rungs[i]);
-    CHECK(length < KERNEL_RUNGS_TEXT);
+    kernel_isas_select(NULL, &isas);
+    for (int i = 0; isa_names[i]; i++)
+        if (isas.mask >> i & 1)
+            length += (size_t)snprintf(text + length, KERNEL_ISAS_TEXT - length, "%s%s",
+                                       i ? ", " : "", isa_names[i]);
+    CHECK(length < KERNEL_ISAS_TEXT);
 }
 
-const struct conv_kernel *kernel_conv(struct kernel_ladder ladder, enum precision precision,
+const struct conv_kernel *kernel_conv(struct kernel_isas isas, enum precision precision,
                                       const struct conv_shape *shape)
 {
     for (size_t i = KERNEL_COUNT; i-- > 0;)
-        if (kernels[i]->precision == precision && ladder_has(ladder, kernels[i]) &&
+        if (kernels[i]->precision == precision && isas_have(isas, kernels[i]) &&
             kernels[i]->supports(shape))
             return kernels[i];
     CHECK(false && "the references support every shape");
@@ -108,9 +108,9 @@ const char *kernel_runs_on(const struct conv_kernel *kernel)
 
 bool kernel_runs_here(const struct conv_kernel *kernel)
 {
-    struct kernel_ladder ladder;
-    kernel_ladder_select(NULL, &ladder);
-    return ladder_has(ladder, kernel);
+    struct kernel_isas isas;
+    kernel_isas_select(NULL, &isas);
+    return isas_have(isas, kernel);
 }
 
 const char *precision_name(enum precision precision)

@@ -97,11 +97,11 @@ static int check_names(const json_t *root, const json_t *picture, struct error *
 {
     const json_t *outer = json_object_get(root, "architecture");
     const json_t *inner = json_object_get(picture, "architecture");
-    int rc = check_name(outer, err);
-    if (rc == ERR_OK && (rc = check_name(inner, err)) != ERR_OK && root != picture)
-        return error_prefix(err, rc, "pretrained_cfg");
-    if (rc != ERR_OK || !json_is_string(outer) || !json_is_string(inner))
-        return rc;
+    int code = check_name(outer, err);
+    if (code == ERR_OK && (code = check_name(inner, err)) != ERR_OK && root != picture)
+        return error_prefix(err, code, "pretrained_cfg");
+    if (code != ERR_OK || !json_is_string(outer) || !json_is_string(inner))
+        return code;
     const char *a = json_string_value(outer), *b = json_string_value(inner);
     size_t length = plain_name(&a);
     if (length == plain_name(&b) && strncmp(a, b, length) == 0)
@@ -183,11 +183,11 @@ static int check_value(const struct setting *setting, const json_t *value, struc
         return error_set(err, ERR_NO_MEMORY, "no memory for config.json");
     for (int i = 0; !plain && i < VALUES && setting->values[i]; i++)
         plain = strcmp(text, setting->values[i]) == 0;
-    int rc = plain ? ERR_OK
-                   : error_set(err, ERR_MODEL_UNSUPPORTED, "%s %.60s is not served; %s is",
-                               setting->key, text, setting->values[0]);
+    int code = plain ? ERR_OK
+                     : error_set(err, ERR_MODEL_UNSUPPORTED, "%s %.60s is not served; %s is",
+                                 setting->key, text, setting->values[0]);
     free(text);
-    return rc;
+    return code;
 }
 
 static int check_argument(const char *key, const json_t *value, struct error *err)
@@ -208,32 +208,32 @@ static int check_arguments(const json_t *root, struct error *err)
         return error_set(err, ERR_MODEL_INVALID, "model_args is not an object");
     json_object_foreach(given, key, value)
     {
-        int rc = check_argument(key, value, err);
-        if (rc != ERR_OK)
-            return error_prefix(err, rc, "model_args");
+        int code = check_argument(key, value, err);
+        if (code != ERR_OK)
+            return error_prefix(err, code, "model_args");
     }
     return ERR_OK;
 }
 
 static int check_settings(const json_t *object, struct error *err)
 {
-    int rc = ERR_OK;
-    for (size_t i = 0; rc == ERR_OK && i < ARGUMENTS; i++)
-        rc = check_value(&arguments[i], json_object_get(object, arguments[i].key), err);
-    for (size_t i = 0; rc == ERR_OK && i < OTHERS; i++)
-        rc = check_value(&others[i], json_object_get(object, others[i].key), err);
-    return rc;
+    int code = ERR_OK;
+    for (size_t i = 0; code == ERR_OK && i < ARGUMENTS; i++)
+        code = check_value(&arguments[i], json_object_get(object, arguments[i].key), err);
+    for (size_t i = 0; code == ERR_OK && i < OTHERS; i++)
+        code = check_value(&others[i], json_object_get(object, others[i].key), err);
+    return code;
 }
 
 int architecture_check(const json_t *root, const json_t *picture, struct error *err)
 {
-    int rc = check_names(root, picture, err);
-    if (rc == ERR_OK)
-        rc = check_arguments(root, err);
-    if (rc == ERR_OK)
-        rc = check_settings(root, err);
-    if (rc != ERR_OK || root == picture)
-        return rc;
-    rc = check_settings(picture, err);
-    return rc == ERR_OK ? ERR_OK : error_prefix(err, rc, "pretrained_cfg");
+    int code = check_names(root, picture, err);
+    if (code == ERR_OK)
+        code = check_arguments(root, err);
+    if (code == ERR_OK)
+        code = check_settings(root, err);
+    if (code != ERR_OK || root == picture)
+        return code;
+    code = check_settings(picture, err);
+    return code == ERR_OK ? ERR_OK : error_prefix(err, code, "pretrained_cfg");
 }

@@ -58,7 +58,7 @@ void calibration_bind(struct calibration *calibration, const char *sha256, const
 /* What a number must be: wider than any network, and far from where products overflow. */
 struct rule {
     const char *key;
-    double least, most;
+    double min, max;
     bool whole;
 };
 static const struct rule scale_rule = {"scale", 1e-12, 1e12, false};
@@ -71,7 +71,7 @@ static const struct rule pixel_std_rule = {"std", 1e-3, 1e3, false};
 
 static bool keeps(const struct rule *rule, double value)
 {
-    return value >= rule->least && value <= rule->most && (!rule->whole || value == floor(value));
+    return value >= rule->min && value <= rule->max && (!rule->whole || value == floor(value));
 }
 
 static const struct rule *zero_rule_of(const struct layer *layer)
@@ -93,7 +93,7 @@ static int take_number(const struct rule *rule, const json_t *json, float *out, 
     double value = json_number_value(json);
     if (!json_is_number(json) || !keeps(rule, value))
         return error_set(err, ERR_MODEL_INVALID, "%s: not a %s of %g to %g", rule->key,
-                         rule->whole ? "whole number" : "number", rule->least, rule->most);
+                         rule->whole ? "whole number" : "number", rule->min, rule->max);
     *out = (float)value;
     return ERR_OK;
 }
@@ -109,10 +109,10 @@ static int take_numbers(const struct rule *rule, const json_t *layer, float *out
     if (list && json_array_size(json) != channels)
         return error_set(err, ERR_MODEL_INVALID, "%s: %zu numbers for %zu channels", rule->key,
                          json_array_size(json), channels);
-    int rc = ERR_OK;
-    for (size_t c = 0; rc == ERR_OK && c < channels; c++)
-        rc = take_number(rule, list ? json_array_get(json, c) : json, &out[c], err);
-    return rc;
+    int code = ERR_OK;
+    for (size_t c = 0; code == ERR_OK && c < channels; c++)
+        code = take_number(rule, list ? json_array_get(json, c) : json, &out[c], err);
+    return code;
 }
 
 static int take_layer(const struct calibration_layer *out, const json_t *json,
@@ -123,10 +123,10 @@ static int take_layer(const struct calibration_layer *out, const json_t *json,
         return error_set(err, ERR_MODEL_INVALID, "it is missing");
     if (!json_is_object(json) || json_object_size(json) > 3)
         return error_set(err, ERR_MODEL_INVALID, "not an object of scale, zero and mean");
-    int rc = take_numbers(&scale_rule, json, out->scale, channels, err);
-    if (rc == ERR_OK)
-        rc = take_numbers(zero_rule_of(layer), json, out->zero, channels, err);
-    return rc != ERR_OK ? rc : take_numbers(&mean_rule, json, out->mean, channels, err);
+    int code = take_numbers(&scale_rule, json, out->scale, channels, err);
+    if (code == ERR_OK)
+        code = take_numbers(zero_rule_of(layer), json, out->zero, channels, err);
+    return code != ERR_OK ? code : take_numbers(&mean_rule, json, out->mean, channels, err);
 }
 
 static int take_layers(struct calibration *out, const json_t *json, const struct layer *layers,
@@ -140,9 +140,9 @@ static int take_layers(struct calibration *out, const json_t *json, const struct
         if (!name)
             continue;
         named++;
-        int rc = take_layer(&out->layers[i], json_object_get(json, name), &layers[i], err);
-        if (rc != ERR_OK)
-            return error_prefix(err, rc, "layer %s", name);
+        int code = take_layer(&out->layers[i], json_object_get(json, name), &layers[i], err);
+        if (code != ERR_OK)
+            return error_prefix(err, code, "layer %s", name);
     }
     if (json_object_size(json) != named)
         return error_set(err, ERR_MODEL_INVALID, "%zu layers, but the network has %zu",
@@ -190,27 +190,27 @@ static int take_head(struct calibration *out, const json_t *root, struct error *
     strcpy(out->sha256, sha256);
     strcpy(out->method, method);
     out->images = (int)json_integer_value(images);
-    int rc = take_numbers(&pixel_mean_rule, root, out->mean, 3, err);
-    return rc == ERR_OK ? take_numbers(&pixel_std_rule, root, out->std, 3, err) : rc;
+    int code = take_numbers(&pixel_mean_rule, root, out->mean, 3, err);
+    return code == ERR_OK ? take_numbers(&pixel_std_rule, root, out->std, 3, err) : code;
 }
 
 int calibration_parse(struct calibration *out, const struct layer *layers, size_t count,
                       const char *bytes, size_t length, struct error *err)
 {
     json_t *root;
-    int rc = strict_json_object(bytes, length, &root, err);
-    if (rc != ERR_OK)
-        return rc;
-    rc = calibration_create(out, layers, count, err);
-    if (rc == ERR_OK) {
-        rc = take_head(out, root, err);
-        if (rc == ERR_OK)
-            rc = take_layers(out, json_object_get(root, "layers"), layers, count, err);
-        if (rc != ERR_OK)
+    int code = strict_json_object(bytes, length, &root, err);
+    if (code != ERR_OK)
+        return code;
+    code = calibration_create(out, layers, count, err);
+    if (code == ERR_OK) {
+        code = take_head(out, root, err);
+        if (code == ERR_OK)
+            code = take_layers(out, json_object_get(root, "layers"), layers, count, err);
+        if (code != ERR_OK)
             calibration_destroy(out);
     }
     json_decref(root);
-    return rc;
+    return code;
 }
 
 /* Scales need no more; nine give each float back. */
@@ -286,8 +286,8 @@ int calibration_write(const struct calibration *calibration, const struct layer 
     int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0)
         return error_set(err, ERR_IO, "cannot write %s: %s", aside, strerror(errno));
-    int rc = write_aside(calibration, layers, count, aside, path, fd, err);
-    if (rc != ERR_OK)
+    int code = write_aside(calibration, layers, count, aside, path, fd, err);
+    if (code != ERR_OK)
         unlink(aside);
-    return rc;
+    return code;
 }

@@ -109,13 +109,13 @@ static int take_stage(const struct tensor_table *tensors, struct template *t, in
     bool bottleneck = t->block == BLOCK_BOTTLENECK;
     int per_group, ignored;
     *stage = (struct stage){.cardinality = 1};
-    int rc = take_conv(tensors, index, bottleneck ? "conv2.weight" : "conv1.weight", &stage->width,
-                       &per_group, err);
-    if (rc == ERR_OK)
-        rc = take_conv(tensors, index, bottleneck ? "conv3.weight" : "conv2.weight", &stage->out,
-                       &ignored, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = take_conv(tensors, index, bottleneck ? "conv2.weight" : "conv1.weight",
+                         &stage->width, &per_group, err);
+    if (code == ERR_OK)
+        code = take_conv(tensors, index, bottleneck ? "conv3.weight" : "conv2.weight", &stage->out,
+                         &ignored, err);
+    if (code != ERR_OK)
+        return code;
     if (bottleneck && stage->width % per_group != 0)
         return error_set(
             err, ERR_MODEL_UNSUPPORTED,
@@ -132,15 +132,15 @@ static int take_stage(const struct tensor_table *tensors, struct template *t, in
 
 int checkpoint_template(const struct tensor_table *tensors, struct template *t, struct error *err)
 {
-    int rc = take_stem(tensors, t, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = take_stem(tensors, t, err);
+    if (code != ERR_OK)
+        return code;
     t->block = has(tensors, 0, 0, "conv3.weight") ? BLOCK_BOTTLENECK : BLOCK_BASIC;
     t->stage_count = 0;
     do {
-        rc = take_stage(tensors, t, t->stage_count++, err);
-        if (rc != ERR_OK)
-            return rc;
+        code = take_stage(tensors, t, t->stage_count++, err);
+        if (code != ERR_OK)
+            return code;
     } while (t->stage_count < TEMPLATE_MAX_STAGES && has_block(tensors, t->stage_count, 0));
     const struct tensor_info *head = find(tensors, "fc.weight", 2, err);
     if (!head)
@@ -222,9 +222,9 @@ static int check_layer(const struct tensor_table *tensors, const struct layer *l
     size_t count = checkpoint_layer_tensors(layer, expected);
     for (size_t i = 0; i < count; i++) {
         const struct tensor_info *found = tensor_table_find(tensors, expected[i].name);
-        int rc = check_tensor(found, &expected[i], err);
-        if (rc != ERR_OK)
-            return rc;
+        int code = check_tensor(found, &expected[i], err);
+        if (code != ERR_OK)
+            return code;
         accounted[found - tensors->tensors] = true;
     }
     account_counter(tensors, layer, accounted);
@@ -237,16 +237,16 @@ int checkpoint_check(const struct tensor_table *tensors, const struct layer *lay
     bool *accounted = calloc(tensors->count + 1, sizeof *accounted);
     if (!accounted)
         return error_set(err, ERR_NO_MEMORY, "no memory to check the tensors");
-    int rc = ERR_OK;
-    for (size_t i = 0; rc == ERR_OK && i < count; i++)
-        rc = check_layer(tensors, &layers[i], accounted, err);
-    for (size_t i = 0; rc == ERR_OK && i < tensors->count; i++)
+    int code = ERR_OK;
+    for (size_t i = 0; code == ERR_OK && i < count; i++)
+        code = check_layer(tensors, &layers[i], accounted, err);
+    for (size_t i = 0; code == ERR_OK && i < tensors->count; i++)
         if (!accounted[i])
-            rc = error_set(err, ERR_MODEL_UNSUPPORTED,
-                           "tensor %s is no part of a plain ResNet or ResNeXt",
-                           tensors->tensors[i].name);
+            code = error_set(err, ERR_MODEL_UNSUPPORTED,
+                             "tensor %s is no part of a plain ResNet or ResNeXt",
+                             tensors->tensors[i].name);
     free(accounted);
-    return rc;
+    return code;
 }
 
 int checkpoint_read(const struct safetensors *file, const struct layer *layer, float *weights,
@@ -259,13 +259,13 @@ int checkpoint_read(const struct safetensors *file, const struct layer *layer, f
         float *to = i == 0                        ? weights
                     : layer->kind == LAYER_LINEAR ? bias
                                                   : norm + (i - 1) * channels;
-        int rc = safetensors_read(file, t, to, err);
-        if (rc != ERR_OK)
-            return rc;
+        int code = safetensors_read(file, t, to, err);
+        if (code != ERR_OK)
+            return code;
     }
     if (layer->kind == LAYER_LINEAR)
         return ERR_OK;
     const struct batch_norm bn = {norm, norm + channels, norm + 2 * channels, norm + 3 * channels};
-    int rc = fold_batch_norm(&bn, channels, tensors[0].elements / channels, weights, bias, err);
-    return rc == ERR_OK ? ERR_OK : error_prefix(err, rc, "batch norm %s", layer->norm);
+    int code = fold_batch_norm(&bn, channels, tensors[0].elements / channels, weights, bias, err);
+    return code == ERR_OK ? ERR_OK : error_prefix(err, code, "batch norm %s", layer->norm);
 }

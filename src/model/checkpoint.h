@@ -27,7 +27,7 @@ size_t checkpoint_layer_tensors(const struct layer *layer,
                                 struct tensor_info out[CHECKPOINT_LAYER_TENSORS]);
 
 /* Reads a checked layer's weights [out_c][in_c / groups][kernel][kernel] and bias [out_c], batch
- * norm folded in. `norm` is room for 4 * out_c floats. ERR_IO, ERR_MODEL_INVALID. */
+ * norm folded in. `norm` is space for 4 * out_c floats. ERR_IO, ERR_MODEL_INVALID. */
 int checkpoint_read(const struct safetensors *file, const struct layer *layer, float *weights,
                     float *bias, float *norm, struct error *err);
 

@@ -5,9 +5,9 @@
 
 int class_id_parse(const char *text)
 {
-    enum { MOST_DIGITS = 9 };
+    enum { MAX_DIGITS = 9 };
     size_t digits = strspn(text, "0123456789");
-    return digits > 0 && digits <= MOST_DIGITS && text[digits] == '\0' ? atoi(text) : -1;
+    return digits > 0 && digits <= MAX_DIGITS && text[digits] == '\0' ? atoi(text) : -1;
 }
 
 int class_id_of_key(const char *key)

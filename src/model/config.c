@@ -125,18 +125,18 @@ static int take_triple(const json_t *picture, const char *key, double low, doubl
 
 static int take_picture(const json_t *picture, struct preprocess_spec *spec, struct error *err)
 {
-    int rc = take_size(picture, spec, err);
-    if (rc == ERR_OK)
-        rc = take_resize(picture, spec, err);
-    if (rc == ERR_OK)
-        rc = take_interpolation(picture, spec, err);
-    if (rc == ERR_OK)
-        rc = take_crop_mode(picture, spec, err);
-    if (rc == ERR_OK)
-        rc = take_triple(picture, "mean", 0, 1, "[0.485, 0.456, 0.406]", spec->mean, err);
-    if (rc == ERR_OK)
-        rc = take_triple(picture, "std", 1e-3, 1e3, "[0.229, 0.224, 0.225]", spec->std, err);
-    return rc;
+    int code = take_size(picture, spec, err);
+    if (code == ERR_OK)
+        code = take_resize(picture, spec, err);
+    if (code == ERR_OK)
+        code = take_interpolation(picture, spec, err);
+    if (code == ERR_OK)
+        code = take_crop_mode(picture, spec, err);
+    if (code == ERR_OK)
+        code = take_triple(picture, "mean", 0, 1, "[0.485, 0.456, 0.406]", spec->mean, err);
+    if (code == ERR_OK)
+        code = take_triple(picture, "std", 1e-3, 1e3, "[0.229, 0.224, 0.225]", spec->std, err);
+    return code;
 }
 
 /* A fine-tuned network has the true number at the root and its ancestor's in pretrained_cfg. */
@@ -249,34 +249,34 @@ static int check_crop_size(const json_t *object, int size, struct error *err)
 static int check_beside(const json_t *object, const json_t *picture,
                         const struct preprocess_spec *spec, struct error *err)
 {
-    int rc = check_aliases(object, picture, err);
-    if (rc == ERR_OK)
-        rc = check_resample(object, spec->interpolation, err);
-    return rc == ERR_OK ? check_crop_size(object, spec->size, err) : rc;
+    int code = check_aliases(object, picture, err);
+    if (code == ERR_OK)
+        code = check_resample(object, spec->interpolation, err);
+    return code == ERR_OK ? check_crop_size(object, spec->size, err) : code;
 }
 
 static int take_all(struct model_config *out, const json_t *root, const json_t *own, size_t outputs,
                     struct error *err)
 {
     json_t *picture = json_object();
-    int rc = picture ? architecture_check(root, own, err)
-                     : error_set(err, ERR_NO_MEMORY, "no memory for config.json");
-    if (rc == ERR_OK)
-        rc = merge(picture, root, own, err);
-    if (rc == ERR_OK)
-        rc = take_picture(picture, &out->preprocess, err);
-    if (rc == ERR_OK)
-        rc = check_beside(root, picture, &out->preprocess, err);
-    if (rc == ERR_OK)
-        rc = check_beside(own, picture, &out->preprocess, err);
-    if (rc == ERR_OK)
-        rc = take_classes(root, own, &out->classes, err);
-    if (rc == ERR_OK)
-        rc = take_activation(picture, out, err);
-    if (rc == ERR_OK)
-        rc = config_labels_read(out, root, own, outputs, err);
+    int code = picture ? architecture_check(root, own, err)
+                       : error_set(err, ERR_NO_MEMORY, "no memory for config.json");
+    if (code == ERR_OK)
+        code = merge(picture, root, own, err);
+    if (code == ERR_OK)
+        code = take_picture(picture, &out->preprocess, err);
+    if (code == ERR_OK)
+        code = check_beside(root, picture, &out->preprocess, err);
+    if (code == ERR_OK)
+        code = check_beside(own, picture, &out->preprocess, err);
+    if (code == ERR_OK)
+        code = take_classes(root, own, &out->classes, err);
+    if (code == ERR_OK)
+        code = take_activation(picture, out, err);
+    if (code == ERR_OK)
+        code = config_labels_read(out, root, own, outputs, err);
     json_decref(picture);
-    return rc;
+    return code;
 }
 
 int model_config_parse(struct model_config *out, const char *bytes, size_t length, size_t outputs,
@@ -284,29 +284,29 @@ int model_config_parse(struct model_config *out, const char *bytes, size_t lengt
 {
     json_t *root;
     *out = (struct model_config){0};
-    int rc = strict_json_object(bytes, length, &root, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = strict_json_object(bytes, length, &root, err);
+    if (code != ERR_OK)
+        return code;
     const json_t *own = json_object_get(root, "pretrained_cfg");
-    rc = !json_is_said(own) || json_is_object(own)
-             ? take_all(out, root, json_is_said(own) ? own : root, outputs, err)
-             : error_set(err, ERR_MODEL_INVALID, "pretrained_cfg is not an object");
+    code = !json_is_said(own) || json_is_object(own)
+               ? take_all(out, root, json_is_said(own) ? own : root, outputs, err)
+               : error_set(err, ERR_MODEL_INVALID, "pretrained_cfg is not an object");
     json_decref(root);
-    if (rc != ERR_OK)
+    if (code != ERR_OK)
         model_config_destroy(out);
-    return rc;
+    return code;
 }
 
 int model_config_read(struct model_config *out, const char *path, size_t outputs, struct error *err)
 {
     char *bytes;
     size_t length;
-    int rc = file_read_all(path, MODEL_CONFIG_FILE_MAX, &bytes, &length, err);
-    if (rc != ERR_OK)
-        return rc;
-    rc = model_config_parse(out, bytes, length, outputs, err);
+    int code = file_read_all(path, MODEL_CONFIG_FILE_MAX, &bytes, &length, err);
+    if (code != ERR_OK)
+        return code;
+    code = model_config_parse(out, bytes, length, outputs, err);
     free(bytes);
-    return rc == ERR_OK ? ERR_OK : error_prefix(err, rc, "%s", path);
+    return code == ERR_OK ? ERR_OK : error_prefix(err, code, "%s", path);
 }
 
 void model_config_destroy(struct model_config *config)

@@ -43,16 +43,16 @@ static int collect(struct names *names, const json_t *value, struct error *err)
 {
     const char *key;
     json_t *name;
-    int rc = ERR_OK;
+    int code = ERR_OK;
     if (!json_is_object(value) && !json_is_array(value))
         return error_set(err, ERR_MODEL_INVALID, "neither a list nor a map from class id to name");
-    for (size_t i = 0; rc == ERR_OK && i < json_array_size(value); i++)
-        rc = put(names, (json_int_t)i, json_array_get(value, i), err);
+    for (size_t i = 0; code == ERR_OK && i < json_array_size(value); i++)
+        code = put(names, (json_int_t)i, json_array_get(value, i), err);
     json_object_foreach((json_t *)value, key, name)
     {
-        rc = rc == ERR_OK ? put(names, class_id_of_key(key), name, err) : rc;
+        code = code == ERR_OK ? put(names, class_id_of_key(key), name, err) : code;
     }
-    return rc;
+    return code;
 }
 
 /* A map from name to class id. */
@@ -60,19 +60,19 @@ static int collect_inverse(struct names *names, const json_t *value, struct erro
 {
     const char *key;
     json_t *id;
-    int rc = ERR_OK;
+    int code = ERR_OK;
     if (!json_is_object(value))
         return error_set(err, ERR_MODEL_INVALID, "no map from name to class id");
     json_object_foreach((json_t *)value, key, id)
     {
-        if (rc != ERR_OK)
+        if (code != ERR_OK)
             break;
         json_t *name = json_string(key);
-        rc = json_array_append_new(names->made, name) == 0
-                 ? put(names, class_id_take(id), name, err)
-                 : error_set(err, ERR_NO_MEMORY, "no memory for labels");
+        code = json_array_append_new(names->made, name) == 0
+                   ? put(names, class_id_take(id), name, err)
+                   : error_set(err, ERR_NO_MEMORY, "no memory for labels");
     }
-    return rc;
+    return code;
 }
 
 static void names_destroy(struct names *names)
@@ -87,22 +87,22 @@ static int names_create(struct names **out, const char *key, const json_t *value
 {
     struct names *names = calloc(1, sizeof *names);
     json_t *made = json_array();
-    int rc = names && made ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for labels");
-    if (rc != ERR_OK) {
+    int code = names && made ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for labels");
+    if (code != ERR_OK) {
         json_decref(made);
         free(names);
-        return rc;
+        return code;
     }
     names->key = key;
     names->made = made;
     names->is_map = json_is_object(value);
-    rc = strcmp(key, "label2id") == 0 ? collect_inverse(names, value, err)
-                                      : collect(names, value, err);
-    if (rc == ERR_OK)
+    code = strcmp(key, "label2id") == 0 ? collect_inverse(names, value, err)
+                                        : collect(names, value, err);
+    if (code == ERR_OK)
         *out = names;
     else
         names_destroy(names);
-    return rc == ERR_OK ? ERR_OK : error_prefix(err, rc, "%s", key);
+    return code == ERR_OK ? ERR_OK : error_prefix(err, code, "%s", key);
 }
 
 enum { NUMBER = 24 };
@@ -171,18 +171,18 @@ static int add_label(struct label_list *labels, const json_t *name, struct error
 static int add_all(struct model_config *out, const struct names *names, const json_t *descriptions,
                    struct error *err)
 {
-    int rc = ERR_OK;
-    for (size_t i = 0; rc == ERR_OK && i < names->count; i++)
-        rc = add_label(&out->labels, describe(names->by_id[i], descriptions), err);
-    return rc;
+    int code = ERR_OK;
+    for (size_t i = 0; code == ERR_OK && i < names->count; i++)
+        code = add_label(&out->labels, describe(names->by_id[i], descriptions), err);
+    return code;
 }
 
 static int take(struct model_config *out, const struct names *names, const json_t *descriptions,
                 struct error *err)
 {
     out->labels_may_end_early = names->is_map;
-    int rc = add_all(out, names, descriptions, err);
-    return rc == ERR_OK ? ERR_OK : error_prefix(err, rc, "%s", names->key);
+    int code = add_all(out, names, descriptions, err);
+    return code == ERR_OK ? ERR_OK : error_prefix(err, code, "%s", names->key);
 }
 
 /* After those that name the classes, what has names too and is not looked for there. */
@@ -211,25 +211,25 @@ static bool may_be_unread(const char *key, const json_t *value)
 static int choose(struct names **best, const json_t *place, const json_t *descriptions,
                   struct error *err)
 {
-    int rc = ERR_OK, unread = ERR_OK;
-    for (size_t i = 0; rc == ERR_OK && i < READ_KEYS; i++) {
+    int code = ERR_OK, unread = ERR_OK;
+    for (size_t i = 0; code == ERR_OK && i < READ_KEYS; i++) {
         const json_t *value = json_object_get(place, read_keys[i]);
         struct names *names = NULL, *better = NULL;
         if (!says_something(value))
             continue;
-        rc = names_create(&names, read_keys[i], value, err);
-        if (rc == ERR_MODEL_INVALID && may_be_unread(read_keys[i], value)) {
-            unread = rc;
-            rc = ERR_OK;
-        } else if (rc == ERR_OK && (!*best || (are_defaults(*best, descriptions) &&
-                                               !are_defaults(names, descriptions))))
+        code = names_create(&names, read_keys[i], value, err);
+        if (code == ERR_MODEL_INVALID && may_be_unread(read_keys[i], value)) {
+            unread = code;
+            code = ERR_OK;
+        } else if (code == ERR_OK && (!*best || (are_defaults(*best, descriptions) &&
+                                                 !are_defaults(names, descriptions))))
             better = names;
-        else if (rc == ERR_OK && !are_defaults(names, descriptions))
-            rc = compare(*best, names, descriptions, err);
+        else if (code == ERR_OK && !are_defaults(names, descriptions))
+            code = compare(*best, names, descriptions, err);
         names_destroy(better ? *best : names);
         *best = better ? better : *best;
     }
-    return rc == ERR_OK && (!*best || are_defaults(*best, descriptions)) ? unread : rc;
+    return code == ERR_OK && (!*best || are_defaults(*best, descriptions)) ? unread : code;
 }
 
 /* Whether any of the names has words that people read. */
@@ -268,28 +268,28 @@ static int take_descriptions(struct model_config *out, const json_t *description
                              struct error *err)
 {
     struct names *names = NULL;
-    int rc = names_create(&names, "label_descriptions", descriptions, err);
-    if (rc == ERR_OK)
-        rc = take(out, names, NULL, err);
-    else if (rc == ERR_MODEL_INVALID) {
+    int code = names_create(&names, "label_descriptions", descriptions, err);
+    if (code == ERR_OK)
+        code = take(out, names, NULL, err);
+    else if (code == ERR_MODEL_INVALID) {
         note_unread(out, "label_descriptions");
-        rc = ERR_OK;
+        code = ERR_OK;
     }
     names_destroy(names);
-    return rc;
+    return code;
 }
 
 /* Real names in pretrained_cfg come before defaults at the root. */
 static int choose_place(struct names **names, const json_t *root, const json_t *picture,
                         const json_t *descriptions, size_t outputs, struct error *err)
 {
-    int rc = choose(names, root, descriptions, err);
+    int code = choose(names, root, descriptions, err);
     bool has_defaults = *names && are_defaults(*names, descriptions);
-    if (rc != ERR_OK || !picture || picture == root || (*names && !has_defaults))
-        return rc;
-    rc = choose(names, picture, descriptions, err);
-    if (rc != ERR_OK || !*names || (has_defaults && are_defaults(*names, descriptions)))
-        return rc;
+    if (code != ERR_OK || !picture || picture == root || (*names && !has_defaults))
+        return code;
+    code = choose(names, picture, descriptions, err);
+    if (code != ERR_OK || !*names || (has_defaults && are_defaults(*names, descriptions)))
+        return code;
     return check_root(root, *names, outputs, err);
 }
 
@@ -302,13 +302,13 @@ int config_labels_read(struct model_config *out, const json_t *root, const json_
     if (!says_something(descriptions) && !is_other)
         descriptions = json_object_get(picture, "label_descriptions");
     struct names *names = NULL;
-    int rc = choose_place(&names, root, is_other ? NULL : picture, descriptions, outputs, err);
-    if (rc == ERR_OK && names)
-        rc = take(out, names, descriptions, err);
-    else if (rc == ERR_OK && says_something(descriptions))
-        rc = take_descriptions(out, descriptions, err);
-    else if (rc == ERR_OK)
+    int code = choose_place(&names, root, is_other ? NULL : picture, descriptions, outputs, err);
+    if (code == ERR_OK && names)
+        code = take(out, names, descriptions, err);
+    else if (code == ERR_OK && says_something(descriptions))
+        code = take_descriptions(out, descriptions, err);
+    else if (code == ERR_OK)
         note_unread(out, unread_labels_find(root, is_other ? ancestors : NULL, outputs));
     names_destroy(names);
-    return rc;
+    return code;
 }

@@ -19,16 +19,16 @@ int file_open(const char *path, int *fd, uint64_t *size, struct error *err)
             path, strerror(EACCES));
     if (*fd < 0)
         return error_set(err, ERR_IO, "cannot open %s: %s", path, strerror(errno));
-    int rc = ERR_OK;
+    int code = ERR_OK;
     if (fstat(*fd, &st) != 0)
-        rc = error_set(err, ERR_IO, "cannot examine %s: %s", path, strerror(errno));
+        code = error_set(err, ERR_IO, "cannot examine %s: %s", path, strerror(errno));
     else if (!S_ISREG(st.st_mode))
-        rc = error_set(err, ERR_IO, "%s is not a regular file", path);
+        code = error_set(err, ERR_IO, "%s is not a regular file", path);
     else
         *size = (uint64_t)st.st_size;
-    if (rc != ERR_OK)
+    if (code != ERR_OK)
         close(*fd);
-    return rc;
+    return code;
 }
 
 int file_read_at(int fd, const char *path, void *buffer, size_t length, uint64_t offset,
@@ -54,23 +54,23 @@ int file_read_all(const char *path, size_t limit, char **bytes, size_t *length, 
 {
     int fd;
     uint64_t size = 0;
-    int rc = file_open(path, &fd, &size, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = file_open(path, &fd, &size, err);
+    if (code != ERR_OK)
+        return code;
     *bytes = NULL;
     if (size > limit) {
-        rc = error_set(err, ERR_MODEL_INVALID, "%s has %ju bytes; at most %zu are read", path,
-                       (uintmax_t)size, limit);
+        code = error_set(err, ERR_MODEL_INVALID, "%s has %ju bytes; at most %zu are read", path,
+                         (uintmax_t)size, limit);
         goto fail;
     }
     *length = (size_t)size;
     *bytes = malloc(*length + 1);
     if (!*bytes) {
-        rc = error_set(err, ERR_NO_MEMORY, "no memory for %s", path);
+        code = error_set(err, ERR_NO_MEMORY, "no memory for %s", path);
         goto fail;
     }
-    rc = file_read_at(fd, path, *bytes, *length, 0, err);
-    if (rc != ERR_OK)
+    code = file_read_at(fd, path, *bytes, *length, 0, err);
+    if (code != ERR_OK)
         goto fail;
     (*bytes)[*length] = '\0';
     close(fd);
@@ -79,5 +79,5 @@ fail:
     free(*bytes);
     *bytes = NULL;
     close(fd);
-    return rc;
+    return code;
 }

@@ -124,16 +124,16 @@ static int write_layer(struct safetensors_writer *writer, const struct layer *la
 {
     struct tensor_info tensors[CHECKPOINT_LAYER_TENSORS];
     size_t count = checkpoint_layer_tensors(layer, tensors);
-    int rc = ERR_OK;
-    for (size_t i = 0; rc == ERR_OK && i < count; i++) {
+    int code = ERR_OK;
+    for (size_t i = 0; code == ERR_OK && i < count; i++) {
         float *values = calloc(tensors[i].elements, sizeof *values);
         if (!values)
             return error_set(err, ERR_NO_MEMORY, "no memory for tensor %s", tensors[i].name);
         fill_tensor(random, layer, &tensors[i], i, scale, input, values);
-        rc = safetensors_writer_put(writer, values, tensors[i].elements * sizeof *values, err);
+        code = safetensors_writer_put(writer, values, tensors[i].elements * sizeof *values, err);
         free(values);
     }
-    return rc;
+    return code;
 }
 
 static int write_layers(struct safetensors_writer *writer, const struct layer *layers, size_t count,
@@ -144,14 +144,14 @@ static int write_layers(struct safetensors_writer *writer, const struct layer *l
     if (!values)
         return error_set(err, ERR_NO_MEMORY, "no memory to write weights");
     values[0] = (struct moments){0, 1};
-    int rc = ERR_OK;
-    for (size_t i = 0; rc == ERR_OK && i < count; i++) {
+    int code = ERR_OK;
+    for (size_t i = 0; code == ERR_OK && i < count; i++) {
         double scale = norm_scale(layers, count, &layers[i]);
-        rc = write_layer(writer, &layers[i], scale, values[layers[i].input], &random, err);
+        code = write_layer(writer, &layers[i], scale, values[layers[i].input], &random, err);
         values[i + 1] = layer_output(&layers[i], scale, values);
     }
     free(values);
-    return rc;
+    return code;
 }
 
 static int write_weights(const char *path, const struct layer *layers, size_t count, uint64_t seed,
@@ -164,15 +164,15 @@ static int write_weights(const char *path, const struct layer *layers, size_t co
         return error_set(err, ERR_NO_MEMORY, "no memory for the list of tensors");
     for (size_t i = 0; i < count; i++)
         used += checkpoint_layer_tensors(&layers[i], all + used);
-    int rc = safetensors_writer_create(&writer, path, all, used, err);
+    int code = safetensors_writer_create(&writer, path, all, used, err);
     free(all);
-    if (rc != ERR_OK)
-        return rc;
-    rc = write_layers(writer, layers, count, seed, err);
-    if (rc == ERR_OK)
+    if (code != ERR_OK)
+        return code;
+    code = write_layers(writer, layers, count, seed, err);
+    if (code == ERR_OK)
         return safetensors_writer_finish(writer, err);
     safetensors_writer_abort(writer);
-    return rc;
+    return code;
 }
 
 static json_t *describe(const struct template *t)
@@ -192,20 +192,20 @@ static int write_config(const char *path, const struct template *t, struct error
 {
     json_t *root = describe(t);
     FILE *file = root ? fopen(path, "wxe") : NULL;
-    int rc = ERR_OK;
+    int code = ERR_OK;
     if (!root)
-        rc = error_set(err, ERR_NO_MEMORY, "no memory for %s", path);
+        code = error_set(err, ERR_NO_MEMORY, "no memory for %s", path);
     else if (!file)
-        rc = error_set(err, ERR_IO, "cannot create %s: %s", path, strerror(errno));
+        code = error_set(err, ERR_IO, "cannot create %s: %s", path, strerror(errno));
     else if (json_dumpf(root, file, JSON_INDENT(1)) != 0 || fputc('\n', file) == EOF ||
              fflush(file) != 0)
-        rc = error_set(err, ERR_IO, "cannot write %s: %s", path, strerror(errno));
+        code = error_set(err, ERR_IO, "cannot write %s: %s", path, strerror(errno));
     if (file)
         fclose(file);
-    if (file && rc != ERR_OK)
+    if (file && code != ERR_OK)
         unlink(path);
     json_decref(root);
-    return rc;
+    return code;
 }
 
 static int check_sizes(const struct template *t, struct error *err)
@@ -227,17 +227,17 @@ int model_init_folder(const struct template *t, uint64_t seed, const char *out, 
     if (snprintf(weights, sizeof weights, "%s/model.safetensors", out) >= (int)sizeof weights ||
         snprintf(config, sizeof config, "%s/config.json", out) >= (int)sizeof config)
         return error_set(err, ERR_IO, "the path of the new model is too long");
-    int rc = check_sizes(t, err);
-    if (rc == ERR_OK)
-        rc = template_layers(t, &layers, &count, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = check_sizes(t, err);
+    if (code == ERR_OK)
+        code = template_layers(t, &layers, &count, err);
+    if (code != ERR_OK)
+        return code;
     if (mkdir(out, 0777) != 0 && errno != EEXIST)
-        rc = error_set(err, ERR_IO, "cannot make %s: %s", out, strerror(errno));
-    if (rc == ERR_OK)
-        rc = write_config(config, t, err);
-    if (rc == ERR_OK && (rc = write_weights(weights, layers, count, seed, err)) != ERR_OK)
+        code = error_set(err, ERR_IO, "cannot make %s: %s", out, strerror(errno));
+    if (code == ERR_OK)
+        code = write_config(config, t, err);
+    if (code == ERR_OK && (code = write_weights(weights, layers, count, seed, err)) != ERR_OK)
         unlink(config);
     free(layers);
-    return rc;
+    return code;
 }

@@ -41,7 +41,7 @@ static int check_characters(const char *name, size_t number, struct error *err)
     return utf8_is_invisible_at_end(point) ? refuse(number, point, err) : ERR_OK;
 }
 
-static bool has_room(struct label_list *list)
+static bool has_space(struct label_list *list)
 {
     char **names = array_grow(list->names, list->count, &list->capacity, sizeof *names);
     if (names)
@@ -67,30 +67,30 @@ int label_list_add(struct label_list *list, const char *name, size_t length, str
                          "label %zu: labels are longer than %d MiB together", list->count,
                          LABELS_FILE_MAX >> 20);
     char *copy = strndup(name, length);
-    if (!copy || !has_room(list)) {
+    if (!copy || !has_space(list)) {
         free(copy);
         return error_set(err, ERR_NO_MEMORY, "no memory for labels");
     }
-    int rc = strlen(copy) == length
-                 ? check_characters(copy, list->count, err)
-                 : error_set(err, ERR_MODEL_INVALID, "label %zu has a NUL", list->count);
-    if (rc == ERR_OK) {
+    int code = strlen(copy) == length
+                   ? check_characters(copy, list->count, err)
+                   : error_set(err, ERR_MODEL_INVALID, "label %zu has a NUL", list->count);
+    if (code == ERR_OK) {
         list->names[list->count++] = copy;
         list->bytes += length;
     } else
         free(copy);
-    return rc;
+    return code;
 }
 
 int label_list_number(struct label_list *list, size_t count, struct error *err)
 {
-    int rc = ERR_OK;
-    while (rc == ERR_OK && list->count < count) {
+    int code = ERR_OK;
+    while (code == ERR_OK && list->count < count) {
         char name[32];
         int n = snprintf(name, sizeof name, "class %zu", list->count);
-        rc = label_list_add(list, name, (size_t)n, err);
+        code = label_list_add(list, name, (size_t)n, err);
     }
-    return rc;
+    return code;
 }
 
 void label_list_destroy(struct label_list *list)
@@ -122,9 +122,9 @@ static int trim(const char **bytes, size_t *length, struct error *err)
 int labels_parse(struct label_list *list, const char *bytes, size_t length, struct error *err)
 {
     size_t line = 1;
-    int rc = trim(&bytes, &length, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = trim(&bytes, &length, err);
+    if (code != ERR_OK)
+        return code;
     for (const char *at = bytes, *end = bytes + length; at < end; line++) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         const char *next = stop ? stop + 1 : end;
@@ -132,9 +132,9 @@ int labels_parse(struct label_list *list, const char *bytes, size_t length, stru
         size_t n = (size_t)(stop - at);
         if (n > 0 && stop[-1] == '\r')
             n--;
-        rc = label_list_add(list, at, n, err);
-        if (rc != ERR_OK)
-            return error_prefix(err, rc, "line %zu", line);
+        code = label_list_add(list, at, n, err);
+        if (code != ERR_OK)
+            return error_prefix(err, code, "line %zu", line);
         at = next;
     }
     return ERR_OK;
@@ -155,12 +155,12 @@ int labels_read_file(struct label_list *list, const char *path, struct error *er
 {
     char *bytes;
     size_t length;
-    int rc = file_read_all(path, LABELS_FILE_MAX, &bytes, &length, err);
-    if (rc != ERR_OK)
-        return rc;
-    rc = labels_parse(list, bytes, length, err);
+    int code = file_read_all(path, LABELS_FILE_MAX, &bytes, &length, err);
+    if (code != ERR_OK)
+        return code;
+    code = labels_parse(list, bytes, length, err);
     free(bytes);
-    return rc == ERR_OK ? ERR_OK : error_prefix(err, rc, "%s", path);
+    return code == ERR_OK ? ERR_OK : error_prefix(err, code, "%s", path);
 }
 
 static bool join(char path[LABELS_PATH_MAX], const char *folder, const char *name,
@@ -225,15 +225,15 @@ static int refuse_other_files(const char *folder, struct error *err)
     DIR *directory = opendir(folder);
     if (!directory)
         return error_set(err, ERR_IO, "cannot read folder %s: %s", folder, strerror(errno));
-    int rc = ERR_OK;
-    for (struct dirent *entry; rc == ERR_OK && (entry = readdir(directory));)
+    int code = ERR_OK;
+    for (struct dirent *entry; code == ERR_OK && (entry = readdir(directory));)
         if (label_words_file(entry->d_name))
-            rc = error_set(err, ERR_MODEL_INVALID,
-                           "%s/%s seems to name the classes; only labels.txt is read, one name a "
-                           "line in order of class id",
-                           folder, entry->d_name);
+            code = error_set(err, ERR_MODEL_INVALID,
+                             "%s/%s seems to name the classes; only labels.txt is read, one name a "
+                             "line in order of class id",
+                             folder, entry->d_name);
     closedir(directory);
-    return rc;
+    return code;
 }
 
 int labels_find(struct label_list *list, const char *folder, const char *unread, size_t classes,
@@ -251,9 +251,9 @@ int labels_find(struct label_list *list, const char *folder, const char *unread,
             "%s/config.json: %s seems to name the classes, in a form that is not read; "
             "make it \"label_names\": a list in order of class id, or write labels.txt",
             folder, unread);
-    int rc = refuse_other_files(folder, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = refuse_other_files(folder, err);
+    if (code != ERR_OK)
+        return code;
     *source = LABELS_OF_IMAGENET;
     if (classes == IMAGENET_CLASSES && labels_find_file(path, folder, "imagenet-1k.txt"))
         return labels_read_file(list, path, err);

@@ -59,15 +59,15 @@ static int find_file(const char *folder, const char *name, char path[PATH_BYTES]
 static int open_files(struct loader *l, struct error *err)
 {
     char weights[PATH_BYTES], config[PATH_BYTES];
-    int rc = check_folder(l->path, err);
-    if (rc == ERR_OK)
-        rc = find_file(l->path, "model.safetensors", weights, err);
-    if (rc == ERR_OK)
-        rc = find_file(l->path, "config.json", config, err);
-    if (rc == ERR_OK)
-        rc = safetensors_open(&l->file, weights, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = check_folder(l->path, err);
+    if (code == ERR_OK)
+        code = find_file(l->path, "model.safetensors", weights, err);
+    if (code == ERR_OK)
+        code = find_file(l->path, "config.json", config, err);
+    if (code == ERR_OK)
+        code = safetensors_open(&l->file, weights, err);
+    if (code != ERR_OK)
+        return code;
     const struct tensor_info *head = tensor_table_find(safetensors_tensors(l->file), "fc.weight");
     return model_config_read(&l->config, config, head && head->rank > 0 ? head->shape[0] : 0, err);
 }
@@ -77,13 +77,13 @@ static int read_template(struct loader *l, struct error *err)
     struct template *t = &l->model->template;
     const struct tensor_table *tensors = safetensors_tensors(l->file);
     t->input_size = l->config.preprocess.size;
-    int rc = checkpoint_template(tensors, t, err);
-    if (rc == ERR_OK)
-        rc = template_layers(t, &l->layers, &l->layer_count, err);
-    if (rc == ERR_OK)
-        rc = checkpoint_check(tensors, l->layers, l->layer_count, err);
-    if (rc != ERR_OK)
-        return error_prefix(err, rc, "%s/model.safetensors", l->path);
+    int code = checkpoint_template(tensors, t, err);
+    if (code == ERR_OK)
+        code = template_layers(t, &l->layers, &l->layer_count, err);
+    if (code == ERR_OK)
+        code = checkpoint_check(tensors, l->layers, l->layer_count, err);
+    if (code != ERR_OK)
+        return error_prefix(err, code, "%s/model.safetensors", l->path);
     if (l->config.classes != 0 && l->config.classes != t->classes)
         return error_set(err, ERR_MODEL_INVALID,
                          "%s/config.json: num_classes is %d, but tensor fc.weight has %d rows",
@@ -107,9 +107,9 @@ static int take_labels(struct loader *l, struct error *err)
 {
     struct label_list *labels = &l->config.labels;
     size_t outputs = (size_t)l->model->template.classes;
-    int rc = find_labels(l, outputs, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = find_labels(l, outputs, err);
+    if (code != ERR_OK)
+        return code;
     if (labels->count != outputs && !(outputs == 1 && labels->count == 2))
         return error_set(err, ERR_MODEL_INVALID, "%s/%s has %zu labels for %zu classes", l->path,
                          label_source_name(l->model->label_source), labels->count, outputs);
@@ -135,12 +135,12 @@ static int take_activation(struct loader *l, struct error *err)
 /* What the file and its description say about the network and its classes. */
 static int describe_model(struct loader *l, struct error *err)
 {
-    int rc = open_files(l, err);
-    if (rc == ERR_OK)
-        rc = read_template(l, err);
-    if (rc == ERR_OK)
-        rc = take_labels(l, err);
-    return rc == ERR_OK ? take_activation(l, err) : rc;
+    int code = open_files(l, err);
+    if (code == ERR_OK)
+        code = read_template(l, err);
+    if (code == ERR_OK)
+        code = take_labels(l, err);
+    return code == ERR_OK ? take_activation(l, err) : code;
 }
 
 /* The most weights and the most outputs of a layer. */
@@ -158,8 +158,8 @@ static void largest_layer(const struct loader *l, size_t *weights, size_t *chann
 }
 
 /* What a layer takes while it is packed: its floats, and its bytes for int8. */
-static int check_room_of_layer(const struct loader *l, size_t weights, size_t channels,
-                               struct error *err)
+static int check_layer_fits(const struct loader *l, size_t weights, size_t channels,
+                            struct error *err)
 {
     size_t bytes = (weights + 5 * channels) * sizeof(float);
     return memory_check(l->model->precision == PRECISION_INT8 ? bytes + weights : bytes, err);
@@ -185,35 +185,35 @@ static int read_layer(const struct loader *l, const struct layer *layer, float *
     struct layer stored = *layer;
     if (mirrored)
         stored.shape.out_c = l->model->template.classes;
-    int rc = checkpoint_read(l->file, &stored, weights, bias, norm, err);
-    if (rc == ERR_OK && mirrored)
+    int code = checkpoint_read(l->file, &stored, weights, bias, norm, err);
+    if (code == ERR_OK && mirrored)
         mirror_classifier(layer, weights, bias);
-    return rc;
+    return code;
 }
 
 static int read_weights(struct loader *l, struct error *err)
 {
     size_t weight_count, channels;
     largest_layer(l, &weight_count, &channels);
-    int rc = check_room_of_layer(l, weight_count, channels, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = check_layer_fits(l, weight_count, channels, err);
+    if (code != ERR_OK)
+        return code;
     float *weights = calloc(weight_count, sizeof *weights);
     float *bias = calloc(channels, sizeof *bias), *norm = calloc(4 * channels, sizeof *norm);
     if (!weights || !bias || !norm)
-        rc = error_set(err, ERR_NO_MEMORY, "no memory to read weights");
-    for (size_t i = 0; rc == ERR_OK && i < l->layer_count; i++) {
+        code = error_set(err, ERR_NO_MEMORY, "no memory to read weights");
+    for (size_t i = 0; code == ERR_OK && i < l->layer_count; i++) {
         const struct layer *layer = &l->layers[i];
         if (!layer_has_weights(layer))
             continue;
-        rc = read_layer(l, layer, weights, bias, norm, err);
-        if (rc == ERR_OK)
-            rc = network_set_weights(l->model->network, i, weights, bias, err);
+        code = read_layer(l, layer, weights, bias, norm, err);
+        if (code == ERR_OK)
+            code = network_set_weights(l->model->network, i, weights, bias, err);
     }
     free(weights);
     free(bias);
     free(norm);
-    return rc;
+    return code;
 }
 
 static bool calibration_path(const struct loader *l, char path[PATH_BYTES])
@@ -242,14 +242,15 @@ static int read_calibration(struct loader *l, struct error *err)
             "int8 needs %s; make it with `resnext calibrate MODEL DIR`, or use another "
             "precision",
             path);
-    int rc = file_read_all(path, CALIBRATION_FILE_MAX, &bytes, &length, err);
-    if (rc != ERR_OK)
-        return rc;
-    rc = calibration_parse(&l->calibration, l->layers, l->layer_count, bytes, length, err);
+    int code = file_read_all(path, CALIBRATION_FILE_MAX, &bytes, &length, err);
+    if (code != ERR_OK)
+        return code;
+    code = calibration_parse(&l->calibration, l->layers, l->layer_count, bytes, length, err);
     free(bytes);
-    return rc == ERR_OK
+    return code == ERR_OK
                ? ERR_OK
-               : error_prefix(err, rc, "%s, which `resnext calibrate MODEL DIR` makes anew", path);
+               : error_prefix(err, code, "%s, which `resnext calibrate MODEL DIR` makes anew",
+                              path);
 }
 
 /* Scales of other weights or pixels would give answers that look right and are not. */
@@ -295,9 +296,9 @@ static void list_scales(struct loader *l, const struct calibration *calibration)
 
 static int take_calibration(struct loader *l, struct error *err)
 {
-    int rc = l->options->calibration ? ERR_OK : read_calibration(l, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = l->options->calibration ? ERR_OK : read_calibration(l, err);
+    if (code != ERR_OK)
+        return code;
     l->values = calloc(l->layer_count, sizeof *l->values);
     if (!l->values)
         return error_set(err, ERR_NO_MEMORY, "no memory for the scales of activations");
@@ -309,11 +310,11 @@ static int create_network(struct loader *l, struct error *err)
 {
     struct network_options options = {
         .precision = l->model->precision,
-        .ladder = l->options->ladder,
+        .isas = l->options->isas,
         .values = l->values,
     };
-    int rc = network_create(&l->model->network, l->layers, l->layer_count, &options, err);
-    return rc == ERR_OK ? read_weights(l, err) : rc;
+    int code = network_create(&l->model->network, l->layers, l->layer_count, &options, err);
+    return code == ERR_OK ? read_weights(l, err) : code;
 }
 
 static int fill_model(struct loader *l, struct error *err)
@@ -330,32 +331,32 @@ static int fill_model(struct loader *l, struct error *err)
     if (!model->path)
         return error_set(err, ERR_NO_MEMORY, "no memory for a model");
     l->layers[l->layer_count - 1].shape.out_c = model->classes;
-    int rc = model->precision == PRECISION_INT8 ? take_calibration(l, err) : ERR_OK;
-    if (rc == ERR_OK)
-        rc = create_network(l, err);
-    if (rc == ERR_OK)
-        rc = safetensors_sha256(l->file, model->sha256, err);
-    return rc == ERR_OK ? check_calibration(l, err) : rc;
+    int code = model->precision == PRECISION_INT8 ? take_calibration(l, err) : ERR_OK;
+    if (code == ERR_OK)
+        code = create_network(l, err);
+    if (code == ERR_OK)
+        code = safetensors_sha256(l->file, model->sha256, err);
+    return code == ERR_OK ? check_calibration(l, err) : code;
 }
 
 int model_load(struct model **out, const char *path, const struct model_options *options,
                struct error *err)
 {
     struct loader l = {.path = path, .options = options, .model = calloc(1, sizeof *l.model)};
-    int rc =
+    int code =
         l.model ? describe_model(&l, err) : error_set(err, ERR_NO_MEMORY, "no memory for a model");
-    if (rc == ERR_OK)
-        rc = fill_model(&l, err);
+    if (code == ERR_OK)
+        code = fill_model(&l, err);
     free(l.values);
     calibration_destroy(&l.calibration);
     free(l.layers);
     safetensors_close(l.file);
     model_config_destroy(&l.config);
-    if (rc == ERR_OK)
+    if (code == ERR_OK)
         *out = l.model;
     else
         model_destroy(l.model);
-    return rc;
+    return code;
 }
 
 /* That int8, if it would be loaded so, has what it needs. */
@@ -364,25 +365,25 @@ static int check_precision(struct loader *l, struct error *err)
     l->model->precision = precision_named(l->options->precision);
     if (l->model->precision != PRECISION_INT8)
         return ERR_OK;
-    int rc = read_calibration(l, err);
-    if (rc == ERR_OK)
-        rc = safetensors_sha256(l->file, l->model->sha256, err);
-    return rc == ERR_OK ? check_calibration(l, err) : rc;
+    int code = read_calibration(l, err);
+    if (code == ERR_OK)
+        code = safetensors_sha256(l->file, l->model->sha256, err);
+    return code == ERR_OK ? check_calibration(l, err) : code;
 }
 
 int model_check(const char *path, const struct model_options *options, struct error *err)
 {
     struct loader l = {.path = path, .options = options, .model = calloc(1, sizeof *l.model)};
-    int rc =
+    int code =
         l.model ? describe_model(&l, err) : error_set(err, ERR_NO_MEMORY, "no memory for a model");
-    if (rc == ERR_OK)
-        rc = check_precision(&l, err);
+    if (code == ERR_OK)
+        code = check_precision(&l, err);
     calibration_destroy(&l.calibration);
     free(l.layers);
     safetensors_close(l.file);
     model_config_destroy(&l.config);
     model_destroy(l.model);
-    return rc;
+    return code;
 }
 
 void model_destroy(struct model *model)
@@ -397,7 +398,7 @@ void model_destroy(struct model *model)
     free(model);
 }
 
-int model_check_room(const struct model *model, int threads, struct error *err)
+int model_check_memory(const struct model *model, int threads, struct error *err)
 {
-    return network_room(model->network, threads, err);
+    return network_check_memory(model->network, threads, err);
 }

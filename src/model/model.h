@@ -32,7 +32,7 @@ struct model {
 };
 
 struct model_options {
-    struct kernel_ladder ladder;
+    struct kernel_isas isas;
     const char *precision; /* a name of precision_name; NULL: float32 */
     /* For int8, instead of the folder's; NULL: the folder's. */
     const struct calibration *calibration;
@@ -65,7 +65,7 @@ int model_put_tensor(const struct model *model, struct workspace *workspace, int
 
 /* Whether the libraries that the network uses have the address space they need for so many more
  * threads: ERR_NO_MEMORY. Ask before they start. */
-int model_check_room(const struct model *model, int threads, struct error *err);
+int model_check_memory(const struct model *model, int threads, struct error *err);
 
 /* Compares the network's convolutions on this machine with plain loops, layer shape by layer shape,
  * on a few output pixels each: in double, int8 exactly. ERR_INTERNAL names the first layer that is

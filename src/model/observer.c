@@ -177,14 +177,14 @@ static double mean_of(const struct histogram *h)
     return count > 0 ? sum / count : 0;
 }
 
-/* Sum of squared errors if values are clipped to `part` of the range, or some of it that is `most`
+/* Sum of squared errors if values are clipped to `part` of the range, or some of it that is `max`
  * or more: rounding errors are spread evenly over a step, those outside are off by what is clipped;
  * 0 itself is exact. */
-static double error_of(const struct histogram *h, double part, double most)
+static double error_of(const struct histogram *h, double part, double max)
 {
     double low = h->low * part, high = value_of(h, BINS) * part;
     double step = (high - low) / STEPS, sum = 0;
-    for (int b = BINS; b >= 0 && sum < most; b--) {
+    for (int b = BINS; b >= 0 && sum < max; b--) {
         double x = value_of(h, b), over = x > high ? x - high : low - x;
         double error = over > 0 ? over * over : fabs(x) < h->width / 2 ? 0 : step * step / 12;
         sum += (double)h->counts[b] * error;
@@ -194,11 +194,11 @@ static double error_of(const struct histogram *h, double part, double most)
 
 static double part_of_least_error(const struct histogram *h)
 {
-    double best = 1, least = error_of(h, 1, INFINITY);
+    double best = 1, min = error_of(h, 1, INFINITY);
     for (int i = CANDIDATES - 1; i > 0; i--) {
-        double part = (double)i / CANDIDATES, error = error_of(h, part, least);
-        if (error < least) {
-            least = error;
+        double part = (double)i / CANDIDATES, error = error_of(h, part, min);
+        if (error < min) {
+            min = error;
             best = part;
         }
     }
@@ -206,7 +206,7 @@ static double part_of_least_error(const struct histogram *h)
 }
 
 /* The part of the range beyond which, on either side, no more than a share of all values lies. */
-static double part_of_most(const struct histogram *h)
+static double part_of_max(const struct histogram *h)
 {
     double count = 0, outside = 0;
     for (int b = 0; b <= BINS; b++)
@@ -229,7 +229,7 @@ static double choose_part(const struct histogram *h, enum range_method method)
 {
     if (h->width <= 0 || method == RANGE_MINMAX)
         return 1;
-    return method == RANGE_MSE ? part_of_least_error(h) : part_of_most(h);
+    return method == RANGE_MSE ? part_of_least_error(h) : part_of_max(h);
 }
 
 static void choose_layer(const struct seen *s, const struct layer *layer, enum range_method method,
@@ -256,22 +256,22 @@ int observer_choose(const struct observer *o, enum range_method method, struct c
                     struct error *err)
 {
     CHECK(o->second);
-    int rc = calibration_create(out, layers_of(o), o->count, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = calibration_create(out, layers_of(o), o->count, err);
+    if (code != ERR_OK)
+        return code;
     strcpy(out->method, range_method_name(method));
-    for (size_t i = 0; rc == ERR_OK && i < o->count; i++) {
+    for (size_t i = 0; code == ERR_OK && i < o->count; i++) {
         const struct layer *layer = network_layer(o->network, i);
         const struct calibration_layer *chosen = &out->layers[i];
         if (o->layers[i].channels == 0)
             continue;
         choose_layer(&o->layers[i], layer, method, chosen);
         if (!calibration_layer_is_sane(chosen, layer))
-            rc = error_set(err, ERR_MODEL_UNSUPPORTED,
-                           "what layer %s puts out is too large or too small for int8",
-                           calibration_layer_name(layers_of(o), o->count, i));
+            code = error_set(err, ERR_MODEL_UNSUPPORTED,
+                             "what layer %s puts out is too large or too small for int8",
+                             calibration_layer_name(layers_of(o), o->count, i));
     }
-    if (rc != ERR_OK)
+    if (code != ERR_OK)
         calibration_destroy(out);
-    return rc;
+    return code;
 }

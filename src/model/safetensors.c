@@ -27,19 +27,19 @@ static int read_header(struct safetensors *file, uint64_t size, struct error *er
     size_t length = 0;
     if (size < sizeof prefix)
         return error_set(err, ERR_MODEL_INVALID, "the file has only %ju bytes", (uintmax_t)size);
-    int rc = file_read_at(file->fd, file->path, prefix, sizeof prefix, 0, err);
-    if (rc == ERR_OK)
-        rc = tensor_table_header_length(prefix, size, &length, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = file_read_at(file->fd, file->path, prefix, sizeof prefix, 0, err);
+    if (code == ERR_OK)
+        code = tensor_table_header_length(prefix, size, &length, err);
+    if (code != ERR_OK)
+        return code;
     char *header = malloc(length + 1);
     if (!header)
         return error_set(err, ERR_NO_MEMORY, "no memory for the header");
-    rc = file_read_at(file->fd, file->path, header, length, sizeof prefix, err);
-    if (rc == ERR_OK)
-        rc = tensor_table_parse(&file->table, header, length, size, err);
+    code = file_read_at(file->fd, file->path, header, length, sizeof prefix, err);
+    if (code == ERR_OK)
+        code = tensor_table_parse(&file->table, header, length, size, err);
     free(header);
-    return rc;
+    return code;
 }
 
 int safetensors_open(struct safetensors **out, const char *path, struct error *err)
@@ -50,26 +50,26 @@ int safetensors_open(struct safetensors **out, const char *path, struct error *e
         return error_set(err, ERR_NO_MEMORY, "no memory to open %s", path);
     file->fd = -1;
     file->path = strdup(path);
-    int rc = file->path ? file_open(path, &file->fd, &size, err)
-                        : error_set(err, ERR_NO_MEMORY, "no memory to open %s", path);
-    if (rc != ERR_OK) {
+    int code = file->path ? file_open(path, &file->fd, &size, err)
+                          : error_set(err, ERR_NO_MEMORY, "no memory to open %s", path);
+    if (code != ERR_OK) {
         file->fd = -1;
         goto fail;
     }
     if (fstat(file->fd, &file->opened) != 0) {
-        rc = error_set(err, ERR_IO, "cannot examine %s: %s", path, strerror(errno));
+        code = error_set(err, ERR_IO, "cannot examine %s: %s", path, strerror(errno));
         goto fail;
     }
-    rc = read_header(file, size, err);
-    if (rc != ERR_OK) {
-        error_prefix(err, rc, "%s", path);
+    code = read_header(file, size, err);
+    if (code != ERR_OK) {
+        error_prefix(err, code, "%s", path);
         goto fail;
     }
     *out = file;
     return ERR_OK;
 fail:
     safetensors_close(file);
-    return rc;
+    return code;
 }
 
 void safetensors_close(struct safetensors *file)
@@ -132,10 +132,10 @@ int safetensors_read(const struct safetensors *file, const struct tensor_info *t
 {
     CHECK(tensor->type < TENSOR_READABLE);
     size_t skip = tensor->elements * sizeof *out - tensor->bytes;
-    int rc = file_read_at(file->fd, file->path, (unsigned char *)out + skip, tensor->bytes,
-                          file->table.data_start + tensor->begin, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = file_read_at(file->fd, file->path, (unsigned char *)out + skip, tensor->bytes,
+                            file->table.data_start + tensor->begin, err);
+    if (code != ERR_OK)
+        return code;
     if (tensor->type != TENSOR_F32)
         widen(tensor->type, out, tensor->elements);
     size_t bad = first_not_finite(out, tensor->elements);
@@ -166,19 +166,19 @@ int safetensors_sha256(const struct safetensors *file, char text[SAFETENSORS_SHA
     if (!piece)
         return error_set(err, ERR_NO_MEMORY, "no memory to read %s", file->path);
     sha256_init(&sha);
-    int rc = ERR_OK;
+    int code = ERR_OK;
     uint64_t size = (uint64_t)file->opened.st_size;
-    for (uint64_t at = 0; rc == ERR_OK && at < size; at += PIECE) {
+    for (uint64_t at = 0; code == ERR_OK && at < size; at += PIECE) {
         size_t n = size - at < PIECE ? (size_t)(size - at) : PIECE;
-        rc = file_read_at(file->fd, file->path, piece, n, at, err);
-        if (rc == ERR_OK)
+        code = file_read_at(file->fd, file->path, piece, n, at, err);
+        if (code == ERR_OK)
             sha256_update(&sha, n, piece);
     }
     free(piece);
-    if (rc == ERR_OK)
-        rc = check_unchanged(file, err);
+    if (code == ERR_OK)
+        code = check_unchanged(file, err);
     sha256_digest(&sha, sizeof digest, digest);
     for (size_t i = 0; i < sizeof digest; i++)
         snprintf(text + 2 * i, 3, "%02x", digest[i]);
-    return rc;
+    return code;
 }

@@ -67,12 +67,12 @@ static int put_header(struct safetensors_writer *writer, const struct tensor_inf
     if (!text)
         return error_set(err, ERR_NO_MEMORY, "no memory for the header of %s", writer->path);
     uint64_t prefix = length;
-    int rc = ERR_OK;
+    int code = ERR_OK;
     if (fwrite(&prefix, sizeof prefix, 1, writer->file) != 1 ||
         fwrite(text, length, 1, writer->file) != 1)
-        rc = write_failed(writer, err);
+        code = write_failed(writer, err);
     free(text);
-    return rc;
+    return code;
 }
 
 int safetensors_writer_create(struct safetensors_writer **out, const char *path,
@@ -86,18 +86,18 @@ int safetensors_writer_create(struct safetensors_writer **out, const char *path,
         return error_set(err, ERR_NO_MEMORY, "no memory to write %s", path);
     }
     writer->path = copy;
-    int rc;
+    int code;
     writer->file = fopen(path, "wxe");
     if (!writer->file) {
-        rc = write_failed(writer, err);
+        code = write_failed(writer, err);
         free(writer->path);
         free(writer);
-        return rc;
+        return code;
     }
-    rc = put_header(writer, tensors, count, err);
-    if (rc != ERR_OK) {
+    code = put_header(writer, tensors, count, err);
+    if (code != ERR_OK) {
         safetensors_writer_abort(writer);
-        return rc;
+        return code;
     }
     *out = writer;
     return ERR_OK;
@@ -114,15 +114,15 @@ int safetensors_writer_put(struct safetensors_writer *writer, const void *bytes,
 
 int safetensors_writer_finish(struct safetensors_writer *writer, struct error *err)
 {
-    int rc = ERR_OK;
+    int code = ERR_OK;
     if (writer->written != writer->announced)
-        rc = error_set(err, ERR_INTERNAL, "%s: %ju bytes put, %ju announced", writer->path,
-                       (uintmax_t)writer->written, (uintmax_t)writer->announced);
+        code = error_set(err, ERR_INTERNAL, "%s: %ju bytes put, %ju announced", writer->path,
+                         (uintmax_t)writer->written, (uintmax_t)writer->announced);
     else if (fflush(writer->file) != 0 || fsync(fileno(writer->file)) != 0)
-        rc = write_failed(writer, err);
-    if (rc != ERR_OK) {
+        code = write_failed(writer, err);
+    if (code != ERR_OK) {
         safetensors_writer_abort(writer);
-        return rc;
+        return code;
     }
     fclose(writer->file);
     free(writer->path);

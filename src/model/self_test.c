@@ -36,11 +36,11 @@ static struct trial trial_of(const struct network *network, size_t i)
 {
     struct trial t = {.layer = network_layer(network, i), .kernel = network_kernel(network, i)};
     t.y_float = i + 1 == network_layer_count(network);
-    int most = strcmp(t.kernel->isa, "ref") == 0 ? REF_STRIP : STRIP;
+    int max = strcmp(t.kernel->isa, "ref") == 0 ? REF_STRIP : STRIP;
     t.shape = t.layer->shape;
-    if (t.shape.out_h > most) {
-        t.shape.out_h = most;
-        t.shape.in_h = (most - 1) * t.shape.stride + t.shape.kernel - 2 * t.shape.pad;
+    if (t.shape.out_h > max) {
+        t.shape.out_h = max;
+        t.shape.in_h = (max - 1) * t.shape.stride + t.shape.kernel - 2 * t.shape.pad;
     }
     return t;
 }
@@ -236,9 +236,9 @@ static bool is_right(const struct trial *t, int row, int column, int channel)
 }
 
 /* Number i of n that are spread evenly over 0..most. */
-static int spread(int i, int n, int most)
+static int spread(int i, int n, int max)
 {
-    return (int)((int64_t)most * i / (n - 1));
+    return (int)((int64_t)max * i / (n - 1));
 }
 
 static bool row_is_right(const struct trial *t, int row)
@@ -294,15 +294,15 @@ static bool is_new(const struct network *network, size_t i)
 
 static size_t largest_trial(const struct network *network)
 {
-    size_t most = 0;
+    size_t max = 0;
     for (size_t i = 0; i < network_layer_count(network); i++) {
         if (!is_new(network, i))
             continue;
         struct trial t = trial_of(network, i);
         size_t bytes = trial_bytes(&t);
-        most = bytes > most ? bytes : most;
+        max = bytes > max ? bytes : max;
     }
-    return most;
+    return max;
 }
 
 int model_self_test(const struct model *model, struct error *err)
@@ -310,22 +310,22 @@ int model_self_test(const struct model *model, struct error *err)
     const struct network *network = model->network;
     float pattern[PATTERN];
     struct arena arena;
-    int rc = model_check_room(model, 1, err);
-    if (rc == ERR_OK)
-        rc = arena_create(&arena, largest_trial(network), err);
-    if (rc != ERR_OK)
-        return error_prefix(err, rc, "self-test");
+    int code = model_check_memory(model, 1, err);
+    if (code == ERR_OK)
+        code = arena_create(&arena, largest_trial(network), err);
+    if (code != ERR_OK)
+        return error_prefix(err, code, "self-test");
     make_pattern(pattern);
-    for (size_t i = 0; rc == ERR_OK && i < network_layer_count(network); i++) {
+    for (size_t i = 0; code == ERR_OK && i < network_layer_count(network); i++) {
         if (!is_new(network, i))
             continue;
         struct trial t = trial_of(network, i);
         set_up(&t, &arena, pattern);
         if (!trial_passes(&t))
-            rc = error_set(err, ERR_INTERNAL,
-                           "self-test: layer %s is wrong on kernel %s (%s); try another --isa",
-                           t.layer->name, t.kernel->name, kernel_runs_on(t.kernel));
+            code = error_set(err, ERR_INTERNAL,
+                             "self-test: layer %s is wrong on kernel %s (%s); try another --isa",
+                             t.layer->name, t.kernel->name, kernel_runs_on(t.kernel));
     }
     arena_destroy(&arena);
-    return rc;
+    return code;
 }

@@ -51,8 +51,8 @@ static void take_token(struct walk *w, char c)
 static int check_cost(const char *bytes, size_t length, struct error *err)
 {
     struct walk w = {0};
-    const size_t most = TREE_BYTES + TREE_TIMES * length;
-    for (size_t i = 0; i < length && w.tree <= most && w.depth <= STRICT_JSON_DEPTH; i++) {
+    const size_t max = TREE_BYTES + TREE_TIMES * length;
+    for (size_t i = 0; i < length && w.tree <= max && w.depth <= STRICT_JSON_DEPTH; i++) {
         if (!w.in_string) {
             take_token(&w, bytes[i]);
             continue;
@@ -64,20 +64,20 @@ static int check_cost(const char *bytes, size_t length, struct error *err)
     if (w.depth > STRICT_JSON_DEPTH)
         return error_set(err, ERR_MODEL_INVALID, "JSON nested deeper than %d levels",
                          STRICT_JSON_DEPTH);
-    if (w.tree > most)
+    if (w.tree > max)
         return error_set(err, ERR_MODEL_INVALID,
                          "%zu bytes of JSON with so many values that they would take more than "
                          "%zu MiB of memory",
-                         length, most >> 20);
+                         length, max >> 20);
     return ERR_OK;
 }
 
 int strict_json_object(const char *bytes, size_t length, json_t **object, struct error *err)
 {
     json_error_t error;
-    int rc = check_cost(bytes, length, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = check_cost(bytes, length, err);
+    if (code != ERR_OK)
+        return code;
     json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &error);
     if (!root && json_error_code(&error) == json_error_out_of_memory)
         return error_set(err, ERR_NO_MEMORY, "no memory for JSON");

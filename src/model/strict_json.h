@@ -12,7 +12,7 @@
 enum { STRICT_JSON_DEPTH = 16 };
 
 /* Parses exactly one JSON object: valid UTF-8, no key twice, no NUL, nothing behind it, at most
- * STRICT_JSON_DEPTH levels, no more values than 64 MiB and twice the text have room for.
+ * STRICT_JSON_DEPTH levels, no more values than 64 MiB and twice the text have space for.
  * `*object` belongs to the caller (json_decref). ERR_MODEL_INVALID, which names the line. */
 int strict_json_object(const char *bytes, size_t length, json_t **object, struct error *err);
 

@@ -19,17 +19,17 @@ static int are_of_imagenet(const struct model *model, bool *yes, struct error *e
 {
     struct label_list names = {0};
     char path[LABELS_PATH_MAX];
-    int rc = ERR_OK;
+    int code = ERR_OK;
     *yes = false;
     if (labels_find_file(path, model->path, "imagenet-1k.txt"))
-        rc = labels_read_file(&names, path, err);
-    if (rc == ERR_OK && names.count == (size_t)model->classes) {
+        code = labels_read_file(&names, path, err);
+    if (code == ERR_OK && names.count == (size_t)model->classes) {
         *yes = true;
         for (size_t i = 0; *yes && i < names.count; i++)
             *yes = is_name(model->labels[i], names.names[i]);
     }
     label_list_destroy(&names);
-    return rc;
+    return code;
 }
 
 int synsets_find(struct label_list *list, const struct model *model, struct error *err)
@@ -38,13 +38,14 @@ int synsets_find(struct label_list *list, const struct model *model, struct erro
     int n = snprintf(path, sizeof path, "%s/synsets.txt", model->path);
     if (n >= LABELS_PATH_MAX || access(path, F_OK) != 0) {
         bool yes;
-        int rc = are_of_imagenet(model, &yes, err);
-        if (rc != ERR_OK || !yes || !labels_find_file(path, model->path, "imagenet-1k-synsets.txt"))
-            return rc;
+        int code = are_of_imagenet(model, &yes, err);
+        if (code != ERR_OK || !yes ||
+            !labels_find_file(path, model->path, "imagenet-1k-synsets.txt"))
+            return code;
     }
-    int rc = labels_read_file(list, path, err);
-    if (rc == ERR_OK && list->count != (size_t)model->classes)
-        rc = error_set(err, ERR_MODEL_INVALID, "%s has %zu synsets for %d classes", path,
-                       list->count, model->classes);
-    return rc;
+    int code = labels_read_file(list, path, err);
+    if (code == ERR_OK && list->count != (size_t)model->classes)
+        code = error_set(err, ERR_MODEL_INVALID, "%s has %zu synsets for %d classes", path,
+                         list->count, model->classes);
+    return code;
 }

@@ -44,14 +44,14 @@ struct builder {
     size_t count;
     int size, channels; /* of the newest value */
     int stage, block;   /* that names are made from */
-    size_t misfit;      /* number of the first layer that cannot be served, from 1; 0 if none */
+    size_t unsupported; /* number of the first layer that cannot be served, from 1; 0 if none */
 };
 
-/* Unless there is one already, the newest layer becomes the misfit. */
-static void mark_misfit(struct builder *b)
+/* Unless there is one already, the newest layer is marked as the one that cannot be served. */
+static void mark_unsupported(struct builder *b)
 {
-    if (b->misfit == 0)
-        b->misfit = b->count;
+    if (b->unsupported == 0)
+        b->unsupported = b->count;
 }
 
 static int newest(const struct builder *b)
@@ -91,7 +91,7 @@ static struct layer *add(struct builder *b, enum layer_kind kind, int input, int
     *layer =
         (struct layer){.kind = kind, .shape = shape, .input = input, .residual = LAYER_NO_VALUE};
     if (!is_servable(layer))
-        mark_misfit(b);
+        mark_unsupported(b);
     b->size = shape.out_h;
     b->channels = shape.out_c;
     return layer;
@@ -149,15 +149,15 @@ static void add_block(struct builder *b, const struct template *t, int stride)
     layer->input = before;
     layer->residual = shortcut;
     if (shortcut == input && (stride != 1 || in_channels != stage->out))
-        mark_misfit(b);
+        mark_unsupported(b);
 }
 
 /* Unrolls the rules' stages: every block of a stage is the same (rule 1), and the first of every
  * stage but the first halves the map (rule 2). */
 static void add_stages(struct builder *b, const struct template *t)
 {
-    for (b->stage = 0; b->stage < t->stage_count && !b->misfit; b->stage++)
-        for (b->block = 0; b->block < t->stages[b->stage].blocks && !b->misfit; b->block++)
+    for (b->stage = 0; b->stage < t->stage_count && !b->unsupported; b->stage++)
+        for (b->block = 0; b->block < t->stages[b->stage].blocks && !b->unsupported; b->block++)
             add_block(b, t, b->stage > 0 && b->block == 0 ? 2 : 1);
 }
 
@@ -189,7 +189,7 @@ static void add_head(struct builder *b, const struct template *t)
     strcpy(layer->name, "fc");
 }
 
-static size_t most_layers(const struct template *t)
+static size_t max_layers(const struct template *t)
 {
     size_t blocks = 0;
     for (int i = 0; i < t->stage_count; i++)
@@ -201,17 +201,17 @@ int template_layers(const struct template *t, struct layer **layers, size_t *cou
                     struct error *err)
 {
     CHECK(t->stage_count >= 1 && t->stage_count <= TEMPLATE_MAX_STAGES);
-    struct builder b = {.layers = calloc(most_layers(t), sizeof *b.layers)};
+    struct builder b = {.layers = calloc(max_layers(t), sizeof *b.layers)};
     if (!b.layers)
         return error_set(err, ERR_NO_MEMORY, "no memory for the list of layers");
     add_stem(&b, t);
     add_stages(&b, t);
-    if (!b.misfit)
+    if (!b.unsupported)
         add_head(&b, t);
-    if (b.misfit) {
+    if (b.unsupported) {
         error_set(err, ERR_MODEL_UNSUPPORTED,
                   "layer %s cannot be served at input size %d: channels, groups or map do not fit",
-                  layer_label(&b.layers[b.misfit - 1]), t->input_size);
+                  layer_label(&b.layers[b.unsupported - 1]), t->input_size);
         free(b.layers);
         return ERR_MODEL_UNSUPPORTED;
     }

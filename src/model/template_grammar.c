@@ -50,8 +50,8 @@ static bool is_word(struct span s, const char *word)
     return s.length == strlen(word) && memcmp(s.at, word, s.length) == 0;
 }
 
-/* 1..most; no sign, no space, no zero in front. */
-static bool read_number(struct span s, int most, int *out)
+/* 1..max; no sign, no space, no zero in front. */
+static bool read_number(struct span s, int max, int *out)
 {
     int number = 0;
     if (s.length == 0 || s.at[0] == '0')
@@ -60,7 +60,7 @@ static bool read_number(struct span s, int most, int *out)
         if (s.at[i] < '0' || s.at[i] > '9')
             return false;
         number = number * 10 + (s.at[i] - '0');
-        if (number > most)
+        if (number > max)
             return false;
     }
     *out = number;
@@ -160,9 +160,9 @@ int template_parse(const char *text, struct template *out, struct error *err)
     struct design d = {0};
     bool seen[KEY_COUNT] = {false};
     for (const char *rest = text; rest;) {
-        int rc = read_pair(&rest, &d, seen, err);
-        if (rc != ERR_OK)
-            return rc;
+        int code = read_pair(&rest, &d, seen, err);
+        if (code != ERR_OK)
+            return code;
     }
     for (enum key key = KEY_BLOCKS; key <= KEY_D; key++)
         if (!seen[key])

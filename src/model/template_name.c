@@ -5,9 +5,9 @@
 #include "model/template.h"
 
 /* Names of the field, and what they stand for. */
-static const struct common {
+static const struct known_template {
     const char *name, *numbers;
-} commons[] = {
+} known_templates[] = {
     {"resnext50_32x4d", "blocks=3,4,6,3:C=32:d=4"},
     {"resnext101_32x4d", "blocks=3,4,23,3:C=32:d=4"},
     {"resnext101_32x8d", "blocks=3,4,23,3:C=32:d=8"},
@@ -25,29 +25,29 @@ static const struct common {
     {"wide_resnet50_2", "blocks=3,4,6,3:C=1:d=128"},
     {"wide_resnet101_2", "blocks=3,4,23,3:C=1:d=128"},
 };
-enum { COMMON_COUNT = sizeof commons / sizeof commons[0] };
+enum { KNOWN_COUNT = sizeof known_templates / sizeof known_templates[0] };
 
-static void expand(const struct common *common, struct template *t)
+static void expand(const struct known_template *common, struct template *t)
 {
     CHECK(template_parse(common->numbers, t, NULL) == ERR_OK);
 }
 
 static int unknown_name(const char *name, struct error *err)
 {
-    char known[400] = "";
+    char list[400] = "";
     size_t used = 0;
-    for (size_t i = 0; i < COMMON_COUNT && used < sizeof known; i++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
-                                 commons[i].name);
+    for (size_t i = 0; i < KNOWN_COUNT && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
+                                 known_templates[i].name);
     return error_set(err, ERR_MODEL_UNSUPPORTED, "unknown template %.40s; known are %s", name,
-                     known);
+                     list);
 }
 
 int template_from_name(const char *name, struct template *out, struct error *err)
 {
-    for (size_t i = 0; i < COMMON_COUNT; i++) {
-        if (strcmp(name, commons[i].name) == 0) {
-            expand(&commons[i], out);
+    for (size_t i = 0; i < KNOWN_COUNT; i++) {
+        if (strcmp(name, known_templates[i].name) == 0) {
+            expand(&known_templates[i], out);
             return ERR_OK;
         }
     }
@@ -99,13 +99,13 @@ void template_name(const struct template *t, char name[TEMPLATE_NAME_MAX])
     struct template common;
     bool taken = false;
     describe(t, name);
-    for (size_t i = 0; i < COMMON_COUNT; i++) {
-        expand(&commons[i], &common);
+    for (size_t i = 0; i < KNOWN_COUNT; i++) {
+        expand(&known_templates[i], &common);
         if (same_network(t, &common)) {
-            snprintf(name, TEMPLATE_NAME_MAX, "%s", commons[i].name);
+            snprintf(name, TEMPLATE_NAME_MAX, "%s", known_templates[i].name);
             return;
         }
-        taken = taken || strcmp(name, commons[i].name) == 0;
+        taken = taken || strcmp(name, known_templates[i].name) == 0;
     }
     if (taken)
         strncat(name, ".variant", TEMPLATE_NAME_MAX - strlen(name) - 1);

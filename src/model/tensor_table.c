@@ -137,18 +137,18 @@ static int take_offsets(struct tensor_info *tensor, const json_t *value, struct 
 static int take_tensor(struct tensor_info *tensor, const char *name, const json_t *value,
                        struct error *err)
 {
-    int rc = take_name(tensor, name, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = take_name(tensor, name, err);
+    if (code != ERR_OK)
+        return code;
     if (json_object_size(value) != 3)
         return error_set(err, ERR_MODEL_INVALID,
                          "tensor %s: its entry is not dtype, shape and data_offsets", name);
-    rc = take_type(tensor, json_object_get(value, "dtype"), err);
-    if (rc == ERR_OK)
-        rc = take_shape(tensor, json_object_get(value, "shape"), err);
-    if (rc == ERR_OK)
-        rc = take_offsets(tensor, json_object_get(value, "data_offsets"), err);
-    return rc;
+    code = take_type(tensor, json_object_get(value, "dtype"), err);
+    if (code == ERR_OK)
+        code = take_shape(tensor, json_object_get(value, "shape"), err);
+    if (code == ERR_OK)
+        code = take_offsets(tensor, json_object_get(value, "data_offsets"), err);
+    return code;
 }
 
 static int compare_place(const void *a, const void *b)
@@ -204,9 +204,9 @@ static int take_tensors(struct tensor_table *table, json_t *root, struct error *
     {
         if (strcmp(name, "__metadata__") == 0)
             continue;
-        int rc = take_tensor(&table->tensors[table->count], name, value, err);
-        if (rc != ERR_OK)
-            return rc;
+        int code = take_tensor(&table->tensors[table->count], name, value, err);
+        if (code != ERR_OK)
+            return code;
         table->count++;
     }
     return ERR_OK;
@@ -219,16 +219,16 @@ int tensor_table_parse(struct tensor_table *out, const char *header, size_t leng
     *out = (struct tensor_table){.data_start = 8 + (uint64_t)length};
     if (length == 0 || header[0] != '{')
         return error_set(err, ERR_MODEL_INVALID, "the header does not begin with '{'");
-    int rc = strict_json_object(header, length, &root, err);
-    if (rc != ERR_OK)
-        return error_prefix(err, rc, "the header");
-    rc = take_tensors(out, root, err);
+    int code = strict_json_object(header, length, &root, err);
+    if (code != ERR_OK)
+        return error_prefix(err, code, "the header");
+    code = take_tensors(out, root, err);
     json_decref(root);
-    if (rc == ERR_OK)
-        rc = check_places(out, file_size - out->data_start, err);
-    if (rc != ERR_OK) {
+    if (code == ERR_OK)
+        code = check_places(out, file_size - out->data_start, err);
+    if (code != ERR_OK) {
         tensor_table_destroy(out);
-        return rc;
+        return code;
     }
     qsort(out->tensors, out->count, sizeof *out->tensors, compare_name);
     return ERR_OK;

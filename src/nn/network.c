@@ -47,7 +47,7 @@ static size_t packed_size(const struct network *n, size_t i)
 }
 
 /* Chooses the kernels; `*weight_size` is what all packed weights need. */
-static int choose_kernels(struct network *n, struct kernel_ladder ladder, size_t *weight_size,
+static int choose_kernels(struct network *n, struct kernel_isas isas, size_t *weight_size,
                           struct error *err)
 {
     *weight_size = 0;
@@ -55,7 +55,7 @@ static int choose_kernels(struct network *n, struct kernel_ladder ladder, size_t
         const struct conv_shape *shape = &n->layers[i].shape;
         struct step *step = &n->steps[i];
         if (layer_has_weights(&n->layers[i])) {
-            step->kernel = kernel_conv(ladder, n->precision, shape);
+            step->kernel = kernel_conv(isas, n->precision, shape);
             size_t scratch = step->kernel->method->scratch_size(step->kernel, shape);
             n->scratch_size = scratch > n->scratch_size ? scratch : n->scratch_size;
         }
@@ -124,23 +124,23 @@ static void reserve_weights(struct network *n)
 static int fill(struct network *n, const struct network_options *options, struct error *err)
 {
     size_t weight_size;
-    int rc = plan_create(&n->plan, n->layers, n->count, n->precision, err);
-    if (rc == ERR_OK)
-        rc = choose_kernels(n, options->ladder, &weight_size, err);
-    if (rc == ERR_OK)
-        rc = arena_create(&n->weights, weight_size, err);
-    if (rc == ERR_OK)
-        rc = reserve_classifier(n, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = plan_create(&n->plan, n->layers, n->count, n->precision, err);
+    if (code == ERR_OK)
+        code = choose_kernels(n, options->isas, &weight_size, err);
+    if (code == ERR_OK)
+        code = arena_create(&n->weights, weight_size, err);
+    if (code == ERR_OK)
+        code = reserve_classifier(n, err);
+    if (code != ERR_OK)
+        return code;
     reserve_weights(n);
     if (n->precision != PRECISION_INT8)
         return ERR_OK;
-    rc = copy_scales(n, options->values, err);
-    for (size_t i = 0; rc == ERR_OK && i < n->count; i++)
+    code = copy_scales(n, options->values, err);
+    for (size_t i = 0; code == ERR_OK && i < n->count; i++)
         if (n->layers[i].kind == LAYER_AVG_POOL)
             scale_average(n, i);
-    return rc;
+    return code;
 }
 
 int network_create(struct network **out, const struct layer *layers, size_t count,
@@ -154,14 +154,15 @@ int network_create(struct network **out, const struct layer *layers, size_t coun
     n->precision = options->precision;
     n->layers = calloc(count, sizeof *n->layers);
     n->steps = calloc(count, sizeof *n->steps);
-    int rc = n->layers && n->steps ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for layers");
-    if (rc == ERR_OK) {
+    int code =
+        n->layers && n->steps ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for layers");
+    if (code == ERR_OK) {
         memcpy(n->layers, layers, count * sizeof *layers);
-        rc = fill(n, options, err);
+        code = fill(n, options, err);
     }
-    if (rc != ERR_OK) {
+    if (code != ERR_OK) {
         network_destroy(n);
-        return rc;
+        return code;
     }
     *out = n;
     return ERR_OK;
@@ -190,10 +191,10 @@ int network_set_weights(struct network *n, size_t i, const float *weights, const
     if (n->precision == PRECISION_INT8) {
         const struct quantization *residual =
             layer->residual == LAYER_NO_VALUE ? NULL : &n->values[layer->residual];
-        int rc = quantize_layer(layer, weights, bias, &n->values[layer->input],
-                                i + 1 < n->count ? &n->values[i + 1] : NULL, residual, &w, err);
-        if (rc != ERR_OK)
-            return rc;
+        int code = quantize_layer(layer, weights, bias, &n->values[layer->input],
+                                  i + 1 < n->count ? &n->values[i + 1] : NULL, residual, &w, err);
+        if (code != ERR_OK)
+            return code;
     }
     n->steps[i].kernel->method->pack(n->steps[i].kernel, &layer->shape, &w, n->steps[i].packed);
     if (n->precision == PRECISION_INT8)
@@ -238,17 +239,17 @@ struct network_summary network_kernels(const struct network *n)
     return summary;
 }
 
-int network_room(const struct network *n, int threads, struct error *err)
+int network_check_memory(const struct network *n, int threads, struct error *err)
 {
     int (*asked)(int, struct error *) = NULL;
     for (size_t i = 0; i < n->count; i++) {
         const struct conv_kernel *kernel = n->steps[i].kernel;
-        if (!kernel || !kernel->method->room || kernel->method->room == asked)
+        if (!kernel || !kernel->method->check_memory || kernel->method->check_memory == asked)
             continue;
-        asked = kernel->method->room;
-        int rc = asked(threads, err);
-        if (rc != ERR_OK)
-            return rc;
+        asked = kernel->method->check_memory;
+        int code = asked(threads, err);
+        if (code != ERR_OK)
+            return code;
     }
     return ERR_OK;
 }
@@ -279,13 +280,13 @@ int workspace_create(struct workspace **out, const struct network *n, int max_im
     if (!w)
         return error_set(err, ERR_NO_MEMORY, "no memory for a workspace");
     size_t size = 0;
-    int rc =
+    int code =
         network_workspace_bytes(n, max_images, &size)
             ? arena_create(&w->memory, size, err)
             : error_set(err, ERR_NO_MEMORY, "a workspace for %d images is too large", max_images);
-    if (rc != ERR_OK) {
+    if (code != ERR_OK) {
         free(w);
-        return rc;
+        return code;
     }
     w->activations = arena_take(&w->memory, n->plan.total * (size_t)max_images + KERNEL_OVERREAD);
     w->scratch = arena_take(&w->memory, scratch_bytes(n));

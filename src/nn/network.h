@@ -17,7 +17,7 @@ struct network;
 /* What a network runs in and on. */
 struct network_options {
     enum precision precision;
-    struct kernel_ladder ladder;
+    struct kernel_isas isas;
     /* For int8, [count + 1]: of the input and of what each layer makes; the last is not used, for
      * logits are float32. A max pool's are those of its input. Copied. */
     const struct quantization *values;
@@ -50,7 +50,7 @@ struct network_summary network_kernels(const struct network *network);
 
 /* Whether there is what the libraries that its kernels run on need for so many more threads, beside
  * a workspace each: ERR_NO_MEMORY. Ask before they start. */
-int network_room(const struct network *network, int threads, struct error *err);
+int network_check_memory(const struct network *network, int threads, struct error *err);
 
 /* Activations and scratch of one thread, for up to `max_images` images at once; all of its memory
  * is mapped and touched here. One thread at a time. */

@@ -4,7 +4,7 @@
 
 #include "base/size.h"
 
-enum { ALIGNMENT = 64, MOST_BYTES = 1 << 30 };
+enum { ALIGNMENT = 64, MAX_BYTES = 1 << 30 };
 
 /* A value: its size in bytes, the layer that makes it and the last that reads it. */
 struct value {
@@ -44,7 +44,7 @@ static int describe(const struct layer *layers, size_t count, enum precision pre
     keep_features(layers, count, values);
     for (size_t i = 0; i <= count; i++) {
         size_t element = i == count ? sizeof(float) : precision_size(precision);
-        if (!size_mul(values[i].size, element, &values[i].size) || values[i].size > MOST_BYTES)
+        if (!size_mul(values[i].size, element, &values[i].size) || values[i].size > MAX_BYTES)
             return error_set(err, ERR_MODEL_UNSUPPORTED, "layer %s: its output is too large",
                              i ? layer_label(&layers[i - 1]) : "input");
         values[i].size = size_round_up(values[i].size, ALIGNMENT);
@@ -95,14 +95,14 @@ int plan_create(struct plan *plan, const struct layer *layers, size_t count,
     *plan = (struct plan){.value_count = count + 1};
     struct value *values = calloc(count + 1, sizeof *values);
     plan->offset = calloc(count + 1, sizeof *plan->offset);
-    int rc = values && plan->offset ? describe(layers, count, precision, values, err)
-                                    : error_set(err, ERR_NO_MEMORY, "no memory for a plan");
-    if (rc == ERR_OK)
+    int code = values && plan->offset ? describe(layers, count, precision, values, err)
+                                      : error_set(err, ERR_NO_MEMORY, "no memory for a plan");
+    if (code == ERR_OK)
         place(plan, layers, values);
     else
         plan_destroy(plan);
     free(values);
-    return rc;
+    return code;
 }
 
 void plan_destroy(struct plan *plan)

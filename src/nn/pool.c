@@ -35,28 +35,28 @@ static struct window window_at(const struct conv_shape *s, const unsigned char *
 }
 
 /* As PyTorch has it, the most of a NaN and a number is the NaN. */
-static float max_1(float x, float most)
+static float max_1(float x, float max)
 {
-    return x > most || isnan(x) ? x : most;
+    return x > max || isnan(x) ? x : max;
 }
 
 /* Four vectors of maxima stay in registers while the window goes by. */
 static void max_16(const struct window *w, size_t pixel, float *y)
 {
     const float *first = (const float *)(const void *)w->first;
-    vecf most[4];
+    vecf max[4];
     for (size_t i = 0; i < 4; i++)
-        most[i] = vecf_load(first + LANES * i);
+        max[i] = vecf_load(first + LANES * i);
     for (int r = 0; r < w->rows; r++)
         for (int c = 0; c < w->columns; c++) {
             const float *at =
                 (const float *)(const void *)(w->first + (size_t)r * w->row + (size_t)c * pixel);
             for (size_t i = 0; i < 4; i++) {
                 vecf x = vecf_load(at + LANES * i);
-                most[i] = (vecf)((vec)vec_max(x, most[i]) | (x != x));
+                max[i] = (vecf)((vec)vec_max(x, max[i]) | (x != x));
             }
         }
-    memcpy(y, most, sizeof most);
+    memcpy(y, max, sizeof max);
 }
 
 static void max_f32(struct window w, size_t pixel, size_t count, float *y)
@@ -90,32 +90,32 @@ static int16_t in_order(int16_t bits)
 /* The maxima of these two stay in registers while the window goes by. */
 INLINE void max_bf16(const struct window *w, size_t pixel, size_t count, int16_t *y)
 {
-    int16_t most[STRIP_BYTES / 2];
-    memcpy(most, w->first, count * sizeof *most);
+    int16_t max[STRIP_BYTES / 2];
+    memcpy(max, w->first, count * sizeof *max);
     for (size_t i = 0; i < count; i++)
-        most[i] = in_order(most[i]);
+        max[i] = in_order(max[i]);
     for (int r = 0; r < w->rows; r++)
         for (int c = 0; c < w->columns; c++) {
             const int16_t *x =
                 (const int16_t *)(const void *)(w->first + (size_t)r * w->row + (size_t)c * pixel);
             for (size_t i = 0; i < count; i++)
-                most[i] = in_order(x[i]) > most[i] ? in_order(x[i]) : most[i];
+                max[i] = in_order(x[i]) > max[i] ? in_order(x[i]) : max[i];
         }
     for (size_t i = 0; i < count; i++)
-        y[i] = turn_negative(most[i]);
+        y[i] = turn_negative(max[i]);
 }
 
 INLINE void max_int8(const struct window *w, size_t pixel, size_t count, uint8_t *y)
 {
-    uint8_t most[STRIP_BYTES];
-    memcpy(most, w->first, count);
+    uint8_t max[STRIP_BYTES];
+    memcpy(max, w->first, count);
     for (int r = 0; r < w->rows; r++)
         for (int c = 0; c < w->columns; c++) {
             const uint8_t *x = w->first + (size_t)r * w->row + (size_t)c * pixel;
             for (size_t i = 0; i < count; i++)
-                most[i] = x[i] > most[i] ? x[i] : most[i];
+                max[i] = x[i] > max[i] ? x[i] : max[i];
         }
-    memcpy(y, most, count);
+    memcpy(y, max, count);
 }
 
 /* One output pixel. */

@@ -26,7 +26,7 @@ static double larger(double a, double b)
     return a > b ? a : b;
 }
 
-/* To the nearest integer, ties to even, of numbers up to 2^51: a large number leaves no room for a
+/* To the nearest integer, ties to even, of numbers up to 2^51: a large number leaves no space for a
  * fraction. (rint is a call on CPUs without SSE4.1.) */
 static double nearest(double number)
 {
@@ -86,11 +86,11 @@ static struct sums quantize_taps(const float *weights, const struct inputs *x, s
 /* What a step must be worth for the largest weight to fit. */
 static double taps_step(const float *weights, const struct inputs *x, size_t channels, size_t taps)
 {
-    double most = 0;
+    double max = 0;
     for (size_t c = 0, i = 0; c < channels; c++)
         for (size_t k = 0; k < taps; k++, i++)
-            most = larger(most, fabs((double)weights[i] * x->scale[c]));
-    return most / LARGEST;
+            max = larger(max, fabs((double)weights[i] * x->scale[c]));
+    return max / LARGEST;
 }
 
 /* The larger of the sums of weights of one sign in the two quads of 8 channels. */
@@ -110,16 +110,16 @@ static inline double octet_quad(const double weights[OCTET])
  * each weight at most. */
 static double pointwise_step(const float *weights, const struct inputs *x, size_t channels)
 {
-    double most = 0, octet[OCTET];
+    double max = 0, octet[OCTET];
     size_t c = 0;
     for (; c + OCTET <= channels; c += OCTET) {
         for (size_t i = 0; i < OCTET; i++)
             octet[i] = (double)weights[c + i] * x->scale[c + i];
-        most = larger(most, octet_quad(octet));
+        max = larger(max, octet_quad(octet));
     }
     for (size_t i = 0; i < OCTET; i++)
         octet[i] = c + i < channels ? (double)weights[c + i] * x->scale[c + i] : 0;
-    return larger(most, octet_quad(octet)) / (CONV_QUAD_LIMIT - QUAD / 2);
+    return larger(max, octet_quad(octet)) / (CONV_QUAD_LIMIT - QUAD / 2);
 }
 
 /* The weights of one output channel, [channels][taps], with the scales of these input channels

@@ -25,9 +25,9 @@ void network_summary_add(struct network_summary *summary, const struct conv_kern
     const char *name = kernel_runs_on(kernel);
     if (lists(names, name))
         return;
-    size_t used = strlen(names), room = NETWORK_SUMMARY_NAMES - used;
-    int length = snprintf(names + used, room, "%s%s", used ? "+" : "", name);
-    CHECK(length >= 0 && (size_t)length < room);
+    size_t used = strlen(names), space = NETWORK_SUMMARY_NAMES - used;
+    int length = snprintf(names + used, space, "%s%s", used ? "+" : "", name);
+    CHECK(length >= 0 && (size_t)length < space);
 }
 
 void network_summary_text(const struct network_summary *s, char text[NETWORK_SUMMARY_TEXT])

@@ -4,7 +4,7 @@
 
 enum { WEIGHT = 8, RETRY_MOST_S = 3600 };
 
-void admission_learn(struct catalog_entry *entry, int64_t ns)
+void admission_learn(struct served_model *entry, int64_t ns)
 {
     /* Two workers at once may lose one of two measurements: there will be others. */
     int64_t old = atomic_load_explicit(&entry->picture_ns, memory_order_relaxed);
@@ -12,7 +12,7 @@ void admission_learn(struct catalog_entry *entry, int64_t ns)
     atomic_store_explicit(&entry->picture_ns, next, memory_order_relaxed);
 }
 
-void admission_learn_least(struct catalog_entry *entry, int64_t ns)
+void admission_learn_min(struct served_model *entry, int64_t ns)
 {
     if (ns <= admission_expected_ns(entry, 1))
         return;
@@ -22,7 +22,7 @@ void admission_learn_least(struct catalog_entry *entry, int64_t ns)
         atomic_store_explicit(&entry->picture_ns, -ns, memory_order_relaxed);
 }
 
-int64_t admission_expected_ns(const struct catalog_entry *entry, size_t pictures)
+int64_t admission_expected_ns(const struct served_model *entry, size_t pictures)
 {
     return llabs(atomic_load_explicit(&entry->picture_ns, memory_order_relaxed)) *
            (int64_t)pictures;

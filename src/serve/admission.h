@@ -13,16 +13,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "serve/catalog.h"
+#include "serve/model_set.h"
 
 /* One picture has taken a worker `ns`. */
-void admission_learn(struct catalog_entry *entry, int64_t ns);
+void admission_learn(struct served_model *entry, int64_t ns);
 
 /* A picture was given up or failed after `ns`: one that is done takes longer. */
-void admission_learn_least(struct catalog_entry *entry, int64_t ns);
+void admission_learn_min(struct served_model *entry, int64_t ns);
 
 /* How long `pictures` will likely take a worker; 0 if nothing is known. */
-int64_t admission_expected_ns(const struct catalog_entry *entry, size_t pictures);
+int64_t admission_expected_ns(const struct served_model *entry, size_t pictures);
 
 /* What the workers have in hand, as each has announced when it will likely be free (0: it is). */
 struct admission_hands {

@@ -40,7 +40,7 @@ void answer_text(struct answer *answer, const char *text);
 __attribute__((format(printf, 2, 3))) void answer_printf(struct answer *answer, const char *format,
                                                          ...);
 
-/* Gives back what is not needed; `go_on` is asked no more. ERR_OVERLOADED if there was no room in
+/* Gives back what is not needed; `go_on` is asked no more. ERR_OVERLOADED if there was no space in
  * the memory for bodies, which cannot be with up to BODIES_SMALL bytes; ERR_DEADLINE if `go_on` was
  * false; ERR_NO_MEMORY. */
 int answer_end(struct answer *answer, struct error *err);

@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 
-bool bodies_have_room(const struct bodies *bodies, size_t bytes)
+bool bodies_have_space(const struct bodies *bodies, size_t bytes)
 {
     size_t used = atomic_load(&bodies->used), limit = atomic_load(&bodies->limit);
     return used <= limit && bytes <= limit - used;
@@ -29,10 +29,10 @@ static size_t lesser(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-size_t bodies_grow(struct bodies *bodies, size_t capacity, size_t needed, size_t least, size_t most)
+size_t bodies_grow(struct bodies *bodies, size_t capacity, size_t needed, size_t min, size_t max)
 {
     size_t ample = needed + needed / 2;
-    size_t wanted = lesser(ample < least ? least : ample, most);
+    size_t wanted = lesser(ample < min ? min : ample, max);
     if (needed <= BODIES_SMALL) {
         wanted = lesser(wanted, BODIES_SMALL);
         bodies_count(bodies, wanted - capacity);

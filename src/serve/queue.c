@@ -110,11 +110,11 @@ static void wait_for_request(struct queue *q, int worker, int64_t wait_ns)
 {
     int64_t until = clock_monotonic_ns() + wait_ns;
     struct timespec at = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
-    int rc = 0;
+    int code = 0;
     q->idle++;
-    while (!q->first && !q->closed && q->calls == 0 && !is_surplus(q, worker) && rc == 0)
-        rc = wait_ns < 0 ? pthread_cond_wait(&q->not_empty, &q->lock)
-                         : pthread_cond_timedwait(&q->not_empty, &q->lock, &at);
+    while (!q->first && !q->closed && q->calls == 0 && !is_surplus(q, worker) && code == 0)
+        code = wait_ns < 0 ? pthread_cond_wait(&q->not_empty, &q->lock)
+                           : pthread_cond_timedwait(&q->not_empty, &q->lock, &at);
     q->idle--;
 }
 

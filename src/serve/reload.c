@@ -27,9 +27,9 @@ struct reload {
 
 static int check_reload(struct reload *r, const struct conf *next, struct error *err)
 {
-    struct edition *running = server_edition(r->settings.server);
-    int code = conf_check_reload(edition_conf(running), next, err);
-    edition_release(running);
+    struct generation *running = server_generation(r->settings.server);
+    int code = conf_check_reload(generation_conf(running), next, err);
+    generation_release(running);
     return code;
 }
 
@@ -54,11 +54,11 @@ static int read_configuration(struct reload *r, struct conf **out, struct error 
 static int reload_all(struct reload *r, struct error *err)
 {
     struct conf *next = NULL;
-    struct edition *edition = NULL;
+    struct generation *generation = NULL;
     int code = read_configuration(r, &next, err);
     if (code != ERR_OK)
         return code;
-    code = server_prepare(r->settings.server, next, &edition, err);
+    code = server_prepare(r->settings.server, next, &generation, err);
     if (code != ERR_OK) {
         conf_free(next);
         free(next);
@@ -67,12 +67,12 @@ static int reload_all(struct reload *r, struct error *err)
     if (r->settings.apply)
         code = r->settings.apply(r->settings.arg, next, err);
     if (code != ERR_OK) {
-        server_discard(r->settings.server, edition);
+        server_discard(r->settings.server, generation);
         return code;
     }
     log_configure((enum log_level)next->log_level, (enum log_format)next->log_format);
     conf_report_restart_only(r->settings.conf, next);
-    server_install(r->settings.server, edition);
+    server_install(r->settings.server, generation);
     return ERR_OK;
 }
 
@@ -193,12 +193,12 @@ bool reload_halt(struct reload *reload, int64_t deadline_ns)
         return true;
     struct error none = {0};
     struct timespec at = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
-    int rc = 0;
+    int code = 0;
     pthread_mutex_lock(&reload->lock);
     reload->stopping = true;
     pthread_cond_signal(&reload->changed);
-    while (reload->running && rc == 0)
-        rc = pthread_cond_timedwait(&reload->changed, &reload->lock, &at);
+    while (reload->running && code == 0)
+        code = pthread_cond_timedwait(&reload->changed, &reload->lock, &at);
     bool ends = !reload->running;
     struct request *waiters = reload->waiters;
     reload->waiters = NULL;

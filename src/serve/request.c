@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "serve/edition.h"
+#include "serve/generation.h"
 
 static void free_results(struct request *r)
 {
@@ -107,7 +107,7 @@ int request_reserve_values(struct request *r, struct request_part *part, size_t 
     return ERR_OK;
 }
 
-int request_create(struct request **out, struct edition *edition, size_t model, int top_k,
+int request_create(struct request **out, struct generation *generation, size_t model, int top_k,
                    size_t part_count, uint8_t *upload, struct error *err)
 {
     struct request *r = calloc(1, sizeof *r);
@@ -118,9 +118,9 @@ int request_create(struct request **out, struct edition *edition, size_t model, 
         free(r);
         return code;
     }
-    r->edition = edition;
-    if (edition)
-        edition_reference(edition);
+    r->generation = generation;
+    if (generation)
+        generation_reference(generation);
     r->model = model;
     r->upload = upload;
     atomic_init(&r->outcome, REQUEST_PENDING);
@@ -142,7 +142,7 @@ void request_release(struct request *request)
         request->codec->release(request);
     free_parts(request);
     free(request->class_name);
-    edition_release(request->edition);
+    generation_release(request->generation);
     free_upload(request);
     answer_free(&request->answer);
     free(request);

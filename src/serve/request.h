@@ -10,7 +10,7 @@
  *
  * From QUEUED or RUNNING, or even before, whoever wins request_finish makes it FINISHED, once and
  * for ever: the worker (outcome ERR_OK: the results are there), the queue that refuses it
- * (ERR_OVERLOADED, ERR_DRAINING), or the watch (ERR_DEADLINE, ERR_CLIENT_GONE). The winner, and
+ * (ERR_OVERLOADED, ERR_DRAINING), or the monitor (ERR_DEADLINE, ERR_CLIENT_GONE). The winner, and
  * nobody else, calls `done`, which hands the request back to whoever waits for it.
  *
  * Only with outcome ERR_OK may started_ns and the results be read: with every other outcome a
@@ -40,7 +40,7 @@ enum { REQUEST_PENDING = 1 };
 /* Most predictions of one request, parts x top_k: what its answer may cost. */
 enum { REQUEST_PREDICTIONS_MAX = 1 << 17 };
 
-struct edition;
+struct generation;
 
 /* What a worker makes of each part. */
 enum request_kind {
@@ -91,8 +91,8 @@ struct request_codec {
 };
 
 struct request {
-    struct edition *edition; /* a reference; NULL: it is no picture, but a reload */
-    size_t model;            /* index into the edition's models */
+    struct generation *generation; /* a reference; NULL: it is no picture, but a reload */
+    size_t model;                  /* index into the generation's models */
     enum request_kind kind;
     int top_k;
     bool normalized;    /* REQUEST_EMBED: to length 1 */
@@ -126,11 +126,11 @@ struct request {
     bool queued;                     /* the queue's */
 };
 
-/* A request with one reference, its maker's, and a reference of its own to `edition` (NULL for a
+/* A request with one reference, its maker's, and a reference of its own to `generation` (NULL for a
  * reload, which has no parts). Takes over `upload` (from malloc) if it succeeds; the maker then
  * fills in parts[].jpeg and length, deadline_ns, done and waiter, bodies and upload_size, and what
  * its kind needs. part_count is 0 if a codec makes the parts. The errors of request_set_parts. */
-int request_create(struct request **out, struct edition *edition, size_t model, int top_k,
+int request_create(struct request **out, struct generation *generation, size_t model, int top_k,
                    size_t part_count, uint8_t *upload, struct error *err);
 
 /* Replaces the parts, none of which has results. ERR_PARAMETER beyond REQUEST_PREDICTIONS_MAX,
@@ -143,7 +143,7 @@ int request_reserve_predictions(struct request *request, struct error *err);
 int request_reserve_values(struct request *request, struct request_part *part, size_t count,
                            struct error *err);
 
-/* Counts results that are in memory already. ERR_OVERLOADED: there is no room, they do not count.
+/* Counts results that are in memory already. ERR_OVERLOADED: there is no space, they do not count.
  */
 int request_count_results(struct request *request, size_t bytes, struct error *err);
 

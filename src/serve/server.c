@@ -1,11 +1,12 @@
 /* CONCURRENCY
  *
  * Every reload may change how many workers there are; queue_workers says how many, to everyone. The
- * thread that reloads makes the next edition, with a bench for each, and starts the workers that
- * are missing; they wait. When the edition is installed, queue_resize sets the count first: workers
- * beyond it finish what they have in hand and end, and are joined when they are needed again or the
- * server halts. So none of them takes a request of an edition that has no bench for it. A worker
- * that is new may, from an older edition that was made for fewer, and makes its bench there.
+ * thread that reloads makes the next generation, with buffers for each, and starts the workers that
+ * are missing; they wait. When the generation is installed, queue_resize sets the count first:
+ * workers beyond it finish what they have in hand and end, and are joined when they are needed
+ * again or the server halts. So none of them takes a request of a generation that has no buffers
+ * for it. A worker that is new may, from an older generation that was made for fewer, and makes its
+ * buffers there.
  *
  * Whoever reads the count looks at as many `workers`, without a lock: each was put there before the
  * count was raised, and stays as long as the server, with or without a thread. */
@@ -20,7 +21,7 @@
 #include "base/log.h"
 #include "base/threads.h"
 #include "serve/admission.h"
-#include "serve/edition_parts.h"
+#include "serve/generation_parts.h"
 #include "serve/queue.h"
 #include "serve/worker.h"
 
@@ -29,11 +30,11 @@ enum { QUEUE_LIMIT_PER_WORKER = 8 };
 struct server {
     struct metrics *metrics;
     struct bodies bodies;
-    pthread_mutex_t lock; /* of `edition`; held for a few instructions */
-    struct edition *edition;
+    pthread_mutex_t lock; /* of `generation`; held for a few instructions */
+    struct generation *generation;
     struct queue *queue;
-    struct worker_surroundings surroundings;
-    struct worker *workers[WORKERS_MOST];
+    struct worker_context context;
+    struct worker *workers[WORKERS_MAX];
     atomic_int spare_cpus;
     double start_time; /* seconds since the epoch */
     atomic_bool draining;
@@ -66,23 +67,24 @@ static void dismiss_new_workers(struct server *s, int count)
             worker_join(s->workers[i]);
 }
 
-static int start_worker(struct server *s, const struct edition *edition, int i, struct error *err)
+static int start_worker(struct server *s, const struct generation *generation, int i,
+                        struct error *err)
 {
     int code = ERR_OK;
     if (s->workers[i])
         worker_join(s->workers[i]); /* it may have been surplus, with a last request in hand */
     else
-        code = worker_create(&s->workers[i], &s->surroundings, i, err);
-    return code == ERR_OK ? worker_start(s->workers[i], edition, err) : code;
+        code = worker_create(&s->workers[i], &s->context, i, err);
+    return code == ERR_OK ? worker_start(s->workers[i], generation, err) : code;
 }
 
-/* Starts the workers that an edition has more, and waits until they are warm. */
-static int start_workers(struct server *s, const struct edition *edition, struct error *err)
+/* Starts the workers that a generation has more, and waits until they are warm. */
+static int start_workers(struct server *s, const struct generation *generation, struct error *err)
 {
-    int first = queue_workers(s->queue), count = edition_workers(edition);
-    int code = crew_grow(s->surroundings.crew, count, err);
+    int first = queue_workers(s->queue), count = generation_workers(generation);
+    int code = helpers_grow(s->context.helpers, count, err);
     for (int i = first; code == ERR_OK && i < count; i++)
-        code = start_worker(s, edition, i, err);
+        code = start_worker(s, generation, i, err);
     for (int i = first; code == ERR_OK && i < count; i++)
         code = worker_wait_warm(s->workers[i], err);
     if (code != ERR_OK)
@@ -90,27 +92,27 @@ static int start_workers(struct server *s, const struct edition *edition, struct
     return code;
 }
 
-static int warm_all(struct server *s, const struct edition *edition, struct error *err)
+static int warm_all(struct server *s, const struct generation *generation, struct error *err)
 {
-    int working = queue_workers(s->queue), count = edition_workers(edition), code = ERR_OK;
+    int working = queue_workers(s->queue), count = generation_workers(generation), code = ERR_OK;
     if (count > working)
-        code = edition_check_room(edition, count - working, err);
+        code = generation_check_memory(generation, count - working, err);
     for (int i = 0; code == ERR_OK && i < count && i < working; i++)
-        code = edition_warm(edition, i, err);
-    return code == ERR_OK ? start_workers(s, edition, err) : code;
+        code = generation_warm(generation, i, err);
+    return code == ERR_OK ? start_workers(s, generation, err) : code;
 }
 
-static int prepare(struct server *s, const struct conf *conf, struct edition **out,
+static int prepare(struct server *s, const struct conf *conf, struct generation **out,
                    struct error *err)
 {
-    struct edition *next;
+    struct generation *next;
     int workers = conf->workers > 0 ? (int)conf->workers : thread_cpu_budget();
-    int code = edition_create(&next, conf, workers, s->metrics, err);
+    int code = generation_create(&next, conf, workers, s->metrics, err);
     if (code != ERR_OK)
         return code;
     code = warm_all(s, next, err);
     if (code != ERR_OK)
-        edition_release(next);
+        generation_release(next);
     else
         *out = next;
     return code;
@@ -118,7 +120,7 @@ static int prepare(struct server *s, const struct conf *conf, struct edition **o
 
 int server_start(struct server **out, const struct server_settings *settings, struct error *err)
 {
-    struct edition *first;
+    struct generation *first;
     struct server *s = calloc(1, sizeof *s);
     if (!s)
         return error_set(err, ERR_NO_MEMORY, "no memory for the server");
@@ -128,10 +130,10 @@ int server_start(struct server **out, const struct server_settings *settings, st
     if (code == ERR_OK)
         code = queue_create(&s->queue, err);
     if (code == ERR_OK)
-        code = crew_create(&s->surroundings.crew, s->queue, err);
-    s->surroundings.queue = s->queue;
-    s->surroundings.metrics = s->metrics;
-    s->surroundings.heartbeat_ns = settings->heartbeat_ns;
+        code = helpers_create(&s->context.helpers, s->queue, err);
+    s->context.queue = s->queue;
+    s->context.metrics = s->metrics;
+    s->context.heartbeat_ns = settings->heartbeat_ns;
     if (code == ERR_OK)
         code = prepare(s, settings->conf, &first, err);
     if (code != ERR_OK) {
@@ -149,7 +151,7 @@ void server_halt(struct server *server)
         return;
     if (server->queue)
         queue_close(server->queue);
-    for (int i = 0; i < WORKERS_MOST; i++)
+    for (int i = 0; i < WORKERS_MAX; i++)
         if (server->workers[i])
             worker_join(server->workers[i]);
 }
@@ -159,31 +161,31 @@ void server_stop(struct server *server)
     if (!server)
         return;
     server_halt(server);
-    for (int i = 0; i < WORKERS_MOST; i++)
+    for (int i = 0; i < WORKERS_MAX; i++)
         worker_destroy(server->workers[i]);
-    crew_destroy(server->surroundings.crew);
+    helpers_destroy(server->context.helpers);
     queue_destroy(server->queue);
-    edition_release(server->edition);
+    generation_release(server->generation);
     metrics_destroy(server->metrics);
     pthread_mutex_destroy(&server->lock);
     free(server);
 }
 
-struct edition *server_edition(struct server *server)
+struct generation *server_generation(struct server *server)
 {
     pthread_mutex_lock(&server->lock);
-    struct edition *edition = server->edition;
-    edition_reference(edition);
+    struct generation *generation = server->generation;
+    generation_reference(generation);
     pthread_mutex_unlock(&server->lock);
-    return edition;
+    return generation;
 }
 
-int server_prepare(struct server *server, struct conf *conf, struct edition **out,
+int server_prepare(struct server *server, struct conf *conf, struct generation **out,
                    struct error *err)
 {
     int code = prepare(server, conf, out, err);
     if (code == ERR_OK)
-        edition_own_conf(*out);
+        generation_own_conf(*out);
     return code;
 }
 
@@ -202,22 +204,22 @@ static void resize(struct server *s, const struct conf *conf, int workers)
         log_info("%d workers now, %d before", workers, before);
 }
 
-void server_discard(struct server *server, struct edition *edition)
+void server_discard(struct server *server, struct generation *generation)
 {
-    dismiss_new_workers(server, edition_workers(edition));
-    edition_release(edition);
+    dismiss_new_workers(server, generation_workers(generation));
+    generation_release(generation);
 }
 
-void server_install(struct server *server, struct edition *edition)
+void server_install(struct server *server, struct generation *generation)
 {
-    char **lines = edition_take_info_lines(edition);
-    resize(server, edition_conf(edition), edition_workers(edition));
+    char **lines = generation_take_info_lines(generation);
+    resize(server, generation_conf(generation), generation_workers(generation));
     pthread_mutex_lock(&server->lock);
-    struct edition *old = server->edition;
-    server->edition = edition;
+    struct generation *old = server->generation;
+    server->generation = generation;
     pthread_mutex_unlock(&server->lock);
     metrics_set_info(server->metrics, INFO_model_info, lines);
-    edition_release(old);
+    generation_release(old);
 }
 
 void server_begin_drain(struct server *server)
@@ -254,8 +256,8 @@ int server_retry_after_s(struct server *server)
     return admission_retry_after_s(load.wait_ns);
 }
 
-int server_check_room(struct server *server, int64_t waited_ns, int64_t timeout_ns,
-                      struct error *err)
+int server_check_capacity(struct server *server, int64_t waited_ns, int64_t timeout_ns,
+                          struct error *err)
 {
     struct server_load load;
     server_load(server, &load);
@@ -276,15 +278,15 @@ int server_ready(struct server *server, struct error *err)
 {
     if (server_draining(server))
         return error_set(err, ERR_DRAINING, "this server is shutting down; ask another one");
-    struct edition *edition = server_edition(server);
-    const struct conf *conf = edition_conf(edition);
+    struct generation *generation = server_generation(server);
+    const struct conf *conf = generation_conf(generation);
     int64_t timeout_ns = conf->request_timeout_ms * 1000000, small = conf->max_body_bytes;
-    edition_release(edition);
-    if (!bodies_have_room(&server->bodies, (size_t)(small < BODIES_SMALL ? small : BODIES_SMALL)))
+    generation_release(generation);
+    if (!bodies_have_space(&server->bodies, (size_t)(small < BODIES_SMALL ? small : BODIES_SMALL)))
         return error_set(err, ERR_OVERLOADED,
                          "the memory for the bodies of requests and answers is full "
                          "(max_body_bytes, queue_limit); try again later");
-    return server_check_room(server, 0, timeout_ns, err);
+    return server_check_capacity(server, 0, timeout_ns, err);
 }
 
 /* Whether there is time for the wait and the work. Without a wait it is not asked, see admission.h.
@@ -298,10 +300,10 @@ static bool is_in_time(struct server *server, const struct request *r)
 
 void server_submit(struct server *server, struct request *request)
 {
-    const struct catalog *catalog = edition_catalog(request->edition);
+    const struct model_set *models = generation_models(request->generation);
     /* What a codec has not read yet has one picture at least. */
     size_t pictures = request->part_count > 0 ? request->part_count : 1;
-    request->expected_ns = admission_expected_ns(&catalog->entries[request->model], pictures);
+    request->expected_ns = admission_expected_ns(&models->entries[request->model], pictures);
     request->queued_ns = clock_monotonic_ns();
     int code = is_in_time(server, request) ? queue_push(server->queue, request) : (int)ERR_NO_TIME;
     if (code == ERR_OK)

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "conf/conf.h"
 #include "serve/bodies.h"
-#include "serve/edition.h"
+#include "serve/generation.h"
 #include "serve/metrics.h"
 #include "serve/request.h"
 
@@ -37,31 +37,31 @@ void server_halt(struct server *server);
  * its requests any more. NULL is fine. */
 void server_stop(struct server *server);
 
-/* The edition that new requests are to use, with a reference for the caller. */
-struct edition *server_edition(struct server *server);
+/* The generation that new requests are to use, with a reference for the caller. */
+struct generation *server_generation(struct server *server);
 
-/* Makes an edition from `conf` (from malloc; the edition's if this succeeds) beside the one in use:
- * models loaded, tested, and run once on a bench for each of its workers, as many as `conf` and
- * the CPU budget of now say. Those that are missing are started, and wait until the edition is
- * installed. The errors of server_start. `*out` has one reference, the caller's, who installs or
+/* Makes a generation from `conf` (from malloc; the generation's if this succeeds) beside the one in
+ * use: models loaded, tested, and run once in the buffers of each of its workers, as many as `conf`
+ * and the CPU budget of now say. Those that are missing are started, and wait until the generation
+ * is installed. The errors of server_start. `*out` has one reference, the caller's, who installs or
  * discards it before the next is prepared. One thread. */
-int server_prepare(struct server *server, struct conf *conf, struct edition **out,
+int server_prepare(struct server *server, struct conf *conf, struct generation **out,
                    struct error *err);
 
-/* Gives up an edition that was prepared, and the workers started for it. */
-void server_discard(struct server *server, struct edition *edition);
+/* Gives up a generation that was prepared, and the workers started for it. */
+void server_discard(struct server *server, struct generation *generation);
 
-/* Puts a new edition in the place of the one in use, with its number of workers and its limits, and
- * takes over the caller's reference. */
-void server_install(struct server *server, struct edition *edition);
+/* Puts a new generation in the place of the one in use, with its number of workers and its limits,
+ * and takes over the caller's reference. */
+void server_install(struct server *server, struct generation *generation);
 
 /* From now on /readyz says no; requests are still taken. */
 void server_begin_drain(struct server *server);
 
 /* Whether a request that has `timeout_ns`, of which `waited_ns` are over, would be taken now:
  * ERR_OVERLOADED if the queue is full, ERR_NO_TIME if its turn would not come in time. */
-int server_check_room(struct server *server, int64_t waited_ns, int64_t timeout_ns,
-                      struct error *err);
+int server_check_capacity(struct server *server, int64_t waited_ns, int64_t timeout_ns,
+                          struct error *err);
 
 /* What /readyz says: the same for a request with request_timeout_ms, ERR_OVERLOADED also if there
  * is no memory for even a small body, or ERR_DRAINING. */

@@ -12,8 +12,8 @@
 #include "serve/results.h"
 
 struct worker {
-    const struct worker_surroundings *surroundings;
-    const struct edition *first; /* until it is warm */
+    const struct worker_context *context;
+    const struct generation *first; /* until it is warm */
     pthread_t thread;
     bool running; /* there is a thread to join */
     int index;
@@ -26,7 +26,7 @@ struct worker {
     struct error warm_error;
 };
 
-static void show_life(void *worker)
+static void report_alive(void *worker)
 {
     struct worker *w = worker;
     atomic_store_explicit(&w->alive_ns, clock_monotonic_ns(), memory_order_relaxed);
@@ -46,13 +46,13 @@ int64_t worker_free_at_ns(const struct worker *worker)
 struct job {
     struct worker *worker;
     struct request *request;
-    struct catalog_entry *entry;
-    struct workbench *bench;
+    struct served_model *entry;
+    struct worker_buffers *buffers;
     struct preprocess_options options;
 };
 
 /* Nobody waits for the answer any more, or nobody would get it in time. */
-static bool is_pointless(const struct request *r)
+static bool is_abandoned(const struct request *r)
 {
     if (request_outcome(r) != REQUEST_PENDING)
         return true;
@@ -63,20 +63,20 @@ static bool is_pointless(const struct request *r)
 static bool go_on(void *arg)
 {
     const struct job *job = arg;
-    show_life(job->worker);
-    return !is_pointless(job->request);
+    report_alive(job->worker);
+    return !is_abandoned(job->request);
 }
 
-/* ERR_NO_MEMORY: there is no bench, and there can be none. */
+/* ERR_NO_MEMORY: there are no buffers, and there can be none. */
 static int begin_job(struct job *job, struct worker *w, struct request *r, struct error *err)
 {
-    int code = edition_make_bench(r->edition, w->index, err);
-    const struct conf *conf = edition_conf(r->edition);
+    int code = generation_make_buffers(r->generation, w->index, err);
+    const struct conf *conf = generation_conf(r->generation);
     *job = (struct job){
         .worker = w,
         .request = r,
-        .entry = &edition_catalog(r->edition)->entries[r->model],
-        .bench = edition_workbench(r->edition, w->index),
+        .entry = &generation_models(r->generation)->entries[r->model],
+        .buffers = generation_buffers(r->generation, w->index),
         .options = {.limits = {.max_pixels = (uint64_t)conf->max_pixels,
                                .go_on = go_on,
                                .arg = job},
@@ -87,12 +87,12 @@ static int begin_job(struct job *job, struct worker *w, struct request *r, struc
     return code;
 }
 
-/* Decodes a part's JPEG to bench->rgb. */
+/* Decodes a part's JPEG to buffers->rgb. */
 static int decode_part(struct worker *w, const struct job *job, struct request_part *part)
 {
     struct preprocess_report report = {0};
     int code = preprocessor_run(w->preprocessor, &job->entry->model->preprocess, &job->options,
-                                part->jpeg, part->length, job->bench->rgb, &report, &part->error);
+                                part->jpeg, part->length, job->buffers->rgb, &report, &part->error);
     part->width = report.width;
     part->height = report.height;
     part->decode_ns = report.decode_ns;
@@ -100,20 +100,20 @@ static int decode_part(struct worker *w, const struct job *job, struct request_p
     return code;
 }
 
-/* Reads a part's numbers to bench->tensor. */
+/* Reads a part's numbers to buffers->tensor. */
 static int read_tensor(const struct job *job, size_t i)
 {
     struct request *r = job->request;
     struct request_part *part = &r->parts[i];
     int64_t begin = clock_monotonic_ns();
-    int code = r->codec->read_tensor(r, i, job->bench->tensor, &part->error);
+    int code = r->codec->read_tensor(r, i, job->buffers->tensor, &part->error);
     part->decode_ns = clock_monotonic_ns() - begin;
     return code;
 }
 
 static void observe_part(struct worker *w, const struct job *job, const struct request_part *part)
 {
-    struct metrics *metrics = w->surroundings->metrics;
+    struct metrics *metrics = w->context->metrics;
     metrics_observe(metrics, HISTOGRAM_stage_duration, STAGE_DECODE, part->decode_ns);
     metrics_observe(metrics, HISTOGRAM_stage_duration, STAGE_PREPROCESS, part->preprocess_ns);
     metrics_observe(metrics, HISTOGRAM_stage_duration, STAGE_INFERENCE, part->inference_ns);
@@ -129,7 +129,7 @@ static void report_not_finite(struct worker *w, const struct job *job, const str
         {.key = "precision", .text = info->precision},
         {.key = "reason", .text = error->message},
     };
-    metrics_add(w->surroundings->metrics, COUNTER_not_finite, info->metric, 0, 0, 1);
+    metrics_add(w->context->metrics, COUNTER_not_finite, info->metric, 0, 0, 1);
     log_event(LOG_LEVEL_ERROR, "result is not finite", fields, sizeof fields / sizeof fields[0]);
 }
 
@@ -138,21 +138,21 @@ static void run_part(struct worker *w, const struct job *job, size_t i)
     struct request *r = job->request;
     struct request_part *part = &r->parts[i];
     int code = part->jpeg ? decode_part(w, job, part) : read_tensor(job, i);
-    show_life(w);
-    if (code != ERR_OK || is_pointless(r))
+    report_alive(w);
+    if (code != ERR_OK || is_abandoned(r))
         return;
     int64_t begin = clock_monotonic_ns();
     if (part->jpeg)
-        workbench_put_rgb(job->bench, r->model);
-    else if (workbench_put_tensor(job->bench, r->model, &part->error) != ERR_OK)
+        worker_buffers_put_rgb(job->buffers, r->model);
+    else if (worker_buffers_put_tensor(job->buffers, r->model, &part->error) != ERR_OK)
         return;
     const struct forward forward = {
         .model = job->entry->model,
-        .workspace = job->bench->workspaces[r->model],
-        .logits = crew_infer(w->surroundings->crew, r->edition, w->index, r->model, go_on,
-                             job->options.limits.arg),
+        .workspace = job->buffers->workspaces[r->model],
+        .logits = helpers_infer(w->context->helpers, r->generation, w->index, r->model, go_on,
+                                job->options.limits.arg),
         .options = &job->options,
-        .scratch = job->bench->predictions,
+        .scratch = job->buffers->predictions,
     };
     part->inference_ns = clock_monotonic_ns() - begin;
     if (!forward.logits)
@@ -160,19 +160,19 @@ static void run_part(struct worker *w, const struct job *job, size_t i)
     observe_part(w, job, part);
     if (results_fill(&forward, r, part, &part->error) == ERR_NOT_FINITE)
         report_not_finite(w, job, &part->error);
-    show_life(w);
+    report_alive(w);
 }
 
 static void run_parts(struct worker *w, const struct job *job)
 {
     struct request *r = job->request;
     int64_t begin = r->started_ns;
-    for (size_t i = 0; i < r->part_count && !is_pointless(r); i++) {
+    for (size_t i = 0; i < r->part_count && !is_abandoned(r); i++) {
         run_part(w, job, i);
         int64_t end = clock_monotonic_ns();
         const struct error *error = &r->parts[i].error;
-        bool given_up = is_pointless(r), done = !given_up && error->code == ERR_OK;
-        (done ? admission_learn : admission_learn_least)(job->entry, end - begin);
+        bool given_up = is_abandoned(r), done = !given_up && error->code == ERR_OK;
+        (done ? admission_learn : admission_learn_min)(job->entry, end - begin);
         if (given_up)
             break;
         begin = end;
@@ -198,7 +198,7 @@ static bool read_parts(struct worker *w, const struct job *job)
         return true;
     if (r->codec->decode(r, &r->failure) != ERR_OK)
         return false;
-    show_life(w);
+    report_alive(w);
     announce_end(w, admission_expected_ns(job->entry, r->part_count));
     return true;
 }
@@ -210,13 +210,13 @@ static void make_answer(struct worker *w, const struct job *job)
     answer_begin(&r->answer, r->bodies);
     r->answer.go_on = go_on;
     r->answer.arg = job->options.limits.arg;
-    if (r->failure.code == ERR_OK && !is_pointless(r) && r->codec->encode(r, &r->failure) == ERR_OK)
+    if (r->failure.code == ERR_OK && !is_abandoned(r) && r->codec->encode(r, &r->failure) == ERR_OK)
         answer_end(&r->answer, &r->failure);
     if (r->failure.code != ERR_OK)
         answer_free(&r->answer);
     request_shed(r);
     r->encode_ns += clock_monotonic_ns() - begin;
-    show_life(w);
+    report_alive(w);
 }
 
 static void run_request(struct worker *w, struct request *r)
@@ -224,14 +224,14 @@ static void run_request(struct worker *w, struct request *r)
     struct job job;
     int code = begin_job(&job, w, r, &r->failure);
     r->started_ns = clock_monotonic_ns();
-    metrics_observe(w->surroundings->metrics, HISTOGRAM_stage_duration, STAGE_QUEUE,
+    metrics_observe(w->context->metrics, HISTOGRAM_stage_duration, STAGE_QUEUE,
                     r->started_ns - r->queued_ns);
     if (code == ERR_OK && read_parts(w, &job) &&
         request_reserve_predictions(r, &r->failure) == ERR_OK)
         run_parts(w, &job);
     if (r->codec)
         make_answer(w, &job);
-    request_finish(r, is_pointless(r) ? ERR_DEADLINE : ERR_OK);
+    request_finish(r, is_abandoned(r) ? ERR_DEADLINE : ERR_OK);
 }
 
 static void take_request(struct worker *w, struct request *r)
@@ -245,16 +245,16 @@ static void take_request(struct worker *w, struct request *r)
 
 static void serve_requests(struct worker *w)
 {
-    const struct worker_surroundings *s = w->surroundings;
+    const struct worker_context *s = w->context;
     int64_t wait_ns = s->heartbeat_ns > 0 ? s->heartbeat_ns : -1;
     struct request *r;
     enum queue_result result;
     while ((result = queue_pop(s->queue, w->index, wait_ns, &r)) != QUEUE_CLOSED) {
-        show_life(w);
+        report_alive(w);
         if (result == QUEUE_GOT)
             take_request(w, r);
         else if (result == QUEUE_CALLED)
-            crew_help(s->crew, w->index, show_life, w);
+            helpers_work(s->helpers, w->index, report_alive, w);
     }
 }
 
@@ -274,7 +274,7 @@ static bool wait_to_begin(struct worker *w)
         pthread_cond_wait(&w->changed, &w->lock);
     bool begins = w->begins;
     pthread_mutex_unlock(&w->lock);
-    show_life(w);
+    report_alive(w);
     return begins;
 }
 
@@ -282,10 +282,10 @@ static void *worker_main(void *arg)
 {
     struct worker *w = arg;
     struct error error = {0};
-    /* The bench is made here, so that its pages lie near the CPU that will use them. */
+    /* The buffers are made here, so that its pages lie near the CPU that will use them. */
     int code = preprocessor_create(&w->preprocessor, &error);
     if (code == ERR_OK)
-        code = edition_warm(w->first, w->index, &error);
+        code = generation_warm(w->first, w->index, &error);
     atomic_store_explicit(&w->alive_ns, INT64_MAX, memory_order_relaxed);
     report_warm(w, &error);
     if (code == ERR_OK && wait_to_begin(w))
@@ -294,13 +294,13 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-int worker_create(struct worker **out, const struct worker_surroundings *surroundings, int index,
+int worker_create(struct worker **out, const struct worker_context *context, int index,
                   struct error *err)
 {
     struct worker *w = calloc(1, sizeof *w);
     if (!w)
         return error_set(err, ERR_NO_MEMORY, "no memory for a worker");
-    w->surroundings = surroundings;
+    w->context = context;
     w->index = index;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->changed, NULL);
@@ -308,12 +308,12 @@ int worker_create(struct worker **out, const struct worker_surroundings *surroun
     return ERR_OK;
 }
 
-int worker_start(struct worker *worker, const struct edition *edition, struct error *err)
+int worker_start(struct worker *worker, const struct generation *generation, struct error *err)
 {
     char name[16];
     snprintf(name, sizeof name, "worker/%d", worker->index);
     CHECK(!worker->running);
-    worker->first = edition;
+    worker->first = generation;
     worker->warm_known = worker->begins = worker->ends = false;
     int code = thread_start(&worker->thread, name, worker_main, worker, err);
     worker->running = code == ERR_OK;

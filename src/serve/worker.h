@@ -3,28 +3,28 @@
 #ifndef RESNEXT_SERVE_WORKER_H
 #define RESNEXT_SERVE_WORKER_H
 
-#include "serve/crew.h"
-#include "serve/edition_parts.h"
+#include "serve/generation_parts.h"
+#include "serve/helpers.h"
 #include "serve/queue.h"
 
-struct worker_surroundings {
+struct worker_context {
     struct queue *queue;
-    struct crew *crew;
+    struct helpers *helpers;
     struct metrics *metrics;
     int64_t heartbeat_ns; /* see server_settings */
 };
 
 struct worker;
 
-/* A worker without a thread. `surroundings` must outlive it. ERR_NO_MEMORY. `*out` belongs to the
+/* A worker without a thread. `context` must outlive it. ERR_NO_MEMORY. `*out` belongs to the
  * caller, the one thread that uses what follows. */
-int worker_create(struct worker **out, const struct worker_surroundings *surroundings, int index,
+int worker_create(struct worker **out, const struct worker_context *context, int index,
                   struct error *err);
 
-/* Starts its thread, which makes the worker's bench in an edition, runs every model once, and waits
- * for worker_begin. There must be none. `edition` must last until the worker is warm. ERR_THREAD,
- * ERR_NO_MEMORY. */
-int worker_start(struct worker *worker, const struct edition *edition, struct error *err);
+/* Starts its thread, which makes the worker's buffers in a generation, runs every model once, and
+ * waits for worker_begin. There must be none. `generation` must last until the worker is warm.
+ * ERR_THREAD, ERR_NO_MEMORY. */
+int worker_start(struct worker *worker, const struct generation *generation, struct error *err);
 
 /* Waits until the worker is warm; its errors if it could not get there. */
 int worker_wait_warm(struct worker *worker, struct error *err);

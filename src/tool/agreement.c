@@ -56,8 +56,8 @@ static int compare(void *context, int thread, const uint8_t *rgb, struct workspa
     }
     memcpy(result, side->exact, c->classes * sizeof *result);
     memcpy(result + c->classes, side->other, c->classes * sizeof *result);
-    int rc = model_check_logits(c->exact, result, err);
-    return rc == ERR_OK ? model_check_logits(c->other, result + c->classes, err) : rc;
+    int code = model_check_logits(c->exact, result, err);
+    return code == ERR_OK ? model_check_logits(c->other, result + c->classes, err) : code;
 }
 
 static bool take(void *context, const struct engine_result *result)
@@ -81,30 +81,30 @@ static bool take(void *context, const struct engine_result *result)
 
 static size_t largest_value(const struct network *network)
 {
-    size_t most = 0;
+    size_t max = 0;
     for (size_t v = 0; v <= network_layer_count(network); v++) {
         size_t size = network_value_size(network, (int)v);
-        most = size > most ? size : most;
+        max = size > max ? size : max;
     }
-    return most;
+    return max;
 }
 
 static int create(struct comparison *c, size_t files, size_t threads, struct error *err)
 {
-    size_t most = largest_value(c->exact->network);
+    size_t max = largest_value(c->exact->network);
     c->sides = calloc(threads, sizeof *c->sides);
     c->logits = calloc(files, 2 * c->classes * sizeof *c->logits);
     c->signal = calloc(c->layers, sizeof *c->signal);
     c->noise = calloc(c->layers, sizeof *c->noise);
     bool complete = c->sides && c->logits && c->signal && c->noise;
-    int rc = ERR_OK;
-    for (size_t i = 0; complete && rc == ERR_OK && i < threads; i++) {
-        c->sides[i].exact = calloc(most, sizeof(float));
-        c->sides[i].other = calloc(most, sizeof(float));
+    int code = ERR_OK;
+    for (size_t i = 0; complete && code == ERR_OK && i < threads; i++) {
+        c->sides[i].exact = calloc(max, sizeof(float));
+        c->sides[i].other = calloc(max, sizeof(float));
         complete = c->sides[i].exact && c->sides[i].other;
-        rc = workspace_create(&c->sides[i].workspace, c->other->network, 1, err);
+        code = workspace_create(&c->sides[i].workspace, c->other->network, 1, err);
     }
-    return complete ? rc : error_set(err, ERR_NO_MEMORY, "no memory to compare networks");
+    return complete ? code : error_set(err, ERR_NO_MEMORY, "no memory to compare networks");
 }
 
 static void destroy(struct comparison *c, size_t threads)
@@ -160,13 +160,13 @@ static int compare_logits(const struct comparison *c, struct agreement *out, str
     if (c->images == 1)
         memset(mean, 0, c->classes * sizeof *mean);
     out->images = c->images;
-    out->least_cosine = 1;
+    out->min_cosine = 1;
     for (size_t n = 0; n < c->images; n++) {
         const float *a = c->logits + 2 * n * c->classes, *b = a + c->classes;
         double angle = cosine(a, b, mean, c->classes);
         out->decisions += agree(c->exact, a, b);
         out->cosine += angle;
-        out->least_cosine = fmin(out->least_cosine, angle);
+        out->min_cosine = fmin(out->min_cosine, angle);
     }
     out->decisions /= (double)c->images;
     out->cosine /= (double)c->images;
@@ -181,10 +181,10 @@ static int summarise(const struct comparison *c, struct agreement *out, struct e
         return error_set(err, ERR_NO_MEMORY, "no memory for a report");
     for (size_t i = 0; i < c->layers; i++)
         out->decibels[i] = 10 * log10((c->signal[i] + 1e-30) / (c->noise[i] + 1e-30));
-    int rc = c->images ? compare_logits(c, out, err) : ERR_OK;
-    if (rc != ERR_OK)
+    int code = c->images ? compare_logits(c, out, err) : ERR_OK;
+    if (code != ERR_OK)
         agreement_destroy(out);
-    return rc;
+    return code;
 }
 
 int agreement_measure(const struct model *exact, const struct model *other,
@@ -200,13 +200,13 @@ int agreement_measure(const struct model *exact, const struct model *other,
     mine.compute = compare;
     mine.compute_context = &c;
     mine.result_length = 2 * c.classes + 2 * c.layers;
-    int rc = create(&c, files->count, (size_t)options->threads, err);
-    if (rc == ERR_OK)
-        rc = engine_run(exact, files, &mine, take, &c, err);
-    if (rc == ERR_OK)
-        rc = summarise(&c, out, err);
+    int code = create(&c, files->count, (size_t)options->threads, err);
+    if (code == ERR_OK)
+        code = engine_run(exact, files, &mine, take, &c, err);
+    if (code == ERR_OK)
+        code = summarise(&c, out, err);
     destroy(&c, (size_t)options->threads);
-    return rc;
+    return code;
 }
 
 void agreement_destroy(struct agreement *agreement)

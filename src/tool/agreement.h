@@ -9,11 +9,11 @@
 
 struct agreement {
     size_t images;
-    double decisions;    /* fraction of the images with the same likeliest class; of sigmoids, with
-                          * the same classes at a score of 0.5 or more */
-    double cosine;       /* of the two logits, each less float32's mean over all images; mean ... */
-    double least_cosine; /* ... and least of the images */
-    double *decibels;    /* [layers] signal to noise of what a layer puts out */
+    double decisions;  /* fraction of the images with the same likeliest class; of sigmoids, with
+                        * the same classes at a score of 0.5 or more */
+    double cosine;     /* of the two logits, each less float32's mean over all images; mean ... */
+    double min_cosine; /* ... and least of the images */
+    double *decibels;  /* [layers] signal to noise of what a layer puts out */
 };
 
 /* Runs `exact`, which is float32, and `other` over the files, the former's options.compute being

@@ -87,12 +87,12 @@ static int store_integer(const struct command *command, const struct option_row 
     errno = 0;
     long long number = strtoll(value, &end, 10);
     bool digits = *value && !strchr(" \t\n\v\f\r+", *value) && !*end;
-    if (digits && errno == 0 && number >= row->least && number <= row->most) {
+    if (digits && errno == 0 && number >= row->min && number <= row->max) {
         *row->integer = number;
         return TOOL_OK;
     }
     tool_message("%s: --%s %s: a whole number from %" PRId64 " to %" PRId64 " is needed",
-                 command->name, row->name, value, row->least, row->most);
+                 command->name, row->name, value, row->min, row->max);
     return TOOL_USAGE;
 }
 
@@ -139,7 +139,7 @@ static void print_row(const struct option_row *row)
         printf(": ");
         print_choices(stdout, row);
     }
-    if (row->integer && *row->integer >= row->least)
+    if (row->integer && *row->integer >= row->min)
         printf(" (default %" PRId64 ")", *row->integer);
     else if (row->text && *row->text)
         printf(" (default %s)", *row->text);
@@ -163,9 +163,9 @@ static int print_help(const struct command *command, const struct option_row *ro
 
 static int check_operands(const struct command *command, int given)
 {
-    if (given < command->least)
+    if (given < command->min)
         return usage_error(command, "an operand is missing: %s", command->operands);
-    if (given > command->most)
+    if (given > command->max)
         return usage_error(command, "too many operands: %s", command->operands);
     return TOOL_OK;
 }

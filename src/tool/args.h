@@ -16,7 +16,7 @@ struct option_row {
     const char *help;
     bool *flag;
     int64_t *integer;
-    int64_t least, most;
+    int64_t min, max;
     const char **text;
     const char *const *choices; /* NULL-terminated words that `text` may be besides its default */
     const char *argument;       /* what --help calls the value */
@@ -29,7 +29,7 @@ extern const char *const tool_precisions[];
 /* Rows that several commands have. */
 #define OPTION_ISA(variable)                                                                       \
     {                                                                                              \
-        .name = "isa", .text = &(variable), .choices = kernel_rung_names(), .argument = "RUNG",    \
+        .name = "isa", .text = &(variable), .choices = kernel_isa_names(), .argument = "RUNG",     \
         .help = "kernels to compute with; ref, plain loops, is slow and there to compare"          \
     }
 #define OPTION_PRECISION(variable)                                                                 \
@@ -43,7 +43,7 @@ extern const char *const tool_precisions[];
     }
 #define OPTION_THREADS(variable)                                                                   \
     {                                                                                              \
-        .name = "threads", .letter = 't', .integer = &(variable), .least = 1, .most = 1024,        \
+        .name = "threads", .letter = 't', .integer = &(variable), .min = 1, .max = 1024,           \
         .argument = "N", .help = "pictures worked on at a time"                                    \
     }
 

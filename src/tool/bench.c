@@ -19,7 +19,7 @@ struct bench {
     const char *isa, *precision;
     const char *images; /* where JPEGs are; NULL: random input */
     struct picture_options pictures;
-    struct kernel_ladder ladder;
+    struct kernel_isas isas;
     struct measure_options options;
     const struct model *model;
     struct fma_peak peak;   /* of the CPUs that the workers can use */
@@ -74,7 +74,7 @@ static json_t *layer_json(const struct bench *b, size_t i)
                      "input", s->in_h, s->in_w, s->in_c, "output", s->out_h, s->out_w, s->out_c,
                      "kernel_size", s->kernel, "stride", s->stride, "groups", s->groups,
                      "multiply_adds", (json_int_t)layer_multiply_adds(layer), "min_ms",
-                     per_image_ms(b, (double)time->least_ns), "mean_ms", mean_ms(b, time->total_ns),
+                     per_image_ms(b, (double)time->min_ns), "mean_ms", mean_ms(b, time->total_ns),
                      "gflops", layer_gflops(b, i), "share_of_peak", layer_share_of_peak(b, i));
 }
 
@@ -179,8 +179,7 @@ static void print_layer(const struct bench *b, size_t i)
     snprintf(shape, sizeof shape, "%dx%dx%d, %dx%d, %d%s%s", s->in_h, s->in_w, s->in_c, s->kernel,
              s->kernel, s->out_c, groups, s->stride > 1 ? ", stride 2" : "");
     printf("%-22s %-38s %-29s %9.4f %9.4f %6.1f%%", layer_label(layer), shape,
-           kernel_name(b->model->network, i),
-           per_image_ms(b, (double)b->measure.layers[i].least_ns),
+           kernel_name(b->model->network, i), per_image_ms(b, (double)b->measure.layers[i].min_ns),
            mean_ms(b, b->measure.layers[i].total_ns),
            100 * (double)b->measure.layers[i].total_ns / (double)b->measure.inference_ns);
     if (layer_has_weights(layer))
@@ -223,17 +222,17 @@ static int read_pictures(struct bench *b, const struct file_list *files, struct 
     if (!o->pictures)
         return error_set(err, ERR_NO_MEMORY, "no memory for %zu pictures", files->count);
     o->picture_count = files->count;
-    int rc = ERR_OK;
-    for (size_t i = 0; rc == ERR_OK && i < files->count; i++) {
+    int code = ERR_OK;
+    for (size_t i = 0; code == ERR_OK && i < files->count; i++) {
         const struct file_entry *file = &files->entries[i];
         o->pictures[i].path = file->path;
-        rc = file->problem ? error_set(err, ERR_IO, "%s", file->problem)
-                           : files_read(file->path, (size_t)b->pictures.max_bytes,
-                                        &o->pictures[i].bytes, err);
-        if (rc != ERR_OK)
-            rc = error_prefix(err, rc, "%s", file->path);
+        code = file->problem ? error_set(err, ERR_IO, "%s", file->problem)
+                             : files_read(file->path, (size_t)b->pictures.max_bytes,
+                                          &o->pictures[i].bytes, err);
+        if (code != ERR_OK)
+            code = error_prefix(err, code, "%s", file->path);
     }
-    return rc;
+    return code;
 }
 
 /* The peak before and after: the machine may have been slower at one of the two. */
@@ -242,13 +241,13 @@ static int measure(struct bench *b, struct error *err)
     int cpus = thread_cpu_budget();
     b->peak_threads = b->options.threads < cpus ? b->options.threads : cpus;
     struct fma_peak after;
-    int rc = measure_peak(b->peak_threads, b->model->precision, &b->peak, err);
-    if (rc == ERR_OK)
-        rc = measure_run(b->model, &b->options, &b->measure, err);
-    if (rc == ERR_OK)
-        rc = measure_peak(b->peak_threads, b->model->precision, &after, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = measure_peak(b->peak_threads, b->model->precision, &b->peak, err);
+    if (code == ERR_OK)
+        code = measure_run(b->model, &b->options, &b->measure, err);
+    if (code == ERR_OK)
+        code = measure_peak(b->peak_threads, b->model->precision, &after, err);
+    if (code != ERR_OK)
+        return code;
     if (after.gflops > b->peak.gflops)
         b->peak = after;
     b->batch_ns = statistics_of(b->measure.samples, b->measure.count);
@@ -258,21 +257,21 @@ static int measure(struct bench *b, struct error *err)
 static int bench_model(struct bench *b, struct error *err)
 {
     struct file_list files = {0};
-    int rc = b->images ? files_add(&files, b->images, 0, err) : ERR_OK;
-    if (rc == ERR_OK && b->images)
-        rc = read_pictures(b, &files, err);
-    if (rc == ERR_OK)
-        rc = measure(b, err);
-    if (rc == ERR_OK && b->json)
+    int code = b->images ? files_add(&files, b->images, 0, err) : ERR_OK;
+    if (code == ERR_OK && b->images)
+        code = read_pictures(b, &files, err);
+    if (code == ERR_OK)
+        code = measure(b, err);
+    if (code == ERR_OK && b->json)
         print_json(b);
-    else if (rc == ERR_OK)
+    else if (code == ERR_OK)
         print_text(b);
     measure_destroy(&b->measure);
     for (size_t i = 0; i < b->options.picture_count; i++)
         free(b->options.pictures[i].bytes.data);
     free(b->options.pictures);
     files_free(&files);
-    return rc;
+    return code;
 }
 
 static int open_subject(struct model **model, const struct bench *b)
@@ -280,7 +279,7 @@ static int open_subject(struct model **model, const struct bench *b)
     if (tool_is_folder(b->operand))
         return tool_open_model(model, b->operand, b->isa, b->precision);
     struct error err;
-    const struct model_options options = {.ladder = b->ladder, .precision = b->precision};
+    const struct model_options options = {.isas = b->isas, .precision = b->precision};
     if (random_model_load(model, b->operand, &options, &err) == ERR_OK)
         return TOOL_OK;
     tool_message("%s is no folder; as a template: %s", b->operand, err.message);
@@ -289,7 +288,7 @@ static int open_subject(struct model **model, const struct bench *b)
 
 static int run(struct bench *b)
 {
-    int status = tool_ladder(b->isa, &b->ladder);
+    int status = tool_isas(b->isa, &b->isas);
     if (status != TOOL_OK)
         return status;
     struct model *model;
@@ -317,42 +316,42 @@ static int bench_run(int argc, char **argv)
         {.name = "workers",
          .letter = 'w',
          .integer = &workers,
-         .least = 1,
-         .most = 1024,
+         .min = 1,
+         .max = 1024,
          .argument = "N",
          .help = "batches worked on at a time"},
         {.name = "threads",
          .letter = 't',
          .integer = &threads,
-         .least = 1,
-         .most = 1024,
+         .min = 1,
+         .max = 1024,
          .argument = "N",
          .help = "threads in all: those beyond the workers help them (default as many as workers)"},
         {.name = "batch",
          .letter = 'b',
          .integer = &batch,
-         .least = 1,
-         .most = 1024,
+         .min = 1,
+         .max = 1024,
          .argument = "N",
          .help = "images a batch"},
         {.name = "seconds",
          .letter = 's',
          .integer = &seconds,
-         .least = 1,
-         .most = 86400,
+         .min = 1,
+         .max = 86400,
          .argument = "N",
          .help = "how long to measure (default 3 without --iterations)"},
         {.name = "iterations",
          .letter = 'n',
          .integer = &b.options.iterations,
-         .least = 1,
-         .most = 1000000000,
+         .min = 1,
+         .max = 1000000000,
          .argument = "N",
          .help = "how many batches to measure in all, instead of --seconds"},
         {.name = "warmup",
          .integer = &b.options.warmup,
-         .least = 0,
-         .most = 1000000,
+         .min = 0,
+         .max = 1000000,
          .argument = "N",
          .help = "batches of each worker that are not measured"},
         {.name = "layers", .flag = &b.options.layers, .help = "show each layer"},
@@ -395,7 +394,7 @@ const struct command command_bench = {
                "resnext50_32x4d,\nwhich gets random weights. Times are for one image: those of a "
                "batch, divided by its images. The peak\nis of multiply-adds of the "
                "precision on registers alone, measured with as many threads, before and after.",
-    .least = 1,
-    .most = 1,
+    .min = 1,
+    .max = 1,
     .run = bench_run,
 };

@@ -20,7 +20,7 @@ struct calibrate {
     const char *folder, *pictures, *out, *method, *holdout;
     int64_t images;
     struct engine_options engine;
-    struct kernel_ladder ladder;
+    struct kernel_isas isas;
     struct file_list found;         /* owns the paths */
     struct file_list watched, kept; /* of those, what is calibrated on and what is held out */
     size_t failed;
@@ -36,7 +36,7 @@ struct calibrate {
  * spread too, is held out. */
 static int split(struct calibrate *c, double holdout, struct error *err)
 {
-    size_t all = c->found.count, most = (size_t)c->images, count = all < most ? all : most;
+    size_t all = c->found.count, max = (size_t)c->images, count = all < max ? all : max;
     c->watched.entries = calloc(count, sizeof *c->watched.entries);
     c->kept.entries = calloc(count, sizeof *c->kept.entries);
     if (!c->watched.entries || !c->kept.entries)
@@ -107,21 +107,22 @@ static int observe(struct calibrate *c, struct error *err)
     options.compute = watch;
     options.compute_context = c;
     options.result_length = 1;
-    int rc = engine_run(c->exact, &c->watched, &options, take_first, c, err);
-    if (rc == ERR_OK && c->calibration.images == 0)
-        rc = error_set(err, ERR_PARAMETER, "%s: there is no picture that can be read", c->pictures);
+    int code = engine_run(c->exact, &c->watched, &options, take_first, c, err);
+    if (code == ERR_OK && c->calibration.images == 0)
+        code =
+            error_set(err, ERR_PARAMETER, "%s: there is no picture that can be read", c->pictures);
     c->watched.count = (size_t)c->calibration.images;
-    if (rc == ERR_OK)
-        rc = observer_second_round(c->observer, err);
-    if (rc == ERR_OK)
-        rc = engine_run(c->exact, &c->watched, &options, take_again, c, err);
-    if (rc == ERR_OK && c->seen_again != c->calibration.images)
-        rc =
+    if (code == ERR_OK)
+        code = observer_second_round(c->observer, err);
+    if (code == ERR_OK)
+        code = engine_run(c->exact, &c->watched, &options, take_again, c, err);
+    if (code == ERR_OK && c->seen_again != c->calibration.images)
+        code =
             error_set(err, ERR_IO,
                       "%s: of %d pictures that were read once, %d could be read a second time; try "
                       "again when nothing changes there and there is memory",
                       c->pictures, c->calibration.images, c->seen_again);
-    return rc;
+    return code;
 }
 
 static int choose(struct calibrate *c, struct error *err)
@@ -130,11 +131,11 @@ static int choose(struct calibrate *c, struct error *err)
     int images = c->calibration.images;
     while (strcmp(range_method_name(method), c->method) != 0)
         method++;
-    int rc = observer_choose(c->observer, method, &c->calibration, err);
+    int code = observer_choose(c->observer, method, &c->calibration, err);
     c->calibration.images = images;
     calibration_bind(&c->calibration, c->exact->sha256, c->exact->preprocess.mean,
                      c->exact->preprocess.std);
-    return rc;
+    return code;
 }
 
 /* int8 with the new scales against float32, on what was held out. */
@@ -142,31 +143,31 @@ static int compare(struct calibrate *c, struct error *err)
 {
     struct model *quantized;
     const struct model_options options = {
-        .ladder = c->ladder, .precision = "int8", .calibration = &c->calibration};
-    int rc = model_load(&quantized, c->folder, &options, err);
-    if (rc != ERR_OK)
-        return rc;
-    rc = agreement_measure(c->exact, quantized, &c->kept, &c->engine, &c->progress, &c->agreement,
-                           err);
+        .isas = c->isas, .precision = "int8", .calibration = &c->calibration};
+    int code = model_load(&quantized, c->folder, &options, err);
+    if (code != ERR_OK)
+        return code;
+    code = agreement_measure(c->exact, quantized, &c->kept, &c->engine, &c->progress, &c->agreement,
+                             err);
     c->failed += c->kept.count - c->agreement.images;
     model_destroy(quantized);
-    return rc;
+    return code;
 }
 
 static int calibrate(struct calibrate *c, struct error *err)
 {
     advise(c);
-    int rc = observer_create(&c->observer, c->exact->network, err);
+    int code = observer_create(&c->observer, c->exact->network, err);
     progress_start(&c->progress, 2 * c->watched.count + c->kept.count);
-    if (rc == ERR_OK)
-        rc = observe(c, err);
-    if (rc == ERR_OK)
-        rc = choose(c, err);
-    if (rc == ERR_OK && c->kept.count > 0)
-        rc = compare(c, err);
+    if (code == ERR_OK)
+        code = observe(c, err);
+    if (code == ERR_OK)
+        code = choose(c, err);
+    if (code == ERR_OK && c->kept.count > 0)
+        code = compare(c, err);
     progress_clear(&c->progress);
-    if (rc != ERR_OK)
-        return rc;
+    if (code != ERR_OK)
+        return code;
     const struct network *network = c->exact->network;
     return calibration_write(&c->calibration, network_layer(network, 0),
                              network_layer_count(network), c->out, err);
@@ -202,7 +203,7 @@ static void print_json(const struct calibrate *c)
                                (json_int_t)c->failed, agreement_name(c),
                                any ? json_real(a->decisions) : json_null(), "cosine",
                                any ? json_real(a->cosine) : json_null(), "least_cosine",
-                               any ? json_real(a->least_cosine) : json_null(), "layers",
+                               any ? json_real(a->min_cosine) : json_null(), "layers",
                                any ? layers_json(c) : json_null()));
 }
 
@@ -218,7 +219,7 @@ static void print_text(const struct calibrate *c)
                a->images,
                c->exact->activation == ACTIVATION_SIGMOID ? "the same classes at 0.5 or more"
                                                           : "the same top class",
-               100 * a->decisions, a->cosine, a->least_cosine);
+               100 * a->decisions, a->cosine, a->min_cosine);
     }
     printf("calibrated  on %d pictures, method %s\nwritten     ", c->calibration.images,
            c->calibration.method);
@@ -232,14 +233,14 @@ static int run(struct calibrate *c, double holdout)
     int status = tool_open_model(&c->exact, c->folder, "auto", "f32");
     if (status != TOOL_OK)
         return status;
-    int rc = files_add(&c->found, c->pictures, 0, &err);
-    if (rc == ERR_OK)
-        rc = split(c, holdout, &err);
-    if (rc == ERR_OK)
-        rc = calibrate(c, &err);
-    if (rc == ERR_OK && c->json)
+    int code = files_add(&c->found, c->pictures, 0, &err);
+    if (code == ERR_OK)
+        code = split(c, holdout, &err);
+    if (code == ERR_OK)
+        code = calibrate(c, &err);
+    if (code == ERR_OK && c->json)
         print_json(c);
-    else if (rc == ERR_OK)
+    else if (code == ERR_OK)
         print_text(c);
     else
         tool_message("%s", err.message);
@@ -250,7 +251,7 @@ static int run(struct calibrate *c, double holdout)
     free(c->watched.entries);
     free(c->kept.entries);
     files_free(&c->found);
-    return rc != ERR_OK || c->failed > 0 ? TOOL_FAILED : TOOL_OK;
+    return code != ERR_OK || c->failed > 0 ? TOOL_FAILED : TOOL_OK;
 }
 
 /* --holdout: a fraction, 0 to below 1. */
@@ -283,8 +284,8 @@ static int calibrate_run(int argc, char **argv)
         {.name = "images",
          .letter = 'n',
          .integer = &c.images,
-         .least = 1,
-         .most = 1000000,
+         .min = 1,
+         .max = 1000000,
          .argument = "N",
          .help = "how many pictures to use of those found, evenly spread"},
         {.name = "holdout",
@@ -304,7 +305,7 @@ static int calibrate_run(int argc, char **argv)
     if (!args_parse(&command_calibrate, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
                     &status))
         return status;
-    status = tool_ladder(isa, &c.ladder);
+    status = tool_isas(isa, &c.isas);
     if (status != TOOL_OK)
         return status;
     if (!read_fraction(c.holdout, &holdout)) {
@@ -330,7 +331,7 @@ const struct command command_calibrate = {
         "They need no labels.\nThe report compares int8 with float32 on the pictures held "
         "out: each layer's signal to noise, the top\nclass, and the cosine of the logits "
         "less their mean.",
-    .least = 2,
-    .most = 2,
+    .min = 2,
+    .max = 2,
     .run = calibrate_run,
 };

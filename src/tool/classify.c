@@ -143,12 +143,12 @@ static int classify_files(struct classify *c, const struct file_list *files)
     c->shares_terminal = isatty(STDOUT_FILENO);
     progress_start(&c->progress, files->count);
     struct error err;
-    int rc = engine_run(c->model, files, &c->engine, take, c, &err);
+    int code = engine_run(c->model, files, &c->engine, take, c, &err);
     progress_clear(&c->progress);
     free(c->predictions);
-    if (rc != ERR_OK)
+    if (code != ERR_OK)
         tool_message("%s", err.message);
-    return rc != ERR_OK || c->any_failed ? TOOL_FAILED : TOOL_OK;
+    return code != ERR_OK || c->any_failed ? TOOL_FAILED : TOOL_OK;
 }
 
 static int add_operands(struct file_list *files, int count, char **paths)
@@ -183,8 +183,8 @@ static int classify_run(int argc, char **argv)
         {.name = "top-k",
          .letter = 'k',
          .integer = &c.top_k,
-         .least = 1,
-         .most = MAX_TOP_K,
+         .min = 1,
+         .max = MAX_TOP_K,
          .argument = "K",
          .help = "how many of the likeliest classes to print, at most"},
         OPTION_THREADS(c.engine.threads),
@@ -223,7 +223,7 @@ const struct command command_classify = {
         "A DIR stands for every *.jpg and *.jpeg below it, - for standard input. Results come "
         "in\nthe order of the operands. A file that fails is reported, and the exit code is "
         "then 1.",
-    .least = 2,
-    .most = INT_MAX,
+    .min = 2,
+    .max = INT_MAX,
     .run = classify_run,
 };

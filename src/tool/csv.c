@@ -58,9 +58,9 @@ static int read_field(struct csv *csv, char **field, bool *last, struct error *e
     csv->at += strspn(csv->at, " \t");
     char *start = csv->at, *end = NULL;
     if (*csv->at == '"') {
-        int rc = read_quoted(csv, field, err);
-        if (rc != ERR_OK)
-            return rc;
+        int code = read_quoted(csv, field, err);
+        if (code != ERR_OK)
+            return code;
     } else {
         csv->at += strcspn(csv->at, ",\"\n");
         end = csv->at;
@@ -77,31 +77,31 @@ static int read_field(struct csv *csv, char **field, bool *last, struct error *e
     return ERR_OK;
 }
 
-static int read_row(struct csv *csv, char **fields, size_t room, size_t *count, size_t *line,
+static int read_row(struct csv *csv, char **fields, size_t max, size_t *count, size_t *line,
                     struct error *err)
 {
     *line = csv->line;
     for (bool last = false; !last;) {
         char *field = NULL;
-        int rc = read_field(csv, &field, &last, err);
-        if (rc != ERR_OK)
-            return rc;
-        if (*count == room)
+        int code = read_field(csv, &field, &last, err);
+        if (code != ERR_OK)
+            return code;
+        if (*count == max)
             return error_set(err, ERR_PARAMETER, "line %zu: there are more than %zu fields", *line,
-                             room);
+                             max);
         fields[(*count)++] = field;
     }
     return ERR_OK;
 }
 
-int csv_next(struct csv *csv, char **fields, size_t room, size_t *count, size_t *line,
+int csv_next(struct csv *csv, char **fields, size_t max, size_t *count, size_t *line,
              struct error *err)
 {
     *count = 0;
     while (csv->at < csv->end && *count == 0) {
-        int rc = read_row(csv, fields, room, count, line, err);
-        if (rc != ERR_OK)
-            return rc;
+        int code = read_row(csv, fields, max, count, line, err);
+        if (code != ERR_OK)
+            return code;
         if (*count == 1 && fields[0][0] == '\0')
             *count = 0;
     }

@@ -16,11 +16,11 @@ struct csv {
  * order mark is passed over. ERR_PARAMETER if there is a NUL in it. */
 int csv_open(struct csv *csv, char *text, size_t length, struct error *err);
 
-/* Reads the next row that is not empty: at most `room` fields, without the blanks around them,
+/* Reads the next row that is not empty: at most `max` fields, without the blanks around them,
  * which lie in the text. `*count` is 0 at the end. `*line` is where the row starts. Lines end with
  * LF or CR LF. ERR_PARAMETER names the line: too many fields, a quote that does not end or stands
  * inside. */
-int csv_next(struct csv *csv, char **fields, size_t room, size_t *count, size_t *line,
+int csv_next(struct csv *csv, char **fields, size_t max, size_t *count, size_t *line,
              struct error *err);
 
 #endif

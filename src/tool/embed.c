@@ -30,10 +30,10 @@ static int compute(void *context, int thread, const uint8_t *rgb, struct workspa
     (void)rgb;
     const struct embed *e = context;
     network_forward(e->network, workspace, 1);
-    int rc = explain_embedding(e->network, workspace, 0, result, err);
-    if (rc == ERR_OK && e->normalize)
+    int code = explain_embedding(e->network, workspace, 0, result, err);
+    if (code == ERR_OK && e->normalize)
         explain_normalize(result, e->channels);
-    return rc;
+    return code;
 }
 
 static void print_json(const struct embed *e, const struct engine_result *r)
@@ -89,11 +89,11 @@ static int embed_files(struct embed *e, const struct model *model, const struct 
     e->engine.compute_context = e;
     e->engine.result_length = e->channels;
     progress_start(&e->progress, files->count);
-    int rc = engine_run(model, files, &e->engine, take, e, &err);
+    int code = engine_run(model, files, &e->engine, take, e, &err);
     progress_clear(&e->progress);
-    if (rc != ERR_OK)
+    if (code != ERR_OK)
         tool_message("%s", err.message);
-    return rc != ERR_OK || e->any_failed ? TOOL_FAILED : TOOL_OK;
+    return code != ERR_OK || e->any_failed ? TOOL_FAILED : TOOL_OK;
 }
 
 static int add_operands(struct file_list *files, int count, char **paths)
@@ -147,7 +147,7 @@ const struct command command_embed = {
         "A DIR stands for every *.jpg and *.jpeg below it, sorted by path. Without --json the\n"
         "output is raw float32, little-endian, one row a file; the row of a file that fails\n"
         "is NaN, and the exit code is then 1.",
-    .least = 2,
-    .most = INT_MAX,
+    .min = 2,
+    .max = INT_MAX,
     .run = embed_run,
 };

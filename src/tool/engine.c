@@ -27,7 +27,7 @@ struct engine {
     const struct file_list *files;
     const struct engine_options *options;
     pthread_mutex_t lock;
-    pthread_cond_t has_result, has_room;
+    pthread_cond_t has_result, has_space;
     size_t next, taken;
     bool stop;
     size_t slot_count;
@@ -53,16 +53,16 @@ static int compute(struct worker *w, const struct file_entry *file, float *logit
     const struct model *model = engine->model;
     if (file->problem)
         return error_set(err, ERR_IO, "%s", file->problem);
-    int rc = files_read(file->path, (size_t)engine->options->pictures.max_bytes, &w->bytes, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = files_read(file->path, (size_t)engine->options->pictures.max_bytes, &w->bytes, err);
+    if (code != ERR_OK)
+        return code;
     const struct preprocess_options options =
         picture_preprocess_options(&engine->options->pictures);
     struct preprocess_report report;
-    rc = preprocessor_run(w->preprocessor, &model->preprocess, &options, w->bytes.data,
-                          w->bytes.length, w->rgb, &report, err);
-    if (rc != ERR_OK)
-        return rc;
+    code = preprocessor_run(w->preprocessor, &model->preprocess, &options, w->bytes.data,
+                            w->bytes.length, w->rgb, &report, err);
+    if (code != ERR_OK)
+        return code;
     model_put_image(model, w->workspace, 0, w->rgb);
     if (engine->options->compute)
         return engine->options->compute(engine->options->compute_context, w->number, w->rgb,
@@ -78,7 +78,7 @@ static bool claim(struct engine *engine, size_t *index)
     pthread_mutex_lock(&engine->lock);
     while (!engine->stop && engine->next < engine->files->count &&
            engine->next >= engine->taken + engine->slot_count)
-        pthread_cond_wait(&engine->has_room, &engine->lock);
+        pthread_cond_wait(&engine->has_space, &engine->lock);
     bool claimed = !engine->stop && engine->next < engine->files->count;
     if (claimed)
         *index = engine->next++;
@@ -116,7 +116,7 @@ static void take_results(struct engine *engine, engine_sink *sink, void *context
         pthread_mutex_lock(&engine->lock);
         slot->ready = false;
         engine->taken++;
-        pthread_cond_broadcast(&engine->has_room);
+        pthread_cond_broadcast(&engine->has_space);
         pthread_mutex_unlock(&engine->lock);
     }
 }
@@ -125,7 +125,7 @@ static void stop(struct engine *engine)
 {
     pthread_mutex_lock(&engine->lock);
     engine->stop = true;
-    pthread_cond_broadcast(&engine->has_room);
+    pthread_cond_broadcast(&engine->has_space);
     pthread_mutex_unlock(&engine->lock);
 }
 
@@ -137,8 +137,8 @@ static int worker_create(struct worker *w, struct engine *engine, struct error *
     w->rgb = malloc(size * size * 3); /* size is at most 4096 */
     if (!w->rgb)
         return error_set(err, ERR_NO_MEMORY, "no memory for a picture");
-    int rc = preprocessor_create(&w->preprocessor, err);
-    return rc != ERR_OK ? rc : workspace_create(&w->workspace, model->network, 1, err);
+    int code = preprocessor_create(&w->preprocessor, err);
+    return code != ERR_OK ? code : workspace_create(&w->workspace, model->network, 1, err);
 }
 
 static void worker_destroy(struct worker *w)
@@ -170,11 +170,11 @@ static int start_workers(struct engine *engine, struct worker *workers, size_t c
     for (*started = 0; *started < count; ++*started) {
         struct worker *w = &workers[*started];
         w->number = (int)*started;
-        int rc = worker_create(w, engine, err);
-        if (rc == ERR_OK)
-            rc = thread_start(&w->thread, "classify", worker_main, w, err);
-        if (rc != ERR_OK)
-            return rc;
+        int code = worker_create(w, engine, err);
+        if (code == ERR_OK)
+            code = thread_start(&w->thread, "classify", worker_main, w, err);
+        if (code != ERR_OK)
+            return code;
     }
     return ERR_OK;
 }
@@ -190,18 +190,18 @@ int engine_run(const struct model *model, const struct file_list *files,
                                 options->compute ? options->result_length : (size_t)model->classes,
                             .lock = PTHREAD_MUTEX_INITIALIZER,
                             .has_result = PTHREAD_COND_INITIALIZER,
-                            .has_room = PTHREAD_COND_INITIALIZER};
+                            .has_space = PTHREAD_COND_INITIALIZER};
     size_t threads = (size_t)options->threads, started = 0;
     size_t count = threads < files->count ? threads : files->count;
     CHECK(count > 0);
     struct worker *workers = calloc(count, sizeof *workers);
-    int rc = workers ? create_slots(&engine, count, err)
-                     : error_set(err, ERR_NO_MEMORY, "no memory for %zu threads", count);
-    if (rc == ERR_OK)
-        rc = model_check_room(model, (int)count, err);
-    if (rc == ERR_OK)
-        rc = start_workers(&engine, workers, count, &started, err);
-    if (rc == ERR_OK)
+    int code = workers ? create_slots(&engine, count, err)
+                       : error_set(err, ERR_NO_MEMORY, "no memory for %zu threads", count);
+    if (code == ERR_OK)
+        code = model_check_memory(model, (int)count, err);
+    if (code == ERR_OK)
+        code = start_workers(&engine, workers, count, &started, err);
+    if (code == ERR_OK)
         take_results(&engine, sink, context);
     stop(&engine);
     for (size_t i = 0; i < started; i++)
@@ -211,5 +211,5 @@ int engine_run(const struct model *model, const struct file_list *files,
     free(workers);
     free(engine.logits);
     free(engine.slots);
-    return rc;
+    return code;
 }

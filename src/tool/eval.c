@@ -230,12 +230,12 @@ static void print_precision_text(const struct eval *e)
 static int report(struct eval *e, struct error *err)
 {
     if (e->many) {
-        int rc = multi_label_finish(&e->multi_label, err);
-        if (rc == ERR_OK && e->json)
+        int code = multi_label_finish(&e->multi_label, err);
+        if (code == ERR_OK && e->json)
             print_precision_json(e);
-        else if (rc == ERR_OK)
+        else if (code == ERR_OK)
             print_precision_text(e);
-        return rc;
+        return code;
     }
     merge_confusions(e);
     if (e->json)
@@ -248,17 +248,17 @@ static int report(struct eval *e, struct error *err)
 static int read_truth(struct eval *e, const char *root, struct error *err)
 {
     struct class_names names;
-    int rc = class_names_open(&names, e->model, err);
-    if (rc == ERR_OK && e->labels)
-        rc = ground_truth_read_table(&e->truth, e->labels, root, &names, e->many, err);
-    else if (rc == ERR_OK)
-        rc = ground_truth_read_folders(&e->truth, root, &names, e->many,
-                                       (size_t)e->engine.pictures.max_bytes, err);
+    int code = class_names_open(&names, e->model, err);
+    if (code == ERR_OK && e->labels)
+        code = ground_truth_read_table(&e->truth, e->labels, root, &names, e->many, err);
+    else if (code == ERR_OK)
+        code = ground_truth_read_folders(&e->truth, root, &names, e->many,
+                                         (size_t)e->engine.pictures.max_bytes, err);
     class_names_close(&names);
-    return rc;
+    return code;
 }
 
-static int make_room(struct eval *e, struct error *err)
+static int make_space(struct eval *e, struct error *err)
 {
     size_t files = e->truth.files.count;
     if (e->many)
@@ -270,17 +270,17 @@ static int make_room(struct eval *e, struct error *err)
 
 static int evaluate(struct eval *e, const char *root, struct error *err)
 {
-    int rc = read_truth(e, root, err);
-    if (rc == ERR_OK)
-        rc = make_room(e, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = read_truth(e, root, err);
+    if (code == ERR_OK)
+        code = make_space(e, err);
+    if (code != ERR_OK)
+        return code;
     progress_start(&e->progress, e->truth.files.count);
     int64_t start = clock_monotonic_ns();
-    rc = engine_run(e->model, &e->truth.files, &e->engine, take, e, err);
+    code = engine_run(e->model, &e->truth.files, &e->engine, take, e, err);
     e->elapsed_ns = clock_monotonic_ns() - start;
     progress_clear(&e->progress);
-    return rc == ERR_OK ? report(e, err) : rc;
+    return code == ERR_OK ? report(e, err) : code;
 }
 
 static int eval_run(int argc, char **argv)
@@ -330,7 +330,7 @@ const struct command command_eval = {
         "and *.jpeg\nbelow it; or --labels FILE has lines FILE,CLASS. Of a network that scores "
         "each class by\nitself, a picture may lie in several directories, or have CLASS;CLASS. "
         "Fractions are of the\npictures that could be decoded.",
-    .least = 2,
-    .most = 2,
+    .min = 2,
+    .max = 2,
     .run = eval_run,
 };

@@ -31,39 +31,39 @@ static int run_network(struct explain *e, const float **logits, struct error *er
     struct preprocessor *p = NULL;
     struct preprocess_report report;
     uint8_t *rgb = malloc(size * size * 3); /* size is at most 4096 */
-    int rc = rgb ? preprocessor_create(&p, err)
-                 : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
-    if (rc == ERR_OK)
-        rc =
+    int code = rgb ? preprocessor_create(&p, err)
+                   : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
+    if (code == ERR_OK)
+        code =
             preprocessor_run(p, spec, &e->options, e->file.data, e->file.length, rgb, &report, err);
-    if (rc == ERR_OK)
-        rc = workspace_create(&e->workspace, e->model->network, 1, err);
-    if (rc == ERR_OK) {
+    if (code == ERR_OK)
+        code = workspace_create(&e->workspace, e->model->network, 1, err);
+    if (code == ERR_OK) {
         model_put_image(e->model, e->workspace, 0, rgb);
         *logits = network_forward(e->model->network, e->workspace, 1);
     }
     preprocessor_destroy(p);
     free(rgb);
-    return rc;
+    return code;
 }
 
 static int make_map(struct explain *e, struct error *err)
 {
     const float *logits;
     struct prediction best;
-    int rc = run_network(e, &logits, err);
-    if (rc == ERR_OK)
-        rc = model_check_logits(e->model, logits, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = run_network(e, &logits, err);
+    if (code == ERR_OK)
+        code = model_check_logits(e->model, logits, err);
+    if (code != ERR_OK)
+        return code;
     model_top_k(e->model, logits, 1, &best);
     e->class_id = best.class_id;
     if (e->class_id_text)
-        rc = model_find_class_id(e->model, e->class_id_text, &e->class_id, err);
+        code = model_find_class_id(e->model, e->class_id_text, &e->class_id, err);
     else if (e->class)
-        rc = model_find_class(e->model, e->class, &e->class_id, err);
-    if (rc != ERR_OK)
-        return rc;
+        code = model_find_class(e->model, e->class, &e->class_id, err);
+    if (code != ERR_OK)
+        return code;
     e->shape = explain_shape(e->model->network);
     e->map = calloc((size_t)e->shape.rows * (size_t)e->shape.cols, sizeof *e->map);
     if (!e->map)
@@ -87,16 +87,16 @@ static int explain_file(struct explain *e, const char *path, int64_t max_bytes)
     struct error err;
     uint8_t *picture = NULL;
     size_t length = 0;
-    int rc = files_read(path, (size_t)max_bytes, &e->file, &err);
-    if (rc == ERR_OK)
-        rc = make_map(e, &err);
-    if (rc == ERR_OK && !e->json) {
+    int code = files_read(path, (size_t)max_bytes, &e->file, &err);
+    if (code == ERR_OK)
+        code = make_map(e, &err);
+    if (code == ERR_OK && !e->json) {
         const struct overlay_grid grid = {e->shape.rows, e->shape.cols, e->map};
-        rc = overlay_draw(&e->model->preprocess, &e->options, &grid, e->file.data, e->file.length,
-                          &picture, &length, &err);
+        code = overlay_draw(&e->model->preprocess, &e->options, &grid, e->file.data, e->file.length,
+                            &picture, &length, &err);
     }
     int status = TOOL_OK;
-    if (rc != ERR_OK) {
+    if (code != ERR_OK) {
         tool_message("%s: %s", path, err.message);
         status = TOOL_FAILED;
     } else if (e->json) {
@@ -169,7 +169,7 @@ const struct command command_explain = {
     .summary = "Show which parts of a picture speak for a class",
     .details = "FILE is a JPEG, - for standard input. The result is the picture with the class\n"
                "activation map over it, as JPEG, or with --json the map's numbers.",
-    .least = 2,
-    .most = 2,
+    .min = 2,
+    .max = 2,
     .run = explain_run,
 };

@@ -77,22 +77,22 @@ static int add_tree(struct file_list *list, const char *path, int class_id, stru
     if (!tree)
         return error_set(err, ERR_NO_MEMORY, "no memory to walk %s", path);
     size_t before = list->count;
-    int rc = ERR_OK;
-    for (FTSENT *found; rc == ERR_OK && (found = fts_read(tree));) {
+    int code = ERR_OK;
+    for (FTSENT *found; code == ERR_OK && (found = fts_read(tree));) {
         if (found->fts_level > FTS_ROOTLEVEL && files_is_hidden(found->fts_name))
             fts_set(tree, found, FTS_SKIP);
         else
-            rc = add_found(list, found, class_id, err);
+            code = add_found(list, found, class_id, err);
     }
-    if (rc == ERR_OK && errno != 0)
-        rc = error_set(err, ERR_IO, "cannot walk %s: %s", path, strerror(errno));
+    if (code == ERR_OK && errno != 0)
+        code = error_set(err, ERR_IO, "cannot walk %s: %s", path, strerror(errno));
     fts_close(tree);
-    if (rc == ERR_OK && list->count == before)
-        rc = files_append(list, path, class_id, "there is no *.jpg or *.jpeg in this directory",
-                          err);
-    else if (rc == ERR_OK)
+    if (code == ERR_OK && list->count == before)
+        code = files_append(list, path, class_id, "there is no *.jpg or *.jpeg in this directory",
+                            err);
+    else if (code == ERR_OK)
         qsort(list->entries + before, list->count - before, sizeof *list->entries, by_path);
-    return rc;
+    return code;
 }
 
 int files_add(struct file_list *list, const char *path, int class_id, struct error *err)
@@ -137,9 +137,9 @@ static int read_all(int fd, size_t limit, struct file_bytes *bytes, struct error
             return too_large(limit, err);
         if (bytes->length == bytes->capacity) {
             size_t more = bytes->capacity < limit / 2 ? 2 * bytes->capacity : limit + 1;
-            int rc = grow(bytes, more > 65536 ? more : 65536, err);
-            if (rc != ERR_OK)
-                return rc;
+            int code = grow(bytes, more > 65536 ? more : 65536, err);
+            if (code != ERR_OK)
+                return code;
         }
         ssize_t n = read(fd, bytes->data + bytes->length, bytes->capacity - bytes->length);
         if (n == 0)
@@ -169,15 +169,15 @@ int files_read(const char *path, size_t limit, struct file_bytes *bytes, struct 
     if (fd < 0)
         return error_set(err, ERR_IO, "cannot open: %s", strerror(errno));
     struct stat st;
-    int rc;
+    int code;
     if (fstat(fd, &st) != 0)
-        rc = error_set(err, ERR_IO, "cannot open: %s", strerror(errno));
+        code = error_set(err, ERR_IO, "cannot open: %s", strerror(errno));
     else if (!S_ISREG(st.st_mode))
-        rc = error_set(err, ERR_IO, "%s, not a regular file", kind_of(st.st_mode));
+        code = error_set(err, ERR_IO, "%s, not a regular file", kind_of(st.st_mode));
     else if (st.st_size > (off_t)limit)
-        rc = too_large(limit, err);
-    else if ((rc = grow(bytes, (size_t)st.st_size + 1, err)) == ERR_OK)
-        rc = read_all(fd, limit, bytes, err);
+        code = too_large(limit, err);
+    else if ((code = grow(bytes, (size_t)st.st_size + 1, err)) == ERR_OK)
+        code = read_all(fd, limit, bytes, err);
     close(fd);
-    return rc;
+    return code;
 }

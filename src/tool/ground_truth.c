@@ -39,16 +39,16 @@ static int add_class(const struct class_names *names, struct file_list *files, c
     if (asprintf(&path, "%s/%s", root, name) < 0)
         return error_set(err, ERR_NO_MEMORY, "no memory for a path");
     struct stat st;
-    int rc = ERR_OK, class_id = -1;
+    int code = ERR_OK, class_id = -1;
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-        rc = class_names_find(names, name, &class_id, err);
-        if (rc == ERR_OK)
-            rc = files_add(files, path, class_id, err);
+        code = class_names_find(names, name, &class_id, err);
+        if (code == ERR_OK)
+            code = files_add(files, path, class_id, err);
         else
-            rc = error_prefix(err, rc, "directory %s", name);
+            code = error_prefix(err, code, "directory %s", name);
     }
     free(path);
-    return rc;
+    return code;
 }
 
 static int visible(const struct dirent *entry)
@@ -69,19 +69,20 @@ static int collect(const struct class_names *names, struct file_list *files, con
     int count = scandir(root, &found, visible, bytewise);
     if (count < 0)
         return error_set(err, ERR_IO, "cannot read directory %s: %s", root, strerror(errno));
-    int rc = ERR_OK;
+    int code = ERR_OK;
     for (int i = 0; i < count; i++) {
-        if (rc == ERR_OK)
-            rc = add_class(names, files, root, found[i]->d_name, err);
+        if (code == ERR_OK)
+            code = add_class(names, files, root, found[i]->d_name, err);
         free(found[i]);
     }
     free(found);
-    if (rc == ERR_OK && files->count == 0)
-        rc = error_set(err, ERR_IO,
-                       "%s: there are no directories named by label, class id or synset; --labels "
-                       "takes a table for pictures that lie otherwise",
-                       root);
-    return rc;
+    if (code == ERR_OK && files->count == 0)
+        code =
+            error_set(err, ERR_IO,
+                      "%s: there are no directories named by label, class id or synset; --labels "
+                      "takes a table for pictures that lie otherwise",
+                      root);
+    return code;
 }
 
 /* The path below the folder of a class; NULL of an entry that is no picture. */
@@ -105,11 +106,11 @@ static int compare(const char *a, const struct file_bytes *x, const char *b, siz
                    struct error *err)
 {
     struct file_bytes y = {0};
-    int rc = files_read(b, max_bytes, &y, err);
-    bool same = rc == ERR_OK && x->length == y.length && memcmp(x->data, y.data, y.length) == 0;
+    int code = files_read(b, max_bytes, &y, err);
+    bool same = code == ERR_OK && x->length == y.length && memcmp(x->data, y.data, y.length) == 0;
     free(y.data);
-    if (rc != ERR_OK)
-        return error_prefix(err, rc, "%s", b);
+    if (code != ERR_OK)
+        return error_prefix(err, code, "%s", b);
     if (same)
         return ERR_OK;
     return error_set(
@@ -126,31 +127,31 @@ static int check_same(const char *a, const char *b, size_t max_bytes, struct err
 {
     struct file_bytes x = {0};
     struct error unread;
-    int rc = files_read(a, max_bytes, &x, &unread) == ERR_OK ? compare(a, &x, b, max_bytes, err)
-                                                             : ERR_OK;
+    int code = files_read(a, max_bytes, &x, &unread) == ERR_OK ? compare(a, &x, b, max_bytes, err)
+                                                               : ERR_OK;
     free(x.data);
-    return rc;
+    return code;
 }
 
 /* Moves the entries to truth->files, those of one name as one. */
 static int merge(struct ground_truth *truth, struct placed *placed, size_t count, size_t max_bytes,
                  struct error *err)
 {
-    int rc = ERR_OK;
+    int code = ERR_OK;
     qsort(placed, count, sizeof *placed, by_name);
-    for (size_t i = 0, first = 0; rc == ERR_OK && i < count; i++) {
+    for (size_t i = 0, first = 0; code == ERR_OK && i < count; i++) {
         struct file_entry *entry = &placed[i].entry;
         bool again = i > 0 && placed[i].name && strcmp(placed[i].name, placed[first].name) == 0;
         if (again) {
-            rc = check_same(placed[first].entry.path, entry->path, max_bytes, err);
+            code = check_same(placed[first].entry.path, entry->path, max_bytes, err);
         } else {
             first = i;
-            rc = files_append(&truth->files, entry->path, 0, entry->problem, err);
+            code = files_append(&truth->files, entry->path, 0, entry->problem, err);
         }
-        if (rc == ERR_OK)
-            rc = ground_truth_mark(truth, truth->files.count - 1, entry->class_id, err);
+        if (code == ERR_OK)
+            code = ground_truth_mark(truth, truth->files.count - 1, entry->class_id, err);
     }
-    return rc;
+    return code;
 }
 
 static int merge_by_name(struct ground_truth *truth, const struct file_list *files,
@@ -161,9 +162,9 @@ static int merge_by_name(struct ground_truth *truth, const struct file_list *fil
         return error_set(err, ERR_NO_MEMORY, "no memory for the list of files");
     for (size_t i = 0; i < files->count; i++)
         placed[i] = (struct placed){name_below(files->entries[i].path, root), files->entries[i]};
-    int rc = merge(truth, placed, files->count, max_bytes, err);
+    int code = merge(truth, placed, files->count, max_bytes, err);
     free(placed);
-    return rc;
+    return code;
 }
 
 int ground_truth_read_folders(struct ground_truth *truth, const char *root,
@@ -175,11 +176,11 @@ int ground_truth_read_folders(struct ground_truth *truth, const char *root,
         return error_set(err, ERR_PARAMETER,
                          "of a network with one class, directories cannot tell which pictures do "
                          "not show it; --labels takes a table");
-    int rc = collect(names, many ? &files : &truth->files, root, err);
-    if (rc == ERR_OK && many)
-        rc = merge_by_name(truth, &files, root, max_bytes, err);
-    for (size_t i = 0; rc == ERR_OK && !many && i < truth->files.count; i++)
-        rc = ground_truth_mark(truth, i, truth->files.entries[i].class_id, err);
+    int code = collect(names, many ? &files : &truth->files, root, err);
+    if (code == ERR_OK && many)
+        code = merge_by_name(truth, &files, root, max_bytes, err);
+    for (size_t i = 0; code == ERR_OK && !many && i < truth->files.count; i++)
+        code = ground_truth_mark(truth, i, truth->files.entries[i].class_id, err);
     files_free(&files);
-    return rc;
+    return code;
 }

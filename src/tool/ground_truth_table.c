@@ -16,8 +16,8 @@ struct table {
     const char *root;
     bool many;
     struct csv csv;
-    char **fields; /* [room] of the row at hand */
-    size_t room, count, line;
+    char **fields; /* [max_fields] of the row at hand */
+    size_t max_fields, count, line;
     int *columns; /* [classes]: the class of each column after the first; column_count is 0 without
                    */
     size_t column_count;
@@ -37,8 +37,8 @@ static int refuse(const struct table *t, const char *reason, const char *text, s
 
 static int find_class(const struct table *t, const char *name, int *class_id, struct error *err)
 {
-    int rc = class_names_find(t->names, name, class_id, err);
-    return rc == ERR_OK ? rc : error_prefix(err, rc, "line %zu", t->line);
+    int code = class_names_find(t->names, name, class_id, err);
+    return code == ERR_OK ? code : error_prefix(err, code, "line %zu", t->line);
 }
 
 /* The columns of a header that names classes: all of them, each once. */
@@ -47,9 +47,9 @@ static int read_columns(struct table *t, struct error *err)
     size_t classes = (size_t)classes_of(t);
     for (size_t i = 1; i < t->count; i++) {
         int class_id;
-        int rc = find_class(t, t->fields[i], &class_id, err);
-        if (rc != ERR_OK)
-            return rc;
+        int code = find_class(t, t->fields[i], &class_id, err);
+        if (code != ERR_OK)
+            return code;
         for (size_t k = 0; k < t->column_count; k++)
             if (t->columns[k] == class_id)
                 return refuse(t, "there are two columns for the class ", t->fields[i], err);
@@ -96,9 +96,9 @@ static int add_file(struct table *t, struct error *err)
     char *path;
     if (asprintf(&path, "%s/%s", t->root, name) < 0)
         return error_set(err, ERR_NO_MEMORY, "no memory for a path");
-    int rc = files_append(&t->truth->files, path, 0, NULL, err);
+    int code = files_append(&t->truth->files, path, 0, NULL, err);
     free(path);
-    return rc;
+    return code;
 }
 
 static int mark(struct table *t, int class_id, struct error *err)
@@ -108,15 +108,15 @@ static int mark(struct table *t, int class_id, struct error *err)
 
 static int mark_columns(struct table *t, struct error *err)
 {
-    int rc = ERR_OK;
-    for (size_t i = 1; rc == ERR_OK && i < t->count; i++) {
+    int code = ERR_OK;
+    for (size_t i = 1; code == ERR_OK && i < t->count; i++) {
         const char *value = t->fields[i];
         if (strcmp(value, "1") == 0 || strcmp(value, "1.0") == 0)
-            rc = mark(t, t->columns[i - 1], err);
+            code = mark(t, t->columns[i - 1], err);
         else if (strcmp(value, "0") != 0 && strcmp(value, "0.0") != 0)
-            rc = refuse(t, "neither 0 nor 1: ", value, err);
+            code = refuse(t, "neither 0 nor 1: ", value, err);
     }
-    return rc;
+    return code;
 }
 
 /* A whole field that is a class, or else those between separators; none if it is empty. */
@@ -139,11 +139,11 @@ static int mark_list(struct table *t, char *list, struct error *err)
         while (end > list && isblank((unsigned char)end[-1]))
             end--;
         *end = '\0';
-        int rc = find_class(t, list, &class_id, err);
-        if (rc == ERR_OK)
-            rc = mark(t, class_id, err);
-        if (rc != ERR_OK)
-            return rc;
+        int code = find_class(t, list, &class_id, err);
+        if (code == ERR_OK)
+            code = mark(t, class_id, err);
+        if (code != ERR_OK)
+            return code;
         list = next + 1;
     }
     return ERR_OK;
@@ -155,37 +155,37 @@ static int read_row(struct table *t, struct error *err)
     if (t->count != wanted)
         return error_set(err, ERR_PARAMETER, "line %zu: %zu fields instead of %zu", t->line,
                          t->count, wanted);
-    int rc = add_file(t, err);
-    if (rc == ERR_OK)
-        rc = t->column_count ? mark_columns(t, err) : mark_list(t, t->fields[1], err);
-    if (rc == ERR_OK && !t->many && t->truth->count != before + 1)
-        rc = error_set(err, ERR_PARAMETER,
-                       "line %zu: %zu classes; of this network each picture shows one", t->line,
-                       t->truth->count - before);
-    return rc;
+    int code = add_file(t, err);
+    if (code == ERR_OK)
+        code = t->column_count ? mark_columns(t, err) : mark_list(t, t->fields[1], err);
+    if (code == ERR_OK && !t->many && t->truth->count != before + 1)
+        code = error_set(err, ERR_PARAMETER,
+                         "line %zu: %zu classes; of this network each picture shows one", t->line,
+                         t->truth->count - before);
+    return code;
 }
 
 static int next_row(struct table *t, struct error *err)
 {
-    return csv_next(&t->csv, t->fields, t->room, &t->count, &t->line, err);
+    return csv_next(&t->csv, t->fields, t->max_fields, &t->count, &t->line, err);
 }
 
 static int read_rows(struct table *t, struct error *err)
 {
     bool is_header;
-    int rc = next_row(t, err);
-    if (rc == ERR_OK)
-        rc = read_header(t, &is_header, err);
-    if (rc == ERR_OK && is_header)
-        rc = next_row(t, err);
-    while (rc == ERR_OK && t->count > 0) {
-        rc = read_row(t, err);
-        if (rc == ERR_OK)
-            rc = next_row(t, err);
+    int code = next_row(t, err);
+    if (code == ERR_OK)
+        code = read_header(t, &is_header, err);
+    if (code == ERR_OK && is_header)
+        code = next_row(t, err);
+    while (code == ERR_OK && t->count > 0) {
+        code = read_row(t, err);
+        if (code == ERR_OK)
+            code = next_row(t, err);
     }
-    if (rc == ERR_OK && t->truth->files.count == 0)
-        rc = error_set(err, ERR_PARAMETER, "there is no picture in this table");
-    return rc;
+    if (code == ERR_OK && t->truth->files.count == 0)
+        code = error_set(err, ERR_PARAMETER, "there is no picture in this table");
+    return code;
 }
 
 struct listed {
@@ -210,15 +210,16 @@ static int check_once(const struct table *t, struct error *err)
     for (size_t i = 0; i < count; i++)
         listed[i] = (struct listed){t->truth->files.entries[i].path, t->lines[i]};
     qsort(listed, count, sizeof *listed, by_path);
-    int rc = ERR_OK;
-    for (size_t i = 1; rc == ERR_OK && i < count; i++)
+    int code = ERR_OK;
+    for (size_t i = 1; code == ERR_OK && i < count; i++)
         if (strcmp(listed[i - 1].path, listed[i].path) == 0)
-            rc = error_set(err, ERR_PARAMETER,
-                           "line %zu: this picture is in line %zu already; all its classes go into "
-                           "one line",
-                           listed[i].line, listed[i - 1].line);
+            code =
+                error_set(err, ERR_PARAMETER,
+                          "line %zu: this picture is in line %zu already; all its classes go into "
+                          "one line",
+                          listed[i].line, listed[i - 1].line);
     free(listed);
-    return rc;
+    return code;
 }
 
 int ground_truth_parse(struct ground_truth *truth, char *text, size_t length, const char *root,
@@ -226,19 +227,19 @@ int ground_truth_parse(struct ground_truth *truth, char *text, size_t length, co
 {
     size_t classes = (size_t)names->model->classes;
     struct table t = {.truth = truth, .names = names, .root = root, .many = many};
-    t.room = classes + 1;
-    t.fields = calloc(t.room, sizeof *t.fields);
+    t.max_fields = classes + 1;
+    t.fields = calloc(t.max_fields, sizeof *t.fields);
     t.columns = calloc(classes, sizeof *t.columns);
-    int rc = t.fields && t.columns ? csv_open(&t.csv, text, length, err)
-                                   : error_set(err, ERR_NO_MEMORY, "no memory for the table");
-    if (rc == ERR_OK)
-        rc = read_rows(&t, err);
-    if (rc == ERR_OK)
-        rc = check_once(&t, err);
+    int code = t.fields && t.columns ? csv_open(&t.csv, text, length, err)
+                                     : error_set(err, ERR_NO_MEMORY, "no memory for the table");
+    if (code == ERR_OK)
+        code = read_rows(&t, err);
+    if (code == ERR_OK)
+        code = check_once(&t, err);
     free(t.fields);
     free(t.columns);
     free(t.lines);
-    return rc;
+    return code;
 }
 
 int ground_truth_read_table(struct ground_truth *truth, const char *path, const char *root,
@@ -246,10 +247,10 @@ int ground_truth_read_table(struct ground_truth *truth, const char *path, const 
 {
     char *text;
     size_t length;
-    int rc = file_read_all(path, TABLE_MAX, &text, &length, err);
-    if (rc != ERR_OK)
-        return rc;
-    rc = ground_truth_parse(truth, text, length, root, names, many, err);
+    int code = file_read_all(path, TABLE_MAX, &text, &length, err);
+    if (code != ERR_OK)
+        return code;
+    code = ground_truth_parse(truth, text, length, root, names, many, err);
     free(text);
-    return rc == ERR_OK ? rc : error_prefix(err, rc, "%s", path);
+    return code == ERR_OK ? code : error_prefix(err, code, "%s", path);
 }

@@ -14,8 +14,8 @@ struct helper {
 };
 
 struct helpers {
-    struct desk *const *desks;
-    int desk_count;
+    struct shared_pass *const *passes;
+    int pass_count;
     atomic_bool stop;
     int count; /* of those that run */
     struct helper helpers[];
@@ -31,42 +31,42 @@ static void *helper_main(void *arg)
 {
     struct helper *h = arg;
     struct helpers *all = h->all;
-    for (int i = 0; !is_over(all); i = (i + 1) % all->desk_count) {
-        if (!desk_enter(all->desks[i])) {
+    for (int i = 0; !is_over(all); i = (i + 1) % all->pass_count) {
+        if (!shared_pass_join(all->passes[i])) {
             sched_yield();
             continue;
         }
-        desk_work(all->desks[i], h->workspace, is_over, all);
-        desk_leave(all->desks[i]);
+        shared_pass_work(all->passes[i], h->workspace, is_over, all);
+        shared_pass_leave(all->passes[i]);
     }
     return NULL;
 }
 
-int helpers_start(struct helpers **out, int count, struct desk *const *desks, int desk_count,
-                  const struct network *network, struct error *err)
+int helpers_start(struct helpers **out, int count, struct shared_pass *const *passes,
+                  int pass_count, const struct network *network, struct error *err)
 {
     struct helpers *all = calloc(1, sizeof *all + (size_t)count * sizeof *all->helpers);
     if (!all)
         return error_set(err, ERR_NO_MEMORY, "no memory for %d helpers", count);
-    all->desks = desks;
-    all->desk_count = desk_count;
-    int rc = ERR_OK;
-    for (int i = 0; rc == ERR_OK && i < count; i++) {
+    all->passes = passes;
+    all->pass_count = pass_count;
+    int code = ERR_OK;
+    for (int i = 0; code == ERR_OK && i < count; i++) {
         struct helper *h = &all->helpers[i];
         h->all = all;
-        rc = workspace_create(&h->workspace, network, 1, err);
-        if (rc == ERR_OK)
-            rc = thread_start(&h->thread, "helper", helper_main, h, err);
-        if (rc == ERR_OK)
+        code = workspace_create(&h->workspace, network, 1, err);
+        if (code == ERR_OK)
+            code = thread_start(&h->thread, "helper", helper_main, h, err);
+        if (code == ERR_OK)
             all->count++;
         else
             workspace_destroy(h->workspace);
     }
-    if (rc == ERR_OK)
+    if (code == ERR_OK)
         *out = all;
     else
         helpers_stop(all);
-    return rc;
+    return code;
 }
 
 void helpers_stop(struct helpers *all)

@@ -28,7 +28,7 @@ struct info {
     const struct model *model; /* NULL for a template */
     enum activation activation;
     int classes;
-    struct kernel_ladder ladder;
+    struct kernel_isas isas;
     enum precision precision;
     struct row rows[MAX_ROWS];
     size_t row_count;
@@ -107,8 +107,7 @@ static void add_layer(struct info *info, const struct layer *layer, size_t row)
     info->parameters += layer_parameters(layer);
     info->multiply_adds += layer_multiply_adds(layer);
     if (layer_has_weights(layer))
-        network_summary_add(&info->kernels,
-                            kernel_conv(info->ladder, info->precision, &layer->shape),
+        network_summary_add(&info->kernels, kernel_conv(info->isas, info->precision, &layer->shape),
                             &layer->shape);
 }
 
@@ -116,9 +115,9 @@ static int fill(struct info *info, struct error *err)
 {
     struct layer *layers;
     size_t count, row = 0;
-    int rc = template_layers(&info->template, &layers, &count, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = template_layers(&info->template, &layers, &count, err);
+    if (code != ERR_OK)
+        return code;
     describe_rows(info);
     for (size_t i = 0; i < count; i++) {
         row = row_of(info, &layers[i], row);
@@ -351,7 +350,7 @@ static int info_run(int argc, char **argv)
     if (!args_parse(&command_info, rows, sizeof rows / sizeof rows[0], argc, argv, &first, &status))
         return status;
     struct info info = {0};
-    status = tool_ladder(isa, &info.ladder);
+    status = tool_isas(isa, &info.isas);
     if (status != TOOL_OK)
         return status;
     if (tool_is_folder(argv[first]))
@@ -367,7 +366,7 @@ const struct command command_info = {
     .operands = "MODEL|TEMPLATE",
     .summary = "Show a network: stages, parameters, multiply-adds, kernels",
     .details = "MODEL is a folder with model.safetensors and config.json.\n" TEMPLATE_GRAMMAR_HELP,
-    .least = 1,
-    .most = 1,
+    .min = 1,
+    .max = 1,
     .run = info_run,
 };

@@ -8,9 +8,9 @@
 
 static int init(struct template *t, int64_t seed, const char *out, struct error *err)
 {
-    int rc = model_init_folder(t, (uint64_t)seed, out, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = model_init_folder(t, (uint64_t)seed, out, err);
+    if (code != ERR_OK)
+        return code;
     char name[TEMPLATE_NAME_MAX];
     template_name(t, name);
     output_plain(stdout, out);
@@ -26,19 +26,19 @@ static int init_run(int argc, char **argv)
     const struct option_row rows[] = {
         {.name = "seed",
          .integer = &seed,
-         .most = INT64_MAX,
+         .max = INT64_MAX,
          .argument = "N",
          .help = "start of the random numbers; the same seed gives the same weights"},
         {.name = "classes",
          .integer = &classes,
-         .least = 1,
-         .most = MAX_CLASSES,
+         .min = 1,
+         .max = MAX_CLASSES,
          .argument = "N",
          .help = "number of classes, instead of the template's"},
         {.name = "input-size",
          .integer = &input_size,
-         .least = 1,
-         .most = MAX_INPUT_SIZE,
+         .min = 1,
+         .max = MAX_INPUT_SIZE,
          .argument = "N",
          .help = "edge of the input in pixels, instead of the template's"},
     };
@@ -47,15 +47,15 @@ static int init_run(int argc, char **argv)
         return status;
     struct template t;
     struct error err;
-    int rc = template_from_name(argv[first], &t, &err);
-    if (rc == ERR_OK) {
+    int code = template_from_name(argv[first], &t, &err);
+    if (code == ERR_OK) {
         t.classes = classes ? (int)classes : t.classes;
         t.input_size = input_size ? (int)input_size : t.input_size;
-        rc = init(&t, seed, argv[first + 1], &err);
+        code = init(&t, seed, argv[first + 1], &err);
     }
-    if (rc != ERR_OK)
+    if (code != ERR_OK)
         tool_message("%s", err.message);
-    return rc == ERR_OK ? TOOL_OK : TOOL_FAILED;
+    return code == ERR_OK ? TOOL_OK : TOOL_FAILED;
 }
 
 const struct command command_init = {
@@ -63,7 +63,7 @@ const struct command command_init = {
     .operands = "TEMPLATE OUT",
     .summary = "Write a randomly initialised model folder",
     .details = "OUT is the folder to make.\n" TEMPLATE_GRAMMAR_HELP,
-    .least = 2,
-    .most = 2,
+    .min = 2,
+    .max = 2,
     .run = init_run,
 };

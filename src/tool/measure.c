@@ -29,8 +29,8 @@ struct run {
     size_t pixels;   /* of one input */
     uint8_t *random; /* [pixels][3]; NULL with pictures */
     struct gate gate;
-    int64_t deadline_ns; /* written before the gate opens */
-    struct desk **desks; /* [workers], or NULL */
+    int64_t deadline_ns;         /* written before the gate opens */
+    struct shared_pass **passes; /* [workers], or NULL */
     atomic_llong next;
     atomic_bool failed;
 };
@@ -39,7 +39,7 @@ struct worker {
     struct run *run;
     pthread_t thread;
     struct workspace *workspace;
-    struct desk *desk; /* of run->desks; NULL if nobody helps */
+    struct shared_pass *pass; /* of run->passes; NULL if nobody helps */
     struct preprocessor *preprocessor;
     uint8_t *rgb; /* [pixels][3] */
     size_t capacity;
@@ -79,17 +79,17 @@ static int decode_batch(struct worker *w, int64_t batch)
         uint64_t number = (uint64_t)batch * (uint64_t)o->batch + (uint64_t)i;
         const struct picture *picture = &o->pictures[number % o->picture_count];
         struct preprocess_report report;
-        int rc = preprocessor_run(w->preprocessor, spec, &o->preprocess, picture->bytes.data,
-                                  picture->bytes.length, w->rgb, &report, &w->error);
-        if (rc != ERR_OK)
-            return error_prefix(&w->error, rc, "%s", picture->path);
+        int code = preprocessor_run(w->preprocessor, spec, &o->preprocess, picture->bytes.data,
+                                    picture->bytes.length, w->rgb, &report, &w->error);
+        if (code != ERR_OK)
+            return error_prefix(&w->error, code, "%s", picture->path);
         model_put_image(w->run->model, w->workspace, i, w->rgb);
         w->result.decode_ns += report.decode_ns;
     }
     return ERR_OK;
 }
 
-/* The threads beyond the workers go round their desks: a worker's share of them, rounded up. */
+/* The threads beyond the workers go round their passes: a worker's share of them, rounded up. */
 static int helpers_of_each(const struct measure_options *o)
 {
     return (o->threads - 1) / o->workers;
@@ -99,10 +99,10 @@ static void forward(struct worker *w)
 {
     const struct network *network = w->run->model->network;
     int images = w->run->options->batch;
-    if (w->desk) {
+    if (w->pass) {
         const struct pass_terms terms = {.context = w,
                                          .expected = helpers_of_each(w->run->options)};
-        network_forward_helped(network, w->workspace, images, w->desk, &terms);
+        network_forward_helped(network, w->workspace, images, w->pass, &terms);
         return;
     }
     if (!w->run->options->layers) {
@@ -115,8 +115,8 @@ static void forward(struct worker *w)
         network_run_layer(network, w->workspace, i, images);
         int64_t now = clock_monotonic_ns(), taken = now - before;
         time->total_ns += taken;
-        if (time->least_ns == 0 || taken < time->least_ns)
-            time->least_ns = taken;
+        if (time->min_ns == 0 || taken < time->min_ns)
+            time->min_ns = taken;
         before = now;
     }
 }
@@ -135,9 +135,9 @@ static int run_batch(struct worker *w, int64_t batch, int64_t *taken)
     if (w->run->random)
         copy_random(w);
     int64_t start = clock_monotonic_ns(), decoded_before = w->result.decode_ns;
-    int rc = w->run->random ? ERR_OK : decode_batch(w, batch);
-    if (rc != ERR_OK)
-        return rc;
+    int code = w->run->random ? ERR_OK : decode_batch(w, batch);
+    if (code != ERR_OK)
+        return code;
     int64_t ready = clock_monotonic_ns();
     forward(w);
     int64_t end = clock_monotonic_ns();
@@ -161,14 +161,14 @@ static int keep_sample(struct worker *w, int64_t taken)
 static int warm_up(struct worker *w)
 {
     int64_t taken;
-    int rc = ERR_OK;
-    for (int64_t i = 0; rc == ERR_OK && i < w->run->options->warmup; i++)
-        rc = run_batch(w, i, &taken);
+    int code = ERR_OK;
+    for (int64_t i = 0; code == ERR_OK && i < w->run->options->warmup; i++)
+        code = run_batch(w, i, &taken);
     struct measure *r = &w->result;
     r->decode_ns = r->preprocess_ns = r->inference_ns = 0;
     if (r->layers)
         memset(r->layers, 0, network_layer_count(w->run->model->network) * sizeof *r->layers);
-    return rc;
+    return code;
 }
 
 /* Claims the next batch; false when the measurement is over. */
@@ -187,14 +187,14 @@ static void *worker_main(void *arg)
 {
     struct worker *w = arg;
     int64_t batch, taken;
-    int rc = warm_up(w);
+    int code = warm_up(w);
     gate_wait(&w->run->gate);
-    while (rc == ERR_OK && claim(w, &batch)) {
-        rc = run_batch(w, batch, &taken);
-        if (rc == ERR_OK)
-            rc = keep_sample(w, taken);
+    while (code == ERR_OK && claim(w, &batch)) {
+        code = run_batch(w, batch, &taken);
+        if (code == ERR_OK)
+            code = keep_sample(w, taken);
     }
-    if (rc != ERR_OK)
+    if (code != ERR_OK)
         atomic_store(&w->run->failed, true);
     return NULL;
 }
@@ -208,8 +208,9 @@ static int worker_create(struct worker *w, struct run *run, struct error *err)
         w->result.layers = calloc(network_layer_count(network), sizeof *w->result.layers);
     if (!w->rgb || (run->options->layers && !w->result.layers))
         return error_set(err, ERR_NO_MEMORY, "no memory for a worker");
-    int rc = preprocessor_create(&w->preprocessor, err);
-    return rc != ERR_OK ? rc : workspace_create(&w->workspace, network, run->options->batch, err);
+    int code = preprocessor_create(&w->preprocessor, err);
+    return code != ERR_OK ? code
+                          : workspace_create(&w->workspace, network, run->options->batch, err);
 }
 
 static void worker_destroy(struct worker *w)
@@ -220,58 +221,58 @@ static void worker_destroy(struct worker *w)
     free(w->rgb);
 }
 
-static int create_desks(struct run *run, struct worker *workers, struct error *err)
+static int create_passes(struct run *run, struct worker *workers, struct error *err)
 {
-    int count = run->options->workers, rc = ERR_OK;
+    int count = run->options->workers, code = ERR_OK;
     if (run->options->threads == count)
         return ERR_OK;
-    run->desks = calloc((size_t)count, sizeof(struct desk *));
-    if (!run->desks)
-        return error_set(err, ERR_NO_MEMORY, "no memory for %d desks", count);
-    for (int i = 0; rc == ERR_OK && i < count; i++) {
-        rc = desk_create(&run->desks[i], err);
-        workers[i].desk = run->desks[i];
+    run->passes = calloc((size_t)count, sizeof(struct shared_pass *));
+    if (!run->passes)
+        return error_set(err, ERR_NO_MEMORY, "no memory for %d passes", count);
+    for (int i = 0; code == ERR_OK && i < count; i++) {
+        code = shared_pass_create(&run->passes[i], err);
+        workers[i].pass = run->passes[i];
     }
-    return rc;
+    return code;
 }
 
-static void destroy_desks(struct run *run)
+static void destroy_passes(struct run *run)
 {
-    for (int i = 0; run->desks && i < run->options->workers; i++)
-        desk_destroy(run->desks[i]);
-    free(run->desks);
+    for (int i = 0; run->passes && i < run->options->workers; i++)
+        shared_pass_destroy(run->passes[i]);
+    free(run->passes);
 }
 
 /* Runs all workers to their end. The first error of any. */
 static int run_workers(struct run *run, struct worker *workers, struct error *err)
 {
-    int started = 0, rc = create_desks(run, workers, err);
+    int started = 0, code = create_passes(run, workers, err);
     int idle = run->options->threads - run->options->workers;
     struct helpers *helpers = NULL;
-    for (int i = 0; rc == ERR_OK && i < run->options->workers; i++)
-        rc = worker_create(&workers[i], run, err);
-    if (rc == ERR_OK && run->desks)
-        rc = helpers_start(&helpers, idle, run->desks, run->options->workers, run->model->network,
-                           err);
-    while (rc == ERR_OK && started < run->options->workers) {
+    for (int i = 0; code == ERR_OK && i < run->options->workers; i++)
+        code = worker_create(&workers[i], run, err);
+    if (code == ERR_OK && run->passes)
+        code = helpers_start(&helpers, idle, run->passes, run->options->workers,
+                             run->model->network, err);
+    while (code == ERR_OK && started < run->options->workers) {
         struct worker *w = &workers[started];
-        rc = thread_start(&w->thread, "bench", worker_main, w, err);
-        started += rc == ERR_OK;
+        code = thread_start(&w->thread, "bench", worker_main, w, err);
+        started += code == ERR_OK;
     }
-    if (rc != ERR_OK)
+    if (code != ERR_OK)
         atomic_store(&run->failed, true);
     gate_open(run, started);
     for (int i = 0; i < started; i++) {
         pthread_join(workers[i].thread, NULL);
-        if (rc == ERR_OK && workers[i].error.code != ERR_OK) {
-            rc = workers[i].error.code;
+        if (code == ERR_OK && workers[i].error.code != ERR_OK) {
+            code = workers[i].error.code;
             if (err)
                 *err = workers[i].error;
         }
     }
     helpers_stop(helpers);
-    destroy_desks(run);
-    return rc;
+    destroy_passes(run);
+    return code;
 }
 
 static void add_worker(struct measure *sum, const struct measure *one, size_t layers, int batch)
@@ -291,8 +292,8 @@ static void add_worker(struct measure *sum, const struct measure *one, size_t la
         struct layer_time *to = &sum->layers[i];
         const struct layer_time *from = &one->layers[i];
         to->total_ns += from->total_ns;
-        if (to->least_ns == 0 || from->least_ns < to->least_ns)
-            to->least_ns = from->least_ns;
+        if (to->min_ns == 0 || from->min_ns < to->min_ns)
+            to->min_ns = from->min_ns;
     }
 }
 
@@ -338,18 +339,18 @@ int measure_run(const struct model *model, const struct measure_options *options
     *out = (struct measure){0};
     if (!options->pictures)
         run.random = make_random(run.pixels * 3);
-    int rc = workers && (run.random || options->pictures)
-                 ? run_workers(&run, workers, err)
-                 : error_set(err, ERR_NO_MEMORY, "no memory for %d workers", options->workers);
-    if (rc == ERR_OK)
-        rc = add_workers(&run, workers, out, err);
+    int code = workers && (run.random || options->pictures)
+                   ? run_workers(&run, workers, err)
+                   : error_set(err, ERR_NO_MEMORY, "no memory for %d workers", options->workers);
+    if (code == ERR_OK)
+        code = add_workers(&run, workers, out, err);
     for (int i = 0; workers && i < options->workers; i++)
         worker_destroy(&workers[i]);
     free(workers);
     free(run.random);
-    if (rc != ERR_OK)
+    if (code != ERR_OK)
         measure_destroy(out);
-    return rc;
+    return code;
 }
 
 void measure_destroy(struct measure *m)
@@ -376,11 +377,11 @@ int measure_peak(int threads, enum precision precision, struct fma_peak *out, st
 {
     struct peak_thread *all = calloc((size_t)threads, sizeof *all);
     int started = 0;
-    int rc = all ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for %d threads", threads);
-    while (rc == ERR_OK && started < threads) {
+    int code = all ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for %d threads", threads);
+    while (code == ERR_OK && started < threads) {
         all[started].precision = precision;
-        rc = thread_start(&all[started].thread, "peak", peak_main, &all[started], err);
-        started += rc == ERR_OK;
+        code = thread_start(&all[started].thread, "peak", peak_main, &all[started], err);
+        started += code == ERR_OK;
     }
     *out = (struct fma_peak){0};
     for (int i = 0; i < started; i++) {
@@ -389,5 +390,5 @@ int measure_peak(int threads, enum precision precision, struct fma_peak *out, st
         out->isa = all[i].peak.isa;
     }
     free(all);
-    return rc;
+    return code;
 }

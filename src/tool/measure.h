@@ -32,7 +32,7 @@ struct measure_options {
 /* Nanoseconds of all workers together. */
 struct layer_time {
     int64_t total_ns;
-    int64_t least_ns; /* of one batch */
+    int64_t min_ns; /* of one batch */
 };
 
 struct measure {

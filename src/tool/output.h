@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "nn/summary.h"
 #include "nn/layer.h"
+#include "nn/summary.h"
 #include "tool/tool.h"
 
 /* Text for a terminal: control characters and invalid UTF-8 become '?'. */

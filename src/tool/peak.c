@@ -7,9 +7,9 @@
 enum { SUMS = 12, ROUNDS = 400000, DURATION_NS = 100000000 };
 
 /* One short run: ROUNDS times a product is added to each sum, or sum = sum * one + small. */
-typedef void burn(void);
+typedef void peak_function(void);
 
-static void burn_generic(void)
+static void loop_generic(void)
 {
     typedef float vector4 __attribute__((vector_size(16)));
     vector4 sums[SUMS], one = {1, 1, 1, 1}, small = one * 0x1p-20F;
@@ -61,18 +61,18 @@ enum {
     WORDS = 0x00010001,
 };
 
-#define BURN_FUNCTION(name, ...)                                                                   \
+#define PEAK_FUNCTION(name, ...)                                                                   \
     static void name(void)                                                                         \
     {                                                                                              \
         BURN(__VA_ARGS__);                                                                         \
     }
-BURN_FUNCTION(burn_avx2, "ymm", F32_ONE, F32_SMALL, "vfmadd213ps %%ymm13, %%ymm12, %%ymm\\sum")
-BURN_FUNCTION(burn_avx512, "zmm", F32_ONE, F32_SMALL, "vfmadd213ps %%zmm13, %%zmm12, %%zmm\\sum")
-BURN_FUNCTION(burn_avx512_bf16, "zmm", BF16_ONES, BF16_SMALLS,
+PEAK_FUNCTION(loop_avx2, "ymm", F32_ONE, F32_SMALL, "vfmadd213ps %%ymm13, %%ymm12, %%ymm\\sum")
+PEAK_FUNCTION(loop_avx512, "zmm", F32_ONE, F32_SMALL, "vfmadd213ps %%zmm13, %%zmm12, %%zmm\\sum")
+PEAK_FUNCTION(loop_avx512_bf16, "zmm", BF16_ONES, BF16_SMALLS,
               "vdpbf16ps %%zmm13, %%zmm12, %%zmm\\sum")
-BURN_FUNCTION(burn_avx512_vnni, "zmm", BYTES, BYTES, "vpdpbusd %%zmm13, %%zmm12, %%zmm\\sum")
-BURN_FUNCTION(burn_avx_vnni, "ymm", BYTES, BYTES, "%{vex%} vpdpbusd %%ymm13, %%ymm12, %%ymm\\sum")
-BURN_FUNCTION(burn_avx2_bytes, "ymm", BYTES, WORDS,
+PEAK_FUNCTION(loop_avx512_vnni, "zmm", BYTES, BYTES, "vpdpbusd %%zmm13, %%zmm12, %%zmm\\sum")
+PEAK_FUNCTION(loop_avx_vnni, "ymm", BYTES, BYTES, "%{vex%} vpdpbusd %%ymm13, %%ymm12, %%ymm\\sum")
+PEAK_FUNCTION(loop_avx2_bytes, "ymm", BYTES, WORDS,
               "vpmaddubsw %%ymm13, %%ymm12, %%ymm14\n\t"
               "vpmaddubsw %%ymm12, %%ymm13, %%ymm15\n\t"
               "vpaddw %%ymm15, %%ymm14, %%ymm14\n\t"
@@ -81,25 +81,25 @@ BURN_FUNCTION(burn_avx2_bytes, "ymm", BYTES, WORDS,
 
 #endif
 
-/* A way to burn: multiply-adds of one sum in a round, and its instruction set. */
-struct fuel {
-    burn *run;
+/* A loop that measures: multiply-adds of one sum in a round, and its instruction set. */
+struct peak_loop {
+    peak_function *run;
     int lanes;
     const char *isa;
 };
 
 /* The best that the features allow; that of float32 where there is none for the precision. */
-static struct fuel choose(struct cpu_features cpu, enum precision precision)
+static struct peak_loop choose(struct cpu_features cpu, enum precision precision)
 {
-    struct fuel best = {0}, floats = {0};
-#define RUNG(name, needs)                                                                          \
+    struct peak_loop best = {0}, floats = {0};
+#define ISA(name, needs)                                                                           \
     const bool has_##name = needs;                                                                 \
     (void)has_##name;
-#define PEAK(rung, kind, lanes_, burn_)                                                            \
-    if (has_##rung && kind == precision)                                                           \
-        best = (struct fuel){burn_, lanes_, #rung};                                                \
-    if (has_##rung && kind == PRECISION_F32)                                                       \
-        floats = (struct fuel){burn_, lanes_, #rung};
+#define PEAK(isa_, kind, lanes_, loop_)                                                            \
+    if (has_##isa_ && kind == precision)                                                           \
+        best = (struct peak_loop){loop_, lanes_, #isa_};                                           \
+    if (has_##isa_ && kind == PRECISION_F32)                                                       \
+        floats = (struct peak_loop){loop_, lanes_, #isa_};
 #include "kernel/kernels.def"
     (void)cpu;
     return best.run ? best : floats;
@@ -107,12 +107,12 @@ static struct fuel choose(struct cpu_features cpu, enum precision precision)
 
 struct fma_peak peak_measure(struct cpu_features features, enum precision precision)
 {
-    struct fuel fuel = choose(features, precision);
-    struct fma_peak peak = {.isa = fuel.isa};
-    double operations = 2.0 * ROUNDS * SUMS * fuel.lanes;
+    struct peak_loop loop = choose(features, precision);
+    struct fma_peak peak = {.isa = loop.isa};
+    double operations = 2.0 * ROUNDS * SUMS * loop.lanes;
     int64_t start = clock_monotonic_ns(), before = start, now;
     do {
-        fuel.run();
+        loop.run();
         now = clock_monotonic_ns();
         double gflops = operations / (double)(now - before);
         peak.gflops = gflops > peak.gflops ? gflops : peak.gflops;

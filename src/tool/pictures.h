@@ -24,14 +24,14 @@ extern const char *const picture_orientations[], *const picture_pillows[];
 #define OPTIONS_PICTURES(options)                                                                  \
     {.name = "max-bytes",                                                                          \
      .integer = &(options).max_bytes,                                                              \
-     .least = 1,                                                                                   \
-     .most = INT64_C(1) << 40,                                                                     \
+     .min = 1,                                                                                     \
+     .max = INT64_C(1) << 40,                                                                      \
      .argument = "N",                                                                              \
      .help = "largest file read"},                                                                 \
         {.name = "max-pixels",                                                                     \
          .integer = &(options).max_pixels,                                                         \
-         .least = 1,                                                                               \
-         .most = INT64_C(1) << 40,                                                                 \
+         .min = 1,                                                                                 \
+         .max = INT64_C(1) << 40,                                                                  \
          .argument = "N",                                                                          \
          .help = "largest picture decoded, width x height"},                                       \
         {.name = "exif-orientation",                                                               \

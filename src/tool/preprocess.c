@@ -20,15 +20,15 @@ static int read_pixels(const struct preprocess_spec *spec, const struct picture_
     struct preprocessor *p = NULL;
     struct preprocess_report report;
     *rgb = malloc(size * size * 3); /* size is at most 4096 */
-    int rc = *rgb ? files_read(path, (size_t)pictures->max_bytes, &bytes, err)
-                  : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
-    if (rc == ERR_OK)
-        rc = preprocessor_create(&p, err);
-    if (rc == ERR_OK)
-        rc = preprocessor_run(p, spec, &options, bytes.data, bytes.length, *rgb, &report, err);
+    int code = *rgb ? files_read(path, (size_t)pictures->max_bytes, &bytes, err)
+                    : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
+    if (code == ERR_OK)
+        code = preprocessor_create(&p, err);
+    if (code == ERR_OK)
+        code = preprocessor_run(p, spec, &options, bytes.data, bytes.length, *rgb, &report, err);
     preprocessor_destroy(p);
     free(bytes.data);
-    return rc;
+    return code;
 }
 
 /* To the file `path`, or to standard output. */
@@ -83,7 +83,7 @@ const struct command command_preprocess = {
     .operands = "MODEL FILE",
     .summary = "Write the cropped RGB pixels that the network would see, as PPM",
     .details = "FILE is a JPEG, - for standard input.",
-    .least = 2,
-    .most = 2,
+    .min = 2,
+    .max = 2,
     .run = preprocess_run,
 };

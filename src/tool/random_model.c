@@ -30,24 +30,24 @@ static int calibrate(const struct model *exact, struct calibration *out, struct 
         state = state * 1664525 + 1013904223;
         rgb[i] = (uint8_t)(state >> 24);
     }
-    int rc = rgb ? observer_create(&observer, exact->network, err)
-                 : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
-    if (rc == ERR_OK)
-        rc = workspace_create(&workspace, exact->network, 1, err);
-    for (int round = 0; rc == ERR_OK && round < 2; round++) {
+    int code = rgb ? observer_create(&observer, exact->network, err)
+                   : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
+    if (code == ERR_OK)
+        code = workspace_create(&workspace, exact->network, 1, err);
+    for (int round = 0; code == ERR_OK && round < 2; round++) {
         model_put_image(exact, workspace, 0, rgb);
         observer_forward(observer, workspace);
         if (round == 0)
-            rc = observer_second_round(observer, err);
+            code = observer_second_round(observer, err);
     }
-    if (rc == ERR_OK)
-        rc = observer_choose(observer, RANGE_MINMAX, out, err);
-    if (rc == ERR_OK)
+    if (code == ERR_OK)
+        code = observer_choose(observer, RANGE_MINMAX, out, err);
+    if (code == ERR_OK)
         calibration_bind(out, exact->sha256, exact->preprocess.mean, exact->preprocess.std);
     workspace_destroy(workspace);
     observer_destroy(observer);
     free(rgb);
-    return rc;
+    return code;
 }
 
 static int load_int8(struct model **out, const char *folder, const struct model_options *options,
@@ -57,17 +57,17 @@ static int load_int8(struct model **out, const char *folder, const struct model_
     struct calibration calibration = {0};
     struct model *exact;
     with.precision = "f32";
-    int rc = model_load(&exact, folder, &with, err);
-    if (rc != ERR_OK)
-        return rc;
-    rc = calibrate(exact, &calibration, err);
+    int code = model_load(&exact, folder, &with, err);
+    if (code != ERR_OK)
+        return code;
+    code = calibrate(exact, &calibration, err);
     model_destroy(exact);
     with.precision = "int8";
     with.calibration = &calibration;
-    if (rc == ERR_OK)
-        rc = model_load(out, folder, &with, err);
+    if (code == ERR_OK)
+        code = model_load(out, folder, &with, err);
     calibration_destroy(&calibration);
-    return rc;
+    return code;
 }
 
 static int load(struct model **out, const struct template *t, const struct model_options *options,
@@ -82,31 +82,31 @@ static int load(struct model **out, const struct template *t, const struct model
     if (!mkdtemp(folder))
         return error_set(err, ERR_IO, "cannot make a folder in %s: %s; set TMPDIR to another",
                          parent, strerror(errno));
-    int rc = model_init_folder(t, 0, folder, err);
-    if (rc == ERR_OK)
-        rc = options->precision && strcmp(options->precision, "int8") == 0
-                 ? load_int8(out, folder, options, err)
-                 : model_load(out, folder, options, err);
+    int code = model_init_folder(t, 0, folder, err);
+    if (code == ERR_OK)
+        code = options->precision && strcmp(options->precision, "int8") == 0
+                   ? load_int8(out, folder, options, err)
+                   : model_load(out, folder, options, err);
     remove_file(folder, "model.safetensors");
     remove_file(folder, "config.json");
     rmdir(folder);
-    return rc;
+    return code;
 }
 
 int random_model_load(struct model **out, const char *name, const struct model_options *options,
                       struct error *err)
 {
     struct template t;
-    int rc = template_from_name(name, &t, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = template_from_name(name, &t, err);
+    if (code != ERR_OK)
+        return code;
     sigset_t ending, before;
     sigemptyset(&ending);
     sigaddset(&ending, SIGHUP);
     sigaddset(&ending, SIGINT);
     sigaddset(&ending, SIGTERM);
     sigprocmask(SIG_BLOCK, &ending, &before);
-    rc = load(out, &t, options, err);
+    code = load(out, &t, options, err);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    return rc;
+    return code;
 }

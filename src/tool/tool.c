@@ -28,12 +28,12 @@ bool tool_is_folder(const char *operand)
     return strchr(operand, '/') || stat(operand, &st) == 0;
 }
 
-int tool_ladder(const char *isa, struct kernel_ladder *ladder)
+int tool_isas(const char *isa, struct kernel_isas *isas)
 {
-    if (kernel_ladder_select(isa, ladder))
+    if (kernel_isas_select(isa, isas))
         return TOOL_OK;
-    char here[KERNEL_RUNGS_TEXT];
-    kernel_rungs_here(here);
+    char here[KERNEL_ISAS_TEXT];
+    kernel_isas_here(here);
     tool_message("--isa %s: this machine lacks it; it has %s; use one of these, or auto", isa,
                  here);
     return TOOL_USAGE;
@@ -42,7 +42,7 @@ int tool_ladder(const char *isa, struct kernel_ladder *ladder)
 int tool_open_model(struct model **out, const char *path, const char *isa, const char *precision)
 {
     struct model_options options = {.precision = precision};
-    int status = tool_ladder(isa, &options.ladder);
+    int status = tool_isas(isa, &options.isas);
     if (status != TOOL_OK)
         return status;
     struct error err;

@@ -19,7 +19,7 @@ struct command {
     const char *operands; /* as --help shows them */
     const char *summary;  /* one line */
     const char *details;  /* more for the command's own --help; "" if there is no more */
-    int least, most;      /* operands */
+    int min, max;         /* operands */
     int (*run)(int argc, char **argv);
 };
 
@@ -33,10 +33,10 @@ void tool_message(const char *format, ...) __attribute__((format(printf, 1, 2)))
  * template. */
 bool tool_is_folder(const char *operand);
 
-/* The ladder that --isa asks for. TOOL_USAGE, with a message, if the machine lacks it. */
-int tool_ladder(const char *isa, struct kernel_ladder *ladder);
+/* The ISAs that --isa asks for. TOOL_USAGE, with a message, if the machine lacks it. */
+int tool_isas(const char *isa, struct kernel_isas *isas);
 
-/* Loads a model folder on that ladder, in that precision. TOOL_USAGE or TOOL_FAILED, with a
+/* Loads a model folder on those ISAs, in that precision. TOOL_USAGE or TOOL_FAILED, with a
  * message.
  */
 int tool_open_model(struct model **out, const char *path, const char *isa, const char *precision);

@@ -14,16 +14,16 @@ static int check_gray_picture(const struct model *model, struct error *err)
     size_t bytes = (size_t)model->preprocess.size * (size_t)model->preprocess.size * 3;
     struct workspace *workspace = NULL;
     uint8_t *rgb = malloc(bytes);
-    int rc = rgb ? workspace_create(&workspace, model->network, 1, err)
-                 : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
-    if (rc == ERR_OK) {
+    int code = rgb ? workspace_create(&workspace, model->network, 1, err)
+                   : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
+    if (code == ERR_OK) {
         memset(rgb, 128, bytes);
         model_put_image(model, workspace, 0, rgb);
-        rc = model_check_logits(model, network_forward(model->network, workspace, 1), err);
+        code = model_check_logits(model, network_forward(model->network, workspace, 1), err);
     }
     workspace_destroy(workspace);
     free(rgb);
-    return rc;
+    return code;
 }
 
 static int report(const struct model *model, double load_ms)
@@ -79,7 +79,7 @@ const struct command command_verify = {
     .details = "Loads the model, checks every tensor (for int8 the calibration too), and compares "
                "each shape of convolution with "
                "plain loops; then a gray picture must have finite logits.",
-    .least = 1,
-    .most = 1,
+    .min = 1,
+    .max = 1,
     .run = verify_run,
 };

@@ -207,11 +207,11 @@ START_TEST(levels_are_filtered)
 {
     static const enum log_level levels[] = {LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO,
                                             LOG_LEVEL_DEBUG};
-    for (int least = 0; least < 4; least++) {
-        log_configure(levels[least], LOG_FORMAT_TEXT);
+    for (int min = 0; min < 4; min++) {
+        log_configure(levels[min], LOG_FORMAT_TEXT);
         for (int level = 0; level < 4; level++) {
             char *text = logged(levels[level], "m", NULL, 0);
-            ck_assert_int_eq(text[0] != '\0', level <= least);
+            ck_assert_int_eq(text[0] != '\0', level <= min);
             free(text);
         }
     }

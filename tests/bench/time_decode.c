@@ -12,7 +12,7 @@
 #include "tool/files.h"
 #include "tool/statistics.h"
 
-enum { MOST_TURNS = 10000, WARMUP = 3, MOST_PIXELS = 100000000 };
+enum { MAX_TURNS = 10000, WARMUP = 3, MAX_PIXELS = 100000000 };
 
 static int fail(const char *message)
 {
@@ -49,27 +49,27 @@ struct job {
     struct file_bytes file;
     uint8_t *rgb;
     int64_t until_ns;
-    int64_t ours[MOST_TURNS], bare[MOST_TURNS];
+    int64_t ours[MAX_TURNS], bare[MAX_TURNS];
 };
 
 static int prepare(struct job *job, int64_t *ns, struct error *err)
 {
     struct preprocess_report report;
     int64_t start = clock_monotonic_ns();
-    int rc = preprocessor_run(job->preprocessor, &job->spec, &job->options, job->file.data,
-                              job->file.length, job->rgb, &report, err);
+    int code = preprocessor_run(job->preprocessor, &job->spec, &job->options, job->file.data,
+                                job->file.length, job->rgb, &report, err);
     *ns = clock_monotonic_ns() - start;
-    return rc;
+    return code;
 }
 
 static int measure(struct job *job, struct error *err)
 {
     size_t turns = 0;
-    for (int i = 0; i < WARMUP || (clock_monotonic_ns() < job->until_ns && turns < MOST_TURNS);
+    for (int i = 0; i < WARMUP || (clock_monotonic_ns() < job->until_ns && turns < MAX_TURNS);
          i++) {
-        int rc = prepare(job, &job->ours[turns], err);
-        if (rc != ERR_OK)
-            return rc;
+        int code = prepare(job, &job->ours[turns], err);
+        if (code != ERR_OK)
+            return code;
         job->bare[turns] = decode_bare(&job->file);
         turns += i + 1 >= WARMUP;
     }
@@ -92,7 +92,7 @@ int main(int count, char **words)
         .crop_mode = CROP_CENTER,
     };
     job.options = (struct preprocess_options){
-        .limits.max_pixels = MOST_PIXELS,
+        .limits.max_pixels = MAX_PIXELS,
         .decode = strcmp(words[4], "fast") == 0 ? DECODE_FAST : DECODE_EXACT,
     };
     if (job.spec.size < 1 || job.spec.resize < job.spec.size || job.spec.resize > 4096)
@@ -104,9 +104,9 @@ int main(int count, char **words)
     if (!job.rgb)
         return fail("no memory");
     job.until_ns = clock_monotonic_ns() + (int64_t)(atof(words[5]) * 1e9);
-    int rc = measure(&job, &err);
+    int code = measure(&job, &err);
     preprocessor_destroy(job.preprocessor);
     free(job.file.data);
     free(job.rgb);
-    return rc == ERR_OK ? EXIT_SUCCESS : fail(err.message);
+    return code == ERR_OK ? EXIT_SUCCESS : fail(err.message);
 }

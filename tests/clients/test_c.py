@@ -11,7 +11,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "integration"))
 import harness
-from front import Front, busy
+from proxy import Proxy, busy
 from harness import SLOW, Skip, case
 
 MARE = os.path.join(harness.DATA, "pictures", "mare.jpg")
@@ -55,13 +55,13 @@ def files_are_classified(daemon):
 
 @case()
 def a_busy_server_is_asked_again_on_the_same_connection(daemon):
-    with Front(daemon, [busy(1), busy(0)]) as front:
+    with Proxy(daemon, [busy(1), busy(0)]) as proxy:
         begin = time.monotonic()
-        done = classify(front.url, MARE, MARE, env={"RESNEXTD_API_KEY": "open sesame"})
+        done = classify(proxy.url, MARE, MARE, env={"RESNEXTD_API_KEY": "open sesame"})
         assert done.returncode == 0 and done.stdout.count("horse") == 2, done
         assert time.monotonic() - begin >= 1.0, "it did not wait"
-        assert (len(front.requests), front.connections) == (4, 1), front.requests
-        assert all("Authorization: Bearer open sesame\r\n" in head for head in front.requests)
+        assert (len(proxy.requests), proxy.connections) == (4, 1), proxy.requests
+        assert all("Authorization: Bearer open sesame\r\n" in head for head in proxy.requests)
 
 
 @case(own=None)
@@ -86,8 +86,8 @@ def what_is_no_answer_is_told(daemon):
     nonsense = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
     odd = b'HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n{"predictions":[{},{}]}'
     for answer in (nonsense, odd):
-        with Front(daemon, [answer]) as front:
-            done = classify(front.url, MARE)
+        with Proxy(daemon, [answer]) as proxy:
+            done = classify(proxy.url, MARE)
             assert done.returncode == 1 and "bad_answer" in done.stdout, done
     done = classify("http://127.0.0.1:1", MARE)
     assert done.returncode == 1 and "unreachable" in done.stdout, done

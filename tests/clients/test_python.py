@@ -17,7 +17,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "integration"), os.path.join(HERE, "../../clients/python")]
 import harness
-from front import Front, busy
+from proxy import Proxy, busy
 from harness import SLOW, Skip, case
 
 from resnextd import Busy, Client, Rejected, Unreachable
@@ -89,39 +89,39 @@ def a_no_before_the_upload_is_read_is_understood(daemon):
 
 @case()
 def connections_are_kept(daemon):
-    with Front(daemon) as front, Client(front.url, timeout=20 * SLOW) as client:
+    with Proxy(daemon) as proxy, Client(proxy.url, timeout=20 * SLOW) as client:
         for _ in range(10):
             client.classify(MARE)
         fails(Rejected, lambda: client.classify(b"no picture"))
         assert client.ready() and client.models()[0]["classes"] == 10
-        assert front.connections == 1, front.connections
+        assert proxy.connections == 1, proxy.connections
 
 
 @case()
 def a_kept_connection_that_is_gone_is_replaced(daemon):
-    with Front(daemon) as front, Client(front.url, timeout=20 * SLOW) as client:
+    with Proxy(daemon) as proxy, Client(proxy.url, timeout=20 * SLOW) as client:
         client.classify(MARE)
-        front.answers.append(b"")
+        proxy.answers.append(b"")
         assert client.classify(MARE).best.label == "horse"
-        assert front.connections == 2, front.connections
+        assert proxy.connections == 2, proxy.connections
 
 
 @case()
 def a_busy_server_is_asked_again(daemon):
-    with Front(daemon, [busy(1), busy(0)]) as front, Client(front.url, timeout=20 * SLOW) as client:
+    with Proxy(daemon, [busy(1), busy(0)]) as proxy, Client(proxy.url, timeout=20 * SLOW) as client:
         begin = time.monotonic()
         assert client.classify(MARE).best.label == "horse"
         assert time.monotonic() - begin >= 1.0, "it did not wait"
-        assert len(front.requests) == 3, front.requests
+        assert len(proxy.requests) == 3, proxy.requests
 
 
 @case()
 def a_server_that_stays_busy_is_left(daemon):
-    with Front(daemon, [busy(0)] * 9) as front, Client(front.url, retries=2, timeout=20 * SLOW) as client:
+    with Proxy(daemon, [busy(0)] * 9) as proxy, Client(proxy.url, retries=2, timeout=20 * SLOW) as client:
         reason = fails(Busy, lambda: client.classify(MARE))
         assert (reason.code, reason.retry_after) == ("overloaded", 0.0), reason
-        assert len(front.requests) == 3, front.requests
-    with Front(daemon, [busy(100)] * 9) as front, Client(front.url, timeout=2) as client:
+        assert len(proxy.requests) == 3, proxy.requests
+    with Proxy(daemon, [busy(100)] * 9) as proxy, Client(proxy.url, timeout=2) as client:
         harness.quick(2, lambda: fails(Busy, lambda: client.classify(MARE)))  # or it waits for what cannot come in time
 
 
@@ -190,24 +190,24 @@ def answer_of(body):
 @case()
 def what_is_no_answer_of_the_server_ends_no_others(daemon):
     foreign = [answer_of(body) for body in (b"<html>", b"{}", b"[]", b'{"model": 1, "request_id": 1, "predictions": 3}')]
-    with Front(daemon, list(foreign)) as front, Client(front.url, timeout=20 * SLOW) as client:
+    with Proxy(daemon, list(foreign)) as proxy, Client(proxy.url, timeout=20 * SLOW) as client:
         results = list(client.classify_files([MARE] * 5, jobs=1))
         assert [type(r.error) for r in results] == [Rejected] * 4 + [type(None)], results
         assert {r.error.code for r in results[:4]} == {"bad_answer"}, results
     for call in ("embed", "explain", "classify"):
-        with Front(daemon, list(foreign)) as front, Client(front.url, timeout=20 * SLOW) as client:
+        with Proxy(daemon, list(foreign)) as proxy, Client(proxy.url, timeout=20 * SLOW) as client:
             fails(Rejected, lambda: getattr(client, call)(MARE))
-    with Front(daemon, list(foreign)) as front:
-        done = command("--url", front.url, "models")
+    with Proxy(daemon, list(foreign)) as proxy:
+        done = command("--url", proxy.url, "models")
         assert done.returncode == 1 and len(done.stderr.splitlines()) == 1, done
 
 
 @case()
 def ctrl_c_ends_it_at_once(daemon):
-    with Front(daemon, [busy(20)] * 9) as front:
-        asking = subprocess.Popen([sys.executable, "-B", "-m", "resnextd", "--url", front.url, "classify", MARE, MARE],
+    with Proxy(daemon, [busy(20)] * 9) as proxy:
+        asking = subprocess.Popen([sys.executable, "-B", "-m", "resnextd", "--url", proxy.url, "classify", MARE, MARE],
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=PACKAGE)
-        harness.wait_until("both are asked about", lambda: len(front.requests) == 2)
+        harness.wait_until("both are asked about", lambda: len(proxy.requests) == 2)
         begin = time.monotonic()
         asking.send_signal(signal.SIGINT)
         told = asking.communicate(timeout=60 * SLOW)
@@ -217,11 +217,11 @@ def ctrl_c_ends_it_at_once(daemon):
 
 @case()
 def ctrl_c_is_ignored_in_the_background(daemon):
-    with Front(daemon, [busy(1)]) as front:
-        asking = subprocess.Popen([sys.executable, "-B", "-m", "resnextd", "--url", front.url, "classify", MARE],
+    with Proxy(daemon, [busy(1)]) as proxy:
+        asking = subprocess.Popen([sys.executable, "-B", "-m", "resnextd", "--url", proxy.url, "classify", MARE],
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=PACKAGE,
                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
-        harness.wait_until("it has asked", lambda: front.requests)
+        harness.wait_until("it has asked", lambda: proxy.requests)
         asking.send_signal(signal.SIGINT)
         told = asking.communicate(timeout=60 * SLOW)
         assert asking.returncode == 0 and told[0].startswith(MARE.encode()), (asking.returncode, told)
@@ -249,13 +249,13 @@ def a_unix_socket_is_an_address():
 
 @case()
 def a_key_is_sent(daemon):
-    with Front(daemon) as front:
-        with Client(front.url, api_key="open sesame", timeout=20 * SLOW) as client:
+    with Proxy(daemon) as proxy:
+        with Client(proxy.url, api_key="open sesame", timeout=20 * SLOW) as client:
             client.classify(MARE)
             client.models()
-        assert all("Authorization: Bearer open sesame\r\n" in head for head in front.requests)
-        done = command("--url", front.url, "models", env={"RESNEXTD_API_KEY": "from outside"})
-        assert done.returncode == 0 and "Bearer from outside" in front.requests[-1], done
+        assert all("Authorization: Bearer open sesame\r\n" in head for head in proxy.requests)
+        done = command("--url", proxy.url, "models", env={"RESNEXTD_API_KEY": "from outside"})
+        assert done.returncode == 0 and "Bearer from outside" in proxy.requests[-1], done
 
 
 @case()

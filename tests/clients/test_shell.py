@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 import harness
-from front import Front, busy
+from proxy import Proxy, busy
 from harness import case
 
 SCRIPT = os.path.join(harness.TOP, "clients/shell/classify.sh")
@@ -59,39 +59,39 @@ def the_model_is_asked_by_name(daemon):
 @case()
 def it_comes_back_when_the_server_is_busy(daemon):
     """A server that refuses once, then passes the request on."""
-    with Front(daemon, [busy(1)]) as front:
-        done = subprocess.run([SCRIPT, "-u", front.url, picture_path("mare.jpg")], capture_output=True, text=True,
+    with Proxy(daemon, [busy(1)]) as proxy:
+        done = subprocess.run([SCRIPT, "-u", proxy.url, picture_path("mare.jpg")], capture_output=True, text=True,
                               timeout=30 * harness.SLOW)
-        assert len(front.requests) == 2 and done.returncode == 0, done
+        assert len(proxy.requests) == 2 and done.returncode == 0, done
     assert json.loads(done.stdout.splitlines()[-1])["predictions"][0]["label"] == "horse"
 
 
 @case()
 def a_busy_server_is_not_waited_for_beyond_the_limit(daemon):
-    with Front(daemon, [busy(30)]) as front:
+    with Proxy(daemon, [busy(30)]) as proxy:
         begin = time.monotonic()
-        done = subprocess.run([SCRIPT, "-t", "2", "-u", front.url, picture_path("mare.jpg")], capture_output=True,
+        done = subprocess.run([SCRIPT, "-t", "2", "-u", proxy.url, picture_path("mare.jpg")], capture_output=True,
                               timeout=30 * harness.SLOW)
         assert done.returncode == 1 and time.monotonic() - begin < 30, done
 
 
 @case()
 def a_key_is_sent_and_not_shown(daemon):
-    with Front(daemon) as front:
-        done = subprocess.run([SCRIPT, "-u", front.url, picture_path("mare.jpg")], capture_output=True,
+    with Proxy(daemon) as proxy:
+        done = subprocess.run([SCRIPT, "-u", proxy.url, picture_path("mare.jpg")], capture_output=True,
                               timeout=30 * harness.SLOW, env={**os.environ, "RESNEXTD_API_KEY": "open sesame"})
-        assert done.returncode == 0 and "Authorization: Bearer open sesame\r\n" in front.requests[0], done
+        assert done.returncode == 0 and "Authorization: Bearer open sesame\r\n" in proxy.requests[0], done
 
 
 @case()
 def nothing_is_left_of_it(daemon):
     folder = harness.path("temporary")
     os.mkdir(folder)
-    with Front(daemon, [busy(20)]) as front:
-        asking = subprocess.Popen([SCRIPT, "-u", front.url, picture_path("mare.jpg")], stdout=subprocess.DEVNULL,
+    with Proxy(daemon, [busy(20)]) as proxy:
+        asking = subprocess.Popen([SCRIPT, "-u", proxy.url, picture_path("mare.jpg")], stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": folder},
                                   start_new_session=True)
-        harness.wait_until("it has asked", lambda: front.requests)
+        harness.wait_until("it has asked", lambda: proxy.requests)
         assert os.listdir(folder)
         os.killpg(asking.pid, signal.SIGINT)
         assert asking.wait(10 * harness.SLOW) in (130, -signal.SIGINT), asking.returncode

@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 import harness
-from front import Front, busy
+from proxy import Proxy, busy
 from harness import case
 
 SCRIPT = os.path.join(harness.TOP, "clients/examples/similar.py")
@@ -90,11 +90,11 @@ def a_key_is_sent():
 @case()
 def connections_are_kept_and_a_busy_server_is_asked_again(daemon):
     folder = album("kept")
-    with Front(daemon, [busy(0)]) as front:
-        done = subprocess.run([SCRIPT, "-u", front.url, os.path.join(folder, "toad.jpg"), folder],
+    with Proxy(daemon, [busy(0)]) as proxy:
+        done = subprocess.run([SCRIPT, "-u", proxy.url, os.path.join(folder, "toad.jpg"), folder],
                               capture_output=True, text=True, timeout=60 * harness.SLOW)
         assert done.returncode == 0 and not done.stderr, done
-        assert front.connections <= 4 < len(front.requests), (front.connections, front.requests)
+        assert proxy.connections <= 4 < len(proxy.requests), (proxy.connections, proxy.requests)
 
 
 @case()

@@ -9,7 +9,7 @@
 #include "kernel/kernel.h"
 #include "tests/suite.h"
 
-enum { MOST_ARGUMENTS = 32 };
+enum { MAX_ARGUMENTS = 32 };
 
 static char file_path[] = "test_conf_XXXXXX";
 
@@ -25,11 +25,11 @@ static void write_file(const char *text)
 /* conf_load with the arguments that `line` has between blanks. */
 static int load(struct conf *conf, enum conf_action *action, const char *line, struct error *err)
 {
-    char copy[512], *argv[MOST_ARGUMENTS + 1] = {"resnextd"}, *rest = NULL;
+    char copy[512], *argv[MAX_ARGUMENTS + 1] = {"resnextd"}, *rest = NULL;
     int argc = 1;
     snprintf(copy, sizeof copy, "%s", line);
     for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-        ck_assert_int_lt(argc, MOST_ARGUMENTS);
+        ck_assert_int_lt(argc, MAX_ARGUMENTS);
         argv[argc++] = word;
     }
     return conf_load(conf, action, argc, argv, err);
@@ -310,14 +310,14 @@ END_TEST
 
 START_TEST(isa_offers_every_rung_of_the_ladder)
 {
-    const char *const *rungs = kernel_rung_names();
+    const char *const *isa_names = kernel_isa_names();
     ck_assert_str_eq(conf_choice("isa", 0), "auto");
-    for (int i = 0; rungs[i]; i++) {
+    for (int i = 0; isa_names[i]; i++) {
         char line[64];
-        snprintf(line, sizeof line, "--isa %s", rungs[i]);
+        snprintf(line, sizeof line, "--isa %s", isa_names[i]);
         struct conf conf = loaded(line);
         ck_assert_int_eq(conf.isa, i + 1);
-        ck_assert_str_eq(conf_choice("isa", conf.isa), rungs[i]);
+        ck_assert_str_eq(conf_choice("isa", conf.isa), isa_names[i]);
         conf_free(&conf);
     }
 }

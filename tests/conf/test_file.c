@@ -21,8 +21,8 @@ static struct conf accepted(const char *text)
 {
     struct conf conf;
     struct error err = {0};
-    int rc = read_text(&conf, text, &err);
-    ck_assert_msg(rc == ERR_OK, "%s: %s", text, err.message);
+    int code = read_text(&conf, text, &err);
+    ck_assert_msg(code == ERR_OK, "%s: %s", text, err.message);
     return conf;
 }
 
@@ -97,13 +97,13 @@ START_TEST(limits_are_part_of_the_range)
         const struct conf_option *option = &conf_options[i];
         if (option->type != CONF_INTEGER)
             continue;
-        const int64_t values[] = {option->least, option->most, option->least - 1, option->most + 1};
+        const int64_t values[] = {option->min, option->max, option->min - 1, option->max + 1};
         for (int v = 0; v < 4; v++) {
             char text[128];
             struct conf conf;
             snprintf(text, sizeof text, "%s = %lld;", option->key, (long long)values[v]);
-            int rc = read_text(&conf, text, NULL);
-            ck_assert_int_eq(rc, v < 2 ? ERR_OK : ERR_CONFIG);
+            int code = read_text(&conf, text, NULL);
+            ck_assert_int_eq(code, v < 2 ? ERR_OK : ERR_CONFIG);
             if (v < 2)
                 ck_assert_int_eq(*conf_integer_of(&conf, option), values[v]);
             conf_free(&conf);
@@ -249,9 +249,9 @@ static int read_path(const char *path, bool may_be_absent, struct error *err)
 {
     struct conf conf = {0};
     ck_assert_int_eq(conf_set_defaults(&conf, err), ERR_OK);
-    int rc = conf_read_file(&conf, path, may_be_absent, err);
+    int code = conf_read_file(&conf, path, may_be_absent, err);
     conf_free(&conf);
-    return rc;
+    return code;
 }
 
 START_TEST(only_regular_files_are_read)

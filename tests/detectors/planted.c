@@ -35,9 +35,9 @@ static int use_after_free(void)
 
 static int undefined(void)
 {
-    volatile int most = INT_MAX;
-    most = most + (int)eight;
-    return most == 0;
+    volatile int max = INT_MAX;
+    max = max + (int)eight;
+    return max == 0;
 }
 
 static int uninitialised(void)

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { SIZE = 7, RGB_BYTES = SIZE * SIZE * 3 };
 
 struct patience {
-    int asked, most;
+    int asked, max;
 };
 
 static const struct preprocess_spec spec = {
@@ -23,15 +23,15 @@ static struct patience patience;
 static bool is_patient(void *arg)
 {
     struct patience *p = arg;
-    return p->asked++ < p->most;
+    return p->asked++ < p->max;
 }
 
 static int run(struct preprocessor *p, const struct preprocess_options *options,
-               const uint8_t *data, size_t size, int most, uint8_t rgb[RGB_BYTES])
+               const uint8_t *data, size_t size, int max, uint8_t rgb[RGB_BYTES])
 {
     struct preprocess_report report;
     struct error err;
-    patience = (struct patience){.most = most};
+    patience = (struct patience){.max = max};
     return preprocessor_run(p, &spec, options, data, size, rgb, &report, &err);
 }
 
@@ -54,7 +54,7 @@ static void draw(const struct preprocess_options *options, const uint8_t *data, 
     struct error err;
     uint8_t *overlay;
     size_t length;
-    patience = (struct patience){.most = INT_MAX};
+    patience = (struct patience){.max = INT_MAX};
     if (overlay_draw(&spec, options, &grid, data, size, &overlay, &length, &err) == ERR_OK)
         free(overlay);
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "http/infer.h"
+#include "http/oip/infer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

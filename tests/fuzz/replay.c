@@ -50,10 +50,10 @@ int main(int argc, char **argv)
     printf("1..%d\n", count);
     for (int i = 0; i < count; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, seeds[i]->d_name);
-        int rc = replay(path);
-        printf("%sok %d - %s\n", rc == 0 ? "" : "not ", i + 1, seeds[i]->d_name);
+        int code = replay(path);
+        printf("%sok %d - %s\n", code == 0 ? "" : "not ", i + 1, seeds[i]->d_name);
         fflush(stdout);
-        failed += rc != 0;
+        failed += code != 0;
         free(seeds[i]);
     }
     free(seeds);

@@ -228,7 +228,7 @@ static double search_time(const char *content)
     enum { SIZE = 2 << 20, TIMES = 3 };
     static const char head[] = "--aaaaaaaaaa\r\nContent-Disposition: form-data; name=x\r\n\r\n";
     char *body = malloc(SIZE);
-    double least = 1e9;
+    double min = 1e9;
     ck_assert_ptr_nonnull(body);
     for (size_t i = 0, n = strlen(content); i < SIZE; i++)
         body[i] = i < sizeof head - 1 ? head[i] : content[i % n];
@@ -240,10 +240,10 @@ static double search_time(const char *content)
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
         double spent =
             (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
-        least = spent < least ? spent : least;
+        min = spent < min ? spent : min;
     }
     free(body);
-    return least;
+    return min;
 }
 
 START_TEST(a_body_made_for_its_boundary_takes_no_long_search)

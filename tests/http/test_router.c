@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "http/assets.h"
+#include "http/web/assets.h"
 #include "tests/suite.h"
 
 static json_t *read_paths(void)

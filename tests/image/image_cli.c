@@ -1,4 +1,4 @@
-/* What the comparison with the reference needs of this room, for any specification:
+/* What the comparison with the reference needs of src/image, for any specification:
  *   image_cli make KEY=VALUE...        writes a sample JPEG (samples.h) to standard output;
  *                                      picture=FILE draws the RGB bytes of the file
  *   image_cli pixels SIZE RESIZE bilinear|bicubic center|squash ignore|apply exact|fast

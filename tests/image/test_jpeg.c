@@ -444,7 +444,7 @@ END_TEST
 /* What reading each takes must not grow with the number of those before it. */
 START_TEST(many_exif_segments_are_passed_over)
 {
-    enum { COUNT = 200000, BYTES = 4, MOST_SECONDS = 5 };
+    enum { COUNT = 200000, BYTES = 4, MAX_SECONDS = 5 };
     struct bytes file = sample("width=16 height=16 colour=1 orientation=6");
     char *segments = malloc((size_t)COUNT * BYTES);
     for (size_t i = 0; i < COUNT; i++)
@@ -454,7 +454,7 @@ START_TEST(many_exif_segments_are_passed_over)
     struct jpeg_header header;
     clock_t start = clock();
     ck_assert_int_eq(jpeg_decoder_open(decoder, file.data, file.length, &limits, &header, NULL), 0);
-    ck_assert_int_lt(clock() - start, MOST_SECONDS * CLOCKS_PER_SEC);
+    ck_assert_int_lt(clock() - start, MAX_SECONDS * CLOCKS_PER_SEC);
     ck_assert_int_eq(header.orientation, 6);
     jpeg_decoder_destroy(decoder);
     free(segments);
@@ -519,15 +519,15 @@ START_TEST(missing_huffman_tables_are_the_standard_ones)
 }
 END_TEST
 
-/* Whoever is asked, and says no when it was asked `most` times before. */
+/* Whoever is asked, and says no when it was asked `max` times before. */
 struct patience {
-    int asked, most;
+    int asked, max;
 };
 
 static bool is_patient(void *arg)
 {
     struct patience *p = arg;
-    return p->asked++ < p->most;
+    return p->asked++ < p->max;
 }
 
 START_TEST(decoding_goes_on_only_while_it_is_told_to)
@@ -540,15 +540,15 @@ START_TEST(decoding_goes_on_only_while_it_is_told_to)
     for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
         struct bytes file = sample(samples[i]);
         uint32_t sum = 0;
-        struct patience patience = {.most = ALWAYS};
+        struct patience patience = {.max = ALWAYS};
         const struct jpeg_limits within = {1000000, is_patient, &patience};
         ck_assert_int_eq(decode(decoder, file, &within, &sum, NULL), 0);
         int all = patience.asked;
         ck_assert_int_ge(all, ROWS);
-        for (int most = 0; most < all; most += most < 3 ? 1 : all / 7) {
-            patience = (struct patience){.most = most};
+        for (int max = 0; max < all; max += max < 3 ? 1 : all / 7) {
+            patience = (struct patience){.max = max};
             ck_assert_int_eq(decode(decoder, file, &within, &sum, NULL), ERR_DEADLINE);
-            ck_assert_int_eq(patience.asked, most + 1);
+            ck_assert_int_eq(patience.asked, max + 1);
         }
         free(file.data);
     }

@@ -275,22 +275,22 @@ START_TEST(large_buffers_are_given_back)
 }
 END_TEST
 
-static long most_resident_kb(void)
+static long max_resident_kb(void)
 {
     struct rusage usage;
     ck_assert_int_eq(getrusage(RUSAGE_SELF, &usage), 0);
     return usage.ru_maxrss;
 }
 
-static void check_memory(struct bytes file, const struct preprocess_spec *spec, long most_kb)
+static void check_memory(struct bytes file, const struct preprocess_spec *spec, long max_kb)
 {
     struct preprocess_options options = plain;
     for (options.pillow = 0; options.pillow < PILLOW_COUNT; options.pillow++) {
         struct preprocessor *p = new_preprocessor();
         uint8_t rgb[16 * 16 * 3];
-        long before = most_resident_kb();
+        long before = max_resident_kb();
         ck_assert_int_eq(run(p, spec, &options, file, rgb), 0);
-        ck_assert_int_le(most_resident_kb() - before, most_kb);
+        ck_assert_int_le(max_resident_kb() - before, max_kb);
         preprocessor_destroy(p);
     }
     free(file.data);

@@ -87,9 +87,9 @@ END_TEST
 /* Both passes are the same sums: a picture and its transpose must agree, whatever the width. */
 static void check_passes(int out, enum interpolation interpolation, int groups)
 {
-    enum { IN = 50, MOST_OUT = 43, LINES = 100 };
+    enum { IN = 50, MAX_OUT = 43, LINES = 100 };
     static uint8_t across[LINES][IN * 4 + RESIZE_SLACK_BYTES], down[IN][LINES * 3],
-        from_across[LINES][MOST_OUT * 3];
+        from_across[LINES][MAX_OUT * 3];
     uint8_t from_down[LINES * 3];
     struct resize_axis axis = plan(IN, out, interpolation);
     uint32_t seed = 1;

@@ -280,7 +280,7 @@ class Daemon:
     @contextlib.contextmanager
     def reading_notifications(self):
         """Somebody reads them, as systemd does; few fit into the socket, and a daemon waits for
-        room."""
+        space."""
         end, ended = socket.socketpair()
 
         def read():
@@ -441,7 +441,7 @@ class Daemon:
         for task in os.listdir(f"/proc/{self.pid}/task"):
             with open(f"/proc/{self.pid}/task/{task}/comm") as comm, \
                     open(f"/proc/{self.pid}/task/{task}/schedstat") as times:
-                if comm.read().startswith(("MHD", "watch")):
+                if comm.read().startswith(("MHD", "monitor")):
                     seconds += int(times.read().split()[0]) / 1e9
         return seconds
 

@@ -16,10 +16,10 @@ static time_t ahead(void)
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
     int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
-    int rc = real(clock, now);
-    if (rc == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
+    int code = real(clock, now);
+    if (code == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
         now->tv_sec += ahead();
-    return rc;
+    return code;
 }
 
 int gettimeofday(struct timeval *now, void *zone)

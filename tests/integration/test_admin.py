@@ -18,7 +18,7 @@ from traffic import busy
 
 @contextlib.contextmanager
 def with_admin(*options, **more):
-    """A daemon and the address of its admin front."""
+    """A daemon and the address of its admin server."""
     admin = harness.free_port()
     with Daemon(["--admin-listen", f"{admin[0]}:{admin[1]}", *options], wait=False, **more) as daemon:
         assert daemon.notified(10 * SLOW), daemon.log()
@@ -267,7 +267,7 @@ def row_71_the_watchdog_is_told_of_life_only_while_every_thread_moves():
         daemon.good()
         wait_until("life after a request", lambda: feeds(daemon, 2 * patience) >= 3)
         groups = threads(daemon)
-        kinds = [name for name in groups if name.startswith(("worker", "watch", "MHD"))]
+        kinds = [name for name in groups if name.startswith(("worker", "monitor", "MHD"))]
         assert len(kinds) >= 5, groups
         for name in kinds:
             for tid in groups[name]:

@@ -132,7 +132,7 @@ def timed(daemon, target):
 
 @case(own=None, seconds=120)
 def row_87_without_room_for_a_body_it_is_not_ready():
-    """Small ones have room at all times."""
+    """Small ones have space at all times."""
     def chunked(body):
         return wire.request("POST", "/classify", [("Transfer-Encoding", "chunked")]) + wire.chunked(body, 65536)
     data, scores = reference()
@@ -159,7 +159,7 @@ def row_87_without_room_for_a_body_it_is_not_ready():
             check_scores(predictions(daemon.send_raw(chunked(data))), scores)
             check_error(daemon.send_raw(chunked(data + bytes(SMALL))), 503, "overloaded")
         wait_until("ready again", lambda: daemon.get("/readyz").status == 200)
-        wait_until("room again", lambda: body_bytes(daemon) < 1 << 16)
+        wait_until("space again", lambda: body_bytes(daemon) < 1 << 16)
 
 
 @case(own=None, seconds=120)

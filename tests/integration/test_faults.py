@@ -27,7 +27,7 @@ INFER = f"/v2/models/{harness.MODEL_NAME}/infer"
 
 @contextlib.contextmanager
 def plain(watched, workers=2):
-    """Not waited for; with an admin front."""
+    """Not waited for; with an admin server."""
     admin = f"unix:{path('admin.sock')}"
     with Daemon(["--workers", str(workers), "--admin-listen", admin], wait=False,
                 env=watched.environment) as daemon:

@@ -356,7 +356,7 @@ def check_unsent(daemon, head, name):
         rest = head
 
         def is_cut():
-            """Asks on as long as there is room for it."""
+            """Asks on as long as there is space for it."""
             nonlocal rest
             with contextlib.suppress(BlockingIOError, ConnectionError):
                 while True:

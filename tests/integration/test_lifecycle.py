@@ -77,17 +77,17 @@ def row_62_a_port_in_use_stops_the_start():
 @case(own=None)
 def row_75_an_isa_above_the_machines_is_refused_at_start():
     """And what it has is taken; tests/kernel/test_old_cpus.py asks emulated CPUs."""
-    rungs = re.search(r"--isa auto\|(\S+)", run("--help")[1])[1].split("|")
-    assert rungs[0] == "ref", rungs
+    isas = re.search(r"--isa auto\|(\S+)", run("--help")[1])[1].split("|")
+    assert isas[0] == "ref", isas
     with open("/proc/cpuinfo") as file:
         flags = set(re.findall(r"^flags\s*: (.*)$", file.read(), re.M)[0].split())
-    for rung in rungs:
-        if rung in ("ref", "generic") or {"avx512": "avx512f"}.get(rung, rung) in flags:
-            with Daemon(["--isa", rung]) as daemon:
+    for name in isas:
+        if name in ("ref", "generic") or {"avx512": "avx512f"}.get(name, name) in flags:
+            with Daemon(["--isa", name]) as daemon:
                 dense = re.search(r'kernels="dense ([^,"]+)', daemon.log())[1].split("+")
-                assert all(rungs.index(isa) <= rungs.index(rung) for isa in dense), daemon.log()
+                assert all(isas.index(isa) <= isas.index(name) for isa in dense), daemon.log()
         else:
-            refuse(["--isa", rung], [f"isa = {rung}", "it has ref, "])
+            refuse(["--isa", name], [f"isa = {name}", "it has ref, "])
 
 
 @case(own=None)

@@ -61,7 +61,7 @@ def a_connection_that_is_turned_away_has_its_line(daemon):
         line, = [line for line in daemon.log().splitlines() if name in line]
     for part in ("503", "max_connections", "127."):
         assert part in line, (part, line)
-    harness.wait_until("room again", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
+    harness.wait_until("space again", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
 
 
 @case()

@@ -102,7 +102,7 @@ def uploads_share_a_bounded_memory(daemon):
             for connection in (first, second) if finish else ():
                 connection.send(body[-1:])
                 check_scores(predictions(connection.read()), scores)
-        wait_until("room again", lambda: daemon.classify(body).status == 200)
+        wait_until("space again", lambda: daemon.classify(body).status == 200)
     assert daemon.metrics().sum("resnextd_rejected_total", reason="overloaded") >= rejected + 4
 
 
@@ -196,7 +196,7 @@ def clients_that_left_make_room_in_the_queue(daemon):
     with busy(daemon, parts=3):
         with waiting(daemon, 2):
             check_refused(daemon.classify(reference()[0]))
-        wait_until("room", lambda: daemon.metrics().sum("resnextd_queue_depth") == 0, 2)
+        wait_until("space", lambda: daemon.metrics().sum("resnextd_queue_depth") == 0, 2)
         with waiting(daemon, 2) as queued:
             for connection in queued:
                 assert connection.read().status == 200

@@ -258,7 +258,7 @@ def beyond_the_limit_of_connections_it_closes():
                 assert connection.interim() == 100  # it is busy
             with socket.create_connection(daemon.address, 10) as one_more:
                 assert one_more.recv(100) == b"", "plain text on a TLS port"
-        wait_until("room again", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
+        wait_until("space again", lambda: daemon.resources()["fds"] <= daemon.baseline["fds"])
         daemon.recovered()
 
 

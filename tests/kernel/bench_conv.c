@@ -11,7 +11,7 @@
 #include "tests/random.h"
 #include "tool/peak.h"
 
-enum { MOST_KERNELS = 64, ROUNDS = 12, ALIGNMENT = 64 };
+enum { MAX_KERNELS = 64, ROUNDS = 12, ALIGNMENT = 64 };
 
 /* Random numbers of any kind, as many as the largest layer needs. */
 struct numbers {
@@ -48,15 +48,15 @@ static const char *library(void)
 
 static size_t largest(const struct layer *layers, size_t count)
 {
-    size_t most = 0;
+    size_t max = 0;
     for (size_t i = 0; i < count; i++) {
         const struct conv_shape *s = &layers[i].shape;
         size_t sizes[] = {conv_weight_count(s), (size_t)s->in_h * (size_t)s->in_w * (size_t)s->in_c,
                           (size_t)s->out_h * (size_t)s->out_w * (size_t)s->out_c};
         for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++)
-            most = sizes[k] > most ? sizes[k] : most;
+            max = sizes[k] > max ? sizes[k] : max;
     }
-    return most;
+    return max;
 }
 
 static struct numbers make_numbers(size_t count)
@@ -110,7 +110,7 @@ static void run_once(struct runner *r, const struct layer *layer, const struct n
 
 /* Times all kernels on a layer; returns how many there are, in `runners`. */
 static size_t time_layer(const struct layer *layer, const struct numbers *n, const char *precision,
-                         struct runner runners[MOST_KERNELS])
+                         struct runner runners[MAX_KERNELS])
 {
     size_t kernels, count = 0;
     const struct conv_kernel *const *list = kernel_conv_list(&kernels);
@@ -132,23 +132,23 @@ static size_t time_layer(const struct layer *layer, const struct numbers *n, con
     return count;
 }
 
-/* What a network takes on each rung: a rung's kernel, or that of the next lower one. */
+/* What a network takes on each ISA: its kernel, or that of the next lower one. */
 struct totals {
-    double ms[PRECISION_COUNT][MOST_KERNELS];
+    double ms[PRECISION_COUNT][MAX_KERNELS];
 };
 
 static void add_to_totals(struct totals *t, const struct layer *layer, const struct runner *runners,
                           size_t count)
 {
-    const char *const *names = kernel_rung_names();
-    for (int rung = 0; names[rung]; rung++) {
-        struct kernel_ladder ladder;
-        if (!kernel_ladder_select(names[rung], &ladder))
+    const char *const *names = kernel_isa_names();
+    for (int isa_ = 0; names[isa_]; isa_++) {
+        struct kernel_isas isas;
+        if (!kernel_isas_select(names[isa_], &isas))
             continue;
         for (enum precision p = 0; p < PRECISION_COUNT; p++)
             for (size_t k = 0; k < count; k++)
-                if (runners[k].kernel == kernel_conv(ladder, p, &layer->shape))
-                    t->ms[p][rung] += runners[k].ms;
+                if (runners[k].kernel == kernel_conv(isas, p, &layer->shape))
+                    t->ms[p][isa_] += runners[k].ms;
     }
 }
 
@@ -167,20 +167,20 @@ static void print_layer(const struct layer *layer, const struct runner *runners,
 
 static void print_totals(const struct totals *t, const char *template)
 {
-    const char *const *names = kernel_rung_names();
+    const char *const *names = kernel_isa_names();
     printf("%s, all convolutions and the classifier, one image, one thread:\n", template);
     for (enum precision p = 0; p < PRECISION_COUNT; p++)
-        for (int rung = 0; names[rung]; rung++)
-            if (t->ms[p][rung] > 0)
-                printf("    %-5s --isa %-12s %8.2f ms\n", precision_name(p), names[rung],
-                       t->ms[p][rung]);
+        for (int isa_ = 0; names[isa_]; isa_++)
+            if (t->ms[p][isa_] > 0)
+                printf("    %-5s --isa %-12s %8.2f ms\n", precision_name(p), names[isa_],
+                       t->ms[p][isa_]);
 }
 
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "resnext50_32x4d";
     static struct totals totals;
-    struct runner runners[MOST_KERNELS];
+    struct runner runners[MAX_KERNELS];
     struct template t;
     struct layer *layers;
     size_t count;

@@ -113,14 +113,14 @@ static bool is_right(const struct conv_data *d, struct variant v, size_t at, con
     double residual =
         v.place == RESIDUAL_NONE ? 0 : conv_element(d->precision, d->residual.data, at);
     double want = d->sum[at] + bias + residual;
-    double most = 1e-5 * (d->magnitude[at] + fabs(bias) + fabs(residual));
+    double max = 1e-5 * (d->magnitude[at] + fabs(bias) + fabs(residual));
     want = v.relu && want < 0 ? 0 : want;
     double is = v.y_float ? (double)((const float *)y)[at] : conv_element(d->precision, y, at);
     if (isnan(want))
         return isnan(is);
     if (d->precision == PRECISION_BF16 && !v.y_float)
-        most += half_bf16_ulp(fabs(want) + most);
-    return fabs(is - want) <= most;
+        max += half_bf16_ulp(fabs(want) + max);
+    return fabs(is - want) <= max;
 }
 
 static bool check_variant(struct check *c, struct variant v, enum order order)

@@ -6,7 +6,7 @@
 
 #include "tests/random.h"
 
-enum { MOST_CASES = 256, LARGEST_WEIGHT = 127 };
+enum { MAX_CASES = 256, LARGEST_WEIGHT = 127 };
 
 /* One group. Pixels around blocks of 14, 7, 6, 4, 3, 2, 1, channels around panels of 16 and 32,
  * inputs around dwords, and pixels that are 4096 bytes apart. */
@@ -43,12 +43,12 @@ static size_t make_grouped(struct conv_case *to)
     static const int widths[] = {1, 2, 3, 4, 5, 8, 14, 16, 24, 32, 40, 64};
     static const int maps[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 28, 29};
     enum { WIDTHS = sizeof widths / sizeof widths[0], MAPS = sizeof maps / sizeof maps[0] };
-    enum { EACH = 4, MOST_CHANNELS = 150 };
+    enum { EACH = 4, MAX_CHANNELS = 150 };
     size_t count = 0;
     for (int i = 0; i < WIDTHS * 2 * EACH; i++) {
         int width = widths[i / 2 / EACH], stride = 1 + i / EACH % 2;
-        int most = MOST_CHANNELS / width, groups = 2 + (i * 7 + i / EACH) % 32;
-        groups = groups < most ? groups : most;
+        int max = MAX_CHANNELS / width, groups = 2 + (i * 7 + i / EACH) % 32;
+        groups = groups < max ? groups : max;
         int map = maps[(i * 5 + i / (2 * EACH)) % MAPS];
         to[count++] = (struct conv_case){1 + i % 5,
                                          map * stride - (stride == 2 && i % 3 == 0 && map > 1),
@@ -64,14 +64,14 @@ static size_t make_grouped(struct conv_case *to)
 
 const struct conv_case *conv_cases(size_t *count)
 {
-    static struct conv_case all[MOST_CASES];
+    static struct conv_case all[MAX_CASES];
     size_t n = 0;
     for (size_t i = 0; i < sizeof dense / sizeof dense[0]; i++)
         all[n++] = dense[i];
     for (size_t i = 0; i < sizeof grouped / sizeof grouped[0]; i++)
         all[n++] = grouped[i];
     n += make_grouped(all + n);
-    ck_assert_uint_le(n, MOST_CASES);
+    ck_assert_uint_le(n, MAX_CASES);
     *count = n;
     return all;
 }
@@ -168,9 +168,9 @@ static void limit_quad(int8_t *const weights[], int count)
     int more = 0, less = 0;
     for (int i = 0; i < count; i++)
         *(*weights[i] > 0 ? &more : &less) += abs(*weights[i]);
-    int most = more > less ? more : less;
-    for (int i = 0; i < count && most > CONV_QUAD_LIMIT; i++)
-        *weights[i] = (int8_t)(*weights[i] * CONV_QUAD_LIMIT / most);
+    int max = more > less ? more : less;
+    for (int i = 0; i < count && max > CONV_QUAD_LIMIT; i++)
+        *weights[i] = (int8_t)(*weights[i] * CONV_QUAD_LIMIT / max);
 }
 
 static void limit_quads(int8_t *weights, int in_c)

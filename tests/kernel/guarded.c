@@ -8,15 +8,15 @@ enum { PAGE = 4096, ALIGNMENT = 64 };
 
 struct guarded guarded_create(size_t size, size_t slack, unsigned char filling)
 {
-    size_t room = (size + slack + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    size_t usable = (room + PAGE - 1) / PAGE * PAGE;
+    size_t space = (size + slack + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    size_t usable = (space + PAGE - 1) / PAGE * PAGE;
     struct guarded g = {.mapped = usable + 2 * PAGE, .size = size, .filling = filling};
     void *map = mmap(NULL, g.mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     ck_assert_ptr_ne(map, MAP_FAILED);
     g.map = map;
     ck_assert_int_eq(mprotect(g.map + PAGE, usable, PROT_READ | PROT_WRITE), 0);
     memset(g.map + PAGE, filling, usable);
-    g.data = g.map + PAGE + usable - room;
+    g.data = g.map + PAGE + usable - space;
     return g;
 }
 

@@ -79,7 +79,7 @@ static size_t last_output(const struct conv_call *call)
 
 static void run_off_by_one(const struct conv_kernel *self, const struct conv_call *call)
 {
-    const struct conv_kernel *sound = self->own;
+    const struct conv_kernel *sound = self->impl;
     sound->method->run(sound, call);
     uint8_t *y = call->y;
     if (!call->y_float &&
@@ -89,7 +89,7 @@ static void run_off_by_one(const struct conv_kernel *self, const struct conv_cal
 
 static void run_without_last_tile(const struct conv_kernel *self, const struct conv_call *call)
 {
-    const struct conv_kernel *sound = self->own;
+    const struct conv_kernel *sound = self->impl;
     struct conv_call less = *call;
     if (less.tile_end == sound->method->tile_count(sound, call->shape, call->images) &&
         less.tile_end > less.tile_begin)
@@ -99,7 +99,7 @@ static void run_without_last_tile(const struct conv_kernel *self, const struct c
 
 static void run_all_tiles(const struct conv_kernel *self, const struct conv_call *call)
 {
-    const struct conv_kernel *sound = self->own;
+    const struct conv_kernel *sound = self->impl;
     struct conv_call more = *call;
     more.residual = call->residual == call->y ? NULL : call->residual;
     more.tile_begin = 0;
@@ -111,7 +111,7 @@ static void run_all_tiles(const struct conv_kernel *self, const struct conv_call
 
 static void run_beyond_y(const struct conv_kernel *self, const struct conv_call *call)
 {
-    const struct conv_kernel *sound = self->own;
+    const struct conv_kernel *sound = self->impl;
     sound->method->run(sound, call);
     if (call->tile_end > call->tile_begin)
         ((uint8_t *)call->y)[(last_output(call) + 1) * (call->y_float ? 4 : 1)] = 0;
@@ -119,7 +119,7 @@ static void run_beyond_y(const struct conv_kernel *self, const struct conv_call 
 
 static void run_with_old_scratch(const struct conv_kernel *self, const struct conv_call *call)
 {
-    const struct conv_kernel *sound = self->own;
+    const struct conv_kernel *sound = self->impl;
     uint8_t before = *(uint8_t *)call->scratch;
     sound->method->run(sound, call);
     if (!call->y_float && call->tile_end > call->tile_begin && before == 0xff)
@@ -128,14 +128,14 @@ static void run_with_old_scratch(const struct conv_kernel *self, const struct co
 
 static void run_beyond_scratch(const struct conv_kernel *self, const struct conv_call *call)
 {
-    const struct conv_kernel *sound = self->own;
+    const struct conv_kernel *sound = self->impl;
     sound->method->run(sound, call);
     ((uint8_t *)call->scratch)[1] = 0xff;
 }
 
 static void run_beyond_x(const struct conv_kernel *self, const struct conv_call *call)
 {
-    const struct conv_kernel *sound = self->own;
+    const struct conv_kernel *sound = self->impl;
     const struct conv_shape *s = call->shape;
     size_t in = (size_t)(call->images * s->in_h * s->in_w * s->in_c);
     volatile uint8_t behind = ((const uint8_t *)call->x)[(in + 63) / 64 * 64 + KERNEL_OVERREAD];
@@ -152,7 +152,7 @@ static size_t scratch_of_a_byte(const struct conv_kernel *self, const struct con
 
 static size_t packed_by_height(const struct conv_kernel *self, const struct conv_shape *shape)
 {
-    const struct conv_kernel *sound = self->own;
+    const struct conv_kernel *sound = self->impl;
     return sound->method->packed_size(sound, shape) + (shape->out_h > 4);
 }
 
@@ -163,18 +163,18 @@ static bool passes(void (*run)(const struct conv_kernel *self, const struct conv
                                          const struct conv_shape *shape))
 {
     static const struct conv_case small = {5, 5, 9, 21, 3, 1, 1, 1};
-    struct kernel_ladder ladder;
+    struct kernel_isas isas;
     struct conv_data d;
-    ck_assert(kernel_ladder_select("ref", &ladder));
+    ck_assert(kernel_isas_select("ref", &isas));
     conv_data_create(&d, &small, PRECISION_INT8, NUMBERS_USUAL, 5);
-    const struct conv_kernel *sound = kernel_conv(ladder, PRECISION_INT8, &d.shape);
+    const struct conv_kernel *sound = kernel_conv(isas, PRECISION_INT8, &d.shape);
     struct conv_kernel copy = *sound;
     struct conv_method spoiled = *sound->method;
     spoiled.run = run;
     spoiled.scratch_size = scratch_of_a_byte;
     if (packed_size)
         spoiled.packed_size = packed_size;
-    copy.own = sound;
+    copy.impl = sound;
     copy.method = &spoiled;
     struct check c = {.kernel = &copy, .data = &d};
     bool fine = check_kernel(&c, 0);
@@ -186,7 +186,7 @@ static bool passes(void (*run)(const struct conv_kernel *self, const struct conv
 START_TEST(spoiled_kernels_are_found_out)
 {
     void (*run)(const struct conv_kernel *, const struct conv_call *) =
-        kernel_conv((struct kernel_ladder){0, 1}, PRECISION_INT8,
+        kernel_conv((struct kernel_isas){0, 1}, PRECISION_INT8,
                     &(struct conv_shape){5, 5, 9, 5, 5, 21, 3, 1, 1, 1})
             ->method->run;
     ck_assert(passes(run, NULL));

@@ -20,7 +20,7 @@ SMALL = "blocks=1,1:C=4:d=2:stem=cifar:stem_width=8:out=16:classes=3:size=24"
 EVERY = "13"
 # A family of Intel's, a model of nobody's.
 UNKNOWN_CPU = "Haswell,model=239"
-# What qemu calls a CPU: the rungs it has.
+# What qemu calls a CPU: the ISAs it has.
 CPUS = {
     "core2duo": ["ref", "generic"],
     "Nehalem": ["ref", "generic"],

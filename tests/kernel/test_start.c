@@ -50,8 +50,8 @@ END_TEST
 START_TEST(there_is_room_for_a_few_threads_and_not_for_any_number)
 {
     struct error err;
-    ck_assert_int_eq(blas_room(4, &err), ERR_OK);
-    ck_assert_int_eq(blas_room(INT_MAX, &err), ERR_NO_MEMORY);
+    ck_assert_int_eq(blas_check_memory(4, &err), ERR_OK);
+    ck_assert_int_eq(blas_check_memory(INT_MAX, &err), ERR_NO_MEMORY);
     ck_assert_ptr_nonnull(strstr(err.message, "OpenBLAS has room for 256 threads"));
 }
 END_TEST

@@ -6,38 +6,38 @@
 static const struct conv_shape pointwise = {7, 7, 8, 7, 7, 8, 1, 1, 0, 1};
 static const struct conv_shape grouped = {7, 7, 64, 7, 7, 64, 3, 1, 1, 16};
 
-static int rung_of(const char *isa)
+static int isa_of(const char *isa)
 {
-    const char *const *names = kernel_rung_names();
+    const char *const *names = kernel_isa_names();
     for (int i = 0; names[i]; i++)
         if (strcmp(names[i], isa) == 0)
             return i;
-    ck_abort_msg("no rung %s", isa);
+    ck_abort_msg("no ISA %s", isa);
     return -1;
 }
 
 START_TEST(auto_is_the_highest_rung)
 {
-    struct kernel_ladder automatic, unnamed;
-    ck_assert(kernel_ladder_select("auto", &automatic));
-    ck_assert(kernel_ladder_select(NULL, &unnamed));
+    struct kernel_isas automatic, unnamed;
+    ck_assert(kernel_isas_select("auto", &automatic));
+    ck_assert(kernel_isas_select(NULL, &unnamed));
     ck_assert_int_eq(automatic.top, unnamed.top);
     const char *highest = NULL;
-    struct kernel_ladder ladder;
-    for (const char *const *name = kernel_rung_names(); *name; name++)
-        if (kernel_ladder_select(*name, &ladder)) {
-            ck_assert_str_eq(kernel_ladder_name(ladder), *name);
+    struct kernel_isas isas;
+    for (const char *const *name = kernel_isa_names(); *name; name++)
+        if (kernel_isas_select(*name, &isas)) {
+            ck_assert_str_eq(kernel_isas_name(isas), *name);
             highest = *name;
         }
-    ck_assert_str_eq(kernel_ladder_name(automatic), highest);
+    ck_assert_str_eq(kernel_isas_name(automatic), highest);
 }
 END_TEST
 
 START_TEST(a_rung_lowers_the_choice)
 {
-    struct kernel_ladder ref, top;
-    ck_assert(kernel_ladder_select("ref", &ref));
-    ck_assert(kernel_ladder_select("generic", &top));
+    struct kernel_isas ref, top;
+    ck_assert(kernel_isas_select("ref", &ref));
+    ck_assert(kernel_isas_select("generic", &top));
     ck_assert_str_eq(kernel_conv(ref, PRECISION_F32, &pointwise)->name, "f32_conv__ref");
     ck_assert_str_eq(kernel_conv(ref, PRECISION_F32, &grouped)->name, "f32_conv__ref");
     ck_assert_str_eq(kernel_conv(top, PRECISION_F32, &pointwise)->name, "f32_dense__generic");
@@ -46,35 +46,35 @@ START_TEST(a_rung_lowers_the_choice)
 }
 END_TEST
 
-/* Machines differ: with any rungs above the reference's missing, the choice is the highest kernel
+/* Machines differ: with any ISAs above the reference's missing, the choice is the highest kernel
  * of those that are there. */
 START_TEST(a_missing_rung_is_passed_over)
 {
     size_t count;
     const struct conv_kernel *const *list = kernel_conv_list(&count);
     const struct conv_shape shapes[] = {pointwise, grouped, {9, 9, 3, 5, 5, 8, 3, 2, 1, 1}};
-    int rungs = 0;
-    while (kernel_rung_names()[rungs])
-        rungs++;
-    for (uint32_t missing = 0; missing < 1U << rungs; missing += 2)
+    int isa_names = 0;
+    while (kernel_isa_names()[isa_names])
+        isa_names++;
+    for (uint32_t missing = 0; missing < 1U << isa_names; missing += 2)
         for (enum precision p = 0; p < PRECISION_COUNT; p++)
             for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
-                struct kernel_ladder ladder = {.top = rungs - 1, .rungs = ~missing};
+                struct kernel_isas isas = {.top = isa_names - 1, .mask = ~missing};
                 const struct conv_kernel *best = NULL;
                 for (size_t i = 0; i < count; i++)
                     if (list[i]->precision == p && list[i]->supports(&shapes[s]) &&
-                        !(missing >> rung_of(list[i]->isa) & 1))
+                        !(missing >> isa_of(list[i]->isa) & 1))
                         best = list[i];
-                ck_assert_ptr_eq(kernel_conv(ladder, p, &shapes[s]), best);
+                ck_assert_ptr_eq(kernel_conv(isas, p, &shapes[s]), best);
             }
 }
 END_TEST
 
 START_TEST(an_unknown_rung_is_refused)
 {
-    struct kernel_ladder ladder;
-    ck_assert(!kernel_ladder_select("mmx", &ladder));
-    ck_assert(!kernel_ladder_select("", &ladder));
+    struct kernel_isas isas;
+    ck_assert(!kernel_isas_select("mmx", &isas));
+    ck_assert(!kernel_isas_select("", &isas));
 }
 END_TEST
 
@@ -92,9 +92,9 @@ START_TEST(every_kernel_is_complete_and_well_named)
         const char *precision = precision_name(k->precision);
         ck_assert_int_eq(strncmp(k->name, precision, strlen(precision)), 0);
         ck_assert_int_eq(k->name[strlen(precision)], '_');
-        ck_assert_int_ge(rung_of(k->isa), i ? rung_of(list[i - 1]->isa) : 0);
-        struct kernel_ladder ladder;
-        ck_assert_int_eq(kernel_ladder_select(k->isa, &ladder), kernel_runs_here(k));
+        ck_assert_int_ge(isa_of(k->isa), i ? isa_of(list[i - 1]->isa) : 0);
+        struct kernel_isas isas;
+        ck_assert_int_eq(kernel_isas_select(k->isa, &isas), kernel_runs_here(k));
     }
 }
 END_TEST

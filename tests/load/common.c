@@ -18,12 +18,12 @@ void die(const char *what)
     exit(1);
 }
 
-double number(const char *text, double least, double most)
+double number(const char *text, double min, double max)
 {
     char *end;
     errno = 0;
     double value = strtod(text, &end);
-    if (end == text || *end || !(value >= least && value <= most))
+    if (end == text || *end || !(value >= min && value <= max))
         die(text);
     return value;
 }
@@ -117,9 +117,9 @@ int wait_for_events(int poll, struct epoll_event events[EVENTS_MAX], int64_t wai
 
 void times_add(struct times *t, double ms)
 {
-    if (t->count == t->room) {
-        t->room = t->room ? 2 * t->room : 1024;
-        t->ms = must(realloc(t->ms, t->room * sizeof *t->ms));
+    if (t->count == t->space) {
+        t->space = t->space ? 2 * t->space : 1024;
+        t->ms = must(realloc(t->ms, t->space * sizeof *t->ms));
     }
     t->ms[t->count++] = ms;
 }

@@ -14,7 +14,7 @@ enum { EVENTS_MAX = 256 };
 _Noreturn void die(const char *what);
 
 /* A number of the command line within the bounds; anything else ends the program. */
-double number(const char *text, double least, double most);
+double number(const char *text, double min, double max);
 
 /* Ends the program if an allocation failed. */
 void *must(void *memory);
@@ -48,7 +48,7 @@ bool head_parse(struct head *out, const char *head);
 
 /* Durations; zeroed at first, `ms` belongs to the owner (free). */
 struct times {
-    size_t count, room;
+    size_t count, space;
     double *ms;
 };
 

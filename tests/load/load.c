@@ -45,7 +45,7 @@ struct load {
     int *idle; /* indices of connections that are not busy */
     int idle_count;
     int64_t *waiting; /* arrivals without a connection, a ring */
-    size_t waiting_first, waiting_count, waiting_room;
+    size_t waiting_first, waiting_count, waiting_space;
     int64_t end_ns; /* of the arrivals */
     size_t arrivals, in_time, other, failed;
     struct times good, refused;
@@ -101,7 +101,7 @@ static void send_more(struct load *l, struct connection *c)
     while (c->sent < l->request_size) {
         ssize_t n = send(c->fd, l->request + c->sent, l->request_size - c->sent, MSG_NOSIGNAL);
         if (n < 0)
-            return; /* it waits for room, or what broke it shows when we read */
+            return; /* it waits for space, or what broke it shows when we read */
         c->sent += (size_t)n;
     }
 }
@@ -155,8 +155,8 @@ static void receive(struct load *l, struct connection *c)
     char body[HEAD_MAX];
     for (;;) {
         char *to = c->status ? body : c->head + c->have;
-        size_t room = c->status ? sizeof body : HEAD_MAX - 1 - c->have;
-        ssize_t n = recv(c->fd, to, room, 0);
+        size_t space = c->status ? sizeof body : HEAD_MAX - 1 - c->have;
+        ssize_t n = recv(c->fd, to, space, 0);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (n <= 0 || !c->busy || !take(c, (size_t)n)) {
@@ -174,16 +174,16 @@ static void receive(struct load *l, struct connection *c)
 
 static void put_waiting(struct load *l, int64_t arrived_ns)
 {
-    if (l->waiting_count == l->waiting_room)
+    if (l->waiting_count == l->waiting_space)
         die("too many requests wait for a connection");
-    l->waiting[(l->waiting_first + l->waiting_count++) % l->waiting_room] = arrived_ns;
+    l->waiting[(l->waiting_first + l->waiting_count++) % l->waiting_space] = arrived_ns;
 }
 
 static void start_waiting(struct load *l)
 {
     while (l->waiting_count > 0 && l->idle_count > 0) {
         int64_t arrived_ns = l->waiting[l->waiting_first];
-        l->waiting_first = (l->waiting_first + 1) % l->waiting_room;
+        l->waiting_first = (l->waiting_first + 1) % l->waiting_space;
         l->waiting_count--;
         begin(l, &l->all[l->idle[--l->idle_count]], arrived_ns);
     }
@@ -265,8 +265,8 @@ static void prepare(struct load *l, char **operands)
     l->address = address_parse(operands[0]);
     make_request(l, operands[1]);
     size_t count = (size_t)l->connections;
-    l->waiting_room = 1 << 20;
-    l->waiting = must(calloc(l->waiting_room, sizeof *l->waiting));
+    l->waiting_space = 1 << 20;
+    l->waiting = must(calloc(l->waiting_space, sizeof *l->waiting));
     l->all = must(calloc(count, sizeof *l->all));
     l->idle = must(calloc(count, sizeof *l->idle));
     for (int i = l->connections - 1; i >= 0; i--) {

@@ -29,7 +29,7 @@ enum {
     STEP_NS = 20000000,
     SHOWN_MAX = 20,
     ANSWER_MAX = 4 << 20,
-    ROOM_LEAST = 8192,
+    SPACE_MIN = 8192,
 };
 
 static const int64_t NS_PER_S = 1000000000, IDLE_MOST_NS = 20000000000;
@@ -44,7 +44,7 @@ struct client {
     size_t sent;
     int answers; /* had */
     char *in;    /* what has come of the next one */
-    size_t have, room;
+    size_t have, space;
 };
 
 struct mix {
@@ -171,15 +171,15 @@ static size_t allowed(const struct client *c)
 
 static void send_more(struct mix *m, struct client *c)
 {
-    size_t most = allowed(c);
-    while (c->sent < most) {
-        ssize_t n = send(c->fd, c->kind->request.bytes + c->sent, most - c->sent, MSG_NOSIGNAL);
+    size_t max = allowed(c);
+    while (c->sent < max) {
+        ssize_t n = send(c->fd, c->kind->request.bytes + c->sent, max - c->sent, MSG_NOSIGNAL);
         if (n < 0)
-            return; /* it waits for room, or what broke it shows when we read */
+            return; /* it waits for space, or what broke it shows when we read */
         c->connected = true;
         c->sent += (size_t)n;
     }
-    if (c->sent == most && (c->kind->manner == CUT || c->kind->manner == LEAVE))
+    if (c->sent == max && (c->kind->manner == CUT || c->kind->manner == LEAVE))
         leave(m, c);
 }
 
@@ -274,14 +274,14 @@ static bool take_answers(struct mix *m, struct client *c)
     return true;
 }
 
-static void make_room(struct client *c)
+static void make_space(struct client *c)
 {
-    if (c->room - c->have >= ROOM_LEAST)
+    if (c->space - c->have >= SPACE_MIN)
         return;
-    c->room = c->room ? 2 * c->room : 2 * (size_t)ROOM_LEAST;
-    if (c->room > ANSWER_MAX)
+    c->space = c->space ? 2 * c->space : 2 * (size_t)SPACE_MIN;
+    if (c->space > ANSWER_MAX)
         die("a very long answer");
-    c->in = must(realloc(c->in, c->room));
+    c->in = must(realloc(c->in, c->space));
 }
 
 static void receive(struct mix *m, struct client *c)
@@ -291,8 +291,8 @@ static void receive(struct mix *m, struct client *c)
             leave(m, c);
             return;
         }
-        make_room(c);
-        ssize_t n = recv(c->fd, c->in + c->have, c->room - c->have, 0);
+        make_space(c);
+        ssize_t n = recv(c->fd, c->in + c->have, c->space - c->have, 0);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (n <= 0 || !c->kind) {

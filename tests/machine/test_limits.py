@@ -200,8 +200,8 @@ def row_93_address_space_too_short_for_openblas_is_an_error_not_a_wait():
 def a_reload_without_address_space_leaves_the_old_model(daemon):
     if harness.SANITIZER:
         raise harness.Skip("sanitizers need address space without end")
-    room = (daemon.status_kb("VmSize") << 10) + (1 << 20)
-    resource.prlimit(daemon.pid, resource.RLIMIT_AS, (room, room))
+    limit = (daemon.status_kb("VmSize") << 10) + (1 << 20)
+    resource.prlimit(daemon.pid, resource.RLIMIT_AS, (limit, limit))
     daemon.reload()
     assert "the reload failed" in daemon.log(), daemon.log()
     daemon.good()

@@ -9,9 +9,9 @@ static int run(const struct model *model, struct error *err)
 {
     struct workspace *workspace;
     size_t size = (size_t)model->preprocess.size, count = size * size * 3;
-    int rc = workspace_create(&workspace, model->network, 1, err);
-    if (rc != ERR_OK)
-        return rc;
+    int code = workspace_create(&workspace, model->network, 1, err);
+    if (code != ERR_OK)
+        return code;
     while (fread(workspace_input(workspace), sizeof(float), count, stdin) == count)
         fwrite(network_forward(model->network, workspace, 1), sizeof(float), (size_t)model->classes,
                stdout);
@@ -24,15 +24,15 @@ int main(int argc, char **argv)
     struct model_options options = {.precision = "f32"};
     struct model *model = NULL;
     struct error err;
-    if (argc != 2 || !kernel_ladder_select(NULL, &options.ladder))
+    if (argc != 2 || !kernel_isas_select(NULL, &options.isas))
         return 2;
-    int rc = model_load(&model, argv[1], &options, &err);
-    if (rc == ERR_OK)
-        rc = model_self_test(model, &err);
-    if (rc == ERR_OK)
-        rc = run(model, &err);
-    if (rc != ERR_OK)
+    int code = model_load(&model, argv[1], &options, &err);
+    if (code == ERR_OK)
+        code = model_self_test(model, &err);
+    if (code == ERR_OK)
+        code = run(model, &err);
+    if (code != ERR_OK)
         fprintf(stderr, "%s\n", err.message);
     model_destroy(model);
-    return rc == ERR_OK && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return code == ERR_OK && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -144,8 +144,8 @@ START_TEST(a_damaged_file_is_refused)
         ck_assert_ptr_nonnull(at);
         snprintf(text, sizeof text, "%.*s%s%s", (int)(at - WHOLE), WHOLE, bad[i].to,
                  at + strlen(bad[i].from));
-        int rc = parse(text, &c, &err);
-        ck_assert_msg(rc == bad[i].code, "case %zu: %d, %s", i, rc, err.message);
+        int code = parse(text, &c, &err);
+        ck_assert_msg(code == bad[i].code, "case %zu: %d, %s", i, code, err.message);
         ck_assert_msg(strstr(err.message, bad[i].says), "case %zu: %s", i, err.message);
     }
 }
@@ -156,7 +156,7 @@ static char folder[FOLDER_PATH];
 static int load(struct model **model, const char *precision, const char *isa, struct error *err)
 {
     struct model_options options = {.precision = precision};
-    ck_assert(kernel_ladder_select(isa, &options.ladder));
+    ck_assert(kernel_isas_select(isa, &options.isas));
     return model_load(model, folder, &options, err);
 }
 
@@ -200,10 +200,10 @@ static void calibrate(enum range_method method)
     ck_assert_int_eq(observer_choose(observer, method, &c, NULL), ERR_OK);
     c.images = IMAGES;
     calibration_bind(&c, model->sha256, model->preprocess.mean, model->preprocess.std);
-    int rc =
+    int code =
         calibration_write(&c, network_layer(model->network, 0), network_layer_count(model->network),
                           folder_file(folder, "calibration.json"), NULL);
-    ck_assert_int_eq(rc, ERR_OK);
+    ck_assert_int_eq(code, ERR_OK);
     calibration_destroy(&c);
     observer_destroy(observer);
     workspace_destroy(workspace);
@@ -260,9 +260,9 @@ START_TEST(int8_is_the_same_on_every_rung)
     make_model();
     calibrate(RANGE_MSE);
     classify("int8", "ref", right);
-    for (const char *const *isa = kernel_rung_names(); *isa; isa++) {
-        struct kernel_ladder ladder;
-        if (!kernel_ladder_select(*isa, &ladder))
+    for (const char *const *isa = kernel_isa_names(); *isa; isa++) {
+        struct kernel_isas isas;
+        if (!kernel_isas_select(*isa, &isas))
             continue;
         classify("int8", *isa, other);
         ck_assert_msg(memcmp(right, other, sizeof right) == 0, "%s differs", *isa);
@@ -381,12 +381,12 @@ START_TEST(pictures_and_tensors_are_the_same_input)
         network_read_value(model->network, one, features, 0, 8 * 8 * 32, map);
         network_read_value(model->network, one, last, 0, 32, pooled);
         for (int c = 0; c < 32; c++) {
-            double sum = 0, most = 0;
+            double sum = 0, max = 0;
             for (int i = 0; i < 64; i++) {
                 sum += map[i * 32 + c];
-                most = fmax(most, fabsf(map[i * 32 + c]));
+                max = fmax(max, fabsf(map[i * 32 + c]));
             }
-            ck_assert_double_eq_tol(sum / 64, pooled[c], 0.02 * most + 1e-6);
+            ck_assert_double_eq_tol(sum / 64, pooled[c], 0.02 * max + 1e-6);
         }
         workspace_destroy(one);
         workspace_destroy(workspace);

@@ -91,10 +91,10 @@ static int parse_architecture(const char *name)
     char text[512];
     struct model_config c;
     snprintf(text, sizeof text, "{\"architecture\":\"%s\",\"pretrained_cfg\":{" PICTURE "}}", name);
-    int rc = parse(&c, text, NULL);
-    if (rc == ERR_OK)
+    int code = parse(&c, text, NULL);
+    if (code == ERR_OK)
         model_config_destroy(&c);
-    return rc;
+    return code;
 }
 
 START_TEST(architectures_of_the_family_are_served)
@@ -305,9 +305,9 @@ START_TEST(keys_that_change_the_answers_are_not_passed_over)
                 struct model_config c;
                 struct error err;
                 snprintf(text, sizeof text, forms[k], rows[i].key, values[v]);
-                int rc = parse(&c, text, &err);
-                ck_assert_msg((rc == ERR_OK) == (v < 2), "%s: %d", text, rc);
-                if (rc == ERR_OK)
+                int code = parse(&c, text, &err);
+                ck_assert_msg((code == ERR_OK) == (v < 2), "%s: %d", text, code);
+                if (code == ERR_OK)
                     model_config_destroy(&c);
                 else
                     ck_assert_msg(strstr(err.message, rows[i].key) != NULL, "%s", err.message);

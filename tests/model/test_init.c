@@ -50,7 +50,7 @@ static double deviation(const float *values, size_t count)
 
 /* Smallest and largest standard deviation of a block's output, from the first block to the last. */
 struct range {
-    double least, most;
+    double min, max;
 };
 
 static struct range deviations(const struct source *source)
@@ -67,8 +67,8 @@ static struct range deviations(const struct source *source)
             float *y = cut_run(&cut, NULL, x);
             const struct conv_shape *s = &cut.layers[cut.count - 1].shape;
             double d = deviation(y, (size_t)(s->out_h * s->out_w * s->out_c));
-            range.least = fmin(range.least, d);
-            range.most = fmax(range.most, d);
+            range.min = fmin(range.min, d);
+            range.max = fmax(range.max, d);
             free(x);
             x = y;
             cut_destroy(&cut);
@@ -92,9 +92,8 @@ static void check_activations(const char *template)
         b[i] -= a[i];
     double difference = deviation(b, classes);
     printf("# %s: activations %.2f to %.2f, logits %.2f, between pictures %.2f\n", template,
-           range.least, range.most, logits, difference);
-    ck_assert_msg(range.least > 0.3 && range.most < 3, "%s: %g to %g", template, range.least,
-                  range.most);
+           range.min, range.max, logits, difference);
+    ck_assert_msg(range.min > 0.3 && range.max < 3, "%s: %g to %g", template, range.min, range.max);
     ck_assert_msg(logits > 0.1 && logits < 10, "%s: logits %g", template, logits);
     ck_assert_msg(difference > 0.3 * logits, "%s: pictures differ by %g", template, difference);
     free(a);

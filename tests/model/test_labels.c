@@ -139,10 +139,10 @@ static int find(struct label_list *list, const char *folder, size_t classes, con
 {
     enum label_source found;
     *list = (struct label_list){0};
-    int rc = labels_find(list, folder, "", classes, &found, err);
-    if (rc == ERR_OK)
+    int code = labels_find(list, folder, "", classes, &found, err);
+    if (code == ERR_OK)
         ck_assert_str_eq(label_source_name(found), source);
-    return rc;
+    return code;
 }
 
 START_TEST(labels_have_a_greatest_number)

@@ -15,7 +15,7 @@ static char folder[FOLDER_PATH];
 static int load(struct model **model, struct error *err)
 {
     struct model_options options = {0};
-    ck_assert(kernel_ladder_select(NULL, &options.ladder));
+    ck_assert(kernel_isas_select(NULL, &options.isas));
     return model_load(model, folder, &options, err);
 }
 
@@ -27,14 +27,14 @@ static struct folder_tensors *begin(void)
     return folder_tensors(&t);
 }
 
-/* Writes the tensors; loading must fail with `code` and say `says`. */
-static void check_refused(struct folder_tensors *all, int code, const char *says)
+/* Writes the tensors; loading must fail with `wanted` and say `says`. */
+static void check_refused(struct folder_tensors *all, int wanted, const char *says)
 {
     struct model *model;
     struct error err;
     folder_put_tensors(folder, all);
-    int rc = load(&model, &err);
-    ck_assert_msg(rc == code, "%d instead of %d (%s)", rc, code, says);
+    int code = load(&model, &err);
+    ck_assert_msg(code == wanted, "%d instead of %d (%s)", code, wanted, says);
     ck_assert_msg(strstr(err.message, says) != NULL, "%s", err.message);
     ck_assert_msg(strstr(err.message, "model.safetensors") || code != ERR_IO, "%s", err.message);
     free(all);
@@ -88,8 +88,8 @@ START_TEST(a_missing_tensor_is_named)
         struct error err;
         folder_drop(all, names[i]);
         folder_put_tensors(folder, all);
-        int rc = load(&model, &err);
-        ck_assert_msg(rc == ERR_MODEL_INVALID || rc == ERR_MODEL_UNSUPPORTED, "%s", names[i]);
+        int code = load(&model, &err);
+        ck_assert_msg(code == ERR_MODEL_INVALID || code == ERR_MODEL_UNSUPPORTED, "%s", names[i]);
         ck_assert_msg(strstr(err.message, names[i]) && strstr(err.message, "is missing"), "%s",
                       err.message);
         free(all);
@@ -221,11 +221,11 @@ START_TEST(bad_numbers_are_named)
 }
 END_TEST
 
-static void check_config_refused(const char *config, int code, const char *says)
+static void check_config_refused(const char *config, int wanted, const char *says)
 {
     struct folder_tensors *all = begin();
     folder_put_text(folder, "config.json", config);
-    check_refused(all, code, says);
+    check_refused(all, wanted, says);
 }
 
 /* Fault 60. */
@@ -282,7 +282,7 @@ START_TEST(a_file_is_no_model)
 }
 END_TEST
 
-/* The logits of a made-up picture; `out` has room for all classes. */
+/* The logits of a made-up picture; `out` has space for all classes. */
 static void forward(const struct model *model, float *out)
 {
     struct workspace *workspace;
@@ -337,17 +337,17 @@ END_TEST
 
 /* A kernel that gets the last value of each call wrong, while `spoil` says so, in place of the real
  * ones. */
-const struct conv_kernel *__real_kernel_conv(struct kernel_ladder ladder, enum precision precision,
+const struct conv_kernel *__real_kernel_conv(struct kernel_isas isas, enum precision precision,
                                              const struct conv_shape *shape);
-const struct conv_kernel *__wrap_kernel_conv(struct kernel_ladder ladder, enum precision precision,
+const struct conv_kernel *__wrap_kernel_conv(struct kernel_isas isas, enum precision precision,
                                              const struct conv_shape *shape);
 static bool spoil;
 
 static const struct conv_kernel *real_kernel(const struct conv_shape *shape)
 {
-    struct kernel_ladder ladder;
-    ck_assert(kernel_ladder_select(NULL, &ladder));
-    return __real_kernel_conv(ladder, PRECISION_F32, shape);
+    struct kernel_isas isas;
+    ck_assert(kernel_isas_select(NULL, &isas));
+    return __real_kernel_conv(isas, PRECISION_F32, shape);
 }
 
 static void spoiled_run(const struct conv_kernel *self, const struct conv_call *call)
@@ -358,14 +358,14 @@ static void spoiled_run(const struct conv_kernel *self, const struct conv_call *
         ((float *)call->y)[(size_t)s->out_h * (size_t)s->out_w * (size_t)s->out_c - 1] += 0.5F;
 }
 
-const struct conv_kernel *__wrap_kernel_conv(struct kernel_ladder ladder, enum precision precision,
+const struct conv_kernel *__wrap_kernel_conv(struct kernel_isas isas, enum precision precision,
                                              const struct conv_shape *shape)
 {
     static struct conv_kernel copies[16];
     static struct conv_method methods[16];
     const struct conv_kernel *real = real_kernel(shape);
     size_t i = 0;
-    (void)ladder;
+    (void)isas;
     ck_assert_int_eq(precision, PRECISION_F32);
     while (copies[i].name && strcmp(copies[i].name, real->name) != 0)
         ck_assert_uint_lt(++i, sizeof copies / sizeof copies[0]);
@@ -580,9 +580,9 @@ static int load_one(struct model **model, const char *config, const char *labels
     folder_put_text(folder, "config.json", config);
     if (labels)
         folder_put_text(folder, "labels.txt", labels);
-    int rc = load(model, err);
+    int code = load(model, err);
     folder_remove(folder);
-    return rc;
+    return code;
 }
 
 /* Fault 90. */
@@ -663,9 +663,9 @@ static int load_named(const char *line, const char *file, const char *text, stru
         folder_put_text(folder, file, text);
     folder_put_tensors(folder, all);
     free(all);
-    int rc = load(model, err);
+    int code = load(model, err);
     folder_remove(folder);
-    return rc;
+    return code;
 }
 
 /* Fault 91. */

@@ -21,28 +21,28 @@ static int use(const struct network *network)
 {
     struct observer *observer = NULL;
     struct calibration calibration = {0};
-    int rc = observer_create(&observer, network, NULL);
-    ck_assert((rc == ERR_OK) == (observer != NULL));
-    if (rc == ERR_OK)
-        rc = observer_second_round(observer, NULL);
-    if (rc == ERR_OK)
-        rc = observer_choose(observer, RANGE_MSE, &calibration, NULL);
+    int code = observer_create(&observer, network, NULL);
+    ck_assert((code == ERR_OK) == (observer != NULL));
+    if (code == ERR_OK)
+        code = observer_second_round(observer, NULL);
+    if (code == ERR_OK)
+        code = observer_choose(observer, RANGE_MSE, &calibration, NULL);
     failing = 0;
     calibration_destroy(&calibration);
     observer_destroy(observer);
-    return rc;
+    return code;
 }
 
 START_TEST(any_allocation_may_fail)
 {
     struct network *network = block_network("ref", PRECISION_F32, 1);
-    int failed = 0, rc;
+    int failed = 0, code;
     do {
         failing = failed + 1;
-        rc = use(network);
-        ck_assert(rc == ERR_OK || rc == ERR_NO_MEMORY);
-        failed += rc != ERR_OK;
-    } while (rc != ERR_OK);
+        code = use(network);
+        ck_assert(code == ERR_OK || code == ERR_NO_MEMORY);
+        failed += code != ERR_OK;
+    } while (code != ERR_OK);
     ck_assert_int_gt(failed, 3 * BLOCK_LAYERS / 2);
     network_destroy(network);
 }

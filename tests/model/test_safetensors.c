@@ -93,9 +93,9 @@ START_TEST(bad_headers_are_refused)
         struct tensor_table table;
         struct error err;
         const char *header = bad_headers[i].header;
-        int rc = parse(&table, header, bad_headers[i].data, &err);
-        ck_assert_msg(rc == ERR_MODEL_INVALID || rc == ERR_MODEL_UNSUPPORTED, "%s gives %d", header,
-                      rc);
+        int code = parse(&table, header, bad_headers[i].data, &err);
+        ck_assert_msg(code == ERR_MODEL_INVALID || code == ERR_MODEL_UNSUPPORTED, "%s gives %d",
+                      header, code);
         ck_assert_msg(strstr(err.message, bad_headers[i].says) != NULL, "%s: %s", header,
                       err.message);
     }

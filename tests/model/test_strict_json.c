@@ -8,13 +8,13 @@
 #include "tests/suite.h"
 
 /* What the library holds, in malloc's blocks. */
-static size_t held, most_held;
+static size_t held, max_held;
 
 static void *count_malloc(size_t size)
 {
     char *block = malloc(size);
     held += block ? malloc_usable_size(block) + sizeof(size_t) : 0;
-    most_held = held > most_held ? held : most_held;
+    max_held = held > max_held ? held : max_held;
     return block;
 }
 
@@ -43,7 +43,7 @@ static char *repeat(const char *value, bool in_object, size_t count)
 static int parse(const char *text, struct error *err)
 {
     json_t *object = NULL;
-    held = most_held = 0;
+    held = max_held = 0;
     int code = strict_json_object(text, strlen(text), &object, err);
     json_decref(object);
     ck_assert_uint_eq(held, 0);
@@ -88,9 +88,9 @@ START_TEST(what_is_read_takes_64_mib_and_twice_the_text_at_most)
         if (refused) {
             ck_assert_int_eq(code, ERR_MODEL_INVALID);
             ck_assert_ptr_nonnull(strstr(err.message, "so many values"));
-            ck_assert_uint_eq(most_held, 0);
+            ck_assert_uint_eq(max_held, 0);
         }
-        ck_assert_uint_le(most_held, (64 << 20) + 2 * strlen(text));
+        ck_assert_uint_le(max_held, (64 << 20) + 2 * strlen(text));
         free(text);
     }
     ck_assert_uint_gt(count, 50000);

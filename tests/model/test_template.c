@@ -316,10 +316,10 @@ static int layers_of(const struct template *t, struct error *err)
 {
     struct layer *layers;
     size_t count;
-    int rc = template_layers(t, &layers, &count, err);
-    if (rc == ERR_OK)
+    int code = template_layers(t, &layers, &count, err);
+    if (code == ERR_OK)
         free(layers);
-    return rc;
+    return code;
 }
 
 START_TEST(what_cannot_be_computed_is_refused)

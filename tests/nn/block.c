@@ -6,7 +6,7 @@
 
 #include "tests/random.h"
 
-enum { CLASSIFIER = BLOCK_LAYERS - 1, MOST_WEIGHTS = 1 << 14, MOST_BIASES = 64 };
+enum { CLASSIFIER = BLOCK_LAYERS - 1, MAX_WEIGHTS = 1 << 14, MAX_BIASES = 64 };
 
 float block_classifier[BLOCK_CLASSES * BLOCK_CHANNELS], block_classifier_bias[BLOCK_CLASSES];
 
@@ -71,10 +71,10 @@ void block_fill(enum precision precision, void *input, int images)
 
 static void set_weights(struct network *network, size_t layer, float scale, uint64_t *seed)
 {
-    static float weights[MOST_WEIGHTS], bias[MOST_BIASES];
-    random_floats(seed, weights, MOST_WEIGHTS);
-    random_floats(seed, bias, MOST_BIASES);
-    for (size_t w = 0; w < MOST_WEIGHTS; w++)
+    static float weights[MAX_WEIGHTS], bias[MAX_BIASES];
+    random_floats(seed, weights, MAX_WEIGHTS);
+    random_floats(seed, bias, MAX_BIASES);
+    for (size_t w = 0; w < MAX_WEIGHTS; w++)
         weights[w] *= scale;
     ck_assert_int_eq(network_set_weights(network, layer, weights, bias, NULL), 0);
     if (layer == CLASSIFIER) {
@@ -83,7 +83,7 @@ static void set_weights(struct network *network, size_t layer, float scale, uint
     }
 }
 
-struct network *block_network(const char *rung, enum precision precision, float scale)
+struct network *block_network(const char *isa_, enum precision precision, float scale)
 {
     struct layer layers[BLOCK_LAYERS];
     struct quantization values[BLOCK_LAYERS + 1];
@@ -92,7 +92,7 @@ struct network *block_network(const char *rung, enum precision precision, float 
     uint64_t seed = 5;
     block_layers(layers);
     block_scales(layers, values);
-    ck_assert(kernel_ladder_select(rung, &options.ladder));
+    ck_assert(kernel_isas_select(isa_, &options.isas));
     ck_assert_int_eq(network_create(&network, layers, BLOCK_LAYERS, &options, NULL), 0);
     for (size_t i = 0; i < BLOCK_LAYERS; i++)
         if (layer_has_weights(&layers[i]))

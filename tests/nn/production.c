@@ -10,7 +10,7 @@
 #include "model/init.h"
 #include "tests/model/folder.h"
 
-enum { MOST_JPEG = 1 << 20 };
+enum { MAX_JPEG = 1 << 20 };
 
 static size_t in_count(const struct layer *layer)
 {
@@ -43,7 +43,7 @@ static float *read_picture(const struct preprocess_spec *spec, const char *pictu
     float *input = floats(pixels * 3);
     snprintf(path, sizeof path, "%s/tests/data/pictures/%s", top ? top : ".", picture);
     ck_assert_ptr_nonnull(rgb);
-    ck_assert_int_eq(file_read_all(path, MOST_JPEG, &jpeg, &length, NULL), ERR_OK);
+    ck_assert_int_eq(file_read_all(path, MAX_JPEG, &jpeg, &length, NULL), ERR_OK);
     ck_assert_int_eq(preprocessor_create(&preprocessor, NULL), ERR_OK);
     ck_assert_int_eq(preprocessor_run(preprocessor, spec, &options, (const uint8_t *)jpeg, length,
                                       rgb, &report, NULL),
@@ -59,7 +59,7 @@ void source_open(struct source *source, const char *folder, const char *picture)
 {
     struct model_options options = {.precision = "f32"};
     struct model *model;
-    ck_assert(kernel_ladder_select(NULL, &options.ladder));
+    ck_assert(kernel_isas_select(NULL, &options.isas));
     ck_assert_int_eq(model_load(&model, folder, &options, NULL), ERR_OK);
     source->template = model->template;
     source->preprocess = model->preprocess;
@@ -121,11 +121,11 @@ static void read_weights(const struct source *source, const struct layer *layer,
     free(norm);
 }
 
-static struct network *make_network(const struct layer *layers, size_t count, const char *rung)
+static struct network *make_network(const struct layer *layers, size_t count, const char *isa_)
 {
     struct network_options options = {.precision = PRECISION_F32};
     struct network *network;
-    ck_assert(kernel_ladder_select(rung, &options.ladder));
+    ck_assert(kernel_isas_select(isa_, &options.isas));
     ck_assert_int_eq(network_create(&network, layers, count, &options, NULL), ERR_OK);
     return network;
 }
@@ -199,9 +199,9 @@ void cut_destroy(struct cut *cut)
     }
 }
 
-float *cut_run(const struct cut *cut, const char *rung, const float *x)
+float *cut_run(const struct cut *cut, const char *isa_, const float *x)
 {
-    struct network *network = make_network(cut->layers, cut->count, rung);
+    struct network *network = make_network(cut->layers, cut->count, isa_);
     for (size_t i = 0; i < cut->count; i++)
         ck_assert_int_eq(network_set_weights(network, i, cut->weights[i], cut->bias[i], NULL),
                          ERR_OK);

@@ -47,7 +47,7 @@ void cut_layers(struct cut *cut, const struct source *source, size_t first, size
 void cut_block(struct cut *cut, const struct source *source, const char *prefix);
 void cut_destroy(struct cut *cut);
 
-/* What the cut makes of x, on the ladder up to `rung`. The caller frees it. */
-float *cut_run(const struct cut *cut, const char *rung, const float *x);
+/* What the cut makes of x, on the ISAs up to `isa`. The caller frees it. */
+float *cut_run(const struct cut *cut, const char *isa_, const float *x);
 
 #endif

@@ -102,21 +102,21 @@ static size_t count_of(const struct map *m)
 /* The furthest that `b` is from `a`, in shares of a's magnitudes. */
 static double distance(const struct map *a, const struct map *b)
 {
-    double most = 0;
+    double max = 0;
     ck_assert_uint_eq(count_of(a), count_of(b));
     for (size_t i = 0; i < count_of(a); i++)
-        most = fmax(most, fabs(a->values[i] - b->values[i]) / (a->magnitude[i] + 1e-300));
-    return most;
+        max = fmax(max, fabs(a->values[i] - b->values[i]) / (a->magnitude[i] + 1e-300));
+    return max;
 }
 
 static double distance_of_floats(const struct map *a, bool rectified, const float *b)
 {
-    double most = 0;
+    double max = 0;
     for (size_t i = 0; i < count_of(a); i++) {
         double value = rectified ? fmax(a->values[i], 0) : a->values[i];
-        most = fmax(most, fabs(value - (double)b[i]) / (a->magnitude[i] + 1e-300));
+        max = fmax(max, fabs(value - (double)b[i]) / (a->magnitude[i] + 1e-300));
     }
-    return most;
+    return max;
 }
 
 /* Numbers that are all there and not all the same: a comparison of zeros would show nothing. */
@@ -163,13 +163,13 @@ static void compare_program(const struct cut *cut, const float *x, const struct 
                             struct furthest *furthest)
 {
     bool rectified = cut->layers[cut->count - 1].relu;
-    for (const char *const *rung = kernel_rung_names(); *rung; rung++) {
-        struct kernel_ladder ladder;
-        if (!kernel_ladder_select(*rung, &ladder))
+    for (const char *const *isa_ = kernel_isa_names(); *isa_; isa_++) {
+        struct kernel_isas isas;
+        if (!kernel_isas_select(*isa_, &isas))
             continue;
-        float *y = cut_run(cut, *rung, x);
+        float *y = cut_run(cut, *isa_, x);
         double off = distance_of_floats(expected, rectified, y);
-        ck_assert_msg(off <= float32_limit, "%s on %s: off by %g", cut->layers[0].name, *rung, off);
+        ck_assert_msg(off <= float32_limit, "%s on %s: off by %g", cut->layers[0].name, *isa_, off);
         furthest->float32 = fmax(furthest->float32, off);
         free(y);
     }

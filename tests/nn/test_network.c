@@ -34,19 +34,19 @@ static void check_logits(enum precision precision, const char *what, const float
     }
 }
 
-/* Every rung that this machine has gives what the reference gives. */
+/* Every ISA that this machine has gives what the reference gives. */
 START_TEST(every_rung_equals_the_reference)
 {
     for (enum precision precision = 0; precision < PRECISION_COUNT; precision++) {
         struct network *ref = block_network("ref", precision, 0.2F);
         float *want = logits_of(ref, 2);
-        for (const char *const *rung = kernel_rung_names(); *rung; rung++) {
-            struct kernel_ladder ladder;
-            if (!kernel_ladder_select(*rung, &ladder))
+        for (const char *const *isa_ = kernel_isa_names(); *isa_; isa_++) {
+            struct kernel_isas isas;
+            if (!kernel_isas_select(*isa_, &isas))
                 continue;
-            struct network *network = block_network(*rung, precision, 0.2F);
+            struct network *network = block_network(*isa_, precision, 0.2F);
             float *have = logits_of(network, 2);
-            check_logits(precision, *rung, have, want);
+            check_logits(precision, *isa_, have, want);
             free(have);
             network_destroy(network);
         }
@@ -137,9 +137,9 @@ START_TEST(layer_by_layer_is_a_forward)
 END_TEST
 
 /* Tile by tile, backwards, with the scratch of another workspace. */
-static void check_tiles(const char *rung, enum precision precision)
+static void check_tiles(const char *isa_, enum precision precision)
 {
-    struct network *network = block_network(rung, precision, 0.2F);
+    struct network *network = block_network(isa_, precision, 0.2F);
     struct workspace *w, *helper;
     float *want = logits_of(network, 2);
     ck_assert_int_eq(workspace_create(&w, network, 2, NULL), 0);
@@ -150,7 +150,7 @@ static void check_tiles(const char *rung, enum precision precision)
             network_run_tiles(network, w, tile % 2 ? helper : w, i, 2, tile, tile + 1);
     const float *have = workspace_value(network, w, BLOCK_LAYERS);
     ck_assert_msg(memcmp(have, want, 2 * BLOCK_CLASSES * sizeof *want) == 0,
-                  "%s on %s: tiles one by one give other bits", precision_name(precision), rung);
+                  "%s on %s: tiles one by one give other bits", precision_name(precision), isa_);
     free(want);
     workspace_destroy(w);
     workspace_destroy(helper);
@@ -159,10 +159,10 @@ static void check_tiles(const char *rung, enum precision precision)
 
 START_TEST(tiles_give_the_same_bits_in_any_order)
 {
-    for (const char *const *rung = kernel_rung_names(); *rung; rung++) {
-        struct kernel_ladder ladder;
-        for (enum precision p = 0; p < PRECISION_COUNT && kernel_ladder_select(*rung, &ladder); p++)
-            check_tiles(*rung, p);
+    for (const char *const *isa_ = kernel_isa_names(); *isa_; isa_++) {
+        struct kernel_isas isas;
+        for (enum precision p = 0; p < PRECISION_COUNT && kernel_isas_select(*isa_, &isas); p++)
+            check_tiles(*isa_, p);
     }
 }
 END_TEST
@@ -203,9 +203,9 @@ START_TEST(a_library_needs_room_for_its_threads)
     struct network *plain = block_network("ref", PRECISION_F32, 0.2F);
     struct network *quick = block_network("auto", PRECISION_F32, 0.2F);
     struct error err;
-    ck_assert_int_eq(network_room(plain, INT_MAX, &err), ERR_OK);
-    ck_assert_int_eq(network_room(quick, 2, &err), ERR_OK);
-    ck_assert_int_eq(network_room(quick, INT_MAX, &err), ERR_NO_MEMORY);
+    ck_assert_int_eq(network_check_memory(plain, INT_MAX, &err), ERR_OK);
+    ck_assert_int_eq(network_check_memory(quick, 2, &err), ERR_OK);
+    ck_assert_int_eq(network_check_memory(quick, INT_MAX, &err), ERR_NO_MEMORY);
     network_destroy(plain);
     network_destroy(quick);
 }

@@ -149,9 +149,9 @@ START_TEST(average_equals_the_mean)
         for (int image = 0; image < IMAGES; image++)
             for (int c = 0; c < CHANNELS; c++) {
                 double mean = mean_of(precision, x, image, c);
-                double most = precision == PRECISION_F32 ? 1e-6 : fabs(mean) / 256 + 1e-6;
+                double max = precision == PRECISION_F32 ? 1e-6 : fabs(mean) / 256 + 1e-6;
                 ck_assert_double_eq_tol(
-                    (double)element(precision, y, (size_t)(image * CHANNELS + c)), mean, most);
+                    (double)element(precision, y, (size_t)(image * CHANNELS + c)), mean, max);
             }
     }
 }

@@ -70,14 +70,14 @@ START_TEST(weights_are_within_half_a_step)
     ck_assert_int_eq(quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, NULL, &g.out, NULL), 0);
     for (int o = 0; o < OUT; o++) {
         double step = (double)g.out.multiplier[o] * g.y_scale[o];
-        int most = 0;
+        int max = 0;
         for (int i = 0; i < EACH; i++) {
             int q = g.out.quantized[o * EACH + i];
             double exact = (double)g.weights[o * EACH + i] * g.x_scale[input_of(o, i)];
             ck_assert_double_le(fabs(q * step - exact), 0.5001 * step);
-            most = abs(q) > most ? abs(q) : most;
+            max = abs(q) > max ? abs(q) : max;
         }
-        ck_assert_int_eq(most, 127);
+        ck_assert_int_eq(max, 127);
         ck_assert(g.out.residual_multiplier[o] == 0);
     }
     for (int c = 0; c < IN; c++)
@@ -93,8 +93,8 @@ START_TEST(a_byte_stands_for_the_sum)
     struct given g;
     uint64_t state = 11;
     make(&g);
-    int rc = quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, &g.residual, &g.out, NULL);
-    ck_assert_int_eq(rc, ERR_OK);
+    int code = quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, &g.residual, &g.out, NULL);
+    ck_assert_int_eq(code, ERR_OK);
     for (int o = 0; o < OUT; o++) {
         double step = (double)g.out.multiplier[o] * g.y_scale[o];
         uint8_t residual = (uint8_t)random_next(&state);
@@ -142,8 +142,8 @@ START_TEST(the_mean_gives_back_what_rounding_takes)
     double off[2] = {0, 0};
     for (int with = 0; with < 2; with++) {
         g.x.mean = with ? g.x_mean : NULL;
-        int rc = quantize_layer(&layer, g.weights, g.bias, &g.x, NULL, NULL, &g.out, NULL);
-        ck_assert_int_eq(rc, ERR_OK);
+        int code = quantize_layer(&layer, g.weights, g.bias, &g.x, NULL, NULL, &g.out, NULL);
+        ck_assert_int_eq(code, ERR_OK);
         for (int o = 0; o < OUT; o++) {
             double exact = g.bias[o], sum = g.out.offset[o];
             for (int i = 0; i < EACH; i++) {
@@ -184,15 +184,15 @@ START_TEST(what_float32_cannot_hold_is_refused)
         g.x_scale[0] = kind == 0 ? 1e12F : g.x_scale[0];
         g.bias[3] = kind == 1 ? FLT_MAX : g.bias[3];
         g.y_scale[1] = kind == 2 ? FLT_TRUE_MIN : g.y_scale[1];
-        int rc = quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, NULL, &g.out, &err);
-        ck_assert_msg(rc == ERR_MODEL_UNSUPPORTED, "kind %d: %d", kind, rc);
+        int code = quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, NULL, &g.out, &err);
+        ck_assert_msg(code == ERR_MODEL_UNSUPPORTED, "kind %d: %d", kind, code);
         ck_assert_ptr_nonnull(strstr(err.message, "some.conv"));
     }
 }
 END_TEST
 
-/* Inputs of 255 and weights of 63, which two of either sign in a quad become: so many of them are the
- * most that a sum of 32 bits holds. */
+/* Inputs of 255 and weights of 63, which two of either sign in a quad become: so many of them are
+ * the most that a sum of 32 bits holds. */
 START_TEST(sums_that_int32_cannot_hold_are_refused)
 {
     enum { MOST = INT32_MAX / (255 * 63), CHANNELS = MOST + 1 };
@@ -212,8 +212,8 @@ START_TEST(sums_that_int32_cannot_hold_are_refused)
     ck_assert_int_eq(quantize_layer(&wide, weights, &bias, &x, NULL, NULL, &out, NULL), ERR_OK);
     quantize_destroy(&out);
     wide.shape.in_c = CHANNELS;
-    int rc = quantize_layer(&wide, weights, &bias, &x, NULL, NULL, &out, &err);
-    ck_assert_int_eq(rc, ERR_MODEL_UNSUPPORTED);
+    int code = quantize_layer(&wide, weights, &bias, &x, NULL, NULL, &out, &err);
+    ck_assert_int_eq(code, ERR_MODEL_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(err.message, "wide"));
 }
 END_TEST
@@ -221,16 +221,16 @@ END_TEST
 /* The largest sum of weights of one sign in a quad of struct conv_weights. */
 static int largest_quad(const int8_t *weights, int in)
 {
-    int most = 0;
+    int max = 0;
     for (int q = 0; q < (in + 7) / 8 * 2; q++) {
         int more = 0, less = 0;
         for (int c = q / 2 * 8; c < q / 2 * 8 + 8 && c < in; c++)
             if (c / 2 % 2 == q % 2)
                 *(weights[c] > 0 ? &more : &less) += abs(weights[c]);
-        most = more > most ? more : most;
-        most = less > most ? less : most;
+        max = more > max ? more : max;
+        max = less > max ? less : max;
     }
-    return most;
+    return max;
 }
 
 START_TEST(quads_of_1x1_kernels_fit_16_bits)

@@ -2,7 +2,7 @@
 """Compares our pixels byte for byte with Pillow's: compare_pixels.py [RESNEXT].
 
 Photos of ../shared (where present) and 600 generated JPEGs, two thirds of them tall or wide, go
-through the room's test program with many specifications; if the `resnext` tool is there, it is
+through the test program of src/image with many specifications; if the `resnext` tool is there, it is
 compared on the models' own. The pixels are held against those of the installed Pillow, whichever it
 is, and against the other orders of its two passes. Run it with another Python for another Pillow.
 """

@@ -28,7 +28,7 @@ PICTURE = os.path.join(SOURCE, 'tests', 'data', 'pictures', 'flowers_422.jpg')
 TOLERANCE = 1e-4  # of the largest logit; PyTorch itself is off by up to 1e-5 from its own float64
 SMALL = 45e6      # parameters
 FLOAT_BYTES = 4
-# In memory at once: the file, its tensors in the network, and some room.
+# In memory at once: the file, its tensors in the network, and some space.
 COPIES = 4
 LEAST_DEVIATION, MOST_DEVIATION = 0.3, 3  # of a block's output
 

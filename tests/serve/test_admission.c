@@ -6,7 +6,7 @@ enum { MS = 1000000 };
 
 START_TEST(the_average_follows_what_is_measured)
 {
-    struct catalog_entry entry = {0};
+    struct served_model entry = {0};
     ck_assert_int_eq(admission_expected_ns(&entry, 5), 0);
     admission_learn(&entry, 80 * MS);
     ck_assert_int_eq(admission_expected_ns(&entry, 1), 80 * MS);
@@ -21,24 +21,24 @@ END_TEST
 
 START_TEST(what_was_given_up_tells_of_more_but_never_of_less)
 {
-    struct catalog_entry entry = {0};
-    admission_learn_least(&entry, 80 * MS);
+    struct served_model entry = {0};
+    admission_learn_min(&entry, 80 * MS);
     ck_assert_int_eq(admission_expected_ns(&entry, 1), 80 * MS);
-    admission_learn_least(&entry, 10 * MS);
+    admission_learn_min(&entry, 10 * MS);
     ck_assert_int_eq(admission_expected_ns(&entry, 1), 80 * MS);
     admission_learn(&entry, 100 * MS);
-    admission_learn_least(&entry, 10 * MS);
+    admission_learn_min(&entry, 10 * MS);
     ck_assert_int_eq(admission_expected_ns(&entry, 1), 100 * MS);
-    admission_learn_least(&entry, 180 * MS);
+    admission_learn_min(&entry, 180 * MS);
     ck_assert_int_eq(admission_expected_ns(&entry, 1), 110 * MS);
 }
 END_TEST
 
 START_TEST(the_first_picture_that_is_done_counts_in_full_whatever_was_given_up_before)
 {
-    struct catalog_entry entry = {0};
-    admission_learn_least(&entry, MS);
-    admission_learn_least(&entry, 2 * MS);
+    struct served_model entry = {0};
+    admission_learn_min(&entry, MS);
+    admission_learn_min(&entry, 2 * MS);
     ck_assert_int_eq(admission_expected_ns(&entry, 3), 6 * MS);
     admission_learn(&entry, 80 * MS);
     ck_assert_int_eq(admission_expected_ns(&entry, 1), 80 * MS);

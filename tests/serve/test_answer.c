@@ -93,10 +93,10 @@ END_TEST
 /* Each time it grows all of it may be copied. */
 START_TEST(it_grows_a_few_times_also_where_little_room_is_left)
 {
-    enum { LENGTH = 1 << 20, ROOM = LENGTH + LENGTH / 16, MOST = 100 };
+    enum { LENGTH = 1 << 20, SPACE = LENGTH + LENGTH / 16, MOST = 100 };
     size_t capacity = 0;
     int times = 0;
-    atomic_store(&bodies.limit, ROOM);
+    atomic_store(&bodies.limit, SPACE);
     answer_begin(&answer, &bodies);
     for (int i = 0; i < LENGTH; i++) {
         answer_put(&answer, "x", 1);

@@ -13,9 +13,9 @@ START_TEST(what_fits_is_given_and_no_more)
     atomic_store(&bodies.limit, 100);
     ck_assert(bodies_take(&bodies, 60));
     ck_assert(!bodies_take(&bodies, 41));
-    ck_assert(bodies_have_room(&bodies, 40) && !bodies_have_room(&bodies, 41));
+    ck_assert(bodies_have_space(&bodies, 40) && !bodies_have_space(&bodies, 41));
     ck_assert(bodies_take(&bodies, 40));
-    ck_assert(bodies_have_room(&bodies, 0) && !bodies_have_room(&bodies, 1));
+    ck_assert(bodies_have_space(&bodies, 0) && !bodies_have_space(&bodies, 1));
     bodies_return(&bodies, 100);
     ck_assert_uint_eq(atomic_load(&bodies.used), 0);
 }
@@ -25,11 +25,11 @@ START_TEST(what_is_there_already_counts_beyond_the_limit)
 {
     atomic_store(&bodies.limit, 100);
     bodies_count(&bodies, 150);
-    ck_assert(!bodies_have_room(&bodies, 0) && !bodies_take(&bodies, 1));
+    ck_assert(!bodies_have_space(&bodies, 0) && !bodies_take(&bodies, 1));
     bodies_return(&bodies, 150);
     ck_assert(bodies_take(&bodies, 100));
     atomic_store(&bodies.limit, 50); /* as a reload may */
-    ck_assert(!bodies_have_room(&bodies, 0));
+    ck_assert(!bodies_have_space(&bodies, 0));
     bodies_return(&bodies, 100);
     ck_assert(bodies_take(&bodies, 50));
 }

@@ -75,9 +75,9 @@ static struct request *new_request(const char *picture, size_t copies)
     size_t length = fread(bytes, 1, 1 << 20, f);
     fclose(f);
     struct request *r;
-    struct edition *edition = server_edition(server);
-    ck_assert_int_eq(request_create(&r, edition, 0, 5, copies, bytes, &err), ERR_OK);
-    edition_release(edition);
+    struct generation *generation = server_generation(server);
+    ck_assert_int_eq(request_create(&r, generation, 0, 5, copies, bytes, &err), ERR_OK);
+    generation_release(generation);
     for (size_t i = 0; i < copies; i++) {
         r->parts[i].jpeg = bytes;
         r->parts[i].length = length;
@@ -259,9 +259,9 @@ START_TEST(a_codec_reads_and_writes_in_the_worker)
         struct request *r;
         start("--workers", "1");
         memset(calls, 0, sizeof calls);
-        struct edition *edition = server_edition(server);
-        ck_assert_int_eq(request_create(&r, edition, 0, 1, 0, NULL, &err), ERR_OK);
-        edition_release(edition);
+        struct generation *generation = server_generation(server);
+        ck_assert_int_eq(request_create(&r, generation, 0, 1, 0, NULL, &err), ERR_OK);
+        generation_release(generation);
         r->kind = REQUEST_INFER;
         r->bodies = server_bodies(server);
         r->codec = cases[i].codec;
@@ -381,15 +381,15 @@ START_TEST(models_are_found_by_name)
 {
     start("--workers", "1");
     size_t index = 99;
-    struct edition *edition = server_edition(server);
-    ck_assert_uint_eq(edition_model_count(edition), 1);
-    ck_assert_int_eq(edition_find_model(edition, NULL, &index, &err), ERR_OK);
-    ck_assert_int_eq(edition_find_model(edition, "resnext29-cifar10", &index, &err), ERR_OK);
+    struct generation *generation = server_generation(server);
+    ck_assert_uint_eq(generation_model_count(generation), 1);
+    ck_assert_int_eq(generation_find_model(generation, NULL, &index, &err), ERR_OK);
+    ck_assert_int_eq(generation_find_model(generation, "resnext29-cifar10", &index, &err), ERR_OK);
     ck_assert_uint_eq(index, 0);
-    ck_assert_int_eq(edition_model(edition, 0)->classes, 10);
-    ck_assert_int_eq(edition_find_model(edition, "nothing", &index, &err), ERR_MODEL_UNKNOWN);
+    ck_assert_int_eq(generation_model(generation, 0)->classes, 10);
+    ck_assert_int_eq(generation_find_model(generation, "nothing", &index, &err), ERR_MODEL_UNKNOWN);
     ck_assert_ptr_nonnull(strstr(err.message, "resnext29-cifar10"));
-    edition_release(edition);
+    generation_release(generation);
     stop();
 }
 END_TEST
@@ -410,14 +410,14 @@ START_TEST(a_draining_server_is_not_ready_but_works)
 END_TEST
 
 /* A codec that stays in the worker until it is let go. */
-static int inside, most_inside;
+static int inside, max_inside;
 static bool let_go;
 
 static int stay(struct request *r, struct error *e)
 {
     pthread_mutex_lock(&lock);
     inside++;
-    most_inside = inside > most_inside ? inside : most_inside;
+    max_inside = inside > max_inside ? inside : max_inside;
     pthread_cond_broadcast(&finished);
     while (!let_go)
         pthread_cond_wait(&finished, &lock);
@@ -521,17 +521,17 @@ static void let_go_of_all(bool now)
     pthread_mutex_unlock(&lock);
 }
 
-static struct edition *prepare(const char *workers)
+static struct generation *prepare(const char *workers)
 {
     struct conf *next = calloc(1, sizeof *next);
     char model[1024];
     snprintf(model, sizeof model, "%s", source("models/resnext29-cifar10"));
     char *argv[] = {"test", "--model", model, "--workers", (char *)workers, NULL};
     enum conf_action action;
-    struct edition *edition;
+    struct generation *generation;
     ck_assert_int_eq(conf_load(next, &action, 5, argv, &err), ERR_OK);
-    ck_assert_msg(server_prepare(server, next, &edition, &err) == ERR_OK, "%s", err.message);
-    return edition;
+    ck_assert_msg(server_prepare(server, next, &generation, &err) == ERR_OK, "%s", err.message);
+    return generation;
 }
 
 static void release_answered(struct request **requests, int count)
@@ -543,7 +543,7 @@ static void release_answered(struct request **requests, int count)
     }
 }
 
-START_TEST(another_edition_has_another_number_of_workers)
+START_TEST(another_generation_has_another_number_of_workers)
 {
     struct request *r[8];
     start("--workers", "1");
@@ -551,7 +551,8 @@ START_TEST(another_edition_has_another_number_of_workers)
     r[1] = submit_one_that_stays();
     wait_inside(1);
     server_install(server, prepare("3"));
-    wait_inside(2); /* the second one is of the first edition, too, which has no bench for it */
+    wait_inside(
+        2); /* the second one is of the first generation, too, which has no buffers for it */
     r[2] = submit_one_that_stays();
     wait_inside(3);
     ck_assert_double_eq(metric("\nresnextd_workers "), 3);
@@ -565,13 +566,13 @@ START_TEST(another_edition_has_another_number_of_workers)
     let_go_of_all(true);
     wait_finished(3);
     let_go_of_all(false);
-    most_inside = 0;
+    max_inside = 0;
     for (int i = 3; i < 6; i++)
         r[i] = submit_one_that_stays();
     wait_inside(1);
     let_go_of_all(true);
     wait_finished(6);
-    ck_assert_int_eq(most_inside, 1);
+    ck_assert_int_eq(max_inside, 1);
 
     let_go_of_all(false);
     server_install(server, prepare("2")); /* one that has ended begins again */
@@ -585,7 +586,7 @@ START_TEST(another_edition_has_another_number_of_workers)
 }
 END_TEST
 
-START_TEST(an_edition_that_is_not_installed_changes_nothing)
+START_TEST(a_generation_that_is_not_installed_changes_nothing)
 {
     start("--workers", "1");
     server_discard(server, prepare("2"));
@@ -594,7 +595,7 @@ START_TEST(an_edition_that_is_not_installed_changes_nothing)
     wait_inside(1);
     let_go_of_all(true);
     wait_finished(2);
-    ck_assert_int_eq(most_inside, 1);
+    ck_assert_int_eq(max_inside, 1);
     release_answered(r, 2);
     server_install(server, prepare("2"));
     ck_assert_double_eq(metric("\nresnextd_workers "), 2);
@@ -623,6 +624,6 @@ TEST_MAIN("serve/server", 60, a_picture_is_classified, features_and_maps_can_be_
           a_bad_part_does_not_harm_the_others, damaged_pictures_do_not_make_others_seem_quick,
           more_than_the_queue_holds_is_refused, cancelled_and_late_requests_cost_no_inference,
           models_are_found_by_name, a_draining_server_is_not_ready_but_works,
-          another_edition_has_another_number_of_workers,
-          an_edition_that_is_not_installed_changes_nothing,
+          another_generation_has_another_number_of_workers,
+          a_generation_that_is_not_installed_changes_nothing,
           a_missing_model_is_an_error_with_its_name)

@@ -5,7 +5,7 @@
 #include "tests/suite.h"
 
 static const struct command command = {
-    .name = "try", .operands = "A B", .summary = "A trial", .details = "", .least = 1, .most = 2};
+    .name = "try", .operands = "A B", .summary = "A trial", .details = "", .min = 1, .max = 2};
 
 static struct {
     bool flag;
@@ -23,7 +23,7 @@ static int parse(char **words, int *first)
     got.file = NULL;
     const struct option_row rows[] = {
         {.name = "flag", .flag = &got.flag, .help = "a flag"},
-        {.name = "number", .letter = 'n', .integer = &got.number, .least = 1, .most = 9},
+        {.name = "number", .letter = 'n', .integer = &got.number, .min = 1, .max = 9},
         {.name = "word", .text = &got.word, .choices = choices},
         {.name = "output", .letter = 'o', .text = &got.file},
     };

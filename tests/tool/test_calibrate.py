@@ -100,11 +100,11 @@ def test_methods_differ(scratch):
 def test_every_rung_gives_the_same_int8(scratch):
     one = tool.picture("toad.jpg")
     answers = {}
-    for rung in ("ref", "avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "auto"):
-        done = tool.run("classify", "--json", "--logits", "--precision", "int8", "--isa", rung,
+    for isa in ("ref", "avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "auto"):
+        done = tool.run("classify", "--json", "--logits", "--precision", "int8", "--isa", isa,
                         tool.CIFAR, one)
         if done.returncode != 2:  # this machine has it
-            answers[rung] = json.loads(done.stdout)["logits"]
+            answers[isa] = json.loads(done.stdout)["logits"]
     assert len(answers) >= 2 and all(a == answers["ref"] for a in answers.values()), answers
     for precision in ("f32", "bf16", "int8"):
         tool.good("verify", "--precision", precision, tool.CIFAR)

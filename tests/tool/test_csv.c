@@ -5,27 +5,28 @@
 
 #include "tests/suite.h"
 
-enum { ROOM = 3 };
+enum { SPACE = 3 };
 static struct error err;
 
 /* All rows of `text`, fields in brackets, rows with their line: "1[a][b]3[c]". */
 static int read_all(const char *text, size_t length, char out[256])
 {
-    char copy[256], *fields[ROOM];
+    char copy[256], *fields[SPACE];
     size_t count, line, used = 0;
     struct csv csv;
     memcpy(copy, text, length);
     copy[length] = '\0';
     out[0] = '\0';
-    int rc = csv_open(&csv, copy, length, &err);
-    while (rc == ERR_OK && (rc = csv_next(&csv, fields, ROOM, &count, &line, &err)) == ERR_OK) {
+    int code = csv_open(&csv, copy, length, &err);
+    while (code == ERR_OK &&
+           (code = csv_next(&csv, fields, SPACE, &count, &line, &err)) == ERR_OK) {
         if (count == 0)
             return ERR_OK;
         used += (size_t)snprintf(out + used, 256 - used, "%zu", line);
         for (size_t i = 0; i < count; i++)
             used += (size_t)snprintf(out + used, 256 - used, "[%s]", fields[i]);
     }
-    return rc;
+    return code;
 }
 
 static void expect(const char *text, const char *wanted)

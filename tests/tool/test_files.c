@@ -133,8 +133,8 @@ START_TEST(standard_input_keeps_to_the_limit)
         int fd = open("long", O_RDONLY);
         ck_assert_int_eq(dup2(fd, STDIN_FILENO), STDIN_FILENO);
         close(fd);
-        int rc = files_read("-", (size_t)limit, &bytes, &err);
-        ck_assert_int_eq(rc, limit < LENGTH ? ERR_BODY_TOO_LARGE : 0);
+        int code = files_read("-", (size_t)limit, &bytes, &err);
+        ck_assert_int_eq(code, limit < LENGTH ? ERR_BODY_TOO_LARGE : 0);
         ck_assert(limit < LENGTH || bytes.length == LENGTH);
     }
     free(bytes.data);

@@ -18,7 +18,7 @@ asset() { # PATH TYPE FILE
 
 cat <<END
 /* Made by embed.sh. */
-#include "http/assets.h"
+#include "http/web/assets.h"
 
 END
 asset / 'text/html; charset=utf-8' index.html

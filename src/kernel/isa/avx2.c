@@ -54,7 +54,7 @@ LANES_INLINE vec quad_products(const unsigned char *x, vec w0, vec w1)
 }
 
 /* Blocks of 1x1 kernels: a dword is four bytes beside four weights, and two dwords' products are
- * added up in 16 bits, which the weights leave room for (struct conv_weights), before they are
+ * added up in 16 bits, which the weights leave space for (struct conv_weights), before they are
  * widened. 4 pixels at most, since the weights of two dwords take 4 registers. */
 LANES_INLINE void quad_pixels(const struct dense_block *b, int pixels)
 {
@@ -106,7 +106,7 @@ const struct conv_kernel int8_pointwise__avx2 = {
     .precision = PRECISION_INT8,
     .supports = quad_supports,
     .method = &dense_method,
-    .own = &quad,
+    .impl = &quad,
 };
 
 LANES_INLINE vecf turn_load(const float *const rows[LANES], size_t column)

@@ -21,6 +21,6 @@ LANES_INLINE vec multiply_add(vec sum, vec x, vec w)
 
 DENSE_FUNCTION(6, large, PRECISION_INT8, multiply_add)
 DENSE_KERNEL(int8, dense, avx_vnni, PRECISION_INT8, 1, copy_elements, multiply_add, 6, large_6,
-             .least = 3);
+             .min = 3);
 GROUPED_KERNEL(int8, avx_vnni, PRECISION_INT8, 1, copy_elements, multiply_add, NULL, GROUPED_SIZES,
                0);

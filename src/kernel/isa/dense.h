@@ -8,11 +8,11 @@
 
 enum {
     DENSE_AHEAD = 3072, /* bytes of weights fetched before they are used */
-    DENSE_MOST = 14,    /* pixels of a block */
+    DENSE_MAX = 14,     /* pixels of a block */
 };
 
 /* The sums of pixel m: those of the lower and the upper vector of channels. */
-typedef vec dense_sums[DENSE_MOST][2];
+typedef vec dense_sums[DENSE_MAX][2];
 
 LANES_INLINE void dense_finish(const struct dense_block *b, int pixels, enum precision precision,
                                dense_sums sums)
@@ -47,30 +47,30 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels, enum pre
     dense_finish(b, pixels, precision, sums);
 }
 
-/* A kernel. `large` is the function for blocks of `most` pixels, then come those of DENSE_SIZES. */
+/* A kernel. `large` is the function for blocks of `max` pixels, then come those of DENSE_SIZES. */
 #define DENSE_FUNCTION(pixels, id, precision, multiply_add)                                        \
     static void id##_##pixels(const struct dense_block *b)                                         \
     {                                                                                              \
         dense_pixels(b, pixels, precision, multiply_add);                                          \
     }
 #define DENSE_ENTRY(pixels, id, precision, multiply_add) {pixels, id##_##pixels},
-#define DENSE_KERNEL(prefix, operation, rung, precision_, element_, copy_, multiply_add, most,     \
+#define DENSE_KERNEL(prefix, operation, isa_, precision_, element_, copy_, multiply_add, max,      \
                      large, ...)                                                                   \
     DENSE_SIZES(DENSE_FUNCTION, prefix##_##operation, precision_, multiply_add)                    \
     static const struct dense_kernel prefix##_##operation = {                                      \
         .format = {.precision = precision_, .element = element_, .lanes = LANES, .copy = copy_},   \
         .panel = 2 * LANES,                                                                        \
         .cached = DENSE_CACHED,                                                                    \
-        .blocks = {{most, large},                                                                  \
+        .blocks = {{max, large},                                                                   \
                    DENSE_SIZES(DENSE_ENTRY, prefix##_##operation, precision_, multiply_add)},      \
         __VA_ARGS__};                                                                              \
-    const struct conv_kernel prefix##_##operation##__##rung = {                                    \
-        .name = #prefix "_" #operation "__" #rung,                                                 \
-        .isa = #rung,                                                                              \
+    const struct conv_kernel prefix##_##operation##__##isa_ = {                                    \
+        .name = #prefix "_" #operation "__" #isa_,                                                 \
+        .isa = #isa_,                                                                              \
         .precision = precision_,                                                                   \
         .supports = dense_supports,                                                                \
         .method = &dense_method,                                                                   \
-        .own = &prefix##_##operation,                                                              \
+        .impl = &prefix##_##operation,                                                             \
     }
 
 #endif

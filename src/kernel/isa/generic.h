@@ -66,8 +66,8 @@ LANES_INLINE vecf vec_from_bytes(const uint8_t from[LANES])
 /* Of a float32 whose exponent is that of 2^23 the lowest bits are an integer. */
 LANES_INLINE vec_bytes vec_to_bytes(vecf v)
 {
-    const vecf most = (vecf){0} + 255;
-    vecf clipped = vec_relu(vec_select(v > most, most, v));
+    const vecf max = (vecf){0} + 255;
+    vecf clipped = vec_relu(vec_select(v > max, max, v));
     vec whole = (vec)(clipped + 0x1.8p23F) & 255;
     return __builtin_convertvector(whole, vec_bytes);
 }

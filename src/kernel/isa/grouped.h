@@ -7,7 +7,7 @@
 #include "kernel/isa/finish.h"
 
 enum {
-    GROUPED_MOST = 14,   /* pixels of a run */
+    GROUPED_MAX = 14,    /* pixels of a run */
     GROUPED_CHAINED = 4, /* those of one in which a pixel's products have sums of their own */
 };
 
@@ -41,7 +41,7 @@ LANES_INLINE void grouped_way(const struct grouped_run *r, int pixels, int strid
     const unsigned char *w = r->weights;
     size_t step = r->pixel * 4;
     const int chains = pixels > GROUPED_CHAINED || !add ? 1 : GROUPED_TAPS;
-    vec sums[GROUPED_TAPS][GROUPED_MOST]; /* those of a pixel are added in the end */
+    vec sums[GROUPED_TAPS][GROUPED_MAX]; /* those of a pixel are added in the end */
 #pragma GCC unroll 3
     for (int c = 0; c < chains; c++)
 #pragma GCC unroll 14
@@ -95,33 +95,33 @@ LANES_INLINE void grouped_strides(const struct grouped_run *r, int pixels, int t
         grouped_way(r, pixels, 2, together, precision, multiply_add, add);
 }
 
-/* A run function, for constant arguments but the first. `most`: groups of a vector, up to 8. `add`
+/* A run function, for constant arguments but the first. `max`: groups of a vector, up to 8. `add`
  * is not NULL if a product waits for the sum that it is added to: then a pixel's three of a dword
  * have sums of their own where there are registers, and GROUPED_CHAINED pixels go by faster than
  * more of them. */
-LANES_INLINE void grouped_pixels(const struct grouped_run *r, int pixels, int most,
+LANES_INLINE void grouped_pixels(const struct grouped_run *r, int pixels, int max,
                                  enum precision precision, lanes_multiply_add multiply_add,
                                  grouped_add add)
 {
     if (r->together == 1)
         grouped_strides(r, pixels, 1, precision, multiply_add, add);
-    else if (most >= 2 && r->together == 2)
+    else if (max >= 2 && r->together == 2)
         grouped_strides(r, pixels, 2, precision, multiply_add, add);
-    else if (most >= 4 && r->together == 4)
+    else if (max >= 4 && r->together == 4)
         grouped_strides(r, pixels, 4, precision, multiply_add, add);
-    else if (most >= 8)
+    else if (max >= 8)
         grouped_strides(r, pixels, 8, precision, multiply_add, add);
 }
 
 /* A kernel, of runs of `sizes` pixels, a list like DENSE_SIZES; `broadcast`: see grouped.h. */
-#define GROUPED_FUNCTION(pixels, id, most, precision, multiply_add, add)                           \
+#define GROUPED_FUNCTION(pixels, id, max, precision, multiply_add, add)                            \
     static void id##_##pixels(const struct grouped_run *r)                                         \
     {                                                                                              \
-        grouped_pixels(r, pixels, most, precision, multiply_add, add);                             \
+        grouped_pixels(r, pixels, max, precision, multiply_add, add);                              \
     }
 #define GROUPED_ENTRY(pixels, id, ...) {pixels, id##_##pixels},
 /* clang-format off */
-#define GROUPED_KERNEL(prefix, rung, precision_, element_, copy_, multiply_add, add, sizes,        \
+#define GROUPED_KERNEL(prefix, isa_, precision_, element_, copy_, multiply_add, add, sizes,        \
                        broadcast)                                                                  \
     _Static_assert(LANES * (element_) / 4 <= 8, "a vector with more groups has no way");           \
     sizes(GROUPED_FUNCTION, prefix##_grouped, LANES * (element_) / 4, precision_, multiply_add,    \
@@ -129,16 +129,16 @@ LANES_INLINE void grouped_pixels(const struct grouped_run *r, int pixels, int mo
     static const struct grouped_kernel prefix##_grouped = {                                        \
         .format = {.precision = precision_, .element = element_, .lanes = LANES, .copy = copy_},   \
         .copy_turned = grouped_copy_turned,                                                        \
-        .most_broadcast = broadcast,                                                               \
+        .max_broadcast = broadcast,                                                               \
         .runs = {sizes(GROUPED_ENTRY, prefix##_grouped, )},                                        \
     };                                                                                             \
-    const struct conv_kernel prefix##_grouped__##rung = {                                          \
-        .name = #prefix "_grouped__" #rung,                                                        \
-        .isa = #rung,                                                                              \
+    const struct conv_kernel prefix##_grouped__##isa_ = {                                          \
+        .name = #prefix "_grouped__" #isa_,                                                        \
+        .isa = #isa_,                                                                              \
         .precision = precision_,                                                                   \
         .supports = grouped_supports,                                                              \
         .method = &grouped_method,                                                                 \
-        .own = &prefix##_grouped,                                                                  \
+        .impl = &prefix##_grouped,                                                                  \
     }
 /* clang-format on */
 

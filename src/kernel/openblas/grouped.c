@@ -57,8 +57,8 @@ static size_t step_of(size_t floats)
 static void cut_rows(const struct conv_shape *s, struct layout *l)
 {
     size_t unit = l->winograd ? WINOGRAD_OUT : 1, out_h = (size_t)s->out_h;
-    size_t most = BLOCK_PIXELS / (l->width * unit) * unit;
-    l->blocks = size_ceil_div(out_h, most ? most : unit);
+    size_t max = BLOCK_PIXELS / (l->width * unit) * unit;
+    l->blocks = size_ceil_div(out_h, max ? max : unit);
     l->rows = size_round_up(size_ceil_div(out_h, l->blocks), unit);
     l->blocks = size_ceil_div(out_h, l->rows);
 }
@@ -310,7 +310,7 @@ static void run_chunk(const struct work *w, size_t chunk, size_t image, size_t f
 
 static void run(const struct conv_kernel *self, const struct conv_call *call)
 {
-    struct work w = {.leaf = self->own, .call = call, .layout = layout_of(call->shape)};
+    struct work w = {.leaf = self->impl, .call = call, .layout = layout_of(call->shape)};
     const struct layout *l = &w.layout;
     size_t end = (size_t)call->tile_end, out_h = (size_t)call->shape->out_h;
     place(&w, call->scratch);
@@ -330,6 +330,6 @@ const struct conv_method blas_grouped_method = {
     .tile_count = tile_count,
     .scratch_size = scratch_size,
     .run = run,
-    .room = blas_room,
+    .check_memory = blas_check_memory,
     .library = blas_library,
 };

@@ -72,14 +72,14 @@ static void lines_transform_sums(const struct plane_lines *work)
                            w->line, WINOGRAD_OUT, lines_out);
 }
 
-#define BLAS_GROUPED_KERNEL(rung)                                                                  \
+#define BLAS_GROUPED_KERNEL(isa_)                                                                  \
     static const struct planes_leaf planes_leaf = {turn_to_planes, turn_from_planes, lines_copy,   \
                                                    lines_transform_inputs, lines_transform_sums};  \
-    const struct conv_kernel f32_grouped_openblas__##rung = {                                      \
-        .name = "f32_grouped_openblas__" #rung,                                                    \
-        .isa = #rung,                                                                              \
+    const struct conv_kernel f32_grouped_openblas__##isa_ = {                                      \
+        .name = "f32_grouped_openblas__" #isa_,                                                    \
+        .isa = #isa_,                                                                              \
         .precision = PRECISION_F32,                                                                \
         .supports = blas_grouped_supports,                                                         \
         .method = &blas_grouped_method,                                                            \
-        .own = &planes_leaf,                                                                       \
+        .impl = &planes_leaf,                                                                      \
     }

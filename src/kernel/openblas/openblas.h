@@ -1,4 +1,4 @@
-/* What the rest of this room uses of OpenBLAS, and OpenBLAS's demands on the process. What it needs
+/* What the rest of kernel/ uses of OpenBLAS, and OpenBLAS's demands on the process. What it needs
  * before main is done before main in every program that has its kernels: with one thread and on
  * kernels that run here and suit the CPU, or the program ends with a line on standard error. */
 #ifndef RESNEXT_KERNEL_OPENBLAS_OPENBLAS_H
@@ -15,9 +15,9 @@
 void blas_multiply(size_t m, size_t n, size_t k, const float *a, const float *b, size_t ldb,
                    bool add, float *c, size_t ldc);
 
-/* The `room` of a struct conv_method: OpenBLAS waits for ever where there is no address space, and
- * ends the program where too many threads use it at once. */
-int blas_room(int threads, struct error *err);
+/* The `check_memory` of a struct conv_method: OpenBLAS waits for ever where there is no address
+ * space, and ends the program where too many threads use it at once. */
+int blas_check_memory(int threads, struct error *err);
 
 /* The `library` of a struct conv_method, e.g. "OpenBLAS SkylakeX". */
 const char *blas_library(void);

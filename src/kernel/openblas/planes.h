@@ -1,7 +1,7 @@
 /* What is done with vectors around OpenBLAS's products (see grouped.c): pixels into planes and
  * back, since OpenBLAS's vectors run along pixels and activations have channels side by side, and
  * what becomes of planes in between. Written once, for vectors of any width (turn.h, lines.h); the
- * fastest that the ladder has is taken. */
+ * fastest of the ISAs in use is taken. */
 #ifndef RESNEXT_KERNEL_OPENBLAS_PLANES_H
 #define RESNEXT_KERNEL_OPENBLAS_PLANES_H
 

@@ -34,7 +34,7 @@ enum { BUFFER_BYTES = 128 << 20, OTHER_BYTES = 16 << 20 };
 
 /* Twice as many as Debian's OpenBLAS is built for, each with a buffer; a few hundred more, and it
  * ends the program. */
-enum { MOST_THREADS = 256 };
+enum { MAX_THREADS = 256 };
 
 static const char program[] = "/proc/self/exe";
 static const char one_thread[] = "OPENBLAS_NUM_THREADS=1";
@@ -76,25 +76,25 @@ static bool trial_passes(void)
 }
 
 /* Writable, as OpenBLAS's buffers are: RLIMIT_DATA and strict overcommit count no others. */
-int blas_room(int threads, struct error *err)
+int blas_check_memory(int threads, struct error *err)
 {
     size_t bytes;
-    void *room = MAP_FAILED;
-    if (threads > MOST_THREADS)
+    void *probe = MAP_FAILED;
+    if (threads > MAX_THREADS)
         return error_set(err, ERR_NO_MEMORY,
                          "OpenBLAS has room for %d threads at a time, not for %d: lower the number "
                          "of threads, or compute in int8 or bf16",
-                         MOST_THREADS, threads);
+                         MAX_THREADS, threads);
     if (size_mul((size_t)threads, BUFFER_BYTES + OTHER_BYTES, &bytes))
-        room = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (room == MAP_FAILED)
+        probe = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (probe == MAP_FAILED)
         return error_set(err, ERR_NO_MEMORY,
                          "OpenBLAS needs %d MiB of address space for each of %d thread(s), and "
                          "less is left: raise the limit (ulimit -v and ulimit -d, LimitAS= and "
                          "LimitDATA=, or vm.overcommit_memory) or lower the number of threads",
                          (BUFFER_BYTES + OTHER_BYTES) >> 20, threads);
-    munmap(room, bytes);
+    munmap(probe, bytes);
     return ERR_OK;
 }
 
@@ -131,7 +131,7 @@ static void before_constructors(int argc, char **argv, char **environment)
 {
     struct error err;
     limit_threads(argv, environment);
-    if (blas_room(1, &err) != ERR_OK)
+    if (blas_check_memory(1, &err) != ERR_OK)
         give_up(argc, argv, err.message);
 }
 
@@ -181,11 +181,11 @@ static void warn_of_threads(void)
                     one_thread);
 }
 
-/* Who has no room for a trial has none for OpenBLAS, and hears of it when it is needed. */
+/* A process without memory for a trial has none for OpenBLAS, and is told when it is needed. */
 static void demand_trial(int argc, char **argv, const char *core, const char *asked)
 {
     struct error err;
-    if (blas_room(1, NULL) != ERR_OK || trial_passes())
+    if (blas_check_memory(1, NULL) != ERR_OK || trial_passes())
         return;
     if (!asked || strcmp(asked, plainest_core) != 0) {
         log_warning(

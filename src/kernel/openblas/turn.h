@@ -4,7 +4,7 @@
 #include "kernel/isa/finish.h"
 #include "kernel/openblas/planes.h"
 
-_Static_assert((int)LANES <= (int)PLANES_LANES, "planes have room behind them for a vector");
+_Static_assert((int)LANES <= (int)PLANES_LANES, "planes have space behind them for a vector");
 
 /* Columns `column` to `column` + 3 of LANES rows. */
 LANES_INLINE void turn_columns(const float *const rows[LANES], size_t column, vecf out[4])

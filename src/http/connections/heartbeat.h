@@ -1,0 +1,42 @@
+/* Whether libmicrohttpd's threads live. It has no timer to call us by, but it calls us, in the
+ * thread concerned, when it takes over a connection: so each thread is given one that is closed
+ * already, and the next when it has let go of that. */
+#ifndef RESNEXT_HTTP_CONNECTIONS_HEARTBEAT_H
+#define RESNEXT_HTTP_CONNECTIONS_HEARTBEAT_H
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { PULSE_THREADS_MAX = 64 };
+
+struct heartbeat_thread {
+    atomic_int fd;           /* of its connection; -1: none */
+    _Atomic int64_t beat_ns; /* when it took one over last */
+};
+
+struct heartbeat {
+    struct MHD_Daemon *daemon; /* NULL: none */
+    int threads;
+    struct heartbeat_thread list[PULSE_THREADS_MAX];
+};
+
+/* Begins to monitor a daemon with that many threads. */
+void heartbeat_start(struct heartbeat *heartbeat, struct MHD_Daemon *daemon, int threads);
+
+/* False if a thread has not moved for `ns`; gives each a new connection. One thread at a time. */
+bool heartbeat_check(struct heartbeat *heartbeat, int64_t ns);
+
+/* `fd` is a client's: libmicrohttpd has dropped what was there without a word, as it does when it
+ * is out of memory. */
+void heartbeat_forget(struct heartbeat *heartbeat, int fd);
+
+/* A connection has begun: notes it and returns the context for its end if it is one of ours, else
+ * NULL. */
+void *heartbeat_begun(struct heartbeat *heartbeat, int fd);
+
+/* A connection with this context has ended: true if it was one of ours. */
+bool heartbeat_ended(struct heartbeat *heartbeat, void *context);
+
+#endif

@@ -1,0 +1,68 @@
+#include "http/connections/throttle.h"
+
+#include <time.h>
+
+#include "base/clock.h"
+
+/* Of a CPU, beside those that no worker needs, all HTTP threads together use 1 / SHARE for what can
+ * wait of clients that are new, and as much for those that are back. */
+enum { SHARE = 32, MEAN_OF = 64 };
+
+static const int64_t WAIT_MOST_NS = 2000000000, WINDOW_NS = 20000000;
+
+/* A thread's own: its use of the CPU when last seen, what a request takes of it on average, when
+ * the next turn of each kind is, when the workers were last seen busy, and how many uploads began
+ * in this window and have not ended. */
+static _Thread_local struct {
+    int64_t cpu_ns, request_ns, turn_ns[2], busy_ns, window_ns;
+    size_t uploads;
+} own;
+
+void throttle_measure(void)
+{
+    struct timespec t = {0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    int64_t cpu_ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    own.request_ns += (cpu_ns - own.cpu_ns - own.request_ns) / MEAN_OF;
+    own.cpu_ns = cpu_ns;
+}
+
+int64_t throttle_turn_ns(struct server *server, int threads, bool is_back)
+{
+    struct server_load load;
+    int64_t now = clock_monotonic_ns(), *turn = &own.turn_ns[is_back];
+    server_load(server, &load);
+    if (load.queue_depth > 0 || load.workers_busy >= load.workers)
+        own.busy_ns = now;
+    if (now - own.busy_ns > WINDOW_NS || load.spare_cpus >= threads)
+        return 0;
+    int64_t wait = *turn > now ? *turn - now : 0;
+    if (wait > WAIT_MOST_NS)
+        return WAIT_MOST_NS;
+    *turn = now + wait + own.request_ns * threads * SHARE / (1 + SHARE * load.spare_cpus);
+    return wait;
+}
+
+bool throttle_is_full(struct server *server, int threads)
+{
+    struct server_load load;
+    server_load(server, &load);
+    return load.queue_depth + own.uploads * (size_t)threads >= load.queue_limit;
+}
+
+int64_t throttle_upload_begins(void)
+{
+    int64_t now = clock_monotonic_ns();
+    if (now - own.window_ns > WINDOW_NS) {
+        own.window_ns = now;
+        own.uploads = 0;
+    }
+    own.uploads++;
+    return now;
+}
+
+void throttle_upload_ends(int64_t begin_ns)
+{
+    if (begin_ns >= own.window_ns && own.uploads > 0)
+        own.uploads--;
+}

@@ -1,0 +1,167 @@
+/* POST /classify. */
+#include <math.h>
+
+#include "base/clock.h"
+#include "http/answer_json.h"
+#include "http/arguments.h"
+#include "http/endpoints/endpoints.h"
+#include "http/reply.h"
+#include "http/work.h"
+
+static int read_parameters(struct exchange *x, int *top_k, struct error *err)
+{
+    struct argument a[] = {{"top_k", NULL}, {"model", NULL}};
+    int code = arguments_read(x, a, sizeof a / sizeof a[0], err);
+    if (code == ERR_OK)
+        code = work_choose_model(x, a[1].value, err);
+    if (code != ERR_OK)
+        return code;
+    int classes = x->model->classes;
+    int wanted = a[0].value ? arguments_count(a[0].value) : (int)x->conf->top_k;
+    if (wanted < 1)
+        return error_set(err, ERR_PARAMETER,
+                         "top_k must be a whole number from 1 to %d: at most so many classes are "
+                         "named",
+                         ARGUMENTS_COUNT_MAX);
+    *top_k = wanted < classes ? wanted : classes;
+    return ERR_OK;
+}
+
+/* Milliseconds with three decimals. */
+static void put_milliseconds(struct answer *a, const char *before, int64_t ns)
+{
+    answer_text(a, before);
+    answer_json_real(a, round((double)ns / 1e3) / 1e3);
+}
+
+static void put_timing(struct answer *a, const struct request *r)
+{
+    int64_t decode = 0, preprocess = 0, inference = 0;
+    for (size_t i = 0; i < r->part_count; i++) {
+        decode += r->parts[i].decode_ns;
+        preprocess += r->parts[i].preprocess_ns;
+        inference += r->parts[i].inference_ns;
+    }
+    put_milliseconds(a, "\"timing_ms\":{\"queue\":", r->started_ns - r->queued_ns);
+    put_milliseconds(a, ",\"decode\":", decode);
+    put_milliseconds(a, ",\"preprocess\":", preprocess);
+    put_milliseconds(a, ",\"inference\":", inference);
+    put_milliseconds(a, ",\"total\":", clock_monotonic_ns() - r->queued_ns);
+    answer_text(a, "}");
+}
+
+static void put_predictions(struct answer *a, const struct request_part *part, int top_k)
+{
+    answer_text(a, "\"predictions\":[");
+    for (int i = 0; i < top_k && answer_goes_on(a); i++) {
+        const struct scored_class *p = &part->predictions[i];
+        answer_printf(a, "%s{\"class_id\":%d,\"label\":", i > 0 ? "," : "", p->class_id);
+        answer_json_text(a, p->label);
+        answer_text(a, ",\"score\":");
+        answer_json_real(a, (double)p->score);
+        answer_text(a, "}");
+    }
+    answer_printf(a, "],\"image\":{\"width\":%d,\"height\":%d}", part->width, part->height);
+}
+
+static void put_result(struct answer *a, const struct multipart_part *sent,
+                       const struct request_part *part, int top_k)
+{
+    struct slice name = sent->file_name.length > 0 ? sent->file_name : sent->name;
+    answer_text(a, "{\"part\":");
+    answer_json_string(a, name.bytes, name.length);
+    if (part->error.code != ERR_OK) {
+        answer_text(a, ",\"error\":");
+        answer_json_error(a, &part->error);
+    } else {
+        answer_text(a, ",");
+        put_predictions(a, part, top_k);
+    }
+    answer_text(a, "}");
+}
+
+/* Several pictures: a list in the order in which they came. */
+static void put_results(struct answer *a, const struct request *r)
+{
+    const struct work *work = r->codec_state;
+    answer_text(a, "\"results\":[");
+    for (size_t i = 0; i < r->part_count; i++) {
+        answer_text(a, i > 0 ? "," : "");
+        put_result(a, &work->parts[i], &r->parts[i], r->top_k);
+    }
+    answer_text(a, "]");
+}
+
+static void put_id(struct answer *a, const struct request *r)
+{
+    const struct work *work = r->codec_state;
+    answer_text(a, ",\"request_id\":");
+    answer_json_text(a, work->id);
+    answer_text(a, ",");
+}
+
+/* The code of an answer in which every part failed: one of ours if we are to blame for any. */
+static enum error_code shared_failure(const struct request *r)
+{
+    for (size_t i = 0; i < r->part_count; i++)
+        if (error_status(r->parts[i].error.code) >= 500)
+            return r->parts[i].error.code;
+    return ERR_IMAGE_UNDECODABLE;
+}
+
+static bool all_failed(const struct request *r)
+{
+    for (size_t i = 0; i < r->part_count; i++)
+        if (r->parts[i].error.code == ERR_OK)
+            return false;
+    return true;
+}
+
+static void put_failure(struct answer *a, const struct request *r)
+{
+    struct error err;
+    error_set(&err, shared_failure(r), "none of the %zu pictures could be classified",
+              r->part_count);
+    a->status = error_status(err.code);
+    answer_text(a, "{\"error\":");
+    answer_json_error(a, &err);
+    put_id(a, r);
+    put_results(a, r);
+    answer_text(a, "}");
+}
+
+/* One picture: its predictions stand at the top. */
+static int encode(struct request *r, struct error *err)
+{
+    struct answer *a = &r->answer;
+    const struct error *first = &r->parts[0].error;
+    if (r->part_count == 1 && first->code != ERR_OK)
+        return error_set(err, first->code, "%s", first->message);
+    if (all_failed(r)) {
+        put_failure(a, r);
+        return ERR_OK;
+    }
+    answer_text(a, "{\"model\":");
+    answer_json_text(a, work_model_name(r));
+    put_id(a, r);
+    if (r->part_count == 1)
+        put_predictions(a, &r->parts[0], r->top_k);
+    else
+        put_results(a, r);
+    answer_text(a, ",");
+    put_timing(a, r);
+    answer_text(a, "}");
+    return ERR_OK;
+}
+
+static const struct request_codec codec = {.encode = encode, .release = work_release};
+
+enum MHD_Result classify_answer(struct exchange *x)
+{
+    struct error err;
+    int top_k = 0;
+    int code = read_parameters(x, &top_k, &err);
+    if (code == ERR_OK)
+        code = work_make(x, REQUEST_CLASSIFY, top_k, &codec, &err);
+    return code == ERR_OK ? work_submit(x) : reply_error(x, &err);
+}

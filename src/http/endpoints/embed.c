@@ -1,0 +1,68 @@
+/* POST /embed. */
+#include <endian.h>
+#include <string.h>
+
+#include "http/answer_json.h"
+#include "http/arguments.h"
+#include "http/endpoints/endpoints.h"
+#include "http/reply.h"
+#include "http/work.h"
+
+static int encode_raw(struct request *r, struct error *err)
+{
+    const struct request_part *part = &r->parts[0];
+    (void)err;
+    r->answer.type = "application/octet-stream";
+    for (size_t i = 0; i < part->value_count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &part->values[i], sizeof bits);
+        bits = htole32(bits);
+        answer_put(&r->answer, &bits, sizeof bits);
+    }
+    return ERR_OK;
+}
+
+static int encode_json(struct request *r, struct error *err)
+{
+    const struct request_part *part = &r->parts[0];
+    (void)err;
+    answer_text(&r->answer, "{\"model\":");
+    answer_json_text(&r->answer, work_model_name(r));
+    answer_printf(&r->answer, ",\"dimensions\":%zu,\"embedding\":", part->value_count);
+    answer_json_reals(&r->answer, part->values, part->value_count);
+    answer_text(&r->answer, "}");
+    return ERR_OK;
+}
+
+static const struct request_codec raw_codec = {
+    .all_or_none = true, .encode = encode_raw, .release = work_release};
+static const struct request_codec json_codec = {
+    .all_or_none = true, .encode = encode_json, .release = work_release};
+
+static const struct request_codec *choose_codec(const struct exchange *x)
+{
+    const char *accept = exchange_header(x, "Accept");
+    return accept && strcasestr(accept, "application/octet-stream") ? &raw_codec : &json_codec;
+}
+
+static int make_request(struct exchange *x, struct error *err)
+{
+    struct argument a[] = {{"normalize", NULL}, {"model", NULL}};
+    int code = arguments_read(x, a, sizeof a / sizeof a[0], err);
+    if (code == ERR_OK)
+        code = work_choose_model(x, a[1].value, err);
+    int normalize = a[0].value ? arguments_count(a[0].value) : 0;
+    if (code == ERR_OK && normalize != 0 && normalize != 1)
+        code = error_set(err, ERR_PARAMETER, "normalize must be 0 or 1");
+    if (code == ERR_OK)
+        code = work_make_one(x, REQUEST_EMBED, choose_codec(x), err);
+    if (code == ERR_OK)
+        x->request->normalized = normalize == 1;
+    return code;
+}
+
+enum MHD_Result embed_answer(struct exchange *x)
+{
+    struct error err;
+    return make_request(x, &err) == ERR_OK ? work_submit(x) : reply_error(x, &err);
+}

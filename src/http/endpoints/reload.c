@@ -1,0 +1,46 @@
+/* /admin/reload, on admin_listen only. */
+#include <jansson.h>
+
+#include "base/check.h"
+#include "http/endpoints/endpoints.h"
+#include "http/reply.h"
+#include "serve/reload.h"
+
+/* A reload takes as long as its models are large. */
+static const int64_t RELOAD_TIMEOUT_NS = 600000000000;
+
+/* A browser says whose page has it ask. No page is to: one from anywhere could, with a browser that
+ * reaches admin_listen. */
+static int refuse_pages(const struct exchange *x, struct error *err)
+{
+    if (!exchange_header(x, "Origin"))
+        return ERR_OK;
+    return error_set(err, ERR_FORBIDDEN, "a web page (Origin) may not ask for a reload");
+}
+
+enum MHD_Result reload_answer(struct exchange *x)
+{
+    struct error err;
+    if (refuse_pages(x, &err) != ERR_OK ||
+        request_create(&x->request, NULL, 0, 0, 0, NULL, &err) != ERR_OK)
+        return reply_error(x, &err);
+    if (exchange_suspend(x, RELOAD_TIMEOUT_NS))
+        reload_ask(x->context->reload, x->request);
+    return MHD_YES;
+}
+
+enum MHD_Result reload_resume(struct exchange *x)
+{
+    int outcome = request_outcome(x->request);
+    CHECK(outcome != REQUEST_PENDING);
+    if (outcome != ERR_OK)
+        return reply_unfinished(x, outcome);
+    if (x->request->failure.code != ERR_OK)
+        return reply_error(x, &x->request->failure);
+    struct generation *generation = server_generation(x->context->server);
+    json_t *models = reply_model_names(generation);
+    generation_release(generation);
+    return reply_json(
+        x, 200,
+        json_pack("{s:s, s:o, s:s}", "status", "reloaded", "models", models, "request_id", x->id));
+}

@@ -1,0 +1,144 @@
+#include "http/oip/oip.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/endpoints/endpoints.h"
+#include "http/oip/infer.h"
+#include "http/reply.h"
+#include "http/work.h"
+
+#define MODELS   "/v2/models/"
+#define VERSIONS "/versions/"
+
+bool oip_owns(const char *path)
+{
+    return strcmp(path, "/v2") == 0 || strncmp(path, "/v2/", 4) == 0;
+}
+
+enum MHD_Result oip_server_answer(struct exchange *x)
+{
+    return reply_json(x, 200,
+                      json_pack("{s:s, s:s, s:[s, s]}", "name", "resnextd", "version",
+                                PACKAGE_VERSION, "extensions", "binary_tensor_data",
+                                "classification"));
+}
+
+enum MHD_Result oip_live_answer(struct exchange *x)
+{
+    return reply_json(x, 200, json_pack("{s:b}", "live", 1));
+}
+
+enum MHD_Result oip_ready_answer(struct exchange *x)
+{
+    struct error err;
+    if (server_ready(x->context->server, &err) != ERR_OK)
+        return reply_error(x, &err);
+    return reply_json(x, 200, json_pack("{s:b, s:b}", "live", 1, "ready", 1));
+}
+
+/* Chooses the model that the path /v2/models/NAME[/versions/V][/...] names. */
+static int choose_model(struct exchange *x, struct error *err)
+{
+    char name[sizeof x->path], version[sizeof x->path];
+    const char *begin = x->path + strlen(MODELS);
+    size_t length = strcspn(begin, "/");
+    snprintf(name, sizeof name, "%.*s", (int)length, begin);
+    int code = work_choose_model(x, name, err);
+    if (code != ERR_OK || strncmp(begin + length, VERSIONS, strlen(VERSIONS)) != 0)
+        return code;
+    begin += length + strlen(VERSIONS);
+    snprintf(version, sizeof version, "%.*s", (int)strcspn(begin, "/"), begin);
+    if (strcmp(version, INFER_VERSION) == 0)
+        return ERR_OK;
+    return error_set(err, ERR_MODEL_UNKNOWN,
+                     "model \"%s\" has no version \"%.32s\", only " INFER_VERSION, name, version);
+}
+
+enum MHD_Result oip_model_answer(struct exchange *x)
+{
+    struct error err;
+    if (choose_model(x, &err) != ERR_OK)
+        return reply_error(x, &err);
+    const struct model_info *m = x->model;
+    json_t *image =
+        json_pack("{s:s, s:s, s:[i]}", "name", "image", "datatype", "BYTES", "shape", -1);
+    json_t *input = json_pack("{s:s, s:s, s:[i, i, i, i]}", "name", "input", "datatype", "FP32",
+                              "shape", -1, 3, m->input_size, m->input_size);
+    json_t *logits = json_pack("{s:s, s:s, s:[i, i]}", "name", infer_output_name(INFER_LOGITS),
+                               "datatype", "FP32", "shape", -1, m->classes);
+    json_t *scores = json_pack("{s:s, s:s, s:[i, i], s:{s:s}}", "name",
+                               infer_output_name(INFER_PROBABILITIES), "datatype", "FP32", "shape",
+                               -1, m->classes, "parameters", "activation", m->activation);
+    return reply_json(x, 200,
+                      json_pack("{s:s, s:[s], s:s, s:[o, o], s:[o, o]}", "name", m->name,
+                                "versions", INFER_VERSION, "platform", "resnextd_safetensors",
+                                "inputs", image, input, "outputs", logits, scores));
+}
+
+enum MHD_Result oip_model_ready_answer(struct exchange *x)
+{
+    struct error err;
+    int code = choose_model(x, &err);
+    if (code == ERR_OK)
+        code = server_ready(x->context->server, &err);
+    if (code != ERR_OK)
+        return reply_error(x, &err);
+    return reply_json(x, 200, json_pack("{s:s, s:b}", "name", x->model->name, "ready", 1));
+}
+
+struct length_header {
+    size_t count;
+    int64_t value; /* -1: not a number */
+};
+
+static enum MHD_Result note_length(void *arg, enum MHD_ValueKind kind, const char *key,
+                                   const char *value)
+{
+    enum { MAX_DIGITS = 12 };
+    (void)kind;
+    struct length_header *h = arg;
+    if (strcasecmp(key, "Inference-Header-Content-Length") != 0)
+        return MHD_YES;
+    size_t digits = value ? strspn(value, "0123456789") : 0;
+    h->count++;
+    h->value = -1;
+    if (digits > 0 && digits <= MAX_DIGITS && value[digits] == '\0')
+        h->value = strtoll(value, NULL, 10);
+    return MHD_YES;
+}
+
+static int read_header_length(const struct exchange *x, int64_t *length, struct error *err)
+{
+    struct length_header h = {0};
+    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_length, &h);
+    *length = h.count > 0 ? h.value : INFER_NO_HEADER;
+    if (h.count > 1 || (h.count == 1 && h.value < 0))
+        return error_set(err, ERR_BAD_REQUEST,
+                         "Inference-Header-Content-Length must be one number, the bytes of JSON");
+    return ERR_OK;
+}
+
+static int make_request(struct exchange *x, struct error *err)
+{
+    struct infer_terms terms = {.max_images = (size_t)x->conf->max_parts,
+                                .body_length = x->upload.length};
+    int code = choose_model(x, err);
+    if (code == ERR_OK)
+        code = read_header_length(x, &terms.header_length, err);
+    if (code == ERR_OK)
+        code = work_make_coded(x, &infer_codec, err);
+    if (code != ERR_OK)
+        return code;
+    terms.size = x->model->input_size;
+    terms.classes = x->model->classes;
+    return infer_prepare(x->request, x->model->name, &terms, err);
+}
+
+enum MHD_Result oip_infer_answer(struct exchange *x)
+{
+    struct error err;
+    return make_request(x, &err) == ERR_OK ? work_submit(x) : reply_error(x, &err);
+}

@@ -1,0 +1,54 @@
+/* A generation of what is served: a configuration, its models, its keys, and for each worker the
+ * memory to run the models in. It never changes; a reload makes the next one beside it and puts
+ * that in its place. Whoever works with one holds a reference, so that a generation goes when its
+ * last request has ended. Any thread. */
+#ifndef RESNEXT_SERVE_GENERATION_H
+#define RESNEXT_SERVE_GENERATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "conf/conf.h"
+#include "conf/keys.h"
+#include "nn/summary.h"
+
+struct model_info {
+    const char *name, *path, *template_name, *precision, *sha256;
+    const char *activation;   /* "softmax" or "sigmoid" */
+    const char *label_source; /* see label_source_name */
+    int classes, input_size;
+    int resize_size; /* the short edge before the crop to input_size; both edges if it squashes */
+    int64_t parameters, multiply_adds;
+    bool squashes, is_default;
+    struct network_summary kernels;
+    size_t metric; /* its index in the metrics' dimension MODEL */
+};
+
+struct generation;
+
+/* Whether a generation can be made from a configuration, as far as that shows without the models'
+ * weights: keys, kernels, model folders. The errors of server_start. */
+int generation_check(const struct conf *conf, struct error *err);
+
+void generation_reference(struct generation *generation);
+
+/* Gives up a reference. NULL is fine. */
+void generation_release(struct generation *generation);
+
+/* What it was made from. Options that take effect at a restart only (options.def) need not be what
+ * is in effect. */
+const struct conf *generation_conf(const struct generation *generation);
+
+/* NULL: no keys are needed. */
+const struct key_list *generation_keys(const struct generation *generation);
+
+size_t generation_model_count(const struct generation *generation);
+const struct model_info *generation_model(const struct generation *generation, size_t index);
+
+/* The index of the model `name` (NULL: the default one). ERR_MODEL_UNKNOWN lists what there is. */
+int generation_find_model(const struct generation *generation, const char *name, size_t *index,
+                          struct error *err);
+
+#endif
