@@ -19,8 +19,8 @@ enum range_method {
     RANGE_METHOD_COUNT
 };
 
-/* "minmax", "percentile", "mse". */
-const char *range_method_name(enum range_method method);
+/* What they are called; NULL-terminated. */
+extern const char *const range_method_names[RANGE_METHOD_COUNT + 1];
 
 struct observer;
 

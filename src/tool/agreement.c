@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tool/tool.h"
-
 /* What a thread needs beside the engine's workspace. */
 struct side {
     struct workspace *workspace; /* of `other` */
@@ -22,7 +20,6 @@ struct comparison {
     float *logits;      /* [files][2][classes] of those that did not fail */
     size_t images;
     double *signal, *noise; /* [layers] */
-    struct progress *progress;
 };
 
 /* The energy of value v, and that of the difference. */
@@ -63,11 +60,6 @@ static int compare(void *context, int thread, const uint8_t *rgb, struct workspa
 static bool take(void *context, const struct engine_result *result)
 {
     struct comparison *c = context;
-    if (!result->logits) {
-        progress_clear(c->progress);
-        tool_message("%s: %s", result->file->path, result->error.message);
-    }
-    progress_step(c->progress, !result->logits);
     if (!result->logits)
         return true;
     size_t both = 2 * c->classes;
@@ -187,25 +179,23 @@ static int summarise(const struct comparison *c, struct agreement *out, struct e
     return code;
 }
 
-int agreement_measure(const struct model *exact, const struct model *other,
-                      const struct file_list *files, const struct engine_options *options,
-                      struct progress *progress, struct agreement *out, struct error *err)
+int agreement_measure(struct tool *tool, const struct model *other, const struct file_list *files,
+                      struct agreement *out, struct error *err)
 {
-    struct comparison c = {.exact = exact,
+    size_t threads = (size_t)tool->engine.threads;
+    struct comparison c = {.exact = tool->model,
                            .other = other,
-                           .layers = network_layer_count(exact->network),
-                           .classes = (size_t)exact->classes,
-                           .progress = progress};
-    struct engine_options mine = *options;
-    mine.compute = compare;
-    mine.compute_context = &c;
-    mine.result_length = 2 * c.classes + 2 * c.layers;
-    int code = create(&c, files->count, (size_t)options->threads, err);
+                           .layers = network_layer_count(other->network),
+                           .classes = (size_t)other->classes};
+    tool->engine.compute = compare;
+    tool->engine.compute_context = &c;
+    tool->engine.result_length = 2 * c.classes + 2 * c.layers;
+    int code = create(&c, files->count, threads, err);
     if (code == ERR_OK)
-        code = engine_run(exact, files, &mine, take, &c, err);
+        code = tool_run_files(tool, files, take, &c, err);
     if (code == ERR_OK)
         code = summarise(&c, out, err);
-    destroy(&c, (size_t)options->threads);
+    destroy(&c, threads);
     return code;
 }
 

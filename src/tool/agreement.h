@@ -3,9 +3,7 @@
 #ifndef RESNEXT_TOOL_AGREEMENT_H
 #define RESNEXT_TOOL_AGREEMENT_H
 
-#include "model/model.h"
-#include "tool/engine.h"
-#include "tool/progress.h"
+#include "tool/tool.h"
 
 struct agreement {
     size_t images;
@@ -16,12 +14,11 @@ struct agreement {
     double *decibels;  /* [layers] signal to noise of what a layer puts out */
 };
 
-/* Runs `exact`, which is float32, and `other` over the files, the former's options.compute being
- * taken over. Files that fail are passed over. `*out` is to be destroyed when ERR_OK is returned.
- * ERR_NO_MEMORY, ERR_THREAD. */
-int agreement_measure(const struct model *exact, const struct model *other,
-                      const struct file_list *files, const struct engine_options *options,
-                      struct progress *progress, struct agreement *out, struct error *err);
+/* Runs tool->model, which is float32, and `other` over the files, which sets tool->engine's
+ * compute. Files that fail are counted and passed over. `*out` is to be destroyed when ERR_OK is
+ * returned. ERR_NO_MEMORY, ERR_THREAD. */
+int agreement_measure(struct tool *tool, const struct model *other, const struct file_list *files,
+                      struct agreement *out, struct error *err);
 void agreement_destroy(struct agreement *agreement);
 
 #endif

@@ -10,17 +10,17 @@
 
 #include "base/check.h"
 
-enum { MAX_ROWS = 16, LONG_OPTION = 256 };
+enum { LONG_OPTION = 256 };
 
 /* What getopt_long wants. Long options return LONG_OPTION + row, --help LONG_OPTION + count. */
 struct getopt_form {
-    struct option longs[MAX_ROWS + 2];
-    char shorts[2 * MAX_ROWS + 3];
+    struct option longs[ARGS_MAX_ROWS + 2];
+    char shorts[2 * ARGS_MAX_ROWS + 3];
 };
 
 static void make_getopt_form(struct getopt_form *form, const struct option_row *rows, size_t count)
 {
-    CHECK(count <= MAX_ROWS);
+    CHECK(count <= ARGS_MAX_ROWS);
     *form = (struct getopt_form){0};
     char *s = form->shorts;
     *s++ = ':';
@@ -69,8 +69,6 @@ static int unknown_option(const struct command *command, const char *word)
         return usage_error(command, "-%c is not an option", optopt);
     return usage_error(command, "%s is not an option", word);
 }
-
-const char *const tool_precisions[] = {"f32", "bf16", "int8", NULL};
 
 static void print_choices(FILE *f, const struct option_row *row)
 {
@@ -172,7 +170,7 @@ static int check_operands(const struct command *command, int given)
 
 /* The values as given, by row; NULL where an option was not. False to return *status at once. */
 static bool collect(const struct command *command, const struct option_row *rows, size_t count,
-                    int argc, char **argv, const char *values[MAX_ROWS], int *status)
+                    int argc, char **argv, const char *values[ARGS_MAX_ROWS], int *status)
 {
     struct getopt_form form;
     make_getopt_form(&form, rows, count);
@@ -197,7 +195,7 @@ static bool collect(const struct command *command, const struct option_row *rows
 bool args_parse(const struct command *command, const struct option_row *rows, size_t count,
                 int argc, char **argv, int *first, int *status)
 {
-    const char *values[MAX_ROWS] = {0};
+    const char *values[ARGS_MAX_ROWS] = {0};
     if (!collect(command, rows, count, argc, argv, values, status))
         return false;
     *first = optind;

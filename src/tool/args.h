@@ -22,30 +22,29 @@ struct option_row {
     const char *argument;       /* what --help calls the value */
 };
 
-/* What --precision may be, NULL-terminated, and what it is unless it is given. */
-extern const char *const tool_precisions[];
-#define DEFAULT_PRECISION "f32"
+/* Rows of each kind; the value goes to `variable`. */
+#define FLAG(long_name, variable, explanation)                                                     \
+    {                                                                                              \
+        .name = long_name, .flag = &(variable), .help = explanation                                \
+    }
+#define INTEGER(long_name, short_name, variable, smallest, largest, explanation)                   \
+    {                                                                                              \
+        .name = long_name, .letter = short_name, .integer = &(variable), .min = smallest,          \
+        .max = largest, .argument = "N", .help = explanation                                       \
+    }
+#define TEXT(long_name, short_name, variable, value, explanation)                                  \
+    {                                                                                              \
+        .name = long_name, .letter = short_name, .text = &(variable), .argument = value,           \
+        .help = explanation                                                                        \
+    }
+#define CHOICE(long_name, variable, words, value, explanation)                                     \
+    {                                                                                              \
+        .name = long_name, .text = &(variable), .choices = words, .argument = value,               \
+        .help = explanation                                                                        \
+    }
 
-/* Rows that several commands have. */
-#define OPTION_ISA(variable)                                                                       \
-    {                                                                                              \
-        .name = "isa", .text = &(variable), .choices = kernel_isa_names(), .argument = "RUNG",     \
-        .help = "kernels to compute with; ref, plain loops, is slow and there to compare"          \
-    }
-#define OPTION_PRECISION(variable)                                                                 \
-    {                                                                                              \
-        .name = "precision", .text = &(variable), .choices = tool_precisions, .argument = "NAME",  \
-        .help = "arithmetic; int8 is the fastest and needs the model's calibration.json"           \
-    }
-#define OPTION_JSON(variable)                                                                      \
-    {                                                                                              \
-        .name = "json", .flag = &(variable), .help = "print one JSON object a line"                \
-    }
-#define OPTION_THREADS(variable)                                                                   \
-    {                                                                                              \
-        .name = "threads", .letter = 't', .integer = &(variable), .min = 1, .max = 1024,           \
-        .argument = "N", .help = "pictures worked on at a time"                                    \
-    }
+/* The most rows that args_parse takes. */
+enum { ARGS_MAX_ROWS = 16 };
 
 /* Parses a command's argv: options may stand before, between and after operands, which are moved to
  * argv[*first .. argc-1]. True to go on; false to return *status at once: TOOL_OK after --help,

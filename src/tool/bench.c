@@ -6,21 +6,17 @@
 #include "tool/args.h"
 #include "tool/measure.h"
 #include "tool/output.h"
-#include "tool/pictures.h"
 #include "tool/random_model.h"
 #include "tool/statistics.h"
-#include "tool/tool.h"
 
 enum { DEFAULT_SECONDS = 3 };
 
 struct bench {
-    bool json;
     const char *operand;
-    const char *isa, *precision;
-    const char *images; /* where JPEGs are; NULL: random input */
-    struct picture_options pictures;
-    struct kernel_isas isas;
+    const char *images;                       /* where JPEGs are; NULL: random input */
+    int64_t workers, threads, batch, seconds; /* options; 0 of threads and seconds: not given */
     struct measure_options options;
+    struct tool *tool;
     const struct model *model;
     struct fma_peak peak;   /* of the CPUs that the workers can use */
     int peak_threads;       /* how many those are */
@@ -187,12 +183,27 @@ static void print_layer(const struct bench *b, size_t i)
     putchar('\n');
 }
 
+/* What the names of kernels that call a library leave open: whose code runs where. */
+static void print_library(const struct network *network)
+{
+    const struct conv_kernel *said = NULL;
+    for (size_t i = 0; i < network_layer_count(network); i++) {
+        const struct conv_kernel *kernel = network_kernel(network, i);
+        if (!kernel || !kernel->method->library || kernel == said)
+            continue;
+        printf("%s%s: matrix products by %s, all else by code of this program for %s\n",
+               said ? "" : "\n", kernel->name, kernel->method->library(), kernel->isa);
+        said = kernel;
+    }
+}
+
 static void print_layers(const struct bench *b)
 {
     printf("\n%-22s %-38s %-29s %9s %9s %7s %8s %7s\n", "layer", "input, kernel, channels",
            "kernel", "min ms", "mean ms", "of time", "GFLOP/s", "of peak");
     for (size_t i = 0; i < network_layer_count(b->model->network); i++)
         print_layer(b, i);
+    print_library(b->model->network);
 }
 
 static void print_text(const struct bench *b)
@@ -215,8 +226,9 @@ static void warn_of_environment(void)
                          names[i]);
 }
 
-static int read_pictures(struct bench *b, const struct file_list *files, struct error *err)
+static int read_pictures(struct bench *b, struct error *err)
 {
+    const struct file_list *files = &b->tool->files;
     struct measure_options *o = &b->options;
     o->pictures = calloc(files->count, sizeof *o->pictures);
     if (!o->pictures)
@@ -227,7 +239,7 @@ static int read_pictures(struct bench *b, const struct file_list *files, struct 
         const struct file_entry *file = &files->entries[i];
         o->pictures[i].path = file->path;
         code = file->problem ? error_set(err, ERR_IO, "%s", file->problem)
-                             : files_read(file->path, (size_t)b->pictures.max_bytes,
+                             : files_read(file->path, (size_t)b->tool->engine.pictures.max_bytes,
                                           &o->pictures[i].bytes, err);
         if (code != ERR_OK)
             code = error_prefix(err, code, "%s", file->path);
@@ -256,13 +268,12 @@ static int measure(struct bench *b, struct error *err)
 
 static int bench_model(struct bench *b, struct error *err)
 {
-    struct file_list files = {0};
-    int code = b->images ? files_add(&files, b->images, 0, err) : ERR_OK;
+    int code = b->images ? files_add(&b->tool->files, b->images, 0, err) : ERR_OK;
     if (code == ERR_OK && b->images)
-        code = read_pictures(b, &files, err);
+        code = read_pictures(b, err);
     if (code == ERR_OK)
         code = measure(b, err);
-    if (code == ERR_OK && b->json)
+    if (code == ERR_OK && b->tool->json)
         print_json(b);
     else if (code == ERR_OK)
         print_text(b);
@@ -270,121 +281,69 @@ static int bench_model(struct bench *b, struct error *err)
     for (size_t i = 0; i < b->options.picture_count; i++)
         free(b->options.pictures[i].bytes.data);
     free(b->options.pictures);
-    files_free(&files);
     return code;
 }
 
-static int open_subject(struct model **model, const struct bench *b)
+static int open_subject(struct tool *tool, const char *operand, struct error *err)
 {
-    if (tool_is_folder(b->operand))
-        return tool_open_model(model, b->operand, b->isa, b->precision);
-    struct error err;
-    const struct model_options options = {.isas = b->isas, .precision = b->precision};
-    if (random_model_load(model, b->operand, &options, &err) == ERR_OK)
-        return TOOL_OK;
-    tool_message("%s is no folder; as a template: %s", b->operand, err.message);
-    return TOOL_FAILED;
+    if (tool_is_folder(operand))
+        return tool_open_model(tool, operand, err);
+    const struct model_options options = {.isas = tool->isas, .precision = tool->precision};
+    int code = random_model_load(&tool->model, operand, &options, err);
+    return code == ERR_OK ? code
+                          : error_prefix(err, code, "%s is no folder; as a template", operand);
 }
 
-static int run(struct bench *b)
+static struct bench bench = {.workers = 1, .batch = 1, .options.warmup = 3};
+
+static int check(struct tool *tool, char **operands, struct error *err)
 {
-    int status = tool_isas(b->isa, &b->isas);
-    if (status != TOOL_OK)
-        return status;
-    struct model *model;
-    status = open_subject(&model, b);
-    if (status != TOOL_OK)
-        return status;
+    (void)tool;
+    (void)operands;
+    const struct bench *b = &bench;
+    if (b->seconds && b->options.iterations)
+        return error_set(err, ERR_PARAMETER, "give --seconds or --iterations, not both");
+    if (b->threads && b->threads < b->workers)
+        return error_set(err, ERR_PARAMETER, "--threads may not be less than --workers");
+    if (b->threads > b->workers && b->options.layers)
+        return error_set(err, ERR_PARAMETER,
+                         "--layers times one thread a worker; leave --threads away");
+    return ERR_OK;
+}
+
+static int run(struct tool *tool, char **operands, struct error *err)
+{
+    struct bench *b = &bench;
+    int code = open_subject(tool, operands[0], err);
+    if (code != ERR_OK)
+        return code;
     warn_of_environment();
-    b->model = model;
-    struct error err;
-    if (bench_model(b, &err) != ERR_OK) {
-        tool_message("%s", err.message);
-        status = TOOL_FAILED;
-    }
-    model_destroy(model);
-    return status;
+    b->tool = tool;
+    b->model = tool->model;
+    b->operand = operands[0];
+    b->options.workers = (int)b->workers;
+    b->options.threads = (int)(b->threads ? b->threads : b->workers);
+    b->options.batch = (int)b->batch;
+    b->options.duration_ns = (b->seconds ? b->seconds : DEFAULT_SECONDS) * 1000000000;
+    b->options.preprocess = picture_preprocess_options(&tool->engine.pictures);
+    return bench_model(b, err);
 }
 
-static int bench_run(int argc, char **argv)
-{
-    struct bench b = {.isa = "auto", .precision = DEFAULT_PRECISION, .pictures = PICTURE_DEFAULTS};
-    int64_t workers = 1, threads = 0, batch = 1, seconds = 0;
-    b.options.warmup = 3;
-    const struct option_row rows[] = {
-        OPTION_JSON(b.json),
-        {.name = "workers",
-         .letter = 'w',
-         .integer = &workers,
-         .min = 1,
-         .max = 1024,
-         .argument = "N",
-         .help = "batches worked on at a time"},
-        {.name = "threads",
-         .letter = 't',
-         .integer = &threads,
-         .min = 1,
-         .max = 1024,
-         .argument = "N",
-         .help = "threads in all: those beyond the workers help them (default as many as workers)"},
-        {.name = "batch",
-         .letter = 'b',
-         .integer = &batch,
-         .min = 1,
-         .max = 1024,
-         .argument = "N",
-         .help = "images a batch"},
-        {.name = "seconds",
-         .letter = 's',
-         .integer = &seconds,
-         .min = 1,
-         .max = 86400,
-         .argument = "N",
-         .help = "how long to measure (default 3 without --iterations)"},
-        {.name = "iterations",
-         .letter = 'n',
-         .integer = &b.options.iterations,
-         .min = 1,
-         .max = 1000000000,
-         .argument = "N",
-         .help = "how many batches to measure in all, instead of --seconds"},
-        {.name = "warmup",
-         .integer = &b.options.warmup,
-         .min = 0,
-         .max = 1000000,
-         .argument = "N",
-         .help = "batches of each worker that are not measured"},
-        {.name = "layers", .flag = &b.options.layers, .help = "show each layer"},
-        {.name = "images",
-         .text = &b.images,
-         .argument = "DIR",
-         .help = "JPEGs to take in turn, decoded as part of each batch; random input without"},
-        OPTION_ISA(b.isa),
-        OPTION_PRECISION(b.precision),
-        OPTIONS_PICTURES(b.pictures),
-    };
-    int first, status;
-    if (!args_parse(&command_bench, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
-                    &status))
-        return status;
-    if (seconds && b.options.iterations) {
-        tool_message("bench: give --seconds or --iterations, not both");
-        return TOOL_USAGE;
-    }
-    if (threads && (threads < workers || (threads > workers && b.options.layers))) {
-        tool_message(threads < workers ? "bench: --threads may not be less than --workers"
-                                       : "bench: --layers times one thread a worker; leave "
-                                         "--threads away");
-        return TOOL_USAGE;
-    }
-    b.operand = argv[first];
-    b.options.workers = (int)workers;
-    b.options.threads = (int)(threads ? threads : workers);
-    b.options.batch = (int)batch;
-    b.options.duration_ns = (seconds ? seconds : DEFAULT_SECONDS) * 1000000000;
-    b.options.preprocess = picture_preprocess_options(&b.pictures);
-    return run(&b);
-}
+static const struct option_row options[] = {
+    INTEGER("workers", 'w', bench.workers, 1, 1024, "batches worked on at a time"),
+    INTEGER("threads", 't', bench.threads, 1, 1024,
+            "threads in all: those beyond the workers help them (default as many as workers)"),
+    INTEGER("batch", 'b', bench.batch, 1, 1024, "images a batch"),
+    INTEGER("seconds", 's', bench.seconds, 1, 86400,
+            "how long to measure (default 3 without --iterations)"),
+    INTEGER("iterations", 'n', bench.options.iterations, 1, 1000000000,
+            "how many batches to measure in all, instead of --seconds"),
+    INTEGER("warmup", 0, bench.options.warmup, 0, 1000000,
+            "batches of each worker that are not measured"),
+    FLAG("layers", bench.options.layers, "show each layer"),
+    TEXT("images", 0, bench.images, "DIR",
+         "JPEGs to take in turn, decoded as part of each batch; random input without"),
+};
 
 const struct command command_bench = {
     .name = "bench",
@@ -396,5 +355,9 @@ const struct command command_bench = {
                "precision on registers alone, measured with as many threads, before and after.",
     .min = 1,
     .max = 1,
-    .run = bench_run,
+    .shared = OPTION_JSON | OPTION_ISA | OPTION_PRECISION | OPTION_PICTURES,
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .check = check,
+    .run = run,
 };

@@ -1,25 +1,16 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/check.h"
-#include "base/threads.h"
 #include "tool/args.h"
-#include "tool/engine.h"
 #include "tool/output.h"
-#include "tool/progress.h"
-#include "tool/tool.h"
 
 struct classify {
-    bool json, csv, logits;
+    bool csv, logits;
     int64_t top_k;
-    struct engine_options engine;
+    struct tool *tool;
     const struct model *model;
     struct prediction *predictions; /* [top_k] */
-    struct progress progress;
-    bool shares_terminal; /* results and the progress bar are on the same screen */
-    bool any_failed;
 };
 
 static json_t *predictions_json(const struct classify *c)
@@ -94,10 +85,6 @@ static void print_score(const struct model *model, float score)
 
 static void print_text(const struct classify *c, const struct engine_result *r)
 {
-    if (!r->logits) {
-        tool_message("%s: %s", r->file->path, r->error.message);
-        return;
-    }
     output_plain(stdout, r->file->path);
     putchar('\n');
     for (int64_t i = 0; i < c->top_k; i++) {
@@ -114,106 +101,60 @@ static void print_text(const struct classify *c, const struct engine_result *r)
 static bool take(void *context, const struct engine_result *result)
 {
     struct classify *c = context;
-    bool failed = !result->logits;
-    c->any_failed |= failed;
-    if (c->shares_terminal || failed)
-        progress_clear(&c->progress);
-    if (!failed)
+    tool_begin_result(c->tool);
+    if (result->logits)
         model_top_k(c->model, result->logits, (int)c->top_k, c->predictions);
-    if (c->json)
+    if (c->tool->json)
         print_json(c, result);
     else if (c->csv)
         print_csv(c, result);
-    else
+    else if (result->logits)
         print_text(c, result);
-    bool go_on = output_flush();
-    progress_step(&c->progress, failed);
-    return go_on;
+    return output_flush();
 }
 
-static int classify_files(struct classify *c, const struct file_list *files)
-{
-    c->predictions = calloc((size_t)c->top_k, sizeof *c->predictions);
-    if (!c->predictions) {
-        tool_message("no memory for %d predictions", (int)c->top_k);
-        return TOOL_FAILED;
-    }
-    if (c->csv)
-        print_csv_header(c);
-    c->shares_terminal = isatty(STDOUT_FILENO);
-    progress_start(&c->progress, files->count);
-    struct error err;
-    int code = engine_run(c->model, files, &c->engine, take, c, &err);
-    progress_clear(&c->progress);
-    free(c->predictions);
-    if (code != ERR_OK)
-        tool_message("%s", err.message);
-    return code != ERR_OK || c->any_failed ? TOOL_FAILED : TOOL_OK;
-}
+static struct classify classify = {.top_k = 5};
 
-static int add_operands(struct file_list *files, int count, char **paths)
+static int check(struct tool *tool, char **operands, struct error *err)
 {
     int standard_inputs = 0;
-    struct error err;
-    for (int i = 0; i < count; i++) {
-        standard_inputs += strcmp(paths[i], "-") == 0;
-        if (files_add(files, paths[i], 0, &err) != ERR_OK) {
-            tool_message("%s", err.message);
-            return TOOL_FAILED;
-        }
-    }
-    if (standard_inputs <= 1)
-        return TOOL_OK;
-    tool_message("classify: - (standard input) can be given once");
-    return TOOL_USAGE;
+    for (char **path = operands + 1; *path; path++)
+        standard_inputs += strcmp(*path, "-") == 0;
+    if (tool->json && classify.csv)
+        return error_set(err, ERR_PARAMETER, "--json and --csv exclude each other");
+    if (standard_inputs > 1)
+        return error_set(err, ERR_PARAMETER, "- (standard input) can be given once");
+    return ERR_OK;
 }
 
-static int classify_run(int argc, char **argv)
+static int run(struct tool *tool, char **operands, struct error *err)
 {
-    enum { MAX_TOP_K = 1000000 };
-    struct classify c = {.top_k = 5,
-                         .engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
-    const char *isa = "auto", *precision = DEFAULT_PRECISION;
-    const struct option_row rows[] = {
-        OPTION_JSON(c.json),
-        {.name = "csv", .flag = &c.csv, .help = "print CSV, one row a prediction"},
-        {.name = "logits",
-         .flag = &c.logits,
-         .help = "print logits too: all in JSON, else those of the classes shown"},
-        {.name = "top-k",
-         .letter = 'k',
-         .integer = &c.top_k,
-         .min = 1,
-         .max = MAX_TOP_K,
-         .argument = "K",
-         .help = "how many of the likeliest classes to print, at most"},
-        OPTION_THREADS(c.engine.threads),
-        OPTION_ISA(isa),
-        OPTION_PRECISION(precision),
-        OPTIONS_PICTURES(c.engine.pictures),
-    };
-    int first, status;
-    if (!args_parse(&command_classify, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
-                    &status))
-        return status;
-    if (c.json && c.csv) {
-        tool_message("classify: --json and --csv exclude each other");
-        return TOOL_USAGE;
-    }
-    struct file_list files = {0};
-    struct model *model = NULL;
-    status = add_operands(&files, argc - first - 1, argv + first + 1);
-    if (status == TOOL_OK)
-        status = tool_open_model(&model, argv[first], isa, precision);
-    c.model = model;
-    if (status == TOOL_OK && c.top_k > model->classes)
-        c.top_k = model->classes;
-    if (status == TOOL_OK)
-        status = classify_files(&c, &files);
-    model_destroy(model);
-    files_free(&files);
-    return status;
+    struct classify *c = &classify;
+    int code = tool_open(tool, operands, err);
+    if (code != ERR_OK)
+        return code;
+    c->tool = tool;
+    c->model = tool->model;
+    if (c->top_k > c->model->classes)
+        c->top_k = c->model->classes;
+    c->predictions = calloc((size_t)c->top_k, sizeof *c->predictions);
+    if (!c->predictions)
+        return error_set(err, ERR_NO_MEMORY, "no memory for %d predictions", (int)c->top_k);
+    if (c->csv)
+        print_csv_header(c);
+    tool->prints_failures = tool->json || c->csv;
+    code = tool_run_files(tool, &tool->files, take, c, err);
+    free(c->predictions);
+    return code;
 }
+
+static const struct option_row options[] = {
+    FLAG("csv", classify.csv, "print CSV, one row a prediction"),
+    FLAG("logits", classify.logits,
+         "print logits too: all in JSON, else those of the classes shown"),
+    INTEGER("top-k", 'k', classify.top_k, 1, 1000000,
+            "how many of the likeliest classes to print, at most"),
+};
 
 const struct command command_classify = {
     .name = "classify",
@@ -225,5 +166,9 @@ const struct command command_classify = {
         "then 1.",
     .min = 2,
     .max = INT_MAX,
-    .run = classify_run,
+    .shared = OPTION_JSON | OPTION_THREADS | OPTION_ISA | OPTION_PRECISION | OPTION_PICTURES,
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .check = check,
+    .run = run,
 };

@@ -5,21 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/threads.h"
 #include "nn/explain.h"
 #include "tool/args.h"
-#include "tool/engine.h"
 #include "tool/output.h"
-#include "tool/progress.h"
-#include "tool/tool.h"
 
 struct embed {
-    bool json, normalize;
-    struct engine_options engine;
-    const struct network *network;
+    bool normalize;
+    struct tool *tool;
     size_t channels;
-    struct progress progress;
-    bool any_failed;
 };
 
 /* The engine's result for a picture is its embedding. */
@@ -29,8 +22,9 @@ static int compute(void *context, int thread, const uint8_t *rgb, struct workspa
     (void)thread;
     (void)rgb;
     const struct embed *e = context;
-    network_forward(e->network, workspace, 1);
-    int code = explain_embedding(e->network, workspace, 0, result, err);
+    const struct network *network = e->tool->model->network;
+    network_forward(network, workspace, 1);
+    int code = explain_embedding(network, workspace, 0, result, err);
     if (code == ERR_OK && e->normalize)
         explain_normalize(result, e->channels);
     return code;
@@ -66,78 +60,42 @@ static void write_row(const struct embed *e, const struct engine_result *r)
 static bool take(void *context, const struct engine_result *result)
 {
     struct embed *e = context;
-    bool failed = !result->logits;
-    e->any_failed |= failed;
-    progress_clear(&e->progress);
-    if (failed && !e->json)
-        tool_message("%s: %s", result->file->path, result->error.message);
-    if (e->json)
+    tool_begin_result(e->tool);
+    if (e->tool->json)
         print_json(e, result);
     else
         write_row(e, result);
-    bool go_on = output_flush();
-    progress_step(&e->progress, failed);
-    return go_on;
+    return output_flush();
 }
 
-static int embed_files(struct embed *e, const struct model *model, const struct file_list *files)
+static int check(struct tool *tool, char **operands, struct error *err)
 {
-    struct error err;
-    e->network = model->network;
-    e->channels = (size_t)explain_shape(model->network).channels;
-    e->engine.compute = compute;
-    e->engine.compute_context = e;
-    e->engine.result_length = e->channels;
-    progress_start(&e->progress, files->count);
-    int code = engine_run(model, files, &e->engine, take, e, &err);
-    progress_clear(&e->progress);
+    (void)operands;
+    if (!tool->json && isatty(STDOUT_FILENO))
+        return error_set(err, ERR_PARAMETER,
+                         "raw numbers on the terminal are of no use: give --json");
+    return ERR_OK;
+}
+
+static struct embed embed;
+
+static int run(struct tool *tool, char **operands, struct error *err)
+{
+    int code = tool_open(tool, operands, err);
     if (code != ERR_OK)
-        tool_message("%s", err.message);
-    return code != ERR_OK || e->any_failed ? TOOL_FAILED : TOOL_OK;
+        return code;
+    embed.tool = tool;
+    embed.channels = (size_t)explain_shape(tool->model->network).channels;
+    tool->engine.compute = compute;
+    tool->engine.compute_context = &embed;
+    tool->engine.result_length = embed.channels;
+    tool->prints_failures = tool->json;
+    return tool_run_files(tool, &tool->files, take, &embed, err);
 }
 
-static int add_operands(struct file_list *files, int count, char **paths)
-{
-    struct error err;
-    for (int i = 0; i < count; i++)
-        if (files_add(files, paths[i], 0, &err) != ERR_OK) {
-            tool_message("%s", err.message);
-            return TOOL_FAILED;
-        }
-    return TOOL_OK;
-}
-
-static int embed_run(int argc, char **argv)
-{
-    struct embed e = {.engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
-    const char *isa = "auto", *precision = DEFAULT_PRECISION;
-    const struct option_row rows[] = {
-        OPTION_JSON(e.json),
-        {.name = "normalize", .flag = &e.normalize, .help = "scale each embedding to length 1"},
-        OPTION_THREADS(e.engine.threads),
-        OPTION_ISA(isa),
-        OPTION_PRECISION(precision),
-        OPTIONS_PICTURES(e.engine.pictures),
-    };
-    int first, status;
-    if (!args_parse(&command_embed, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
-                    &status))
-        return status;
-    if (!e.json && isatty(STDOUT_FILENO)) {
-        tool_message("embed: raw numbers on the terminal are of no use: give --json");
-        return TOOL_USAGE;
-    }
-    struct file_list files = {0};
-    struct model *model = NULL;
-    status = add_operands(&files, argc - first - 1, argv + first + 1);
-    if (status == TOOL_OK)
-        status = tool_open_model(&model, argv[first], isa, precision);
-    if (status == TOOL_OK)
-        status = embed_files(&e, model, &files);
-    model_destroy(model);
-    files_free(&files);
-    return status;
-}
+static const struct option_row options[] = {
+    FLAG("normalize", embed.normalize, "scale each embedding to length 1"),
+};
 
 const struct command command_embed = {
     .name = "embed",
@@ -149,5 +107,9 @@ const struct command command_embed = {
         "is NaN, and the exit code is then 1.",
     .min = 2,
     .max = INT_MAX,
-    .run = embed_run,
+    .shared = OPTION_JSON | OPTION_THREADS | OPTION_ISA | OPTION_PRECISION | OPTION_PICTURES,
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .check = check,
+    .run = run,
 };

@@ -3,15 +3,11 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/threads.h"
 #include "tool/args.h"
 #include "tool/class_names.h"
-#include "tool/engine.h"
 #include "tool/ground_truth.h"
 #include "tool/multi_label.h"
 #include "tool/output.h"
-#include "tool/progress.h"
-#include "tool/tool.h"
 
 enum { TOP = 5, MATRIX_MAX_CLASSES = 16, CONFUSIONS_SHOWN = 10 };
 
@@ -22,9 +18,8 @@ struct confusion {
 };
 
 struct eval {
-    bool json;
     const char *labels; /* a table, or NULL */
-    struct engine_options engine;
+    struct tool *tool;
     const struct model *model;
     bool many; /* a picture may show several classes, which are scored each by itself */
     struct ground_truth truth;
@@ -32,9 +27,8 @@ struct eval {
     struct multi_label multi_label;
     struct confusion *confusions; /* first one a picture, then merged */
     size_t confusion_count;
-    size_t images, failed, top1, top5;
+    size_t images, top1, top5;
     int64_t elapsed_ns;
-    struct progress progress;
 };
 
 /* The one class that a picture shows. */
@@ -56,10 +50,6 @@ static bool take(void *context, const struct engine_result *result)
     size_t file = (size_t)(result->file - e->truth.files.entries);
     bool *shown =
         result->logits && e->many ? multi_label_add(&e->multi_label, result->logits) : NULL;
-    if (!result->logits) {
-        progress_clear(&e->progress);
-        tool_message("%s: %s", result->file->path, result->error.message);
-    }
     for (; e->next < e->truth.count && e->truth.marks[e->next].file == file; e->next++) {
         int class_id = e->truth.marks[e->next].class_id;
         if (shown)
@@ -68,8 +58,6 @@ static bool take(void *context, const struct engine_result *result)
             count_prediction(e, result->logits, class_id);
     }
     e->images += result->logits != NULL;
-    e->failed += !result->logits;
-    progress_step(&e->progress, !result->logits);
     return true;
 }
 
@@ -126,7 +114,7 @@ static json_t *confusion_json(const struct eval *e)
 static void print_json(const struct eval *e)
 {
     output_json_line(json_pack("{s:I, s:I, s:f, s:f, s:f, s:o}", "images", (json_int_t)e->images,
-                               "failed", (json_int_t)e->failed, "top1",
+                               "failed", (json_int_t)e->tool->failed, "top1",
                                fraction(e->top1, e->images), "top5", fraction(e->top5, e->images),
                                "images_per_s", images_per_s(e), "confusion", confusion_json(e)));
 }
@@ -146,7 +134,7 @@ static void print_precision_json(const struct eval *e)
                              (json_int_t)m->precisions[i].positives, "average_precision",
                              real_or_null(m->precisions[i].average)));
     output_json_line(json_pack("{s:I, s:I, s:o, s:I, s:f, s:o}", "images", (json_int_t)e->images,
-                               "failed", (json_int_t)e->failed, "mean_average_precision",
+                               "failed", (json_int_t)e->tool->failed, "mean_average_precision",
                                real_or_null(m->mean), "classes_measured", (json_int_t)m->measured,
                                "images_per_s", images_per_s(e), "classes", array));
 }
@@ -196,7 +184,7 @@ static void print_worst(const struct eval *e)
 
 static void print_text(const struct eval *e)
 {
-    printf("images   %zu, %zu failed\n", e->images, e->failed);
+    printf("images   %zu, %zu failed\n", e->images, e->tool->failed);
     printf("top-1    %.2f%% (%zu)\n", 100 * fraction(e->top1, e->images), e->top1);
     printf("top-5    %.2f%% (%zu)\n", 100 * fraction(e->top5, e->images), e->top5);
     printf("speed    %.1f images/s\n", images_per_s(e));
@@ -210,7 +198,7 @@ static void print_text(const struct eval *e)
 static void print_precision_text(const struct eval *e)
 {
     const struct multi_label *m = &e->multi_label;
-    printf("images   %zu, %zu failed\n", e->images, e->failed);
+    printf("images   %zu, %zu failed\n", e->images, e->tool->failed);
     if (m->measured > 0)
         printf("mAP      %.2f%% (of %zu classes, %zu have pictures)\n", 100 * m->mean, m->classes,
                m->measured);
@@ -231,14 +219,14 @@ static int report(struct eval *e, struct error *err)
 {
     if (e->many) {
         int code = multi_label_finish(&e->multi_label, err);
-        if (code == ERR_OK && e->json)
+        if (code == ERR_OK && e->tool->json)
             print_precision_json(e);
         else if (code == ERR_OK)
             print_precision_text(e);
         return code;
     }
     merge_confusions(e);
-    if (e->json)
+    if (e->tool->json)
         print_json(e);
     else
         print_text(e);
@@ -253,7 +241,7 @@ static int read_truth(struct eval *e, const char *root, struct error *err)
         code = ground_truth_read_table(&e->truth, e->labels, root, &names, e->many, err);
     else if (code == ERR_OK)
         code = ground_truth_read_folders(&e->truth, root, &names, e->many,
-                                         (size_t)e->engine.pictures.max_bytes, err);
+                                         (size_t)e->tool->engine.pictures.max_bytes, err);
     class_names_close(&names);
     return code;
 }
@@ -275,51 +263,36 @@ static int evaluate(struct eval *e, const char *root, struct error *err)
         code = make_space(e, err);
     if (code != ERR_OK)
         return code;
-    progress_start(&e->progress, e->truth.files.count);
     int64_t start = clock_monotonic_ns();
-    code = engine_run(e->model, &e->truth.files, &e->engine, take, e, err);
+    code = tool_run_files(e->tool, &e->truth.files, take, e, err);
     e->elapsed_ns = clock_monotonic_ns() - start;
-    progress_clear(&e->progress);
     return code == ERR_OK ? report(e, err) : code;
 }
 
-static int eval_run(int argc, char **argv)
+static struct eval eval;
+
+static int run(struct tool *tool, char **operands, struct error *err)
 {
-    struct eval e = {.engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
-    const char *isa = "auto", *precision = DEFAULT_PRECISION;
-    const struct option_row rows[] = {
-        OPTION_JSON(e.json),
-        {.name = "labels",
-         .letter = 'l',
-         .text = &e.labels,
-         .argument = "FILE",
-         .help = "a CSV file of the pictures in DIR and their classes, instead of folders"},
-        OPTION_THREADS(e.engine.threads),
-        OPTION_ISA(isa),
-        OPTION_PRECISION(precision),
-        OPTIONS_PICTURES(e.engine.pictures),
-    };
-    int first, status;
-    if (!args_parse(&command_eval, rows, sizeof rows / sizeof rows[0], argc, argv, &first, &status))
-        return status;
-    struct model *model;
-    status = tool_open_model(&model, argv[first], isa, precision);
-    if (status != TOOL_OK)
-        return status;
-    e.model = model;
+    struct eval *e = &eval;
+    int code = tool_open_model(tool, operands[0], err);
+    if (code != ERR_OK)
+        return code;
+    const struct model *model = tool->model;
+    e->tool = tool;
+    e->model = model;
     /* One output with two labels tells which of them it is. */
-    e.many = model->activation == ACTIVATION_SIGMOID && model->template.classes == model->classes;
-    struct error err;
-    if (evaluate(&e, argv[first + 1], &err) != ERR_OK) {
-        tool_message("%s", err.message);
-        status = TOOL_FAILED;
-    }
-    free(e.confusions);
-    multi_label_destroy(&e.multi_label);
-    ground_truth_free(&e.truth);
-    model_destroy(model);
-    return e.failed > 0 ? TOOL_FAILED : status;
+    e->many = model->activation == ACTIVATION_SIGMOID && model->template.classes == model->classes;
+    code = evaluate(e, operands[1], err);
+    free(e->confusions);
+    multi_label_destroy(&e->multi_label);
+    ground_truth_free(&e->truth);
+    return code;
 }
+
+static const struct option_row options[] = {
+    TEXT("labels", 'l', eval.labels, "FILE",
+         "a CSV file of the pictures in DIR and their classes, instead of folders"),
+};
 
 const struct command command_eval = {
     .name = "eval",
@@ -332,5 +305,8 @@ const struct command command_eval = {
         "Fractions are of the\npictures that could be decoded.",
     .min = 2,
     .max = 2,
-    .run = eval_run,
+    .shared = OPTION_JSON | OPTION_THREADS | OPTION_ISA | OPTION_PRECISION | OPTION_PICTURES,
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .run = run,
 };

@@ -6,10 +6,7 @@
 
 #include "image/overlay.h"
 #include "tool/args.h"
-#include "tool/files.h"
 #include "tool/output.h"
-#include "tool/pictures.h"
-#include "tool/tool.h"
 
 struct explain {
     bool json;
@@ -82,86 +79,67 @@ static void print_json(const struct explain *e, const char *path)
                                e->shape.rows, "cols", e->shape.cols, "values", values));
 }
 
-static int explain_file(struct explain *e, const char *path, int64_t max_bytes)
+static int show(struct explain *e, const char *path, struct error *err)
 {
-    struct error err;
+    if (e->json) {
+        print_json(e, path);
+        return ERR_OK;
+    }
+    const struct overlay_grid grid = {e->shape.rows, e->shape.cols, e->map};
     uint8_t *picture = NULL;
     size_t length = 0;
-    int code = files_read(path, (size_t)max_bytes, &e->file, &err);
-    if (code == ERR_OK)
-        code = make_map(e, &err);
-    if (code == ERR_OK && !e->json) {
-        const struct overlay_grid grid = {e->shape.rows, e->shape.cols, e->map};
-        code = overlay_draw(&e->model->preprocess, &e->options, &grid, e->file.data, e->file.length,
-                            &picture, &length, &err);
-    }
-    int status = TOOL_OK;
-    if (code != ERR_OK) {
-        tool_message("%s: %s", path, err.message);
-        status = TOOL_FAILED;
-    } else if (e->json) {
-        print_json(e, path);
-    } else {
-        status = output_bytes(e->out, "", picture, length);
-    }
+    int code = overlay_draw(&e->model->preprocess, &e->options, &grid, e->file.data, e->file.length,
+                            &picture, &length, err);
+    code = code == ERR_OK ? output_bytes(e->out, "", picture, length, err)
+                          : error_prefix(err, code, "%s", path);
     free(picture);
+    return code;
+}
+
+static int explain_file(struct explain *e, const char *path, int64_t max_bytes, struct error *err)
+{
+    int code = files_read(path, (size_t)max_bytes, &e->file, err);
+    if (code == ERR_OK)
+        code = make_map(e, err);
+    code = code == ERR_OK ? show(e, path, err) : error_prefix(err, code, "%s", path);
     free(e->map);
     workspace_destroy(e->workspace);
     free(e->file.data);
-    return status;
+    return code;
 }
 
-static int explain_run(int argc, char **argv)
+static struct explain explain;
+
+static int check(struct tool *tool, char **operands, struct error *err)
 {
-    struct explain e = {0};
-    const char *isa = "auto", *precision = DEFAULT_PRECISION;
-    struct picture_options pictures = PICTURE_DEFAULTS;
-    const struct option_row rows[] = {
-        {.name = "class",
-         .letter = 'c',
-         .text = &e.class,
-         .argument = "CLASS",
-         .help = "label, or else id, of the class to explain, instead of the likeliest"},
-        {.name = "class-id",
-         .text = &e.class_id_text,
-         .argument = "ID",
-         .help = "its id, where labels are numbers too"},
-        {.name = "out",
-         .letter = 'o',
-         .text = &e.out,
-         .argument = "OUT.jpg",
-         .help = "write this file instead of standard output"},
-        OPTION_JSON(e.json),
-        OPTION_ISA(isa),
-        OPTION_PRECISION(precision),
-        OPTIONS_PICTURES(pictures),
-    };
-    int first, status;
-    if (!args_parse(&command_explain, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
-                    &status))
-        return status;
-    if (e.json && e.out) {
-        tool_message("explain: --json and --out exclude each other");
-        return TOOL_USAGE;
-    }
-    if (e.class && e.class_id_text) {
-        tool_message("explain: --class and --class-id exclude each other");
-        return TOOL_USAGE;
-    }
-    if (!e.json && !e.out && isatty(STDOUT_FILENO)) {
-        tool_message("explain: a picture on the terminal is of no use: give --out or --json");
-        return TOOL_USAGE;
-    }
-    struct model *model;
-    status = tool_open_model(&model, argv[first], isa, precision);
-    if (status != TOOL_OK)
-        return status;
-    e.model = model;
-    e.options = picture_preprocess_options(&pictures);
-    status = explain_file(&e, argv[first + 1], pictures.max_bytes);
-    model_destroy(model);
-    return status;
+    (void)operands;
+    if (tool->json && explain.out)
+        return error_set(err, ERR_PARAMETER, "--json and --out exclude each other");
+    if (explain.class && explain.class_id_text)
+        return error_set(err, ERR_PARAMETER, "--class and --class-id exclude each other");
+    if (!tool->json && !explain.out && isatty(STDOUT_FILENO))
+        return error_set(err, ERR_PARAMETER,
+                         "a picture on the terminal is of no use: give --out or --json");
+    return ERR_OK;
 }
+
+static int run(struct tool *tool, char **operands, struct error *err)
+{
+    int code = tool_open_model(tool, operands[0], err);
+    if (code != ERR_OK)
+        return code;
+    explain.json = tool->json;
+    explain.model = tool->model;
+    explain.options = picture_preprocess_options(&tool->engine.pictures);
+    return explain_file(&explain, operands[1], tool->engine.pictures.max_bytes, err);
+}
+
+static const struct option_row options[] = {
+    TEXT("class", 'c', explain.class, "CLASS",
+         "label, or else id, of the class to explain, instead of the likeliest"),
+    TEXT("class-id", 0, explain.class_id_text, "ID", "its id, where labels are numbers too"),
+    TEXT("out", 'o', explain.out, "OUT.jpg", "write this file instead of standard output"),
+};
 
 const struct command command_explain = {
     .name = "explain",
@@ -171,5 +149,9 @@ const struct command command_explain = {
                "activation map over it, as JPEG, or with --json the map's numbers.",
     .min = 2,
     .max = 2,
-    .run = explain_run,
+    .shared = OPTION_JSON | OPTION_ISA | OPTION_PRECISION | OPTION_PICTURES,
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .check = check,
+    .run = run,
 };

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "tool/args.h"
 #include "tool/output.h"
 #include "tool/tool.h"
 
@@ -295,70 +294,50 @@ static void print_text(const struct info *info)
     print_table(info);
 }
 
-static int show(struct info *info, bool json)
+static int show(struct info *info, bool json, struct error *err)
 {
-    struct error err;
-    if (fill(info, &err) != ERR_OK) {
-        tool_message("%s", err.message);
-        return TOOL_FAILED;
-    }
-    if (json)
+    int code = fill(info, err);
+    if (code == ERR_OK && json)
         print_json(info);
-    else
+    else if (code == ERR_OK)
         print_text(info);
-    return TOOL_OK;
+    return code;
 }
 
-static int show_folder(struct info *info, const char *path, const char *isa, const char *precision,
-                       bool json)
+static void describe_model(struct info *info, const struct model *model)
 {
-    struct model *model;
-    int status = tool_open_model(&model, path, isa, precision);
-    if (status != TOOL_OK)
-        return status;
     info->model = model;
     info->precision = model->precision;
     info->activation = model->activation;
     info->classes = model->classes;
     info->template = model->template;
     memcpy(info->template_name, model->template_name, sizeof info->template_name);
-    status = show(info, json);
-    model_destroy(model);
-    return status;
 }
 
-static int show_template(struct info *info, const char *name, bool json)
+static int describe_template(struct info *info, const struct tool *tool, const char *name,
+                             struct error *err)
 {
-    struct error err;
-    if (template_from_name(name, &info->template, &err) != ERR_OK) {
-        tool_message("%s is no folder; as a template: %s", name, err.message);
-        return TOOL_FAILED;
-    }
+    int code = template_from_name(name, &info->template, err);
+    if (code != ERR_OK)
+        return error_prefix(err, code, "%s is no folder; as a template", name);
     template_name(&info->template, info->template_name);
     info->classes = info->template.classes;
     info->activation = info->classes == 1 ? ACTIVATION_SIGMOID : ACTIVATION_SOFTMAX;
-    return show(info, json);
+    for (enum precision p = 0; p < PRECISION_COUNT; p++)
+        if (strcmp(tool->precision, precision_name(p)) == 0)
+            info->precision = p;
+    return ERR_OK;
 }
 
-static int info_run(int argc, char **argv)
+static int run(struct tool *tool, char **operands, struct error *err)
 {
-    bool json = false;
-    const char *isa = "auto", *precision = DEFAULT_PRECISION;
-    const struct option_row rows[] = {OPTION_JSON(json), OPTION_ISA(isa),
-                                      OPTION_PRECISION(precision)};
-    int first, status;
-    if (!args_parse(&command_info, rows, sizeof rows / sizeof rows[0], argc, argv, &first, &status))
-        return status;
-    struct info info = {0};
-    status = tool_isas(isa, &info.isas);
-    if (status != TOOL_OK)
-        return status;
-    if (tool_is_folder(argv[first]))
-        return show_folder(&info, argv[first], isa, precision, json);
-    for (enum precision p = 0; p < PRECISION_COUNT; p++)
-        if (strcmp(precision, precision_name(p)) == 0)
-            info.precision = p;
-    return show_template(&info, argv[first], json);
+    struct info info = {.isas = tool->isas};
+    bool is_folder = tool_is_folder(operands[0]);
+    int code = is_folder ? tool_open_model(tool, operands[0], err)
+                         : describe_template(&info, tool, operands[0], err);
+    if (code == ERR_OK && is_folder)
+        describe_model(&info, tool->model);
+    return code == ERR_OK ? show(&info, tool->json, err) : code;
 }
 
 const struct command command_info = {
@@ -368,5 +347,6 @@ const struct command command_info = {
     .details = "MODEL is a folder with model.safetensors and config.json.\n" TEMPLATE_GRAMMAR_HELP,
     .min = 1,
     .max = 1,
-    .run = info_run,
+    .shared = OPTION_JSON | OPTION_ISA | OPTION_PRECISION,
+    .run = run,
 };

@@ -133,12 +133,13 @@ static bool write_whole(FILE *f, const char *head, const void *bytes, size_t len
     return fputs(head, f) != EOF && fwrite(bytes, 1, length, f) == length && fflush(f) == 0;
 }
 
-int output_bytes(const char *path, const char *head, const void *bytes, size_t length)
+int output_bytes(const char *path, const char *head, const void *bytes, size_t length,
+                 struct error *err)
 {
     if (!path) {
         if (!write_whole(stdout, head, bytes, length) && !first_error)
             first_error = errno;
-        return TOOL_OK;
+        return ERR_OK;
     }
     FILE *f = fopen(path, "wbe");
     bool opened = f != NULL, written = opened && write_whole(f, head, bytes, length);
@@ -148,12 +149,11 @@ int output_bytes(const char *path, const char *head, const void *bytes, size_t l
         reason = errno;
     }
     if (written)
-        return TOOL_OK;
+        return ERR_OK;
     struct stat st;
     if (opened && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
         unlink(path);
-    tool_message("cannot write %s: %s", path, strerror(reason));
-    return TOOL_FAILED;
+    return error_set(err, ERR_IO, "cannot write %s: %s", path, strerror(reason));
 }
 
 bool output_flush(void)

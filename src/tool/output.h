@@ -46,9 +46,10 @@ json_t *output_json_append(json_t *array, json_t *value);
 void output_json_line(json_t *object);
 
 /* Writes `head` and then `length` bytes to the file `path`. If not all of it could be written it
- * says why, leaves no part behind (unless `path` is a link, a device or a pipe), and returns
- * TOOL_FAILED. NULL is standard output, of whose failures output_flush() tells. */
-int output_bytes(const char *path, const char *head, const void *bytes, size_t length);
+ * leaves no part behind (unless `path` is a link, a device or a pipe) and returns ERR_IO. NULL is
+ * standard output, of whose failures output_flush() tells. */
+int output_bytes(const char *path, const char *head, const void *bytes, size_t length,
+                 struct error *err);
 
 /* Flushes standard output. False once anything has been lost: there is no point in going on. */
 bool output_flush(void);

@@ -2,9 +2,6 @@
 
 #include <string.h>
 
-const char *const picture_orientations[] = {"ignore", NULL};
-const char *const picture_pillows[] = {"12.2", "9.4", NULL};
-
 struct preprocess_options picture_preprocess_options(const struct picture_options *options)
 {
     return (struct preprocess_options){

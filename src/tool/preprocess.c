@@ -5,10 +5,7 @@
 #include <unistd.h>
 
 #include "tool/args.h"
-#include "tool/files.h"
 #include "tool/output.h"
-#include "tool/pictures.h"
-#include "tool/tool.h"
 
 /* The pixels of one file, RGB [size][size][3]; *rgb belongs to the caller. */
 static int read_pixels(const struct preprocess_spec *spec, const struct picture_options *pictures,
@@ -31,52 +28,37 @@ static int read_pixels(const struct preprocess_spec *spec, const struct picture_
     return code;
 }
 
-/* To the file `path`, or to standard output. */
-static int write_ppm(const char *path, const uint8_t *rgb, int size)
+static const char *out;
+
+static int check(struct tool *tool, char **operands, struct error *err)
 {
-    char head[48];
-    size_t bytes = (size_t)size * (size_t)size * 3;
-    snprintf(head, sizeof head, "P6\n%d %d\n255\n", size, size);
-    return output_bytes(path, head, rgb, bytes);
+    (void)tool;
+    (void)operands;
+    if (!out && isatty(STDOUT_FILENO))
+        return error_set(err, ERR_PARAMETER, "a picture on the terminal is of no use: give -o OUT");
+    return ERR_OK;
 }
 
-static int preprocess_run(int argc, char **argv)
+static int run(struct tool *tool, char **operands, struct error *err)
 {
-    const char *out = NULL;
-    struct picture_options pictures = PICTURE_DEFAULTS;
-    const struct option_row rows[] = {
-        {.name = "output",
-         .letter = 'o',
-         .text = &out,
-         .argument = "OUT",
-         .help = "write this file instead of standard output"},
-        OPTIONS_PICTURES(pictures),
-    };
-    int first, status;
-    if (!args_parse(&command_preprocess, rows, sizeof rows / sizeof rows[0], argc, argv, &first,
-                    &status))
-        return status;
-    if (!out && isatty(STDOUT_FILENO)) {
-        tool_message("preprocess: a picture on the terminal is of no use: give -o OUT");
-        return TOOL_USAGE;
-    }
-    struct model *model;
-    status = tool_open_model(&model, argv[first], "auto", "f32");
-    if (status != TOOL_OK)
-        return status;
-    uint8_t *rgb;
-    struct error err;
-    const char *path = argv[first + 1];
-    if (read_pixels(&model->preprocess, &pictures, path, &rgb, &err) != ERR_OK) {
-        tool_message("%s: %s", path, err.message);
-        status = TOOL_FAILED;
-    } else {
-        status = write_ppm(out, rgb, model->preprocess.size);
-    }
+    uint8_t *rgb = NULL;
+    int code = tool_open_model(tool, operands[0], err);
+    if (code != ERR_OK)
+        return code;
+    const struct preprocess_spec *spec = &tool->model->preprocess;
+    size_t bytes = (size_t)spec->size * (size_t)spec->size * 3;
+    char head[48];
+    snprintf(head, sizeof head, "P6\n%d %d\n255\n", spec->size, spec->size);
+    code = read_pixels(spec, &tool->engine.pictures, operands[1], &rgb, err);
+    code = code == ERR_OK ? output_bytes(out, head, rgb, bytes, err)
+                          : error_prefix(err, code, "%s", operands[1]);
     free(rgb);
-    model_destroy(model);
-    return status;
+    return code;
 }
+
+static const struct option_row options[] = {
+    TEXT("output", 'o', out, "OUT", "write this file instead of standard output"),
+};
 
 const struct command command_preprocess = {
     .name = "preprocess",
@@ -85,5 +67,9 @@ const struct command command_preprocess = {
     .details = "FILE is a JPEG, - for standard input.",
     .min = 2,
     .max = 2,
-    .run = preprocess_run,
+    .shared = OPTION_PICTURES,
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .check = check,
+    .run = run,
 };

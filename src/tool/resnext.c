@@ -14,22 +14,28 @@ static const struct command *const commands[] = {
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
-static void print_help(void)
+static void print_help(FILE *f)
 {
-    puts("Usage: resnext COMMAND [OPTION]... OPERAND...\n"
-         "Classify pictures with ResNeXt networks.\n\n"
-         "Commands:");
+    fputs("Usage: resnext COMMAND [OPTION]... OPERAND...\n"
+          "Classify pictures with ResNeXt networks.\n\n"
+          "Commands:\n",
+          f);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        printf("  %-11s %s\n", commands[i]->name, commands[i]->summary);
-    puts("\nresnext COMMAND --help says more; resnext --version prints the version.\n"
-         "Exit codes: 0 all went well, 1 a file or a model failed, 2 wrong usage.");
+        fprintf(f, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\nresnext COMMAND --help says more; resnext --version prints the version.\n"
+          "Exit codes: 0 all went well, 1 a file or a model failed, 2 wrong usage.\n",
+          f);
 }
 
 static int run(int argc, char **argv)
 {
-    const char *name = argc > 1 ? argv[1] : "";
+    if (argc < 2) {
+        print_help(stderr);
+        return TOOL_USAGE;
+    }
+    const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
-        print_help();
+        print_help(stdout);
         return TOOL_OK;
     }
     if (strcmp(name, "--version") == 0) {
@@ -38,11 +44,8 @@ static int run(int argc, char **argv)
     }
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(name, commands[i]->name) == 0)
-            return commands[i]->run(argc - 1, argv + 1);
-    if (*name)
-        tool_message("%s is not a command; see resnext --help", name);
-    else
-        tool_message("a command is missing; see resnext --help");
+            return tool_run(commands[i], argc - 1, argv + 1);
+    tool_message("%s is not a command; see resnext --help", name);
     return TOOL_USAGE;
 }
 

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/threads.h"
+#include "tool/args.h"
 #include "tool/output.h"
 
 void tool_message(const char *format, ...)
@@ -28,26 +31,143 @@ bool tool_is_folder(const char *operand)
     return strchr(operand, '/') || stat(operand, &st) == 0;
 }
 
-int tool_isas(const char *isa, struct kernel_isas *isas)
+int tool_open_model(struct tool *tool, const char *path, struct error *err)
 {
-    if (kernel_isas_select(isa, isas))
-        return TOOL_OK;
-    char here[KERNEL_ISAS_TEXT];
-    kernel_isas_here(here);
-    tool_message("--isa %s: this machine lacks it; it has %s; use one of these, or auto", isa,
-                 here);
-    return TOOL_USAGE;
+    const struct model_options options = {.isas = tool->isas, .precision = tool->precision};
+    return model_load(&tool->model, path, &options, err);
 }
 
-int tool_open_model(struct model **out, const char *path, const char *isa, const char *precision)
+int tool_open(struct tool *tool, char **operands, struct error *err)
 {
-    struct model_options options = {.precision = precision};
-    int status = tool_isas(isa, &options.isas);
-    if (status != TOOL_OK)
+    int code = ERR_OK;
+    for (char **path = operands + 1; code == ERR_OK && *path; path++)
+        code = files_add(&tool->files, *path, 0, err);
+    return code == ERR_OK ? tool_open_model(tool, operands[0], err) : code;
+}
+
+struct files_run {
+    struct tool *tool;
+    engine_sink *sink;
+    void *context;
+};
+
+static bool take(void *context, const struct engine_result *result)
+{
+    struct files_run *run = context;
+    struct tool *tool = run->tool;
+    bool failed = !result->logits;
+    tool->failed += failed;
+    if (failed && !tool->prints_failures) {
+        progress_clear(&tool->progress);
+        tool_message("%s: %s", result->file->path, result->error.message);
+    }
+    bool go_on = run->sink(run->context, result);
+    progress_step(&tool->progress, failed);
+    return go_on;
+}
+
+int tool_run_files(struct tool *tool, const struct file_list *files, engine_sink *sink,
+                   void *context, struct error *err)
+{
+    struct files_run run = {tool, sink, context};
+    if (tool->progress.total == 0)
+        progress_start(&tool->progress, files->count);
+    int code = engine_run(tool->model, files, &tool->engine, take, &run, err);
+    progress_clear(&tool->progress);
+    return code;
+}
+
+void tool_begin_result(struct tool *tool)
+{
+    if (isatty(STDOUT_FILENO))
+        progress_clear(&tool->progress);
+}
+
+/* The rows of a command: --json, its own, the other shared ones. */
+static size_t make_rows(struct tool *tool, const struct command *command, struct option_row *rows)
+{
+    static const char *const precisions[] = {"f32", "bf16", "int8", NULL};
+    static const char *const orientations[] = {"ignore", NULL};
+    static const char *const pillows[] = {"12.2", "9.4", NULL};
+    struct picture_options *pictures = &tool->engine.pictures;
+    const struct {
+        unsigned option;
+        struct option_row row;
+    } shared[] = {
+        {OPTION_JSON, FLAG("json", tool->json, "print one JSON object a line")},
+        {OPTION_THREADS,
+         INTEGER("threads", 't', tool->engine.threads, 1, 1024, "pictures worked on at a time")},
+        {OPTION_ISA,
+         CHOICE("isa", tool->isa, kernel_isa_names(), "ISA",
+                "kernels to compute with; ref, plain loops, is slow and there to compare; with any "
+                "other, float32's grouped convolutions run on OpenBLAS")},
+        {OPTION_PRECISION,
+         CHOICE("precision", tool->precision, precisions, "NAME",
+                "arithmetic; int8 is the fastest and needs the model's calibration.json")},
+        {OPTION_PICTURES,
+         INTEGER("max-bytes", 0, pictures->max_bytes, 1, INT64_C(1) << 40, "largest file read")},
+        {OPTION_PICTURES, INTEGER("max-pixels", 0, pictures->max_pixels, 1, INT64_C(1) << 40,
+                                  "largest picture decoded, width x height")},
+        {OPTION_PICTURES, CHOICE("exif-orientation", pictures->orientation, orientations, "HOW",
+                                 "whether a picture is turned as its EXIF data says")},
+        {OPTION_PICTURES,
+         CHOICE("pillow", pictures->pillow, pillows, "VERSION",
+                "whose pixels: Pillow 13's, 12.2's and 12.3's, or 9.4's to 12.1's")},
+    };
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++) {
+        for (size_t own = 0; i == 1 && own < command->option_count; own++)
+            rows[count++] = command->options[own];
+        if (command->shared & shared[i].option)
+            rows[count++] = shared[i].row;
+    }
+    return count;
+}
+
+/* Parses the command line. False to return *status at once. */
+static bool parse(struct tool *tool, const struct command *command, int argc, char **argv,
+                  char ***operands, int *status)
+{
+    struct option_row rows[ARGS_MAX_ROWS];
+    size_t count = make_rows(tool, command, rows);
+    int first;
+    struct error err;
+    if (!args_parse(command, rows, count, argc, argv, &first, status))
+        return false;
+    *operands = argv + first;
+    *status = TOOL_USAGE;
+    if (command->check && command->check(tool, *operands, &err) != ERR_OK) {
+        tool_message("%s: %s", command->name, err.message);
+        return false;
+    }
+    if (kernel_isas_select(tool->isa, &tool->isas))
+        return true;
+    char here[KERNEL_ISAS_TEXT];
+    kernel_isas_here(here);
+    tool_message("--isa %s: this machine lacks it; it has %s; use one of these, or auto", tool->isa,
+                 here);
+    return false;
+}
+
+int tool_run(const struct command *command, int argc, char **argv)
+{
+    struct tool tool = {.isa = "auto",
+                        .precision = "f32",
+                        .engine = {.threads = thread_cpu_budget(),
+                                   .pictures = {.max_bytes = 64 << 20,
+                                                .max_pixels = 100000000,
+                                                .orientation = "apply",
+                                                .pillow = "13"}}};
+    char **operands;
+    int status;
+    if (!parse(&tool, command, argc, argv, &operands, &status))
         return status;
     struct error err;
-    if (model_load(out, path, &options, &err) == ERR_OK)
-        return TOOL_OK;
-    tool_message("%s", err.message);
-    return TOOL_FAILED;
+    int code = command->run(&tool, operands, &err);
+    progress_clear(&tool.progress);
+    if (code != ERR_OK)
+        tool_message("%s", err.message);
+    model_destroy(tool.model);
+    files_free(&tool.files);
+    return code != ERR_OK || tool.failed > 0 ? TOOL_FAILED : TOOL_OK;
 }

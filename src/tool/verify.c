@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "tool/args.h"
 #include "tool/output.h"
 #include "tool/tool.h"
 
@@ -26,7 +25,7 @@ static int check_gray_picture(const struct model *model, struct error *err)
     return code;
 }
 
-static int report(const struct model *model, double load_ms)
+static int report(const struct model *model, double load_ms, struct error *err)
 {
     char parameters[32];
     output_grouped(model->parameters, parameters);
@@ -38,38 +37,27 @@ static int report(const struct model *model, double load_ms)
     char kernels[NETWORK_SUMMARY_TEXT];
     struct network_summary summary = network_kernels(model->network);
     network_summary_text(&summary, kernels);
-    struct error err;
     int64_t start = clock_monotonic_ns();
-    if (model_self_test(model, &err) != ERR_OK) {
+    int code = model_self_test(model, err);
+    if (code != ERR_OK) {
         printf("self-test  failed\n");
-        tool_message("%s", err.message);
-        return TOOL_FAILED;
+        return code;
     }
     printf("self-test  passed: every %s convolution agrees with plain loops (%.0f ms; %s)\n",
            precision_name(model->precision), clock_ns_to_ms(clock_monotonic_ns() - start), kernels);
-    if (check_gray_picture(model, &err) != ERR_OK) {
-        tool_message("a gray picture: %s", err.message);
-        return TOOL_FAILED;
-    }
+    code = check_gray_picture(model, err);
+    if (code != ERR_OK)
+        return error_prefix(err, code, "a gray picture");
     printf("a picture  has finite logits\n");
-    return TOOL_OK;
+    return ERR_OK;
 }
 
-static int verify_run(int argc, char **argv)
+static int run(struct tool *tool, char **operands, struct error *err)
 {
-    const char *isa = "auto", *precision = DEFAULT_PRECISION;
-    const struct option_row rows[] = {OPTION_ISA(isa), OPTION_PRECISION(precision)};
-    int first, status;
-    if (!args_parse(&command_verify, rows, 2, argc, argv, &first, &status))
-        return status;
-    struct model *model;
     int64_t start = clock_monotonic_ns();
-    status = tool_open_model(&model, argv[first], isa, precision);
-    if (status != TOOL_OK)
-        return status;
-    status = report(model, clock_ns_to_ms(clock_monotonic_ns() - start));
-    model_destroy(model);
-    return status;
+    int code = tool_open_model(tool, operands[0], err);
+    return code == ERR_OK ? report(tool->model, clock_ns_to_ms(clock_monotonic_ns() - start), err)
+                          : code;
 }
 
 const struct command command_verify = {
@@ -81,5 +69,6 @@ const struct command command_verify = {
                "plain loops; then a gray picture must have finite logits.",
     .min = 1,
     .max = 1,
-    .run = verify_run,
+    .shared = OPTION_ISA | OPTION_PRECISION,
+    .run = run,
 };

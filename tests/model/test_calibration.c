@@ -246,7 +246,7 @@ START_TEST(int8_and_bf16_stay_near_float32)
     for (enum range_method m = 0; m < RANGE_METHOD_COUNT; m++) {
         calibrate(m);
         classify("int8", "ref", other);
-        ck_assert_msg(distance(exact, other) < 0.1, "%s: %g", range_method_name(m),
+        ck_assert_msg(distance(exact, other) < 0.1, "%s: %g", range_method_names[m],
                       distance(exact, other));
         ck_assert_double_gt(distance(exact, other), 1e-7);
     }

@@ -139,6 +139,15 @@ def test_layers(_):
     assert near(total, 1000 / out["images_per_s"], 0.05), (total, out["images_per_s"])
 
 
+def test_layers_tell_whose_code_runs(_):
+    text = tool.good("bench", "--layers", "-n", "1", "--isa", "generic", tool.CIFAR, env=CLEAN)
+    library = info()["kernels"]["grouped"]
+    assert f"\nf32_grouped_openblas__generic: matrix products by {library}, all else by code of this program " \
+        "for generic\n" in text, text
+    for words in (["--isa", "ref"], ["--precision", "int8"]):
+        assert "matrix products" not in tool.good("bench", "--layers", "-n", "1", *words, tool.CIFAR, env=CLEAN)
+
+
 def test_max_pool_has_a_row(scratch):
     model = os.path.join(scratch, "model")
     tool.good("init", "resnet18", model, "--input-size", "32", "--classes", "3")
@@ -211,6 +220,7 @@ def test_text(_):
                       env=CLEAN).splitlines()
     assert lines[3].startswith("pictures  16, ")
     table = lines[lines.index("", 5) + 1:]
+    table = table[:table.index("")]
     names = [line.split()[0] for line in table[1:]]
     assert set(names) == layers_of(tool.CIFAR) | {"avg_pool"}
     assert len(names) == len(set(names))

@@ -91,6 +91,7 @@ def test_threads_change_nothing(scratch):
 def test_methods_differ(scratch):
     folder, seen = copy(scratch), []
     for method in ("minmax", "percentile", "mse"):
+        os.remove(os.path.join(folder, "calibration.json"))
         out = calibrate(folder, tool.PICTURES, "--method", method, "--holdout", "0")
         assert (out["method"], out["held_out"], out["cosine"]) == (method, 0, None), out
         seen.append(calibrated(folder)["layers"])
@@ -117,13 +118,47 @@ def test_what_cannot_be_done_says_so(scratch):
         tool.bad(2, "calibrate", folder, tool.PICTURES, "--holdout", value)
     says = tool.bad(2, "calibrate", folder, tool.PICTURES, "--method", "best")
     assert "it can be mse, minmax, percentile\n" in says, says
-    tool.bad(1, "calibrate", folder, os.path.join(scratch, "missing"))
+    says = tool.bad(1, "calibrate", folder, os.path.join(scratch, "missing"))
+    assert "missing: No such file" in says and len(says.splitlines()) == 1, says
     tool.bad(2, "calibrate", folder, tool.PICTURES, "--images", "0")
     tool.bad(1, "calibrate", folder, tool.PICTURES, "--out", os.path.join(scratch, "no", "file"))
     tool.bad(1, "calibrate", os.path.join(scratch, "no_model"), tool.PICTURES)
     assert calibrated(folder) == before
     os.remove(os.path.join(folder, "calibration.json"))
     assert "resnext calibrate" in tool.bad(1, "verify", "--precision", "int8", folder)
+
+
+def test_what_is_in_the_way_is_said_before_the_work(scratch):
+    """None of these comes as far as the picture that is none."""
+    folder, album, empty = copy(scratch), os.path.join(scratch, "album"), os.path.join(scratch, "empty")
+    before = calibrated(folder)
+    os.makedirs(os.path.join(empty, "below"))
+    shutil.copytree(tool.PICTURES, album)
+    tool.write(os.path.join(album, "aa_broken.jpg"), b"no picture")
+    for words, reason in (
+            ([folder, empty], "there is no *.jpg or *.jpeg"),
+            ([folder, "-"], "cannot read -"),
+            ([folder, album, "--out", os.path.join(scratch, "no", "file")], "No such file or directory; --out"),
+            ([folder, album, "--out", scratch], "Is a directory; --out"),
+            ([folder, album, "--holdout", "0"], "would have no report"),
+            ([folder, tool.picture("toad.jpg")], "none of 1 pictures is compared")):
+        says = tool.bad(1, "calibrate", *words)
+        assert reason in says and len(says.splitlines()) == 1, (words, says)
+    assert calibrated(folder) == before
+
+
+def test_a_report_of_nothing_replaces_nothing(scratch):
+    """All that is held out turns out to be unreadable."""
+    folder, album = copy(scratch), os.path.join(scratch, "album")
+    before = calibrated(folder)
+    os.mkdir(album)
+    shutil.copy(tool.picture("toad.jpg"), os.path.join(album, "a.jpg"))
+    tool.write(os.path.join(album, "b.jpg"), b"no picture")
+    says = tool.bad(1, "calibrate", folder, album)
+    assert "would have no report" in says and calibrated(folder) == before, says
+    os.remove(os.path.join(folder, "calibration.json"))
+    assert tool.run("calibrate", folder, album).returncode == 1  # b.jpg failed
+    assert calibrated(folder)["images"] == 1
 
 
 def test_a_calibration_changes_nothing_unasked(scratch):

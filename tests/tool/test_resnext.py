@@ -113,7 +113,7 @@ def test_each_command_has_help(_):
         assert text == good(command, "-h") == good(command, "operand", "--help")
         assert text.startswith(f"Usage: resnext {command} ")
     text = good("classify", "--top-k", "3", "--help")
-    assert "(default 5)" in text and "--isa RUNG" in text and "auto, ref" in text
+    assert "(default 5)" in text and "--isa ISA" in text and "auto, ref" in text
     for option in ["json", "csv", "logits", "top-k", "threads", "precision", "max-bytes"]:
         assert f"--{option}" in text, option
 
@@ -122,10 +122,31 @@ def test_version(_):
     assert good("--version").startswith("resnext ")
 
 
+def test_without_a_command_it_prints_its_usage(_):
+    done = run()
+    assert (done.returncode, done.stdout, done.stderr.decode()) == (2, b"", good("--help")), done
+
+
+def test_wrong_usage_names_the_option(_):
+    one = pictures(1)[0]
+    for words, names in (
+            (["classify", CIFAR, one, "--no-such"], "--no-such"), (["classify", CIFAR, one, "-x"], "-x"),
+            (["classify", CIFAR, one, "--json=1"], "--json"), (["classify", CIFAR, one, "--csv", "--json"], "--csv"),
+            (["classify", CIFAR, one, "--threads"], "--threads"), (["classify", CIFAR, one, "-t", "x"], "--threads"),
+            (["classify", CIFAR, one, "--isa", "x"], "--isa"), (["embed", CIFAR, one, "--pillow", "1"], "--pillow"),
+            (["explain", CIFAR, one, "--class", "a", "--class-id", "1", "--json"], "--class-id"),
+            (["calibrate", CIFAR, PICTURES, "--holdout", "2"], "--holdout"),
+            (["bench", CIFAR, "--seconds", "1", "--iterations", "1"], "--iterations"),
+            (["bench", CIFAR, "--threads", "1", "--workers", "2"], "--threads"),
+            (["bench", CIFAR, "--threads", "2", "--layers"], "--layers")):
+        says = bad(2, *words)
+        assert names in says and says.startswith(f"resnext: {words[0]}: "), (words, says)
+
+
 def test_wrong_usage_is_2(_):
     one = pictures(1)[0]
     for args in [
-        [], ["no-such"], ["classify"], ["classify", CIFAR], ["info"], ["info", CIFAR, "more"],
+        [""], ["no-such"], ["classify"], ["classify", CIFAR], ["info"], ["info", CIFAR, "more"],
         ["eval", CIFAR], ["init", "resnet18"], ["verify"], ["preprocess", CIFAR],
         ["classify", "--no-such", CIFAR, one], ["classify", "--json=1", CIFAR, one],
         ["classify", CIFAR, one, "--threads"], ["classify", CIFAR, one, "--threads", "0"],

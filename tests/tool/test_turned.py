@@ -81,6 +81,8 @@ def test_calibrate(scratch):
     def ask(file, *options):
         folder, out = os.path.join(scratch, "pictures"), os.path.join(scratch, "calibration.json")
         os.makedirs(folder, exist_ok=True)
+        if os.path.exists(out):
+            os.remove(out)
         tool.write(os.path.join(folder, "one.jpg"), tool.read(file))
         done = tool.run("calibrate", tool.TINY, folder, "--holdout", "0", "--out", out, *options)
         assert done.returncode == 0, done.stderr
