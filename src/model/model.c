@@ -1,5 +1,6 @@
 #include "model/model.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,34 @@ static int check_folder(const char *path, struct error *err)
     return ERR_OK;
 }
 
+/* Whether PyTorch may have written a file of this name. */
+static bool is_checkpoint_name(const char *name)
+{
+    static const char *const endings[] = {".pth", ".pt", ".bin", ".ckpt", ".pth.tar"};
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        size_t length = strlen(name), end = strlen(endings[i]);
+        if (length > end && strcmp(name + length - end, endings[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Of a folder without model.safetensors: `err` says what makes one if a checkpoint is there. */
+static void explain_checkpoint(const char *folder, struct error *err)
+{
+    DIR *dir = opendir(folder);
+    for (const struct dirent *entry; dir && (entry = readdir(dir));)
+        if (is_checkpoint_name(entry->d_name))
+            error_set(
+                err, ERR_IO,
+                "%.90s has no model.safetensors; README, Your own network, says how Python "
+                "makes it of %.40s: safetensors.torch.save_file({n: t.contiguous() for n, t in "
+                "torch.load(FILE).items()}, \"model.safetensors\")",
+                folder, entry->d_name);
+    if (dir)
+        closedir(dir);
+}
+
 /* Sets `path` to that of a file that every model has. */
 static int find_file(const char *folder, const char *name, char path[PATH_BYTES], struct error *err)
 {
@@ -60,8 +89,11 @@ static int open_files(struct loader *l, struct error *err)
 {
     char weights[PATH_BYTES], config[PATH_BYTES];
     int code = check_folder(l->path, err);
-    if (code == ERR_OK)
+    if (code == ERR_OK) {
         code = find_file(l->path, "model.safetensors", weights, err);
+        if (code != ERR_OK)
+            explain_checkpoint(l->path, err);
+    }
     if (code == ERR_OK)
         code = find_file(l->path, "config.json", config, err);
     if (code == ERR_OK)

@@ -262,6 +262,30 @@ START_TEST(a_missing_file_is_named)
 }
 END_TEST
 
+START_TEST(a_checkpoint_is_told_what_makes_a_model_of_it)
+{
+    static const char *const names[] = {"pytorch_model.bin", "best.pth", "last.pth.tar", "a.pt"};
+    struct folder_tensors *all = begin();
+    struct model *model;
+    struct error err;
+    folder_put_tensors(folder, all);
+    unlink(folder_file(folder, "model.safetensors"));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        folder_put(folder, names[i], "x", 1);
+        ck_assert_int_eq(load(&model, &err), ERR_IO);
+        ck_assert_msg(strstr(err.message, names[i]) && strstr(err.message, "save_file(") &&
+                          strstr(err.message, "README"),
+                      "%s", err.message);
+        unlink(folder_file(folder, names[i]));
+    }
+    folder_put(folder, "readme.txt", "x", 1);
+    ck_assert_int_eq(load(&model, &err), ERR_IO);
+    ck_assert_ptr_null(strstr(err.message, "save_file("));
+    free(all);
+    folder_remove(folder);
+}
+END_TEST
+
 START_TEST(a_file_is_no_model)
 {
     struct folder_tensors *all = begin();
@@ -717,7 +741,8 @@ TEST_MAIN("model/model", 60, a_whole_model_is_loaded, a_missing_tensor_is_named,
           an_unknown_tensor_is_named, a_deep_stem_is_named, a_prefix_of_all_names_is_named,
           a_wrong_shape_is_named, a_wrong_type_is_named, bad_numbers_are_named,
           a_counter_of_batches_may_have_any_type_and_shape, a_config_that_does_not_fit_is_refused,
-          a_missing_file_is_named, a_file_is_no_model, a_model_outlives_its_file, bf16_weights_load,
+          a_missing_file_is_named, a_checkpoint_is_told_what_makes_a_model_of_it,
+          a_file_is_no_model, a_model_outlives_its_file, bf16_weights_load,
           the_self_test_finds_a_wrong_kernel, an_absent_model_can_be_destroyed,
           top_k_is_softmax_in_order, scores_of_sigmoids_stand_alone, top_k_agrees_with_sorting,
           logits_that_are_no_numbers_are_an_error, the_largest_logits_give_scores,
