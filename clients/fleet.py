@@ -4,18 +4,22 @@
 Requests arrive at random (Poisson). Each instance has workers, which take one request at a time in order
 of arrival, and a bounded queue, as resnextd has; a balancer in front gives a request to the instance with
 the fewest in hand, as HAProxy's leastconn does, or to any. An image takes a worker a fixed time, or one of
-the times in a file (ms, one a line), such as `inference_ms` + `decode_ms` of the log.
+the times in a file: a log of resnextd at level info, text or JSON, from which decoding, preprocessing and
+inference are taken, or numbers (ms), one a line.
 
   fleet.py --ms 60 --workers 16                        the table of load against latency
   fleet.py --ms 60 --workers 16 --rate 1000 --p99 250  the smallest fleet for 1000 images a second
 """
 import argparse
 import heapq
+import json
 import random
+import re
 import sys
 
 LOADS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0, 1.2, 2.0)
 WARM_UP = 0.1  # of the arrivals are not counted
+STAGES = ("decode_ms", "preprocess_ms", "inference_ms")  # those of a worker, in a log
 
 
 class Result:
@@ -91,6 +95,30 @@ def positive(text):
     return value
 
 
+def logged(line):
+    """The fields of a line of the log; {} of one that is none. Those of text are numbers alone."""
+    try:
+        fields = json.loads(line[line.index("{"):])
+        return fields if isinstance(fields, dict) else {}
+    except ValueError:
+        return dict(re.findall(r" (\w+)=([\d.]+)", re.sub(r'"(?:[^"\\]|\\.)*"', "", line)))
+
+
+def times_of(request):
+    """The times in ms of its images, each with the same share; none where no network ran."""
+    try:
+        spent, images = [float(request[stage]) for stage in STAGES], int(request["pictures"])
+    except (KeyError, TypeError, ValueError):
+        return []
+    return images * [sum(spent) / images] if images > 0 and spent[-1] > 0 else []
+
+
+def read_times(lines):
+    lines = [line.strip() for line in lines if line.strip()]
+    found = [time for line in lines for time in times_of(logged(line))]
+    return found or [positive(line) for line in lines]
+
+
 def count(text):
     value = int(text)
     if value < 1:
@@ -103,7 +131,8 @@ def parse(words):
                                      epilog="Times are of one worker, beside as many busy ones.")
     work = parser.add_mutually_exclusive_group(required=True)
     work.add_argument("--ms", type=positive, help="an image takes a worker so long")
-    work.add_argument("--times", type=argparse.FileType(), help="or each of these, one a line")
+    work.add_argument("--times", type=argparse.FileType(errors="replace"), metavar="FILE",
+                      help="or each of these: the log of resnextd as it is, or numbers, one a line")
     parser.add_argument("--workers", type=count, required=True, help="of an instance: its CPUs")
     parser.add_argument("--queue-limit", type=count, help="of an instance (default 8 x workers)")
     parser.add_argument("--instances", type=count, default=1, help="for the table (default 1)")
@@ -140,9 +169,10 @@ def print_fleet(rate, p99, times, fleet):
 def main(words):
     options = parse(words)
     try:
-        times = [options.ms] if options.ms else [positive(line) for line in options.times if line.strip()]
+        times = [options.ms] if options.ms else read_times(options.times)
     except (argparse.ArgumentTypeError, ValueError) as wrong:
-        print(f"{options.times.name}: {wrong}", file=sys.stderr)
+        print(f"{options.times.name}: neither times nor a log with requests (level info): {wrong}",
+              file=sys.stderr)
         return 2
     if not times:
         print("the file has no times", file=sys.stderr)

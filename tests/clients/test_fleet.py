@@ -71,6 +71,33 @@ def the_commands_of_its_help_work():
     assert sized.returncode == 0 and sized.stdout.startswith("4 instances"), sized
 
 
+LOGS = {
+    "text": """2026-11-30T20:11:25.454Z info ready after 76 ms
+Nov 30 20:11:26 host resnextd[7]: 2026-11-30T20:11:26.829Z info request id="1f" path="/x inference_ms=9000 \\" =" \
+status=200 pictures=1 queue_ms=99 decode_ms=0.5 preprocess_ms=0.5 inference_ms=49 total_ms=150
+2026-11-30T20:11:26.955Z info request status=200 pictures=2 queue_ms=1 decode_ms=4 preprocess_ms=6 inference_ms=130
+2026-11-30T20:11:26.984Z info request status=415 pictures=1 decode_ms=0.002 preprocess_ms=0 inference_ms=0 total_ms=0
+2026-11-30T20:11:26.984Z info request status=404 total_ms=0.137
+""",
+    "json": """{"time":"2026-11-30T20:11:23.683Z","level":"info","message":"ready after 48 ms"}
+{"message":"request","status":200,"pictures":1,"queue_ms":99,"decode_ms":0.5,"preprocess_ms":0.5,"inference_ms":49}
+Nov 30 host resnextd[7]: {"pictures":2,"decode_ms":4,"preprocess_ms":6,"inference_ms":130.0}
+{"message":"request","status":415,"pictures":1,"decode_ms":0.002,"preprocess_ms":0,"inference_ms":0}
+{"pictures":null,"decode_ms":"","preprocess_ms":[],"inference_ms":{}}
+""",
+}
+
+
+def a_log_gives_the_times_of_its_images():
+    for name, text in LOGS.items():
+        assert fleet.read_times(text.splitlines()) == [50, 70, 70], name
+        sized = run("--times", "/dev/stdin", "--workers", "16", "--rate", "1000", "--p99", "250", text=text)
+        assert sized.returncode == 0 and sized.stdout.startswith("4 instances"), sized
+    none = run("--times", "/dev/stdin", "--workers", "1", text=LOGS["text"].splitlines()[0])
+    assert none.returncode == 2 and "nor a log with requests" in none.stderr, none
+    assert len(none.stderr.splitlines()) == 1, none
+
+
 def the_documents_show_what_it_prints():
     with open(os.path.join(os.environ["top_srcdir"], "CAPACITY.md")) as file:
         page = file.read()
@@ -88,14 +115,14 @@ def what_is_no_number_is_refused():
         assert run(*words).returncode == 2, words
     assert run("--ms", "60", "--workers", "1", "--rate", "5", "--p99", "10").returncode == 1
     assert run("--ms", "60", "--workers", "1", "--arrivals", "1").returncode == 0
-    bad = run("--times", __file__, "--workers", "1")
+    bad = run("--times", PATH, "--workers", "1")
     assert bad.returncode == 2 and "Traceback" not in bad.stderr, bad
 
 
 CASES = [one_worker_waits_as_pollaczek_and_khinchine_say,
          many_workers_with_exponential_times_wait_as_erlang_says, what_is_too_much_is_refused,
          a_queue_of_all_waits_less_than_queues_of_each, the_smallest_fleet_is_enough_and_none_is_smaller,
-         the_commands_of_its_help_work, the_documents_show_what_it_prints,
+         the_commands_of_its_help_work, a_log_gives_the_times_of_its_images, the_documents_show_what_it_prints,
          what_is_no_number_is_refused]
 failed = 0
 print(f"1..{len(CASES)}")
