@@ -5,15 +5,17 @@ usage: similar.py [-u URL] [-m MODEL] [-n COUNT] PICTURE FOLDER
 
 Asks a running resnextd for an embedding of each JPEG (POST /embed?normalize=1): one number for each
 channel of the network's last feature map, scaled to length 1, so that the dot product of two is the
-cosine of their angle. It is printed before each path; 1 is the same picture. Embeddings are kept in
-FOLDER/.embeddings.json, so that only new and changed pictures are sent again, and all of them if the
-server's weights or their precision are others. A key is taken from RESNEXTD_API_KEY. Needs the Python
-package beside it, in ../python or installed, and no other.
+cosine of their angle. It is printed before each path; 1 is the same picture. Embeddings are kept in the
+user's cache, in $XDG_CACHE_HOME/resnextd or ~/.cache/resnextd, one file a FOLDER, so that only new and
+changed pictures are sent again, and all of them if the server's weights or their precision are others.
+FOLDER is only read. A key is taken from RESNEXTD_API_KEY. Needs the Python package beside it, in ../python
+or installed, and no other.
 """
 import argparse
 import array
 import base64
 import concurrent.futures
+import hashlib
 import json
 import os
 import sys
@@ -22,7 +24,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from resnextd import Client, ResnextdError, find_jpegs
 
 AT_ONCE = 4
-INDEX = ".embeddings.json"
 
 
 def weights_of(client, name):
@@ -53,10 +54,19 @@ def version_of(path):
     return [stat.st_size, stat.st_mtime_ns]
 
 
+def index_of(folder):
+    """The file that keeps the embeddings of a folder."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(cache):  # as its specification says
+        cache = os.path.expanduser("~/.cache")
+    name = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()
+    return os.path.join(cache, "resnextd", f"similar-{name[:32]}.json")
+
+
 def read_index(folder, weights):
     """{picture: {"version", "embedding"}} of earlier runs with these weights."""
     try:
-        with open(os.path.join(folder, INDEX), encoding="utf-8") as file:
+        with open(index_of(folder), encoding="utf-8") as file:
             index = json.load(file)
         return index["pictures"] if index["weights"] == weights else {}
     except (OSError, ValueError, KeyError, TypeError):
@@ -64,7 +74,8 @@ def read_index(folder, weights):
 
 
 def write_index(folder, weights, known):
-    path = os.path.join(folder, INDEX)
+    path = index_of(folder)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with open(path + ".new", "w", encoding="utf-8") as file:
         json.dump({"weights": weights, "pictures": known}, file)
     os.replace(path + ".new", path)

@@ -16,11 +16,21 @@ PICTURES = os.path.join(harness.DATA, "pictures")
 
 def similar(daemon, *words, env=None):
     """(exit code, [(cosine, path)], standard error)."""
-    env = {"RESNEXTD_URL": "http://%s:%d" % daemon.address, **(env or {})}
+    env = {"RESNEXTD_URL": "http://%s:%d" % daemon.address, "XDG_CACHE_HOME": cache(), **(env or {})}
     done = subprocess.run([SCRIPT, *words], capture_output=True, text=True,
                           timeout=60 * harness.SLOW, env={**os.environ, **env})
     rows = [line.split("  ", 1) for line in done.stdout.splitlines()]
     return done.returncode, [(float(score), path) for score, path in rows], done.stderr
+
+
+def cache():
+    return harness.path("cache")
+
+
+def index():
+    """The file of the one folder that has been searched since the cache was emptied."""
+    name, = os.listdir(os.path.join(cache(), "resnextd"))
+    return os.path.join(cache(), "resnextd", name)
 
 
 def images(daemon):
@@ -92,6 +102,7 @@ def connections_are_kept_and_a_busy_server_is_asked_again(daemon):
     folder = album("kept")
     with Proxy(daemon, [busy(0)]) as proxy:
         done = subprocess.run([SCRIPT, "-u", proxy.url, os.path.join(folder, "toad.jpg"), folder],
+                              env={**os.environ, "XDG_CACHE_HOME": cache()},
                               capture_output=True, text=True, timeout=60 * harness.SLOW)
         assert done.returncode == 0 and not done.stderr, done
         assert proxy.connections <= 4 < len(proxy.requests), (proxy.connections, proxy.requests)
@@ -114,16 +125,32 @@ def what_fails_is_said(daemon):
 
 
 @case()
+def the_folder_is_only_read(daemon):
+    folder = album("read")
+    before = sorted(os.listdir(folder))
+    wanted = os.path.join(folder, "toad.jpg")
+    shutil.rmtree(cache(), ignore_errors=True)
+    for home in ({}, {"XDG_CACHE_HOME": "", "HOME": os.path.join(cache(), "home")},
+                 {"XDG_CACHE_HOME": "relative", "HOME": os.path.join(cache(), "home")}):
+        code, _, errors = similar(daemon, wanted, folder, env=home)
+        assert (code, errors, sorted(os.listdir(folder))) == (0, "", before), (code, errors)
+    assert len(os.listdir(os.path.join(cache(), "resnextd"))) == 1
+    assert os.listdir(os.path.join(cache(), "home", ".cache", "resnextd")) == [os.path.basename(index())]
+
+
+@case()
 def an_index_is_no_condition(daemon):
     folder = album("fourth")
     wanted = os.path.join(folder, "toad.jpg")
-    os.mkdir(os.path.join(folder, ".embeddings.json.new"))  # stands for a folder that cannot be written
+    shutil.rmtree(cache(), ignore_errors=True)
+    harness.write("cache", "")  # stands for a cache that cannot be written
     code, rows, errors = similar(daemon, "-n", "3", wanted, folder)
     assert code == 0 and len(rows) == 3, (code, errors)
-    assert ".embeddings.json" in errors and len(errors.splitlines()) == 1, errors
-    os.rmdir(os.path.join(folder, ".embeddings.json.new"))
+    assert "not kept" in errors and cache() in errors and len(errors.splitlines()) == 1, errors
+    os.remove(cache())
+    assert similar(daemon, "-n", "3", wanted, folder)[2] == ""
     for foreign in ("[]", '{"weights": 1}', "{"):
-        with open(os.path.join(folder, ".embeddings.json"), "w", encoding="utf-8") as file:
+        with open(index(), "w", encoding="utf-8") as file:
             file.write(foreign)
         code, rows, errors = similar(daemon, "-n", "3", wanted, folder)
         assert (code, len(rows), errors) == (0, 3, ""), (foreign, code, errors)
