@@ -17,10 +17,13 @@ import sys
 import tarfile
 import time
 
-import numpy as np
-import torch
-from PIL import Image
-from torch.nn import functional as F
+try:
+    import numpy as np
+    import torch
+    from PIL import Image
+    from torch.nn import functional as F
+except ImportError as missing:
+    sys.exit(f'train.py: {missing}: apt-get install python3-torch python3-pil python3-numpy')
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'tests',
                                 'reference'))

@@ -742,11 +742,17 @@ def workspace():
         shutil.rmtree(WORK, ignore_errors=True)
 
 
+def need(*programs):
+    """Ends the script unless all of them are built."""
+    for program in programs:
+        if not os.path.exists(program):
+            print(f"Bail out! {program} is not built: make -C {BUILD} all check TESTS=; top_builddir names another folder")
+            sys.exit(1)
+
+
 def main(shared_options=()):
     """Runs the cases named on the command line, or all."""
-    if not os.path.exists(DAEMON):
-        print(f"Bail out! {DAEMON} is not built")
-        sys.exit(1)
+    need(DAEMON)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, end)
     signal.signal(signal.SIGALRM, alarm)

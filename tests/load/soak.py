@@ -530,6 +530,7 @@ def learn_script(daemon):
 
 def main():
     settings = options(sys.argv[1:])
+    harness.need(harness.DAEMON, harness.TOOL, CLIENT)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, harness.end)
     with harness.workspace():

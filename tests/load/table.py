@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..
 
 import harness
 import wire
-from client import offer
+from client import LOAD, offer
 from harness import SLOW, Daemon, case, reference, wait_until
 
 SECONDS = float(os.environ.get("RESNEXT_TEST_LOAD_SECONDS", "8"))
@@ -166,4 +166,5 @@ def who_leaves_the_queue_costs_no_inference():
 
 
 if __name__ == "__main__":
+    harness.need(harness.TOOL, LOAD)
     harness.main()

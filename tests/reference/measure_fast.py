@@ -4,7 +4,7 @@
 usage: measure_fast.py MODEL FOLDER
 
 Prints how far the preprocessed pixels are apart, how far the embeddings, and how many pictures keep their
-top class. Needs a build (top_builddir) and Debian's python3-numpy."""
+top class. Needs a build (top_builddir) and Debian's python3-numpy and python3-pil."""
 import glob
 import http.client
 import json
@@ -13,8 +13,11 @@ import subprocess
 import sys
 import time
 
-import numpy as np
-
+try:
+    import numpy as np
+    import PIL  # which compare_pixels needs
+except ImportError as missing:
+    sys.exit(f"measure_fast.py: {missing}: apt-get install python3-numpy python3-pil")
 import compare_pixels
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../integration"))
@@ -46,10 +49,13 @@ def call(address, target, data, tries=100):
     try:
         connection = http.client.HTTPConnection(*address)
         connection.request("POST", target, data)
-        return json.loads(connection.getresponse().read())
+        answer = json.loads(connection.getresponse().read())
+        if "error" in answer:
+            sys.exit(f"measure_fast.py: {target}: {answer['error']['message']}")
+        return answer
     except ConnectionRefusedError:  # it starts
         if tries == 0:
-            raise
+            sys.exit("measure_fast.py: the daemon does not start; it says why above")
         time.sleep(0.1)
         return call(address, target, data, tries - 1)
 
@@ -66,10 +72,13 @@ def print_pixels(spec, paths):
 
 
 def main(model, folder):
-    if not os.path.exists(compare_pixels.CLI):
-        sys.exit(f"measure_fast.py: {compare_pixels.CLI} is missing: make -C build tests/image/image_cli, "
-                 "and top_builddir=build before this command")
-    paths = sorted(glob.glob(os.path.join(folder, "*.jpg")))
+    for program in (compare_pixels.CLI, DAEMON):
+        if not os.path.exists(program):
+            sys.exit(f"measure_fast.py: {program} is missing: make -C build all tests/image/image_cli, "
+                     "and top_builddir=build before this command")
+    paths = sorted(glob.glob(os.path.join(glob.escape(folder), "*.jpg")))
+    if not paths:
+        sys.exit(f"measure_fast.py: there is no *.jpg in {folder}")
     print_pixels((224, 256, "bilinear", "center", "ignore"), paths)
     exact, fast = answers(model, paths, "exact"), answers(model, paths, "fast")
     same = sum(a[0] == b[0] for a, b in zip(exact, fast))
