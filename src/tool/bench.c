@@ -103,12 +103,9 @@ static json_t *result_json(const struct bench *b)
 /* Takes over both; NULL, like either of them, without memory. */
 static json_t *joined(json_t *object, json_t *more)
 {
-    if (json_object_update(object, more) == 0) {
-        json_decref(more);
+    if (json_object_update_new(object, more) == 0)
         return object;
-    }
     json_decref(object);
-    json_decref(more);
     return NULL;
 }
 
@@ -287,7 +284,7 @@ static int bench_model(struct bench *b, struct error *err)
 static int open_subject(struct tool *tool, const char *operand, struct error *err)
 {
     if (tool_is_folder(operand))
-        return tool_open_model(tool, operand, err);
+        return tool_open_model(tool, err);
     const struct model_options options = {.isas = tool->isas, .precision = tool->precision};
     int code = random_model_load(&tool->model, operand, &options, err);
     return code == ERR_OK ? code
@@ -296,10 +293,9 @@ static int open_subject(struct tool *tool, const char *operand, struct error *er
 
 static struct bench bench = {.workers = 1, .batch = 1, .options.warmup = 3};
 
-static int check(struct tool *tool, char **operands, struct error *err)
+static int check(struct tool *tool, struct error *err)
 {
     (void)tool;
-    (void)operands;
     const struct bench *b = &bench;
     if (b->seconds && b->options.iterations)
         return error_set(err, ERR_PARAMETER, "give --seconds or --iterations, not both");
@@ -311,16 +307,16 @@ static int check(struct tool *tool, char **operands, struct error *err)
     return ERR_OK;
 }
 
-static int run(struct tool *tool, char **operands, struct error *err)
+static int run(struct tool *tool, struct error *err)
 {
     struct bench *b = &bench;
-    int code = open_subject(tool, operands[0], err);
+    int code = open_subject(tool, tool->operands[0], err);
     if (code != ERR_OK)
         return code;
     warn_of_environment();
     b->tool = tool;
     b->model = tool->model;
-    b->operand = operands[0];
+    b->operand = tool->operands[0];
     b->options.workers = (int)b->workers;
     b->options.threads = (int)(b->threads ? b->threads : b->workers);
     b->options.batch = (int)b->batch;

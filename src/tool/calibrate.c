@@ -21,7 +21,6 @@ struct calibrate {
     struct tool *tool;
     struct file_list watched, kept; /* what is calibrated on and what is held out; paths are those
                                      * of tool->files */
-    int seen_again;                 /* in the second round */
     struct observer *observer;
     struct calibration calibration;
     struct agreement agreement;
@@ -118,13 +117,6 @@ static bool take_first(void *context, const struct engine_result *result)
     return true;
 }
 
-static bool take_again(void *context, const struct engine_result *result)
-{
-    struct calibrate *c = context;
-    c->seen_again += result->logits != NULL;
-    return true;
-}
-
 static int observe(struct calibrate *c, struct error *err)
 {
     c->tool->engine.compute = watch;
@@ -137,16 +129,18 @@ static int observe(struct calibrate *c, struct error *err)
     c->watched.count = (size_t)c->calibration.images;
     if (code == ERR_OK)
         code = observer_second_round(c->observer, err);
+    size_t failed = c->tool->failed;
     c->tool->prints_failures = true; /* all of them are this one error */
     if (code == ERR_OK)
-        code = tool_run_files(c->tool, &c->watched, take_again, c, err);
+        code = tool_run_files(c->tool, &c->watched, NULL, NULL, err);
     c->tool->prints_failures = false;
-    if (code == ERR_OK && c->seen_again != c->calibration.images)
+    if (code == ERR_OK && c->tool->failed != failed)
         code =
             error_set(err, ERR_IO,
                       "%s: of %d pictures that were read once, %d could be read a second time; try "
                       "again when nothing changes there and there is memory",
-                      c->pictures, c->calibration.images, c->seen_again);
+                      c->pictures, c->calibration.images,
+                      c->calibration.images - (int)(c->tool->failed - failed));
     return code;
 }
 
@@ -255,10 +249,9 @@ static void print_text(const struct calibrate *c)
 static struct calibrate calibrate = {.method = "mse", .holdout = "0.5", .images = DEFAULT_IMAGES};
 
 /* --holdout: a fraction, 0 to below 1. */
-static int check(struct tool *tool, char **operands, struct error *err)
+static int check(struct tool *tool, struct error *err)
 {
     (void)tool;
-    (void)operands;
     char *end;
     struct calibrate *c = &calibrate;
     c->held_out = strtod(c->holdout, &end);
@@ -285,18 +278,18 @@ static int prepare(struct calibrate *c, const char *folder, struct error *err)
     return code == ERR_OK ? check_report(c, c->kept.count, err) : code;
 }
 
-static int run(struct tool *tool, char **operands, struct error *err)
+static int run(struct tool *tool, struct error *err)
 {
     struct calibrate *c = &calibrate;
     char beside[PATH_MAX];
-    if (snprintf(beside, sizeof beside, "%s/calibration.json", operands[0]) >= PATH_MAX)
+    if (snprintf(beside, sizeof beside, "%s/calibration.json", tool->operands[0]) >= PATH_MAX)
         return error_set(err, ERR_PARAMETER, "the model's path is too long");
     c->tool = tool;
-    c->pictures = operands[1];
+    c->pictures = tool->operands[1];
     c->out = c->out ? c->out : beside;
-    int code = prepare(c, operands[0], err);
+    int code = prepare(c, tool->operands[0], err);
     if (code == ERR_OK)
-        code = measure(c, operands[0], err);
+        code = measure(c, tool->operands[0], err);
     if (code == ERR_OK && tool->json)
         print_json(c);
     else if (code == ERR_OK)

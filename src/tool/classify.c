@@ -36,16 +36,10 @@ static json_t *logits_json(const struct classify *c, const float *logits)
 
 static void print_json(const struct classify *c, const struct engine_result *r)
 {
-    json_t *file = output_json_text(r->file->path);
-    json_t *line = NULL;
-    if (!r->logits)
-        line = json_pack("{s:o, s:o}", "file", file, "error", output_json_error(&r->error));
-    else if (!c->logits)
-        line = json_pack("{s:o, s:o}", "file", file, "predictions", predictions_json(c));
-    else
-        line = json_pack("{s:o, s:o, s:o}", "file", file, "predictions", predictions_json(c),
-                         "logits", logits_json(c, r->logits));
-    output_json_line(line);
+    json_t *file = output_json_text(r->file->path), *predictions = predictions_json(c);
+    output_json_line(c->logits ? json_pack("{s:o, s:o, s:o}", "file", file, "predictions",
+                                           predictions, "logits", logits_json(c, r->logits))
+                               : json_pack("{s:o, s:o}", "file", file, "predictions", predictions));
 }
 
 static void print_csv_header(const struct classify *c)
@@ -104,7 +98,9 @@ static bool take(void *context, const struct engine_result *result)
     tool_begin_result(c->tool);
     if (result->logits)
         model_top_k(c->model, result->logits, (int)c->top_k, c->predictions);
-    if (c->tool->json)
+    if (c->tool->json && !result->logits)
+        output_json_failure(result->file->path, &result->error);
+    else if (c->tool->json)
         print_json(c, result);
     else if (c->csv)
         print_csv(c, result);
@@ -115,10 +111,10 @@ static bool take(void *context, const struct engine_result *result)
 
 static struct classify classify = {.top_k = 5};
 
-static int check(struct tool *tool, char **operands, struct error *err)
+static int check(struct tool *tool, struct error *err)
 {
     int standard_inputs = 0;
-    for (char **path = operands + 1; *path; path++)
+    for (char **path = tool->operands + 1; *path; path++)
         standard_inputs += strcmp(*path, "-") == 0;
     if (tool->json && classify.csv)
         return error_set(err, ERR_PARAMETER, "--json and --csv exclude each other");
@@ -127,10 +123,10 @@ static int check(struct tool *tool, char **operands, struct error *err)
     return ERR_OK;
 }
 
-static int run(struct tool *tool, char **operands, struct error *err)
+static int run(struct tool *tool, struct error *err)
 {
     struct classify *c = &classify;
-    int code = tool_open(tool, operands, err);
+    int code = tool_open(tool, err);
     if (code != ERR_OK)
         return code;
     c->tool = tool;

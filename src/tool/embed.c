@@ -33,12 +33,6 @@ static int compute(void *context, int thread, const uint8_t *rgb, struct workspa
 static void print_json(const struct embed *e, const struct engine_result *r)
 {
     json_t *file = output_json_text(r->file->path), *values = json_array();
-    if (!r->logits) {
-        json_decref(values);
-        output_json_line(
-            json_pack("{s:o, s:o}", "file", file, "error", output_json_error(&r->error)));
-        return;
-    }
     for (size_t i = 0; i < e->channels; i++)
         values = output_json_append(values, output_json_float(r->logits[i]));
     output_json_line(json_pack("{s:o, s:I, s:o}", "file", file, "dimensions",
@@ -61,16 +55,17 @@ static bool take(void *context, const struct engine_result *result)
 {
     struct embed *e = context;
     tool_begin_result(e->tool);
-    if (e->tool->json)
+    if (e->tool->json && !result->logits)
+        output_json_failure(result->file->path, &result->error);
+    else if (e->tool->json)
         print_json(e, result);
     else
         write_row(e, result);
     return output_flush();
 }
 
-static int check(struct tool *tool, char **operands, struct error *err)
+static int check(struct tool *tool, struct error *err)
 {
-    (void)operands;
     if (!tool->json && isatty(STDOUT_FILENO))
         return error_set(err, ERR_PARAMETER,
                          "raw numbers on the terminal are of no use: give --json");
@@ -79,9 +74,9 @@ static int check(struct tool *tool, char **operands, struct error *err)
 
 static struct embed embed;
 
-static int run(struct tool *tool, char **operands, struct error *err)
+static int run(struct tool *tool, struct error *err)
 {
-    int code = tool_open(tool, operands, err);
+    int code = tool_open(tool, err);
     if (code != ERR_OK)
         return code;
     embed.tool = tool;

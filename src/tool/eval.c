@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "tool/args.h"
-#include "tool/class_names.h"
 #include "tool/ground_truth.h"
 #include "tool/multi_label.h"
 #include "tool/output.h"
@@ -271,10 +270,10 @@ static int evaluate(struct eval *e, const char *root, struct error *err)
 
 static struct eval eval;
 
-static int run(struct tool *tool, char **operands, struct error *err)
+static int run(struct tool *tool, struct error *err)
 {
     struct eval *e = &eval;
-    int code = tool_open_model(tool, operands[0], err);
+    int code = tool_open_model(tool, err);
     if (code != ERR_OK)
         return code;
     const struct model *model = tool->model;
@@ -282,7 +281,7 @@ static int run(struct tool *tool, char **operands, struct error *err)
     e->model = model;
     /* One output with two labels tells which of them it is. */
     e->many = model->activation == ACTIVATION_SIGMOID && model->template.classes == model->classes;
-    code = evaluate(e, operands[1], err);
+    code = evaluate(e, tool->operands[1], err);
     free(e->confusions);
     multi_label_destroy(&e->multi_label);
     ground_truth_free(&e->truth);

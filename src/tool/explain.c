@@ -110,9 +110,8 @@ static int explain_file(struct explain *e, const char *path, int64_t max_bytes, 
 
 static struct explain explain;
 
-static int check(struct tool *tool, char **operands, struct error *err)
+static int check(struct tool *tool, struct error *err)
 {
-    (void)operands;
     if (tool->json && explain.out)
         return error_set(err, ERR_PARAMETER, "--json and --out exclude each other");
     if (explain.class && explain.class_id_text)
@@ -123,15 +122,15 @@ static int check(struct tool *tool, char **operands, struct error *err)
     return ERR_OK;
 }
 
-static int run(struct tool *tool, char **operands, struct error *err)
+static int run(struct tool *tool, struct error *err)
 {
-    int code = tool_open_model(tool, operands[0], err);
+    int code = tool_open_model(tool, err);
     if (code != ERR_OK)
         return code;
     explain.json = tool->json;
     explain.model = tool->model;
     explain.options = picture_preprocess_options(&tool->engine.pictures);
-    return explain_file(&explain, operands[1], tool->engine.pictures.max_bytes, err);
+    return explain_file(&explain, tool->operands[1], tool->engine.pictures.max_bytes, err);
 }
 
 static const struct option_row options[] = {

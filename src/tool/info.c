@@ -329,12 +329,12 @@ static int describe_template(struct info *info, const struct tool *tool, const c
     return ERR_OK;
 }
 
-static int run(struct tool *tool, char **operands, struct error *err)
+static int run(struct tool *tool, struct error *err)
 {
     struct info info = {.isas = tool->isas};
-    bool is_folder = tool_is_folder(operands[0]);
-    int code = is_folder ? tool_open_model(tool, operands[0], err)
-                         : describe_template(&info, tool, operands[0], err);
+    bool is_folder = tool_is_folder(tool->operands[0]);
+    int code = is_folder ? tool_open_model(tool, err)
+                         : describe_template(&info, tool, tool->operands[0], err);
     if (code == ERR_OK && is_folder)
         describe_model(&info, tool->model);
     return code == ERR_OK ? show(&info, tool->json, err) : code;

@@ -7,21 +7,20 @@
 
 static int64_t seed, classes, input_size;
 
-static int run(struct tool *tool, char **operands, struct error *err)
+static int run(struct tool *tool, struct error *err)
 {
-    (void)tool;
     struct template t;
     char name[TEMPLATE_NAME_MAX];
-    int code = template_from_name(operands[0], &t, err);
+    int code = template_from_name(tool->operands[0], &t, err);
     if (code != ERR_OK)
         return code;
     t.classes = classes ? (int)classes : t.classes;
     t.input_size = input_size ? (int)input_size : t.input_size;
-    code = model_init_folder(&t, (uint64_t)seed, operands[1], err);
+    code = model_init_folder(&t, (uint64_t)seed, tool->operands[1], err);
     if (code != ERR_OK)
         return code;
     template_name(&t, name);
-    output_plain(stdout, operands[1]);
+    output_plain(stdout, tool->operands[1]);
     printf(": %s, %d classes, input %dx%d, random weights from seed %lld\n", name, t.classes,
            t.input_size, t.input_size, (long long)seed);
     return ERR_OK;

@@ -113,12 +113,6 @@ json_t *output_json_append(json_t *array, json_t *value)
     return NULL;
 }
 
-json_t *output_json_error(const struct error *err)
-{
-    return json_pack("{s:s, s:o}", "code", error_json_code(err->code), "message",
-                     output_json_text(err->message));
-}
-
 void output_json_line(json_t *object)
 {
     if (!object ||
@@ -126,6 +120,13 @@ void output_json_line(json_t *object)
         first_error = first_error ? first_error : object ? errno : ENOMEM;
     putchar('\n');
     json_decref(object);
+}
+
+void output_json_failure(const char *path, const struct error *err)
+{
+    output_json_line(json_pack("{s:o, s:{s:s, s:o}}", "file", output_json_text(path), "error",
+                               "code", error_json_code(err->code), "message",
+                               output_json_text(err->message)));
 }
 
 static bool write_whole(FILE *f, const char *head, const void *bytes, size_t length)

@@ -33,8 +33,8 @@ struct output_digits output_float(float number);
 json_t *output_json_text(const char *text);
 json_t *output_json_float(float number);
 
-/* {"code","message"} of an error. */
-json_t *output_json_error(const struct error *err);
+/* Prints {"file","error":{"code","message"}} on one line. */
+void output_json_failure(const char *path, const struct error *err);
 
 /* {"dense","grouped"}; null where there are none. */
 json_t *output_json_kernels(const struct network_summary *kernels);

@@ -30,28 +30,27 @@ static int read_pixels(const struct preprocess_spec *spec, const struct picture_
 
 static const char *out;
 
-static int check(struct tool *tool, char **operands, struct error *err)
+static int check(struct tool *tool, struct error *err)
 {
     (void)tool;
-    (void)operands;
     if (!out && isatty(STDOUT_FILENO))
         return error_set(err, ERR_PARAMETER, "a picture on the terminal is of no use: give -o OUT");
     return ERR_OK;
 }
 
-static int run(struct tool *tool, char **operands, struct error *err)
+static int run(struct tool *tool, struct error *err)
 {
     uint8_t *rgb = NULL;
-    int code = tool_open_model(tool, operands[0], err);
+    int code = tool_open_model(tool, err);
     if (code != ERR_OK)
         return code;
     const struct preprocess_spec *spec = &tool->model->preprocess;
     size_t bytes = (size_t)spec->size * (size_t)spec->size * 3;
     char head[48];
     snprintf(head, sizeof head, "P6\n%d %d\n255\n", spec->size, spec->size);
-    code = read_pixels(spec, &tool->engine.pictures, operands[1], &rgb, err);
+    code = read_pixels(spec, &tool->engine.pictures, tool->operands[1], &rgb, err);
     code = code == ERR_OK ? output_bytes(out, head, rgb, bytes, err)
-                          : error_prefix(err, code, "%s", operands[1]);
+                          : error_prefix(err, code, "%s", tool->operands[1]);
     free(rgb);
     return code;
 }

@@ -31,18 +31,18 @@ bool tool_is_folder(const char *operand)
     return strchr(operand, '/') || stat(operand, &st) == 0;
 }
 
-int tool_open_model(struct tool *tool, const char *path, struct error *err)
+int tool_open_model(struct tool *tool, struct error *err)
 {
     const struct model_options options = {.isas = tool->isas, .precision = tool->precision};
-    return model_load(&tool->model, path, &options, err);
+    return model_load(&tool->model, tool->operands[0], &options, err);
 }
 
-int tool_open(struct tool *tool, char **operands, struct error *err)
+int tool_open(struct tool *tool, struct error *err)
 {
     int code = ERR_OK;
-    for (char **path = operands + 1; code == ERR_OK && *path; path++)
+    for (char **path = tool->operands + 1; code == ERR_OK && *path; path++)
         code = files_add(&tool->files, *path, 0, err);
-    return code == ERR_OK ? tool_open_model(tool, operands[0], err) : code;
+    return code == ERR_OK ? tool_open_model(tool, err) : code;
 }
 
 struct files_run {
@@ -61,7 +61,7 @@ static bool take(void *context, const struct engine_result *result)
         progress_clear(&tool->progress);
         tool_message("%s: %s", result->file->path, result->error.message);
     }
-    bool go_on = run->sink(run->context, result);
+    bool go_on = !run->sink || run->sink(run->context, result);
     progress_step(&tool->progress, failed);
     return go_on;
 }
@@ -126,7 +126,7 @@ static size_t make_rows(struct tool *tool, const struct command *command, struct
 
 /* Parses the command line. False to return *status at once. */
 static bool parse(struct tool *tool, const struct command *command, int argc, char **argv,
-                  char ***operands, int *status)
+                  int *status)
 {
     struct option_row rows[ARGS_MAX_ROWS];
     size_t count = make_rows(tool, command, rows);
@@ -134,9 +134,9 @@ static bool parse(struct tool *tool, const struct command *command, int argc, ch
     struct error err;
     if (!args_parse(command, rows, count, argc, argv, &first, status))
         return false;
-    *operands = argv + first;
+    tool->operands = argv + first;
     *status = TOOL_USAGE;
-    if (command->check && command->check(tool, *operands, &err) != ERR_OK) {
+    if (command->check && command->check(tool, &err) != ERR_OK) {
         tool_message("%s: %s", command->name, err.message);
         return false;
     }
@@ -158,12 +158,11 @@ int tool_run(const struct command *command, int argc, char **argv)
                                                 .max_pixels = 100000000,
                                                 .orientation = "apply",
                                                 .pillow = "13"}}};
-    char **operands;
     int status;
-    if (!parse(&tool, command, argc, argv, &operands, &status))
+    if (!parse(&tool, command, argc, argv, &status))
         return status;
     struct error err;
-    int code = command->run(&tool, operands, &err);
+    int code = command->run(&tool, &err);
     progress_clear(&tool.progress);
     if (code != ERR_OK)
         tool_message("%s", err.message);

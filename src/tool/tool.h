@@ -30,6 +30,7 @@ enum {
 
 /* One run of a command. */
 struct tool {
+    char **operands; /* with NULL behind the last */
     bool json;
     const char *isa, *precision;
     struct engine_options engine; /* threads and pictures are options */
@@ -52,9 +53,9 @@ struct command {
     const struct option_row *options; /* [option_count] its own */
     size_t option_count;
     /* Whether options and operands go together: a failure is wrong usage. NULL: always. */
-    int (*check)(struct tool *tool, char **operands, struct error *err);
-    /* Does the work. `operands` end with NULL. A failure is printed, and the exit code is 1. */
-    int (*run)(struct tool *tool, char **operands, struct error *err);
+    int (*check)(struct tool *tool, struct error *err);
+    /* Does the work. A failure is printed, and the exit code is 1. */
+    int (*run)(struct tool *tool, struct error *err);
 };
 
 extern const struct command command_info, command_classify, command_eval, command_preprocess,
@@ -70,16 +71,17 @@ void tool_message(const char *format, ...) __attribute__((format(printf, 1, 2)))
  * template. */
 bool tool_is_folder(const char *operand);
 
-/* Loads a model folder to tool->model, on the ISAs and in the precision asked for. The errors of
- * model_load. */
-int tool_open_model(struct tool *tool, const char *path, struct error *err);
+/* Adds the operands behind the first to tool->files, and loads the model folder that the first is
+ * to tool->model, on the ISAs and in the precision asked for. The errors of files_add, model_load.
+ */
+int tool_open(struct tool *tool, struct error *err);
 
-/* Opens the model that operands[0] is, and adds the other operands to tool->files. */
-int tool_open(struct tool *tool, char **operands, struct error *err);
+/* Only the model. */
+int tool_open_model(struct tool *tool, struct error *err);
 
 /* engine_run of tool->model and tool->engine over `files`. Counts the files that fail and prints
- * why (unless the command does) before `sink` takes them. Shows a progress bar, which is one for
- * several runs if the command has started it. */
+ * why (unless the command does) before `sink`, which may be NULL, takes them. Shows a progress bar,
+ * which is one for several runs if the command has started it. */
 int tool_run_files(struct tool *tool, const struct file_list *files, engine_sink *sink,
                    void *context, struct error *err);
 

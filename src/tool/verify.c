@@ -52,10 +52,10 @@ static int report(const struct model *model, double load_ms, struct error *err)
     return ERR_OK;
 }
 
-static int run(struct tool *tool, char **operands, struct error *err)
+static int run(struct tool *tool, struct error *err)
 {
     int64_t start = clock_monotonic_ns();
-    int code = tool_open_model(tool, operands[0], err);
+    int code = tool_open_model(tool, err);
     return code == ERR_OK ? report(tool->model, clock_ns_to_ms(clock_monotonic_ns() - start), err)
                           : code;
 }
