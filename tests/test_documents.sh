@@ -16,7 +16,7 @@ skip() { # NAME REASON
 commands_of() { "$top_builddir/resnext" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'; }
 options_of() { "$top_builddir/resnextd" --help | sed -n 's/^  --\([a-z-]*\) .*/\1/p' | tr - _; }
 
-echo 1..9
+echo 1..10
 top_srcdir="$top_srcdir" /usr/bin/python3 -B "$top_srcdir/man/options.py" --check
 result $? 'sample and manual list the options as options.def has them'
 
@@ -30,6 +30,11 @@ words=$(wc -w < "$top_srcdir/README.md")
 [ "$words" -lt 1800 ] || echo "# $words words"
 [ "$words" -lt 1800 ]
 result $? 'README has fewer than 1,800 words'
+
+long=$(awk 'length > 80 { print FILENAME ": " $0 }' "$top_srcdir"/man/*.[158])
+[ -z "$long" ] || echo "$long" | sed 's/^/# /'
+[ -z "$long" ]
+result $? 'the lines of the manuals have at most 80 characters'
 
 if command -v mandoc > /dev/null; then
     complaints=$(mandoc -T lint -W style "$top_srcdir/man/resnext.1" "$top_srcdir/man/resnextd.8" \
