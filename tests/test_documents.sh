@@ -16,9 +16,25 @@ skip() { # NAME REASON
 commands_of() { "$top_builddir/resnext" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'; }
 options_of() { "$top_builddir/resnextd" --help | sed -n 's/^  --\([a-z-]*\) .*/\1/p' | tr - _; }
 
-echo 1..6
+echo 1..10
 top_srcdir="$top_srcdir" /usr/bin/python3 -B "$top_srcdir/man/options.py" --check
 result $? 'sample and manual list the options as options.def has them'
+
+top_srcdir="$top_srcdir" /usr/bin/python3 -B "$top_srcdir/tests/bench/plot.py" --check
+result $? 'the plots of README are drawn from the table of BENCHMARKS.md'
+
+/usr/bin/python3 -B "$top_srcdir/tests/check_links.py" "$top_srcdir"
+result $? 'the links of the pages lead somewhere'
+
+words=$(wc -w < "$top_srcdir/README.md")
+[ "$words" -lt 1800 ] || echo "# $words words"
+[ "$words" -lt 1800 ]
+result $? 'README has fewer than 1,800 words'
+
+long=$(awk 'length > 80 { print FILENAME ": " $0 }' "$top_srcdir"/man/*.[158])
+[ -z "$long" ] || echo "$long" | sed 's/^/# /'
+[ -z "$long" ]
+result $? 'the lines of the manuals have at most 80 characters'
 
 if command -v mandoc > /dev/null; then
     complaints=$(mandoc -T lint -W style "$top_srcdir/man/resnext.1" "$top_srcdir/man/resnextd.8" \
