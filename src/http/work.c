@@ -148,7 +148,7 @@ int work_make_coded(struct exchange *x, const struct request_codec *codec, struc
 
 enum MHD_Result work_submit(struct exchange *x)
 {
-    if (exchange_suspend(x, x->timeout_ns - x->paused_ns))
+    if (exchange_suspend(x, &x->request->completion, x->timeout_ns - x->paused_ns))
         server_submit(x->context->server, x->request);
     return MHD_YES;
 }
@@ -179,8 +179,8 @@ static enum MHD_Result reply_failure(struct exchange *x, int outcome)
 enum MHD_Result work_resume(struct exchange *x)
 {
     struct metrics *metrics = server_metrics(x->context->server);
-    int outcome = request_outcome(x->request);
-    CHECK(outcome != REQUEST_PENDING);
+    int outcome = completion_outcome(&x->request->completion);
+    CHECK(outcome != COMPLETION_PENDING);
     int64_t begin = clock_monotonic_ns();
     if (x->request->queued_ns > 0)
         metrics_observe(metrics, HISTOGRAM_request_duration, 0, begin - x->request->queued_ns);
