@@ -3,26 +3,23 @@
 
 #include "base/clock.h"
 #include "http/answer_json.h"
-#include "http/arguments.h"
 #include "http/endpoints/endpoints.h"
 #include "http/reply.h"
 #include "http/work.h"
 
 static int read_parameters(struct exchange *x, int *top_k, struct error *err)
 {
-    struct argument a[] = {{"top_k", NULL}, {"model", NULL}};
-    int code = arguments_read(x, a, sizeof a / sizeof a[0], err);
-    if (code == ERR_OK)
-        code = work_choose_model(x, a[1].value, err);
+    struct query_parameter q[] = {{"model", NULL}, {"top_k", NULL}};
+    int code = work_read_query(x, q, sizeof q / sizeof q[0], err);
     if (code != ERR_OK)
         return code;
     int classes = x->model->classes;
-    int wanted = a[0].value ? arguments_count(a[0].value) : (int)x->conf->top_k;
+    int wanted = q[1].value ? query_count(q[1].value) : (int)x->conf->top_k;
     if (wanted < 1)
         return error_set(err, ERR_PARAMETER,
                          "top_k must be a whole number from 1 to %d: at most so many classes are "
                          "named",
-                         ARGUMENTS_COUNT_MAX);
+                         QUERY_COUNT_MAX);
     *top_k = wanted < classes ? wanted : classes;
     return ERR_OK;
 }

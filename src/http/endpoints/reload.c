@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "http/endpoints/endpoints.h"
+#include "http/query.h"
 #include "http/reply.h"
 #include "serve/reload.h"
 
@@ -21,7 +22,8 @@ static int refuse_pages(const struct exchange *x, struct error *err)
 enum MHD_Result reload_answer(struct exchange *x)
 {
     struct error err;
-    if (refuse_pages(x, &err) != ERR_OK || reload_result_create(&x->reload, &err) != ERR_OK)
+    if (refuse_pages(x, &err) != ERR_OK || query_read(x, NULL, 0, &err) != ERR_OK ||
+        reload_result_create(&x->reload, &err) != ERR_OK)
         return reply_error(x, &err);
     if (exchange_suspend(x, &x->reload->completion, RELOAD_TIMEOUT_NS))
         reload_ask(x->context->reload, x->reload);
