@@ -127,11 +127,6 @@ int request_create(struct request **out, struct generation *generation, size_t m
     return ERR_OK;
 }
 
-void request_reference(struct request *request)
-{
-    completion_reference(&request->completion);
-}
-
 void request_release(struct request *request)
 {
     if (!request || !completion_release(&request->completion))

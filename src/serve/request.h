@@ -138,8 +138,6 @@ int request_count_results(struct request *request, size_t bytes, struct error *e
  * errors and times. The worker, before it finishes the request. */
 void request_shed(struct request *request);
 
-void request_reference(struct request *request);
-
 /* Gives up a reference. NULL is fine. */
 void request_release(struct request *request);
 

@@ -34,7 +34,7 @@ END_TEST
 START_TEST(a_request_lives_until_its_last_reference)
 {
     struct request *r = new_request();
-    request_reference(r);
+    completion_reference(&r->completion);
     request_release(r);
     ck_assert_int_eq(completion_outcome(&r->completion), COMPLETION_PENDING);
     request_release(r);
@@ -70,7 +70,7 @@ START_TEST(a_codec_makes_the_parts_and_is_released)
     ck_assert_uint_eq(r->part_count, 0);
     ck_assert_int_eq(request_set_parts(r, 2, REQUEST_PREDICTIONS_MAX / 2 + 1, NULL), ERR_PARAMETER);
     ck_assert_int_eq(request_set_parts(r, 2, REQUEST_PREDICTIONS_MAX / 2, NULL), ERR_OK);
-    request_reference(r);
+    completion_reference(&r->completion);
     request_release(r);
     ck_assert_int_eq(releases, 0);
     request_release(r);
