@@ -25,40 +25,27 @@ struct reload {
     bool wanted, running, stopping;
 };
 
-static int check_reload(struct reload *r, const struct conf *next, struct error *err)
+static int read_configuration(struct reload *r, struct conf *next, struct error *err)
 {
+    enum conf_action action;
+    int code = conf_load(next, &action, r->settings.argc, r->settings.argv, err);
+    if (code != ERR_OK)
+        return code;
     struct generation *running = server_generation(r->settings.server);
-    int code = conf_check_reload(generation_conf(running), next, err);
+    code = conf_check_reload(generation_conf(running), next, err);
     generation_release(running);
     return code;
 }
 
-static int read_configuration(struct reload *r, struct conf **out, struct error *err)
+static int reload_all(struct reload *r, struct conf_keys *restart_needed, struct error *err)
 {
-    enum conf_action action;
+    struct generation *generation;
     struct conf *next = calloc(1, sizeof *next);
     if (!next)
         return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
-    int code = conf_load(next, &action, r->settings.argc, r->settings.argv, err);
+    int code = read_configuration(r, next, err);
     if (code == ERR_OK)
-        code = check_reload(r, next, err);
-    if (code != ERR_OK) {
-        conf_free(next);
-        free(next);
-        return code;
-    }
-    *out = next;
-    return ERR_OK;
-}
-
-static int reload_all(struct reload *r, struct conf_keys *restart_needed, struct error *err)
-{
-    struct conf *next = NULL;
-    struct generation *generation = NULL;
-    int code = read_configuration(r, &next, err);
-    if (code != ERR_OK)
-        return code;
-    code = server_prepare(r->settings.server, next, &generation, err);
+        code = server_prepare(r->settings.server, next, &generation, err);
     if (code != ERR_OK) {
         conf_free(next);
         free(next);
@@ -115,14 +102,14 @@ static void finish_all(struct reload_result *results, int outcome,
     }
 }
 
-/* Who shuts down has better things to do than to load models. */
 static void serve_askers(struct reload *r, struct reload_result *results)
 {
     struct reload_report report = {0};
-    int outcome = server_draining(r->settings.server) ? ERR_DRAINING : ERR_OK;
-    if (outcome == ERR_OK)
+    /* Who shuts down has better things to do than to load models. */
+    bool draining = server_draining(r->settings.server);
+    if (!draining)
         run(r, &report);
-    finish_all(results, outcome, &report);
+    finish_all(results, draining ? ERR_DRAINING : ERR_OK, &report);
 }
 
 static void *reload_main(void *arg)
@@ -161,13 +148,10 @@ int reload_start(struct reload **out, const struct reload_settings *settings, st
     pthread_cond_init(&r->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     int code = thread_start(&r->thread, "reload", reload_main, r, err);
-    if (code == ERR_OK) {
+    if (code == ERR_OK)
         *out = r;
-        return ERR_OK;
-    }
-    pthread_cond_destroy(&r->changed);
-    pthread_mutex_destroy(&r->lock);
-    free(r);
+    else
+        reload_destroy(r);
     return code;
 }
 
