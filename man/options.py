@@ -24,7 +24,7 @@ def options():
     """Each option as (kind, key, when, arguments)."""
     isas = re.findall(r"^ISA\((\w+)", read("src/kernel/kernels.def"), re.M)
     text = read("src/conf/options.def").replace("KERNEL_ISAS", f'"{"|".join(["auto", *isas])}"')
-    call = re.compile(r'^(INTEGER|CHOICE|TEXT|TEXT_LIST)\((\w+), (RELOAD|RESTART),((?:[^"()]|"(?:[^"\\]|\\.)*")*)\)', re.M)
+    call = re.compile(r'^(INTEGER|CHOICE|TEXT|TEXT_LIST)\((\w+), (RELOAD|RELOAD_IF_SET|RESTART),((?:[^"()]|"(?:[^"\\]|\\.)*")*)\)', re.M)
     found = [(kind, key, when, ast.literal_eval("(" + rest + ",)"))
              for kind, key, when, rest in call.findall(text)]
     left = call.sub("", text).strip()
@@ -46,6 +46,8 @@ def sentences(kind, when, arguments):
         limits = "Not set by default."
     if when == "RESTART":
         limits += " A change needs a restart."
+    elif when == "RELOAD_IF_SET":
+        limits += " To set or unset it needs a restart."
     return arguments[-1][0].upper() + arguments[-1][1:] + ".", limits
 
 

@@ -170,17 +170,28 @@ int conf_check_reload(const struct conf *running, const struct conf *next, struc
     return ERR_OK;
 }
 
-size_t conf_report_restart_only(const struct conf *running, const struct conf *wanted)
+/* What has changed that takes effect only at a restart; NULL: nothing. */
+static const char *restart_reason(const struct conf_option *option, const void *running,
+                                  const void *wanted)
 {
-    size_t count = 0;
+    if (option->when == CONF_WHEN_RESTART)
+        return values_differ(option, running, wanted) ? "has changed" : NULL;
+    bool was_set = option->when == CONF_WHEN_RELOAD_IF_SET && *(char *const *)running;
+    bool is_set = option->when == CONF_WHEN_RELOAD_IF_SET && *(char *const *)wanted;
+    return was_set == is_set ? NULL : is_set ? "is set now" : "is not set now";
+}
+
+struct conf_keys conf_report_restart_only(const struct conf *running, const struct conf *wanted)
+{
+    struct conf_keys keys = {0};
     for (size_t i = 0; i < CONF_OPTION_COUNT; i++) {
         const struct conf_option *option = &conf_options[i];
-        if (option->when != CONF_WHEN_RESTART ||
-            !values_differ(option, (const char *)running + option->offset,
-                           (const char *)wanted + option->offset))
+        const char *reason = restart_reason(option, (const char *)running + option->offset,
+                                            (const char *)wanted + option->offset);
+        if (!reason)
             continue;
-        log_warning("%s has changed, which takes effect only at a restart", option->key);
-        count++;
+        log_warning("%s %s, which takes effect only at a restart", option->key, reason);
+        keys.items[keys.count++] = option->key;
     }
-    return count;
+    return keys;
 }

@@ -38,6 +38,19 @@ struct conf {
     bool has_settings; /* and had at least one */
 };
 
+enum conf_option_index {
+#define INTEGER(key, when, initial, min, max, unit, help) CONF_OPTION_##key,
+#define CHOICE(key, when, initial, choices, help)         CONF_OPTION_##key,
+#define TEXT(key, when, help)                             CONF_OPTION_##key,
+#define TEXT_LIST(key, when, initial, help)               CONF_OPTION_##key,
+#include "conf/options.def"
+#undef INTEGER
+#undef CHOICE
+#undef TEXT
+#undef TEXT_LIST
+    CONF_OPTION_COUNT
+};
+
 /* What the command line asks for besides options. */
 enum conf_action {
     CONF_RUN,
@@ -59,9 +72,15 @@ void conf_free(struct conf *conf);
  * where some are. All are more likely a mishap than meant, and who means them can restart. */
 int conf_check_reload(const struct conf *running, const struct conf *next, struct error *err);
 
-/* Logs, by name, the options that differ between two configurations but take effect only at a
- * restart; returns how many there are. */
-size_t conf_report_restart_only(const struct conf *running, const struct conf *wanted);
+/* Names of options. */
+struct conf_keys {
+    const char *items[CONF_OPTION_COUNT];
+    size_t count;
+};
+
+/* The options that differ between two configurations but take effect only at a restart; logs each.
+ */
+struct conf_keys conf_report_restart_only(const struct conf *running, const struct conf *wanted);
 
 /* The word that a CHOICE stands for: conf_choice("log_level", conf->log_level). */
 const char *conf_choice(const char *key, int index);

@@ -9,7 +9,7 @@
 
 enum conf_type { CONF_INTEGER, CONF_CHOICE, CONF_TEXT, CONF_TEXT_LIST };
 
-enum conf_when { CONF_WHEN_RELOAD, CONF_WHEN_RESTART };
+enum conf_when { CONF_WHEN_RELOAD, CONF_WHEN_RELOAD_IF_SET, CONF_WHEN_RESTART };
 
 struct conf_option {
     const char *key;
@@ -21,19 +21,6 @@ struct conf_option {
     const char *choices;      /* "one|two" */
     const char *unit;
     const char *help;
-};
-
-enum conf_option_index {
-#define INTEGER(key, when, initial, min, max, unit, help) CONF_OPTION_##key,
-#define CHOICE(key, when, initial, choices, help)         CONF_OPTION_##key,
-#define TEXT(key, when, help)                             CONF_OPTION_##key,
-#define TEXT_LIST(key, when, initial, help)               CONF_OPTION_##key,
-#include "conf/options.def"
-#undef INTEGER
-#undef CHOICE
-#undef TEXT
-#undef TEXT_LIST
-    CONF_OPTION_COUNT
 };
 
 extern const struct conf_option conf_options[CONF_OPTION_COUNT];

@@ -10,6 +10,7 @@
 #include "http/head.h"
 #include "http/router.h"
 #include "http/upload.h"
+#include "serve/reload.h"
 
 static const int64_t NS_PER_MS = 1000000;
 
@@ -108,35 +109,30 @@ enum metric_reason exchange_late_reason(const struct exchange *x, enum metric_re
     return shortened ? REASON_CLIENT_DEADLINE : own;
 }
 
-static void resume_connection(struct request *request)
+static void resume_connection(void *connection)
 {
-    MHD_resume_connection(request->waiter);
+    MHD_resume_connection(connection);
 }
 
-bool exchange_suspend(struct exchange *x, int64_t timeout_ns)
+bool exchange_suspend(struct exchange *x, struct completion *completion, int64_t timeout_ns)
 {
-    x->request->done = resume_connection;
-    x->request->waiter = x->connection;
+    completion->done = resume_connection;
+    completion->waiter = x->connection;
     x->phase = EXCHANGE_WAITING;
     /* Suspended first: the answer may come, and resume it, before the next line. */
     MHD_suspend_connection(x->connection);
-    int code = peer_waiting(x->peer, x->request, timeout_ns);
+    int code = peer_waiting(x->peer, completion, x->request, timeout_ns);
     if (code == ERR_OK)
         return true;
-    server_cancel(x->context->server, x->request, code);
+    completion_finish(completion, code);
     return false;
-}
-
-static void resume_reading(void *connection)
-{
-    MHD_resume_connection(connection);
 }
 
 void exchange_pause(struct exchange *x, int64_t ns)
 {
     x->pause_begin_ns = clock_monotonic_ns();
     MHD_suspend_connection(x->connection);
-    if (!peer_pause(x->peer, ns, resume_reading, x->connection))
+    if (!peer_pause(x->peer, ns, resume_connection, x->connection))
         MHD_resume_connection(x->connection);
 }
 
@@ -186,7 +182,8 @@ static void log_exchange(const struct exchange *x, const char *ending)
     put_number(&f, "status", x->status);
     put_number(&f, "bytes_in", (double)x->received);
     put_number(&f, "bytes_out", (double)x->sent);
-    if (x->request && x->request->queued_ns > 0 && request_outcome(x->request) == ERR_OK)
+    if (x->request && x->request->queued_ns > 0 &&
+        completion_outcome(&x->request->completion) == ERR_OK)
         put_stages(&f, x->request);
     put_number(&f, "total_ms", clock_ns_to_ms(clock_monotonic_ns() - x->begin_ns));
     if (x->traceparent[0])
@@ -272,6 +269,7 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **excha
     log_exchange(x, ending);
     peer_idle(x->peer, is_last(x), x->status);
     request_release(x->request);
+    reload_result_release(x->reload);
     generation_release(x->generation);
     upload_free(x);
     free(x);

@@ -4,7 +4,7 @@
  * Its phases:
  *   HEADERS   the request line has come
  *   UPLOAD    the headers were fine; the body is coming, if there is one
- *   WAITING   the connection is suspended; `request` is with the server
+ *   WAITING   the connection is suspended; `request` is with the server, or a reload runs
  *   ANSWERED  the answer is queued
  */
 #ifndef RESNEXT_HTTP_EXCHANGE_H
@@ -22,6 +22,7 @@
 #include "serve/server.h"
 
 struct reload;
+struct reload_result;
 
 /* What the exchanges of an HTTP server share. */
 struct http_context {
@@ -76,6 +77,7 @@ struct exchange {
     struct upload upload;
     size_t received;                /* bytes of body */
     struct request *request;        /* a reference, or NULL */
+    struct reload_result *reload;   /* likewise */
     const struct model_info *model; /* NULL until one is chosen */
     size_t model_index;             /* in the generation; if one is chosen */
     const struct key *key;          /* that was shown, or NULL */
@@ -106,10 +108,10 @@ enum metric_reason exchange_late_reason(const struct exchange *x, enum metric_re
 void exchange_end(void *context, struct MHD_Connection *connection, void **exchange,
                   enum MHD_RequestTerminationCode how);
 
-/* Suspends the connection until x->request is finished, for at most that long; then the route's
- * `resume` is called. True: the request is to be submitted now; false: it is finished already,
- * because the client has left or the service ends. */
-bool exchange_suspend(struct exchange *x, int64_t timeout_ns);
+/* Suspends the connection until `completion`, of x->request or x->reload, is finished, for at most
+ * that long; then the route's `resume` is called. True: it is to be begun now; false: it is
+ * finished already, because the client has left or the service ends. */
+bool exchange_suspend(struct exchange *x, struct completion *completion, int64_t timeout_ns);
 
 /* Suspends the connection before its body is read, once, for so long or until the service ends;
  * then the handler is called as if the headers had just come. */

@@ -98,11 +98,7 @@ int http_start(struct http *http, const struct http_settings *settings, struct e
 
 int http_apply(struct http *http, const struct conf *conf, struct error *err)
 {
-    bool tls = http->conf->tls_cert;
-    if (tls != !!conf->tls_cert) {
-        log_warning("tls_cert is %s now, which takes effect only at a restart",
-                    tls ? "not set" : "set");
-    } else if (tls) {
+    if (http->conf->tls_cert && conf->tls_cert) {
         struct tls_pair *pair;
         int code = tls_read(&pair, conf, err);
         if (code != ERR_OK)

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -13,6 +14,13 @@ int work_choose_model(struct exchange *x, const char *name, struct error *err)
     if (code == ERR_OK)
         x->model = generation_model(x->generation, x->model_index);
     return code;
+}
+
+int work_read_query(struct exchange *x, struct query_parameter *known, size_t count,
+                    struct error *err)
+{
+    int code = query_read(x, known, count, err);
+    return code == ERR_OK ? work_choose_model(x, known[0].value, err) : code;
 }
 
 /* Keeps only the parts that are files. */
@@ -148,9 +156,21 @@ int work_make_coded(struct exchange *x, const struct request_codec *codec, struc
 
 enum MHD_Result work_submit(struct exchange *x)
 {
-    if (exchange_suspend(x, x->timeout_ns - x->paused_ns))
+    if (exchange_suspend(x, &x->request->completion, x->timeout_ns - x->paused_ns))
         server_submit(x->context->server, x->request);
     return MHD_YES;
+}
+
+/* curl -d says that a file is a form, and drops some of its bytes. */
+static bool is_failed_form(const struct exchange *x)
+{
+    static const char form[] = "application/x-www-form-urlencoded";
+    const struct request *r = x->request;
+    const char *type = exchange_header(x, "Content-Type");
+    bool is_failed = r->failure.code == ERR_NOT_JPEG || r->failure.code == ERR_IMAGE_UNDECODABLE;
+    return is_failed && r->kind != REQUEST_INFER && type &&
+           strncasecmp(type, form, sizeof form - 1) == 0 &&
+           !strstr(r->failure.message, "--data-binary");
 }
 
 static enum MHD_Result reply_work(struct exchange *x)
@@ -158,6 +178,9 @@ static enum MHD_Result reply_work(struct exchange *x)
     struct request *r = x->request;
     if (r->failure.code == ERR_OK)
         return reply_answer(x, &r->answer);
+    if (is_failed_form(x))
+        error_prefix(&r->failure, r->failure.code,
+                     "sent as a form, as curl -d does, which damages pictures (use --data-binary)");
     if (r->failure.code == ERR_OVERLOADED)
         metrics_add(server_metrics(x->context->server), COUNTER_rejected, REASON_OVERLOADED, 0, 0,
                     1);
@@ -179,8 +202,8 @@ static enum MHD_Result reply_failure(struct exchange *x, int outcome)
 enum MHD_Result work_resume(struct exchange *x)
 {
     struct metrics *metrics = server_metrics(x->context->server);
-    int outcome = request_outcome(x->request);
-    CHECK(outcome != REQUEST_PENDING);
+    int outcome = completion_outcome(&x->request->completion);
+    CHECK(outcome != COMPLETION_PENDING);
     int64_t begin = clock_monotonic_ns();
     if (x->request->queued_ns > 0)
         metrics_observe(metrics, HISTOGRAM_request_duration, 0, begin - x->request->queued_ns);

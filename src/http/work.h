@@ -5,6 +5,7 @@
 
 #include "http/exchange.h"
 #include "http/multipart.h"
+#include "http/query.h"
 
 /* What encoders need beside the results: the state of the codecs that are given to work_make. */
 struct work {
@@ -15,6 +16,11 @@ struct work {
 
 /* Chooses the exchange's model by name, NULL for the default one. ERR_MODEL_UNKNOWN. */
 int work_choose_model(struct exchange *x, const char *name, struct error *err);
+
+/* Reads the query, of which the first parameter names the model. ERR_PARAMETER, ERR_MODEL_UNKNOWN.
+ */
+int work_read_query(struct exchange *x, struct query_parameter *known, size_t count,
+                    struct error *err);
 
 /* Makes the request from a body that is a JPEG or multipart/form-data with file parts; the caller
  * may then set what its kind needs. The codec encodes, and releases with work_release.

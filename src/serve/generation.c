@@ -117,7 +117,8 @@ int generation_warm(const struct generation *generation, int worker, struct erro
 
 void generation_reference(struct generation *generation)
 {
-    atomic_fetch_add_explicit(&generation->references, 1, memory_order_relaxed);
+    if (generation)
+        atomic_fetch_add_explicit(&generation->references, 1, memory_order_relaxed);
 }
 
 void generation_release(struct generation *generation)

@@ -32,9 +32,8 @@ struct generation;
  * weights: keys, kernels, model folders. The errors of server_start. */
 int generation_check(const struct conf *conf, struct error *err);
 
+/* Takes and gives up a reference. NULL is fine. */
 void generation_reference(struct generation *generation);
-
-/* Gives up a reference. NULL is fine. */
 void generation_release(struct generation *generation);
 
 /* What it was made from. Options that take effect at a restart only (options.def) need not be what

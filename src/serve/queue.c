@@ -86,7 +86,7 @@ int queue_push(struct queue *queue, struct request *request)
     } else if (queue->depth >= queue->limit) {
         result = ERR_OVERLOADED;
     } else {
-        request_reference(request);
+        completion_reference(&request->completion);
         request->queued = true;
         request->previous = queue->last;
         *(queue->last ? &queue->last->next : &queue->first) = request;

@@ -1,8 +1,8 @@
 /* CONCURRENCY
  *
- * Asking only sets `wanted` and puts the waiter in a list. The thread takes both at once, so that
+ * Asking only sets `wanted` and puts the result in a list. The thread takes both at once, so that
  * everybody who asked before it began is answered by one run, and who asks during a run, perhaps
- * after the file was read, by the next. A waiter that its client left is finished already: to
+ * after the file was read, by the next. A result that its client left is finished already: to
  * finish it again does nothing. */
 #include "serve/reload.h"
 
@@ -21,44 +21,31 @@ struct reload {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct request *waiters; /* linked by `next`, a reference each */
+    struct reload_result *results; /* that are waited for: linked by `next`, a reference each */
     bool wanted, running, stopping;
 };
 
-static int check_reload(struct reload *r, const struct conf *next, struct error *err)
+static int read_configuration(struct reload *r, struct conf *next, struct error *err)
 {
+    enum conf_action action;
+    int code = conf_load(next, &action, r->settings.argc, r->settings.argv, err);
+    if (code != ERR_OK)
+        return code;
     struct generation *running = server_generation(r->settings.server);
-    int code = conf_check_reload(generation_conf(running), next, err);
+    code = conf_check_reload(generation_conf(running), next, err);
     generation_release(running);
     return code;
 }
 
-static int read_configuration(struct reload *r, struct conf **out, struct error *err)
+static int reload_all(struct reload *r, struct conf_keys *restart_needed, struct error *err)
 {
-    enum conf_action action;
+    struct generation *generation;
     struct conf *next = calloc(1, sizeof *next);
     if (!next)
         return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
-    int code = conf_load(next, &action, r->settings.argc, r->settings.argv, err);
+    int code = read_configuration(r, next, err);
     if (code == ERR_OK)
-        code = check_reload(r, next, err);
-    if (code != ERR_OK) {
-        conf_free(next);
-        free(next);
-        return code;
-    }
-    *out = next;
-    return ERR_OK;
-}
-
-static int reload_all(struct reload *r, struct error *err)
-{
-    struct conf *next = NULL;
-    struct generation *generation = NULL;
-    int code = read_configuration(r, &next, err);
-    if (code != ERR_OK)
-        return code;
-    code = server_prepare(r->settings.server, next, &generation, err);
+        code = server_prepare(r->settings.server, next, &generation, err);
     if (code != ERR_OK) {
         conf_free(next);
         free(next);
@@ -71,7 +58,7 @@ static int reload_all(struct reload *r, struct error *err)
         return code;
     }
     log_configure((enum log_level)next->log_level, (enum log_format)next->log_format);
-    conf_report_restart_only(r->settings.conf, next);
+    *restart_needed = conf_report_restart_only(r->settings.conf, next);
     server_install(r->settings.server, generation);
     return ERR_OK;
 }
@@ -88,41 +75,41 @@ static void announce(struct server *server, bool begins)
     notify(text);
 }
 
-static void run(struct reload *r, struct error *err)
+static void run(struct reload *r, struct reload_report *report)
 {
     struct server *server = r->settings.server;
     int64_t begin = clock_monotonic_ns();
     announce(server, true);
-    int code = reload_all(r, err);
+    int code = reload_all(r, &report->restart_needed, &report->failure);
     if (code == ERR_OK)
         log_info("reloaded after %.0f ms", clock_ns_to_ms(clock_monotonic_ns() - begin));
     else
-        log_error("the reload failed, nothing has changed: %s", err->message);
+        log_error("the reload failed, nothing has changed: %s", report->failure.message);
     metrics_add(server_metrics(server), COUNTER_reloads, code == ERR_OK ? RESULT_OK : RESULT_FAILED,
                 0, 0, 1);
     announce(server, false);
 }
 
-static void finish_all(struct request *waiters, int outcome, const struct error *failure)
+static void finish_all(struct reload_result *results, int outcome,
+                       const struct reload_report *report)
 {
-    while (waiters) {
-        struct request *waiter = waiters;
-        waiters = waiter->next;
-        waiter->next = NULL;
-        waiter->failure = *failure;
-        request_finish(waiter, outcome);
-        request_release(waiter);
+    while (results) {
+        struct reload_result *result = results;
+        results = result->next;
+        result->report = *report;
+        completion_finish(&result->completion, outcome);
+        reload_result_release(result);
     }
 }
 
-/* Who shuts down has better things to do than to load models. */
-static void serve_askers(struct reload *r, struct request *waiters)
+static void serve_askers(struct reload *r, struct reload_result *results)
 {
-    struct error result = {0};
-    int outcome = server_draining(r->settings.server) ? ERR_DRAINING : ERR_OK;
-    if (outcome == ERR_OK)
-        run(r, &result);
-    finish_all(waiters, outcome, &result);
+    struct reload_report report = {0};
+    /* Who shuts down has better things to do than to load models. */
+    bool draining = server_draining(r->settings.server);
+    if (!draining)
+        run(r, &report);
+    finish_all(results, draining ? ERR_DRAINING : ERR_OK, &report);
 }
 
 static void *reload_main(void *arg)
@@ -134,12 +121,12 @@ static void *reload_main(void *arg)
             pthread_cond_wait(&r->changed, &r->lock);
             continue;
         }
-        struct request *waiters = r->waiters;
-        r->waiters = NULL;
+        struct reload_result *results = r->results;
+        r->results = NULL;
         r->wanted = false;
         r->running = true;
         pthread_mutex_unlock(&r->lock);
-        serve_askers(r, waiters);
+        serve_askers(r, results);
         pthread_mutex_lock(&r->lock);
         r->running = false;
         pthread_cond_signal(&r->changed); /* who halts waits for that */
@@ -161,37 +148,50 @@ int reload_start(struct reload **out, const struct reload_settings *settings, st
     pthread_cond_init(&r->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     int code = thread_start(&r->thread, "reload", reload_main, r, err);
-    if (code == ERR_OK) {
+    if (code == ERR_OK)
         *out = r;
-        return ERR_OK;
-    }
-    pthread_cond_destroy(&r->changed);
-    pthread_mutex_destroy(&r->lock);
-    free(r);
+    else
+        reload_destroy(r);
     return code;
 }
 
-void reload_ask(struct reload *reload, struct request *waiter)
+int reload_result_create(struct reload_result **out, struct error *err)
+{
+    struct reload_result *result = calloc(1, sizeof *result);
+    if (!result)
+        return error_set(err, ERR_NO_MEMORY, "no memory for a request; try again");
+    completion_init(&result->completion);
+    *out = result;
+    return ERR_OK;
+}
+
+void reload_result_release(struct reload_result *result)
+{
+    if (result && completion_release(&result->completion))
+        free(result);
+}
+
+void reload_ask(struct reload *reload, struct reload_result *result)
 {
     pthread_mutex_lock(&reload->lock);
     bool refused = reload->stopping;
-    if (waiter && !refused) {
-        request_reference(waiter);
-        waiter->next = reload->waiters;
-        reload->waiters = waiter;
+    if (result && !refused) {
+        completion_reference(&result->completion);
+        result->next = reload->results;
+        reload->results = result;
     }
     reload->wanted = true;
     pthread_cond_signal(&reload->changed);
     pthread_mutex_unlock(&reload->lock);
-    if (waiter && refused)
-        request_finish(waiter, ERR_DRAINING);
+    if (result && refused)
+        completion_finish(&result->completion, ERR_DRAINING);
 }
 
 bool reload_halt(struct reload *reload, int64_t deadline_ns)
 {
     if (!reload)
         return true;
-    struct error none = {0};
+    const struct reload_report none = {0};
     struct timespec at = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
     int code = 0;
     pthread_mutex_lock(&reload->lock);
@@ -200,12 +200,12 @@ bool reload_halt(struct reload *reload, int64_t deadline_ns)
     while (reload->running && code == 0)
         code = pthread_cond_timedwait(&reload->changed, &reload->lock, &at);
     bool ends = !reload->running;
-    struct request *waiters = reload->waiters;
-    reload->waiters = NULL;
+    struct reload_result *results = reload->results;
+    reload->results = NULL;
     pthread_mutex_unlock(&reload->lock);
     if (ends)
         pthread_join(reload->thread, NULL);
-    finish_all(waiters, ERR_DRAINING, &none);
+    finish_all(results, ERR_DRAINING, &none);
     return ends;
 }
 

@@ -3,6 +3,7 @@
 #ifndef RESNEXT_SERVE_RELOAD_H
 #define RESNEXT_SERVE_RELOAD_H
 
+#include "serve/completion.h"
 #include "serve/server.h"
 
 struct reload_settings {
@@ -18,14 +19,32 @@ struct reload_settings {
 
 struct reload;
 
+/* What came of a reload: why it failed, or what it leaves for a restart. */
+struct reload_report {
+    struct error failure;
+    struct conf_keys restart_needed;
+};
+
+/* What somebody waits for who asked for a reload. */
+struct reload_result {
+    struct completion completion;
+    struct reload_report report; /* with outcome ERR_OK */
+    struct reload_result *next;  /* the reload's */
+};
+
+/* With one reference, the caller's, who sets the completion's `done` and waiter. ERR_NO_MEMORY. */
+int reload_result_create(struct reload_result **out, struct error *err);
+
+/* Gives up a reference. NULL is fine. */
+void reload_result_release(struct reload_result *result);
+
 /* Starts the thread that reloads: not a worker, and not one that speaks HTTP. ERR_THREAD,
  * ERR_NO_MEMORY. `*out` belongs to the caller. */
 int reload_start(struct reload **out, const struct reload_settings *settings, struct error *err);
 
-/* Asks for a reload that begins after this call. `waiter` (may be NULL) is finished when it is
- * over, with its result in `failure`, or with ERR_DRAINING if there will be none, as from
- * server_begin_drain on. Any thread. */
-void reload_ask(struct reload *reload, struct request *waiter);
+/* Asks for a reload that begins after this call. `result` (may be NULL) is finished when it is
+ * over, or with ERR_DRAINING if there will be none, as from server_begin_drain on. Any thread. */
+void reload_ask(struct reload *reload, struct reload_result *result);
 
 /* Waits for a running reload until `deadline_ns` (on clock_monotonic_ns), lets go who waits for
  * another, and ends the thread. Who asks from now on gets ERR_DRAINING. False if the reload still

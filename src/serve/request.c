@@ -118,25 +118,18 @@ int request_create(struct request **out, struct generation *generation, size_t m
         free(r);
         return code;
     }
+    completion_init(&r->completion);
     r->generation = generation;
-    if (generation)
-        generation_reference(generation);
+    generation_reference(generation);
     r->model = model;
     r->upload = upload;
-    atomic_init(&r->outcome, REQUEST_PENDING);
-    atomic_init(&r->references, 1);
     *out = r;
     return ERR_OK;
 }
 
-void request_reference(struct request *request)
-{
-    atomic_fetch_add_explicit(&request->references, 1, memory_order_relaxed);
-}
-
 void request_release(struct request *request)
 {
-    if (!request || atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel) > 1)
+    if (!request || !completion_release(&request->completion))
         return;
     if (request->codec)
         request->codec->release(request);
@@ -146,20 +139,4 @@ void request_release(struct request *request)
     free_upload(request);
     answer_free(&request->answer);
     free(request);
-}
-
-bool request_finish(struct request *request, int outcome)
-{
-    CHECK(outcome <= ERR_OK);
-    int pending = REQUEST_PENDING;
-    if (!atomic_compare_exchange_strong_explicit(&request->outcome, &pending, outcome,
-                                                 memory_order_acq_rel, memory_order_acquire))
-        return false;
-    request->done(request);
-    return true;
-}
-
-int request_outcome(const struct request *request)
-{
-    return atomic_load_explicit(&request->outcome, memory_order_acquire);
 }

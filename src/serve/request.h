@@ -8,17 +8,13 @@
  *              answer, and perhaps the parts themselves
  *   FINISHED   nothing is written any more, except by a worker that has not noticed yet
  *
- * From QUEUED or RUNNING, or even before, whoever wins request_finish makes it FINISHED, once and
- * for ever: the worker (outcome ERR_OK: the results are there), the queue that refuses it
- * (ERR_OVERLOADED, ERR_DRAINING), or the monitor (ERR_DEADLINE, ERR_CLIENT_GONE). The winner, and
- * nobody else, calls `done`, which hands the request back to whoever waits for it.
+ * From QUEUED or RUNNING, or even before, whoever finishes its completion makes it FINISHED: the
+ * worker (outcome ERR_OK: the results are there), the queue that refuses it (ERR_OVERLOADED,
+ * ERR_DRAINING), or the monitor (ERR_DEADLINE, ERR_CLIENT_GONE).
  *
  * Only with outcome ERR_OK may started_ns and the results be read: with every other outcome a
  * worker may still be writing them. Such a worker sees the outcome within milliseconds, between
  * rows of a picture, tiles of a layer or numbers of an answer, and lets go.
- *
- * A reload that a client waits for goes the same way, except that the reloader (reload.h) has it
- * in place of queue and worker, and its result is `failure`.
  *
  * A request lives until its last reference is gone: one is the maker's, one the queue's, which
  * passes on to the worker. The upload that the JPEGs lie in belongs to the request and goes with
@@ -26,16 +22,13 @@
 #ifndef RESNEXT_SERVE_REQUEST_H
 #define RESNEXT_SERVE_REQUEST_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
 #include "serve/answer.h"
-
-/* The outcome of a request that is not finished. Outcomes are 0 or an (always negative) error. */
-enum { REQUEST_PENDING = 1 };
+#include "serve/completion.h"
 
 /* Most predictions of one request, parts x top_k: what its answer may cost. */
 enum { REQUEST_PREDICTIONS_MAX = 1 << 17 };
@@ -91,7 +84,8 @@ struct request_codec {
 };
 
 struct request {
-    struct generation *generation; /* a reference; NULL: it is no picture, but a reload */
+    struct completion completion;
+    struct generation *generation; /* a reference */
     size_t model;                  /* index into the generation's models */
     enum request_kind kind;
     int top_k;
@@ -102,23 +96,16 @@ struct request {
     const struct request_codec *codec; /* NULL: the parts are there, whoever waits reads them */
     void *codec_state;
     struct bodies *bodies; /* for upload, results and answer */
-    int64_t deadline_ns;   /* on clock_monotonic_ns */
     struct request_part *parts;
     size_t part_count;
 
-    int64_t expected_ns; /* how long a worker will likely take, see admission.h */
-    int64_t queued_ns;   /* when it was submitted; 0: it was not, or refused */
-    int64_t started_ns;  /* when a worker took it */
-    int64_t encode_ns;   /* the worker's part of making the answer */
-    struct error
-        failure; /* of the codec or the first part that failed, then no answer; of a reload */
+    int64_t expected_ns;  /* how long a worker will likely take, see admission.h */
+    int64_t queued_ns;    /* when it was submitted; 0: it was not, or refused */
+    int64_t started_ns;   /* when a worker took it */
+    int64_t encode_ns;    /* the worker's part of making the answer */
+    struct error failure; /* of the codec or the first part that failed; then no answer */
     struct answer answer; /* with a codec */
-    atomic_int outcome;
 
-    void (*done)(struct request *request);
-    void *waiter; /* for `done` */
-
-    atomic_int references;
     uint8_t *upload;
     size_t upload_size, results_size; /* how much of `bodies` they take */
     struct scored_class *predictions;
@@ -126,10 +113,10 @@ struct request {
     bool queued;                     /* the queue's */
 };
 
-/* A request with one reference, its maker's, and a reference of its own to `generation` (NULL for a
- * reload, which has no parts). Takes over `upload` (from malloc) if it succeeds; the maker then
- * fills in parts[].jpeg and length, deadline_ns, done and waiter, bodies and upload_size, and what
- * its kind needs. part_count is 0 if a codec makes the parts. The errors of request_set_parts. */
+/* A request with one reference, its maker's, and a reference of its own to `generation`. Takes over
+ * `upload` (from malloc) if it succeeds; the maker then fills in parts[].jpeg and length, the
+ * completion, bodies and upload_size, and what its kind needs. part_count is 0 if a codec makes the
+ * parts. The errors of request_set_parts. */
 int request_create(struct request **out, struct generation *generation, size_t model, int top_k,
                    size_t part_count, uint8_t *upload, struct error *err);
 
@@ -151,16 +138,7 @@ int request_count_results(struct request *request, size_t bytes, struct error *e
  * errors and times. The worker, before it finishes the request. */
 void request_shed(struct request *request);
 
-void request_reference(struct request *request);
-
 /* Gives up a reference. NULL is fine. */
 void request_release(struct request *request);
-
-/* Sets the outcome if there is none yet, and then calls `done`. False if another was quicker. Any
- * thread that holds a reference. */
-bool request_finish(struct request *request, int outcome);
-
-/* REQUEST_PENDING or the outcome. */
-int request_outcome(const struct request *request);
 
 #endif

@@ -295,7 +295,8 @@ static bool is_in_time(struct server *server, const struct request *r)
 {
     struct server_load load;
     server_load(server, &load);
-    return load.wait_ns == 0 || r->queued_ns + load.wait_ns + r->expected_ns <= r->deadline_ns;
+    return load.wait_ns == 0 ||
+           r->queued_ns + load.wait_ns + r->expected_ns <= r->completion.deadline_ns;
 }
 
 void server_submit(struct server *server, struct request *request)
@@ -309,7 +310,7 @@ void server_submit(struct server *server, struct request *request)
     if (code == ERR_OK)
         return;
     request->queued_ns = 0;
-    request_finish(request, code);
+    completion_finish(&request->completion, code);
 }
 
 void server_cancel(struct server *server, struct request *request, int outcome)
@@ -317,7 +318,7 @@ void server_cancel(struct server *server, struct request *request, int outcome)
     CHECK(outcome < ERR_OK);
     /* Out of the queue first: the winner's `done` may give up the caller's own reference. */
     queue_remove(server->queue, request);
-    request_finish(request, outcome);
+    completion_finish(&request->completion, outcome);
 }
 
 bool server_alive(struct server *server, int64_t ns)

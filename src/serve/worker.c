@@ -54,9 +54,9 @@ struct job {
 /* Nobody waits for the answer any more, or nobody would get it in time. */
 static bool is_abandoned(const struct request *r)
 {
-    if (request_outcome(r) != REQUEST_PENDING)
+    if (completion_outcome(&r->completion) != COMPLETION_PENDING)
         return true;
-    return clock_monotonic_ns() >= r->deadline_ns;
+    return clock_monotonic_ns() >= r->completion.deadline_ns;
 }
 
 /* Asked again and again by whatever takes long. */
@@ -231,13 +231,13 @@ static void run_request(struct worker *w, struct request *r)
         run_parts(w, &job);
     if (r->codec)
         make_answer(w, &job);
-    request_finish(r, is_abandoned(r) ? ERR_DEADLINE : ERR_OK);
+    completion_finish(&r->completion, is_abandoned(r) ? ERR_DEADLINE : ERR_OK);
 }
 
 static void take_request(struct worker *w, struct request *r)
 {
     announce_end(w, r->expected_ns);
-    if (request_outcome(r) == REQUEST_PENDING)
+    if (completion_outcome(&r->completion) == COMPLETION_PENDING)
         run_request(w, r);
     request_release(r);
     atomic_store_explicit(&w->free_at_ns, 0, memory_order_relaxed);

@@ -99,8 +99,8 @@ static size_t make_rows(struct tool *tool, const struct command *command, struct
          INTEGER("threads", 't', tool->engine.threads, 1, 1024, "pictures worked on at a time")},
         {OPTION_ISA,
          CHOICE("isa", tool->isa, kernel_isa_names(), "ISA",
-                "kernels to compute with; ref, plain loops, is slow and there to compare; with any "
-                "other, float32's grouped convolutions run on OpenBLAS")},
+                "ISA of the kernels; ref, plain loops, is slow and serves for comparison; with any "
+                "but ref, grouped convolutions in float32 run on OpenBLAS")},
         {OPTION_PRECISION,
          CHOICE("precision", tool->precision, precisions, "NAME",
                 "arithmetic; int8 is the fastest and needs the model's calibration.json")},

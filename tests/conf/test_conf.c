@@ -368,10 +368,36 @@ START_TEST(a_reload_loses_neither_file_nor_keys)
 }
 END_TEST
 
+/* `names` with commas. */
+static void check_restart_needed(const char *running, const char *wanted, const char *names)
+{
+    struct conf a = loaded(running), b = loaded(wanted);
+    struct conf_keys keys = conf_report_restart_only(&a, &b);
+    char joined[256] = "";
+    for (size_t i = 0; i < keys.count; i++) {
+        strcat(joined, i > 0 ? "," : "");
+        strcat(joined, keys.items[i]);
+    }
+    ck_assert_str_eq(joined, names);
+    conf_free(&a);
+    conf_free(&b);
+}
+
+START_TEST(what_needs_a_restart_is_named)
+{
+    check_restart_needed("--top-k=3", "--top-k=4 --tls-cert=", "");
+    check_restart_needed("--listen=127.0.0.1:1", "--http-threads=2", "listen,http_threads");
+    check_restart_needed("", "--tls-cert=/a --tls-key=/b", "tls_cert,tls_key");
+    check_restart_needed("--tls-cert=/a --tls-key=/b", "", "tls_cert,tls_key");
+    check_restart_needed("--tls-cert=/a --tls-key=/b", "--tls-cert=/c --tls-key=/d", "");
+}
+END_TEST
+
 TEST_MAIN("conf/conf", 10, defaults_without_any_source, precedence,
           lists_are_replaced_by_the_stronger_source, sockets_of_systemd_are_the_default,
           models_are_replaced_by_the_stronger_source, dashes_equals_and_the_last_value,
           bad_arguments_are_refused, bad_variables_are_refused, variables_of_kubernetes_do_no_harm,
           actions, the_service_and_its_administration_share_no_socket,
           isa_offers_every_rung_of_the_ladder, what_is_printed_can_be_read_again,
-          help_names_every_option_in_80_columns, a_reload_loses_neither_file_nor_keys)
+          help_names_every_option_in_80_columns, a_reload_loses_neither_file_nor_keys,
+          what_needs_a_restart_is_named)

@@ -1,7 +1,7 @@
 """The part of JSON Schema 2020-12 that openapi.json uses; a keyword that is not known here fails."""
 import re
 
-NOTES = {"description", "summary", "contentMediaType"}
+NOTES = {"description", "summary", "format", "contentMediaType"}
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int,
          "number": (int, float), "null": type(None)}
 

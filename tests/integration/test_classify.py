@@ -61,6 +61,20 @@ def the_bytes_decide_and_not_the_content_type(daemon):
 
 
 @case()
+def what_curl_makes_a_form_of_is_told_how_to_send_it(daemon):
+    data = reference()[0]
+    mangled = data.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"")
+    form = [("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")]
+    for path in ("/classify", "/embed", "/explain"):
+        for body, status, code in ((mangled, 422, "image_undecodable"), (b"a=b", 415, "not_jpeg")):
+            message = check_error(daemon.ask("POST", path, form, body), status, code)["message"]
+            assert message.count("--data-binary") == 1, message
+        message = check_error(daemon.ask("POST", path, body=b"a=b"), 415, "not_jpeg")["message"]
+        assert "curl" not in message, message
+    check_error(daemon.ask("POST", "/classify", form, b""), 400, "body_empty")
+
+
+@case()
 def a_chunked_body_is_classified(daemon):
     data, scores = reference()
     head = wire.request("POST", "/classify", [("Transfer-Encoding", "chunked")])

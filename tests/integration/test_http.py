@@ -738,6 +738,29 @@ def row_65_out_of_descriptors_it_pauses_and_recovers(daemon):
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, before)
 
 
+@case(own=None)
+def what_posts_do_not_know_in_a_query_is_400():
+    admin = harness.free_port()
+    with Daemon(["--admin-listen", f"{admin[0]}:{admin[1]}"]) as daemon:
+        known = {"/classify": "model, top_k", "/embed": "model, normalize", "/explain": "model, class, class_id, format",
+                 f"/v2/models/{harness.MODEL_NAME}/infer": "none", "/admin/reload": "none"}
+        for path, names in known.items():
+            address, body = (admin, None) if "admin" in path else (daemon.address, reference()[0])
+            for query, name in (("topk=3", "topk"), ("Model=x", "Model"), ("x", "x"), ("=1", ""),
+                                ("%22%0a%ff=1", None), ("a" * 99, "a" * 60)):
+                answer = harness.ask(address, "POST", f"{path}?{query}", body=body)
+                assert answer.status == 400, answer
+                error = json.loads(answer.body)["error"]
+                message = error if path.startswith("/v2") else error["message"]
+                assert message.endswith("known here: " + names), message
+                assert name is None or f'unknown query parameter "{name}"' in message, message
+        for query in ("?", "?&", "?&&top_k=1&"):
+            assert daemon.classify(reference()[0], query=query).status == 200, query
+        for path in ("/", "/livez", "/readyz", "/health", "/models", "/openapi.json", "/v2"):
+            assert daemon.get(path + "?topk=3&x").status == 200, path
+        assert harness.ask(admin, "GET", "/metrics?topk=3").status == 200
+
+
 @case()
 def row_26_top_k_out_of_range_is_400(daemon):
     for k in ("0", "-1", "1e9", "1000000000", "x", "%31%00"):

@@ -200,6 +200,27 @@ def options_that_need_a_restart_are_named():
         assert len(predictions(daemon.classify(reference()[0]))) == 2
 
 
+@case(own=None, seconds=40)
+def the_answer_names_what_needs_a_restart():
+    def left():
+        answer = harness.ask(admin, "POST", "/admin/reload")
+        assert answer.status == 200, answer
+        return json.loads(answer.body)["restart_needed"]
+
+    good = models_config(one=harness.MODEL)
+    admin, daemon = admin_daemon(good)
+    with daemon:
+        assert daemon.notified(10 * SLOW), daemon.log()
+        daemon.configure(good + "top_k = 2;\n")
+        assert left() == []
+        daemon.configure(good + 'max_connections = 77;\nhttp_threads = 2;\ntls_cert = "/a";\ntls_key = "/b";\n')
+        for _ in range(2):  # until the restart
+            assert left() == ["http_threads", "max_connections", "tls_cert", "tls_key"]
+        assert "tls_cert is set now, which takes effect only at a restart" in daemon.log(), daemon.log()
+        daemon.configure(good)
+        assert left() == []
+
+
 def sizes(daemon):
     metrics = daemon.metrics()
     return tuple(metrics.sum(f"resnextd_{name}") for name in ("workers", "queue_limit", "body_limit_bytes"))

@@ -9,9 +9,9 @@
 
 static struct queue *queue;
 
-static void ignore(struct request *request)
+static void ignore(void *waiter)
 {
-    (void)request;
+    (void)waiter;
 }
 
 static struct request *new_request(void)
@@ -19,7 +19,7 @@ static struct request *new_request(void)
     struct request *r;
     struct error err;
     ck_assert_int_eq(request_create(&r, NULL, 0, 1, 1, NULL, &err), ERR_OK);
-    r->done = ignore;
+    r->completion.done = ignore;
     return r;
 }
 
@@ -252,7 +252,7 @@ START_TEST(destroying_lets_go_of_what_waits)
     queue_push(queue, r);
     queue_destroy(queue);
     queue_destroy(NULL);
-    ck_assert_int_eq(atomic_load(&r->references), 1);
+    ck_assert_int_eq(atomic_load(&r->completion.references), 1);
     request_release(r);
 }
 END_TEST

@@ -1,34 +1,25 @@
 #include "serve/request.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/suite.h"
 
-static atomic_int done_calls;
 static struct bodies bodies;
 static struct error err;
-
-static void count_done(struct request *request)
-{
-    (void)request;
-    atomic_fetch_add(&done_calls, 1);
-}
 
 static struct request *new_request(void)
 {
     struct request *r;
     ck_assert_int_eq(request_create(&r, NULL, 0, 3, 2, malloc(10), &err), ERR_OK);
     r->bodies = &bodies;
-    r->done = count_done;
     return r;
 }
 
 START_TEST(a_new_request_is_pending_and_has_room)
 {
     struct request *r = new_request();
-    ck_assert_int_eq(request_outcome(r), REQUEST_PENDING);
+    ck_assert_int_eq(completion_outcome(&r->completion), COMPLETION_PENDING);
     ck_assert_uint_eq(r->part_count, 2);
     ck_assert_int_eq(request_reserve_predictions(r, &err), ERR_OK);
     for (size_t i = 0; i < 2; i++)
@@ -40,23 +31,12 @@ START_TEST(a_new_request_is_pending_and_has_room)
 }
 END_TEST
 
-START_TEST(only_the_first_finish_counts)
-{
-    struct request *r = new_request();
-    ck_assert(request_finish(r, ERR_DEADLINE));
-    ck_assert(!request_finish(r, ERR_OK));
-    ck_assert_int_eq(request_outcome(r), ERR_DEADLINE);
-    ck_assert_int_eq(done_calls, 1);
-    request_release(r);
-}
-END_TEST
-
 START_TEST(a_request_lives_until_its_last_reference)
 {
     struct request *r = new_request();
-    request_reference(r);
+    completion_reference(&r->completion);
     request_release(r);
-    ck_assert_int_eq(request_outcome(r), REQUEST_PENDING);
+    ck_assert_int_eq(completion_outcome(&r->completion), COMPLETION_PENDING);
     request_release(r);
 }
 END_TEST
@@ -90,7 +70,7 @@ START_TEST(a_codec_makes_the_parts_and_is_released)
     ck_assert_uint_eq(r->part_count, 0);
     ck_assert_int_eq(request_set_parts(r, 2, REQUEST_PREDICTIONS_MAX / 2 + 1, NULL), ERR_PARAMETER);
     ck_assert_int_eq(request_set_parts(r, 2, REQUEST_PREDICTIONS_MAX / 2, NULL), ERR_OK);
-    request_reference(r);
+    completion_reference(&r->completion);
     request_release(r);
     ck_assert_int_eq(releases, 0);
     request_release(r);
@@ -150,38 +130,6 @@ START_TEST(results_count_until_their_work_is_done)
 }
 END_TEST
 
-static pthread_barrier_t barrier;
-
-static void *try_to_finish(void *request)
-{
-    pthread_barrier_wait(&barrier);
-    return request_finish(request, ERR_CLIENT_GONE) ? request : NULL;
-}
-
-START_TEST(of_racing_threads_one_wins)
-{
-    enum { THREADS = 4, ROUNDS = 200 };
-    pthread_barrier_init(&barrier, NULL, THREADS);
-    for (int round = 0; round < ROUNDS; round++) {
-        struct request *r = new_request();
-        pthread_t threads[THREADS];
-        int winners = 0;
-        for (int i = 0; i < THREADS; i++)
-            ck_assert_int_eq(pthread_create(&threads[i], NULL, try_to_finish, r), 0);
-        for (int i = 0; i < THREADS; i++) {
-            void *won;
-            pthread_join(threads[i], &won);
-            winners += won != NULL;
-        }
-        ck_assert_int_eq(winners, 1);
-        request_release(r);
-    }
-    ck_assert_int_eq(done_calls, ROUNDS);
-    pthread_barrier_destroy(&barrier);
-}
-END_TEST
-
-TEST_MAIN("serve/request", 30, a_new_request_is_pending_and_has_room, only_the_first_finish_counts,
+TEST_MAIN("serve/request", 30, a_new_request_is_pending_and_has_room,
           a_request_lives_until_its_last_reference, a_codec_makes_the_parts_and_is_released,
-          an_upload_counts_until_its_work_is_done, results_count_until_their_work_is_done,
-          of_racing_threads_one_wins)
+          an_upload_counts_until_its_work_is_done, results_count_until_their_work_is_done)

@@ -49,9 +49,9 @@ static void stop(void)
     conf_free(&conf);
 }
 
-static void note_finished(struct request *r)
+static void note_finished(void *waiter)
 {
-    (void)r;
+    (void)waiter;
     pthread_mutex_lock(&lock);
     finished_count++;
     pthread_cond_broadcast(&finished);
@@ -82,8 +82,8 @@ static struct request *new_request(const char *picture, size_t copies)
         r->parts[i].jpeg = bytes;
         r->parts[i].length = length;
     }
-    r->deadline_ns = clock_monotonic_ns() + PATIENCE_NS;
-    r->done = note_finished;
+    r->completion.deadline_ns = clock_monotonic_ns() + PATIENCE_NS;
+    r->completion.done = note_finished;
     r->bodies = server_bodies(server);
     return r;
 }
@@ -109,7 +109,7 @@ START_TEST(a_picture_is_classified)
     struct request *r = new_request(freighter, 1);
     server_submit(server, r);
     wait_finished(1);
-    ck_assert_int_eq(request_outcome(r), ERR_OK);
+    ck_assert_int_eq(completion_outcome(&r->completion), ERR_OK);
     const struct request_part *part = &r->parts[0];
     ck_assert_int_eq(part->error.code, ERR_OK);
     ck_assert_str_eq(part->predictions[0].label, "ship");
@@ -130,7 +130,7 @@ static const struct request_part *run_kind(struct request *r, enum request_kind 
     r->kind = kind;
     server_submit(server, r);
     wait_finished(++so_far);
-    ck_assert_int_eq(request_outcome(r), ERR_OK);
+    ck_assert_int_eq(completion_outcome(&r->completion), ERR_OK);
     return &r->parts[0];
 }
 
@@ -266,11 +266,11 @@ START_TEST(a_codec_reads_and_writes_in_the_worker)
         r->bodies = server_bodies(server);
         r->codec = cases[i].codec;
         r->codec_state = cases[i].state;
-        r->deadline_ns = clock_monotonic_ns() + PATIENCE_NS;
-        r->done = note_finished;
+        r->completion.deadline_ns = clock_monotonic_ns() + PATIENCE_NS;
+        r->completion.done = note_finished;
         server_submit(server, r);
         wait_finished(i + 1);
-        ck_assert_int_eq(request_outcome(r), ERR_OK);
+        ck_assert_int_eq(completion_outcome(&r->completion), ERR_OK);
         ck_assert_int_eq(r->failure.code, cases[i].failure);
         ck_assert_str_eq(r->failure.message, cases[i].message);
         request_release(r);
@@ -287,7 +287,7 @@ START_TEST(a_bad_part_does_not_harm_the_others)
     r->parts[1].length = 3;
     server_submit(server, r);
     wait_finished(1);
-    ck_assert_int_eq(request_outcome(r), ERR_OK);
+    ck_assert_int_eq(completion_outcome(&r->completion), ERR_OK);
     ck_assert_int_eq(r->parts[0].error.code, ERR_OK);
     ck_assert_int_ne(r->parts[1].error.code, ERR_OK);
     ck_assert_int_eq(r->parts[2].error.code, ERR_OK);
@@ -343,8 +343,8 @@ START_TEST(more_than_the_queue_holds_is_refused)
     }
     wait_finished(COUNT);
     for (int i = 0; i < COUNT; i++) {
-        refused += request_outcome(r[i]) == ERR_OVERLOADED;
-        answered += request_outcome(r[i]) == ERR_OK;
+        refused += completion_outcome(&r[i]->completion) == ERR_OVERLOADED;
+        answered += completion_outcome(&r[i]->completion) == ERR_OK;
         request_release(r[i]);
     }
     ck_assert_int_eq(refused + answered, COUNT);
@@ -359,16 +359,17 @@ START_TEST(cancelled_and_late_requests_cost_no_inference)
     start("--workers=1", "--queue-limit=16");
     struct request *busy = new_request(freighter, 4), *cancelled = new_request(freighter, 1),
                    *late = new_request(freighter, 1);
-    late->deadline_ns = clock_monotonic_ns();
+    late->completion.deadline_ns = clock_monotonic_ns();
     server_submit(server, busy);
     server_submit(server, cancelled);
     server_cancel(server, cancelled, ERR_CLIENT_GONE);
     server_submit(server, late);
     wait_finished(3);
-    ck_assert_int_eq(request_outcome(busy), ERR_OK);
-    ck_assert_int_eq(request_outcome(cancelled), ERR_CLIENT_GONE);
+    ck_assert_int_eq(completion_outcome(&busy->completion), ERR_OK);
+    ck_assert_int_eq(completion_outcome(&cancelled->completion), ERR_CLIENT_GONE);
     /* It is refused where it waits, or at the door if the worker has begun with the first. */
-    ck_assert(request_outcome(late) == ERR_DEADLINE || request_outcome(late) == ERR_NO_TIME);
+    ck_assert(completion_outcome(&late->completion) == ERR_DEADLINE ||
+              completion_outcome(&late->completion) == ERR_NO_TIME);
     ck_assert_double_eq(metric(images), 4);
     request_release(busy);
     request_release(cancelled);
@@ -403,7 +404,7 @@ START_TEST(a_draining_server_is_not_ready_but_works)
     struct request *r = new_request(freighter, 1);
     server_submit(server, r);
     wait_finished(1);
-    ck_assert_int_eq(request_outcome(r), ERR_OK);
+    ck_assert_int_eq(completion_outcome(&r->completion), ERR_OK);
     request_release(r);
     stop();
 }
@@ -453,7 +454,7 @@ static int encode_on_and_on(struct request *r, struct error *e)
     (void)e;
     int64_t begin = clock_monotonic_ns();
     if (atomic_load(&late))
-        r->deadline_ns = begin;
+        r->completion.deadline_ns = begin;
     while (r->answer.failure == ERR_OK) {
         answer_put(&r->answer, "x", 1);
         r->answer.length = 0;
@@ -482,7 +483,7 @@ START_TEST(an_answer_that_nobody_waits_for_is_not_written_to_its_end)
     start("--workers", "1");
     struct request *r = submit_one_that_goes_on(true);
     wait_finished(1);
-    ck_assert_int_eq(request_outcome(r), ERR_DEADLINE);
+    ck_assert_int_eq(completion_outcome(&r->completion), ERR_DEADLINE);
     request_release(r);
 
     r = submit_one_that_goes_on(false);
@@ -537,7 +538,7 @@ static struct generation *prepare(const char *workers)
 static void release_answered(struct request **requests, int count)
 {
     for (int i = 0; i < count; i++) {
-        ck_assert_int_eq(request_outcome(requests[i]), ERR_OK);
+        ck_assert_int_eq(completion_outcome(&requests[i]->completion), ERR_OK);
         ck_assert_int_eq(requests[i]->failure.code, ERR_OK);
         request_release(requests[i]);
     }

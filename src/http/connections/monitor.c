@@ -11,9 +11,9 @@
  * a descriptor that was closed and given to somebody else. Who lingers does so on a duplicate,
  * which is the monitor's own.
  *
- * A request belongs to the exchange that waits for it. It is known to the monitor exactly while its
- * peer is WAITING, that is until the HTTP thread takes the answer; the monitor ends it through
- * server_cancel, which a worker may beat to it. Cancelling calls the request's `done`, which
+ * A request belongs to the exchange that waits for it, and so does a reload's result. It is known
+ * to the monitor exactly while its peer is WAITING, that is until the HTTP thread takes the answer;
+ * the monitor ends it through peers_cancel, which a worker may beat to it. That calls `done`, which
  * resumes the connection, as the end of a pause does: that takes libmicrohttpd's own mutex under
  * ours. libmicrohttpd never calls us with its mutex held, so there is no cycle.
  *

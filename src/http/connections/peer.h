@@ -20,10 +20,11 @@ void peer_receiving(struct peer *peer);
  * come in time is counted no more, and a drain gives it a moment only. */
 void peer_refused(struct peer *peer);
 
-/* `request` is about to be submitted for this connection, which is suspended. Sets the request's
- * deadline; at that time, or if the client goes away, the monitor cancels it. ERR_CLIENT_GONE and
- * ERR_DRAINING: too late. */
-int peer_waiting(struct peer *peer, struct request *request, int64_t timeout_ns);
+/* This connection is suspended until `completion` is finished: that of `request`, which is about to
+ * be submitted, or of a reload, and `request` is NULL. Sets its deadline; at that time, or if the
+ * client goes away, the monitor cancels it. ERR_CLIENT_GONE and ERR_DRAINING: too late. */
+int peer_waiting(struct peer *peer, struct completion *completion, struct request *request,
+                 int64_t timeout_ns);
 
 /* The answer is on its way, and must be taken within upload_timeout_ms. `unread`: the client may
  * still be sending what nobody will read; keep the socket open for a moment then, since closing it

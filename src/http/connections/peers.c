@@ -197,7 +197,10 @@ void peers_cancel(struct peer *p, int outcome)
 {
     /* The peer stays WAITING, without a timer, until the HTTP thread takes the answer. */
     disarm(p);
-    server_cancel(p->peers->server, p->request, outcome);
+    if (p->request)
+        server_cancel(p->peers->server, p->request, outcome);
+    else
+        completion_finish(p->completion, outcome);
 }
 
 void peers_resume(struct peer *p)
@@ -387,6 +390,7 @@ const char *peer_address(const struct peer *peer)
 /* A peer that was cut stays so, whatever its HTTP thread is still doing. */
 static void enter_unless_cut(struct peer *p, enum peer_state state, enum peer_timer timer)
 {
+    p->completion = NULL;
     p->request = NULL;
     if (p->state != CUT)
         enter(p, state, timer);
@@ -410,7 +414,8 @@ void peer_refused(struct peer *peer)
     pthread_mutex_unlock(&all->lock);
 }
 
-int peer_waiting(struct peer *peer, struct request *request, int64_t timeout_ns)
+int peer_waiting(struct peer *peer, struct completion *completion, struct request *request,
+                 int64_t timeout_ns)
 {
     struct peers *all = peer->peers;
     pthread_mutex_lock(&all->lock);
@@ -419,9 +424,10 @@ int peer_waiting(struct peer *peer, struct request *request, int64_t timeout_ns)
                                                   : ERR_OK;
     if (code == ERR_OK) {
         set_state(peer, WAITING);
+        peer->completion = completion;
         peer->request = request;
         arm_after(peer, timeout_ns);
-        request->deadline_ns = peer->deadline.at_ns;
+        completion->deadline_ns = peer->deadline.at_ns;
     }
     pthread_mutex_unlock(&all->lock);
     return code;

@@ -55,6 +55,8 @@ struct peer {
     bool ending;  /* the server is about to */
     bool unread;  /* see peer_replying */
     bool refused; /* see peer_refused */
+    /* What a WAITING one waits for; without a request, a reload. */
+    struct completion *completion;
     struct request *request;
     int64_t answered_ns;    /* when the last exchange ended; 0: this is the first */
     int status;             /* of its answer */
@@ -123,7 +125,7 @@ void peers_handle_event(struct peers *peers, uint64_t tag, uint32_t events);
 /* Does what is due, and returns the next deadline, DEADLINE_NEVER if there is none. */
 int64_t peers_expire(struct peers *peers);
 
-/* Finishes the request that a peer waits for with an error. */
+/* Finishes what a peer waits for with an error. */
 void peers_cancel(struct peer *peer, int outcome);
 
 /* Ends a pause: the rest of the request may come. */

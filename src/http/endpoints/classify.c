@@ -3,26 +3,23 @@
 
 #include "base/clock.h"
 #include "http/answer_json.h"
-#include "http/arguments.h"
 #include "http/endpoints/endpoints.h"
 #include "http/reply.h"
 #include "http/work.h"
 
 static int read_parameters(struct exchange *x, int *top_k, struct error *err)
 {
-    struct argument a[] = {{"top_k", NULL}, {"model", NULL}};
-    int code = arguments_read(x, a, sizeof a / sizeof a[0], err);
-    if (code == ERR_OK)
-        code = work_choose_model(x, a[1].value, err);
+    struct query_parameter q[] = {{"model", NULL}, {"top_k", NULL}};
+    int code = work_read_query(x, q, sizeof q / sizeof q[0], err);
     if (code != ERR_OK)
         return code;
     int classes = x->model->classes;
-    int wanted = a[0].value ? arguments_count(a[0].value) : (int)x->conf->top_k;
+    int wanted = q[1].value ? query_count(q[1].value) : (int)x->conf->top_k;
     if (wanted < 1)
         return error_set(err, ERR_PARAMETER,
                          "top_k must be a whole number from 1 to %d: at most so many classes are "
                          "named",
-                         ARGUMENTS_COUNT_MAX);
+                         QUERY_COUNT_MAX);
     *top_k = wanted < classes ? wanted : classes;
     return ERR_OK;
 }
@@ -100,29 +97,26 @@ static void put_id(struct answer *a, const struct request *r)
     answer_text(a, ",");
 }
 
-/* The code of an answer in which every part failed: one of ours if we are to blame for any. */
+/* The code of an answer in which every part failed: one of ours if we are to blame for any. ERR_OK:
+ * there is a part that did not fail. */
 static enum error_code shared_failure(const struct request *r)
 {
-    for (size_t i = 0; i < r->part_count; i++)
-        if (error_status(r->parts[i].error.code) >= 500)
-            return r->parts[i].error.code;
-    return ERR_IMAGE_UNDECODABLE;
+    enum error_code shared = ERR_IMAGE_UNDECODABLE;
+    for (size_t i = 0; i < r->part_count; i++) {
+        enum error_code code = r->parts[i].error.code;
+        if (code == ERR_OK)
+            return ERR_OK;
+        if (error_status(code) >= 500 && error_status(shared) < 500)
+            shared = code;
+    }
+    return shared;
 }
 
-static bool all_failed(const struct request *r)
-{
-    for (size_t i = 0; i < r->part_count; i++)
-        if (r->parts[i].error.code == ERR_OK)
-            return false;
-    return true;
-}
-
-static void put_failure(struct answer *a, const struct request *r)
+static void put_failure(struct answer *a, const struct request *r, enum error_code code)
 {
     struct error err;
-    error_set(&err, shared_failure(r), "none of the %zu pictures could be classified",
-              r->part_count);
-    a->status = error_status(err.code);
+    error_set(&err, code, "none of the %zu pictures could be classified", r->part_count);
+    a->status = error_status(code);
     answer_text(a, "{\"error\":");
     answer_json_error(a, &err);
     put_id(a, r);
@@ -137,8 +131,9 @@ static int encode(struct request *r, struct error *err)
     const struct error *first = &r->parts[0].error;
     if (r->part_count == 1 && first->code != ERR_OK)
         return error_set(err, first->code, "%s", first->message);
-    if (all_failed(r)) {
-        put_failure(a, r);
+    enum error_code failure = shared_failure(r);
+    if (failure != ERR_OK) {
+        put_failure(a, r, failure);
         return ERR_OK;
     }
     answer_text(a, "{\"model\":");

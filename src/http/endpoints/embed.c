@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "http/answer_json.h"
-#include "http/arguments.h"
 #include "http/endpoints/endpoints.h"
 #include "http/reply.h"
 #include "http/work.h"
@@ -47,11 +46,9 @@ static const struct request_codec *choose_codec(const struct exchange *x)
 
 static int make_request(struct exchange *x, struct error *err)
 {
-    struct argument a[] = {{"normalize", NULL}, {"model", NULL}};
-    int code = arguments_read(x, a, sizeof a / sizeof a[0], err);
-    if (code == ERR_OK)
-        code = work_choose_model(x, a[1].value, err);
-    int normalize = a[0].value ? arguments_count(a[0].value) : 0;
+    struct query_parameter q[] = {{"model", NULL}, {"normalize", NULL}};
+    int code = work_read_query(x, q, sizeof q / sizeof q[0], err);
+    int normalize = q[1].value ? query_count(q[1].value) : 0;
     if (code == ERR_OK && normalize != 0 && normalize != 1)
         code = error_set(err, ERR_PARAMETER, "normalize must be 0 or 1");
     if (code == ERR_OK)

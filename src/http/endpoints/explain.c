@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "http/answer_json.h"
-#include "http/arguments.h"
 #include "http/endpoints/endpoints.h"
 #include "http/reply.h"
 #include "http/work.h"
@@ -47,14 +46,13 @@ static int copy_class(struct request *r, const char *name, struct error *err)
 
 static int make_request(struct exchange *x, struct error *err)
 {
-    struct argument a[] = {{"class", NULL}, {"format", NULL}, {"model", NULL}, {"class_id", NULL}};
-    int code = arguments_read(x, a, sizeof a / sizeof a[0], err);
-    if (code == ERR_OK)
-        code = work_choose_model(x, a[2].value, err);
-    const char *label = a[0].value, *id = a[3].value;
+    struct query_parameter q[] = {
+        {"model", NULL}, {"class", NULL}, {"class_id", NULL}, {"format", NULL}};
+    int code = work_read_query(x, q, sizeof q / sizeof q[0], err);
+    const char *label = q[1].value, *id = q[2].value;
     if (code == ERR_OK && label && id)
         code = error_set(err, ERR_PARAMETER, "class and class_id are both given; one is enough");
-    const char *format = a[1].value ? a[1].value : "jpeg";
+    const char *format = q[3].value ? q[3].value : "jpeg";
     bool picture = strcmp(format, "jpeg") == 0;
     if (code == ERR_OK && !picture && strcmp(format, "json") != 0)
         code = error_set(err, ERR_PARAMETER, "format must be jpeg or json");

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "http/endpoints/endpoints.h"
+#include "http/query.h"
 #include "http/reply.h"
 #include "serve/reload.h"
 
@@ -21,26 +22,40 @@ static int refuse_pages(const struct exchange *x, struct error *err)
 enum MHD_Result reload_answer(struct exchange *x)
 {
     struct error err;
-    if (refuse_pages(x, &err) != ERR_OK ||
-        request_create(&x->request, NULL, 0, 0, 0, NULL, &err) != ERR_OK)
+    if (refuse_pages(x, &err) != ERR_OK || query_read(x, NULL, 0, &err) != ERR_OK ||
+        reload_result_create(&x->reload, &err) != ERR_OK)
         return reply_error(x, &err);
-    if (exchange_suspend(x, RELOAD_TIMEOUT_NS))
-        reload_ask(x->context->reload, x->request);
+    if (exchange_suspend(x, &x->reload->completion, RELOAD_TIMEOUT_NS))
+        reload_ask(x->context->reload, x->reload);
     return MHD_YES;
+}
+
+/* NULL without memory. */
+static json_t *list_keys(const struct conf_keys *keys)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < keys->count; i++)
+        if (json_array_append_new(list, json_string(keys->items[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
 }
 
 enum MHD_Result reload_resume(struct exchange *x)
 {
-    int outcome = request_outcome(x->request);
-    CHECK(outcome != REQUEST_PENDING);
+    int outcome = completion_outcome(&x->reload->completion);
+    CHECK(outcome != COMPLETION_PENDING);
     if (outcome != ERR_OK)
         return reply_unfinished(x, outcome);
-    if (x->request->failure.code != ERR_OK)
-        return reply_error(x, &x->request->failure);
+    const struct reload_report *report = &x->reload->report;
+    if (report->failure.code != ERR_OK)
+        return reply_error(x, &report->failure);
     struct generation *generation = server_generation(x->context->server);
     json_t *models = reply_model_names(generation);
     generation_release(generation);
-    return reply_json(
-        x, 200,
-        json_pack("{s:s, s:o, s:s}", "status", "reloaded", "models", models, "request_id", x->id));
+    return reply_json(x, 200,
+                      json_pack("{s:s, s:o, s:o, s:s}", "status", "reloaded", "models", models,
+                                "restart_needed", list_keys(&report->restart_needed), "request_id",
+                                x->id));
 }

@@ -125,7 +125,9 @@ static int make_request(struct exchange *x, struct error *err)
 {
     struct infer_terms terms = {.max_images = (size_t)x->conf->max_parts,
                                 .body_length = x->upload.length};
-    int code = choose_model(x, err);
+    int code = query_read(x, NULL, 0, err);
+    if (code == ERR_OK)
+        code = choose_model(x, err);
     if (code == ERR_OK)
         code = read_header_length(x, &terms.header_length, err);
     if (code == ERR_OK)
