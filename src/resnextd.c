@@ -262,7 +262,7 @@ static int act(enum conf_action action, const struct conf *conf, int argc, char 
 {
     switch (action) {
     case CONF_RUN:
-        log_configure((enum log_level)conf->log_level, (enum log_format)conf->log_format);
+        log_configure(conf->log_level, conf->log_format);
         return_large_blocks();
         return run(conf, argc, argv, err);
     case CONF_CHECK:

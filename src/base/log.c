@@ -22,14 +22,14 @@ static atomic_int current_format = LOG_FORMAT_TEXT;
 static atomic_ulong dropped;
 static pthread_mutex_t write_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static const struct {
-    const char *name;
-    const char *journal_prefix;
-} levels[] = {
-    [LOG_LEVEL_ERROR] = {"error", "<3>"},
-    [LOG_LEVEL_WARNING] = {"warning", "<4>"},
-    [LOG_LEVEL_INFO] = {"info", "<6>"},
-    [LOG_LEVEL_DEBUG] = {"debug", "<7>"},
+const char *const log_level_names[] = {LOG_LEVEL_NAMES(NAME_TEXT) NULL};
+const char *const log_format_names[] = {LOG_FORMAT_NAMES(NAME_TEXT) NULL};
+
+static const char *const journal_prefixes[] = {
+    [LOG_LEVEL_ERROR] = "<3>",
+    [LOG_LEVEL_WARNING] = "<4>",
+    [LOG_LEVEL_INFO] = "<6>",
+    [LOG_LEVEL_DEBUG] = "<7>",
 };
 
 /* A line under construction. What does not fit is left out or cut in a way that keeps the line well
@@ -131,7 +131,7 @@ static void format_json(struct line *line, enum log_level level, const char *mes
     put_string(line, "{\"time\":\"");
     put_time(line);
     put_string(line, "\",\"level\":");
-    put_quoted(line, levels[level].name);
+    put_quoted(line, log_level_names[level]);
     put_string(line, ",\"message\":");
     put_quoted(line, message);
     for (size_t i = 0; i < count; i++) {
@@ -169,11 +169,11 @@ static void format_text(struct line *line, enum log_level level, const char *mes
                         const struct log_field *fields, size_t count)
 {
     if (writes_to_journal()) {
-        put_string(line, levels[level].journal_prefix);
+        put_string(line, journal_prefixes[level]);
     } else {
         put_time(line);
         put_string(line, " ");
-        put_string(line, levels[level].name);
+        put_string(line, log_level_names[level]);
         put_string(line, " ");
     }
     put_message(line, message);

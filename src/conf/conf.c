@@ -148,7 +148,7 @@ static bool values_differ(const struct conf_option *option, const void *a, const
     case CONF_INTEGER:
         return *(const int64_t *)a != *(const int64_t *)b;
     case CONF_CHOICE:
-        return *(const int *)a != *(const int *)b;
+        return *(const unsigned *)a != *(const unsigned *)b;
     case CONF_TEXT:
         return texts_differ(*(char *const *)a, *(char *const *)b);
     case CONF_TEXT_LIST:

@@ -7,6 +7,9 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "base/picture.h"
+#include "kernel/element.h"
 
 struct text_list {
     char **items;
@@ -17,14 +20,13 @@ struct text_list {
 struct conf_model {
     char *name;
     char *path;
-    int precision; /* as the option of that name, which holds where the model does not say */
+    enum precision precision; /* the option's where the model does not say */
     bool is_default;
 };
 
-/* A CHOICE is the index of the chosen word, in the order in which options.def lists them. */
 struct conf {
 #define INTEGER(key, when, initial, min, max, unit, help) int64_t key;
-#define CHOICE(key, when, initial, choices, help)         int key;
+#define CHOICE(key, when, initial, type, names, help)     type key;
 #define TEXT(key, when, help)                             char *key; /* NULL: not set */
 #define TEXT_LIST(key, when, initial, help)               struct text_list key;
 #include "conf/options.def"
@@ -62,9 +64,6 @@ int conf_check_reload(const struct conf *running, const struct conf *next, struc
 /* Logs, by name, the options that differ between two configurations but take effect only at a
  * restart; returns how many there are. */
 size_t conf_report_restart_only(const struct conf *running, const struct conf *wanted);
-
-/* The word that a CHOICE stands for: conf_choice("log_level", conf->log_level). */
-const char *conf_choice(const char *key, int index);
 
 /* --help, and the effective configuration in the file's own syntax. */
 void conf_print_help(void);

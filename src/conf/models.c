@@ -5,7 +5,8 @@
 
 #include "conf/options.h"
 
-enum { NOT_SAID = -1 };
+/* A precision, until all is read. */
+#define NOT_SAID PRECISION_COUNT
 
 #define NAME_RULE "a letter, then letters, digits, '_' and '-', at most 64"
 static const char installed_name[] = "resnext29-cifar10";
@@ -50,7 +51,7 @@ static int check_model(const struct conf *conf, const char *name, const char *pa
 }
 
 /* A copy of the configuration's option is set as a text like any other. */
-static int read_precision(const char *text, int *precision, struct error *err)
+static int read_precision(const char *text, enum precision *precision, struct error *err)
 {
     struct conf scratch = {0};
     *precision = NOT_SAID;
@@ -64,16 +65,16 @@ static int read_precision(const char *text, int *precision, struct error *err)
 int conf_models_add(struct conf *conf, const char *name, const char *path, const char *precision,
                     bool is_default, struct error *err)
 {
-    int precision_index;
+    enum precision precision_read;
     int code = check_model(conf, name, path, is_default, err);
     if (code == ERR_OK)
-        code = read_precision(precision, &precision_index, err);
+        code = read_precision(precision, &precision_read, err);
     if (code != ERR_OK)
         return code;
     struct conf_model *models = reallocarray(conf->models, conf->model_count + 1, sizeof *models);
     if (models)
         conf->models = models;
-    struct conf_model model = {strdup(name), strdup(path), precision_index, is_default};
+    struct conf_model model = {strdup(name), strdup(path), precision_read, is_default};
     if (!models || !model.name || !model.path) {
         free(model.name);
         free(model.path);

@@ -1,21 +1,19 @@
 #include "conf/options.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "conf/listen.h"
+#include "kernel/kernel.h"
 
-static const char isa_choices[] = "auto"
-#define ISA(name, needs) "|" #name
-#include "kernel/kernels.def"
-    ;
+/* conf_choice_of takes any enum for an unsigned, which those without negative values are compatible
+ * with. No other type compiles. */
+#define UNSIGNED_NAMES(type, names) _Generic((type)0, unsigned : names)
 
 const struct conf_option conf_options[CONF_OPTION_COUNT] = {
-#define KERNEL_ISAS isa_choices
 #define INTEGER(name, then, first, low, high, measure, text)                                       \
     [CONF_OPTION_##name] = {.key = #name,                                                          \
                             .type = CONF_INTEGER,                                                  \
@@ -26,13 +24,13 @@ const struct conf_option conf_options[CONF_OPTION_COUNT] = {
                             .max = high,                                                           \
                             .unit = measure,                                                       \
                             .help = text},
-#define CHOICE(name, then, first, words, text)                                                     \
+#define CHOICE(name, then, first, kind, words, text)                                               \
     [CONF_OPTION_##name] = {.key = #name,                                                          \
                             .type = CONF_CHOICE,                                                   \
                             .when = CONF_WHEN_##then,                                              \
                             .offset = offsetof(struct conf, name),                                 \
                             .initial_text = first,                                                 \
-                            .choices = words,                                                      \
+                            .names = UNSIGNED_NAMES(kind, words),                                  \
                             .help = text},
 #define TEXT(name, then, text)                                                                     \
     [CONF_OPTION_##name] = {.key = #name,                                                          \
@@ -73,7 +71,7 @@ int64_t *conf_integer_of(struct conf *conf, const struct conf_option *option)
     return value_of(conf, option, CONF_INTEGER);
 }
 
-int *conf_choice_of(struct conf *conf, const struct conf_option *option)
+unsigned *conf_choice_of(struct conf *conf, const struct conf_option *option)
 {
     return value_of(conf, option, CONF_CHOICE);
 }
@@ -112,29 +110,26 @@ static int set_integer_text(struct conf *conf, const struct conf_option *option,
     return conf_set_integer(conf, option, value, err);
 }
 
-/* The index of `word` in "one|two", or -1. */
-static int choice_index(const char *choices, const char *word)
+void conf_list_names(char text[CONF_NAMES_TEXT], const struct conf_option *option)
 {
-    size_t length = strlen(word);
-    int index = 0;
-    for (const char *s = choices;; s++, index++) {
-        size_t n = strcspn(s, "|");
-        if (n == length && memcmp(s, word, n) == 0)
-            return index;
-        s += n;
-        if (*s == '\0')
-            return -1;
-    }
+    size_t length = 0;
+    for (size_t i = 0; option->names[i]; i++)
+        length += (size_t)snprintf(text + length, CONF_NAMES_TEXT - length, "%s%s", i ? "|" : "",
+                                   option->names[i]);
+    CHECK(length < CONF_NAMES_TEXT);
 }
 
 static int set_choice(struct conf *conf, const struct conf_option *option, const char *text,
                       struct error *err)
 {
-    int index = choice_index(option->choices, text);
-    if (index < 0)
+    char all[CONF_NAMES_TEXT];
+    int index = names_find(option->names, text);
+    if (index < 0) {
+        conf_list_names(all, option);
         return error_set(err, ERR_CONFIG, "%s is \"%.60s\"; it must be one of %s", option->key,
-                         text, option->choices);
-    *conf_choice_of(conf, option) = index;
+                         text, all);
+    }
+    *conf_choice_of(conf, option) = (unsigned)index;
     return ERR_OK;
 }
 
@@ -214,37 +209,6 @@ int conf_set_defaults(struct conf *conf, struct error *err)
             return code;
     }
     return ERR_OK;
-}
-
-/* conf_choice needs each word with its own end: copies of the choices. */
-enum { CHOICES_BYTES = 128 };
-static char words[CONF_OPTION_COUNT][CHOICES_BYTES];
-static pthread_once_t words_once = PTHREAD_ONCE_INIT;
-
-static void split_words(void)
-{
-    for (size_t i = 0; i < CONF_OPTION_COUNT; i++) {
-        if (conf_options[i].type != CONF_CHOICE)
-            continue;
-        CHECK(strlen(conf_options[i].choices) < CHOICES_BYTES);
-        strcpy(words[i], conf_options[i].choices);
-        for (char *s = words[i]; (s = strchr(s, '|'));)
-            *s++ = '\0';
-    }
-}
-
-const char *conf_choice(const char *key, int index)
-{
-    const struct conf_option *option = conf_option_find(key);
-    CHECK(option && option->type == CONF_CHOICE && index >= 0);
-    pthread_once(&words_once, split_words);
-    const char *word = words[option - conf_options];
-    const char *end = word + strlen(option->choices);
-    for (; index > 0; index--) {
-        word += strlen(word) + 1;
-        CHECK(word < end);
-    }
-    return word;
 }
 
 static size_t min_of(size_t a, size_t b, size_t c)

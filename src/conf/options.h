@@ -18,14 +18,14 @@ struct conf_option {
     size_t offset;       /* of the value in struct conf */
     int64_t initial, min, max;
     const char *initial_text; /* of a CHOICE or TEXT_LIST; NULL: not set */
-    const char *choices;      /* "one|two" */
+    const char *const *names; /* of a CHOICE, whose value is the index; NULL-terminated */
     const char *unit;
     const char *help;
 };
 
 enum conf_option_index {
 #define INTEGER(key, when, initial, min, max, unit, help) CONF_OPTION_##key,
-#define CHOICE(key, when, initial, choices, help)         CONF_OPTION_##key,
+#define CHOICE(key, when, initial, type, names, help)     CONF_OPTION_##key,
 #define TEXT(key, when, help)                             CONF_OPTION_##key,
 #define TEXT_LIST(key, when, initial, help)               CONF_OPTION_##key,
 #include "conf/options.def"
@@ -42,9 +42,13 @@ extern const struct conf_option conf_options[CONF_OPTION_COUNT];
 const struct conf_option *conf_option_find(const char *key);
 
 int64_t *conf_integer_of(struct conf *conf, const struct conf_option *option);
-int *conf_choice_of(struct conf *conf, const struct conf_option *option);
+unsigned *conf_choice_of(struct conf *conf, const struct conf_option *option);
 char **conf_text_of(struct conf *conf, const struct conf_option *option);
 struct text_list *conf_list_of(struct conf *conf, const struct conf_option *option);
+
+/* What a CHOICE may be, for --help and messages: "one|two". */
+enum { CONF_NAMES_TEXT = 128 };
+void conf_list_names(char text[CONF_NAMES_TEXT], const struct conf_option *option);
 
 /* Sets every option to its default. ERR_NO_MEMORY. */
 int conf_set_defaults(struct conf *conf, struct error *err);

@@ -35,11 +35,7 @@ struct observer {
     bool second;
 };
 
-const char *range_method_name(enum range_method method)
-{
-    static const char *const names[RANGE_METHOD_COUNT] = {"minmax", "percentile", "mse"};
-    return names[method];
-}
+const char *const range_method_names[] = {RANGE_METHOD_NAMES(NAME_TEXT) NULL};
 
 /* The layers of a network stand behind each other in its memory. */
 static const struct layer *layers_of(const struct observer *o)
@@ -259,7 +255,7 @@ int observer_choose(const struct observer *o, enum range_method method, struct c
     int code = calibration_create(out, layers_of(o), o->count, err);
     if (code != ERR_OK)
         return code;
-    strcpy(out->method, range_method_name(method));
+    strcpy(out->method, range_method_names[method]);
     for (size_t i = 0; code == ERR_OK && i < o->count; i++) {
         const struct layer *layer = network_layer(o->network, i);
         const struct calibration_layer *chosen = &out->layers[i];

@@ -70,7 +70,7 @@ static int reload_all(struct reload *r, struct error *err)
         server_discard(r->settings.server, generation);
         return code;
     }
-    log_configure((enum log_level)next->log_level, (enum log_format)next->log_format);
+    log_configure(next->log_level, next->log_format);
     conf_report_restart_only(r->settings.conf, next);
     server_install(r->settings.server, generation);
     return ERR_OK;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/names.h"
 
 enum { MAX_ROWS = 16, LONG_OPTION = 256 };
 
@@ -70,14 +71,12 @@ static int unknown_option(const struct command *command, const char *word)
     return usage_error(command, "%s is not an option", word);
 }
 
-const char *const tool_precisions[] = {"f32", "bf16", "int8", NULL};
-
 static void print_choices(FILE *f, const struct option_row *row)
 {
-    fprintf(f, "%s", *row->text);
-    for (const char *const *word = row->choices; *word; word++)
-        if (strcmp(*word, *row->text) != 0)
-            fprintf(f, ", %s", *word);
+    fprintf(f, "%s", row->names[*row->choice]);
+    for (unsigned i = 0; row->names[i]; i++)
+        if (i != *row->choice)
+            fprintf(f, ", %s", row->names[i]);
 }
 
 static int store_integer(const struct command *command, const struct option_row *row,
@@ -96,14 +95,12 @@ static int store_integer(const struct command *command, const struct option_row 
     return TOOL_USAGE;
 }
 
-static int store_text(const struct command *command, const struct option_row *row,
-                      const char *value)
+static int store_choice(const struct command *command, const struct option_row *row,
+                        const char *value)
 {
-    bool known = !row->choices || strcmp(value, *row->text) == 0;
-    for (const char *const *word = row->choices; !known && *word; word++)
-        known = strcmp(value, *word) == 0;
-    if (known) {
-        *row->text = value;
+    int index = names_find(row->names, value);
+    if (index >= 0) {
+        *row->choice = (unsigned)index;
         return TOOL_OK;
     }
     char *list = NULL;
@@ -122,9 +119,12 @@ static int store(const struct command *command, const struct option_row *row, co
 {
     if (row->integer)
         return store_integer(command, row, value);
+    if (row->choice)
+        return store_choice(command, row, value);
     if (row->text)
-        return store_text(command, row, value);
-    *row->flag = true;
+        *row->text = value;
+    else
+        *row->flag = true;
     return TOOL_OK;
 }
 
@@ -135,12 +135,14 @@ static void print_row(const struct option_row *row)
              row->argument ? row->argument : "");
     printf("  %c%c%c %-20s %s", row->letter ? '-' : ' ', row->letter ? row->letter : ' ',
            row->letter ? ',' : ' ', left, row->help);
-    if (row->choices) {
+    if (row->choice) {
         printf(": ");
         print_choices(stdout, row);
     }
     if (row->integer && *row->integer >= row->min)
         printf(" (default %" PRId64 ")", *row->integer);
+    else if (row->choice)
+        printf(" (default %s)", row->names[*row->choice]);
     else if (row->text && *row->text)
         printf(" (default %s)", *row->text);
     putchar('\n');

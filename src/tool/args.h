@@ -8,8 +8,9 @@
 
 #include "tool/tool.h"
 
-/* One option. Exactly one of `flag`, `integer` and `text` is set: where the value goes. Its value
- * before parsing is the default, which --help shows unless it is out of range, false or NULL. */
+/* One option. Exactly one of `flag`, `integer`, `text` and `choice` is set: where the value goes.
+ * Its value before parsing is the default, which --help shows unless it is out of range, false or
+ * NULL. */
 struct option_row {
     const char *name; /* without the dashes */
     char letter;      /* 0: none */
@@ -18,23 +19,20 @@ struct option_row {
     int64_t *integer;
     int64_t min, max;
     const char **text;
-    const char *const *choices; /* NULL-terminated words that `text` may be besides its default */
-    const char *argument;       /* what --help calls the value */
+    unsigned *choice;         /* or an enum without negative values */
+    const char *const *names; /* of what `choice` may be, NULL-terminated */
+    const char *argument;     /* what --help calls the value */
 };
-
-/* What --precision may be, NULL-terminated, and what it is unless it is given. */
-extern const char *const tool_precisions[];
-#define DEFAULT_PRECISION "f32"
 
 /* Rows that several commands have. */
 #define OPTION_ISA(variable)                                                                       \
     {                                                                                              \
-        .name = "isa", .text = &(variable), .choices = kernel_isa_names(), .argument = "RUNG",     \
+        .name = "isa", .choice = &(variable), .names = kernel_isa_choices, .argument = "RUNG",     \
         .help = "kernels to compute with; ref, plain loops, is slow and there to compare"          \
     }
 #define OPTION_PRECISION(variable)                                                                 \
     {                                                                                              \
-        .name = "precision", .text = &(variable), .choices = tool_precisions, .argument = "NAME",  \
+        .name = "precision", .choice = &(variable), .names = precision_names, .argument = "NAME",  \
         .help = "arithmetic; int8 is the fastest and needs the model's calibration.json"           \
     }
 #define OPTION_JSON(variable)                                                                      \

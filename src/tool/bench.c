@@ -16,7 +16,8 @@ enum { DEFAULT_SECONDS = 3 };
 struct bench {
     bool json;
     const char *operand;
-    const char *isa, *precision;
+    unsigned isa;
+    enum precision precision;
     const char *images; /* where JPEGs are; NULL: random input */
     struct picture_options pictures;
     struct kernel_isas isas;
@@ -308,7 +309,7 @@ static int run(struct bench *b)
 
 static int bench_run(int argc, char **argv)
 {
-    struct bench b = {.isa = "auto", .precision = DEFAULT_PRECISION, .pictures = PICTURE_DEFAULTS};
+    struct bench b = {.pictures = PICTURE_DEFAULTS};
     int64_t workers = 1, threads = 0, batch = 1, seconds = 0;
     b.options.warmup = 3;
     const struct option_row rows[] = {

@@ -17,7 +17,8 @@ enum { DEFAULT_IMAGES = 1000, FEW_IMAGES = 64 };
 
 struct calibrate {
     bool json;
-    const char *folder, *pictures, *out, *method, *holdout;
+    const char *folder, *pictures, *out, *holdout;
+    enum range_method method;
     int64_t images;
     struct engine_options engine;
     struct kernel_isas isas;
@@ -127,11 +128,8 @@ static int observe(struct calibrate *c, struct error *err)
 
 static int choose(struct calibrate *c, struct error *err)
 {
-    enum range_method method = 0;
     int images = c->calibration.images;
-    while (strcmp(range_method_name(method), c->method) != 0)
-        method++;
-    int code = observer_choose(c->observer, method, &c->calibration, err);
+    int code = observer_choose(c->observer, c->method, &c->calibration, err);
     c->calibration.images = images;
     calibration_bind(&c->calibration, c->exact->sha256, c->exact->preprocess.mean,
                      c->exact->preprocess.std);
@@ -143,7 +141,7 @@ static int compare(struct calibrate *c, struct error *err)
 {
     struct model *quantized;
     const struct model_options options = {
-        .isas = c->isas, .precision = "int8", .calibration = &c->calibration};
+        .isas = c->isas, .precision = PRECISION_INT8, .calibration = &c->calibration};
     int code = model_load(&quantized, c->folder, &options, err);
     if (code != ERR_OK)
         return code;
@@ -230,7 +228,7 @@ static void print_text(const struct calibrate *c)
 static int run(struct calibrate *c, double holdout)
 {
     struct error err;
-    int status = tool_open_model(&c->exact, c->folder, "auto", "f32");
+    int status = tool_open_model(&c->exact, c->folder, 0, PRECISION_F32);
     if (status != TOOL_OK)
         return status;
     int code = files_add(&c->found, c->pictures, 0, &err);
@@ -264,21 +262,18 @@ static bool read_fraction(const char *text, double *out)
 
 static int calibrate_run(int argc, char **argv)
 {
-    const char *methods[RANGE_METHOD_COUNT + 1] = {NULL};
-    for (enum range_method m = 0; m < RANGE_METHOD_COUNT; m++)
-        methods[m] = range_method_name(m);
-    struct calibrate c = {.method = range_method_name(RANGE_MSE),
+    struct calibrate c = {.method = RANGE_MSE,
                           .holdout = "0.5",
                           .images = DEFAULT_IMAGES,
                           .engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
-    const char *isa = "auto";
+    unsigned isa = 0;
     char beside[PATH_MAX];
     double holdout;
     const struct option_row rows[] = {
         OPTION_JSON(c.json),
         {.name = "method",
-         .text = &c.method,
-         .choices = methods,
+         .choice = &c.method,
+         .names = range_method_names,
          .argument = "METHOD",
          .help = "how ranges are chosen: all values, all but 0.01 %, or least mean square error"},
         {.name = "images",

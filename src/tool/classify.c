@@ -173,7 +173,8 @@ static int classify_run(int argc, char **argv)
     enum { MAX_TOP_K = 1000000 };
     struct classify c = {.top_k = 5,
                          .engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
-    const char *isa = "auto", *precision = DEFAULT_PRECISION;
+    unsigned isa = 0;
+    enum precision precision = PRECISION_F32;
     const struct option_row rows[] = {
         OPTION_JSON(c.json),
         {.name = "csv", .flag = &c.csv, .help = "print CSV, one row a prediction"},

@@ -110,7 +110,8 @@ static int add_operands(struct file_list *files, int count, char **paths)
 static int embed_run(int argc, char **argv)
 {
     struct embed e = {.engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
-    const char *isa = "auto", *precision = DEFAULT_PRECISION;
+    unsigned isa = 0;
+    enum precision precision = PRECISION_F32;
     const struct option_row rows[] = {
         OPTION_JSON(e.json),
         {.name = "normalize", .flag = &e.normalize, .help = "scale each embedding to length 1"},

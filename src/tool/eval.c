@@ -286,7 +286,8 @@ static int evaluate(struct eval *e, const char *root, struct error *err)
 static int eval_run(int argc, char **argv)
 {
     struct eval e = {.engine = {.threads = thread_cpu_budget(), .pictures = PICTURE_DEFAULTS}};
-    const char *isa = "auto", *precision = DEFAULT_PRECISION;
+    unsigned isa = 0;
+    enum precision precision = PRECISION_F32;
     const struct option_row rows[] = {
         OPTION_JSON(e.json),
         {.name = "labels",

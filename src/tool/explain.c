@@ -114,7 +114,8 @@ static int explain_file(struct explain *e, const char *path, int64_t max_bytes)
 static int explain_run(int argc, char **argv)
 {
     struct explain e = {0};
-    const char *isa = "auto", *precision = DEFAULT_PRECISION;
+    unsigned isa = 0;
+    enum precision precision = PRECISION_F32;
     struct picture_options pictures = PICTURE_DEFAULTS;
     const struct option_row rows[] = {
         {.name = "class",

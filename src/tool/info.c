@@ -309,7 +309,7 @@ static int show(struct info *info, bool json)
     return TOOL_OK;
 }
 
-static int show_folder(struct info *info, const char *path, const char *isa, const char *precision,
+static int show_folder(struct info *info, const char *path, unsigned isa, enum precision precision,
                        bool json)
 {
     struct model *model;
@@ -343,7 +343,8 @@ static int show_template(struct info *info, const char *name, bool json)
 static int info_run(int argc, char **argv)
 {
     bool json = false;
-    const char *isa = "auto", *precision = DEFAULT_PRECISION;
+    unsigned isa = 0;
+    enum precision precision = PRECISION_F32;
     const struct option_row rows[] = {OPTION_JSON(json), OPTION_ISA(isa),
                                       OPTION_PRECISION(precision)};
     int first, status;
@@ -355,9 +356,7 @@ static int info_run(int argc, char **argv)
         return status;
     if (tool_is_folder(argv[first]))
         return show_folder(&info, argv[first], isa, precision, json);
-    for (enum precision p = 0; p < PRECISION_COUNT; p++)
-        if (strcmp(precision, precision_name(p)) == 0)
-            info.precision = p;
+    info.precision = precision;
     return show_template(&info, argv[first], json);
 }
 

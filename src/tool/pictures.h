@@ -9,16 +9,14 @@
 
 struct picture_options {
     int64_t max_bytes, max_pixels;
-    const char *orientation, *pillow;
+    enum exif_orientation orientation;
+    enum pillow pillow;
 };
 
 #define PICTURE_DEFAULTS                                                                           \
     {                                                                                              \
-        .max_bytes = 64 << 20, .max_pixels = 100000000, .orientation = "apply", .pillow = "13"     \
+        .max_bytes = 64 << 20, .max_pixels = 100000000                                             \
     }
-
-/* What --exif-orientation and --pillow may be besides their defaults, NULL-terminated. */
-extern const char *const picture_orientations[], *const picture_pillows[];
 
 /* The rows of `options`, a struct picture_options. */
 #define OPTIONS_PICTURES(options)                                                                  \
@@ -35,12 +33,12 @@ extern const char *const picture_orientations[], *const picture_pillows[];
          .argument = "N",                                                                          \
          .help = "largest picture decoded, width x height"},                                       \
         {.name = "exif-orientation",                                                               \
-         .text = &(options).orientation,                                                           \
-         .choices = picture_orientations,                                                          \
+         .choice = &(options).orientation,                                                         \
+         .names = exif_orientation_names,                                                          \
          .argument = "HOW",                                                                        \
          .help = "whether a picture is turned as its EXIF data says"},                             \
     {                                                                                              \
-        .name = "pillow", .text = &(options).pillow, .choices = picture_pillows,                   \
+        .name = "pillow", .choice = &(options).pillow, .names = pillow_names,                      \
         .argument = "VERSION",                                                                     \
         .help = "whose pixels: Pillow 13's, 12.2's and 12.3's, or 9.4's to 12.1's"                 \
     }

@@ -61,7 +61,7 @@ static int preprocess_run(int argc, char **argv)
         return TOOL_USAGE;
     }
     struct model *model;
-    status = tool_open_model(&model, argv[first], "auto", "f32");
+    status = tool_open_model(&model, argv[first], 0, PRECISION_F32);
     if (status != TOOL_OK)
         return status;
     uint8_t *rgb;

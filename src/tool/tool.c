@@ -28,18 +28,18 @@ bool tool_is_folder(const char *operand)
     return strchr(operand, '/') || stat(operand, &st) == 0;
 }
 
-int tool_isas(const char *isa, struct kernel_isas *isas)
+int tool_isas(unsigned isa, struct kernel_isas *isas)
 {
-    if (kernel_isas_select(isa, isas))
+    if (kernel_isas_select(kernel_isa_choices[isa], isas))
         return TOOL_OK;
     char here[KERNEL_ISAS_TEXT];
     kernel_isas_here(here);
-    tool_message("--isa %s: this machine lacks it; it has %s; use one of these, or auto", isa,
-                 here);
+    tool_message("--isa %s: this machine lacks it; it has %s; use one of these, or auto",
+                 kernel_isa_choices[isa], here);
     return TOOL_USAGE;
 }
 
-int tool_open_model(struct model **out, const char *path, const char *isa, const char *precision)
+int tool_open_model(struct model **out, const char *path, unsigned isa, enum precision precision)
 {
     struct model_options options = {.precision = precision};
     int status = tool_isas(isa, &options.isas);

@@ -33,12 +33,13 @@ void tool_message(const char *format, ...) __attribute__((format(printf, 1, 2)))
  * template. */
 bool tool_is_folder(const char *operand);
 
-/* The ISAs that --isa asks for. TOOL_USAGE, with a message, if the machine lacks it. */
-int tool_isas(const char *isa, struct kernel_isas *isas);
+/* The ISAs that --isa asks for, an index of kernel_isa_choices. TOOL_USAGE, with a message, if the
+ * machine lacks it. */
+int tool_isas(unsigned isa, struct kernel_isas *isas);
 
 /* Loads a model folder on those ISAs, in that precision. TOOL_USAGE or TOOL_FAILED, with a
  * message.
  */
-int tool_open_model(struct model **out, const char *path, const char *isa, const char *precision);
+int tool_open_model(struct model **out, const char *path, unsigned isa, enum precision precision);
 
 #endif

@@ -57,7 +57,8 @@ static int report(const struct model *model, double load_ms)
 
 static int verify_run(int argc, char **argv)
 {
-    const char *isa = "auto", *precision = DEFAULT_PRECISION;
+    unsigned isa = 0;
+    enum precision precision = PRECISION_F32;
     const struct option_row rows[] = {OPTION_ISA(isa), OPTION_PRECISION(precision)};
     int first, status;
     if (!args_parse(&command_verify, rows, 2, argc, argv, &first, &status))

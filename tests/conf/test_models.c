@@ -95,8 +95,8 @@ START_TEST(there_is_always_one_default)
     conf.precision = 1; /* bf16 */
     ck_assert_int_eq(conf_models_complete(&conf, NULL), ERR_OK);
     ck_assert(!conf.models[0].is_default && conf.models[1].is_default);
-    ck_assert_str_eq(conf_choice("precision", conf.models[0].precision), "bf16");
-    ck_assert_str_eq(conf_choice("precision", conf.models[1].precision), "f32");
+    ck_assert_str_eq(precision_name(conf.models[0].precision), "bf16");
+    ck_assert_str_eq(precision_name(conf.models[1].precision), "f32");
     conf_models_clear(&conf);
 }
 END_TEST
