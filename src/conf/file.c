@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "conf/lexer.h"
 #include "conf/models.h"
 #include "conf/options.h"
-#include "conf/screen.h"
 #include "conf/text.h"
 
 static const char *const model_keys[] = {"path", "precision", "default"};
@@ -207,13 +207,16 @@ static int read_settings(const struct reader *reader, const char *text)
 int conf_read_text(struct conf *conf, const char *name, const char *text, size_t length,
                    struct error *err)
 {
-    char *screened;
-    int code = conf_screen(name, text, length, &screened, err);
-    if (code != ERR_OK)
-        return code;
     const struct reader reader = {conf, name, err};
-    code = read_settings(&reader, screened);
-    free(screened);
+    char *copy = malloc(length + sizeof "\n");
+    if (!copy)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
+    memcpy(copy, text, length);
+    memcpy(copy + length, "\n", sizeof "\n"); /* libconfig knows no comment that ends the file */
+    int code = conf_check_tokens(name, copy, length, err);
+    if (code == ERR_OK)
+        code = read_settings(&reader, copy);
+    free(copy);
     return code;
 }
 

@@ -148,6 +148,10 @@ START_TEST(numbers_do_not_wrap)
     refused("workers = 0x100000001;", message);
     refused("workers = 0x10000000000000001;", message);
     refused("workers = -1;", message);
+    refused("workers = -4294967295;", message);
+    refused("workers = 4294967297L;", message);
+    refused("workers = 18446744073709551617L;", message);
+    refused("workers = 4294967297top_k = 3;", message);
 }
 END_TEST
 
