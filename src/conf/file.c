@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "conf/credential.h"
 #include "conf/lexer.h"
 #include "conf/models.h"
 #include "conf/options.h"
-#include "conf/text.h"
 
 static const char *const model_keys[] = {"path", "precision", "default"};
 static const char *const group_keys[] = {"models", NULL};

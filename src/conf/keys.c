@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/text.h"
+#include "conf/credential.h"
 
 enum { FILE_MAX = 1 << 20 };
 

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "conf/text.h"
+#include "conf/credential.h"
 
 const char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:"
                               "-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-MAC-ALL:+AEAD:%SERVER_PRECEDENCE";
