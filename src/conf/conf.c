@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/number.h"
 #include "conf/arguments.h"
 #include "conf/file.h"
 #include "conf/listen.h"
@@ -17,7 +18,8 @@ static const char default_file[] = SYSCONFDIR "/resnextd/resnextd.conf";
 static bool has_sockets(void)
 {
     const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
-    return pid && count && atol(pid) == getpid() && atol(count) > 0;
+    return pid && count && number_parse(pid, strlen(pid)) == getpid() &&
+           number_parse(count, strlen(count)) > 0;
 }
 
 /* A service that systemd starts for a socket listens there without being told so. */

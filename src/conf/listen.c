@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/number.h"
+
 enum { NO_MODE = -1, BAD_MODE = -2 };
 
 /* The permissions that the text ends in, as in "/path:660". */
@@ -43,11 +45,9 @@ static int parse_unix(const char *path, struct listen_address *out, struct error
 /* 0..65535 in plain digits, or -1. */
 static int parse_port(const char *text)
 {
-    size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > 5 || text[digits] != '\0')
-        return -1;
-    int port = atoi(text);
-    return port <= 65535 ? port : -1;
+    size_t length = strlen(text);
+    int64_t port = number_parse(text, length);
+    return length <= 5 && port <= 65535 ? (int)port : -1;
 }
 
 static bool set_ipv4(const char *host, in_port_t port, struct listen_address *out)

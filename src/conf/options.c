@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/number.h"
 #include "conf/listen.h"
 #include "kernel/kernel.h"
 
@@ -100,14 +101,14 @@ int conf_set_integer(struct conf *conf, const struct conf_option *option, int64_
 static int set_integer_text(struct conf *conf, const struct conf_option *option, const char *text,
                             struct error *err)
 {
-    char *end;
-    long long value = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || (unsigned char)*text <= ' ')
+    const char *digits = text + (*text == '-' || *text == '+');
+    int64_t value = number_parse(digits, strlen(digits));
+    if (value < 0)
         return error_set(err, ERR_CONFIG,
                          "%s is \"%.60s\"; it must be a whole number, %" PRId64 " to %" PRId64
                          " %s",
                          option->key, text, option->min, option->max, option->unit);
-    return conf_set_integer(conf, option, value, err);
+    return conf_set_integer(conf, option, *text == '-' ? -value : value, err);
 }
 
 void conf_list_names(char text[CONF_NAMES_TEXT], const struct conf_option *option)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/number.h"
+
 struct reading {
     struct argument *known;
     size_t count;
@@ -36,13 +38,6 @@ int arguments_read(const struct exchange *x, struct argument *known, size_t coun
 
 int arguments_count(const char *text)
 {
-    int n = 0;
-    for (const char *c = text; *c; c++) {
-        if (*c < '0' || *c > '9')
-            return -1;
-        n = 10 * n + (*c - '0');
-        if (n > ARGUMENTS_COUNT_MAX)
-            return -1;
-    }
-    return *text ? n : -1;
+    int64_t number = number_parse(text, strlen(text));
+    return number <= ARGUMENTS_COUNT_MAX ? (int)number : -1;
 }

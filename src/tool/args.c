@@ -1,6 +1,5 @@
 #include "tool/args.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -10,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/names.h"
+#include "base/number.h"
 
 enum { MAX_ROWS = 16, LONG_OPTION = 256 };
 
@@ -82,11 +82,8 @@ static void print_choices(FILE *f, const struct option_row *row)
 static int store_integer(const struct command *command, const struct option_row *row,
                          const char *value)
 {
-    char *end;
-    errno = 0;
-    long long number = strtoll(value, &end, 10);
-    bool digits = *value && !strchr(" \t\n\v\f\r+", *value) && !*end;
-    if (digits && errno == 0 && number >= row->min && number <= row->max) {
+    int64_t number = number_parse(value, strlen(value));
+    if (number >= row->min && number <= row->max) {
         *row->integer = number;
         return TOOL_OK;
     }

@@ -17,7 +17,7 @@ struct option_row {
     const char *help;
     bool *flag;
     int64_t *integer;
-    int64_t min, max;
+    int64_t min, max; /* of `integer`; min >= 0 */
     const char **text;
     unsigned *choice;         /* or an enum without negative values */
     const char *const *names; /* of what `choice` may be, NULL-terminated */
