@@ -29,11 +29,10 @@ static int set_defaults(struct conf *conf, struct error *err)
     if (code != ERR_OK || !has_sockets())
         return code;
     conf_list_clear(&conf->listen);
-    return conf_set_text(conf, &conf_options[CONF_OPTION_listen], "systemd", err);
+    return conf_set_text(conf, &conf_options[CONF_OPTION_listen], CONF_FILE, "systemd", err);
 }
 
-static int read_sources(struct conf *conf, const char *file, int argc, char *const *argv,
-                        struct error *err)
+static int read_sources(struct conf *conf, const char *file, struct error *err)
 {
     conf->file = strdup(file ? file : default_file);
     if (!conf->file)
@@ -41,8 +40,6 @@ static int read_sources(struct conf *conf, const char *file, int argc, char *con
     int code = conf_read_file(conf, conf->file, !file, err);
     if (code == ERR_OK)
         code = conf_read_environment(conf, environ, err);
-    if (code == ERR_OK)
-        code = conf_read_arguments(conf, argc, argv, err);
     return code;
 }
 
@@ -104,15 +101,19 @@ int conf_load(struct conf *conf, enum conf_action *action, int argc, char *const
 {
     struct conf_request request;
     *conf = (struct conf){0};
-    *action = CONF_RUN;
-    int code = set_defaults(conf, err);
-    if (code == ERR_OK)
-        code = conf_scan_arguments(&request, argc, argv, err);
+    *action = CONF_USAGE;
+    int code = conf_scan_arguments(&request, argc, argv, err);
     if (code != ERR_OK)
         return code;
     *action = request.action;
-    if (request.action == CONF_RUN || request.action == CONF_CHECK || request.action == CONF_PRINT)
-        code = read_sources(conf, request.file, argc, argv, err);
+    code = set_defaults(conf, err);
+    if (request.action == CONF_RUN || request.action == CONF_CHECK ||
+        request.action == CONF_PRINT) {
+        if (code == ERR_OK)
+            code = read_sources(conf, request.file, err);
+        if (code == ERR_OK && (code = conf_read_arguments(conf, argc, argv, err)) != ERR_OK)
+            *action = CONF_USAGE;
+    }
     if (code == ERR_OK)
         code = check_together(conf, err);
     if (code == ERR_OK)

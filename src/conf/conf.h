@@ -48,13 +48,18 @@ enum conf_action {
     CONF_HASH,    /* --hash-api-key */
     CONF_HELP,    /* --help */
     CONF_VERSION, /* --version */
+    CONF_USAGE,   /* nothing: the command line is wrong */
 };
 
 /* Reads everything. ERR_CONFIG: the message has file and line (or the variable or argument) and
- * what would be right. `*conf` is freed by conf_free also after a failure. */
+ * what would be right; `*action` is CONF_USAGE if it is an argument. `*conf` is freed by conf_free
+ * also after a failure. */
 int conf_load(struct conf *conf, enum conf_action *action, int argc, char *const *argv,
               struct error *err);
 void conf_free(struct conf *conf);
+
+/* ERR_CONFIG if the only model is the installed one, and it is not there. */
+int conf_models_check(const struct conf *conf, struct error *err);
 
 /* Whether a reload may put `next` in the place of `running`: ERR_CONFIG if the configuration file
  * is not there any more or is empty, as it is while somebody writes it, or no keys would be needed

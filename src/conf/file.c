@@ -70,7 +70,7 @@ static int read_string(const struct reader *reader, const struct conf_option *op
                        const config_setting_t *setting)
 {
     const char *text = config_setting_get_string(setting);
-    int code = conf_set_text(reader->conf, option, text, reader->err);
+    int code = conf_set_text(reader->conf, option, CONF_FILE, text, reader->err);
     return code == ERR_OK ? ERR_OK : at_line(reader, setting);
 }
 
@@ -107,8 +107,8 @@ static int read_option(const struct reader *reader, const struct conf_option *op
                                   : wrong_type(reader, setting, "a string");
     if (!is_integer(setting))
         return wrong_type(reader, setting, "a whole number");
-    int code =
-        conf_set_integer(reader->conf, option, config_setting_get_int64(setting), reader->err);
+    int code = conf_set_integer(reader->conf, option, CONF_FILE, config_setting_get_int64(setting),
+                                reader->err);
     return code == ERR_OK ? ERR_OK : at_line(reader, setting);
 }
 
@@ -174,7 +174,7 @@ static int read_setting(const struct reader *reader, config_setting_t *setting)
     const struct conf_option *option = conf_option_find(key);
     if (option)
         return read_option(reader, option, setting);
-    conf_unknown_key(key, group_keys, '_', reader->err);
+    conf_unknown_key(key, group_keys, CONF_FILE, reader->err);
     return at_line(reader, setting);
 }
 

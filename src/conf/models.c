@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conf/options.h"
 
@@ -57,7 +58,7 @@ static int read_precision(const char *text, enum precision *precision, struct er
     *precision = NOT_SAID;
     if (!text)
         return ERR_OK;
-    int code = conf_set_text(&scratch, &conf_options[CONF_OPTION_precision], text, err);
+    int code = conf_set_text(&scratch, &conf_options[CONF_OPTION_precision], CONF_FILE, text, err);
     *precision = scratch.precision;
     return code;
 }
@@ -144,4 +145,16 @@ int conf_models_complete(struct conf *conf, struct error *err)
     if (!has_default)
         conf->models[0].is_default = true;
     return ERR_OK;
+}
+
+int conf_models_check(const struct conf *conf, struct error *err)
+{
+    bool is_installed = conf->model_count > 1 ||
+                        strcmp(conf->models[0].path, installed_path) != 0 ||
+                        access(installed_path, F_OK) == 0;
+    return is_installed ? ERR_OK
+                        : error_set(err, ERR_CONFIG,
+                                    "no model is named, and none is installed in %s; name one with "
+                                    "--model DIR, or with models in the file",
+                                    installed_path);
 }

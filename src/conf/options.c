@@ -1,5 +1,6 @@
 #include "conf/options.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,28 +88,43 @@ struct text_list *conf_list_of(struct conf *conf, const struct conf_option *opti
     return value_of(conf, option, CONF_TEXT_LIST);
 }
 
-int conf_set_integer(struct conf *conf, const struct conf_option *option, int64_t value,
-                     struct error *err)
+const char *conf_name(char name[CONF_NAME_MAX], const char *key, enum conf_source source)
 {
+    static const char *const prefixes[] = {
+        [CONF_FILE] = "", [CONF_ARGUMENT] = "--", [CONF_VARIABLE] = "RESNEXTD_"};
+    snprintf(name, CONF_NAME_MAX, "%s%.60s", prefixes[source], key);
+    for (char *s = name; *s; s++)
+        if (source == CONF_ARGUMENT && *s == '_')
+            *s = '-';
+        else if (source == CONF_VARIABLE)
+            *s = (char)toupper((unsigned char)*s);
+    return name;
+}
+
+int conf_set_integer(struct conf *conf, const struct conf_option *option, enum conf_source source,
+                     int64_t value, struct error *err)
+{
+    char name[CONF_NAME_MAX];
     if (value < option->min || value > option->max)
-        return error_set(err, ERR_CONFIG,
-                         "%s is out of range; it must be %" PRId64 " to %" PRId64 " %s",
-                         option->key, option->min, option->max, option->unit);
+        return error_set(
+            err, ERR_CONFIG, "%s is out of range; it must be %" PRId64 " to %" PRId64 " %s",
+            conf_name(name, option->key, source), option->min, option->max, option->unit);
     *conf_integer_of(conf, option) = value;
     return ERR_OK;
 }
 
-static int set_integer_text(struct conf *conf, const struct conf_option *option, const char *text,
-                            struct error *err)
+static int set_integer_text(struct conf *conf, const struct conf_option *option,
+                            enum conf_source source, const char *text, struct error *err)
 {
+    char name[CONF_NAME_MAX];
     const char *digits = text + (*text == '-' || *text == '+');
     int64_t value = number_parse(digits, strlen(digits));
     if (value < 0)
-        return error_set(err, ERR_CONFIG,
-                         "%s is \"%.60s\"; it must be a whole number, %" PRId64 " to %" PRId64
-                         " %s",
-                         option->key, text, option->min, option->max, option->unit);
-    return conf_set_integer(conf, option, *text == '-' ? -value : value, err);
+        return error_set(
+            err, ERR_CONFIG,
+            "%s is \"%.60s\"; it must be a whole number, %" PRId64 " to %" PRId64 " %s",
+            conf_name(name, option->key, source), text, option->min, option->max, option->unit);
+    return conf_set_integer(conf, option, source, *text == '-' ? -value : value, err);
 }
 
 void conf_list_names(char text[CONF_NAMES_TEXT], const struct conf_option *option)
@@ -120,15 +136,15 @@ void conf_list_names(char text[CONF_NAMES_TEXT], const struct conf_option *optio
     CHECK(length < CONF_NAMES_TEXT);
 }
 
-static int set_choice(struct conf *conf, const struct conf_option *option, const char *text,
-                      struct error *err)
+static int set_choice(struct conf *conf, const struct conf_option *option, enum conf_source source,
+                      const char *text, struct error *err)
 {
-    char all[CONF_NAMES_TEXT];
+    char name[CONF_NAME_MAX], all[CONF_NAMES_TEXT];
     int index = names_find(option->names, text);
     if (index < 0) {
         conf_list_names(all, option);
-        return error_set(err, ERR_CONFIG, "%s is \"%.60s\"; it must be one of %s", option->key,
-                         text, all);
+        return error_set(err, ERR_CONFIG, "%s is \"%.60s\"; it must be one of %s",
+                         conf_name(name, option->key, source), text, all);
     }
     *conf_choice_of(conf, option) = (unsigned)index;
     return ERR_OK;
@@ -148,17 +164,19 @@ static int list_append(struct text_list *list, const char *text, struct error *e
     return ERR_OK;
 }
 
-static int add_to_list(struct conf *conf, const struct conf_option *option, const char *text,
-                       struct error *err)
+static int add_to_list(struct conf *conf, const struct conf_option *option, enum conf_source source,
+                       const char *text, struct error *err)
 {
     struct text_list *list = conf_list_of(conf, option);
     struct listen_address address;
+    char name[CONF_NAME_MAX];
+    conf_name(name, option->key, source);
     /* Every list is one of addresses. */
     if (conf_parse_listen(text, &address, err) != ERR_OK)
-        return error_prefix(err, ERR_CONFIG, "%s", option->key);
+        return error_prefix(err, ERR_CONFIG, "%s", name);
     for (size_t i = 0; i < list->count; i++)
         if (strcmp(list->items[i], text) == 0)
-            return error_set(err, ERR_CONFIG, "%s has \"%.100s\" twice", option->key, text);
+            return error_set(err, ERR_CONFIG, "%s has \"%.100s\" twice", name, text);
     return list_append(list, text, err);
 }
 
@@ -173,20 +191,20 @@ static int set_text(struct conf *conf, const struct conf_option *option, const c
     return ERR_OK;
 }
 
-int conf_set_text(struct conf *conf, const struct conf_option *option, const char *text,
-                  struct error *err)
+int conf_set_text(struct conf *conf, const struct conf_option *option, enum conf_source source,
+                  const char *text, struct error *err)
 {
     switch (option->type) {
     case CONF_INTEGER:
-        return set_integer_text(conf, option, text, err);
+        return set_integer_text(conf, option, source, text, err);
     case CONF_CHOICE:
-        return set_choice(conf, option, text, err);
+        return set_choice(conf, option, source, text, err);
     case CONF_TEXT:
         return set_text(conf, option, text, err);
     case CONF_TEXT_LIST:
         break;
     }
-    return add_to_list(conf, option, text, err);
+    return add_to_list(conf, option, source, text, err);
 }
 
 void conf_list_clear(struct text_list *list)
@@ -203,9 +221,9 @@ int conf_set_defaults(struct conf *conf, struct error *err)
         const struct conf_option *option = &conf_options[i];
         int code = ERR_OK;
         if (option->type == CONF_INTEGER)
-            code = conf_set_integer(conf, option, option->initial, err);
+            code = conf_set_integer(conf, option, CONF_FILE, option->initial, err);
         else if (option->initial_text)
-            code = conf_set_text(conf, option, option->initial_text, err);
+            code = conf_set_text(conf, option, CONF_FILE, option->initial_text, err);
         if (code != ERR_OK)
             return code;
     }
@@ -260,16 +278,17 @@ const char *conf_nearest_key(const char *key, const char *const *extra)
     return nearest;
 }
 
-int conf_unknown_key(const char *key, const char *const *extra, char separator, struct error *err)
+int conf_unknown_key(const char *key, const char *const *extra, enum conf_source source,
+                     struct error *err)
 {
+    static const char *const kinds[] = {
+        [CONF_FILE] = "key", [CONF_ARGUMENT] = "option", [CONF_VARIABLE] = "variable"};
+    char name[CONF_NAME_MAX], suggestion[CONF_NAME_MAX];
     const char *nearest = conf_nearest_key(key, extra);
+    conf_name(name, key, source);
     if (!nearest)
-        return error_set(err, ERR_CONFIG, "unknown key \"%.60s\"; --help lists all", key);
-    char suggestion[64];
-    snprintf(suggestion, sizeof suggestion, "%s", nearest);
-    for (char *s = suggestion; *s; s++)
-        if (*s == '_')
-            *s = separator;
-    return error_set(err, ERR_CONFIG, "unknown key \"%.60s\"; did you mean \"%s\"?", key,
-                     suggestion);
+        return error_set(err, ERR_CONFIG, "unknown %s \"%s\"; --help lists all", kinds[source],
+                         name);
+    return error_set(err, ERR_CONFIG, "unknown %s \"%s\"; did you mean \"%s\"?", kinds[source],
+                     name, conf_name(suggestion, nearest, source));
 }

@@ -100,9 +100,7 @@ static void print_wrapped(const char *text)
 static void print_option_help(const struct conf_option *option)
 {
     char text[512];
-    printf("  --");
-    for (const char *s = option->key; *s; s++)
-        putchar(*s == '_' ? '-' : *s);
+    printf("  %s", conf_name(text, option->key, CONF_ARGUMENT));
     switch (option->type) {
     case CONF_INTEGER:
         puts(" N");
