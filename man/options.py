@@ -37,7 +37,7 @@ def options():
     call = re.compile(r'^(INTEGER|CHOICE|TEXT|TEXT_LIST)\((\w+), (RELOAD|RESTART),((?:[^"()]|"(?:[^"\\]|\\.)*")*)\)', re.M)
     found = [(kind, key, when, ast.literal_eval("(" + rest + ",)"))
              for kind, key, when, rest in call.findall(text)]
-    left = call.sub("", text).strip()
+    left = re.sub(r"^#undef .*", "", call.sub("", text), flags=re.M).strip()
     if left:
         sys.exit("options.def has something that this script does not understand: " + left)
     return found

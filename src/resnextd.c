@@ -23,8 +23,6 @@
 #include "serve/reload.h"
 #include "serve/server.h"
 
-static const int64_t NS_PER_US = 1000, NS_PER_MS = 1000000, NS_PER_S = 1000000000;
-
 /* Before any thread, so that every signal reaches the main thread, and only when it asks. */
 static void block_signals(sigset_t *handled)
 {

@@ -221,7 +221,7 @@ static void put_event(enum log_level level, const char *message, const struct lo
  * counted, and the count is written when the period is over and something else is logged. */
 enum { REPEATS_WRITTEN = 5, REPEATS_TRACKED = 16, REPEAT_TEXT = 128 };
 
-static const int64_t REPEAT_PERIOD_NS = 10000000000;
+enum { REPEAT_PERIOD_S = 10 };
 
 struct repeat {
     char message[REPEAT_TEXT]; /* as much of it as tells messages apart */
@@ -248,7 +248,7 @@ static bool expire_one(int64_t now, struct repeat *out)
     bool found = false;
     pthread_mutex_lock(&repeat_lock);
     for (size_t i = 0; i < REPEATS_TRACKED && !found; i++) {
-        if (repeats[i].count == 0 || now - repeats[i].since_ns < REPEAT_PERIOD_NS)
+        if (repeats[i].count == 0 || now - repeats[i].since_ns < REPEAT_PERIOD_S * NS_PER_S)
             continue;
         found = repeats[i].count > REPEATS_WRITTEN;
         *out = repeats[i];

@@ -52,14 +52,6 @@ static bool to_key(char key[KEY_MAX], const char *name, size_t length)
     return true;
 }
 
-static bool is_known(const char *key)
-{
-    bool known = conf_option_find(key);
-    for (const char *const *name = other_names; *name; name++)
-        known = known || strcmp(*name, key) == 0;
-    return known;
-}
-
 /* Reads the argument at argv[*i] and its value, and moves *i to the next. */
 static int next_argument(struct argument *argument, int *i, int argc, char *const *argv,
                          struct error *err)
@@ -72,7 +64,7 @@ static int next_argument(struct argument *argument, int *i, int argc, char *cons
         return error_set(err, ERR_CONFIG, "\"%.100s\" is no option; --help lists all", text);
     if (strcmp(argument->key, "port") == 0)
         return error_set(err, ERR_CONFIG, "unknown option \"--port\"; use --listen ADDR:PORT");
-    if (!is_known(argument->key))
+    if (!conf_option_find(argument->key) && names_find(other_names, argument->key) < 0)
         return conf_unknown_key(argument->key, other_names, CONF_ARGUMENT, err);
     enum conf_action action;
     const char *equals = strchr(text, '=');

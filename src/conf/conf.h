@@ -30,10 +30,6 @@ struct conf {
 #define TEXT(key, when, help)                             char *key; /* NULL: not set */
 #define TEXT_LIST(key, when, initial, help)               struct text_list key;
 #include "conf/options.def"
-#undef INTEGER
-#undef CHOICE
-#undef TEXT
-#undef TEXT_LIST
     struct conf_model *models; /* never empty; exactly one is the default */
     size_t model_count;
     char *file;        /* what was to be read */

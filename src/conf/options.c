@@ -48,10 +48,6 @@ const struct conf_option conf_options[CONF_OPTION_COUNT] = {
                             .initial_text = sizeof first > 1 ? first : NULL,                       \
                             .help = text},
 #include "conf/options.def"
-#undef INTEGER
-#undef CHOICE
-#undef TEXT
-#undef TEXT_LIST
 };
 
 const struct conf_option *conf_option_find(const char *key)

@@ -29,10 +29,6 @@ enum conf_option_index {
 #define TEXT(key, when, help)                             CONF_OPTION_##key,
 #define TEXT_LIST(key, when, initial, help)               CONF_OPTION_##key,
 #include "conf/options.def"
-#undef INTEGER
-#undef CHOICE
-#undef TEXT
-#undef TEXT_LIST
     CONF_OPTION_COUNT
 };
 

@@ -12,8 +12,6 @@
 #include "http/router.h"
 #include "http/upload.h"
 
-static const int64_t NS_PER_MS = 1000000;
-
 /* The path of a request target in origin or absolute form, without its query. */
 static void copy_path(struct exchange *x, const char *uri)
 {

@@ -35,8 +35,9 @@ static int read_pem(struct text *text, char path[PATH_MAX], const char *key, con
                     struct error *err)
 {
     int code = text_resolve(path, key, value, err);
-    if (code == ERR_OK)
-        code = text_read(text, path, FILE_MAX, err);
+    if (code != ERR_OK)
+        return code;
+    code = text_read(text, path, FILE_MAX, err);
     return code == ERR_OK ? ERR_OK : error_prefix(err, code, "%s", key);
 }
 
