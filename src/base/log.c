@@ -108,9 +108,18 @@ static bool put_number(struct line *line, double number)
     return put_string(line, digits);
 }
 
-static bool put_value(struct line *line, const struct log_field *field)
+/* Each field whole or not at all. */
+static void put_fields(struct line *line, const struct log_field *fields, size_t count, bool json)
 {
-    return field->text ? put_quoted(line, field->text) : put_number(line, field->number);
+    for (size_t i = 0; i < count; i++) {
+        const struct log_field *f = &fields[i];
+        size_t before = line->length;
+        bool fits =
+            json ? put_string(line, ",") && put_quoted(line, f->key) && put_string(line, ":")
+                 : put_string(line, " ") && put_string(line, f->key) && put_string(line, "=");
+        if (!fits || !(f->text ? put_quoted(line, f->text) : put_number(line, f->number)))
+            line->length = before;
+    }
 }
 
 static void put_time(struct line *line)
@@ -134,12 +143,7 @@ static void format_json(struct line *line, enum log_level level, const char *mes
     put_quoted(line, log_level_names[level]);
     put_string(line, ",\"message\":");
     put_quoted(line, message);
-    for (size_t i = 0; i < count; i++) {
-        size_t before = line->length;
-        if (!(put_string(line, ",") && put_quoted(line, fields[i].key) && put_string(line, ":") &&
-              put_value(line, &fields[i])))
-            line->length = before;
-    }
+    put_fields(line, fields, count, true);
     put_closing(line, '}');
 }
 
@@ -177,12 +181,7 @@ static void format_text(struct line *line, enum log_level level, const char *mes
         put_string(line, " ");
     }
     put_message(line, message);
-    for (size_t i = 0; i < count; i++) {
-        size_t before = line->length;
-        if (!(put_string(line, " ") && put_string(line, fields[i].key) && put_string(line, "=") &&
-              put_value(line, &fields[i])))
-            line->length = before;
-    }
+    put_fields(line, fields, count, false);
 }
 
 /* Whether standard error takes a line without making us wait. A pipe that poll(2) calls writable

@@ -109,7 +109,7 @@ static int set_from_source(struct conf *conf, struct source *source,
     bool is_first = !*seen;
     *seen = true;
     if (option && option->type == CONF_TEXT_LIST && is_first)
-        conf_list_clear(conf_list_of(conf, option));
+        conf_list_clear(conf_value(conf, option, CONF_TEXT_LIST));
     if (option)
         return conf_set_text(conf, option, source->kind, value, err);
     if (is_first)

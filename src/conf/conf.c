@@ -125,9 +125,9 @@ void conf_free(struct conf *conf)
 {
     for (size_t i = 0; i < CONF_OPTION_COUNT; i++)
         if (conf_options[i].type == CONF_TEXT_LIST)
-            conf_list_clear(conf_list_of(conf, &conf_options[i]));
+            conf_list_clear(conf_value(conf, &conf_options[i], CONF_TEXT_LIST));
         else if (conf_options[i].type == CONF_TEXT)
-            free(*conf_text_of(conf, &conf_options[i]));
+            free(*(char **)conf_value(conf, &conf_options[i], CONF_TEXT));
     conf_models_clear(conf);
     free(conf->file);
 }

@@ -11,7 +11,7 @@
 #include "conf/models.h"
 #include "conf/options.h"
 
-static const char *const model_keys[] = {"path", "precision", "default"};
+static const char *const model_keys[] = {"path", "precision", "default", NULL};
 static const char *const group_keys[] = {"models", NULL};
 
 /* One file being read; every message begins with its name and a line. */
@@ -78,7 +78,7 @@ static int read_text_list(const struct reader *reader, const struct conf_option 
                           const config_setting_t *setting)
 {
     static const char wanted[] = "a list of strings, as in [ \"a\", \"b\" ]";
-    conf_list_clear(conf_list_of(reader->conf, option));
+    conf_list_clear(conf_value(reader->conf, option, CONF_TEXT_LIST));
     if (is_string(setting))
         return read_string(reader, option, setting);
     if (!config_setting_is_array(setting) && !config_setting_is_list(setting))
@@ -118,8 +118,7 @@ static int check_model_keys(const struct reader *reader, config_setting_t *model
     for (int i = 0; i < count; i++) {
         const config_setting_t *setting = config_setting_get_elem(model, (unsigned)i);
         const char *key = config_setting_name(setting);
-        if (strcmp(key, model_keys[0]) == 0 || strcmp(key, model_keys[1]) == 0 ||
-            strcmp(key, model_keys[2]) == 0)
+        if (names_find(model_keys, key) >= 0)
             continue;
         error_set(reader->err, ERR_CONFIG, "unknown key \"%.60s\"; a model has %s, %s and %s", key,
                   model_keys[0], model_keys[1], model_keys[2]);

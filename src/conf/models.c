@@ -1,5 +1,6 @@
 #include "conf/models.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,24 +14,18 @@
 static const char installed_name[] = "resnext29-cifar10";
 static const char installed_path[] = PKGDATADIR "/models/resnext29-cifar10";
 
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 static bool is_name_character(char c)
 {
-    return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    return isalnum((unsigned char)c) || c == '_' || c == '-';
 }
 
 bool conf_model_name_is_valid(const char *name, size_t length)
 {
-    if (length == 0 || length > CONF_MODEL_NAME_MAX || !is_letter(name[0]))
-        return false;
-    for (size_t i = 1; i < length; i++)
-        if (!is_name_character(name[i]))
-            return false;
-    return true;
+    size_t valid = 0;
+    while (valid < length && is_name_character(name[valid]))
+        valid++;
+    return length > 0 && length <= CONF_MODEL_NAME_MAX && valid == length &&
+           isalpha((unsigned char)name[0]);
 }
 
 static int check_model(const struct conf *conf, const char *name, const char *path, bool is_default,
@@ -100,7 +95,7 @@ static int add_folder(struct conf *conf, const char *path, struct error *err)
     for (char *s = name; *s; s++)
         if (!is_name_character(*s))
             *s = '_';
-    if (!is_letter(name[0]))
+    if (!isalpha((unsigned char)name[0]))
         return error_set(err, ERR_CONFIG,
                          "no model name can be made from \"%.100s\"; write NAME=%.100s", path,
                          path);

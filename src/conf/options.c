@@ -11,8 +11,8 @@
 #include "conf/listen.h"
 #include "kernel/kernel.h"
 
-/* conf_choice_of takes any enum for an unsigned, which those without negative values are compatible
- * with. No other type compiles. */
+/* A CHOICE is set as an unsigned, which any enum without negative values is compatible with. No
+ * other type compiles. */
 #define UNSIGNED_NAMES(type, names) _Generic((type)0, unsigned : names)
 
 const struct conf_option conf_options[CONF_OPTION_COUNT] = {
@@ -58,30 +58,10 @@ const struct conf_option *conf_option_find(const char *key)
     return NULL;
 }
 
-static void *value_of(struct conf *conf, const struct conf_option *option, enum conf_type type)
+void *conf_value(struct conf *conf, const struct conf_option *option, enum conf_type type)
 {
     CHECK(option->type == type);
     return (char *)conf + option->offset;
-}
-
-int64_t *conf_integer_of(struct conf *conf, const struct conf_option *option)
-{
-    return value_of(conf, option, CONF_INTEGER);
-}
-
-unsigned *conf_choice_of(struct conf *conf, const struct conf_option *option)
-{
-    return value_of(conf, option, CONF_CHOICE);
-}
-
-char **conf_text_of(struct conf *conf, const struct conf_option *option)
-{
-    return value_of(conf, option, CONF_TEXT);
-}
-
-struct text_list *conf_list_of(struct conf *conf, const struct conf_option *option)
-{
-    return value_of(conf, option, CONF_TEXT_LIST);
 }
 
 const char *conf_name(char name[CONF_NAME_MAX], const char *key, enum conf_source source)
@@ -105,7 +85,7 @@ int conf_set_integer(struct conf *conf, const struct conf_option *option, enum c
         return error_set(
             err, ERR_CONFIG, "%s is out of range; it must be %" PRId64 " to %" PRId64 " %s",
             conf_name(name, option->key, source), option->min, option->max, option->unit);
-    *conf_integer_of(conf, option) = value;
+    *(int64_t *)conf_value(conf, option, CONF_INTEGER) = value;
     return ERR_OK;
 }
 
@@ -142,7 +122,7 @@ static int set_choice(struct conf *conf, const struct conf_option *option, enum 
         return error_set(err, ERR_CONFIG, "%s is \"%.60s\"; it must be one of %s",
                          conf_name(name, option->key, source), text, all);
     }
-    *conf_choice_of(conf, option) = (unsigned)index;
+    *(unsigned *)conf_value(conf, option, CONF_CHOICE) = (unsigned)index;
     return ERR_OK;
 }
 
@@ -163,7 +143,7 @@ static int list_append(struct text_list *list, const char *text, struct error *e
 static int add_to_list(struct conf *conf, const struct conf_option *option, enum conf_source source,
                        const char *text, struct error *err)
 {
-    struct text_list *list = conf_list_of(conf, option);
+    struct text_list *list = conf_value(conf, option, CONF_TEXT_LIST);
     struct listen_address address;
     char name[CONF_NAME_MAX];
     conf_name(name, option->key, source);
@@ -179,7 +159,7 @@ static int add_to_list(struct conf *conf, const struct conf_option *option, enum
 static int set_text(struct conf *conf, const struct conf_option *option, const char *text,
                     struct error *err)
 {
-    char **value = conf_text_of(conf, option), *copy = NULL;
+    char **value = conf_value(conf, option, CONF_TEXT), *copy = NULL;
     if (*text && !(copy = strdup(text)))
         return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
     free(*value);

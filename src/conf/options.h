@@ -37,10 +37,9 @@ extern const struct conf_option conf_options[CONF_OPTION_COUNT];
 /* The option called `key`, or NULL. */
 const struct conf_option *conf_option_find(const char *key);
 
-int64_t *conf_integer_of(struct conf *conf, const struct conf_option *option);
-unsigned *conf_choice_of(struct conf *conf, const struct conf_option *option);
-char **conf_text_of(struct conf *conf, const struct conf_option *option);
-struct text_list *conf_list_of(struct conf *conf, const struct conf_option *option);
+/* Where an option's value stands: an int64_t, an unsigned (of a CHOICE), a pointer to text or a
+ * struct text_list. Its type is `type`, as the caller knows. */
+void *conf_value(struct conf *conf, const struct conf_option *option, enum conf_type type);
 
 /* What a CHOICE may be, for --help and messages: "one|two". */
 enum { CONF_NAMES_TEXT = 128 };

@@ -105,7 +105,7 @@ START_TEST(limits_are_part_of_the_range)
             int code = read_text(&conf, text, NULL);
             ck_assert_int_eq(code, v < 2 ? ERR_OK : ERR_CONFIG);
             if (v < 2)
-                ck_assert_int_eq(*conf_integer_of(&conf, option), values[v]);
+                ck_assert_int_eq(*(int64_t *)conf_value(&conf, option, CONF_INTEGER), values[v]);
             conf_free(&conf);
         }
     }
