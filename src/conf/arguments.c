@@ -11,35 +11,23 @@
 enum { KEY_MAX = 64 };
 static const char variable_prefix[] = "RESNEXTD_";
 
-/* Names that are no options. */
-static const char *const other_names[] = {"config",       "model", "check_config", "print_config",
-                                          "hash_api_key", "help",  "version",      NULL};
+/* Names that are no options: first those of actions, by number. */
+static const char *const other_names[] = {[CONF_CHECK] = "check_config",
+                                          [CONF_PRINT] = "print_config",
+                                          [CONF_HASH] = "hash_api_key",
+                                          [CONF_HELP] = "help",
+                                          [CONF_VERSION] = "version",
+                                          "config",
+                                          "model",
+                                          NULL};
 static const char *const model_name[] = {"model", NULL};
-
-static const struct {
-    const char *name;
-    enum conf_action action;
-} actions[] = {
-    {"check_config", CONF_CHECK}, {"print_config", CONF_PRINT}, {"hash_api_key", CONF_HASH},
-    {"help", CONF_HELP},          {"version", CONF_VERSION},
-};
 
 /* One --key value or --key=value. */
 struct argument {
-    const char *value; /* NULL for a flag */
-    char key[KEY_MAX]; /* with underscores */
+    enum conf_action action; /* or CONF_RUN */
+    const char *value;       /* NULL for an action */
+    char key[KEY_MAX];       /* with underscores */
 };
-
-static bool find_action(const char *key, enum conf_action *action)
-{
-    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
-        if (strcmp(actions[i].name, key) != 0)
-            continue;
-        *action = actions[i].action;
-        return true;
-    }
-    return false;
-}
 
 /* Copies `name` up to `length` as a key: '-' becomes '_'. False if it cannot be one. */
 static bool to_key(char key[KEY_MAX], const char *name, size_t length)
@@ -57,20 +45,22 @@ static int next_argument(struct argument *argument, int *i, int argc, char *cons
                          struct error *err)
 {
     const char *text = argv[(*i)++];
-    *argument = (struct argument){0};
+    *argument = (struct argument){.action = CONF_RUN};
     if (strcmp(text, "-h") == 0)
         return error_set(err, ERR_CONFIG, "unknown option \"-h\"; use --help");
     if (strncmp(text, "--", 2) != 0 || !to_key(argument->key, text + 2, strcspn(text + 2, "=")))
         return error_set(err, ERR_CONFIG, "\"%.100s\" is no option; --help lists all", text);
     if (strcmp(argument->key, "port") == 0)
         return error_set(err, ERR_CONFIG, "unknown option \"--port\"; use --listen ADDR:PORT");
-    if (!conf_option_find(argument->key) && names_find(other_names, argument->key) < 0)
+    int other = names_find(other_names, argument->key);
+    if (other < 0 && !conf_option_find(argument->key))
         return conf_unknown_key(argument->key, other_names, CONF_ARGUMENT, err);
-    enum conf_action action;
     const char *equals = strchr(text, '=');
-    if (find_action(argument->key, &action))
+    if (other >= 0 && other < CONF_RUN) {
+        argument->action = (enum conf_action)other;
         return equals ? error_set(err, ERR_CONFIG, "%.100s: this option takes no value", text)
                       : ERR_OK;
+    }
     if (!equals && *i >= argc)
         return error_set(err, ERR_CONFIG, "%.100s: a value is missing", text);
     argument->value = equals ? equals + 1 : argv[(*i)++];
@@ -86,7 +76,8 @@ int conf_scan_arguments(struct conf_request *request, int argc, char *const *arg
         int code = next_argument(&argument, &i, argc, argv, err);
         if (code != ERR_OK)
             return code;
-        find_action(argument.key, &request->action);
+        if (argument.action != CONF_RUN)
+            request->action = argument.action;
         if (strcmp(argument.key, "config") == 0)
             request->file = argument.value;
     }

@@ -36,15 +36,15 @@ struct conf {
     bool has_settings; /* and had at least one */
 };
 
-/* What the command line asks for besides options. */
+/* What the command line asks for besides options; those before CONF_RUN by --name. */
 enum conf_action {
-    CONF_RUN,
     CONF_CHECK,   /* --check-config */
     CONF_PRINT,   /* --print-config */
     CONF_HASH,    /* --hash-api-key */
     CONF_HELP,    /* --help */
     CONF_VERSION, /* --version */
-    CONF_USAGE,   /* nothing: the command line is wrong */
+    CONF_RUN,
+    CONF_USAGE, /* nothing: the command line is wrong */
 };
 
 /* Reads everything. ERR_CONFIG: the message has file and line (or the variable or argument) and

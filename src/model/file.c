@@ -37,30 +37,24 @@ int file_read_all(const char *path, size_t limit, char **bytes, size_t *length, 
 {
     int fd;
     uint64_t size = 0;
+    *bytes = NULL;
     int code = file_open(path, &fd, &size, err);
     if (code != ERR_OK)
         return code;
-    *bytes = NULL;
-    if (size > limit) {
+    if (size > limit)
         code = error_set(err, ERR_MODEL_INVALID, "%s has %ju bytes; at most %zu are read", path,
                          (uintmax_t)size, limit);
-        goto fail;
-    }
-    *length = (size_t)size;
-    *bytes = malloc(*length + 1);
-    if (!*bytes) {
+    else if (!(*bytes = malloc((size_t)size + 1)))
         code = error_set(err, ERR_NO_MEMORY, "no memory for %s", path);
-        goto fail;
+    else
+        code = file_read_at(fd, path, *bytes, (size_t)size, 0, err);
+    close(fd);
+    if (code == ERR_OK) {
+        *length = (size_t)size;
+        (*bytes)[size] = '\0';
+    } else {
+        free(*bytes);
+        *bytes = NULL;
     }
-    code = file_read_at(fd, path, *bytes, *length, 0, err);
-    if (code != ERR_OK)
-        goto fail;
-    (*bytes)[*length] = '\0';
-    close(fd);
-    return ERR_OK;
-fail:
-    free(*bytes);
-    *bytes = NULL;
-    close(fd);
     return code;
 }
