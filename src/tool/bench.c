@@ -309,7 +309,7 @@ static int run(struct bench *b)
 
 static int bench_run(int argc, char **argv)
 {
-    struct bench b = {.pictures = PICTURE_DEFAULTS};
+    struct bench b = {.precision = PRECISION_F32, .pictures = PICTURE_DEFAULTS};
     int64_t workers = 1, threads = 0, batch = 1, seconds = 0;
     b.options.warmup = 3;
     const struct option_row rows[] = {

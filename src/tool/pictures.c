@@ -5,6 +5,7 @@ struct preprocess_options picture_preprocess_options(const struct picture_option
     return (struct preprocess_options){
         .limits.max_pixels = (uint64_t)options->max_pixels,
         .orientation = options->orientation,
+        .decode = DECODE_EXACT,
         .pillow = options->pillow,
     };
 }

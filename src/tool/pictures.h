@@ -15,7 +15,8 @@ struct picture_options {
 
 #define PICTURE_DEFAULTS                                                                           \
     {                                                                                              \
-        .max_bytes = 64 << 20, .max_pixels = 100000000                                             \
+        .max_bytes = 64 << 20, .max_pixels = 100000000, .orientation = EXIF_APPLY,                 \
+        .pillow = PILLOW_13                                                                        \
     }
 
 /* The rows of `options`, a struct picture_options. */

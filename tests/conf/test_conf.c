@@ -341,7 +341,7 @@ START_TEST(help_names_every_option_in_80_columns)
 }
 END_TEST
 
-START_TEST(isa_offers_every_rung_of_the_ladder)
+START_TEST(isa_offers_every_instruction_set)
 {
     const char *const *isa_names = kernel_isa_names();
     ck_assert_str_eq(kernel_isa_choices[0], "auto");
@@ -406,6 +406,6 @@ TEST_MAIN("conf/conf", 10, defaults_without_any_source, precedence,
           models_are_replaced_by_the_stronger_source, dashes_equals_and_the_last_value,
           bad_arguments_are_refused, only_a_wrong_command_line_is_wrong_usage,
           bad_variables_are_refused, variables_of_kubernetes_do_no_harm, actions,
-          the_service_and_its_administration_share_no_socket, isa_offers_every_rung_of_the_ladder,
+          the_service_and_its_administration_share_no_socket, isa_offers_every_instruction_set,
           what_is_printed_can_be_read_again, help_names_every_option_in_80_columns,
           a_reload_loses_neither_file_nor_keys)
