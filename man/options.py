@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Writes the option tables of etc/resnextd.conf and man/resnextd.conf.5 from src/conf/options.def
-and src/kernel/kernels.def.
+and the lists of names that it refers to.
 
-Run it after a change of either. With --check it changes nothing and fails if it would.
+Run it after a change of these. With --check it changes nothing and fails if it would.
 Both files keep what stands outside the two marked lines."""
 
 import ast
@@ -20,14 +20,24 @@ def read(path):
         return re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
 
 
+def names():
+    """The tables of names: those made from lists as in src/base/names.h, and of the kernels."""
+    found = {"kernel_isa_choices": ["auto", *re.findall(r"^ISA\((\w+)", read("src/kernel/kernels.def"), re.M)]}
+    for path in "src/base/log.h", "src/base/picture.h", "src/kernel/element.h":
+        for name, body in re.findall(r"#define (\w+)_NAMES\(NAME\)((?:.*\\\n)*.*)", read(path)):
+            found[name.lower() + "_names"] = re.findall(r'NAME\(\w+, "([^"]+)"\)', body)
+    return found
+
+
 def options():
-    """Each option as (kind, key, when, arguments)."""
-    isas = re.findall(r"^ISA\((\w+)", read("src/kernel/kernels.def"), re.M)
-    text = read("src/conf/options.def").replace("KERNEL_ISAS", f'"{"|".join(["auto", *isas])}"')
+    """Each option as (kind, key, when, arguments); a choice's names are a list."""
+    tables = names()
+    text = re.sub(r"\b(?:enum \w+|unsigned), (\w+)", lambda match: str(tables[match[1]]).replace("'", '"'),
+                  read("src/conf/options.def"))
     call = re.compile(r'^(INTEGER|CHOICE|TEXT|TEXT_LIST)\((\w+), (RELOAD|RELOAD_IF_SET|RESTART),((?:[^"()]|"(?:[^"\\]|\\.)*")*)\)', re.M)
     found = [(kind, key, when, ast.literal_eval("(" + rest + ",)"))
              for kind, key, when, rest in call.findall(text)]
-    left = call.sub("", text).strip()
+    left = re.sub(r"^#undef .*", "", call.sub("", text), flags=re.M).strip()
     if left:
         sys.exit("options.def has something that this script does not understand: " + left)
     return found
@@ -39,7 +49,7 @@ def sentences(kind, when, arguments):
         initial, least, most, unit, _ = arguments
         limits = f"{least} to {most} {unit}; default {initial}."
     elif kind == "CHOICE":
-        limits = f"One of {', '.join(arguments[1].split('|'))}; default {arguments[0]}."
+        limits = f"One of {', '.join(arguments[1])}; default {arguments[0]}."
     elif kind == "TEXT_LIST" and arguments[0]:
         limits = f"Default {arguments[0]}."
     else:

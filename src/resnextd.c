@@ -23,8 +23,6 @@
 #include "serve/reload.h"
 #include "serve/server.h"
 
-static const int64_t NS_PER_US = 1000, NS_PER_MS = 1000000, NS_PER_S = 1000000000;
-
 /* Before any thread, so that every signal reaches the main thread, and only when it asks. */
 static void block_signals(sigset_t *handled)
 {
@@ -253,18 +251,22 @@ static void return_large_blocks(void)
  * work. */
 static int check(const struct conf *conf, struct error *err)
 {
-    int code = http_check(conf, err);
+    int code = conf_models_check(conf, err);
+    if (code == ERR_OK)
+        code = http_check(conf, err);
     return code == ERR_OK ? generation_check(conf, err) : code;
 }
 
 static int act(enum conf_action action, const struct conf *conf, int argc, char **argv,
                struct error *err)
 {
+    int code;
     switch (action) {
     case CONF_RUN:
-        log_configure((enum log_level)conf->log_level, (enum log_format)conf->log_format);
+        log_configure(conf->log_level, conf->log_format);
         return_large_blocks();
-        return run(conf, argc, argv, err);
+        code = conf_models_check(conf, err);
+        return code == ERR_OK ? run(conf, argc, argv, err) : code;
     case CONF_CHECK:
         return check(conf, err);
     case CONF_PRINT:
@@ -276,6 +278,7 @@ static int act(enum conf_action action, const struct conf *conf, int argc, char 
         conf_print_help();
         return ERR_OK;
     case CONF_VERSION:
+    case CONF_USAGE: /* has failed */
         break;
     }
     puts(PACKAGE_STRING);
@@ -286,7 +289,7 @@ int main(int argc, char **argv)
 {
     struct conf conf = {0};
     struct error err;
-    enum conf_action action = CONF_VERSION;
+    enum conf_action action;
     descriptors_fill_standard();
     int code = conf_load(&conf, &action, argc, argv, &err);
     bool started = code == ERR_OK && action == CONF_RUN;
@@ -297,5 +300,5 @@ int main(int argc, char **argv)
     else if (code != ERR_OK)
         fprintf(stderr, "resnextd: %s\n", err.message);
     conf_free(&conf);
-    return code == ERR_OK ? 0 : 1;
+    return code == ERR_OK ? 0 : action == CONF_USAGE ? 2 : 1;
 }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
+
 /* A resource: the controller's name in version 1, and how one cgroup's folder tells its limit,
  * UINT64_MAX without one. */
 struct resource {
@@ -30,12 +32,9 @@ static bool read_words(const char *folder, const char *file, int count, char wor
 /* "max" and -1 are no numbers: no limit. */
 static bool parse(const char *word, uint64_t *number)
 {
-    unsigned long value;
-    char end;
-    if (*word < '0' || *word > '9' || sscanf(word, "%lu%c", &value, &end) != 1)
-        return false;
-    *number = value;
-    return true;
+    int64_t value = number_parse(word, strlen(word));
+    *number = (uint64_t)value;
+    return value >= 0;
 }
 
 static uint64_t cpu_limit(const char *folder)

@@ -8,5 +8,5 @@ int64_t clock_monotonic_ns(void)
 {
     struct timespec t;
     CHECK(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    return t.tv_sec * NS_PER_S + t.tv_nsec;
 }

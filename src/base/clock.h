@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+static const int64_t NS_PER_US = 1000, NS_PER_MS = 1000000, NS_PER_S = 1000000000;
+
 /* Nanoseconds since an arbitrary start (CLOCK_MONOTONIC). Any thread. */
 int64_t clock_monotonic_ns(void);
 

@@ -13,7 +13,6 @@ static const struct {
 } table[ERR_COUNT] = {
 #define E(name, status, code, text) {status, code, text},
 #include "base/errors.def"
-#undef E
 };
 
 static int index_of(int code)

@@ -7,7 +7,6 @@
 enum error_index {
 #define E(name, status, code, text) ERR_INDEX_##name,
 #include "base/errors.def"
-#undef E
     ERR_COUNT
 };
 
@@ -16,7 +15,6 @@ enum error_code {
     ERR_OK = 0,
 #define E(name, status, code, text) ERR_##name = -1 - ERR_INDEX_##name,
 #include "base/errors.def"
-#undef E
 };
 
 /* What went wrong. `message` says what is wrong and, where possible, what to change; it never

@@ -22,14 +22,14 @@ static atomic_int current_format = LOG_FORMAT_TEXT;
 static atomic_ulong dropped;
 static pthread_mutex_t write_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static const struct {
-    const char *name;
-    const char *journal_prefix;
-} levels[] = {
-    [LOG_LEVEL_ERROR] = {"error", "<3>"},
-    [LOG_LEVEL_WARNING] = {"warning", "<4>"},
-    [LOG_LEVEL_INFO] = {"info", "<6>"},
-    [LOG_LEVEL_DEBUG] = {"debug", "<7>"},
+const char *const log_level_names[] = {LOG_LEVEL_NAMES(NAME_TEXT) NULL};
+const char *const log_format_names[] = {LOG_FORMAT_NAMES(NAME_TEXT) NULL};
+
+static const char *const journal_prefixes[] = {
+    [LOG_LEVEL_ERROR] = "<3>",
+    [LOG_LEVEL_WARNING] = "<4>",
+    [LOG_LEVEL_INFO] = "<6>",
+    [LOG_LEVEL_DEBUG] = "<7>",
 };
 
 /* A line under construction. What does not fit is left out or cut in a way that keeps the line well
@@ -108,9 +108,18 @@ static bool put_number(struct line *line, double number)
     return put_string(line, digits);
 }
 
-static bool put_value(struct line *line, const struct log_field *field)
+/* Each field whole or not at all. */
+static void put_fields(struct line *line, const struct log_field *fields, size_t count, bool json)
 {
-    return field->text ? put_quoted(line, field->text) : put_number(line, field->number);
+    for (size_t i = 0; i < count; i++) {
+        const struct log_field *f = &fields[i];
+        size_t before = line->length;
+        bool fits =
+            json ? put_string(line, ",") && put_quoted(line, f->key) && put_string(line, ":")
+                 : put_string(line, " ") && put_string(line, f->key) && put_string(line, "=");
+        if (!fits || !(f->text ? put_quoted(line, f->text) : put_number(line, f->number)))
+            line->length = before;
+    }
 }
 
 static void put_time(struct line *line)
@@ -131,15 +140,10 @@ static void format_json(struct line *line, enum log_level level, const char *mes
     put_string(line, "{\"time\":\"");
     put_time(line);
     put_string(line, "\",\"level\":");
-    put_quoted(line, levels[level].name);
+    put_quoted(line, log_level_names[level]);
     put_string(line, ",\"message\":");
     put_quoted(line, message);
-    for (size_t i = 0; i < count; i++) {
-        size_t before = line->length;
-        if (!(put_string(line, ",") && put_quoted(line, fields[i].key) && put_string(line, ":") &&
-              put_value(line, &fields[i])))
-            line->length = before;
-    }
+    put_fields(line, fields, count, true);
     put_closing(line, '}');
 }
 
@@ -169,20 +173,15 @@ static void format_text(struct line *line, enum log_level level, const char *mes
                         const struct log_field *fields, size_t count)
 {
     if (writes_to_journal()) {
-        put_string(line, levels[level].journal_prefix);
+        put_string(line, journal_prefixes[level]);
     } else {
         put_time(line);
         put_string(line, " ");
-        put_string(line, levels[level].name);
+        put_string(line, log_level_names[level]);
         put_string(line, " ");
     }
     put_message(line, message);
-    for (size_t i = 0; i < count; i++) {
-        size_t before = line->length;
-        if (!(put_string(line, " ") && put_string(line, fields[i].key) && put_string(line, "=") &&
-              put_value(line, &fields[i])))
-            line->length = before;
-    }
+    put_fields(line, fields, count, false);
 }
 
 /* Whether standard error takes a line without making us wait. A pipe that poll(2) calls writable
@@ -221,7 +220,7 @@ static void put_event(enum log_level level, const char *message, const struct lo
  * counted, and the count is written when the period is over and something else is logged. */
 enum { REPEATS_WRITTEN = 5, REPEATS_TRACKED = 16, REPEAT_TEXT = 128 };
 
-static const int64_t REPEAT_PERIOD_NS = 10000000000;
+enum { REPEAT_PERIOD_S = 10 };
 
 struct repeat {
     char message[REPEAT_TEXT]; /* as much of it as tells messages apart */
@@ -248,7 +247,7 @@ static bool expire_one(int64_t now, struct repeat *out)
     bool found = false;
     pthread_mutex_lock(&repeat_lock);
     for (size_t i = 0; i < REPEATS_TRACKED && !found; i++) {
-        if (repeats[i].count == 0 || now - repeats[i].since_ns < REPEAT_PERIOD_NS)
+        if (repeats[i].count == 0 || now - repeats[i].since_ns < REPEAT_PERIOD_S * NS_PER_S)
             continue;
         found = repeats[i].count > REPEATS_WRITTEN;
         *out = repeats[i];

@@ -8,8 +8,19 @@
 
 #include <stddef.h>
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
-enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+#include "base/names.h"
+
+#define LOG_LEVEL_NAMES(NAME)                                                                      \
+    NAME(LOG_LEVEL_ERROR, "error")                                                                 \
+    NAME(LOG_LEVEL_WARNING, "warning")                                                             \
+    NAME(LOG_LEVEL_INFO, "info")                                                                   \
+    NAME(LOG_LEVEL_DEBUG, "debug")
+#define LOG_FORMAT_NAMES(NAME) NAME(LOG_FORMAT_TEXT, "text") NAME(LOG_FORMAT_JSON, "json")
+
+/* The most severe first. */
+enum log_level { LOG_LEVEL_NAMES(NAME_VALUE) };
+enum log_format { LOG_FORMAT_NAMES(NAME_VALUE) };
+extern const char *const log_level_names[], *const log_format_names[];
 
 /* A key and its value: a string if `text` is not NULL, else `number`. Client bytes are safe in
  * `text`: control characters, quotes and invalid UTF-8 are escaped. */

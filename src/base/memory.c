@@ -1,22 +1,27 @@
 #include "base/memory.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "base/cgroup.h"
 
-uint64_t memory_held(void)
+bool memory_pages(unsigned long pages[3])
 {
-    unsigned long resident = 0, shared = 0;
     FILE *f = fopen("/proc/self/statm", "re");
     if (!f)
-        return 0;
-    int fields = fscanf(f, "%*u %lu %lu", &resident, &shared);
+        return false;
+    int fields = fscanf(f, "%lu %lu %lu", &pages[0], &pages[1], &pages[2]);
     fclose(f);
-    return fields == 2 && resident > shared ? (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE)
-                                            : 0;
+    return fields == 3;
+}
+
+uint64_t memory_held(void)
+{
+    unsigned long pages[3];
+    return memory_pages(pages) && pages[1] > pages[2]
+               ? (pages[1] - pages[2]) * (uint64_t)sysconf(_SC_PAGESIZE)
+               : 0;
 }
 
 static uint64_t machine_bytes(void)

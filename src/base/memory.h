@@ -2,10 +2,15 @@
 #ifndef RESNEXT_BASE_MEMORY_H
 #define RESNEXT_BASE_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
+
+/* Pages of this process: all that are mapped, those in memory, and those of these that are a file's
+ * or shared. False if that is not known. */
+bool memory_pages(unsigned long pages[3]);
 
 /* Bytes this process holds that cannot be read again from a file; 0 if that is not known. */
 uint64_t memory_held(void);

@@ -11,36 +11,23 @@
 enum { KEY_MAX = 64 };
 static const char variable_prefix[] = "RESNEXTD_";
 
-/* Names that are no options. */
-static const char *const other_names[] = {"config",       "model", "check_config", "print_config",
-                                          "hash_api_key", "help",  "version",      NULL};
+/* Names that are no options: first those of actions, by number. */
+static const char *const other_names[] = {[CONF_CHECK] = "check_config",
+                                          [CONF_PRINT] = "print_config",
+                                          [CONF_HASH] = "hash_api_key",
+                                          [CONF_HELP] = "help",
+                                          [CONF_VERSION] = "version",
+                                          "config",
+                                          "model",
+                                          NULL};
 static const char *const model_name[] = {"model", NULL};
-
-static const struct {
-    const char *name;
-    enum conf_action action;
-} actions[] = {
-    {"check_config", CONF_CHECK}, {"print_config", CONF_PRINT}, {"hash_api_key", CONF_HASH},
-    {"help", CONF_HELP},          {"version", CONF_VERSION},
-};
 
 /* One --key value or --key=value. */
 struct argument {
-    const char *text;  /* as given */
-    const char *value; /* NULL for a flag */
-    char key[KEY_MAX]; /* with underscores */
+    enum conf_action action; /* or CONF_RUN */
+    const char *value;       /* NULL for an action */
+    char key[KEY_MAX];       /* with underscores */
 };
-
-static bool find_action(const char *key, enum conf_action *action)
-{
-    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
-        if (strcmp(actions[i].name, key) != 0)
-            continue;
-        *action = actions[i].action;
-        return true;
-    }
-    return false;
-}
 
 /* Copies `name` up to `length` as a key: '-' becomes '_'. False if it cannot be one. */
 static bool to_key(char key[KEY_MAX], const char *name, size_t length)
@@ -53,31 +40,27 @@ static bool to_key(char key[KEY_MAX], const char *name, size_t length)
     return true;
 }
 
-static bool is_known(const char *key)
-{
-    bool known = conf_option_find(key);
-    for (const char *const *name = other_names; *name; name++)
-        known = known || strcmp(*name, key) == 0;
-    return known;
-}
-
 /* Reads the argument at argv[*i] and its value, and moves *i to the next. */
 static int next_argument(struct argument *argument, int *i, int argc, char *const *argv,
                          struct error *err)
 {
     const char *text = argv[(*i)++];
-    *argument = (struct argument){.text = text};
+    *argument = (struct argument){.action = CONF_RUN};
+    if (strcmp(text, "-h") == 0)
+        return error_set(err, ERR_CONFIG, "unknown option \"-h\"; use --help");
     if (strncmp(text, "--", 2) != 0 || !to_key(argument->key, text + 2, strcspn(text + 2, "=")))
         return error_set(err, ERR_CONFIG, "\"%.100s\" is no option; --help lists all", text);
-    if (!is_known(argument->key)) {
-        int code = conf_unknown_key(argument->key, other_names, '-', err);
-        return error_prefix(err, code, "%.100s", text);
-    }
-    enum conf_action action;
+    if (strcmp(argument->key, "port") == 0)
+        return error_set(err, ERR_CONFIG, "unknown option \"--port\"; use --listen ADDR:PORT");
+    int other = names_find(other_names, argument->key);
+    if (other < 0 && !conf_option_find(argument->key))
+        return conf_unknown_key(argument->key, other_names, CONF_ARGUMENT, err);
     const char *equals = strchr(text, '=');
-    if (find_action(argument->key, &action))
+    if (other >= 0 && other < CONF_RUN) {
+        argument->action = (enum conf_action)other;
         return equals ? error_set(err, ERR_CONFIG, "%.100s: this option takes no value", text)
                       : ERR_OK;
+    }
     if (!equals && *i >= argc)
         return error_set(err, ERR_CONFIG, "%.100s: a value is missing", text);
     argument->value = equals ? equals + 1 : argv[(*i)++];
@@ -93,49 +76,53 @@ int conf_scan_arguments(struct conf_request *request, int argc, char *const *arg
         int code = next_argument(&argument, &i, argc, argv, err);
         if (code != ERR_OK)
             return code;
-        find_action(argument.key, &request->action);
+        if (argument.action != CONF_RUN)
+            request->action = argument.action;
         if (strcmp(argument.key, "config") == 0)
             request->file = argument.value;
     }
     return ERR_OK;
 }
 
-/* Sets one option from a source. The first value that the source has for a list replaces what
- * stands there; `seen` remembers. */
-static int set_from_source(struct conf *conf, const struct conf_option *option, const char *value,
-                           bool seen[CONF_OPTION_COUNT], struct error *err)
-{
-    bool *again = &seen[option - conf_options];
-    if (option->type == CONF_TEXT_LIST && !*again)
-        conf_list_clear(conf_list_of(conf, option));
-    *again = true;
-    return conf_set_text(conf, option, value, err);
-}
+/* One source of values. Its first value for a list, or for the models, replaces what stands there.
+ */
+struct source {
+    enum conf_source kind;
+    bool seen[CONF_OPTION_COUNT + 1]; /* by option, the models last */
+};
 
-static int add_model(struct conf *conf, const char *value, bool *seen, struct error *err)
+/* Sets an option, or adds a model if `option` is NULL. */
+static int set_from_source(struct conf *conf, struct source *source,
+                           const struct conf_option *option, const char *value, struct error *err)
 {
-    if (!*seen)
-        conf_models_clear(conf);
+    char name[CONF_NAME_MAX];
+    bool *seen = &source->seen[option ? option - conf_options : CONF_OPTION_COUNT];
+    bool is_first = !*seen;
     *seen = true;
-    return conf_models_add_text(conf, value, err);
+    if (option && option->type == CONF_TEXT_LIST && is_first)
+        conf_list_clear(conf_value(conf, option, CONF_TEXT_LIST));
+    if (option)
+        return conf_set_text(conf, option, source->kind, value, err);
+    if (is_first)
+        conf_models_clear(conf);
+    int code = conf_models_add_text(conf, value, err);
+    return code == ERR_OK ? ERR_OK
+                          : error_prefix(err, code, "%s", conf_name(name, "model", source->kind));
 }
 
 int conf_read_arguments(struct conf *conf, int argc, char *const *argv, struct error *err)
 {
-    bool seen[CONF_OPTION_COUNT] = {false}, model_seen = false;
+    struct source source = {.kind = CONF_ARGUMENT};
     for (int i = 1; i < argc;) {
         struct argument argument;
         int code = next_argument(&argument, &i, argc, argv, err);
         if (code != ERR_OK)
             return code;
         const struct conf_option *option = conf_option_find(argument.key);
-        if (option)
-            code = set_from_source(conf, option, argument.value, seen, err);
-        else if (strcmp(argument.key, "model") == 0)
-            code = add_model(conf, argument.value, &model_seen, err);
+        if (option || strcmp(argument.key, "model") == 0)
+            code = set_from_source(conf, &source, option, argument.value, err);
         if (code != ERR_OK)
-            return error_prefix(err, code, "--%.*s", (int)strcspn(argument.text + 2, "="),
-                                argument.text + 2);
+            return code;
     }
     return ERR_OK;
 }
@@ -145,16 +132,17 @@ static int set_from_variable(struct conf *conf, const struct conf_option *option
                              struct error *err)
 {
     static const char blanks[] = " \t\n";
-    bool seen[CONF_OPTION_COUNT] = {false}, model_seen = false;
+    struct source source = {.kind = CONF_VARIABLE};
+    char name[CONF_NAME_MAX];
     if (option && option->type != CONF_TEXT_LIST)
-        return conf_set_text(conf, option, value, err);
+        return set_from_source(conf, &source, option, value, err);
     char *rest = NULL, *word = strtok_r(value, blanks, &rest);
     if (!word)
-        return error_set(err, ERR_CONFIG, "there is no value");
+        return error_set(err, ERR_CONFIG, "%s: there is no value",
+                         conf_name(name, option ? option->key : "model", CONF_VARIABLE));
     int code = ERR_OK;
     for (; code == ERR_OK && word; word = strtok_r(NULL, blanks, &rest))
-        code = option ? set_from_source(conf, option, word, seen, err)
-                      : add_model(conf, word, &model_seen, err);
+        code = set_from_source(conf, &source, option, word, err);
     return code;
 }
 
@@ -162,8 +150,9 @@ static int read_variable(struct conf *conf, const char *key, const char *value, 
 {
     const struct conf_option *option = conf_option_find(key);
     if (!option && strcmp(key, "model") != 0)
-        return conf_nearest_key(key, model_name) ? conf_unknown_key(key, model_name, '_', err)
-                                                 : ERR_OK;
+        return conf_nearest_key(key, model_name)
+                   ? conf_unknown_key(key, model_name, CONF_VARIABLE, err)
+                   : ERR_OK;
     char *copy = strdup(value);
     if (!copy)
         return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
@@ -187,7 +176,7 @@ int conf_read_environment(struct conf *conf, char *const *environment, struct er
             continue;
         int code = read_variable(conf, key, text + length + 1, err);
         if (code != ERR_OK)
-            return error_prefix(err, code, "%.*s", (int)(length < 100 ? length : 100), text);
+            return code;
     }
     return ERR_OK;
 }

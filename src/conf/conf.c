@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/number.h"
 #include "conf/arguments.h"
 #include "conf/file.h"
 #include "conf/listen.h"
@@ -17,7 +18,8 @@ static const char default_file[] = SYSCONFDIR "/resnextd/resnextd.conf";
 static bool has_sockets(void)
 {
     const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
-    return pid && count && atol(pid) == getpid() && atol(count) > 0;
+    return pid && count && number_parse(pid, strlen(pid)) == getpid() &&
+           number_parse(count, strlen(count)) > 0;
 }
 
 /* A service that systemd starts for a socket listens there without being told so. */
@@ -27,11 +29,10 @@ static int set_defaults(struct conf *conf, struct error *err)
     if (code != ERR_OK || !has_sockets())
         return code;
     conf_list_clear(&conf->listen);
-    return conf_set_text(conf, &conf_options[CONF_OPTION_listen], "systemd", err);
+    return conf_set_text(conf, &conf_options[CONF_OPTION_listen], CONF_FILE, "systemd", err);
 }
 
-static int read_sources(struct conf *conf, const char *file, int argc, char *const *argv,
-                        struct error *err)
+static int read_sources(struct conf *conf, const char *file, struct error *err)
 {
     conf->file = strdup(file ? file : default_file);
     if (!conf->file)
@@ -39,8 +40,6 @@ static int read_sources(struct conf *conf, const char *file, int argc, char *con
     int code = conf_read_file(conf, conf->file, !file, err);
     if (code == ERR_OK)
         code = conf_read_environment(conf, environ, err);
-    if (code == ERR_OK)
-        code = conf_read_arguments(conf, argc, argv, err);
     return code;
 }
 
@@ -102,15 +101,19 @@ int conf_load(struct conf *conf, enum conf_action *action, int argc, char *const
 {
     struct conf_request request;
     *conf = (struct conf){0};
-    *action = CONF_RUN;
-    int code = set_defaults(conf, err);
-    if (code == ERR_OK)
-        code = conf_scan_arguments(&request, argc, argv, err);
+    *action = CONF_USAGE;
+    int code = conf_scan_arguments(&request, argc, argv, err);
     if (code != ERR_OK)
         return code;
     *action = request.action;
-    if (request.action == CONF_RUN || request.action == CONF_CHECK || request.action == CONF_PRINT)
-        code = read_sources(conf, request.file, argc, argv, err);
+    code = set_defaults(conf, err);
+    if (request.action == CONF_RUN || request.action == CONF_CHECK ||
+        request.action == CONF_PRINT) {
+        if (code == ERR_OK)
+            code = read_sources(conf, request.file, err);
+        if (code == ERR_OK && (code = conf_read_arguments(conf, argc, argv, err)) != ERR_OK)
+            *action = CONF_USAGE;
+    }
     if (code == ERR_OK)
         code = check_together(conf, err);
     if (code == ERR_OK)
@@ -122,9 +125,9 @@ void conf_free(struct conf *conf)
 {
     for (size_t i = 0; i < CONF_OPTION_COUNT; i++)
         if (conf_options[i].type == CONF_TEXT_LIST)
-            conf_list_clear(conf_list_of(conf, &conf_options[i]));
+            conf_list_clear(conf_value(conf, &conf_options[i], CONF_TEXT_LIST));
         else if (conf_options[i].type == CONF_TEXT)
-            free(*conf_text_of(conf, &conf_options[i]));
+            free(*(char **)conf_value(conf, &conf_options[i], CONF_TEXT));
     conf_models_clear(conf);
     free(conf->file);
 }
@@ -148,7 +151,7 @@ static bool values_differ(const struct conf_option *option, const void *a, const
     case CONF_INTEGER:
         return *(const int64_t *)a != *(const int64_t *)b;
     case CONF_CHOICE:
-        return *(const int *)a != *(const int *)b;
+        return *(const unsigned *)a != *(const unsigned *)b;
     case CONF_TEXT:
         return texts_differ(*(char *const *)a, *(char *const *)b);
     case CONF_TEXT_LIST:

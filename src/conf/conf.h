@@ -7,6 +7,9 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "base/picture.h"
+#include "kernel/element.h"
 
 struct text_list {
     char **items;
@@ -17,21 +20,16 @@ struct text_list {
 struct conf_model {
     char *name;
     char *path;
-    int precision; /* as the option of that name, which holds where the model does not say */
+    enum precision precision; /* the option's where the model does not say */
     bool is_default;
 };
 
-/* A CHOICE is the index of the chosen word, in the order in which options.def lists them. */
 struct conf {
 #define INTEGER(key, when, initial, min, max, unit, help) int64_t key;
-#define CHOICE(key, when, initial, choices, help)         int key;
+#define CHOICE(key, when, initial, type, names, help)     type key;
 #define TEXT(key, when, help)                             char *key; /* NULL: not set */
 #define TEXT_LIST(key, when, initial, help)               struct text_list key;
 #include "conf/options.def"
-#undef INTEGER
-#undef CHOICE
-#undef TEXT
-#undef TEXT_LIST
     struct conf_model *models; /* never empty; exactly one is the default */
     size_t model_count;
     char *file;        /* what was to be read */
@@ -40,32 +38,33 @@ struct conf {
 
 enum conf_option_index {
 #define INTEGER(key, when, initial, min, max, unit, help) CONF_OPTION_##key,
-#define CHOICE(key, when, initial, choices, help)         CONF_OPTION_##key,
+#define CHOICE(key, when, initial, type, names, help)     CONF_OPTION_##key,
 #define TEXT(key, when, help)                             CONF_OPTION_##key,
 #define TEXT_LIST(key, when, initial, help)               CONF_OPTION_##key,
 #include "conf/options.def"
-#undef INTEGER
-#undef CHOICE
-#undef TEXT
-#undef TEXT_LIST
     CONF_OPTION_COUNT
 };
 
-/* What the command line asks for besides options. */
+/* What the command line asks for besides options; those before CONF_RUN by --name. */
 enum conf_action {
-    CONF_RUN,
     CONF_CHECK,   /* --check-config */
     CONF_PRINT,   /* --print-config */
     CONF_HASH,    /* --hash-api-key */
     CONF_HELP,    /* --help */
     CONF_VERSION, /* --version */
+    CONF_RUN,
+    CONF_USAGE, /* nothing: the command line is wrong */
 };
 
 /* Reads everything. ERR_CONFIG: the message has file and line (or the variable or argument) and
- * what would be right. `*conf` is freed by conf_free also after a failure. */
+ * what would be right; `*action` is CONF_USAGE if it is an argument. `*conf` is freed by conf_free
+ * also after a failure. */
 int conf_load(struct conf *conf, enum conf_action *action, int argc, char *const *argv,
               struct error *err);
 void conf_free(struct conf *conf);
+
+/* ERR_CONFIG if the only model is the installed one, and it is not there. */
+int conf_models_check(const struct conf *conf, struct error *err);
 
 /* Whether a reload may put `next` in the place of `running`: ERR_CONFIG if the configuration file
  * is not there any more or is empty, as it is while somebody writes it, or no keys would be needed
@@ -81,9 +80,6 @@ struct conf_keys {
 /* The options that differ between two configurations but take effect only at a restart; logs each.
  */
 struct conf_keys conf_report_restart_only(const struct conf *running, const struct conf *wanted);
-
-/* The word that a CHOICE stands for: conf_choice("log_level", conf->log_level). */
-const char *conf_choice(const char *key, int index);
 
 /* --help, and the effective configuration in the file's own syntax. */
 void conf_print_help(void);

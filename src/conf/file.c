@@ -6,12 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "conf/credential.h"
+#include "conf/lexer.h"
 #include "conf/models.h"
 #include "conf/options.h"
-#include "conf/screen.h"
-#include "conf/text.h"
 
-static const char *const model_keys[] = {"path", "precision", "default"};
+static const char *const model_keys[] = {"path", "precision", "default", NULL};
 static const char *const group_keys[] = {"models", NULL};
 
 /* One file being read; every message begins with its name and a line. */
@@ -70,7 +70,7 @@ static int read_string(const struct reader *reader, const struct conf_option *op
                        const config_setting_t *setting)
 {
     const char *text = config_setting_get_string(setting);
-    int code = conf_set_text(reader->conf, option, text, reader->err);
+    int code = conf_set_text(reader->conf, option, CONF_FILE, text, reader->err);
     return code == ERR_OK ? ERR_OK : at_line(reader, setting);
 }
 
@@ -78,7 +78,7 @@ static int read_text_list(const struct reader *reader, const struct conf_option 
                           const config_setting_t *setting)
 {
     static const char wanted[] = "a list of strings, as in [ \"a\", \"b\" ]";
-    conf_list_clear(conf_list_of(reader->conf, option));
+    conf_list_clear(conf_value(reader->conf, option, CONF_TEXT_LIST));
     if (is_string(setting))
         return read_string(reader, option, setting);
     if (!config_setting_is_array(setting) && !config_setting_is_list(setting))
@@ -107,8 +107,8 @@ static int read_option(const struct reader *reader, const struct conf_option *op
                                   : wrong_type(reader, setting, "a string");
     if (!is_integer(setting))
         return wrong_type(reader, setting, "a whole number");
-    int code =
-        conf_set_integer(reader->conf, option, config_setting_get_int64(setting), reader->err);
+    int code = conf_set_integer(reader->conf, option, CONF_FILE, config_setting_get_int64(setting),
+                                reader->err);
     return code == ERR_OK ? ERR_OK : at_line(reader, setting);
 }
 
@@ -118,8 +118,7 @@ static int check_model_keys(const struct reader *reader, config_setting_t *model
     for (int i = 0; i < count; i++) {
         const config_setting_t *setting = config_setting_get_elem(model, (unsigned)i);
         const char *key = config_setting_name(setting);
-        if (strcmp(key, model_keys[0]) == 0 || strcmp(key, model_keys[1]) == 0 ||
-            strcmp(key, model_keys[2]) == 0)
+        if (names_find(model_keys, key) >= 0)
             continue;
         error_set(reader->err, ERR_CONFIG, "unknown key \"%.60s\"; a model has %s, %s and %s", key,
                   model_keys[0], model_keys[1], model_keys[2]);
@@ -174,7 +173,7 @@ static int read_setting(const struct reader *reader, config_setting_t *setting)
     const struct conf_option *option = conf_option_find(key);
     if (option)
         return read_option(reader, option, setting);
-    conf_unknown_key(key, group_keys, '_', reader->err);
+    conf_unknown_key(key, group_keys, CONF_FILE, reader->err);
     return at_line(reader, setting);
 }
 
@@ -207,13 +206,16 @@ static int read_settings(const struct reader *reader, const char *text)
 int conf_read_text(struct conf *conf, const char *name, const char *text, size_t length,
                    struct error *err)
 {
-    char *screened;
-    int code = conf_screen(name, text, length, &screened, err);
-    if (code != ERR_OK)
-        return code;
     const struct reader reader = {conf, name, err};
-    code = read_settings(&reader, screened);
-    free(screened);
+    char *copy = malloc(length + sizeof "\n");
+    if (!copy)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
+    memcpy(copy, text, length);
+    memcpy(copy + length, "\n", sizeof "\n"); /* libconfig knows no comment that ends the file */
+    int code = conf_check_tokens(name, copy, length, err);
+    if (code == ERR_OK)
+        code = read_settings(&reader, copy);
+    free(copy);
     return code;
 }
 

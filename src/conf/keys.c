@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/text.h"
+#include "base/number.h"
+#include "conf/credential.h"
 
 enum { FILE_MAX = 1 << 20 };
 
@@ -19,25 +20,6 @@ static void digest(unsigned char out[KEY_DIGEST], const char *key)
     sha256_update(&context, strlen(key), (const uint8_t *)key);
     sha256_digest(&context, KEY_DIGEST, out);
     explicit_bzero(&context, sizeof context);
-}
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)tolower((unsigned char)c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool read_digest(unsigned char out[KEY_DIGEST], const char *text)
-{
-    for (size_t i = 0; i < KEY_DIGEST; i++) {
-        int high = hex_value(text[2 * i]), low = high < 0 ? -1 : hex_value(text[2 * i + 1]);
-        if (low < 0)
-            return false;
-        out[i] = (unsigned char)(high << 4 | low);
-    }
-    return true;
 }
 
 static bool read_name(char out[KEY_NAME_MAX + 1], const char *text)
@@ -59,7 +41,7 @@ static bool read_name(char out[KEY_NAME_MAX + 1], const char *text)
 /* "DIGEST" or "DIGEST NAME". */
 static bool read_line(struct key *key, const char *line)
 {
-    return read_digest(key->digest, line) &&
+    return hex_parse(line, key->digest, KEY_DIGEST) &&
            (!line[2 * KEY_DIGEST] || isspace((unsigned char)line[2 * KEY_DIGEST])) &&
            read_name(key->name, line + 2 * KEY_DIGEST);
 }
@@ -144,7 +126,7 @@ const struct key *keys_find(const struct key_list *list, const char *shown)
 
 int keys_hash_input(struct error *err)
 {
-    char key[KEY_LONGEST + 2];
+    char key[KEY_LONGEST + 2], text[2 * KEY_DIGEST + 1];
     unsigned char hash[KEY_DIGEST];
     size_t length = fread(key, 1, sizeof key - 1, stdin);
     if (ferror(stdin))
@@ -161,8 +143,7 @@ int keys_hash_input(struct error *err)
             return error_set(err, ERR_CONFIG, "a key is one word of ASCII, as headers need it");
     digest(hash, key);
     explicit_bzero(key, sizeof key);
-    for (size_t i = 0; i < KEY_DIGEST; i++)
-        printf("%02x", hash[i]);
-    putchar('\n');
+    hex_print(text, hash, KEY_DIGEST);
+    puts(text);
     return ERR_OK;
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/number.h"
+
 enum { NO_MODE = -1, BAD_MODE = -2 };
 
 /* The permissions that the text ends in, as in "/path:660". */
@@ -43,30 +45,20 @@ static int parse_unix(const char *path, struct listen_address *out, struct error
 /* 0..65535 in plain digits, or -1. */
 static int parse_port(const char *text)
 {
-    size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > 5 || text[digits] != '\0')
-        return -1;
-    int port = atoi(text);
-    return port <= 65535 ? port : -1;
+    size_t length = strlen(text);
+    int64_t port = number_parse(text, length);
+    return length <= 5 && port <= 65535 ? (int)port : -1;
 }
 
-static bool set_ipv4(const char *host, in_port_t port, struct listen_address *out)
+static bool set_tcp(struct listen_address *out, int family, const char *host, in_port_t port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = port};
-    if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
+    struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = port};
+    struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = port};
+    bool is_ipv4 = family == AF_INET;
+    out->length = is_ipv4 ? sizeof ipv4 : sizeof ipv6;
+    if (inet_pton(family, host, is_ipv4 ? (void *)&ipv4.sin_addr : &ipv6.sin6_addr) != 1)
         return false;
-    out->length = sizeof address;
-    memcpy(&out->address, &address, sizeof address);
-    return true;
-}
-
-static bool set_ipv6(const char *host, in_port_t port, struct listen_address *out)
-{
-    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = port};
-    if (inet_pton(AF_INET6, host, &address.sin6_addr) != 1)
-        return false;
-    out->length = sizeof address;
-    memcpy(&out->address, &address, sizeof address);
+    memcpy(&out->address, is_ipv4 ? (void *)&ipv4 : &ipv6, out->length);
     return true;
 }
 
@@ -88,8 +80,7 @@ static int parse_tcp(const char *text, struct listen_address *out, struct error 
         memcpy(host, begin, length);
         host[length] = '\0';
     }
-    in_port_t network_port = htons((uint16_t)port);
-    if (!(bracketed ? set_ipv6 : set_ipv4)(host, network_port, out))
+    if (!set_tcp(out, bracketed ? AF_INET6 : AF_INET, host, htons((uint16_t)port)))
         return error_set(err, ERR_CONFIG,
                          "\"%.100s\": the address must be numeric, as in 127.0.0.1:8080, "
                          "0.0.0.0:8080 or [::1]:8080",

@@ -1,34 +1,31 @@
 #include "conf/models.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conf/options.h"
 
-enum { NOT_SAID = -1 };
+/* A precision, until all is read. */
+#define NOT_SAID PRECISION_COUNT
 
 #define NAME_RULE "a letter, then letters, digits, '_' and '-', at most 64"
 static const char installed_name[] = "resnext29-cifar10";
 static const char installed_path[] = PKGDATADIR "/models/resnext29-cifar10";
 
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 static bool is_name_character(char c)
 {
-    return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    return isalnum((unsigned char)c) || c == '_' || c == '-';
 }
 
 bool conf_model_name_is_valid(const char *name, size_t length)
 {
-    if (length == 0 || length > CONF_MODEL_NAME_MAX || !is_letter(name[0]))
-        return false;
-    for (size_t i = 1; i < length; i++)
-        if (!is_name_character(name[i]))
-            return false;
-    return true;
+    size_t valid = 0;
+    while (valid < length && is_name_character(name[valid]))
+        valid++;
+    return length > 0 && length <= CONF_MODEL_NAME_MAX && valid == length &&
+           isalpha((unsigned char)name[0]);
 }
 
 static int check_model(const struct conf *conf, const char *name, const char *path, bool is_default,
@@ -50,13 +47,13 @@ static int check_model(const struct conf *conf, const char *name, const char *pa
 }
 
 /* A copy of the configuration's option is set as a text like any other. */
-static int read_precision(const char *text, int *precision, struct error *err)
+static int read_precision(const char *text, enum precision *precision, struct error *err)
 {
     struct conf scratch = {0};
     *precision = NOT_SAID;
     if (!text)
         return ERR_OK;
-    int code = conf_set_text(&scratch, &conf_options[CONF_OPTION_precision], text, err);
+    int code = conf_set_text(&scratch, &conf_options[CONF_OPTION_precision], CONF_FILE, text, err);
     *precision = scratch.precision;
     return code;
 }
@@ -64,16 +61,16 @@ static int read_precision(const char *text, int *precision, struct error *err)
 int conf_models_add(struct conf *conf, const char *name, const char *path, const char *precision,
                     bool is_default, struct error *err)
 {
-    int precision_index;
+    enum precision precision_read;
     int code = check_model(conf, name, path, is_default, err);
     if (code == ERR_OK)
-        code = read_precision(precision, &precision_index, err);
+        code = read_precision(precision, &precision_read, err);
     if (code != ERR_OK)
         return code;
     struct conf_model *models = reallocarray(conf->models, conf->model_count + 1, sizeof *models);
     if (models)
         conf->models = models;
-    struct conf_model model = {strdup(name), strdup(path), precision_index, is_default};
+    struct conf_model model = {strdup(name), strdup(path), precision_read, is_default};
     if (!models || !model.name || !model.path) {
         free(model.name);
         free(model.path);
@@ -98,7 +95,7 @@ static int add_folder(struct conf *conf, const char *path, struct error *err)
     for (char *s = name; *s; s++)
         if (!is_name_character(*s))
             *s = '_';
-    if (!is_letter(name[0]))
+    if (!isalpha((unsigned char)name[0]))
         return error_set(err, ERR_CONFIG,
                          "no model name can be made from \"%.100s\"; write NAME=%.100s", path,
                          path);
@@ -143,4 +140,16 @@ int conf_models_complete(struct conf *conf, struct error *err)
     if (!has_default)
         conf->models[0].is_default = true;
     return ERR_OK;
+}
+
+int conf_models_check(const struct conf *conf, struct error *err)
+{
+    bool is_installed = conf->model_count > 1 ||
+                        strcmp(conf->models[0].path, installed_path) != 0 ||
+                        access(installed_path, F_OK) == 0;
+    return is_installed ? ERR_OK
+                        : error_set(err, ERR_CONFIG,
+                                    "no model is named, and none is installed in %s; name one with "
+                                    "--model DIR, or with models in the file",
+                                    installed_path);
 }

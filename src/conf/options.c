@@ -1,21 +1,21 @@
 #include "conf/options.h"
 
+#include <ctype.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
+#include "base/number.h"
 #include "conf/listen.h"
+#include "kernel/kernel.h"
 
-static const char isa_choices[] = "auto"
-#define ISA(name, needs) "|" #name
-#include "kernel/kernels.def"
-    ;
+/* A CHOICE is set as an unsigned, which any enum without negative values is compatible with. No
+ * other type compiles. */
+#define UNSIGNED_NAMES(type, names) _Generic((type)0, unsigned : names)
 
 const struct conf_option conf_options[CONF_OPTION_COUNT] = {
-#define KERNEL_ISAS isa_choices
 #define INTEGER(name, then, first, low, high, measure, text)                                       \
     [CONF_OPTION_##name] = {.key = #name,                                                          \
                             .type = CONF_INTEGER,                                                  \
@@ -26,13 +26,13 @@ const struct conf_option conf_options[CONF_OPTION_COUNT] = {
                             .max = high,                                                           \
                             .unit = measure,                                                       \
                             .help = text},
-#define CHOICE(name, then, first, words, text)                                                     \
+#define CHOICE(name, then, first, kind, words, text)                                               \
     [CONF_OPTION_##name] = {.key = #name,                                                          \
                             .type = CONF_CHOICE,                                                   \
                             .when = CONF_WHEN_##then,                                              \
                             .offset = offsetof(struct conf, name),                                 \
                             .initial_text = first,                                                 \
-                            .choices = words,                                                      \
+                            .names = UNSIGNED_NAMES(kind, words),                                  \
                             .help = text},
 #define TEXT(name, then, text)                                                                     \
     [CONF_OPTION_##name] = {.key = #name,                                                          \
@@ -48,10 +48,6 @@ const struct conf_option conf_options[CONF_OPTION_COUNT] = {
                             .initial_text = sizeof first > 1 ? first : NULL,                       \
                             .help = text},
 #include "conf/options.def"
-#undef INTEGER
-#undef CHOICE
-#undef TEXT
-#undef TEXT_LIST
 };
 
 const struct conf_option *conf_option_find(const char *key)
@@ -62,79 +58,71 @@ const struct conf_option *conf_option_find(const char *key)
     return NULL;
 }
 
-static void *value_of(struct conf *conf, const struct conf_option *option, enum conf_type type)
+void *conf_value(struct conf *conf, const struct conf_option *option, enum conf_type type)
 {
     CHECK(option->type == type);
     return (char *)conf + option->offset;
 }
 
-int64_t *conf_integer_of(struct conf *conf, const struct conf_option *option)
+const char *conf_name(char name[CONF_NAME_MAX], const char *key, enum conf_source source)
 {
-    return value_of(conf, option, CONF_INTEGER);
+    static const char *const prefixes[] = {
+        [CONF_FILE] = "", [CONF_ARGUMENT] = "--", [CONF_VARIABLE] = "RESNEXTD_"};
+    snprintf(name, CONF_NAME_MAX, "%s%.60s", prefixes[source], key);
+    for (char *s = name; *s; s++)
+        if (source == CONF_ARGUMENT && *s == '_')
+            *s = '-';
+        else if (source == CONF_VARIABLE)
+            *s = (char)toupper((unsigned char)*s);
+    return name;
 }
 
-int *conf_choice_of(struct conf *conf, const struct conf_option *option)
+int conf_set_integer(struct conf *conf, const struct conf_option *option, enum conf_source source,
+                     int64_t value, struct error *err)
 {
-    return value_of(conf, option, CONF_CHOICE);
-}
-
-char **conf_text_of(struct conf *conf, const struct conf_option *option)
-{
-    return value_of(conf, option, CONF_TEXT);
-}
-
-struct text_list *conf_list_of(struct conf *conf, const struct conf_option *option)
-{
-    return value_of(conf, option, CONF_TEXT_LIST);
-}
-
-int conf_set_integer(struct conf *conf, const struct conf_option *option, int64_t value,
-                     struct error *err)
-{
+    char name[CONF_NAME_MAX];
     if (value < option->min || value > option->max)
-        return error_set(err, ERR_CONFIG,
-                         "%s is out of range; it must be %" PRId64 " to %" PRId64 " %s",
-                         option->key, option->min, option->max, option->unit);
-    *conf_integer_of(conf, option) = value;
+        return error_set(
+            err, ERR_CONFIG, "%s is out of range; it must be %" PRId64 " to %" PRId64 " %s",
+            conf_name(name, option->key, source), option->min, option->max, option->unit);
+    *(int64_t *)conf_value(conf, option, CONF_INTEGER) = value;
     return ERR_OK;
 }
 
-static int set_integer_text(struct conf *conf, const struct conf_option *option, const char *text,
-                            struct error *err)
+static int set_integer_text(struct conf *conf, const struct conf_option *option,
+                            enum conf_source source, const char *text, struct error *err)
 {
-    char *end;
-    long long value = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || (unsigned char)*text <= ' ')
-        return error_set(err, ERR_CONFIG,
-                         "%s is \"%.60s\"; it must be a whole number, %" PRId64 " to %" PRId64
-                         " %s",
-                         option->key, text, option->min, option->max, option->unit);
-    return conf_set_integer(conf, option, value, err);
+    char name[CONF_NAME_MAX];
+    const char *digits = text + (*text == '-' || *text == '+');
+    int64_t value = number_parse(digits, strlen(digits));
+    if (value < 0)
+        return error_set(
+            err, ERR_CONFIG,
+            "%s is \"%.60s\"; it must be a whole number, %" PRId64 " to %" PRId64 " %s",
+            conf_name(name, option->key, source), text, option->min, option->max, option->unit);
+    return conf_set_integer(conf, option, source, *text == '-' ? -value : value, err);
 }
 
-/* The index of `word` in "one|two", or -1. */
-static int choice_index(const char *choices, const char *word)
+void conf_list_names(char text[CONF_NAMES_TEXT], const struct conf_option *option)
 {
-    size_t length = strlen(word);
-    int index = 0;
-    for (const char *s = choices;; s++, index++) {
-        size_t n = strcspn(s, "|");
-        if (n == length && memcmp(s, word, n) == 0)
-            return index;
-        s += n;
-        if (*s == '\0')
-            return -1;
+    size_t length = 0;
+    for (size_t i = 0; option->names[i]; i++)
+        length += (size_t)snprintf(text + length, CONF_NAMES_TEXT - length, "%s%s", i ? "|" : "",
+                                   option->names[i]);
+    CHECK(length < CONF_NAMES_TEXT);
+}
+
+static int set_choice(struct conf *conf, const struct conf_option *option, enum conf_source source,
+                      const char *text, struct error *err)
+{
+    char name[CONF_NAME_MAX], all[CONF_NAMES_TEXT];
+    int index = names_find(option->names, text);
+    if (index < 0) {
+        conf_list_names(all, option);
+        return error_set(err, ERR_CONFIG, "%s is \"%.60s\"; it must be one of %s",
+                         conf_name(name, option->key, source), text, all);
     }
-}
-
-static int set_choice(struct conf *conf, const struct conf_option *option, const char *text,
-                      struct error *err)
-{
-    int index = choice_index(option->choices, text);
-    if (index < 0)
-        return error_set(err, ERR_CONFIG, "%s is \"%.60s\"; it must be one of %s", option->key,
-                         text, option->choices);
-    *conf_choice_of(conf, option) = index;
+    *(unsigned *)conf_value(conf, option, CONF_CHOICE) = (unsigned)index;
     return ERR_OK;
 }
 
@@ -152,24 +140,26 @@ static int list_append(struct text_list *list, const char *text, struct error *e
     return ERR_OK;
 }
 
-static int add_to_list(struct conf *conf, const struct conf_option *option, const char *text,
-                       struct error *err)
+static int add_to_list(struct conf *conf, const struct conf_option *option, enum conf_source source,
+                       const char *text, struct error *err)
 {
-    struct text_list *list = conf_list_of(conf, option);
+    struct text_list *list = conf_value(conf, option, CONF_TEXT_LIST);
     struct listen_address address;
+    char name[CONF_NAME_MAX];
+    conf_name(name, option->key, source);
     /* Every list is one of addresses. */
     if (conf_parse_listen(text, &address, err) != ERR_OK)
-        return error_prefix(err, ERR_CONFIG, "%s", option->key);
+        return error_prefix(err, ERR_CONFIG, "%s", name);
     for (size_t i = 0; i < list->count; i++)
         if (strcmp(list->items[i], text) == 0)
-            return error_set(err, ERR_CONFIG, "%s has \"%.100s\" twice", option->key, text);
+            return error_set(err, ERR_CONFIG, "%s has \"%.100s\" twice", name, text);
     return list_append(list, text, err);
 }
 
 static int set_text(struct conf *conf, const struct conf_option *option, const char *text,
                     struct error *err)
 {
-    char **value = conf_text_of(conf, option), *copy = NULL;
+    char **value = conf_value(conf, option, CONF_TEXT), *copy = NULL;
     if (*text && !(copy = strdup(text)))
         return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
     free(*value);
@@ -177,20 +167,20 @@ static int set_text(struct conf *conf, const struct conf_option *option, const c
     return ERR_OK;
 }
 
-int conf_set_text(struct conf *conf, const struct conf_option *option, const char *text,
-                  struct error *err)
+int conf_set_text(struct conf *conf, const struct conf_option *option, enum conf_source source,
+                  const char *text, struct error *err)
 {
     switch (option->type) {
     case CONF_INTEGER:
-        return set_integer_text(conf, option, text, err);
+        return set_integer_text(conf, option, source, text, err);
     case CONF_CHOICE:
-        return set_choice(conf, option, text, err);
+        return set_choice(conf, option, source, text, err);
     case CONF_TEXT:
         return set_text(conf, option, text, err);
     case CONF_TEXT_LIST:
         break;
     }
-    return add_to_list(conf, option, text, err);
+    return add_to_list(conf, option, source, text, err);
 }
 
 void conf_list_clear(struct text_list *list)
@@ -207,44 +197,13 @@ int conf_set_defaults(struct conf *conf, struct error *err)
         const struct conf_option *option = &conf_options[i];
         int code = ERR_OK;
         if (option->type == CONF_INTEGER)
-            code = conf_set_integer(conf, option, option->initial, err);
+            code = conf_set_integer(conf, option, CONF_FILE, option->initial, err);
         else if (option->initial_text)
-            code = conf_set_text(conf, option, option->initial_text, err);
+            code = conf_set_text(conf, option, CONF_FILE, option->initial_text, err);
         if (code != ERR_OK)
             return code;
     }
     return ERR_OK;
-}
-
-/* conf_choice needs each word with its own end: copies of the choices. */
-enum { CHOICES_BYTES = 128 };
-static char words[CONF_OPTION_COUNT][CHOICES_BYTES];
-static pthread_once_t words_once = PTHREAD_ONCE_INIT;
-
-static void split_words(void)
-{
-    for (size_t i = 0; i < CONF_OPTION_COUNT; i++) {
-        if (conf_options[i].type != CONF_CHOICE)
-            continue;
-        CHECK(strlen(conf_options[i].choices) < CHOICES_BYTES);
-        strcpy(words[i], conf_options[i].choices);
-        for (char *s = words[i]; (s = strchr(s, '|'));)
-            *s++ = '\0';
-    }
-}
-
-const char *conf_choice(const char *key, int index)
-{
-    const struct conf_option *option = conf_option_find(key);
-    CHECK(option && option->type == CONF_CHOICE && index >= 0);
-    pthread_once(&words_once, split_words);
-    const char *word = words[option - conf_options];
-    const char *end = word + strlen(option->choices);
-    for (; index > 0; index--) {
-        word += strlen(word) + 1;
-        CHECK(word < end);
-    }
-    return word;
 }
 
 static size_t min_of(size_t a, size_t b, size_t c)
@@ -295,16 +254,17 @@ const char *conf_nearest_key(const char *key, const char *const *extra)
     return nearest;
 }
 
-int conf_unknown_key(const char *key, const char *const *extra, char separator, struct error *err)
+int conf_unknown_key(const char *key, const char *const *extra, enum conf_source source,
+                     struct error *err)
 {
+    static const char *const kinds[] = {
+        [CONF_FILE] = "key", [CONF_ARGUMENT] = "option", [CONF_VARIABLE] = "variable"};
+    char name[CONF_NAME_MAX], suggestion[CONF_NAME_MAX];
     const char *nearest = conf_nearest_key(key, extra);
+    conf_name(name, key, source);
     if (!nearest)
-        return error_set(err, ERR_CONFIG, "unknown key \"%.60s\"; --help lists all", key);
-    char suggestion[64];
-    snprintf(suggestion, sizeof suggestion, "%s", nearest);
-    for (char *s = suggestion; *s; s++)
-        if (*s == '_')
-            *s = separator;
-    return error_set(err, ERR_CONFIG, "unknown key \"%.60s\"; did you mean \"%s\"?", key,
-                     suggestion);
+        return error_set(err, ERR_CONFIG, "unknown %s \"%s\"; --help lists all", kinds[source],
+                         name);
+    return error_set(err, ERR_CONFIG, "unknown %s \"%s\"; did you mean \"%s\"?", kinds[source],
+                     name, conf_name(suggestion, nearest, source));
 }

@@ -18,7 +18,7 @@ struct conf_option {
     size_t offset;       /* of the value in struct conf */
     int64_t initial, min, max;
     const char *initial_text; /* of a CHOICE or TEXT_LIST; NULL: not set */
-    const char *choices;      /* "one|two" */
+    const char *const *names; /* of a CHOICE, whose value is the index; NULL-terminated */
     const char *unit;
     const char *help;
 };
@@ -28,29 +28,40 @@ extern const struct conf_option conf_options[CONF_OPTION_COUNT];
 /* The option called `key`, or NULL. */
 const struct conf_option *conf_option_find(const char *key);
 
-int64_t *conf_integer_of(struct conf *conf, const struct conf_option *option);
-int *conf_choice_of(struct conf *conf, const struct conf_option *option);
-char **conf_text_of(struct conf *conf, const struct conf_option *option);
-struct text_list *conf_list_of(struct conf *conf, const struct conf_option *option);
+/* Where an option's value stands: an int64_t, an unsigned (of a CHOICE), a pointer to text or a
+ * struct text_list. Its type is `type`, as the caller knows. */
+void *conf_value(struct conf *conf, const struct conf_option *option, enum conf_type type);
+
+/* What a CHOICE may be, for --help and messages: "one|two". */
+enum { CONF_NAMES_TEXT = 128 };
+void conf_list_names(char text[CONF_NAMES_TEXT], const struct conf_option *option);
+
+/* Where a value comes from, and how it calls an option: key, --key or RESNEXTD_KEY. */
+enum conf_source { CONF_FILE, CONF_ARGUMENT, CONF_VARIABLE };
+
+/* Writes what `source` calls `key`, cut to fit, and returns `name`. */
+enum { CONF_NAME_MAX = 80 };
+const char *conf_name(char name[CONF_NAME_MAX], const char *key, enum conf_source source);
 
 /* Sets every option to its default. ERR_NO_MEMORY. */
 int conf_set_defaults(struct conf *conf, struct error *err);
 
 /* Sets an INTEGER; ERR_CONFIG if it is out of range. */
-int conf_set_integer(struct conf *conf, const struct conf_option *option, int64_t value,
-                     struct error *err);
+int conf_set_integer(struct conf *conf, const struct conf_option *option, enum conf_source source,
+                     int64_t value, struct error *err);
 
 /* Sets an INTEGER, CHOICE or TEXT from its text, or appends to a TEXT_LIST (`text` is copied).
- * ERR_CONFIG says what would be right. */
-int conf_set_text(struct conf *conf, const struct conf_option *option, const char *text,
-                  struct error *err);
+ * ERR_CONFIG begins with the source's name of the option, and says what would be right. */
+int conf_set_text(struct conf *conf, const struct conf_option *option, enum conf_source source,
+                  const char *text, struct error *err);
 
 /* Empties a TEXT_LIST, before the values of a source that has precedence. */
 void conf_list_clear(struct text_list *list);
 
 /* ERR_CONFIG "unknown key ...; did you mean ...", the nearest of conf_options or else `extra`
- * (NULL-terminated). Every '_' of the suggestion becomes `separator`. */
-int conf_unknown_key(const char *key, const char *const *extra, char separator, struct error *err);
+ * (NULL-terminated), both as `source` names them. */
+int conf_unknown_key(const char *key, const char *const *extra, enum conf_source source,
+                     struct error *err);
 
 /* The key of conf_options, or of `extra`, that `key` is likely a misspelling of, or NULL. */
 const char *conf_nearest_key(const char *key, const char *const *extra);

@@ -43,7 +43,7 @@ static void print_option(const struct conf *conf, const struct conf_option *opti
         printf("%" PRId64, *(const int64_t *)value);
         break;
     case CONF_CHOICE:
-        print_quoted(conf_choice(option->key, *(const int *)value));
+        print_quoted(option->names[*(const unsigned *)value]);
         break;
     case CONF_TEXT:
         print_quoted(*(char *const *)value ? *(char *const *)value : "");
@@ -63,7 +63,7 @@ static void print_models(const struct conf *conf)
         printf("    %s = { path = ", model->name);
         print_quoted(model->path);
         printf("; precision = ");
-        print_quoted(conf_choice("precision", model->precision));
+        print_quoted(precision_name(model->precision));
         printf("; default = %s; };\n", model->is_default ? "true" : "false");
     }
     printf("};\n");
@@ -100,9 +100,7 @@ static void print_wrapped(const char *text)
 static void print_option_help(const struct conf_option *option)
 {
     char text[512];
-    printf("  --");
-    for (const char *s = option->key; *s; s++)
-        putchar(*s == '_' ? '-' : *s);
+    printf("  %s", conf_name(text, option->key, CONF_ARGUMENT));
     switch (option->type) {
     case CONF_INTEGER:
         puts(" N");
@@ -110,7 +108,8 @@ static void print_option_help(const struct conf_option *option)
                  option->help, option->min, option->max, option->unit, option->initial);
         break;
     case CONF_CHOICE:
-        printf(" %s\n", option->choices);
+        conf_list_names(text, option);
+        printf(" %s\n", text);
         snprintf(text, sizeof text, "%s. Default %s.", option->help, option->initial_text);
         break;
     case CONF_TEXT:

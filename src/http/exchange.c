@@ -7,12 +7,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "http/head.h"
 #include "http/router.h"
 #include "http/upload.h"
 #include "serve/reload.h"
-
-static const int64_t NS_PER_MS = 1000000;
 
 /* The path of a request target in origin or absolute form, without its query. */
 static void copy_path(struct exchange *x, const char *uri)
@@ -93,9 +92,9 @@ int exchange_read_timeout(struct exchange *x, struct error *err)
     const char *text = exchange_header(x, "X-Request-Timeout-Ms");
     if (!text)
         return ERR_OK;
-    size_t digits = strspn(text, "0123456789");
-    long long ms = digits > 0 && digits <= 9 ? atoll(text) : 0;
-    if (ms < 1 || text[digits] != '\0')
+    size_t length = strlen(text);
+    int64_t ms = number_parse(text, length);
+    if (ms < 1 || length > 9)
         return error_set(err, ERR_PARAMETER,
                          "X-Request-Timeout-Ms must be a whole number of milliseconds, 1 or more");
     if (ms * NS_PER_MS < x->timeout_ns)

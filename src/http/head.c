@@ -1,9 +1,9 @@
 #include "http/head.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/number.h"
 #include "http/connections/refusal.h"
 
 /* What libmicrohttpd notes of so many arguments fits beside such a target in the memory of a
@@ -145,7 +145,7 @@ int head_check(struct exchange *x, const char *method, const char *version, stru
     struct reading r = {.expected = version + strlen(version) + 2, .is_whole = true};
     MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_header, &r);
     /* libmicrohttpd has refused a first Content-Length that is no number below 2^64. */
-    x->upload.announced = r.length ? strtoull(r.length, NULL, 10) : 0;
+    x->upload.announced = r.length ? (uint64_t)number_parse(r.length, strlen(r.length)) : 0;
     x->has_length = r.lengths > 0 || r.codings > 0;
     x->has_body = r.codings > 0 || x->upload.announced > 0;
     /* libmicrohttpd 0.9 takes a lone LF for the end of a chunk's line or of a trailer, too. */

@@ -5,18 +5,14 @@
 #include <sys/random.h>
 
 #include "base/check.h"
+#include "base/number.h"
 
 void id_generate(char id[ID_SIZE])
 {
-    static const char digits[] = "0123456789abcdef";
     unsigned char bytes[16];
     /* Up to 256 bytes are never cut short, and interrupted only before the pool is ready. */
     CHECK(getrandom(bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++) {
-        id[2 * i] = digits[bytes[i] >> 4];
-        id[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    id[2 * sizeof bytes] = '\0';
+    hex_print(id, bytes, sizeof bytes);
 }
 
 bool id_is_sane(const char *id)

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
+
 struct reading {
     struct query_parameter *known;
     size_t count;
@@ -50,13 +52,6 @@ int query_read(const struct exchange *x, struct query_parameter *known, size_t c
 
 int query_count(const char *text)
 {
-    int n = 0;
-    for (const char *c = text; *c; c++) {
-        if (*c < '0' || *c > '9')
-            return -1;
-        n = 10 * n + (*c - '0');
-        if (n > QUERY_COUNT_MAX)
-            return -1;
-    }
-    return *text ? n : -1;
+    int64_t number = number_parse(text, strlen(text));
+    return number <= QUERY_COUNT_MAX ? (int)number : -1;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/picture.h"
 #include "image/jpeg.h"
 
 enum interpolation { INTERPOLATION_BILINEAR, INTERPOLATION_BICUBIC };
@@ -25,16 +26,6 @@ struct preprocess_spec {
     enum crop_mode crop_mode;
     float mean[3], std[3]; /* of pixels scaled to 0..1, in RGB order */
 };
-
-enum exif_orientation { EXIF_APPLY, EXIF_IGNORE };
-/* Whose pixels: Pillow reduces tall pictures in different orders, see preprocess_down_first. */
-enum pillow {
-    PILLOW_13,
-    PILLOW_12_2, /* and 12.3 */
-    PILLOW_9_4,  /* to 12.1 */
-    PILLOW_COUNT
-};
-enum decode_mode { DECODE_EXACT, DECODE_FAST /* DCT scaling: faster, other pixels */ };
 
 /* Where the network's square lies: the upright picture of width x height pixels is resized to
  * out_width x out_height, of which the square starts at (left, top). */

@@ -6,15 +6,18 @@
 #include <stdint.h>
 #include <string.h>
 
-/* What activations and weights are; sums are float32, for int8 int32. */
-enum precision {
-    PRECISION_F32,
-    PRECISION_BF16, /* the upper half of a float32 */
-    PRECISION_INT8, /* activations are unsigned bytes, weights signed ones */
-    PRECISION_COUNT
-};
+#include "base/names.h"
 
-/* "f32", "bf16", "int8". */
+#define PRECISION_NAMES(NAME)                                                                      \
+    NAME(PRECISION_F32, "f32")                                                                     \
+    NAME(PRECISION_BF16, "bf16")                                                                   \
+    NAME(PRECISION_INT8, "int8")
+
+/* What activations and weights are: float32, its upper half, or bytes, of which activations are
+ * unsigned and weights signed. Sums are float32, for int8 int32. */
+enum precision { PRECISION_NAMES(NAME_VALUE) PRECISION_COUNT };
+
+extern const char *const precision_names[];
 const char *precision_name(enum precision precision);
 
 /* Bytes of an activation. */

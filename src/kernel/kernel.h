@@ -124,6 +124,9 @@ const char *kernel_isas_name(struct kernel_isas isas);
 /* The names of the ISAs, lowest first, NULL-terminated; for --help and messages. */
 const char *const *kernel_isa_names(void);
 
+/* What an option can say: "auto", and those names. */
+extern const char *const kernel_isa_choices[];
+
 /* The ISAs that this machine has, for messages: "ref, generic, avx2". */
 enum { KERNEL_ISAS_TEXT = 128 };
 void kernel_isas_here(char text[KERNEL_ISAS_TEXT]);

@@ -8,10 +8,12 @@
 #define KERNEL(symbol) extern const struct conv_kernel symbol;
 #include "kernel/kernels.def"
 
-static const char *const isa_names[] = {
+const char *const kernel_isa_choices[] = {"auto",
 #define ISA(name, needs) #name,
 #include "kernel/kernels.def"
-    NULL};
+                                          NULL};
+static const char *const *const isa_names = kernel_isa_choices + 1;
+const char *const precision_names[] = {PRECISION_NAMES(NAME_TEXT) NULL};
 
 static const struct conv_kernel *const kernels[] = {
 #define KERNEL(symbol) &symbol,
@@ -19,14 +21,6 @@ static const struct conv_kernel *const kernels[] = {
 };
 
 enum { KERNEL_COUNT = sizeof kernels / sizeof kernels[0] };
-
-static int isa_index(const char *name)
-{
-    for (int i = 0; isa_names[i]; i++)
-        if (strcmp(isa_names[i], name) == 0)
-            return i;
-    return -1;
-}
 
 /* Bit i: ISA i. */
 static uint32_t isas_of(struct cpu_features cpu)
@@ -60,7 +54,7 @@ bool kernel_isas_select(const char *name, struct kernel_isas *isas)
 
 static bool isas_have(struct kernel_isas isas, const struct conv_kernel *kernel)
 {
-    return isas.mask >> isa_index(kernel->isa) & 1;
+    return isas.mask >> names_find(isa_names, kernel->isa) & 1;
 }
 
 size_t conv_weight_count(const struct conv_shape *s)
@@ -115,8 +109,7 @@ bool kernel_runs_here(const struct conv_kernel *kernel)
 
 const char *precision_name(enum precision precision)
 {
-    static const char *const names[PRECISION_COUNT] = {"f32", "bf16", "int8"};
-    return names[precision];
+    return precision_names[precision];
 }
 
 const struct conv_kernel *const *kernel_conv_list(size_t *count)

@@ -1,13 +1,14 @@
 #include "model/class_id.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/number.h"
 
 int class_id_parse(const char *text)
 {
     enum { MAX_DIGITS = 9 };
-    size_t digits = strspn(text, "0123456789");
-    return digits > 0 && digits <= MAX_DIGITS && text[digits] == '\0' ? atoi(text) : -1;
+    size_t length = strlen(text);
+    return length <= MAX_DIGITS ? (int)number_parse(text, length) : -1;
 }
 
 int class_id_of_key(const char *key)

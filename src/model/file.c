@@ -1,52 +1,35 @@
 #include "model/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/file.h"
 
 int file_open(const char *path, int *fd, uint64_t *size, struct error *err)
 {
-    struct stat st;
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (*fd < 0 && errno == EACCES)
-        return error_set(
-            err, ERR_IO,
-            "cannot open %s: %s; this user must be able to read it (chmod a+r, and a+x "
-            "for the folders above)",
-            path, strerror(EACCES));
+    struct stat status;
+    *fd = file_open_regular(path, &status);
+    if (*fd < 0 && errno == 0)
+        return error_set(err, ERR_IO, "%s is not a regular file", path);
     if (*fd < 0)
-        return error_set(err, ERR_IO, "cannot open %s: %s", path, strerror(errno));
-    int code = ERR_OK;
-    if (fstat(*fd, &st) != 0)
-        code = error_set(err, ERR_IO, "cannot examine %s: %s", path, strerror(errno));
-    else if (!S_ISREG(st.st_mode))
-        code = error_set(err, ERR_IO, "%s is not a regular file", path);
-    else
-        *size = (uint64_t)st.st_size;
-    if (code != ERR_OK)
-        close(*fd);
-    return code;
+        return error_set(err, ERR_IO, "cannot open %s: %s%s", path, strerror(errno),
+                         errno == EACCES ? "; this user must be able to read it (chmod a+r, and "
+                                           "a+x for the folders above)"
+                                         : "");
+    *size = (uint64_t)status.st_size;
+    return ERR_OK;
 }
 
 int file_read_at(int fd, const char *path, void *buffer, size_t length, uint64_t offset,
                  struct error *err)
 {
-    unsigned char *p = buffer;
-    while (length > 0) {
-        ssize_t n = pread(fd, p, length, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
-        if (n == 0)
-            return error_set(err, ERR_IO, "%s became shorter while it was read", path);
-        p += n;
-        offset += (uint64_t)n;
-        length -= (size_t)n;
-    }
+    ssize_t n = file_read(fd, buffer, length, (off_t)offset);
+    if (n < 0)
+        return error_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
+    if ((size_t)n < length)
+        return error_set(err, ERR_IO, "%s became shorter while it was read", path);
     return ERR_OK;
 }
 
@@ -54,30 +37,24 @@ int file_read_all(const char *path, size_t limit, char **bytes, size_t *length, 
 {
     int fd;
     uint64_t size = 0;
+    *bytes = NULL;
     int code = file_open(path, &fd, &size, err);
     if (code != ERR_OK)
         return code;
-    *bytes = NULL;
-    if (size > limit) {
+    if (size > limit)
         code = error_set(err, ERR_MODEL_INVALID, "%s has %ju bytes; at most %zu are read", path,
                          (uintmax_t)size, limit);
-        goto fail;
-    }
-    *length = (size_t)size;
-    *bytes = malloc(*length + 1);
-    if (!*bytes) {
+    else if (!(*bytes = malloc((size_t)size + 1)))
         code = error_set(err, ERR_NO_MEMORY, "no memory for %s", path);
-        goto fail;
+    else
+        code = file_read_at(fd, path, *bytes, (size_t)size, 0, err);
+    close(fd);
+    if (code == ERR_OK) {
+        *length = (size_t)size;
+        (*bytes)[size] = '\0';
+    } else {
+        free(*bytes);
+        *bytes = NULL;
     }
-    code = file_read_at(fd, path, *bytes, *length, 0, err);
-    if (code != ERR_OK)
-        goto fail;
-    (*bytes)[*length] = '\0';
-    close(fd);
-    return ERR_OK;
-fail:
-    free(*bytes);
-    *bytes = NULL;
-    close(fd);
     return code;
 }

@@ -253,15 +253,6 @@ static bool calibration_path(const struct loader *l, char path[PATH_BYTES])
     return snprintf(path, PATH_BYTES, "%s/calibration.json", l->path) < PATH_BYTES;
 }
 
-static enum precision precision_named(const char *name)
-{
-    for (enum precision p = 0; name && p < PRECISION_COUNT; p++)
-        if (strcmp(name, precision_name(p)) == 0)
-            return p;
-    CHECK(!name && "names of precisions are checked where they come in");
-    return PRECISION_F32;
-}
-
 static int read_calibration(struct loader *l, struct error *err)
 {
     char path[PATH_BYTES], *bytes;
@@ -354,7 +345,7 @@ static int fill_model(struct loader *l, struct error *err)
     struct model *model = l->model;
     model->path = strdup(l->path);
     model->preprocess = l->config.preprocess;
-    model->precision = precision_named(l->options->precision);
+    model->precision = l->options->precision;
     template_name(&model->template, model->template_name);
     for (size_t i = 0; i < l->layer_count; i++) {
         model->parameters += layer_parameters(&l->layers[i]);
@@ -394,7 +385,7 @@ int model_load(struct model **out, const char *path, const struct model_options 
 /* That int8, if it would be loaded so, has what it needs. */
 static int check_precision(struct loader *l, struct error *err)
 {
-    l->model->precision = precision_named(l->options->precision);
+    l->model->precision = l->options->precision;
     if (l->model->precision != PRECISION_INT8)
         return ERR_OK;
     int code = read_calibration(l, err);

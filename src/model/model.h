@@ -33,7 +33,7 @@ struct model {
 
 struct model_options {
     struct kernel_isas isas;
-    const char *precision; /* a name of precision_name; NULL: float32 */
+    enum precision precision;
     /* For int8, instead of the folder's; NULL: the folder's. */
     const struct calibration *calibration;
 };

@@ -35,7 +35,7 @@ struct observer {
     bool second;
 };
 
-const char *const range_method_names[] = {"minmax", "percentile", "mse", NULL};
+const char *const range_method_names[] = {RANGE_METHOD_NAMES(NAME_TEXT) NULL};
 
 /* The layers of a network stand behind each other in its memory. */
 static const struct layer *layers_of(const struct observer *o)

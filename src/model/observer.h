@@ -11,16 +11,15 @@
 #include "model/calibration.h"
 #include "nn/network.h"
 
-/* How a channel's range is chosen. */
-enum range_method {
-    RANGE_MINMAX,     /* all that was seen */
-    RANGE_PERCENTILE, /* without the outermost 0.01 % of the values */
-    RANGE_MSE,        /* with the least mean square of rounding and clipping errors */
-    RANGE_METHOD_COUNT
-};
+#define RANGE_METHOD_NAMES(NAME)                                                                   \
+    NAME(RANGE_MINMAX, "minmax")                                                                   \
+    NAME(RANGE_PERCENTILE, "percentile")                                                           \
+    NAME(RANGE_MSE, "mse")
 
-/* What they are called; NULL-terminated. */
-extern const char *const range_method_names[RANGE_METHOD_COUNT + 1];
+/* How a channel's range is chosen: all that was seen, all but the outermost 0.01 % of the values,
+ * or the range with the smallest mean square of rounding and clipping errors. */
+enum range_method { RANGE_METHOD_NAMES(NAME_VALUE) RANGE_METHOD_COUNT };
+extern const char *const range_method_names[];
 
 struct observer;
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/number.h"
 #include "model/file.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file format is little-endian");
@@ -178,7 +179,6 @@ int safetensors_sha256(const struct safetensors *file, char text[SAFETENSORS_SHA
     if (code == ERR_OK)
         code = check_unchanged(file, err);
     sha256_digest(&sha, sizeof digest, digest);
-    for (size_t i = 0; i < sizeof digest; i++)
-        snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    hex_print(text, digest, sizeof digest);
     return code;
 }

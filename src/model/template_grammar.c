@@ -1,6 +1,7 @@
 /* The free grammar of templates: KEY=VALUE, colons between, numbers in plain decimal. */
 #include <string.h>
 
+#include "base/number.h"
 #include "model/template.h"
 
 enum key {
@@ -53,17 +54,10 @@ static bool is_word(struct span s, const char *word)
 /* 1..max; no sign, no space, no zero in front. */
 static bool read_number(struct span s, int max, int *out)
 {
-    int number = 0;
-    if (s.length == 0 || s.at[0] == '0')
+    int64_t number = number_parse(s.at, s.length);
+    if (number < 1 || number > max || s.at[0] == '0')
         return false;
-    for (size_t i = 0; i < s.length; i++) {
-        if (s.at[i] < '0' || s.at[i] > '9')
-            return false;
-        number = number * 10 + (s.at[i] - '0');
-        if (number > max)
-            return false;
-    }
-    *out = number;
+    *out = (int)number;
     return true;
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "conf/text.h"
+#include "conf/credential.h"
 #include "serve/generation_parts.h"
 
 struct generation {

@@ -11,7 +11,7 @@
 
 static int select_isas(const struct conf *conf, struct kernel_isas *isas, struct error *err)
 {
-    const char *isa = conf_choice("isa", conf->isa);
+    const char *isa = kernel_isa_choices[conf->isa];
     if (kernel_isas_select(isa, isas))
         return ERR_OK;
     char here[KERNEL_ISAS_TEXT];
@@ -25,7 +25,7 @@ static struct model_options options_of(const struct conf_model *configured, stru
 {
     return (struct model_options){
         .isas = isas,
-        .precision = conf_choice("precision", configured->precision),
+        .precision = configured->precision,
     };
 }
 

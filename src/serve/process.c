@@ -2,11 +2,11 @@
  * readable under ProcSubset=pid. */
 #include <dirent.h>
 #include <math.h>
-#include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "serve/metrics.h"
 
 static double cpu_seconds(void)
@@ -35,25 +35,14 @@ static double max_fds(void)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (double)limit.rlim_cur : NAN;
 }
 
-static void memory(double *virtual_bytes, double *resident_bytes)
-{
-    unsigned long pages, resident;
-    *virtual_bytes = *resident_bytes = NAN;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (!f)
-        return;
-    if (fscanf(f, "%lu %lu", &pages, &resident) == 2) {
-        double page = (double)sysconf(_SC_PAGESIZE);
-        *virtual_bytes = (double)pages * page;
-        *resident_bytes = (double)resident * page;
-    }
-    fclose(f);
-}
-
 void metrics_process(double *gauges)
 {
+    unsigned long pages[3];
+    bool known = memory_pages(pages);
+    double page = (double)sysconf(_SC_PAGESIZE);
     gauges[GAUGE_cpu_seconds] = cpu_seconds();
     gauges[GAUGE_open_fds] = open_fds();
     gauges[GAUGE_max_fds] = max_fds();
-    memory(&gauges[GAUGE_virtual_bytes], &gauges[GAUGE_resident_bytes]);
+    gauges[GAUGE_virtual_bytes] = known ? (double)pages[0] * page : NAN;
+    gauges[GAUGE_resident_bytes] = known ? (double)pages[1] * page : NAN;
 }

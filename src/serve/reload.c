@@ -57,7 +57,7 @@ static int reload_all(struct reload *r, struct conf_keys *restart_needed, struct
         server_discard(r->settings.server, generation);
         return code;
     }
-    log_configure((enum log_level)next->log_level, (enum log_format)next->log_format);
+    log_configure(next->log_level, next->log_format);
     *restart_needed = conf_report_restart_only(r->settings.conf, next);
     server_install(r->settings.server, generation);
     return ERR_OK;

@@ -80,9 +80,9 @@ static int begin_job(struct job *job, struct worker *w, struct request *r, struc
         .options = {.limits = {.max_pixels = (uint64_t)conf->max_pixels,
                                .go_on = go_on,
                                .arg = job},
-                    .orientation = (enum exif_orientation)conf->exif_orientation,
-                    .decode = (enum decode_mode)conf->decode,
-                    .pillow = (enum pillow)conf->pillow},
+                    .orientation = conf->exif_orientation,
+                    .decode = conf->decode,
+                    .pillow = conf->pillow},
     };
     return code;
 }

@@ -1,6 +1,5 @@
 #include "tool/args.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -9,6 +8,8 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/names.h"
+#include "base/number.h"
 
 enum { LONG_OPTION = 256 };
 
@@ -72,20 +73,17 @@ static int unknown_option(const struct command *command, const char *word)
 
 static void print_choices(FILE *f, const struct option_row *row)
 {
-    fprintf(f, "%s", *row->text);
-    for (const char *const *word = row->choices; *word; word++)
-        if (strcmp(*word, *row->text) != 0)
-            fprintf(f, ", %s", *word);
+    fprintf(f, "%s", row->names[*row->choice]);
+    for (unsigned i = 0; row->names[i]; i++)
+        if (i != *row->choice)
+            fprintf(f, ", %s", row->names[i]);
 }
 
 static int store_integer(const struct command *command, const struct option_row *row,
                          const char *value)
 {
-    char *end;
-    errno = 0;
-    long long number = strtoll(value, &end, 10);
-    bool digits = *value && !strchr(" \t\n\v\f\r+", *value) && !*end;
-    if (digits && errno == 0 && number >= row->min && number <= row->max) {
+    int64_t number = number_parse(value, strlen(value));
+    if (number >= row->min && number <= row->max) {
         *row->integer = number;
         return TOOL_OK;
     }
@@ -94,14 +92,12 @@ static int store_integer(const struct command *command, const struct option_row 
     return TOOL_USAGE;
 }
 
-static int store_text(const struct command *command, const struct option_row *row,
-                      const char *value)
+static int store_choice(const struct command *command, const struct option_row *row,
+                        const char *value)
 {
-    bool known = !row->choices || strcmp(value, *row->text) == 0;
-    for (const char *const *word = row->choices; !known && *word; word++)
-        known = strcmp(value, *word) == 0;
-    if (known) {
-        *row->text = value;
+    int index = names_find(row->names, value);
+    if (index >= 0) {
+        *row->choice = (unsigned)index;
         return TOOL_OK;
     }
     char *list = NULL;
@@ -120,9 +116,12 @@ static int store(const struct command *command, const struct option_row *row, co
 {
     if (row->integer)
         return store_integer(command, row, value);
+    if (row->choice)
+        return store_choice(command, row, value);
     if (row->text)
-        return store_text(command, row, value);
-    *row->flag = true;
+        *row->text = value;
+    else
+        *row->flag = true;
     return TOOL_OK;
 }
 
@@ -133,12 +132,14 @@ static void print_row(const struct option_row *row)
              row->argument ? row->argument : "");
     printf("  %c%c%c %-20s %s", row->letter ? '-' : ' ', row->letter ? row->letter : ' ',
            row->letter ? ',' : ' ', left, row->help);
-    if (row->choices) {
+    if (row->choice) {
         printf(": ");
         print_choices(stdout, row);
     }
     if (row->integer && *row->integer >= row->min)
         printf(" (default %" PRId64 ")", *row->integer);
+    else if (row->choice)
+        printf(" (default %s)", row->names[*row->choice]);
     else if (row->text && *row->text)
         printf(" (default %s)", *row->text);
     putchar('\n');

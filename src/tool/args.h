@@ -8,18 +8,20 @@
 
 #include "tool/tool.h"
 
-/* One option. Exactly one of `flag`, `integer` and `text` is set: where the value goes. Its value
- * before parsing is the default, which --help shows unless it is out of range, false or NULL. */
+/* One option. Exactly one of `flag`, `integer`, `text` and `choice` is set: where the value goes.
+ * Its value before parsing is the default, which --help shows unless it is out of range, false or
+ * NULL. */
 struct option_row {
     const char *name; /* without the dashes */
     char letter;      /* 0: none */
     const char *help;
     bool *flag;
     int64_t *integer;
-    int64_t min, max;
+    int64_t min, max; /* of `integer`; min >= 0 */
     const char **text;
-    const char *const *choices; /* NULL-terminated words that `text` may be besides its default */
-    const char *argument;       /* what --help calls the value */
+    unsigned *choice;         /* or an enum without negative values */
+    const char *const *names; /* of what `choice` may be, NULL-terminated */
+    const char *argument;     /* what --help calls the value */
 };
 
 /* Rows of each kind; the value goes to `variable`. */
@@ -39,7 +41,7 @@ struct option_row {
     }
 #define CHOICE(long_name, variable, words, value, explanation)                                     \
     {                                                                                              \
-        .name = long_name, .text = &(variable), .choices = words, .argument = value,               \
+        .name = long_name, .choice = &(variable), .names = words, .argument = value,               \
         .help = explanation                                                                        \
     }
 

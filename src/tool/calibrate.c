@@ -15,7 +15,8 @@
 enum { DEFAULT_IMAGES = 1000, FEW_IMAGES = 64 };
 
 struct calibrate {
-    const char *pictures, *out, *method, *holdout;
+    const char *pictures, *out, *holdout;
+    enum range_method method;
     int64_t images;
     double held_out; /* what `holdout` says */
     struct tool *tool;
@@ -146,11 +147,8 @@ static int observe(struct calibrate *c, struct error *err)
 
 static int choose(struct calibrate *c, struct error *err)
 {
-    enum range_method method = 0;
     int images = c->calibration.images;
-    while (strcmp(range_method_names[method], c->method) != 0)
-        method++;
-    int code = observer_choose(c->observer, method, &c->calibration, err);
+    int code = observer_choose(c->observer, c->method, &c->calibration, err);
     c->calibration.images = images;
     calibration_bind(&c->calibration, c->tool->model->sha256, c->tool->model->preprocess.mean,
                      c->tool->model->preprocess.std);
@@ -162,7 +160,7 @@ static int compare(struct calibrate *c, const char *folder, struct error *err)
 {
     struct model *quantized;
     const struct model_options options = {
-        .isas = c->tool->isas, .precision = "int8", .calibration = &c->calibration};
+        .isas = c->tool->isas, .precision = PRECISION_INT8, .calibration = &c->calibration};
     int code = model_load(&quantized, folder, &options, err);
     if (code != ERR_OK)
         return code;
@@ -246,7 +244,8 @@ static void print_text(const struct calibrate *c)
     putchar('\n');
 }
 
-static struct calibrate calibrate = {.method = "mse", .holdout = "0.5", .images = DEFAULT_IMAGES};
+static struct calibrate calibrate = {
+    .method = RANGE_MSE, .holdout = "0.5", .images = DEFAULT_IMAGES};
 
 /* --holdout: a fraction, 0 to below 1. */
 static int check(struct tool *tool, struct error *err)
@@ -264,7 +263,7 @@ static int check(struct tool *tool, struct error *err)
 /* All that can be known to be in the way before a network runs. */
 static int prepare(struct calibrate *c, const char *folder, struct error *err)
 {
-    struct model_options exact = {.precision = "f32"};
+    struct model_options exact = {.precision = PRECISION_F32};
     kernel_isas_select("auto", &exact.isas);
     int code = files_add(&c->tool->files, c->pictures, 0, err);
     if (code == ERR_OK)

@@ -1,7 +1,6 @@
 #include "tool/files.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <fts.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/file.h"
 
 int files_append(struct file_list *list, const char *path, int class_id, const char *problem,
                  struct error *err)
@@ -129,26 +129,27 @@ static int too_large(size_t limit, struct error *err)
                      "larger than the limit of %zu bytes; --max-bytes raises it", limit);
 }
 
-/* Reads to the end, but no more than one byte over `limit`: that byte tells that it is too much. */
+/* Reads to the end, or on to where it is more than `limit`. */
 static int read_all(int fd, size_t limit, struct file_bytes *bytes, struct error *err)
 {
-    for (;;) {
-        if (bytes->length > limit)
-            return too_large(limit, err);
+    size_t room;
+    ssize_t n;
+    do {
         if (bytes->length == bytes->capacity) {
             size_t more = bytes->capacity < limit / 2 ? 2 * bytes->capacity : limit + 1;
             int code = grow(bytes, more > 65536 ? more : 65536, err);
             if (code != ERR_OK)
                 return code;
         }
-        ssize_t n = read(fd, bytes->data + bytes->length, bytes->capacity - bytes->length);
-        if (n == 0)
-            return ERR_OK;
-        if (n > 0)
-            bytes->length += (size_t)n;
-        else if (errno != EINTR)
+        room = bytes->capacity - bytes->length;
+        n = file_read(fd, bytes->data + bytes->length, room, FILE_STREAM);
+        if (n < 0)
             return error_set(err, ERR_IO, "cannot read: %s", strerror(errno));
-    }
+        bytes->length += (size_t)n;
+        if (bytes->length > limit)
+            return too_large(limit, err);
+    } while ((size_t)n == room);
+    return ERR_OK;
 }
 
 static const char *kind_of(mode_t mode)
@@ -164,17 +165,12 @@ int files_read(const char *path, size_t limit, struct file_bytes *bytes, struct 
     bytes->length = 0;
     if (strcmp(path, "-") == 0)
         return read_all(STDIN_FILENO, limit, bytes, err);
-    /* O_NONBLOCK: a FIFO without a writer must not stop us before we see that it is one. */
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0)
-        return error_set(err, ERR_IO, "cannot open: %s", strerror(errno));
     struct stat st;
-    int code;
-    if (fstat(fd, &st) != 0)
-        code = error_set(err, ERR_IO, "cannot open: %s", strerror(errno));
-    else if (!S_ISREG(st.st_mode))
-        code = error_set(err, ERR_IO, "%s, not a regular file", kind_of(st.st_mode));
-    else if (st.st_size > (off_t)limit)
+    int fd = file_open_regular(path, &st), code;
+    if (fd < 0)
+        return errno ? error_set(err, ERR_IO, "cannot open: %s", strerror(errno))
+                     : error_set(err, ERR_IO, "%s, not a regular file", kind_of(st.st_mode));
+    if (st.st_size > (off_t)limit)
         code = too_large(limit, err);
     else if ((code = grow(bytes, (size_t)st.st_size + 1, err)) == ERR_OK)
         code = read_all(fd, limit, bytes, err);

@@ -323,9 +323,7 @@ static int describe_template(struct info *info, const struct tool *tool, const c
     template_name(&info->template, info->template_name);
     info->classes = info->template.classes;
     info->activation = info->classes == 1 ? ACTIVATION_SIGMOID : ACTIVATION_SOFTMAX;
-    for (enum precision p = 0; p < PRECISION_COUNT; p++)
-        if (strcmp(tool->precision, precision_name(p)) == 0)
-            info->precision = p;
+    info->precision = tool->precision;
     return ERR_OK;
 }
 

@@ -8,7 +8,8 @@
 
 struct picture_options {
     int64_t max_bytes, max_pixels;
-    const char *orientation, *pillow;
+    enum exif_orientation orientation;
+    enum pillow pillow;
 };
 
 /* What they mean. */

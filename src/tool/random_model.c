@@ -56,13 +56,13 @@ static int load_int8(struct model **out, const char *folder, const struct model_
     struct model_options with = *options;
     struct calibration calibration = {0};
     struct model *exact;
-    with.precision = "f32";
+    with.precision = PRECISION_F32;
     int code = model_load(&exact, folder, &with, err);
     if (code != ERR_OK)
         return code;
     code = calibrate(exact, &calibration, err);
     model_destroy(exact);
-    with.precision = "int8";
+    with.precision = PRECISION_INT8;
     with.calibration = &calibration;
     if (code == ERR_OK)
         code = model_load(out, folder, &with, err);
@@ -84,9 +84,8 @@ static int load(struct model **out, const struct template *t, const struct model
                          parent, strerror(errno));
     int code = model_init_folder(t, 0, folder, err);
     if (code == ERR_OK)
-        code = options->precision && strcmp(options->precision, "int8") == 0
-                   ? load_int8(out, folder, options, err)
-                   : model_load(out, folder, options, err);
+        code = options->precision == PRECISION_INT8 ? load_int8(out, folder, options, err)
+                                                    : model_load(out, folder, options, err);
     remove_file(folder, "model.safetensors");
     remove_file(folder, "config.json");
     rmdir(folder);

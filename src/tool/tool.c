@@ -86,9 +86,6 @@ void tool_begin_result(struct tool *tool)
 /* The rows of a command: --json, its own, the other shared ones. */
 static size_t make_rows(struct tool *tool, const struct command *command, struct option_row *rows)
 {
-    static const char *const precisions[] = {"f32", "bf16", "int8", NULL};
-    static const char *const orientations[] = {"ignore", NULL};
-    static const char *const pillows[] = {"12.2", "9.4", NULL};
     struct picture_options *pictures = &tool->engine.pictures;
     const struct {
         unsigned option;
@@ -98,20 +95,20 @@ static size_t make_rows(struct tool *tool, const struct command *command, struct
         {OPTION_THREADS,
          INTEGER("threads", 't', tool->engine.threads, 1, 1024, "pictures worked on at a time")},
         {OPTION_ISA,
-         CHOICE("isa", tool->isa, kernel_isa_names(), "ISA",
+         CHOICE("isa", tool->isa, kernel_isa_choices, "ISA",
                 "ISA of the kernels; ref, plain loops, is slow and serves for comparison; with any "
                 "but ref, grouped convolutions in float32 run on OpenBLAS")},
         {OPTION_PRECISION,
-         CHOICE("precision", tool->precision, precisions, "NAME",
+         CHOICE("precision", tool->precision, precision_names, "NAME",
                 "arithmetic; int8 is the fastest and needs the model's calibration.json")},
         {OPTION_PICTURES,
          INTEGER("max-bytes", 0, pictures->max_bytes, 1, INT64_C(1) << 40, "largest file read")},
         {OPTION_PICTURES, INTEGER("max-pixels", 0, pictures->max_pixels, 1, INT64_C(1) << 40,
                                   "largest picture decoded, width x height")},
-        {OPTION_PICTURES, CHOICE("exif-orientation", pictures->orientation, orientations, "HOW",
-                                 "whether a picture is turned as its EXIF data says")},
+        {OPTION_PICTURES, CHOICE("exif-orientation", pictures->orientation, exif_orientation_names,
+                                 "HOW", "whether a picture is turned as its EXIF data says")},
         {OPTION_PICTURES,
-         CHOICE("pillow", pictures->pillow, pillows, "VERSION",
+         CHOICE("pillow", pictures->pillow, pillow_names, "VERSION",
                 "whose pixels: Pillow 13's, 12.2's and 12.3's, or 9.4's to 12.1's")},
     };
     size_t count = 0;
@@ -140,24 +137,24 @@ static bool parse(struct tool *tool, const struct command *command, int argc, ch
         tool_message("%s: %s", command->name, err.message);
         return false;
     }
-    if (kernel_isas_select(tool->isa, &tool->isas))
+    const char *isa = kernel_isa_choices[tool->isa];
+    if (kernel_isas_select(isa, &tool->isas))
         return true;
     char here[KERNEL_ISAS_TEXT];
     kernel_isas_here(here);
-    tool_message("--isa %s: this machine lacks it; it has %s; use one of these, or auto", tool->isa,
+    tool_message("--isa %s: this machine lacks it; it has %s; use one of these, or auto", isa,
                  here);
     return false;
 }
 
 int tool_run(const struct command *command, int argc, char **argv)
 {
-    struct tool tool = {.isa = "auto",
-                        .precision = "f32",
+    struct tool tool = {.precision = PRECISION_F32,
                         .engine = {.threads = thread_cpu_budget(),
                                    .pictures = {.max_bytes = 64 << 20,
                                                 .max_pixels = 100000000,
-                                                .orientation = "apply",
-                                                .pillow = "13"}}};
+                                                .orientation = EXIF_APPLY,
+                                                .pillow = PILLOW_13}}};
     int status;
     if (!parse(&tool, command, argc, argv, &status))
         return status;

@@ -32,7 +32,8 @@ enum {
 struct tool {
     char **operands; /* with NULL behind the last */
     bool json;
-    const char *isa, *precision;
+    unsigned isa; /* an index of kernel_isa_choices */
+    enum precision precision;
     struct engine_options engine; /* threads and pictures are options */
     struct kernel_isas isas;      /* those that `isa` means */
     struct model *model;          /* NULL before tool_open_model */

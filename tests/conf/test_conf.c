@@ -155,7 +155,7 @@ START_TEST(dashes_equals_and_the_last_value)
 {
     struct conf conf = loaded("--max-body-bytes=4096 --log-level debug --workers 1 --workers 2");
     ck_assert_int_eq(conf.max_body_bytes, 4096);
-    ck_assert_str_eq(conf_choice("log_level", conf.log_level), "debug");
+    ck_assert_int_eq(conf.log_level, LOG_LEVEL_DEBUG);
     ck_assert_int_eq(conf.workers, 2);
     conf_free(&conf);
 }
@@ -163,29 +163,56 @@ END_TEST
 
 START_TEST(bad_arguments_are_refused)
 {
-    refused("--worker 1", ERR_CONFIG,
-            "--worker: unknown key \"worker\"; did you mean \"workers\"?");
+    refused("--worker 1", ERR_CONFIG, "unknown option \"--worker\"; did you mean \"--workers\"?");
     refused("--max-body-byte=1", ERR_CONFIG,
-            "--max-body-byte=1: unknown key \"max_body_byte\"; did you mean \"max-body-bytes\"?");
+            "unknown option \"--max-body-byte\"; did you mean \"--max-body-bytes\"?");
     refused("--print-confg", ERR_CONFIG,
-            "--print-confg: unknown key \"print_confg\"; did you mean \"print-config\"?");
+            "unknown option \"--print-confg\"; did you mean \"--print-config\"?");
     refused("--workers", ERR_CONFIG, "--workers: a value is missing");
     refused("--workers=", ERR_CONFIG,
-            "--workers: workers is \"\"; it must be a whole number, 0 to 1024 threads");
+            "--workers is \"\"; it must be a whole number, 0 to 1024 threads");
     refused("--workers 1x", ERR_CONFIG,
-            "--workers: workers is \"1x\"; it must be a whole number, 0 to 1024 threads");
+            "--workers is \"1x\"; it must be a whole number, 0 to 1024 threads");
     refused("--workers 99999999999999999999", ERR_CONFIG,
-            "--workers: workers is out of range; it must be 0 to 1024 threads");
+            "--workers is out of range; it must be 0 to 1024 threads");
     refused("--help=yes", ERR_CONFIG, "--help=yes: this option takes no value");
-    refused("-h", ERR_CONFIG, "\"-h\" is no option; --help lists all");
+    refused("--colour 1", ERR_CONFIG, "unknown option \"--colour\"; --help lists all");
+    refused("-h", ERR_CONFIG, "unknown option \"-h\"; use --help");
+    refused("--port 80", ERR_CONFIG, "unknown option \"--port\"; use --listen ADDR:PORT");
+    refused("--port=80", ERR_CONFIG, "unknown option \"--port\"; use --listen ADDR:PORT");
+    refused("--precision fp16", ERR_CONFIG,
+            "--precision is \"fp16\"; it must be one of f32|bf16|int8");
+    refused("--listen unix:/a --listen unix:/a", ERR_CONFIG, "--listen has \"unix:/a\" twice");
     refused("--", ERR_CONFIG, "\"--\" is no option; --help lists all");
     refused("--=1", ERR_CONFIG, "\"--=1\" is no option; --help lists all");
     refused("model", ERR_CONFIG, "\"model\" is no option; --help lists all");
     refused("--model=", ERR_CONFIG, "--model: no model name can be made from \"\"; write NAME=");
     refused("--listen localhost:1", ERR_CONFIG,
-            "--listen: listen: \"localhost:1\": the address must be numeric, as in "
+            "--listen: \"localhost:1\": the address must be numeric, as in "
             "127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080");
     refused("--config no/such", ERR_IO, "cannot open no/such: No such file or directory");
+}
+END_TEST
+
+/* What main makes the exit code of. */
+START_TEST(only_a_wrong_command_line_is_wrong_usage)
+{
+    static const char *const wrong[] = {
+        "-h", "model", "--worker 1", "--workers", "--workers 1x", "--help=yes", "--help --no-such"};
+    struct conf conf;
+    enum conf_action action;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        ck_assert_int_eq(load(&conf, &action, wrong[i], NULL), ERR_CONFIG);
+        ck_assert_int_eq(action, CONF_USAGE);
+        conf_free(&conf);
+    }
+    ck_assert_int_eq(load(&conf, &action, "--config no/such", NULL), ERR_IO);
+    ck_assert_int_eq(action, CONF_RUN);
+    conf_free(&conf);
+    setenv("RESNEXTD_WORKERS", "x", 1);
+    ck_assert_int_eq(load(&conf, &action, "", NULL), ERR_CONFIG);
+    ck_assert_int_eq(action, CONF_RUN);
+    conf_free(&conf);
 }
 END_TEST
 
@@ -193,14 +220,20 @@ START_TEST(bad_variables_are_refused)
 {
     setenv("RESNEXTD_WORKERS", " 1", 1);
     refused("", ERR_CONFIG,
-            "RESNEXTD_WORKERS: workers is \" 1\"; it must be a whole number, 0 to 1024 threads");
+            "RESNEXTD_WORKERS is \" 1\"; it must be a whole number, 0 to 1024 threads");
     unsetenv("RESNEXTD_WORKERS");
     setenv("RESNEXTD_LOG_LEVLE", "debug", 1);
     refused("", ERR_CONFIG,
-            "RESNEXTD_LOG_LEVLE: unknown key \"log_levle\"; did you mean \"log_level\"?");
+            "unknown variable \"RESNEXTD_LOG_LEVLE\"; did you mean \"RESNEXTD_LOG_LEVEL\"?");
     unsetenv("RESNEXTD_LOG_LEVLE");
     setenv("RESNEXTD_LISTEN", "  ", 1);
     refused("", ERR_CONFIG, "RESNEXTD_LISTEN: there is no value");
+    setenv("RESNEXTD_LISTEN", "unix:/a x", 1);
+    refused("", ERR_CONFIG,
+            "RESNEXTD_LISTEN: \"x\" is none of ADDR:PORT, [ADDR]:PORT, unix:PATH, systemd");
+    unsetenv("RESNEXTD_LISTEN");
+    setenv("RESNEXTD_MODEL", "/a /a", 1);
+    refused("", ERR_CONFIG, "RESNEXTD_MODEL: there are two models called a; name one otherwise");
 }
 END_TEST
 
@@ -218,7 +251,7 @@ START_TEST(variables_of_kubernetes_do_no_harm)
     conf_free(&conf);
     setenv("RESNEXTD_TLS_PORT", "443", 1);
     refused("", ERR_CONFIG,
-            "RESNEXTD_TLS_PORT: unknown key \"tls_port\"; did you mean \"tls_cert\"?");
+            "unknown variable \"RESNEXTD_TLS_PORT\"; did you mean \"RESNEXTD_TLS_CERT\"?");
 }
 END_TEST
 
@@ -308,16 +341,16 @@ START_TEST(help_names_every_option_in_80_columns)
 }
 END_TEST
 
-START_TEST(isa_offers_every_rung_of_the_ladder)
+START_TEST(isa_offers_every_instruction_set)
 {
     const char *const *isa_names = kernel_isa_names();
-    ck_assert_str_eq(conf_choice("isa", 0), "auto");
+    ck_assert_str_eq(kernel_isa_choices[0], "auto");
     for (int i = 0; isa_names[i]; i++) {
         char line[64];
         snprintf(line, sizeof line, "--isa %s", isa_names[i]);
         struct conf conf = loaded(line);
         ck_assert_int_eq(conf.isa, i + 1);
-        ck_assert_str_eq(conf_choice("isa", conf.isa), isa_names[i]);
+        ck_assert_str_eq(kernel_isa_choices[conf.isa], isa_names[i]);
         conf_free(&conf);
     }
 }
@@ -396,8 +429,8 @@ END_TEST
 TEST_MAIN("conf/conf", 10, defaults_without_any_source, precedence,
           lists_are_replaced_by_the_stronger_source, sockets_of_systemd_are_the_default,
           models_are_replaced_by_the_stronger_source, dashes_equals_and_the_last_value,
-          bad_arguments_are_refused, bad_variables_are_refused, variables_of_kubernetes_do_no_harm,
-          actions, the_service_and_its_administration_share_no_socket,
-          isa_offers_every_rung_of_the_ladder, what_is_printed_can_be_read_again,
-          help_names_every_option_in_80_columns, a_reload_loses_neither_file_nor_keys,
-          what_needs_a_restart_is_named)
+          bad_arguments_are_refused, only_a_wrong_command_line_is_wrong_usage,
+          bad_variables_are_refused, variables_of_kubernetes_do_no_harm, actions,
+          the_service_and_its_administration_share_no_socket, isa_offers_every_instruction_set,
+          what_is_printed_can_be_read_again, help_names_every_option_in_80_columns,
+          a_reload_loses_neither_file_nor_keys, what_needs_a_restart_is_named)

@@ -43,8 +43,8 @@ START_TEST(an_empty_file_gives_the_defaults)
     ck_assert_uint_eq(conf.listen.count, 1);
     ck_assert_str_eq(conf.listen.items[0], "127.0.0.1:8080");
     ck_assert_int_eq(conf.max_body_bytes, 16777216);
-    ck_assert_str_eq(conf_choice("decode", conf.decode), "exact");
-    ck_assert_str_eq(conf_choice("log_level", conf.log_level), "info");
+    ck_assert_int_eq(conf.decode, DECODE_EXACT);
+    ck_assert_int_eq(conf.log_level, LOG_LEVEL_INFO);
     conf_free(&conf);
 }
 END_TEST
@@ -61,8 +61,8 @@ START_TEST(every_kind_of_value)
     ck_assert_int_eq(conf.queue_limit, 9);
     ck_assert_uint_eq(conf.listen.count, 2);
     ck_assert_str_eq(conf.listen.items[1], "unix:/run/x");
-    ck_assert_str_eq(conf_choice("log_format", conf.log_format), "json");
-    ck_assert_str_eq(conf_choice("decode", conf.decode), "fast");
+    ck_assert_int_eq(conf.log_format, LOG_FORMAT_JSON);
+    ck_assert_int_eq(conf.decode, DECODE_FAST);
     conf_free(&conf);
 }
 END_TEST
@@ -105,7 +105,7 @@ START_TEST(limits_are_part_of_the_range)
             int code = read_text(&conf, text, NULL);
             ck_assert_int_eq(code, v < 2 ? ERR_OK : ERR_CONFIG);
             if (v < 2)
-                ck_assert_int_eq(*conf_integer_of(&conf, option), values[v]);
+                ck_assert_int_eq(*(int64_t *)conf_value(&conf, option, CONF_INTEGER), values[v]);
             conf_free(&conf);
         }
     }
@@ -148,6 +148,10 @@ START_TEST(numbers_do_not_wrap)
     refused("workers = 0x100000001;", message);
     refused("workers = 0x10000000000000001;", message);
     refused("workers = -1;", message);
+    refused("workers = -4294967295;", message);
+    refused("workers = 4294967297L;", message);
+    refused("workers = 18446744073709551617L;", message);
+    refused("workers = 4294967297top_k = 3;", message);
 }
 END_TEST
 
@@ -188,7 +192,7 @@ START_TEST(the_models_group)
     ck_assert(!conf.models[0].is_default);
     ck_assert_str_eq(conf.models[1].name, "x50_32x4d-a");
     ck_assert(conf.models[1].is_default);
-    ck_assert_str_eq(conf_choice("precision", conf.models[1].precision), "int8");
+    ck_assert_str_eq(precision_name(conf.models[1].precision), "int8");
     conf_free(&conf);
 }
 END_TEST

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "conf/text.h"
+#include "conf/credential.h"
 #include "tests/suite.h"
 
 /* SHA-256 of "abcdefghijklmnop" and of "secret-secret-secret", as sha256sum prints them. */

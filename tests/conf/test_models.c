@@ -1,6 +1,7 @@
 #include "conf/models.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/suite.h"
 
@@ -95,11 +96,31 @@ START_TEST(there_is_always_one_default)
     conf.precision = 1; /* bf16 */
     ck_assert_int_eq(conf_models_complete(&conf, NULL), ERR_OK);
     ck_assert(!conf.models[0].is_default && conf.models[1].is_default);
-    ck_assert_str_eq(conf_choice("precision", conf.models[0].precision), "bf16");
-    ck_assert_str_eq(conf_choice("precision", conf.models[1].precision), "f32");
+    ck_assert_str_eq(precision_name(conf.models[0].precision), "bf16");
+    ck_assert_str_eq(precision_name(conf.models[1].precision), "f32");
+    conf_models_clear(&conf);
+}
+END_TEST
+
+START_TEST(without_any_model_the_message_says_how_to_name_one)
+{
+    struct conf conf = {0};
+    struct error err;
+    ck_assert_int_eq(conf_models_complete(&conf, NULL), ERR_OK);
+    if (access(conf.models[0].path, F_OK) != 0) {
+        ck_assert_int_eq(conf_models_check(&conf, &err), ERR_CONFIG);
+        ck_assert_ptr_nonnull(strstr(err.message, conf.models[0].path));
+        ck_assert_ptr_nonnull(strstr(err.message, "name one with --model DIR"));
+    } else {
+        ck_assert_int_eq(conf_models_check(&conf, &err), ERR_OK);
+    }
+    conf_models_clear(&conf);
+    ck_assert_int_eq(conf_models_add_text(&conf, "/no/such/model", NULL), ERR_OK);
+    ck_assert_int_eq(conf_models_check(&conf, &err), ERR_OK); /* loading says what is wrong */
     conf_models_clear(&conf);
 }
 END_TEST
 
 TEST_MAIN("conf/models", 10, a_folder_gives_its_name, a_name_may_be_given, long_names_are_refused,
-          names_are_unique, there_is_always_one_default)
+          names_are_unique, there_is_always_one_default,
+          without_any_model_the_message_says_how_to_name_one)

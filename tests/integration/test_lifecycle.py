@@ -71,7 +71,8 @@ def row_62_a_port_in_use_stops_the_start():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         listen = "127.0.0.1:%d" % taken.getsockname()[1]
-        refuse(["--listen", listen], [listen, "another port"], listen=False)
+        refuse(["--listen", listen], [listen, "another port with --listen"], listen=False)
+        refuse(["--admin-listen", listen], [listen, "another port with --admin-listen"])
 
 
 @case(own=None)
@@ -107,6 +108,22 @@ def a_second_daemon_cannot_take_the_port():
 
 
 # --- configuration ---
+
+@case(own=None)
+def wrong_usage_is_2_and_any_other_failure_1():
+    for words, code, message in ((["-h"], 2, 'unknown option "-h"; use --help'),
+                                 (["--port", "80"], 2, "use --listen ADDR:PORT"),
+                                 (["--workers"], 2, "--workers: a value is missing"),
+                                 (["--workers", "x"], 2, '--workers is "x"; it must be'),
+                                 (["--check-config"], 1, "name one with --model DIR"),
+                                 (["--config", "/nonexistent"], 1, "cannot open /nonexistent")):
+        if words == ["--check-config"] and run(*words)[0] == 0:
+            continue  # there is an installed model
+        got = run(*words)
+        assert got[0] == code and got[1] == "", got
+        assert got[2].startswith("resnextd: ") and message in got[2] and got[2].count("\n") == 1, got
+
+
 
 @case(own=None)
 def row_61_broken_configuration_names_file_line_and_remedy():

@@ -113,7 +113,8 @@ def row_62_tls_files_that_do_not_fit_stop_the_start():
                             ((cert, harness.WORK), "tls_key"),
                             (("credential:c", key), "LoadCredential"),
                             (("credential:../c", key), "file name")):
-        refuse(["--tls-cert", words[0], "--tls-key", words[1]], [expected])
+        log = refuse(["--tls-cert", words[0], "--tls-key", words[1]], [expected])
+        assert "tls_cert: tls_cert" not in log, log
     refuse(["--tls-cert", cert], ["tls_key"])
     refuse(["--tls-key", key], ["tls_cert"])
 

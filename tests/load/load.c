@@ -21,7 +21,7 @@
 
 enum { HEAD_MAX = 8192, GRACE_S = 15, TARGET_MAX = 1024, CONNECTIONS_MAX = 65536 };
 
-static const int64_t NS_PER_S = 1000000000, LONGEST_WAIT_NS = 100000000;
+static const int64_t LONGEST_WAIT_NS = 100000000;
 
 struct connection {
     int fd;             /* -1: not open */

@@ -32,7 +32,7 @@ enum {
     SPACE_MIN = 8192,
 };
 
-static const int64_t NS_PER_S = 1000000000, IDLE_MOST_NS = 20000000000;
+static const int64_t IDLE_MOST_NS = 20000000000;
 
 struct client {
     int fd;            /* -1: not open */

@@ -21,7 +21,7 @@ static int run(const struct model *model, struct error *err)
 
 int main(int argc, char **argv)
 {
-    struct model_options options = {.precision = "f32"};
+    struct model_options options = {.precision = PRECISION_F32};
     struct model *model = NULL;
     struct error err;
     if (argc != 2 || !kernel_isas_select(NULL, &options.isas))

@@ -153,7 +153,7 @@ END_TEST
 
 static char folder[FOLDER_PATH];
 
-static int load(struct model **model, const char *precision, const char *isa, struct error *err)
+static int load(struct model **model, enum precision precision, const char *isa, struct error *err)
 {
     struct model_options options = {.precision = precision};
     ck_assert(kernel_isas_select(isa, &options.isas));
@@ -186,7 +186,7 @@ static void calibrate(enum range_method method)
     struct observer *observer;
     struct workspace *workspace;
     struct calibration c;
-    ck_assert_int_eq(load(&model, "f32", "ref", NULL), ERR_OK);
+    ck_assert_int_eq(load(&model, PRECISION_F32, "ref", NULL), ERR_OK);
     ck_assert_int_eq(workspace_create(&workspace, model->network, 1, NULL), ERR_OK);
     ck_assert_int_eq(observer_create(&observer, model->network, NULL), ERR_OK);
     for (int round = 0; round < 2; round++) {
@@ -211,7 +211,7 @@ static void calibrate(enum range_method method)
 }
 
 /* The logits of a picture that was not calibrated on, [5]. */
-static void classify(const char *precision, const char *isa, float logits[5])
+static void classify(enum precision precision, const char *isa, float logits[5])
 {
     struct model *model;
     struct workspace *workspace;
@@ -239,13 +239,13 @@ START_TEST(int8_and_bf16_stay_near_float32)
 {
     float exact[5], other[5];
     make_model();
-    classify("f32", "ref", exact);
-    classify("bf16", "ref", other);
+    classify(PRECISION_F32, "ref", exact);
+    classify(PRECISION_BF16, "ref", other);
     ck_assert_double_lt(distance(exact, other), 0.02);
     ck_assert_double_gt(distance(exact, other), 1e-7);
     for (enum range_method m = 0; m < RANGE_METHOD_COUNT; m++) {
         calibrate(m);
-        classify("int8", "ref", other);
+        classify(PRECISION_INT8, "ref", other);
         ck_assert_msg(distance(exact, other) < 0.1, "%s: %g", range_method_names[m],
                       distance(exact, other));
         ck_assert_double_gt(distance(exact, other), 1e-7);
@@ -259,12 +259,12 @@ START_TEST(int8_is_the_same_on_every_rung)
     float right[5], other[5];
     make_model();
     calibrate(RANGE_MSE);
-    classify("int8", "ref", right);
+    classify(PRECISION_INT8, "ref", right);
     for (const char *const *isa = kernel_isa_names(); *isa; isa++) {
         struct kernel_isas isas;
         if (!kernel_isas_select(*isa, &isas))
             continue;
-        classify("int8", *isa, other);
+        classify(PRECISION_INT8, *isa, other);
         ck_assert_msg(memcmp(right, other, sizeof right) == 0, "%s differs", *isa);
     }
     folder_remove(folder);
@@ -273,19 +273,14 @@ END_TEST
 
 START_TEST(a_calibration_changes_nothing_unasked)
 {
-    static const struct {
-        const char *asked;
-        enum precision have;
-    } rows[] = {{NULL, PRECISION_F32},
-                {"f32", PRECISION_F32},
-                {"bf16", PRECISION_BF16},
-                {"int8", PRECISION_INT8}};
     make_model();
     calibrate(RANGE_MINMAX);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    const struct model_options unsaid = {0};
+    ck_assert_int_eq(unsaid.precision, PRECISION_F32);
+    for (enum precision p = 0; p < PRECISION_COUNT; p++) {
         struct model *model;
-        ck_assert_int_eq(load(&model, rows[i].asked, "ref", NULL), ERR_OK);
-        ck_assert_int_eq(model->precision, rows[i].have);
+        ck_assert_int_eq(load(&model, p, "ref", NULL), ERR_OK);
+        ck_assert_int_eq(model->precision, p);
         model_destroy(model);
     }
     folder_remove(folder);
@@ -298,19 +293,19 @@ START_TEST(int8_needs_a_calibration_of_its_own)
     struct error err;
     struct template t = folder_template();
     make_model();
-    ck_assert_int_eq(load(&model, "int8", "ref", &err), ERR_IO);
+    ck_assert_int_eq(load(&model, PRECISION_INT8, "ref", &err), ERR_IO);
     ck_assert_ptr_nonnull(strstr(err.message, "calibration.json"));
     ck_assert_ptr_nonnull(strstr(err.message, "resnext calibrate"));
     calibrate(RANGE_MINMAX);
     remove(folder_file(folder, "model.safetensors"));
     remove(folder_file(folder, "config.json"));
     ck_assert_int_eq(model_init_folder(&t, 6, folder, NULL), ERR_OK);
-    ck_assert_int_eq(load(&model, "int8", "ref", &err), ERR_MODEL_INVALID);
+    ck_assert_int_eq(load(&model, PRECISION_INT8, "ref", &err), ERR_MODEL_INVALID);
     ck_assert_ptr_nonnull(strstr(err.message, "is of other weights"));
     folder_put_text(folder, "calibration.json", WHOLE);
-    ck_assert_int_eq(load(&model, "int8", "ref", &err), ERR_MODEL_INVALID);
+    ck_assert_int_eq(load(&model, PRECISION_INT8, "ref", &err), ERR_MODEL_INVALID);
     ck_assert_ptr_nonnull(strstr(err.message, "resnext calibrate"));
-    ck_assert_int_eq(load(&model, "f32", "ref", NULL), ERR_OK);
+    ck_assert_int_eq(load(&model, PRECISION_F32, "ref", NULL), ERR_OK);
     model_destroy(model);
     folder_remove(folder);
 }
@@ -338,7 +333,6 @@ static void check_out_of_range(const struct model *model, struct workspace *work
 /* The same pixels as bytes and as normalised numbers; the last map as float32 numbers. */
 START_TEST(pictures_and_tensors_are_the_same_input)
 {
-    static const char *const precisions[] = {"f32", "bf16", "int8"};
     enum { SIZE = 16 * 16 * 3 };
     uint8_t rgb[SIZE];
     float numbers[SIZE], exact[SIZE], map[8 * 8 * 32], pooled[32];
@@ -348,10 +342,10 @@ START_TEST(pictures_and_tensors_are_the_same_input)
         rgb[i] = (uint8_t)(i * 7);
         numbers[i] = ((float)rgb[i] / 255 - 0.5F) / 0.25F;
     }
-    for (int p = 0; p < 3; p++) {
+    for (enum precision p = 0; p < PRECISION_COUNT; p++) {
         struct model *model;
         struct workspace *workspace;
-        ck_assert_int_eq(load(&model, precisions[p], "ref", NULL), ERR_OK);
+        ck_assert_int_eq(load(&model, p, "ref", NULL), ERR_OK);
         for (int c = 0; c < 3; c++) {
             model->preprocess.mean[c] = 0.5F;
             model->preprocess.std[c] = 0.25F;

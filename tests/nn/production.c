@@ -57,7 +57,7 @@ static float *read_picture(const struct preprocess_spec *spec, const char *pictu
 
 void source_open(struct source *source, const char *folder, const char *picture)
 {
-    struct model_options options = {.precision = "f32"};
+    struct model_options options = {.precision = PRECISION_F32};
     struct model *model;
     ck_assert(kernel_isas_select(NULL, &options.isas));
     ck_assert_int_eq(model_load(&model, folder, &options, NULL), ERR_OK);

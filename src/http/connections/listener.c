@@ -43,7 +43,7 @@ static int add_unix_path(struct listener *l, const char *path, struct error *err
 }
 
 /* What may be done about it. */
-static const char *advice(int reason, bool is_local)
+static const char *advice(int reason, bool is_local, bool admin)
 {
     switch (reason) {
     case EACCES:
@@ -52,8 +52,10 @@ static const char *advice(int reason, bool is_local)
                           "systemd listen (resnextd.socket)";
     case EADDRINUSE:
         return is_local ? "; a program listens there, or it is no socket: take another path"
+               : admin  ? "; a program listens there (ss -ltnp names it), or another option: "
+                          "take another port with --admin-listen, or admin_listen in the file"
                         : "; a program listens there (ss -ltnp names it), or another option: "
-                          "take another port";
+                          "take another port with --listen, or listen in the file";
     case EADDRNOTAVAIL:
         return "; take an address of this machine";
     case ENOENT:
@@ -117,7 +119,7 @@ static bool is_left_over(const struct sockaddr_un *address)
 }
 
 static int open_address(struct listener *l, const char *text, const struct listen_address *parsed,
-                        struct error *err)
+                        bool admin, struct error *err)
 {
     const struct sockaddr *address = (const struct sockaddr *)&parsed->address;
     const struct sockaddr_un *local = parsed->kind == LISTEN_UNIX ? (const void *)address : NULL;
@@ -128,7 +130,7 @@ static int open_address(struct listener *l, const char *text, const struct liste
         reason = errno;
     }
     if (fd < 0)
-        return cannot_listen(err, text, strerror(reason), advice(reason, local));
+        return cannot_listen(err, text, strerror(reason), advice(reason, local, admin));
     int code = add_fd(l, fd, err);
     return code != ERR_OK || !local ? code : add_unix_path(l, local->sun_path, err);
 }
@@ -184,8 +186,9 @@ int listener_open(struct listener *listener, const struct text_list *addresses, 
         struct listen_address parsed;
         int code = conf_parse_listen(text, &parsed, err);
         if (code == ERR_OK)
-            code = parsed.kind == LISTEN_SYSTEMD ? open_systemd(listener, admin, err)
-                                                 : open_address(listener, text, &parsed, err);
+            code = parsed.kind == LISTEN_SYSTEMD
+                       ? open_systemd(listener, admin, err)
+                       : open_address(listener, text, &parsed, admin, err);
         if (code != ERR_OK)
             return code;
     }

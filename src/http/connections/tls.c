@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "conf/text.h"
+#include "conf/credential.h"
 
 const char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:"
                               "-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-MAC-ALL:+AEAD:%SERVER_PRECEDENCE";
@@ -35,8 +35,9 @@ static int read_pem(struct text *text, char path[PATH_MAX], const char *key, con
                     struct error *err)
 {
     int code = text_resolve(path, key, value, err);
-    if (code == ERR_OK)
-        code = text_read(text, path, FILE_MAX, err);
+    if (code != ERR_OK)
+        return code;
+    code = text_read(text, path, FILE_MAX, err);
     return code == ERR_OK ? ERR_OK : error_prefix(err, code, "%s", key);
 }
 

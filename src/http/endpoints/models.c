@@ -5,7 +5,7 @@
 
 static json_t *describe(const struct model_info *m, const struct conf *conf)
 {
-    const char *orientation = conf_choice("exif_orientation", conf->exif_orientation);
+    const char *orientation = exif_orientation_names[conf->exif_orientation];
     return json_pack("{s:s, s:b, s:s, s:s, s:i, s:s, s:s, s:i, s:i, s:s, s:s, s:I, s:I, s:s, "
                      "s:{s:s, s:s?}, s:s}",
                      "name", m->name, "default", m->is_default, "state", "ready", "template",

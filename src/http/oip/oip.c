@@ -2,9 +2,9 @@
 
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "http/endpoints/endpoints.h"
 #include "http/oip/infer.h"
 #include "http/reply.h"
@@ -102,11 +102,9 @@ static enum MHD_Result note_length(void *arg, enum MHD_ValueKind kind, const cha
     struct length_header *h = arg;
     if (strcasecmp(key, "Inference-Header-Content-Length") != 0)
         return MHD_YES;
-    size_t digits = value ? strspn(value, "0123456789") : 0;
+    size_t length = value ? strlen(value) : 0;
     h->count++;
-    h->value = -1;
-    if (digits > 0 && digits <= MAX_DIGITS && value[digits] == '\0')
-        h->value = strtoll(value, NULL, 10);
+    h->value = length <= MAX_DIGITS ? number_parse(value, length) : -1;
     return MHD_YES;
 }
 

@@ -1,8 +1,9 @@
 #include "http/oip/tensor_base64.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/number.h"
 
 /* A walk along the array. */
 struct decoder {
@@ -31,11 +32,11 @@ static int take_escape(struct decoder *d)
     }
     if (d->end - d->at < 6 || memcmp(d->at, "\\u00", 4) != 0)
         return NO_CHARACTER;
-    const char hex[] = {d->at[4], d->at[5], '\0'};
-    if (strspn(hex, "0123456789abcdefABCDEF") != 2)
+    unsigned char c;
+    if (!hex_parse(d->at + 4, &c, 1))
         return NO_CHARACTER;
     d->at += 6;
-    return (int)strtol(hex, NULL, 16);
+    return c;
 }
 
 /* The next character of a string. */

@@ -1,6 +1,6 @@
-/* The files that the configuration names. */
-#ifndef RESNEXT_CONF_TEXT_H
-#define RESNEXT_CONF_TEXT_H
+/* The files that options name, which may hold secrets. */
+#ifndef RESNEXT_CONF_CREDENTIAL_H
+#define RESNEXT_CONF_CREDENTIAL_H
 
 #include <limits.h>
 #include <stddef.h>

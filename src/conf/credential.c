@@ -1,53 +1,41 @@
-#include "conf/text.h"
+#include "conf/credential.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 
 static int read_bytes(struct text *text, int fd, const char *path, size_t limit, struct error *err)
 {
-    while (text->length <= limit) {
-        ssize_t n = read(fd, text->bytes + text->length, limit + 1 - text->length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
-        if (n == 0) {
-            text->bytes[text->length] = '\0';
-            return ERR_OK;
-        }
-        text->length += (size_t)n;
-    }
-    return error_set(err, ERR_CONFIG, "%s has more than %zu bytes; is it the right file?", path,
-                     limit);
-}
-
-static int read_open_file(struct text *text, int fd, const char *path, size_t limit,
-                          struct error *err)
-{
-    struct stat status;
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
-        return error_set(err, ERR_CONFIG, "%s is not a regular file", path);
-    text->mode = status.st_mode;
     text->bytes = malloc(limit + 2);
     if (!text->bytes)
         return error_set(err, ERR_NO_MEMORY, "no memory for the configuration");
-    return read_bytes(text, fd, path, limit, err);
+    text->length = limit + 1; /* to be wiped, however far it gets */
+    ssize_t n = file_read(fd, text->bytes, limit + 1, 0);
+    if (n < 0)
+        return error_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
+    text->length = (size_t)n;
+    text->bytes[n] = '\0';
+    return text->length <= limit
+               ? ERR_OK
+               : error_set(err, ERR_CONFIG, "%s has more than %zu bytes; is it the right file?",
+                           path, limit);
 }
 
 int text_read(struct text *text, const char *path, size_t limit, struct error *err)
 {
+    struct stat status;
+    int fd = file_open_regular(path, &status);
     *text = (struct text){0};
-    /* O_NONBLOCK: a FIFO must not hang the start. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
-        return error_set(err, ERR_IO, "cannot open %s: %s", path, strerror(errno));
-    int code = read_open_file(text, fd, path, limit, err);
+        return errno ? error_set(err, ERR_IO, "cannot open %s: %s", path, strerror(errno))
+                     : error_set(err, ERR_CONFIG, "%s is not a regular file", path);
+    text->mode = status.st_mode;
+    int code = read_bytes(text, fd, path, limit, err);
     close(fd);
     if (code != ERR_OK)
         text_free(text);

@@ -1,0 +1,20 @@
+/* Whole numbers and bytes in text from outside. Any thread. */
+#ifndef RESNEXT_BASE_NUMBER_H
+#define RESNEXT_BASE_NUMBER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The number that all of text[0 .. length-1] is in decimal: one digit or more and nothing else, no
+ * sign and no blank; zeros may stand in front. -1 if it is none, INT64_MAX if it is larger. */
+int64_t number_parse(const char *text, size_t length);
+
+/* Reads `count` bytes of two hexadecimal digits each, in either case. False if `text` begins with
+ * something else; then `bytes` is undefined. */
+bool hex_parse(const char *text, unsigned char *bytes, size_t count);
+
+/* Writes two lower-case digits for each byte, and a NUL. */
+void hex_print(char *text, const unsigned char *bytes, size_t count);
+
+#endif
