@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/threads.h"
-#include "nn/explain.h"
 #include "tool/args.h"
 #include "tool/engine.h"
 #include "tool/output.h"
@@ -16,24 +15,19 @@
 struct embed {
     bool json, normalize;
     struct engine_options engine;
-    const struct network *network;
     size_t channels;
     struct progress progress;
     bool any_failed;
 };
 
 /* The engine's result for a picture is its embedding. */
-static int compute(void *context, int thread, const uint8_t *rgb, struct workspace *workspace,
-                   float *result, struct error *err)
+static int compute(void *context, int thread, struct session *session, float *result,
+                   struct error *err)
 {
     (void)thread;
-    (void)rgb;
     const struct embed *e = context;
-    network_forward(e->network, workspace, 1);
-    int code = explain_embedding(e->network, workspace, 0, result, err);
-    if (code == ERR_OK && e->normalize)
-        explain_normalize(result, e->channels);
-    return code;
+    session_forward(session, 1, NULL, NULL);
+    return session_embed(session, e->normalize, result, err);
 }
 
 static void print_json(const struct embed *e, const struct engine_result *r)
@@ -83,7 +77,6 @@ static bool take(void *context, const struct engine_result *result)
 static int embed_files(struct embed *e, const struct model *model, const struct file_list *files)
 {
     struct error err;
-    e->network = model->network;
     e->channels = (size_t)explain_shape(model->network).channels;
     e->engine.compute = compute;
     e->engine.compute_context = e;

@@ -48,4 +48,7 @@ extern const char *const picture_orientations[], *const picture_pillows[];
 /* What they mean. */
 struct preprocess_options picture_preprocess_options(const struct picture_options *options);
 
+/* A picture of random pixels, always the same, [size][size][3]. */
+void picture_random(const struct preprocess_spec *spec, uint8_t *rgb);
+
 #endif
