@@ -24,7 +24,8 @@ struct loader {
     struct safetensors *file;
     struct layer *layers;
     size_t layer_count;
-    struct calibration calibration; /* the folder's */
+    struct calibration own;                /* the folder's */
+    const struct calibration *calibration; /* for int8: that, or the options' */
     float pixel_scale[3], pixel_zero[3];
     struct quantization *values; /* for int8, as network_options has them */
 };
@@ -46,14 +47,20 @@ static int check_folder(const char *path, struct error *err)
     return ERR_OK;
 }
 
-/* Sets `path` to that of a file that every model has. */
-static int find_file(const char *folder, const char *name, char path[PATH_BYTES], struct error *err)
+static int join(const char *folder, const char *name, char path[PATH_BYTES], struct error *err)
 {
     if (snprintf(path, PATH_BYTES, "%s/%s", folder, name) >= PATH_BYTES)
         return error_set(err, ERR_IO, "the model's path is too long");
-    if (access(path, F_OK) != 0 && errno == ENOENT)
-        return error_set(err, ERR_IO, "cannot open %s: %s; " WHAT_IT_IS, path, strerror(ENOENT));
     return ERR_OK;
+}
+
+/* Sets `path` to that of a file that every model has. */
+static int find_file(const char *folder, const char *name, char path[PATH_BYTES], struct error *err)
+{
+    int code = join(folder, name, path, err);
+    if (code == ERR_OK && access(path, F_OK) != 0 && errno == ENOENT)
+        code = error_set(err, ERR_IO, "cannot open %s: %s; " WHAT_IT_IS, path, strerror(ENOENT));
+    return code;
 }
 
 static int open_files(struct loader *l, struct error *err)
@@ -132,15 +139,38 @@ static int take_activation(struct loader *l, struct error *err)
                      l->path);
 }
 
+static enum precision precision_named(const char *name)
+{
+    for (enum precision p = 0; name && p < PRECISION_COUNT; p++)
+        if (strcmp(name, precision_name(p)) == 0)
+            return p;
+    CHECK(!name && "names of precisions are checked where they come in");
+    return PRECISION_F32;
+}
+
 /* What the file and its description say about the network and its classes. */
 static int describe_model(struct loader *l, struct error *err)
 {
+    struct model *model = l->model;
     int code = open_files(l, err);
     if (code == ERR_OK)
         code = read_template(l, err);
     if (code == ERR_OK)
         code = take_labels(l, err);
-    return code == ERR_OK ? take_activation(l, err) : code;
+    if (code == ERR_OK)
+        code = take_activation(l, err);
+    if (code != ERR_OK)
+        return code;
+    model->path = strdup(l->path);
+    model->preprocess = l->config.preprocess;
+    model->precision = precision_named(l->options->precision);
+    template_name(&model->template, model->template_name);
+    for (size_t i = 0; i < l->layer_count; i++) {
+        model->parameters += layer_parameters(&l->layers[i]);
+        model->multiply_adds += layer_multiply_adds(&l->layers[i]);
+    }
+    l->layers[l->layer_count - 1].shape.out_c = model->classes;
+    return model->path ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for a model");
 }
 
 /* The most weights and the most outputs of a layer. */
@@ -216,36 +246,23 @@ static int read_weights(struct loader *l, struct error *err)
     return code;
 }
 
-static bool calibration_path(const struct loader *l, char path[PATH_BYTES])
-{
-    return snprintf(path, PATH_BYTES, "%s/calibration.json", l->path) < PATH_BYTES;
-}
-
-static enum precision precision_named(const char *name)
-{
-    for (enum precision p = 0; name && p < PRECISION_COUNT; p++)
-        if (strcmp(name, precision_name(p)) == 0)
-            return p;
-    CHECK(!name && "names of precisions are checked where they come in");
-    return PRECISION_F32;
-}
-
 static int read_calibration(struct loader *l, struct error *err)
 {
     char path[PATH_BYTES], *bytes;
     size_t length;
-    if (!calibration_path(l, path))
-        return error_set(err, ERR_IO, "the model's path is too long");
+    int code = join(l->path, "calibration.json", path, err);
+    if (code != ERR_OK)
+        return code;
     if (access(path, F_OK) != 0)
         return error_set(
             err, ERR_IO,
             "int8 needs %s; make it with `resnext calibrate MODEL DIR`, or use another "
             "precision",
             path);
-    int code = file_read_all(path, CALIBRATION_FILE_MAX, &bytes, &length, err);
+    code = file_read_all(path, CALIBRATION_FILE_MAX, &bytes, &length, err);
     if (code != ERR_OK)
         return code;
-    code = calibration_parse(&l->calibration, l->layers, l->layer_count, bytes, length, err);
+    code = calibration_parse(&l->own, l->layers, l->layer_count, bytes, length, err);
     free(bytes);
     return code == ERR_OK
                ? ERR_OK
@@ -256,17 +273,14 @@ static int read_calibration(struct loader *l, struct error *err)
 /* Scales of other weights or pixels would give answers that look right and are not. */
 static int check_calibration(const struct loader *l, struct error *err)
 {
-    const struct calibration *c =
-        l->options->calibration ? l->options->calibration : &l->calibration;
-    if (l->model->precision != PRECISION_INT8)
-        return ERR_OK;
+    const struct calibration *c = l->calibration;
+    const struct preprocess_spec *p = &l->config.preprocess;
     if (strcmp(c->sha256, l->model->sha256) != 0)
         return error_set(
             err, ERR_MODEL_INVALID,
             "%s/calibration.json is of other weights: their sha256 begins with %.12s, that "
             "of model.safetensors with %.12s; `resnext calibrate MODEL DIR` makes it anew",
             l->path, c->sha256, l->model->sha256);
-    const struct preprocess_spec *p = &l->config.preprocess;
     for (int i = 0; i < 3; i++)
         if (c->mean[i] != p->mean[i] || c->std[i] != p->std[i])
             return error_set(err, ERR_MODEL_INVALID,
@@ -278,7 +292,7 @@ static int check_calibration(const struct loader *l, struct error *err)
 
 /* A pixel's byte stands for (byte / 255 - mean) / std. A max pool hands on the scales of its input,
  * and its mean, which is less than the pool's but gives back more than none would. */
-static void list_scales(struct loader *l, const struct calibration *calibration)
+static void list_scales(struct loader *l)
 {
     const struct preprocess_spec *p = &l->model->preprocess;
     for (int c = 0; c < 3; c++) {
@@ -287,7 +301,7 @@ static void list_scales(struct loader *l, const struct calibration *calibration)
     }
     l->values[0] = (struct quantization){l->pixel_scale, l->pixel_zero, NULL};
     for (size_t i = 0; i + 1 < l->layer_count; i++) {
-        const struct calibration_layer *layer = &calibration->layers[i];
+        const struct calibration_layer *layer = &l->calibration->layers[i];
         l->values[i + 1] = layer->scale
                                ? (struct quantization){layer->scale, layer->zero, layer->mean}
                                : l->values[l->layers[i].input];
@@ -296,13 +310,15 @@ static void list_scales(struct loader *l, const struct calibration *calibration)
 
 static int take_calibration(struct loader *l, struct error *err)
 {
-    int code = l->options->calibration ? ERR_OK : read_calibration(l, err);
+    const struct calibration *given = l->options->calibration;
+    int code = given ? ERR_OK : read_calibration(l, err);
     if (code != ERR_OK)
         return code;
+    l->calibration = given ? given : &l->own;
     l->values = calloc(l->layer_count, sizeof *l->values);
     if (!l->values)
         return error_set(err, ERR_NO_MEMORY, "no memory for the scales of activations");
-    list_scales(l, l->options->calibration ? l->options->calibration : &l->calibration);
+    list_scales(l);
     return ERR_OK;
 }
 
@@ -317,73 +333,40 @@ static int create_network(struct loader *l, struct error *err)
     return code == ERR_OK ? read_weights(l, err) : code;
 }
 
-static int fill_model(struct loader *l, struct error *err)
+static int load(struct loader *l, bool with_weights, struct error *err)
 {
-    struct model *model = l->model;
-    model->path = strdup(l->path);
-    model->preprocess = l->config.preprocess;
-    model->precision = precision_named(l->options->precision);
-    template_name(&model->template, model->template_name);
-    for (size_t i = 0; i < l->layer_count; i++) {
-        model->parameters += layer_parameters(&l->layers[i]);
-        model->multiply_adds += layer_multiply_adds(&l->layers[i]);
-    }
-    if (!model->path)
-        return error_set(err, ERR_NO_MEMORY, "no memory for a model");
-    l->layers[l->layer_count - 1].shape.out_c = model->classes;
-    int code = model->precision == PRECISION_INT8 ? take_calibration(l, err) : ERR_OK;
-    if (code == ERR_OK)
+    int code = describe_model(l, err);
+    bool is_int8 = l->model->precision == PRECISION_INT8;
+    if (code == ERR_OK && is_int8)
+        code = take_calibration(l, err);
+    if (code == ERR_OK && with_weights)
         code = create_network(l, err);
-    if (code == ERR_OK)
-        code = safetensors_sha256(l->file, model->sha256, err);
-    return code == ERR_OK ? check_calibration(l, err) : code;
+    if (code == ERR_OK && (with_weights || is_int8))
+        code = safetensors_sha256(l->file, l->model->sha256, err);
+    return code == ERR_OK && is_int8 ? check_calibration(l, err) : code;
 }
 
 int model_load(struct model **out, const char *path, const struct model_options *options,
                struct error *err)
 {
     struct loader l = {.path = path, .options = options, .model = calloc(1, sizeof *l.model)};
-    int code =
-        l.model ? describe_model(&l, err) : error_set(err, ERR_NO_MEMORY, "no memory for a model");
-    if (code == ERR_OK)
-        code = fill_model(&l, err);
+    int code = l.model ? load(&l, out != NULL, err)
+                       : error_set(err, ERR_NO_MEMORY, "no memory for a model");
     free(l.values);
-    calibration_destroy(&l.calibration);
+    calibration_destroy(&l.own);
     free(l.layers);
     safetensors_close(l.file);
     model_config_destroy(&l.config);
-    if (code == ERR_OK)
+    if (code == ERR_OK && out)
         *out = l.model;
     else
         model_destroy(l.model);
     return code;
 }
 
-/* That int8, if it would be loaded so, has what it needs. */
-static int check_precision(struct loader *l, struct error *err)
-{
-    l->model->precision = precision_named(l->options->precision);
-    if (l->model->precision != PRECISION_INT8)
-        return ERR_OK;
-    int code = read_calibration(l, err);
-    if (code == ERR_OK)
-        code = safetensors_sha256(l->file, l->model->sha256, err);
-    return code == ERR_OK ? check_calibration(l, err) : code;
-}
-
 int model_check(const char *path, const struct model_options *options, struct error *err)
 {
-    struct loader l = {.path = path, .options = options, .model = calloc(1, sizeof *l.model)};
-    int code =
-        l.model ? describe_model(&l, err) : error_set(err, ERR_NO_MEMORY, "no memory for a model");
-    if (code == ERR_OK)
-        code = check_precision(&l, err);
-    calibration_destroy(&l.calibration);
-    free(l.layers);
-    safetensors_close(l.file);
-    model_config_destroy(&l.config);
-    model_destroy(l.model);
-    return code;
+    return model_load(NULL, path, options, err);
 }
 
 void model_destroy(struct model *model)
