@@ -1,8 +1,6 @@
 #include "model/labels.h"
 
 #include <ctype.h>
-#include <dirent.h>
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +10,7 @@
 #include "base/array.h"
 #include "base/utf8.h"
 #include "model/file.h"
-#include "model/label_words.h"
+#include "model/unread_labels.h"
 
 enum { IMAGENET_CLASSES = 1000 };
 
@@ -220,22 +218,6 @@ bool labels_are_defaults(const struct label_list *list)
     return all;
 }
 
-static int refuse_other_files(const char *folder, struct error *err)
-{
-    DIR *directory = opendir(folder);
-    if (!directory)
-        return error_set(err, ERR_IO, "cannot read folder %s: %s", folder, strerror(errno));
-    int code = ERR_OK;
-    for (struct dirent *entry; code == ERR_OK && (entry = readdir(directory));)
-        if (label_words_file(entry->d_name))
-            code = error_set(err, ERR_MODEL_INVALID,
-                             "%s/%s seems to name the classes; only labels.txt is read, one name a "
-                             "line in order of class id",
-                             folder, entry->d_name);
-    closedir(directory);
-    return code;
-}
-
 int labels_find(struct label_list *list, const char *folder, const char *unread, size_t classes,
                 enum label_source *source, struct error *err)
 {
@@ -251,7 +233,7 @@ int labels_find(struct label_list *list, const char *folder, const char *unread,
             "%s/config.json: %s seems to name the classes, in a form that is not read; "
             "make it \"label_names\": a list in order of class id, or write labels.txt",
             folder, unread);
-    int code = refuse_other_files(folder, err);
+    int code = unread_labels_refuse_files(folder, err);
     if (code != ERR_OK)
         return code;
     *source = LABELS_OF_IMAGENET;
