@@ -380,8 +380,3 @@ void model_destroy(struct model *model)
     free(model->path);
     free(model);
 }
-
-int model_check_memory(const struct model *model, int threads, struct error *err)
-{
-    return network_check_memory(model->network, threads, err);
-}

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,13 +119,10 @@ static void widen(enum tensor_type type, float *out, size_t count)
 
 static size_t first_not_finite(const float *values, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], sizeof bits);
-        if ((bits & 0x7f800000) == 0x7f800000)
-            return i;
-    }
-    return count;
+    size_t i = 0;
+    while (i < count && isfinite(values[i]))
+        i++;
+    return i;
 }
 
 int safetensors_read(const struct safetensors *file, const struct tensor_info *tensor, float *out,

@@ -88,7 +88,7 @@ int generation_check_memory(const struct generation *generation, int more, struc
 {
     int code = ERR_OK;
     for (size_t i = 0; code == ERR_OK && i < generation->models.count; i++)
-        code = model_check_memory(generation->models.models[i], more, err);
+        code = network_check_memory(generation->models.models[i]->network, more, err);
     return code;
 }
 

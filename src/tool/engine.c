@@ -175,7 +175,7 @@ int engine_run(const struct model *model, const struct file_list *files,
     int code = workers ? create_slots(&engine, count, err)
                        : error_set(err, ERR_NO_MEMORY, "no memory for %zu threads", count);
     if (code == ERR_OK)
-        code = model_check_memory(model, (int)count, err);
+        code = network_check_memory(model->network, (int)count, err);
     if (code == ERR_OK)
         code = start_workers(&engine, workers, count, &started, err);
     if (code == ERR_OK)

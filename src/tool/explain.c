@@ -12,12 +12,12 @@
 
 struct explain {
     bool json;
-    const char *class_name, *class_id_text, *out;
+    const char *class, *class_id_text, *out;
     struct preprocess_options options;
     const struct model *model;
     struct file_bytes file;
     struct session *session;
-    struct prediction class;
+    int class_id;
     struct feature_shape shape;
     float *map; /* [rows][cols] */
 };
@@ -38,17 +38,19 @@ static int run_network(struct explain *e, struct error *err)
 
 static int make_map(struct explain *e, struct error *err)
 {
-    const char *name = e->class_id_text ? e->class_id_text : e->class_name;
+    const char *name = e->class_id_text ? e->class_id_text : e->class;
+    struct prediction found;
     int code = run_network(e, err);
     if (code == ERR_OK)
-        code = session_find_class(e->session, name, e->class_id_text != NULL, &e->class, err);
+        code = session_find_class(e->session, name, e->class_id_text != NULL, &found, err);
     if (code != ERR_OK)
         return code;
+    e->class_id = found.class_id;
     e->shape = explain_shape(e->model->network);
     e->map = calloc((size_t)e->shape.rows * (size_t)e->shape.cols, sizeof *e->map);
     if (!e->map)
         return error_set(err, ERR_NO_MEMORY, "no memory for a map");
-    return session_map(e->session, e->class.class_id, e->map, err);
+    return session_map(e->session, e->class_id, e->map, err);
 }
 
 static void print_json(const struct explain *e, const char *path)
@@ -57,9 +59,9 @@ static void print_json(const struct explain *e, const char *path)
     for (int i = 0; i < e->shape.rows * e->shape.cols; i++)
         values = output_json_append(values, output_json_float(e->map[i]));
     output_json_line(json_pack("{s:o, s:i, s:o, s:{s:i, s:i, s:o}}", "file", output_json_text(path),
-                               "class_id", e->class.class_id, "label",
-                               output_json_text(e->model->labels[e->class.class_id]), "grid",
-                               "rows", e->shape.rows, "cols", e->shape.cols, "values", values));
+                               "class_id", e->class_id, "label",
+                               output_json_text(e->model->labels[e->class_id]), "grid", "rows",
+                               e->shape.rows, "cols", e->shape.cols, "values", values));
 }
 
 static int explain_file(struct explain *e, const char *path, int64_t max_bytes)
@@ -97,7 +99,7 @@ static int explain_run(int argc, char **argv)
     const struct option_row rows[] = {
         {.name = "class",
          .letter = 'c',
-         .text = &e.class_name,
+         .text = &e.class,
          .argument = "CLASS",
          .help = "label, or else id, of the class to explain, instead of the likeliest"},
         {.name = "class-id",
@@ -122,7 +124,7 @@ static int explain_run(int argc, char **argv)
         tool_message("explain: --json and --out exclude each other");
         return TOOL_USAGE;
     }
-    if (e.class_name && e.class_id_text) {
+    if (e.class && e.class_id_text) {
         tool_message("explain: --class and --class-id exclude each other");
         return TOOL_USAGE;
     }
