@@ -173,9 +173,8 @@ static bool join(char path[LABELS_PATH_MAX], const char *folder, const char *nam
 static bool exists_in(char path[LABELS_PATH_MAX], const char *folder, const char *place,
                       const char *name)
 {
-    char beside[LABELS_PATH_MAX];
-    return join(beside, folder, place, NULL) && join(path, beside, name, NULL) &&
-           access(path, F_OK) == 0;
+    int length = snprintf(path, LABELS_PATH_MAX, "%s/%s/%s", folder, place, name);
+    return length < LABELS_PATH_MAX && access(path, F_OK) == 0;
 }
 
 /* Where the program lies; in the source tree, that is its build directory. */

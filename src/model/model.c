@@ -178,12 +178,10 @@ static void largest_layer(const struct loader *l, size_t *weights, size_t *chann
 {
     *weights = *channels = 1;
     for (size_t i = 0; i < l->layer_count; i++) {
-        struct tensor_info tensors[CHECKPOINT_LAYER_TENSORS];
-        if (checkpoint_layer_tensors(&l->layers[i], tensors) == 0)
-            continue;
-        size_t out = (size_t)l->layers[i].shape.out_c;
-        *weights = tensors[0].elements > *weights ? tensors[0].elements : *weights;
-        *channels = out > *channels ? out : *channels;
+        const struct conv_shape *s = &l->layers[i].shape;
+        size_t count = layer_has_weights(&l->layers[i]) ? conv_weight_count(s) : 0;
+        *weights = count > *weights ? count : *weights;
+        *channels = (size_t)s->out_c > *channels ? (size_t)s->out_c : *channels;
     }
 }
 

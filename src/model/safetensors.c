@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 
 #include "base/check.h"
 #include "model/file.h"
+#include "nn/finite.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file format is little-endian");
 
@@ -115,14 +115,6 @@ static void widen(enum tensor_type type, float *out, size_t count)
         uint32_t bits = type == TENSOR_F16 ? widen_f16(half) : (uint32_t)half << 16;
         memcpy(&out[i], &bits, sizeof bits);
     }
-}
-
-static size_t first_not_finite(const float *values, size_t count)
-{
-    size_t i = 0;
-    while (i < count && isfinite(values[i]))
-        i++;
-    return i;
 }
 
 int safetensors_read(const struct safetensors *file, const struct tensor_info *tensor, float *out,
