@@ -47,20 +47,14 @@ static int check_folder(const char *path, struct error *err)
     return ERR_OK;
 }
 
-static int join(const char *folder, const char *name, char path[PATH_BYTES], struct error *err)
-{
-    if (snprintf(path, PATH_BYTES, "%s/%s", folder, name) >= PATH_BYTES)
-        return error_set(err, ERR_IO, "the model's path is too long");
-    return ERR_OK;
-}
-
 /* Sets `path` to that of a file that every model has. */
 static int find_file(const char *folder, const char *name, char path[PATH_BYTES], struct error *err)
 {
-    int code = join(folder, name, path, err);
-    if (code == ERR_OK && access(path, F_OK) != 0 && errno == ENOENT)
-        code = error_set(err, ERR_IO, "cannot open %s: %s; " WHAT_IT_IS, path, strerror(ENOENT));
-    return code;
+    if (snprintf(path, PATH_BYTES, "%s/%s", folder, name) >= PATH_BYTES)
+        return error_set(err, ERR_IO, "the model's path is too long");
+    if (access(path, F_OK) != 0 && errno == ENOENT)
+        return error_set(err, ERR_IO, "cannot open %s: %s; " WHAT_IT_IS, path, strerror(ENOENT));
+    return ERR_OK;
 }
 
 static int open_files(struct loader *l, struct error *err)
@@ -139,15 +133,6 @@ static int take_activation(struct loader *l, struct error *err)
                      l->path);
 }
 
-static enum precision precision_named(const char *name)
-{
-    for (enum precision p = 0; name && p < PRECISION_COUNT; p++)
-        if (strcmp(name, precision_name(p)) == 0)
-            return p;
-    CHECK(!name && "names of precisions are checked where they come in");
-    return PRECISION_F32;
-}
-
 /* What the file and its description say about the network and its classes. */
 static int describe_model(struct loader *l, struct error *err)
 {
@@ -163,7 +148,6 @@ static int describe_model(struct loader *l, struct error *err)
         return code;
     model->path = strdup(l->path);
     model->preprocess = l->config.preprocess;
-    model->precision = precision_named(l->options->precision);
     template_name(&model->template, model->template_name);
     for (size_t i = 0; i < l->layer_count; i++) {
         model->parameters += layer_parameters(&l->layers[i]);
@@ -244,20 +228,33 @@ static int read_weights(struct loader *l, struct error *err)
     return code;
 }
 
+static bool calibration_path(const struct loader *l, char path[PATH_BYTES])
+{
+    return snprintf(path, PATH_BYTES, "%s/calibration.json", l->path) < PATH_BYTES;
+}
+
+static enum precision precision_named(const char *name)
+{
+    for (enum precision p = 0; name && p < PRECISION_COUNT; p++)
+        if (strcmp(name, precision_name(p)) == 0)
+            return p;
+    CHECK(!name && "names of precisions are checked where they come in");
+    return PRECISION_F32;
+}
+
 static int read_calibration(struct loader *l, struct error *err)
 {
     char path[PATH_BYTES], *bytes;
     size_t length;
-    int code = join(l->path, "calibration.json", path, err);
-    if (code != ERR_OK)
-        return code;
+    if (!calibration_path(l, path))
+        return error_set(err, ERR_IO, "the model's path is too long");
     if (access(path, F_OK) != 0)
         return error_set(
             err, ERR_IO,
             "int8 needs %s; make it with `resnext calibrate MODEL DIR`, or use another "
             "precision",
             path);
-    code = file_read_all(path, CALIBRATION_FILE_MAX, &bytes, &length, err);
+    int code = file_read_all(path, CALIBRATION_FILE_MAX, &bytes, &length, err);
     if (code != ERR_OK)
         return code;
     code = calibration_parse(&l->own, l->layers, l->layer_count, bytes, length, err);
@@ -334,6 +331,7 @@ static int create_network(struct loader *l, struct error *err)
 static int load(struct loader *l, bool with_weights, struct error *err)
 {
     int code = describe_model(l, err);
+    l->model->precision = precision_named(l->options->precision);
     bool is_int8 = l->model->precision == PRECISION_INT8;
     if (code == ERR_OK && is_int8)
         code = take_calibration(l, err);
