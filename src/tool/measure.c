@@ -28,8 +28,7 @@ struct run {
     const struct model *model;
     const struct measure_options *options;
     struct gate gate;
-    int64_t deadline_ns;         /* written before the gate opens */
-    struct shared_pass **passes; /* [workers], or NULL */
+    int64_t deadline_ns; /* written before the gate opens */
     atomic_llong next;
     atomic_bool failed;
 };
@@ -38,7 +37,7 @@ struct worker {
     struct run *run;
     pthread_t thread;
     struct session *session;
-    struct shared_pass *pass; /* of run->passes; NULL if nobody helps */
+    struct shared_pass *pass; /* NULL if nobody helps */
     size_t capacity;
     struct measure result; /* images_per_s is not used */
     struct error error;    /* code ERR_OK if all went well */
@@ -205,41 +204,18 @@ static void worker_destroy(struct worker *w)
     measure_destroy(&w->result);
 }
 
-static int create_passes(struct run *run, struct worker *workers, struct error *err)
-{
-    int count = run->options->workers, code = ERR_OK;
-    if (run->options->threads == count)
-        return ERR_OK;
-    run->passes = calloc((size_t)count, sizeof(struct shared_pass *));
-    if (!run->passes)
-        return error_set(err, ERR_NO_MEMORY, "no memory for %d passes", count);
-    for (int i = 0; code == ERR_OK && i < count; i++) {
-        code = shared_pass_create(&run->passes[i], err);
-        workers[i].pass = run->passes[i];
-    }
-    return code;
-}
-
-static void destroy_passes(struct run *run)
-{
-    for (int i = 0; run->passes && i < run->options->workers; i++)
-        shared_pass_destroy(run->passes[i]);
-    free(run->passes);
-}
-
 /* Runs all workers to their end. The first error of any. */
 static int run_workers(struct run *run, struct worker *workers, struct error *err)
 {
-    int started = 0, code = create_passes(run, workers, err);
-    int idle = run->options->threads - run->options->workers;
+    int started = 0, code = ERR_OK, idle = run->options->threads - run->options->workers;
     struct helpers *helpers = NULL;
     for (int i = 0; code == ERR_OK && i < run->options->workers; i++)
         code = worker_create(&workers[i], run, err);
-    if (code == ERR_OK && run->passes)
-        code = helpers_start(&helpers, idle, run->passes, run->options->workers,
-                             run->model->network, err);
+    if (code == ERR_OK && idle > 0)
+        code = helpers_start(&helpers, idle, run->options->workers, run->model->network, err);
     while (code == ERR_OK && started < run->options->workers) {
         struct worker *w = &workers[started];
+        w->pass = helpers_pass(helpers, started);
         code = thread_start(&w->thread, "bench", worker_main, w, err);
         started += code == ERR_OK;
     }
@@ -255,7 +231,6 @@ static int run_workers(struct run *run, struct worker *workers, struct error *er
         }
     }
     helpers_stop(helpers);
-    destroy_passes(run);
     return code;
 }
 
