@@ -11,13 +11,13 @@ int buffer_reserve(struct buffer *buffer, size_t count, size_t element, struct e
         return error_set(err, ERR_NO_MEMORY, "%zu elements of %zu bytes do not fit in memory",
                          count, element);
     if (size <= buffer->size)
-        return 0;
+        return ERR_OK;
     buffer_free(buffer);
     buffer->data = calloc(size, 1);
     if (!buffer->data)
         return error_set(err, ERR_NO_MEMORY, "no memory for a picture buffer of %zu bytes", size);
     buffer->size = size;
-    return 0;
+    return ERR_OK;
 }
 
 void buffer_trim(struct buffer *buffer, size_t limit)

@@ -44,7 +44,7 @@ static int guarded(struct jpeg_decoder *decoder, void (*body)(struct jpeg_decode
         return decoder->failure.code;
     }
     body(decoder, argument);
-    return 0;
+    return ERR_OK;
 }
 
 static void describe_failure(struct jpeg_decoder *decoder, int message_code, const char *text)
@@ -156,7 +156,7 @@ int jpeg_decoder_create(struct jpeg_decoder **out, struct error *err)
 {
     struct jpeg_decoder *decoder = calloc(1, sizeof *decoder);
     *out = decoder;
-    return decoder ? 0 : error_set(err, ERR_NO_MEMORY, "no memory for a JPEG decoder");
+    return decoder ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for a JPEG decoder");
 }
 
 void jpeg_decoder_destroy(struct jpeg_decoder *decoder)
@@ -272,7 +272,7 @@ static int check_scans(struct jpeg_decoder *decoder, const struct jpeg_limits *l
     struct jpeg_decompress_struct *info = &decoder->info;
     struct scans scans = {1, (uint64_t)info->comps_in_scan};
     if (!jpeg_has_multiple_scans(info))
-        return 0;
+        return ERR_OK;
     count_scans(info->src->next_input_byte, info->src->next_input_byte + info->src->bytes_in_buffer,
                 &scans);
     if (scans.count > JPEG_SCANS_MAX)
@@ -285,7 +285,7 @@ static int check_scans(struct jpeg_decoder *decoder, const struct jpeg_limits *l
                          "max_pixels (%llu); send a baseline one or raise the limit",
                          (int)scans.count, (unsigned long long)samples, JPEG_SCAN_SAMPLES,
                          (unsigned long long)limits->max_pixels);
-    return 0;
+    return ERR_OK;
 }
 
 static int check_header(struct jpeg_decoder *decoder, const struct jpeg_limits *limits,
@@ -311,7 +311,7 @@ int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t
     CHECK(!decoder->open);
     *header = (struct jpeg_header){.orientation = ORIENTATION_NORMAL};
     int code = magic_check(bytes, length, err);
-    if (code)
+    if (code != ERR_OK)
         return code;
     decoder->limits = *limits;
     decoder->orientation = 0;
@@ -320,7 +320,7 @@ int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t
     decoder->zeros_follow = source.length < length;
     decoder->may_end = false;
     code = guarded(decoder, open_source, &source, err);
-    if (code)
+    if (code != ERR_OK)
         return code;
     header->width = (int)decoder->info.image_width;
     header->height = (int)decoder->info.image_height;
@@ -357,11 +357,11 @@ int jpeg_decoder_start(struct jpeg_decoder *decoder, int eighths, int *width, in
                        struct error *err)
 {
     int code = guarded(decoder, start, &eighths, err);
-    if (code)
+    if (code != ERR_OK)
         return code;
     *width = (int)decoder->info.output_width;
     *height = (int)decoder->info.output_height;
-    return 0;
+    return ERR_OK;
 }
 
 /* round(a * b / 255) for 0 <= a, b <= 255. */
@@ -405,7 +405,7 @@ int jpeg_decoder_read(struct jpeg_decoder *decoder, uint8_t *rgbx, int max_rows,
     JDIMENSION left = info->output_height - info->output_scanline;
     struct batch batch = {rgbx, left < (JDIMENSION)max_rows ? left : (JDIMENSION)max_rows};
     int code = guarded(decoder, read_batch, &batch, err);
-    if (code)
+    if (code != ERR_OK)
         return code;
     if (info->out_color_space == JCS_CMYK)
         convert_cmyk(rgbx, (size_t)batch.rows * info->output_width);

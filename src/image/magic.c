@@ -44,7 +44,7 @@ int magic_check(const uint8_t *bytes, size_t length, struct error *err)
     /* A file may end after SOI, and is then a damaged one. */
     size_t known = length == 2 ? 2 : JPEG_START_LENGTH;
     if (starts_with(bytes, length, JPEG_START, known))
-        return 0;
+        return ERR_OK;
     if (length == 0)
         return error_set(err, ERR_NOT_JPEG, "there are no bytes; send a JPEG");
     for (size_t i = 0; i < sizeof other_kinds / sizeof other_kinds[0]; i++) {

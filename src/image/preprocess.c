@@ -61,7 +61,7 @@ int preprocessor_create(struct preprocessor **out, struct error *err)
     if (!p)
         return error_set(err, ERR_NO_MEMORY, "no memory for a preprocessor");
     int code = jpeg_decoder_create(&p->decoder, err);
-    if (code) {
+    if (code != ERR_OK) {
         preprocessor_destroy(p);
         *out = NULL;
     }
@@ -162,7 +162,7 @@ static int plan(struct job *job, enum pillow pillow, const struct edge *across,
     struct preprocess_geometry g = preprocess_geometry(spec, across->full, down->full);
     job->along_first = job->swaps == preprocess_down_first(pillow, &g, across->full, down->full);
     int code = plan_axis(&p->across, spec, across, g.out_width, g.left, err);
-    if (!code)
+    if (code == ERR_OK)
         code = plan_axis(&p->down, spec, down, g.out_height, g.top, err);
     return code;
 }
@@ -184,10 +184,10 @@ static int reserve(struct job *job, int width, struct error *err)
     job->window_bytes = resize_stride(job->along_first ? size * 3 : job->row_bytes);
     int code = buffer_reserve(
         &p->batch, JPEG_ROWS_OFFSET + job->row_bytes * BATCH_ROWS + RESIZE_SLACK_BYTES, 1, err);
-    if (!code)
+    if (code == ERR_OK)
         code = buffer_reserve(&p->window, (size_t)window_rows(job) + RESIZE_SLACK_ROWS,
                               job->window_bytes, err);
-    if (!code)
+    if (code == ERR_OK)
         code = buffer_reserve(&p->line, job->row_bytes + RESIZE_SLACK_BYTES + size * 3, 1, err);
     return code;
 }
@@ -291,7 +291,7 @@ static int decode(struct job *job, const struct preprocess_options *options,
     int eighths = fast ? fast_eighths(job->spec, header) : JPEG_EIGHTHS_FULL, width, height;
     int code = jpeg_decoder_start(p->decoder, eighths, &width, &height, err);
     book(job, &job->report->decode_ns);
-    if (code)
+    if (code != ERR_OK)
         return code;
     struct edge across = {header->width, width, eighths, false};
     struct edge down = {header->height, height, eighths, false};
@@ -304,10 +304,10 @@ static int decode(struct job *job, const struct preprocess_options *options,
     across.reversed = orientation_reverses_columns(orientation);
     down.reversed = orientation_reverses_rows(orientation);
     code = plan(job, options->pillow, &across, &down, err);
-    if (!code)
+    if (code == ERR_OK)
         code = reserve(job, width, err);
     book(job, &job->report->preprocess_ns);
-    if (!code)
+    if (code == ERR_OK)
         code = run(job, err);
     return code;
 }
@@ -325,7 +325,7 @@ int preprocessor_run(struct preprocessor *p, const struct preprocess_spec *spec,
     report->width = header.width;
     report->height = header.height;
     book(&job, &report->decode_ns);
-    if (!code)
+    if (code == ERR_OK)
         code = decode(&job, options, &header, err);
     give_back(p);
     return code;

@@ -107,9 +107,9 @@ static int reserve(struct resize_axis *axis, size_t count, struct error *err)
 {
     size_t groups = count * (size_t)axis->max_groups;
     int code = buffer_reserve(&axis->spans, count, sizeof(struct resize_span), err);
-    if (!code)
+    if (code == ERR_OK)
         code = buffer_reserve(&axis->weights, groups, 2 * RESIZE_GROUP * sizeof(int16_t), err);
-    if (!code)
+    if (code == ERR_OK)
         code = buffer_reserve(&axis->exact, (size_t)axis->max_taps, sizeof(double), err);
     return code;
 }
@@ -130,13 +130,13 @@ int resize_axis_plan(struct resize_axis *axis, const struct resize_shape *shape,
     CHECK(shape->in_size > 0 && shape->out_size > 0 && shape->count > 0 && shape->offset >= 0);
     CHECK(shape->offset <= shape->out_size - shape->count);
     if (same_shape(&axis->shape, shape))
-        return 0;
+        return ERR_OK;
     struct stretched by = stretch(shape);
     axis->shape = (struct resize_shape){0};
     axis->max_taps = by.max_taps;
     axis->max_groups = (axis->max_taps + RESIZE_GROUP - 1) / RESIZE_GROUP;
     int code = reserve(axis, (size_t)shape->count, err);
-    if (code)
+    if (code != ERR_OK)
         return code;
     memset(axis->weights.data, 0, axis->weights.size);
     struct resize_span *spans = axis->spans.data;
@@ -144,7 +144,7 @@ int resize_axis_plan(struct resize_axis *axis, const struct resize_shape *shape,
     for (int i = 0; i < shape->count; i++)
         spans[i] = plan_output(&by, shape, shape->offset + resize_axis_output(axis, i),
                                axis->exact.data, groups_of(axis, i));
-    return 0;
+    return ERR_OK;
 }
 
 void resize_axis_trim(struct resize_axis *axis, size_t limit)

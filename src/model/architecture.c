@@ -1,111 +1,64 @@
 #include "model/architecture.h"
 
-#include <ctype.h>
+#include <regex.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/strict_json.h"
 
-/* Skips decimal digits; false if there is none. */
-static bool skip_number(const char **s)
+#define NETWORK "(resnet[0-9]*|wide_resnet[0-9]*(_[0-9]+)?|resnext[0-9]*(_[0-9]+x[0-9]+d)?)"
+enum { NAME_SIZE = 64, GROUPS = 7, PLAIN = 3, PLAIN_OF_GLUON = 6 };
+
+/* The names that are served, without a tag ("resnet50.a1_in1k"), which only says how the weights
+ * were trained; before there were tags, names began with who did it, and GluonCV's v1b is the plain
+ * network. Every other name of timm's, also with these tensors, computes something else: resnet50d
+ * has an average pool in its shortcut, resnetaa50 and resnetblur50 filter before they stride, ...
+ */
+static const char served[] = "^((tv_|ssl_|swsl_|ig_)?" NETWORK "|gluon_" NETWORK "(_v1b)?)$";
+
+/* What a name says of the network alone. */
+static int take_plain_name(const char *name, char plain[NAME_SIZE], struct error *err)
 {
-    const char *start = *s;
-    while (isdigit((unsigned char)**s))
-        (*s)++;
-    return *s > start;
+    regex_t regex;
+    regmatch_t groups[GROUPS];
+    if (regcomp(&regex, served, REG_EXTENDED) != 0)
+        return error_set(err, ERR_NO_MEMORY, "no memory for config.json");
+    snprintf(plain, NAME_SIZE, "%.*s", (int)strcspn(name, "."), name);
+    bool found = strcspn(name, ".") < NAME_SIZE && regexec(&regex, plain, GROUPS, groups, 0) == 0;
+    regfree(&regex);
+    if (!found)
+        return error_set(err, ERR_MODEL_UNSUPPORTED,
+                         "architecture %.60s is not served; resnet50, wide_resnet50_2, "
+                         "resnext50_32x4d and others of these three forms are",
+                         name);
+    const regmatch_t *part = &groups[groups[PLAIN].rm_so < 0 ? PLAIN_OF_GLUON : PLAIN];
+    plain[part->rm_eo] = '\0';
+    memmove(plain, plain + part->rm_so, (size_t)(part->rm_eo - part->rm_so) + 1);
+    return ERR_OK;
 }
 
-/* "_2" of wide_resnet50_2. */
-static bool skip_width(const char **s)
-{
-    return *(*s)++ == '_' && skip_number(s);
-}
-
-/* "_32x4d" of resnext50_32x4d. */
-static bool skip_paths(const char **s)
-{
-    return *(*s)++ == '_' && skip_number(s) && *(*s)++ == 'x' && skip_number(s) && *(*s)++ == 'd';
-}
-
-static bool skip_word(const char **s, const char *word)
-{
-    size_t n = strlen(word);
-    bool found = strncmp(*s, word, n) == 0;
-    if (found)
-        *s += n;
-    return found;
-}
-
-/* Before there were tags, timm's names began with who trained the weights. */
-static bool skip_origin(const char **s)
-{
-    return skip_word(s, "tv_") || skip_word(s, "ssl_") || skip_word(s, "swsl_") ||
-           skip_word(s, "ig_");
-}
-
-/* Every other name of timm's, also with these tensors, computes something else: resnet50d has an
- * average pool in its shortcut, resnetaa50 and resnetblur50 filter before they stride, ... A tag
- * ("resnet50.a1_in1k") only says how the weights were trained, and GluonCV's v1b is the plain
- * network. */
-static bool is_served(const char *s)
-{
-    bool (*suffix)(const char **) = NULL;
-    bool gluon = skip_word(&s, "gluon_");
-    if (!gluon)
-        skip_origin(&s);
-    if (skip_word(&s, "wide_resnet"))
-        suffix = skip_width;
-    else if (skip_word(&s, "resnext"))
-        suffix = skip_paths;
-    else if (!skip_word(&s, "resnet"))
-        return false;
-    skip_number(&s);
-    if (suffix && *s == '_' && !suffix(&s))
-        return false;
-    if (gluon)
-        skip_word(&s, "_v1b");
-    return *s == '\0' || *s == '.';
-}
-
-static int check_name(const json_t *value, struct error *err)
+static int check_name(const json_t *value, char plain[NAME_SIZE], struct error *err)
 {
     if (!json_is_said(value))
         return ERR_OK;
     if (!json_is_string(value))
         return error_set(err, ERR_MODEL_INVALID, "architecture is not a string");
-    if (!is_served(json_string_value(value)))
-        return error_set(err, ERR_MODEL_UNSUPPORTED,
-                         "architecture %.60s is not served; resnet50, wide_resnet50_2, "
-                         "resnext50_32x4d and others of these three forms are",
-                         json_string_value(value));
-    return ERR_OK;
+    return take_plain_name(json_string_value(value), plain, err);
 }
 
-/* Who trained it is no difference. The length is without a tag. */
-static size_t plain_name(const char **s)
-{
-    bool gluon = skip_word(s, "gluon_");
-    if (!gluon)
-        skip_origin(s);
-    const char *end = *s + strcspn(*s, "."), *suffix = strstr(*s, "_v1b");
-    return (size_t)((gluon && suffix && suffix < end ? suffix : end) - *s);
-}
-
-/* The root's, and the one that timm has in its own dictionary; a tag is no difference. */
+/* The root's, and the one that timm has in its own dictionary. */
 static int check_names(const json_t *root, const json_t *picture, struct error *err)
 {
     const json_t *outer = json_object_get(root, "architecture");
     const json_t *inner = json_object_get(picture, "architecture");
-    int code = check_name(outer, err);
-    if (code == ERR_OK && (code = check_name(inner, err)) != ERR_OK && root != picture)
+    char a[NAME_SIZE] = "", b[NAME_SIZE] = "";
+    int code = check_name(outer, a, err);
+    if (code == ERR_OK && (code = check_name(inner, b, err)) != ERR_OK && root != picture)
         return error_prefix(err, code, "pretrained_cfg");
-    if (code != ERR_OK || !json_is_string(outer) || !json_is_string(inner))
+    if (code != ERR_OK || !*a || !*b || strcmp(a, b) == 0)
         return code;
-    const char *a = json_string_value(outer), *b = json_string_value(inner);
-    size_t length = plain_name(&a);
-    if (length == plain_name(&b) && strncmp(a, b, length) == 0)
-        return ERR_OK;
     return error_set(err, ERR_MODEL_INVALID,
                      "architecture is %.60s, but %.60s in pretrained_cfg; leave the wrong one out",
                      json_string_value(outer), json_string_value(inner));

@@ -38,39 +38,33 @@ static int put(struct names *names, json_int_t id, const json_t *name, struct er
     return ERR_OK;
 }
 
-/* A list, or a map from class id to name. */
-static int collect(struct names *names, const json_t *value, struct error *err)
+/* From a map from name to class id. */
+static int put_inverse(struct names *names, const char *key, const json_t *id, struct error *err)
 {
-    const char *key;
-    json_t *name;
-    int code = ERR_OK;
-    if (!json_is_object(value) && !json_is_array(value))
-        return error_set(err, ERR_MODEL_INVALID, "neither a list nor a map from class id to name");
-    for (size_t i = 0; code == ERR_OK && i < json_array_size(value); i++)
-        code = put(names, (json_int_t)i, json_array_get(value, i), err);
-    json_object_foreach((json_t *)value, key, name)
-    {
-        code = code == ERR_OK ? put(names, class_id_of_key(key), name, err) : code;
-    }
-    return code;
+    json_t *name = json_string(key);
+    return json_array_append_new(names->made, name) == 0
+               ? put(names, class_id_take(id), name, err)
+               : error_set(err, ERR_NO_MEMORY, "no memory for labels");
 }
 
-/* A map from name to class id. */
-static int collect_inverse(struct names *names, const json_t *value, struct error *err)
+static int collect(struct names *names, const json_t *value, struct error *err)
 {
+    bool is_inverse = strcmp(names->key, "label2id") == 0;
     const char *key;
-    json_t *id;
+    json_t *item;
     int code = ERR_OK;
-    if (!json_is_object(value))
-        return error_set(err, ERR_MODEL_INVALID, "no map from name to class id");
-    json_object_foreach((json_t *)value, key, id)
+    if (!json_is_object(value) && (is_inverse || !json_is_array(value)))
+        return error_set(err, ERR_MODEL_INVALID,
+                         is_inverse ? "no map from name to class id"
+                                    : "neither a list nor a map from class id to name");
+    for (size_t i = 0; code == ERR_OK && i < json_array_size(value); i++)
+        code = put(names, (json_int_t)i, json_array_get(value, i), err);
+    json_object_foreach((json_t *)value, key, item)
     {
         if (code != ERR_OK)
             break;
-        json_t *name = json_string(key);
-        code = json_array_append_new(names->made, name) == 0
-                   ? put(names, class_id_take(id), name, err)
-                   : error_set(err, ERR_NO_MEMORY, "no memory for labels");
+        code = is_inverse ? put_inverse(names, key, item, err)
+                          : put(names, class_id_of_key(key), item, err);
     }
     return code;
 }
@@ -96,8 +90,7 @@ static int names_create(struct names **out, const char *key, const json_t *value
     names->key = key;
     names->made = made;
     names->is_map = json_is_object(value);
-    code = strcmp(key, "label2id") == 0 ? collect_inverse(names, value, err)
-                                        : collect(names, value, err);
+    code = collect(names, value, err);
     if (code == ERR_OK)
         *out = names;
     else

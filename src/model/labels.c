@@ -1,8 +1,6 @@
 #include "model/labels.h"
 
 #include <ctype.h>
-#include <dirent.h>
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +10,7 @@
 #include "base/array.h"
 #include "base/utf8.h"
 #include "model/file.h"
-#include "model/label_words.h"
+#include "model/unread_labels.h"
 
 enum { IMAGENET_CLASSES = 1000 };
 
@@ -175,9 +173,8 @@ static bool join(char path[LABELS_PATH_MAX], const char *folder, const char *nam
 static bool exists_in(char path[LABELS_PATH_MAX], const char *folder, const char *place,
                       const char *name)
 {
-    char beside[LABELS_PATH_MAX];
-    return join(beside, folder, place, NULL) && join(path, beside, name, NULL) &&
-           access(path, F_OK) == 0;
+    int length = snprintf(path, LABELS_PATH_MAX, "%s/%s/%s", folder, place, name);
+    return length < LABELS_PATH_MAX && access(path, F_OK) == 0;
 }
 
 /* Where the program lies; in the source tree, that is its build directory. */
@@ -220,22 +217,6 @@ bool labels_are_defaults(const struct label_list *list)
     return all;
 }
 
-static int refuse_other_files(const char *folder, struct error *err)
-{
-    DIR *directory = opendir(folder);
-    if (!directory)
-        return error_set(err, ERR_IO, "cannot read folder %s: %s", folder, strerror(errno));
-    int code = ERR_OK;
-    for (struct dirent *entry; code == ERR_OK && (entry = readdir(directory));)
-        if (label_words_file(entry->d_name))
-            code = error_set(err, ERR_MODEL_INVALID,
-                             "%s/%s seems to name the classes; only labels.txt is read, one name a "
-                             "line in order of class id",
-                             folder, entry->d_name);
-    closedir(directory);
-    return code;
-}
-
 int labels_find(struct label_list *list, const char *folder, const char *unread, size_t classes,
                 enum label_source *source, struct error *err)
 {
@@ -251,7 +232,7 @@ int labels_find(struct label_list *list, const char *folder, const char *unread,
             "%s/config.json: %s seems to name the classes, in a form that is not read; "
             "make it \"label_names\": a list in order of class id, or write labels.txt",
             folder, unread);
-    int code = refuse_other_files(folder, err);
+    int code = unread_labels_refuse_files(folder, err);
     if (code != ERR_OK)
         return code;
     *source = LABELS_OF_IMAGENET;

@@ -25,7 +25,8 @@ struct loader {
     struct safetensors *file;
     struct layer *layers;
     size_t layer_count;
-    struct calibration calibration; /* the folder's */
+    struct calibration own;                /* the folder's */
+    const struct calibration *calibration; /* for int8: that, or the options' */
     float pixel_scale[3], pixel_zero[3];
     struct quantization *values; /* for int8, as network_options has them */
 };
@@ -167,12 +168,25 @@ static int take_activation(struct loader *l, struct error *err)
 /* What the file and its description say about the network and its classes. */
 static int describe_model(struct loader *l, struct error *err)
 {
+    struct model *model = l->model;
     int code = open_files(l, err);
     if (code == ERR_OK)
         code = read_template(l, err);
     if (code == ERR_OK)
         code = take_labels(l, err);
-    return code == ERR_OK ? take_activation(l, err) : code;
+    if (code == ERR_OK)
+        code = take_activation(l, err);
+    if (code != ERR_OK)
+        return code;
+    model->path = strdup(l->path);
+    model->preprocess = l->config.preprocess;
+    template_name(&model->template, model->template_name);
+    for (size_t i = 0; i < l->layer_count; i++) {
+        model->parameters += layer_parameters(&l->layers[i]);
+        model->multiply_adds += layer_multiply_adds(&l->layers[i]);
+    }
+    l->layers[l->layer_count - 1].shape.out_c = model->classes;
+    return model->path ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for a model");
 }
 
 /* The most weights and the most outputs of a layer. */
@@ -180,12 +194,10 @@ static void largest_layer(const struct loader *l, size_t *weights, size_t *chann
 {
     *weights = *channels = 1;
     for (size_t i = 0; i < l->layer_count; i++) {
-        struct tensor_info tensors[CHECKPOINT_LAYER_TENSORS];
-        if (checkpoint_layer_tensors(&l->layers[i], tensors) == 0)
-            continue;
-        size_t out = (size_t)l->layers[i].shape.out_c;
-        *weights = tensors[0].elements > *weights ? tensors[0].elements : *weights;
-        *channels = out > *channels ? out : *channels;
+        const struct conv_shape *s = &l->layers[i].shape;
+        size_t count = layer_has_weights(&l->layers[i]) ? conv_weight_count(s) : 0;
+        *weights = count > *weights ? count : *weights;
+        *channels = (size_t)s->out_c > *channels ? (size_t)s->out_c : *channels;
     }
 }
 
@@ -268,7 +280,7 @@ static int read_calibration(struct loader *l, struct error *err)
     int code = file_read_all(path, CALIBRATION_FILE_MAX, &bytes, &length, err);
     if (code != ERR_OK)
         return code;
-    code = calibration_parse(&l->calibration, l->layers, l->layer_count, bytes, length, err);
+    code = calibration_parse(&l->own, l->layers, l->layer_count, bytes, length, err);
     free(bytes);
     return code == ERR_OK
                ? ERR_OK
@@ -279,17 +291,14 @@ static int read_calibration(struct loader *l, struct error *err)
 /* Scales of other weights or pixels would give answers that look right and are not. */
 static int check_calibration(const struct loader *l, struct error *err)
 {
-    const struct calibration *c =
-        l->options->calibration ? l->options->calibration : &l->calibration;
-    if (l->model->precision != PRECISION_INT8)
-        return ERR_OK;
+    const struct calibration *c = l->calibration;
+    const struct preprocess_spec *p = &l->config.preprocess;
     if (strcmp(c->sha256, l->model->sha256) != 0)
         return error_set(
             err, ERR_MODEL_INVALID,
             "%s/calibration.json is of other weights: their sha256 begins with %.12s, that "
             "of model.safetensors with %.12s; `resnext calibrate MODEL DIR` makes it anew",
             l->path, c->sha256, l->model->sha256);
-    const struct preprocess_spec *p = &l->config.preprocess;
     for (int i = 0; i < 3; i++)
         if (c->mean[i] != p->mean[i] || c->std[i] != p->std[i])
             return error_set(err, ERR_MODEL_INVALID,
@@ -301,7 +310,7 @@ static int check_calibration(const struct loader *l, struct error *err)
 
 /* A pixel's byte stands for (byte / 255 - mean) / std. A max pool hands on the scales of its input,
  * and its mean, which is less than the pool's but gives back more than none would. */
-static void list_scales(struct loader *l, const struct calibration *calibration)
+static void list_scales(struct loader *l)
 {
     const struct preprocess_spec *p = &l->model->preprocess;
     for (int c = 0; c < 3; c++) {
@@ -310,7 +319,7 @@ static void list_scales(struct loader *l, const struct calibration *calibration)
     }
     l->values[0] = (struct quantization){l->pixel_scale, l->pixel_zero, NULL};
     for (size_t i = 0; i + 1 < l->layer_count; i++) {
-        const struct calibration_layer *layer = &calibration->layers[i];
+        const struct calibration_layer *layer = &l->calibration->layers[i];
         l->values[i + 1] = layer->scale
                                ? (struct quantization){layer->scale, layer->zero, layer->mean}
                                : l->values[l->layers[i].input];
@@ -319,13 +328,15 @@ static void list_scales(struct loader *l, const struct calibration *calibration)
 
 static int take_calibration(struct loader *l, struct error *err)
 {
-    int code = l->options->calibration ? ERR_OK : read_calibration(l, err);
+    const struct calibration *given = l->options->calibration;
+    int code = given ? ERR_OK : read_calibration(l, err);
     if (code != ERR_OK)
         return code;
+    l->calibration = given ? given : &l->own;
     l->values = calloc(l->layer_count, sizeof *l->values);
     if (!l->values)
         return error_set(err, ERR_NO_MEMORY, "no memory for the scales of activations");
-    list_scales(l, l->options->calibration ? l->options->calibration : &l->calibration);
+    list_scales(l);
     return ERR_OK;
 }
 
@@ -340,73 +351,41 @@ static int create_network(struct loader *l, struct error *err)
     return code == ERR_OK ? read_weights(l, err) : code;
 }
 
-static int fill_model(struct loader *l, struct error *err)
+static int load(struct loader *l, bool with_weights, struct error *err)
 {
-    struct model *model = l->model;
-    model->path = strdup(l->path);
-    model->preprocess = l->config.preprocess;
-    model->precision = l->options->precision;
-    template_name(&model->template, model->template_name);
-    for (size_t i = 0; i < l->layer_count; i++) {
-        model->parameters += layer_parameters(&l->layers[i]);
-        model->multiply_adds += layer_multiply_adds(&l->layers[i]);
-    }
-    if (!model->path)
-        return error_set(err, ERR_NO_MEMORY, "no memory for a model");
-    l->layers[l->layer_count - 1].shape.out_c = model->classes;
-    int code = model->precision == PRECISION_INT8 ? take_calibration(l, err) : ERR_OK;
-    if (code == ERR_OK)
+    int code = describe_model(l, err);
+    l->model->precision = l->options->precision;
+    bool is_int8 = l->model->precision == PRECISION_INT8;
+    if (code == ERR_OK && is_int8)
+        code = take_calibration(l, err);
+    if (code == ERR_OK && with_weights)
         code = create_network(l, err);
-    if (code == ERR_OK)
-        code = safetensors_sha256(l->file, model->sha256, err);
-    return code == ERR_OK ? check_calibration(l, err) : code;
+    if (code == ERR_OK && (with_weights || is_int8))
+        code = safetensors_sha256(l->file, l->model->sha256, err);
+    return code == ERR_OK && is_int8 ? check_calibration(l, err) : code;
 }
 
 int model_load(struct model **out, const char *path, const struct model_options *options,
                struct error *err)
 {
     struct loader l = {.path = path, .options = options, .model = calloc(1, sizeof *l.model)};
-    int code =
-        l.model ? describe_model(&l, err) : error_set(err, ERR_NO_MEMORY, "no memory for a model");
-    if (code == ERR_OK)
-        code = fill_model(&l, err);
+    int code = l.model ? load(&l, out != NULL, err)
+                       : error_set(err, ERR_NO_MEMORY, "no memory for a model");
     free(l.values);
-    calibration_destroy(&l.calibration);
+    calibration_destroy(&l.own);
     free(l.layers);
     safetensors_close(l.file);
     model_config_destroy(&l.config);
-    if (code == ERR_OK)
+    if (code == ERR_OK && out)
         *out = l.model;
     else
         model_destroy(l.model);
     return code;
 }
 
-/* That int8, if it would be loaded so, has what it needs. */
-static int check_precision(struct loader *l, struct error *err)
-{
-    l->model->precision = l->options->precision;
-    if (l->model->precision != PRECISION_INT8)
-        return ERR_OK;
-    int code = read_calibration(l, err);
-    if (code == ERR_OK)
-        code = safetensors_sha256(l->file, l->model->sha256, err);
-    return code == ERR_OK ? check_calibration(l, err) : code;
-}
-
 int model_check(const char *path, const struct model_options *options, struct error *err)
 {
-    struct loader l = {.path = path, .options = options, .model = calloc(1, sizeof *l.model)};
-    int code =
-        l.model ? describe_model(&l, err) : error_set(err, ERR_NO_MEMORY, "no memory for a model");
-    if (code == ERR_OK)
-        code = check_precision(&l, err);
-    calibration_destroy(&l.calibration);
-    free(l.layers);
-    safetensors_close(l.file);
-    model_config_destroy(&l.config);
-    model_destroy(l.model);
-    return code;
+    return model_load(NULL, path, options, err);
 }
 
 void model_destroy(struct model *model)
@@ -419,9 +398,4 @@ void model_destroy(struct model *model)
     network_destroy(model->network);
     free(model->path);
     free(model);
-}
-
-int model_check_memory(const struct model *model, int threads, struct error *err)
-{
-    return network_check_memory(model->network, threads, err);
 }

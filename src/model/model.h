@@ -63,10 +63,6 @@ void model_put_image(const struct model *model, struct workspace *workspace, int
 int model_put_tensor(const struct model *model, struct workspace *workspace, int image,
                      const float *numbers, struct error *err);
 
-/* Whether the libraries that the network uses have the address space they need for so many more
- * threads: ERR_NO_MEMORY. Ask before they start. */
-int model_check_memory(const struct model *model, int threads, struct error *err);
-
 /* Compares the network's convolutions on this machine with plain loops, layer shape by layer shape,
  * on a few output pixels each: in double, int8 exactly. ERR_INTERNAL names the first layer that is
  * off. */

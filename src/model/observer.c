@@ -122,7 +122,8 @@ static void count_values(struct seen *s, const float *values, size_t count)
     }
 }
 
-void observer_watch(struct observer *o, const struct workspace *workspace, size_t i)
+/* Takes in what layer i has just put out. */
+static void watch(struct observer *o, const struct workspace *workspace, size_t i)
 {
     struct seen *s = &o->layers[i];
     if (s->channels == 0)
@@ -141,7 +142,7 @@ const float *observer_forward(struct observer *o, struct workspace *workspace)
 {
     for (size_t i = 0; i < o->count; i++) {
         network_run_layer(o->network, workspace, i, 1);
-        observer_watch(o, workspace, i);
+        watch(o, workspace, i);
     }
     return workspace_value(o->network, workspace, (int)o->count);
 }

@@ -27,9 +27,6 @@ struct observer;
 int observer_create(struct observer **out, const struct network *network, struct error *err);
 void observer_destroy(struct observer *observer);
 
-/* Takes in what layer i has just put out for one image. */
-void observer_watch(struct observer *observer, const struct workspace *workspace, size_t i);
-
 /* One image through the network whose input lies in `workspace`, watched at each layer. Returns the
  * logits, as network_forward. */
 const float *observer_forward(struct observer *observer, struct workspace *workspace);

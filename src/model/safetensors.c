@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/number.h"
 #include "model/file.h"
+#include "nn/finite.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file format is little-endian");
 
@@ -115,17 +116,6 @@ static void widen(enum tensor_type type, float *out, size_t count)
         uint32_t bits = type == TENSOR_F16 ? widen_f16(half) : (uint32_t)half << 16;
         memcpy(&out[i], &bits, sizeof bits);
     }
-}
-
-static size_t first_not_finite(const float *values, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], sizeof bits);
-        if ((bits & 0x7f800000) == 0x7f800000)
-            return i;
-    }
-    return count;
 }
 
 int safetensors_read(const struct safetensors *file, const struct tensor_info *tensor, float *out,

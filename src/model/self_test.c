@@ -310,7 +310,7 @@ int model_self_test(const struct model *model, struct error *err)
     const struct network *network = model->network;
     float pattern[PATTERN];
     struct arena arena;
-    int code = model_check_memory(model, 1, err);
+    int code = network_check_memory(network, 1, err);
     if (code == ERR_OK)
         code = arena_create(&arena, largest_trial(network), err);
     if (code != ERR_OK)

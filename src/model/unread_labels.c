@@ -1,10 +1,85 @@
 #include "model/unread_labels.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "model/class_id.h"
-#include "model/label_words.h"
+
+static const char *const words[] = {
+    "label",   "class", "categor", "synset", "wnid",   "names", "to_name",  "2name",
+    "name_to", "name2", "to_idx",  "2idx",   "idx_to", "idx2",  "to_index", "index_to",
+};
+
+/* What has one of the words and means something else. */
+static const char *const no_words[] = {
+    "classif",      "label_smooth",  "label_offset", "stage_names",  "input_names",
+    "output_names", "feature_names", "column_names", "column_label", "filenames",
+};
+
+static const char *const endings[] = {".txt", ".json",  ".csv",   ".tsv", ".yaml",
+                                      ".yml", ".names", ".pbtxt", ".npy", ".pkl"};
+
+enum { WORDS = sizeof words / sizeof words[0], NO_WORDS = sizeof no_words / sizeof no_words[0] };
+enum { ENDINGS = sizeof endings / sizeof endings[0] };
+
+/* Whether a key says that it names the classes: class_names, idx2label, Categories. Not so keys of
+ * training and of exports that only look like it: classifier, label_smoothing, stage_names. */
+static bool names_classes(const char *key)
+{
+    char rest[256], *at;
+    snprintf(rest, sizeof rest, "%s", key);
+    for (at = rest; *at; at++)
+        if (strchr("-. ", *at))
+            *at = '_';
+    for (size_t i = 0; i < NO_WORDS; i++)
+        while ((at = strcasestr(rest, no_words[i])))
+            memset(at, ' ', strlen(no_words[i]));
+    bool found = false;
+    for (size_t i = 0; !found && i < WORDS; i++)
+        found = strcasestr(rest, words[i]) != NULL;
+    return found;
+}
+
+/* Whether a text ends like the name of a file that can hold names. */
+static bool has_file_ending(const char *text)
+{
+    const char *ending = strrchr(text, '.');
+    for (size_t i = 0; ending && i < ENDINGS; i++)
+        if (strcasecmp(ending, endings[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Whether a file without its folder says so: its stem as a key does, and by its ending. */
+static bool is_file_of_names(const char *name)
+{
+    char stem[256];
+    if (name[0] == '.' || !has_file_ending(name))
+        return false;
+    const char *ending = strrchr(name, '.');
+    snprintf(stem, sizeof stem, "%.*s", (int)(ending - name), name);
+    return strcasecmp(ending, ".names") == 0 || names_classes(stem);
+}
+
+int unread_labels_refuse_files(const char *folder, struct error *err)
+{
+    DIR *directory = opendir(folder);
+    if (!directory)
+        return error_set(err, ERR_IO, "cannot read folder %s: %s", folder, strerror(errno));
+    int code = ERR_OK;
+    for (struct dirent *entry; code == ERR_OK && (entry = readdir(directory));)
+        if (is_file_of_names(entry->d_name))
+            code = error_set(err, ERR_MODEL_INVALID,
+                             "%s/%s seems to name the classes; only labels.txt is read, one name a "
+                             "line in order of class id",
+                             folder, entry->d_name);
+    closedir(directory);
+    return code;
+}
 
 /* With so few classes a list or a map is as long as they are many by chance. What is not noticed
  * then gives "class 0", which nobody takes for a name. */
@@ -29,7 +104,7 @@ static bool contains_names(const json_t *container, size_t classes)
     json_t *value;
     bool is_long = is_as_long_as_classes(container, classes);
     if (text)
-        return strpbrk(text, ",;|\t\n") != NULL || label_words_ending(text);
+        return strpbrk(text, ",;|\t\n") != NULL || has_file_ending(text);
     for (size_t i = 0; i < json_array_size(container); i++)
         if (may_name(json_array_get(container, i)))
             return true;
@@ -80,11 +155,11 @@ static bool is_one_of(const char *key, const char *const *keys)
 }
 
 /* Whether a key that nothing reads has names of classes, by its own name or by their number. */
-static bool names_classes(const char *key, const json_t *value, size_t classes)
+static bool is_unread(const char *key, const json_t *value, size_t classes)
 {
     if (is_one_of(key, others))
         return false;
-    if (label_words_key(key) && contains_names(value, classes))
+    if (names_classes(key) && contains_names(value, classes))
         return true;
     return is_as_long_as_classes(value, classes) &&
            (is_list_of_names(value) || is_map_of_names(value));
@@ -100,7 +175,7 @@ const char *unread_labels_find(const json_t *root, const char *const *without, s
     {
         if (found || is_one_of(key, without))
             continue;
-        found = names_classes(key, value, classes) ? key : unread_labels_find(value, NULL, classes);
+        found = is_unread(key, value, classes) ? key : unread_labels_find(value, NULL, classes);
     }
     return found;
 }

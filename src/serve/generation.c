@@ -17,8 +17,8 @@ struct generation {
     struct key_list keys;
     struct model_set models;
     int workers;
-    struct worker_buffers *buffers; /* [WORKERS_MAX]; made are those of its workers at least */
-    char **info_lines;              /* NULL-terminated; NULL once they are taken */
+    struct session **sessions; /* [WORKERS_MAX][models]; made are those of its workers at least */
+    char **info_lines;         /* NULL-terminated; NULL once they are taken */
 };
 
 static int read_keys(struct generation *e, struct error *err)
@@ -64,9 +64,9 @@ int generation_create(struct generation **out, const struct conf *conf, int work
     atomic_init(&e->references, 1);
     e->conf = conf;
     e->workers = workers;
-    e->buffers = calloc(WORKERS_MAX, sizeof *e->buffers);
-    int code =
-        e->buffers ? read_keys(e, err) : error_set(err, ERR_NO_MEMORY, "no memory for the workers");
+    e->sessions = calloc(WORKERS_MAX, sizeof(struct session *));
+    int code = e->sessions ? read_keys(e, err)
+                           : error_set(err, ERR_NO_MEMORY, "no memory for the workers");
     if (code == ERR_OK)
         code = model_set_open(&e->models, conf, workers, metrics, err);
     if (code == ERR_OK)
@@ -88,7 +88,7 @@ int generation_check_memory(const struct generation *generation, int more, struc
 {
     int code = ERR_OK;
     for (size_t i = 0; code == ERR_OK && i < generation->models.count; i++)
-        code = model_check_memory(generation->models.entries[i].model, more, err);
+        code = network_check_memory(generation->models.models[i]->network, more, err);
     return code;
 }
 
@@ -97,21 +97,19 @@ void generation_own_conf(struct generation *generation)
     generation->owns_conf = true;
 }
 
-int generation_make_buffers(const struct generation *generation, int worker, struct error *err)
+int generation_make_sessions(const struct generation *generation, int worker, struct error *err)
 {
     CHECK(worker >= 0 && worker < WORKERS_MAX);
-    struct worker_buffers *buffers = &generation->buffers[worker];
-    int code = buffers->models ? ERR_OK : worker_buffers_open(buffers, &generation->models, err);
-    if (code != ERR_OK)
-        worker_buffers_close(buffers);
-    return code;
+    struct session **sessions = &generation->sessions[worker];
+    const struct model_set *models = &generation->models;
+    return *sessions ? ERR_OK : sessions_create(sessions, models->models, models->count, 1, err);
 }
 
 int generation_warm(const struct generation *generation, int worker, struct error *err)
 {
-    int code = generation_make_buffers(generation, worker, err);
-    if (code == ERR_OK)
-        worker_buffers_warm_up(&generation->buffers[worker]);
+    int code = generation_make_sessions(generation, worker, err);
+    for (size_t i = 0; code == ERR_OK && i < generation->models.count; i++)
+        session_warm_up(generation_session(generation, worker, i));
     return code;
 }
 
@@ -126,9 +124,9 @@ void generation_release(struct generation *generation)
     if (!generation ||
         atomic_fetch_sub_explicit(&generation->references, 1, memory_order_acq_rel) > 1)
         return;
-    for (int i = 0; generation->buffers && i < WORKERS_MAX; i++)
-        worker_buffers_close(&generation->buffers[i]);
-    free(generation->buffers);
+    for (int i = 0; generation->sessions && i < WORKERS_MAX; i++)
+        sessions_destroy(generation->sessions[i], generation->models.count);
+    free(generation->sessions);
     metrics_free_lines(generation->info_lines);
     model_set_close(&generation->models);
     keys_free(&generation->keys);
@@ -155,11 +153,11 @@ const struct model_set *generation_models(const struct generation *generation)
     return &generation->models;
 }
 
-struct worker_buffers *generation_buffers(const struct generation *generation, int worker)
+struct session *generation_session(const struct generation *generation, int worker, size_t model)
 {
-    CHECK(worker >= 0 && worker < WORKERS_MAX);
-    struct worker_buffers *buffers = &generation->buffers[worker];
-    return buffers->models ? buffers : NULL;
+    CHECK(worker >= 0 && worker < WORKERS_MAX && model < generation->models.count);
+    struct session *sessions = generation->sessions[worker];
+    return sessions ? &sessions[model] : NULL;
 }
 
 size_t generation_model_count(const struct generation *generation)

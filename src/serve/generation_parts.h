@@ -2,14 +2,14 @@
 #ifndef RESNEXT_SERVE_GENERATION_PARTS_H
 #define RESNEXT_SERVE_GENERATION_PARTS_H
 
+#include "model/session.h"
 #include "serve/generation.h"
 #include "serve/model_set.h"
-#include "serve/worker_buffers.h"
 
 /* Workers that there can be: the most of option `workers`, and of CPUs that an affinity has. */
 enum { WORKERS_MAX = 1024 };
 
-/* Reads the keys and loads and tests the models; the buffers are not made yet. Logs and counts the
+/* Reads the keys and loads and tests the models; no worker has sessions yet. Logs and counts the
  * loads. `conf` must outlive the generation. The errors of model_set_open and keys_read. `*out` has
  * one reference, the caller's. */
 int generation_create(struct generation **out, const struct conf *conf, int workers,
@@ -25,19 +25,18 @@ int generation_check_memory(const struct generation *generation, int more, struc
 /* From now on the generation's conf, from malloc, goes with it. */
 void generation_own_conf(struct generation *generation);
 
-/* Makes the buffers of one worker unless they are there. Until the generation is in use, any
- * thread; then the worker itself: it may take a request of a generation that was made for fewer.
- * ERR_NO_MEMORY. */
-int generation_make_buffers(const struct generation *generation, int worker, struct error *err);
+/* Makes the sessions of one worker, one a model, unless they are there. Until the generation is in
+ * use, any thread; then the worker itself: it may take a request of a generation that was made for
+ * fewer. ERR_NO_MEMORY. */
+int generation_make_sessions(const struct generation *generation, int worker, struct error *err);
 
-/* Makes the buffers of one worker and runs every model once in them, before the generation is in
- * use. ERR_NO_MEMORY. */
+/* The same, and runs every model once, before the generation is in use. ERR_NO_MEMORY. */
 int generation_warm(const struct generation *generation, int worker, struct error *err);
 
 const struct model_set *generation_models(const struct generation *generation);
 
-/* NULL: there is none. The worker itself. */
-struct worker_buffers *generation_buffers(const struct generation *generation, int worker);
+/* Worker `worker`'s with model `model`; NULL: it has none. The worker itself. */
+struct session *generation_session(const struct generation *generation, int worker, size_t model);
 
 /* The lines of INFO_model_info, for metrics_set_info. Once. */
 char **generation_take_info_lines(struct generation *generation);

@@ -3,8 +3,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "nn/shared_pass.h"
-
 struct helpers {
     struct queue *queue;
     atomic_int count;                        /* only grows */
@@ -50,8 +48,6 @@ void helpers_destroy(struct helpers *helpers)
 const float *helpers_infer(struct helpers *helpers, const struct generation *generation, int worker,
                            size_t model, bool (*go_on)(void *), void *arg)
 {
-    const struct network *network = generation_models(generation)->entries[model].model->network;
-    struct workspace *workspace = generation_buffers(generation, worker)->workspaces[model];
     const struct pass pass = {generation, model};
     const struct pass_terms terms = {
         .context = &pass,
@@ -59,8 +55,8 @@ const float *helpers_infer(struct helpers *helpers, const struct generation *gen
         .go_on = go_on,
         .arg = arg,
     };
-    const float *logits =
-        network_forward_helped(network, workspace, 1, helpers->passes[worker], &terms);
+    const float *logits = session_forward(generation_session(generation, worker, model), 1,
+                                          helpers->passes[worker], &terms);
     queue_dismiss_idle(helpers->queue);
     return logits;
 }
@@ -88,9 +84,9 @@ void helpers_work(struct helpers *helpers, int worker, void (*report_alive)(void
         const struct pass *pass = shared_pass_join(pass_);
         if (!pass)
             continue;
-        struct worker_buffers *mine = generation_buffers(pass->generation, worker);
+        struct session *mine = generation_session(pass->generation, worker, pass->model);
         if (mine)
-            shared_pass_work(pass_, mine->workspaces[pass->model], must_leave, &visit);
+            shared_pass_work(pass_, mine->workspace, must_leave, &visit);
         shared_pass_leave(pass_);
     }
 }

@@ -18,8 +18,8 @@ void helpers_destroy(struct helpers *helpers);
  * thread at a time. ERR_NO_MEMORY. */
 int helpers_grow(struct helpers *helpers, int workers, struct error *err);
 
-/* Runs model `model` of the generation on the input that lies in the buffers of worker `worker`,
- * with whoever helps. The logits, [classes], stay in the buffers until the next call; NULL if
+/* Runs model `model` of the generation on what lies in the session of worker `worker`,
+ * with whoever helps. The logits, [classes], stay in the session until the next call; NULL if
  * `go_on`, which is asked with `arg` again and again, said no. `generation` is held by the caller.
  */
 const float *helpers_infer(struct helpers *helpers, const struct generation *generation, int worker,

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/size.h"
-#include "serve/worker_buffers.h"
+#include "model/session.h"
 
 static int select_isas(const struct conf *conf, struct kernel_isas *isas, struct error *err)
 {
@@ -34,7 +34,8 @@ static int check_memory(const struct model_set *models, int workers, const char 
                         struct error *err)
 {
     size_t each, all;
-    if (!worker_buffers_bytes(models, &each) || !size_mul(each, (size_t)workers, &all))
+    if (!sessions_bytes(models->models, models->count, &each) ||
+        !size_mul(each, (size_t)workers, &all))
         return error_set(err, ERR_NO_MEMORY, "%s: more memory is needed than there can be", path);
     int code = memory_check(all, err);
     return code == ERR_OK ? code
@@ -46,18 +47,19 @@ static int check_memory(const struct model_set *models, int workers, const char 
 static int load_entry(struct model_set *models, const struct conf_model *configured,
                       struct kernel_isas isas, int workers, struct error *err)
 {
-    struct served_model *entry = &models->entries[models->count++];
+    struct model *m = NULL;
+    struct served_model *entry = &models->entries[models->count];
     int64_t begin = clock_monotonic_ns();
     const struct model_options options = options_of(configured, isas);
-    int code = model_load(&entry->model, configured->path, &options, err);
+    int code = model_load(&m, configured->path, &options, err);
+    models->models[models->count++] = m;
     int64_t loaded = clock_monotonic_ns();
     if (code == ERR_OK)
-        code = check_memory(models, workers, entry->model->path, err);
+        code = check_memory(models, workers, m->path, err);
     if (code == ERR_OK)
-        code = model_self_test(entry->model, err);
+        code = model_self_test(m, err);
     if (code != ERR_OK)
         return error_prefix(err, code, "model %s", configured->name);
-    const struct model *m = entry->model;
     entry->info = (struct model_info){
         .name = configured->name,
         .path = m->path,
@@ -100,8 +102,9 @@ int model_set_open(struct model_set *models, const struct conf *conf, int worker
     int code = select_isas(conf, &isas, err);
     if (code != ERR_OK)
         return code;
+    models->models = calloc(conf->model_count, sizeof(const struct model *));
     models->entries = calloc(conf->model_count, sizeof *models->entries);
-    if (!models->entries)
+    if (!models->models || !models->entries)
         return error_set(err, ERR_NO_MEMORY, "no memory for %zu models", conf->model_count);
     for (size_t i = 0; i < conf->model_count; i++) {
         code = load_entry(models, &conf->models[i], isas, workers, err);
@@ -133,7 +136,8 @@ int model_set_check(const struct conf *conf, struct error *err)
 void model_set_close(struct model_set *models)
 {
     for (size_t i = 0; i < models->count; i++)
-        model_destroy(models->entries[i].model);
+        model_destroy((struct model *)models->models[i]);
+    free(models->models);
     free(models->entries);
     *models = (struct model_set){0};
 }

@@ -12,14 +12,14 @@
 #include "serve/metrics.h"
 
 struct served_model {
-    struct model *model;
     struct model_info info;
     /* How long one picture takes a worker, see admission.h; negated while none is done. */
     _Atomic int64_t picture_ns;
 };
 
 struct model_set {
-    struct served_model *entries;
+    const struct model **models;
+    struct served_model *entries; /* what is known of each */
     size_t count;
     size_t default_index;
 };

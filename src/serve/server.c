@@ -1,12 +1,12 @@
 /* CONCURRENCY
  *
  * Every reload may change how many workers there are; queue_workers says how many, to everyone. The
- * thread that reloads makes the next generation, with buffers for each, and starts the workers that
+ * thread that reloads makes the next generation, with sessions for each, and starts the workers that
  * are missing; they wait. When the generation is installed, queue_resize sets the count first:
  * workers beyond it finish what they have in hand and end, and are joined when they are needed
- * again or the server halts. So none of them takes a request of a generation that has no buffers
+ * again or the server halts. So none of them takes a request of a generation that has no sessions
  * for it. A worker that is new may, from an older generation that was made for fewer, and makes its
- * buffers there.
+ * sessions there.
  *
  * Whoever reads the count looks at as many `workers`, without a lock: each was put there before the
  * count was raised, and stays as long as the server, with or without a thread. */

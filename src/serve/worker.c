@@ -17,7 +17,6 @@ struct worker {
     pthread_t thread;
     bool running; /* there is a thread to join */
     int index;
-    struct preprocessor *preprocessor;
     _Atomic int64_t alive_ns, free_at_ns;
 
     pthread_mutex_t lock;
@@ -47,7 +46,7 @@ struct job {
     struct worker *worker;
     struct request *request;
     struct served_model *entry;
-    struct worker_buffers *buffers;
+    struct session *session; /* of the worker and the request's model */
     struct preprocess_options options;
 };
 
@@ -67,16 +66,16 @@ static bool go_on(void *arg)
     return !is_abandoned(job->request);
 }
 
-/* ERR_NO_MEMORY: there are no buffers, and there can be none. */
+/* ERR_NO_MEMORY: there is no session, and there can be none. */
 static int begin_job(struct job *job, struct worker *w, struct request *r, struct error *err)
 {
-    int code = generation_make_buffers(r->generation, w->index, err);
+    int code = generation_make_sessions(r->generation, w->index, err);
     const struct conf *conf = generation_conf(r->generation);
     *job = (struct job){
         .worker = w,
         .request = r,
         .entry = &generation_models(r->generation)->entries[r->model],
-        .buffers = generation_buffers(r->generation, w->index),
+        .session = generation_session(r->generation, w->index, r->model),
         .options = {.limits = {.max_pixels = (uint64_t)conf->max_pixels,
                                .go_on = go_on,
                                .arg = job},
@@ -87,12 +86,12 @@ static int begin_job(struct job *job, struct worker *w, struct request *r, struc
     return code;
 }
 
-/* Decodes a part's JPEG to buffers->rgb. */
-static int decode_part(struct worker *w, const struct job *job, struct request_part *part)
+/* Decodes a part's JPEG to session->rgb. */
+static int decode_part(const struct job *job, struct request_part *part)
 {
     struct preprocess_report report = {0};
-    int code = preprocessor_run(w->preprocessor, &job->entry->model->preprocess, &job->options,
-                                part->jpeg, part->length, job->buffers->rgb, &report, &part->error);
+    int code = session_decode(job->session, &job->options, part->jpeg, part->length, &report,
+                              &part->error);
     part->width = report.width;
     part->height = report.height;
     part->decode_ns = report.decode_ns;
@@ -100,13 +99,13 @@ static int decode_part(struct worker *w, const struct job *job, struct request_p
     return code;
 }
 
-/* Reads a part's numbers to buffers->tensor. */
+/* Reads a part's numbers to session->tensor. */
 static int read_tensor(const struct job *job, size_t i)
 {
     struct request *r = job->request;
     struct request_part *part = &r->parts[i];
     int64_t begin = clock_monotonic_ns();
-    int code = r->codec->read_tensor(r, i, job->buffers->tensor, &part->error);
+    int code = r->codec->read_tensor(r, i, job->session->tensor, &part->error);
     part->decode_ns = clock_monotonic_ns() - begin;
     return code;
 }
@@ -137,28 +136,22 @@ static void run_part(struct worker *w, const struct job *job, size_t i)
 {
     struct request *r = job->request;
     struct request_part *part = &r->parts[i];
-    int code = part->jpeg ? decode_part(w, job, part) : read_tensor(job, i);
+    int code = part->jpeg ? decode_part(job, part) : read_tensor(job, i);
     report_alive(w);
     if (code != ERR_OK || is_abandoned(r))
         return;
     int64_t begin = clock_monotonic_ns();
     if (part->jpeg)
-        worker_buffers_put_rgb(job->buffers, r->model);
-    else if (worker_buffers_put_tensor(job->buffers, r->model, &part->error) != ERR_OK)
+        session_put_rgb(job->session, 0);
+    else if (session_put_tensor(job->session, &part->error) != ERR_OK)
         return;
-    const struct forward forward = {
-        .model = job->entry->model,
-        .workspace = job->buffers->workspaces[r->model],
-        .logits = helpers_infer(w->context->helpers, r->generation, w->index, r->model, go_on,
-                                job->options.limits.arg),
-        .options = &job->options,
-        .scratch = job->buffers->predictions,
-    };
+    const float *logits = helpers_infer(w->context->helpers, r->generation, w->index, r->model,
+                                        go_on, job->options.limits.arg);
     part->inference_ns = clock_monotonic_ns() - begin;
-    if (!forward.logits)
+    if (!logits)
         return;
     observe_part(w, job, part);
-    if (results_fill(&forward, r, part, &part->error) == ERR_NOT_FINITE)
+    if (results_fill(job->session, &job->options, r, part, &part->error) == ERR_NOT_FINITE)
         report_not_finite(w, job, &part->error);
     report_alive(w);
 }
@@ -282,15 +275,12 @@ static void *worker_main(void *arg)
 {
     struct worker *w = arg;
     struct error error = {0};
-    /* The buffers are made here, so that its pages lie near the CPU that will use them. */
-    int code = preprocessor_create(&w->preprocessor, &error);
-    if (code == ERR_OK)
-        code = generation_warm(w->first, w->index, &error);
+    /* Sessions are made here, so that their pages lie near the CPU that will use them. */
+    int code = generation_warm(w->first, w->index, &error);
     atomic_store_explicit(&w->alive_ns, INT64_MAX, memory_order_relaxed);
     report_warm(w, &error);
     if (code == ERR_OK && wait_to_begin(w))
         serve_requests(w);
-    preprocessor_destroy(w->preprocessor);
     return NULL;
 }
 

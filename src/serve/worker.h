@@ -1,4 +1,4 @@
-/* A worker thread: takes whole requests from the queue and classifies their pictures with buffers
+/* A worker thread: takes whole requests from the queue and classifies their pictures in sessions
  * of its own, so that workers share nothing but the queue and read-only weights. */
 #ifndef RESNEXT_SERVE_WORKER_H
 #define RESNEXT_SERVE_WORKER_H
@@ -21,7 +21,7 @@ struct worker;
 int worker_create(struct worker **out, const struct worker_context *context, int index,
                   struct error *err);
 
-/* Starts its thread, which makes the worker's buffers in a generation, runs every model once, and
+/* Starts its thread, which makes the worker's sessions in a generation, runs every model once, and
  * waits for worker_begin. There must be none. `generation` must last until the worker is warm.
  * ERR_THREAD, ERR_NO_MEMORY. */
 int worker_start(struct worker *worker, const struct generation *generation, struct error *err);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a thread needs beside the engine's workspace. */
+/* What a thread needs beside the engine's session. */
 struct side {
     struct workspace *workspace; /* of `other` */
     float *exact, *other;        /* the numbers of one value */
@@ -39,17 +39,18 @@ static void compare_value(const struct comparison *c, const struct side *side,
     *noise = (float)difference;
 }
 
-static int compare(void *context, int thread, const uint8_t *rgb, struct workspace *workspace,
-                   float *result, struct error *err)
+static int compare(void *context, int thread, struct session *session, float *result,
+                   struct error *err)
 {
     const struct comparison *c = context;
     const struct side *side = &c->sides[thread];
     float *energies = result + 2 * c->classes;
-    model_put_image(c->other, side->workspace, 0, rgb);
+    model_put_image(c->other, side->workspace, 0, session->rgb);
     for (size_t i = 0; i < c->layers; i++) {
-        network_run_layer(c->exact->network, workspace, i, 1);
+        network_run_layer(c->exact->network, session->workspace, i, 1);
         network_run_layer(c->other->network, side->workspace, i, 1);
-        compare_value(c, side, workspace, (int)i + 1, &energies[2 * i], &energies[2 * i + 1]);
+        compare_value(c, side, session->workspace, (int)i + 1, &energies[2 * i],
+                      &energies[2 * i + 1]);
     }
     memcpy(result, side->exact, c->classes * sizeof *result);
     memcpy(result + c->classes, side->other, c->classes * sizeof *result);

@@ -98,14 +98,14 @@ static void advise(const struct calibrate *c)
             c->pictures, count, FEW_IMAGES);
 }
 
-static int watch(void *context, int thread, const uint8_t *rgb, struct workspace *workspace,
-                 float *result, struct error *err)
+static int watch(void *context, int thread, struct session *session, float *result,
+                 struct error *err)
 {
     struct calibrate *c = context;
     (void)thread;
-    (void)rgb;
     (void)result;
-    return model_check_logits(c->tool->model, observer_forward(c->observer, workspace), err);
+    return model_check_logits(c->tool->model, observer_forward(c->observer, session->workspace),
+                              err);
 }
 
 /* The second round sees the same pictures: they move to the front, where those before were taken.

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "nn/explain.h"
 #include "tool/args.h"
 #include "tool/output.h"
 
@@ -16,18 +15,13 @@ struct embed {
 };
 
 /* The engine's result for a picture is its embedding. */
-static int compute(void *context, int thread, const uint8_t *rgb, struct workspace *workspace,
-                   float *result, struct error *err)
+static int compute(void *context, int thread, struct session *session, float *result,
+                   struct error *err)
 {
     (void)thread;
-    (void)rgb;
     const struct embed *e = context;
-    const struct network *network = e->tool->model->network;
-    network_forward(network, workspace, 1);
-    int code = explain_embedding(network, workspace, 0, result, err);
-    if (code == ERR_OK && e->normalize)
-        explain_normalize(result, e->channels);
-    return code;
+    session_forward(session, 1, NULL, NULL);
+    return session_embed(session, e->normalize, result, err);
 }
 
 static void print_json(const struct embed *e, const struct engine_result *r)

@@ -40,9 +40,7 @@ struct worker {
     struct engine *engine;
     int number;
     pthread_t thread;
-    struct preprocessor *preprocessor;
-    struct workspace *workspace;
-    uint8_t *rgb; /* [size][size][3] */
+    struct session *session;
     struct file_bytes bytes;
 };
 
@@ -50,7 +48,7 @@ static int compute(struct worker *w, const struct file_entry *file, float *logit
                    struct error *err)
 {
     const struct engine *engine = w->engine;
-    const struct model *model = engine->model;
+    struct session *session = w->session;
     if (file->problem)
         return error_set(err, ERR_IO, "%s", file->problem);
     int code = files_read(file->path, (size_t)engine->options->pictures.max_bytes, &w->bytes, err);
@@ -59,17 +57,15 @@ static int compute(struct worker *w, const struct file_entry *file, float *logit
     const struct preprocess_options options =
         picture_preprocess_options(&engine->options->pictures);
     struct preprocess_report report;
-    code = preprocessor_run(w->preprocessor, &model->preprocess, &options, w->bytes.data,
-                            w->bytes.length, w->rgb, &report, err);
+    code = session_decode(session, &options, w->bytes.data, w->bytes.length, &report, err);
     if (code != ERR_OK)
         return code;
-    model_put_image(model, w->workspace, 0, w->rgb);
+    session_put_rgb(session, 0);
     if (engine->options->compute)
-        return engine->options->compute(engine->options->compute_context, w->number, w->rgb,
-                                        w->workspace, logits, err);
-    memcpy(logits, network_forward(model->network, w->workspace, 1),
-           engine->result_length * sizeof *logits);
-    return model_check_logits(model, logits, err);
+        return engine->options->compute(engine->options->compute_context, w->number, session,
+                                        logits, err);
+    memcpy(logits, session_forward(session, 1, NULL, NULL), engine->result_length * sizeof *logits);
+    return model_check_logits(session->model, logits, err);
 }
 
 /* Claims a file; false when there is nothing left to do. */
@@ -129,26 +125,6 @@ static void stop(struct engine *engine)
     pthread_mutex_unlock(&engine->lock);
 }
 
-static int worker_create(struct worker *w, struct engine *engine, struct error *err)
-{
-    const struct model *model = engine->model;
-    size_t size = (size_t)model->preprocess.size;
-    w->engine = engine;
-    w->rgb = malloc(size * size * 3); /* size is at most 4096 */
-    if (!w->rgb)
-        return error_set(err, ERR_NO_MEMORY, "no memory for a picture");
-    int code = preprocessor_create(&w->preprocessor, err);
-    return code != ERR_OK ? code : workspace_create(&w->workspace, model->network, 1, err);
-}
-
-static void worker_destroy(struct worker *w)
-{
-    preprocessor_destroy(w->preprocessor);
-    workspace_destroy(w->workspace);
-    free(w->bytes.data);
-    free(w->rgb);
-}
-
 static int create_slots(struct engine *engine, size_t workers, struct error *err)
 {
     size_t floats;
@@ -169,8 +145,9 @@ static int start_workers(struct engine *engine, struct worker *workers, size_t c
 {
     for (*started = 0; *started < count; ++*started) {
         struct worker *w = &workers[*started];
+        w->engine = engine;
         w->number = (int)*started;
-        int code = worker_create(w, engine, err);
+        int code = sessions_create(&w->session, &engine->model, 1, 1, err);
         if (code == ERR_OK)
             code = thread_start(&w->thread, "classify", worker_main, w, err);
         if (code != ERR_OK)
@@ -198,7 +175,7 @@ int engine_run(const struct model *model, const struct file_list *files,
     int code = workers ? create_slots(&engine, count, err)
                        : error_set(err, ERR_NO_MEMORY, "no memory for %zu threads", count);
     if (code == ERR_OK)
-        code = model_check_memory(model, (int)count, err);
+        code = network_check_memory(model->network, (int)count, err);
     if (code == ERR_OK)
         code = start_workers(&engine, workers, count, &started, err);
     if (code == ERR_OK)
@@ -206,8 +183,10 @@ int engine_run(const struct model *model, const struct file_list *files,
     stop(&engine);
     for (size_t i = 0; i < started; i++)
         pthread_join(workers[i].thread, NULL);
-    for (size_t i = 0; workers && i < count; i++)
-        worker_destroy(&workers[i]);
+    for (size_t i = 0; workers && i < count; i++) {
+        sessions_destroy(workers[i].session, 1);
+        free(workers[i].bytes.data);
+    }
     free(workers);
     free(engine.logits);
     free(engine.slots);

@@ -6,15 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/model.h"
+#include "model/session.h"
 #include "tool/files.h"
 #include "tool/pictures.h"
 
-/* What to do with a picture: its pixels, [size][size][3], lie in `rgb` and in the input of
- * `workspace`. Writes the result, or fails with an error. Runs in thread number `thread` (from 0).
- */
-typedef int engine_compute(void *context, int thread, const uint8_t *rgb,
-                           struct workspace *workspace, float *result, struct error *err);
+/* What to do with a picture, which was decoded and put into the thread's session. Writes the
+ * result, or fails with an error. Runs in thread number `thread` (from 0). */
+typedef int engine_compute(void *context, int thread, struct session *session, float *result,
+                           struct error *err);
 
 struct engine_options {
     int64_t threads; /* pictures worked on at a time, at least 1 */
@@ -39,7 +38,7 @@ typedef bool engine_sink(void *context, const struct engine_result *result);
 
 /* Does what this loop does, only faster:
  *   for each entry of `files` (there is at least one): sink(context, read, preprocess and classify
- * it) Each of the threads has a preprocessor and a workspace of its own. A file that fails is a
+ * it) Each of the threads has a session of its own. A file that fails is a
  * result like any other; an error is returned when nothing can be computed: ERR_NO_MEMORY,
  * ERR_THREAD. */
 int engine_run(const struct model *model, const struct file_list *files,

@@ -1,10 +1,9 @@
-#include "nn/explain.h"
+#include "model/session.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "image/overlay.h"
 #include "tool/args.h"
 #include "tool/output.h"
 
@@ -14,58 +13,41 @@ struct explain {
     struct preprocess_options options;
     const struct model *model;
     struct file_bytes file;
-    struct workspace *workspace;
+    struct session *session;
     int class_id;
     struct feature_shape shape;
     float *map; /* [rows][cols] */
 };
 
 /* Runs the network on the file. */
-static int run_network(struct explain *e, const float **logits, struct error *err)
+static int run_network(struct explain *e, struct error *err)
 {
-    const struct preprocess_spec *spec = &e->model->preprocess;
-    size_t size = (size_t)spec->size;
-    struct preprocessor *p = NULL;
     struct preprocess_report report;
-    uint8_t *rgb = malloc(size * size * 3); /* size is at most 4096 */
-    int code = rgb ? preprocessor_create(&p, err)
-                   : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
+    int code = sessions_create(&e->session, &e->model, 1, 1, err);
     if (code == ERR_OK)
-        code =
-            preprocessor_run(p, spec, &e->options, e->file.data, e->file.length, rgb, &report, err);
-    if (code == ERR_OK)
-        code = workspace_create(&e->workspace, e->model->network, 1, err);
-    if (code == ERR_OK) {
-        model_put_image(e->model, e->workspace, 0, rgb);
-        *logits = network_forward(e->model->network, e->workspace, 1);
-    }
-    preprocessor_destroy(p);
-    free(rgb);
-    return code;
+        code = session_decode(e->session, &e->options, e->file.data, e->file.length, &report, err);
+    if (code != ERR_OK)
+        return code;
+    session_put_rgb(e->session, 0);
+    session_forward(e->session, 1, NULL, NULL);
+    return ERR_OK;
 }
 
 static int make_map(struct explain *e, struct error *err)
 {
-    const float *logits;
-    struct prediction best;
-    int code = run_network(e, &logits, err);
+    const char *name = e->class_id_text ? e->class_id_text : e->class;
+    struct prediction found;
+    int code = run_network(e, err);
     if (code == ERR_OK)
-        code = model_check_logits(e->model, logits, err);
+        code = session_find_class(e->session, name, e->class_id_text != NULL, &found, err);
     if (code != ERR_OK)
         return code;
-    model_top_k(e->model, logits, 1, &best);
-    e->class_id = best.class_id;
-    if (e->class_id_text)
-        code = model_find_class_id(e->model, e->class_id_text, &e->class_id, err);
-    else if (e->class)
-        code = model_find_class(e->model, e->class, &e->class_id, err);
-    if (code != ERR_OK)
-        return code;
+    e->class_id = found.class_id;
     e->shape = explain_shape(e->model->network);
     e->map = calloc((size_t)e->shape.rows * (size_t)e->shape.cols, sizeof *e->map);
     if (!e->map)
         return error_set(err, ERR_NO_MEMORY, "no memory for a map");
-    return explain_class(e->model->network, e->workspace, 0, e->class_id, e->map, err);
+    return session_map(e->session, e->class_id, e->map, err);
 }
 
 static void print_json(const struct explain *e, const char *path)
@@ -85,11 +67,10 @@ static int show(struct explain *e, const char *path, struct error *err)
         print_json(e, path);
         return ERR_OK;
     }
-    const struct overlay_grid grid = {e->shape.rows, e->shape.cols, e->map};
     uint8_t *picture = NULL;
     size_t length = 0;
-    int code = overlay_draw(&e->model->preprocess, &e->options, &grid, e->file.data, e->file.length,
-                            &picture, &length, err);
+    int code = session_draw(e->session, &e->options, e->map, e->file.data, e->file.length, &picture,
+                            &length, err);
     code = code == ERR_OK ? output_bytes(e->out, "", picture, length, err)
                           : error_prefix(err, code, "%s", path);
     free(picture);
@@ -103,7 +84,7 @@ static int explain_file(struct explain *e, const char *path, int64_t max_bytes, 
         code = make_map(e, err);
     code = code == ERR_OK ? show(e, path, err) : error_prefix(err, code, "%s", path);
     free(e->map);
-    workspace_destroy(e->workspace);
+    sessions_destroy(e->session, 1);
     free(e->file.data);
     return code;
 }

@@ -14,8 +14,8 @@ struct helper {
 };
 
 struct helpers {
-    struct shared_pass *const *passes;
-    int pass_count;
+    struct shared_pass **passes; /* [workers] */
+    int workers;
     atomic_bool stop;
     int count; /* of those that run */
     struct helper helpers[];
@@ -31,7 +31,7 @@ static void *helper_main(void *arg)
 {
     struct helper *h = arg;
     struct helpers *all = h->all;
-    for (int i = 0; !is_over(all); i = (i + 1) % all->pass_count) {
+    for (int i = 0; !is_over(all); i = (i + 1) % all->workers) {
         if (!shared_pass_join(all->passes[i])) {
             sched_yield();
             continue;
@@ -42,15 +42,24 @@ static void *helper_main(void *arg)
     return NULL;
 }
 
-int helpers_start(struct helpers **out, int count, struct shared_pass *const *passes,
-                  int pass_count, const struct network *network, struct error *err)
+static int create_passes(struct helpers *all, int workers, struct error *err)
+{
+    int code = ERR_OK;
+    all->passes = calloc((size_t)workers, sizeof(struct shared_pass *));
+    if (!all->passes)
+        return error_set(err, ERR_NO_MEMORY, "no memory for %d passes", workers);
+    for (; code == ERR_OK && all->workers < workers; all->workers++)
+        code = shared_pass_create(&all->passes[all->workers], err);
+    return code;
+}
+
+int helpers_start(struct helpers **out, int count, int workers, const struct network *network,
+                  struct error *err)
 {
     struct helpers *all = calloc(1, sizeof *all + (size_t)count * sizeof *all->helpers);
     if (!all)
         return error_set(err, ERR_NO_MEMORY, "no memory for %d helpers", count);
-    all->passes = passes;
-    all->pass_count = pass_count;
-    int code = ERR_OK;
+    int code = create_passes(all, workers, err);
     for (int i = 0; code == ERR_OK && i < count; i++) {
         struct helper *h = &all->helpers[i];
         h->all = all;
@@ -69,6 +78,11 @@ int helpers_start(struct helpers **out, int count, struct shared_pass *const *pa
     return code;
 }
 
+struct shared_pass *helpers_pass(const struct helpers *all, int worker)
+{
+    return all ? all->passes[worker] : NULL;
+}
+
 void helpers_stop(struct helpers *all)
 {
     if (!all)
@@ -78,5 +92,8 @@ void helpers_stop(struct helpers *all)
         pthread_join(all->helpers[i].thread, NULL);
         workspace_destroy(all->helpers[i].workspace);
     }
+    for (int i = 0; i < all->workers; i++)
+        shared_pass_destroy(all->passes[i]);
+    free(all->passes);
     free(all);
 }

@@ -6,13 +6,15 @@
 
 struct helpers;
 
-/* Starts `count` threads that go round `passes` [pass_count], where passes of `network` run. The
- * array and the network must outlive them. ERR_NO_MEMORY, ERR_THREAD. `*out` belongs to the caller.
- */
-int helpers_start(struct helpers **out, int count, struct shared_pass *const *passes,
-                  int pass_count, const struct network *network, struct error *err);
+/* Starts `count` threads that go round the passes of so many workers, all of `network`, which must
+ * outlive them. ERR_NO_MEMORY, ERR_THREAD. `*out` belongs to the caller. */
+int helpers_start(struct helpers **out, int count, int workers, const struct network *network,
+                  struct error *err);
 
-/* Ends them and waits for it. NULL is fine. */
+/* What worker number `worker` runs its passes in. Without helpers NULL. */
+struct shared_pass *helpers_pass(const struct helpers *helpers, int worker);
+
+/* Ends them and waits for it, when no pass runs any more. NULL is fine. */
 void helpers_stop(struct helpers *helpers);
 
 #endif

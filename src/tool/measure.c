@@ -1,4 +1,4 @@
-/* Concurrency. Each worker is a thread with a workspace and samples of its own. It warms up, then
+/* Concurrency. Each worker is a thread with a session and samples of its own. It warms up, then
  * waits at the gate until all others have done so, too, so that every sample is taken under full
  * load. What workers share: the gate (guarded by its lock), `next`, from which they claim batches,
  * and `failed`, which makes all of them stop. The caller reads a worker's results after joining it.
@@ -15,6 +15,7 @@
 #include "base/size.h"
 #include "base/threads.h"
 #include "tool/helpers.h"
+#include "tool/pictures.h"
 
 struct gate {
     pthread_mutex_t lock;
@@ -26,11 +27,8 @@ struct gate {
 struct run {
     const struct model *model;
     const struct measure_options *options;
-    size_t pixels;   /* of one input */
-    uint8_t *random; /* [pixels][3]; NULL with pictures */
     struct gate gate;
-    int64_t deadline_ns;         /* written before the gate opens */
-    struct shared_pass **passes; /* [workers], or NULL */
+    int64_t deadline_ns; /* written before the gate opens */
     atomic_llong next;
     atomic_bool failed;
 };
@@ -38,10 +36,8 @@ struct run {
 struct worker {
     struct run *run;
     pthread_t thread;
-    struct workspace *workspace;
-    struct shared_pass *pass; /* of run->passes; NULL if nobody helps */
-    struct preprocessor *preprocessor;
-    uint8_t *rgb; /* [pixels][3] */
+    struct session *session;
+    struct shared_pass *pass; /* NULL if nobody helps */
     size_t capacity;
     struct measure result; /* images_per_s is not used */
     struct error error;    /* code ERR_OK if all went well */
@@ -74,16 +70,15 @@ static void gate_open(struct run *run, int count)
 static int decode_batch(struct worker *w, int64_t batch)
 {
     const struct measure_options *o = w->run->options;
-    const struct preprocess_spec *spec = &w->run->model->preprocess;
     for (int i = 0; i < o->batch; i++) {
         uint64_t number = (uint64_t)batch * (uint64_t)o->batch + (uint64_t)i;
         const struct picture *picture = &o->pictures[number % o->picture_count];
         struct preprocess_report report;
-        int code = preprocessor_run(w->preprocessor, spec, &o->preprocess, picture->bytes.data,
-                                    picture->bytes.length, w->rgb, &report, &w->error);
+        int code = session_decode(w->session, &o->preprocess, picture->bytes.data,
+                                  picture->bytes.length, &report, &w->error);
         if (code != ERR_OK)
             return error_prefix(&w->error, code, "%s", picture->path);
-        model_put_image(w->run->model, w->workspace, i, w->rgb);
+        session_put_rgb(w->session, i);
         w->result.decode_ns += report.decode_ns;
     }
     return ERR_OK;
@@ -99,20 +94,16 @@ static void forward(struct worker *w)
 {
     const struct network *network = w->run->model->network;
     int images = w->run->options->batch;
-    if (w->pass) {
+    if (!w->run->options->layers) {
         const struct pass_terms terms = {.context = w,
                                          .expected = helpers_of_each(w->run->options)};
-        network_forward_helped(network, w->workspace, images, w->pass, &terms);
-        return;
-    }
-    if (!w->run->options->layers) {
-        network_forward(network, w->workspace, images);
+        session_forward(w->session, images, w->pass, &terms);
         return;
     }
     int64_t before = clock_monotonic_ns();
     for (size_t i = 0; i < network_layer_count(network); i++) {
         struct layer_time *time = &w->result.layers[i];
-        network_run_layer(network, w->workspace, i, images);
+        network_run_layer(network, w->session->workspace, i, images);
         int64_t now = clock_monotonic_ns(), taken = now - before;
         time->total_ns += taken;
         if (time->min_ns == 0 || taken < time->min_ns)
@@ -121,21 +112,15 @@ static void forward(struct worker *w)
     }
 }
 
-/* A forward pass overwrites its input; so every batch gets it anew, off the clock. */
-static void copy_random(struct worker *w)
-{
-    const struct run *run = w->run;
-    for (int i = 0; i < run->options->batch; i++)
-        model_put_image(run->model, w->workspace, i, run->random);
-}
-
-/* One batch; `*taken` is its time. */
+/* One batch; `*taken` is its time. A forward pass overwrites its input; so every batch gets random
+ * pixels anew, off the clock. */
 static int run_batch(struct worker *w, int64_t batch, int64_t *taken)
 {
-    if (w->run->random)
-        copy_random(w);
+    const struct measure_options *o = w->run->options;
+    for (int i = 0; !o->pictures && i < o->batch; i++)
+        session_put_rgb(w->session, i);
     int64_t start = clock_monotonic_ns(), decoded_before = w->result.decode_ns;
-    int code = w->run->random ? ERR_OK : decode_batch(w, batch);
+    int code = o->pictures ? decode_batch(w, batch) : ERR_OK;
     if (code != ERR_OK)
         return code;
     int64_t ready = clock_monotonic_ns();
@@ -201,61 +186,36 @@ static void *worker_main(void *arg)
 
 static int worker_create(struct worker *w, struct run *run, struct error *err)
 {
-    const struct network *network = run->model->network;
+    const struct model *model = run->model;
     w->run = run;
-    w->rgb = calloc(run->pixels, 3);
     if (run->options->layers)
-        w->result.layers = calloc(network_layer_count(network), sizeof *w->result.layers);
-    if (!w->rgb || (run->options->layers && !w->result.layers))
+        w->result.layers = calloc(network_layer_count(model->network), sizeof *w->result.layers);
+    if (run->options->layers && !w->result.layers)
         return error_set(err, ERR_NO_MEMORY, "no memory for a worker");
-    int code = preprocessor_create(&w->preprocessor, err);
-    return code != ERR_OK ? code
-                          : workspace_create(&w->workspace, network, run->options->batch, err);
+    int code = sessions_create(&w->session, &model, 1, run->options->batch, err);
+    if (code == ERR_OK)
+        picture_random(&model->preprocess, w->session->rgb);
+    return code;
 }
 
 static void worker_destroy(struct worker *w)
 {
-    workspace_destroy(w->workspace);
-    preprocessor_destroy(w->preprocessor);
+    sessions_destroy(w->session, 1);
     measure_destroy(&w->result);
-    free(w->rgb);
-}
-
-static int create_passes(struct run *run, struct worker *workers, struct error *err)
-{
-    int count = run->options->workers, code = ERR_OK;
-    if (run->options->threads == count)
-        return ERR_OK;
-    run->passes = calloc((size_t)count, sizeof(struct shared_pass *));
-    if (!run->passes)
-        return error_set(err, ERR_NO_MEMORY, "no memory for %d passes", count);
-    for (int i = 0; code == ERR_OK && i < count; i++) {
-        code = shared_pass_create(&run->passes[i], err);
-        workers[i].pass = run->passes[i];
-    }
-    return code;
-}
-
-static void destroy_passes(struct run *run)
-{
-    for (int i = 0; run->passes && i < run->options->workers; i++)
-        shared_pass_destroy(run->passes[i]);
-    free(run->passes);
 }
 
 /* Runs all workers to their end. The first error of any. */
 static int run_workers(struct run *run, struct worker *workers, struct error *err)
 {
-    int started = 0, code = create_passes(run, workers, err);
-    int idle = run->options->threads - run->options->workers;
+    int started = 0, code = ERR_OK, idle = run->options->threads - run->options->workers;
     struct helpers *helpers = NULL;
     for (int i = 0; code == ERR_OK && i < run->options->workers; i++)
         code = worker_create(&workers[i], run, err);
-    if (code == ERR_OK && run->passes)
-        code = helpers_start(&helpers, idle, run->passes, run->options->workers,
-                             run->model->network, err);
+    if (code == ERR_OK && idle > 0)
+        code = helpers_start(&helpers, idle, run->options->workers, run->model->network, err);
     while (code == ERR_OK && started < run->options->workers) {
         struct worker *w = &workers[started];
+        w->pass = helpers_pass(helpers, started);
         code = thread_start(&w->thread, "bench", worker_main, w, err);
         started += code == ERR_OK;
     }
@@ -271,7 +231,6 @@ static int run_workers(struct run *run, struct worker *workers, struct error *er
         }
     }
     helpers_stop(helpers);
-    destroy_passes(run);
     return code;
 }
 
@@ -313,33 +272,18 @@ static int add_workers(const struct run *run, const struct worker *workers, stru
     return ERR_OK;
 }
 
-static uint8_t *make_random(size_t count)
-{
-    uint8_t *out = malloc(count);
-    uint32_t state = 1;
-    for (size_t i = 0; out && i < count; i++) {
-        state = state * 1664525 + 1013904223;
-        out[i] = (uint8_t)(state >> 24);
-    }
-    return out;
-}
-
 int measure_run(const struct model *model, const struct measure_options *options,
                 struct measure *out, struct error *err)
 {
     CHECK(options->workers > 0 && options->batch > 0);
     CHECK(options->threads >= options->workers);
     CHECK(options->threads == options->workers || !options->layers);
-    size_t size = (size_t)model->preprocess.size;
     struct run run = {.model = model,
                       .options = options,
-                      .pixels = size * size, /* size is at most 4096 */
                       .gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, false}};
     struct worker *workers = calloc((size_t)options->workers, sizeof *workers);
     *out = (struct measure){0};
-    if (!options->pictures)
-        run.random = make_random(run.pixels * 3);
-    int code = workers && (run.random || options->pictures)
+    int code = workers
                    ? run_workers(&run, workers, err)
                    : error_set(err, ERR_NO_MEMORY, "no memory for %d workers", options->workers);
     if (code == ERR_OK)
@@ -347,7 +291,6 @@ int measure_run(const struct model *model, const struct measure_options *options
     for (int i = 0; workers && i < options->workers; i++)
         worker_destroy(&workers[i]);
     free(workers);
-    free(run.random);
     if (code != ERR_OK)
         measure_destroy(out);
     return code;

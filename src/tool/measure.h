@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/model.h"
+#include "model/session.h"
 #include "tool/files.h"
 #include "tool/peak.h"
 

@@ -15,4 +15,7 @@ struct picture_options {
 /* What they mean. */
 struct preprocess_options picture_preprocess_options(const struct picture_options *options);
 
+/* A picture of random pixels, always the same, [size][size][3]. */
+void picture_random(const struct preprocess_spec *spec, uint8_t *rgb);
+
 #endif

@@ -10,6 +10,8 @@
 
 #include "model/init.h"
 #include "model/observer.h"
+#include "model/session.h"
+#include "tool/pictures.h"
 
 static void remove_file(const char *folder, const char *name)
 {
@@ -21,22 +23,16 @@ static void remove_file(const char *folder, const char *name)
 /* The float32 network's calibration on a picture of random pixels. */
 static int calibrate(const struct model *exact, struct calibration *out, struct error *err)
 {
-    size_t bytes = (size_t)exact->preprocess.size * (size_t)exact->preprocess.size * 3;
     struct observer *observer = NULL;
-    struct workspace *workspace = NULL;
-    uint8_t *rgb = malloc(bytes);
-    uint32_t state = 1;
-    for (size_t i = 0; rgb && i < bytes; i++) {
-        state = state * 1664525 + 1013904223;
-        rgb[i] = (uint8_t)(state >> 24);
-    }
-    int code = rgb ? observer_create(&observer, exact->network, err)
-                   : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
+    struct session *session = NULL;
+    int code = observer_create(&observer, exact->network, err);
     if (code == ERR_OK)
-        code = workspace_create(&workspace, exact->network, 1, err);
+        code = sessions_create(&session, &exact, 1, 1, err);
+    if (code == ERR_OK)
+        picture_random(&exact->preprocess, session->rgb);
     for (int round = 0; code == ERR_OK && round < 2; round++) {
-        model_put_image(exact, workspace, 0, rgb);
-        observer_forward(observer, workspace);
+        session_put_rgb(session, 0);
+        observer_forward(observer, session->workspace);
         if (round == 0)
             code = observer_second_round(observer, err);
     }
@@ -44,9 +40,8 @@ static int calibrate(const struct model *exact, struct calibration *out, struct 
         code = observer_choose(observer, RANGE_MINMAX, out, err);
     if (code == ERR_OK)
         calibration_bind(out, exact->sha256, exact->preprocess.mean, exact->preprocess.std);
-    workspace_destroy(workspace);
+    sessions_destroy(session, 1);
     observer_destroy(observer);
-    free(rgb);
     return code;
 }
 

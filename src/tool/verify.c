@@ -1,27 +1,19 @@
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
+#include "model/session.h"
 #include "tool/output.h"
 #include "tool/tool.h"
 
 /* Weights that are finite can still make logits that are not, whatever the picture. */
 static int check_gray_picture(const struct model *model, struct error *err)
 {
-    size_t bytes = (size_t)model->preprocess.size * (size_t)model->preprocess.size * 3;
-    struct workspace *workspace = NULL;
-    uint8_t *rgb = malloc(bytes);
-    int code = rgb ? workspace_create(&workspace, model->network, 1, err)
-                   : error_set(err, ERR_NO_MEMORY, "no memory for a picture");
-    if (code == ERR_OK) {
-        memset(rgb, 128, bytes);
-        model_put_image(model, workspace, 0, rgb);
-        code = model_check_logits(model, network_forward(model->network, workspace, 1), err);
-    }
-    workspace_destroy(workspace);
-    free(rgb);
+    struct session *session = NULL;
+    int code = sessions_create(&session, &model, 1, 1, err);
+    if (code == ERR_OK)
+        code = model_check_logits(model, session_warm_up(session), err);
+    sessions_destroy(session, 1);
     return code;
 }
 

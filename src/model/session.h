@@ -1,0 +1,76 @@
+/* A picture through a model: decode, resize and crop, put, forward, and what comes of it. The one
+ * recipe of the daemon and the tool, in steps, each of which its caller can time.
+ *
+ * Sessions hold the memory that one thread runs models in, all of it made before the first picture
+ * but what preprocessors grow by. One thread at a time. */
+#ifndef RESNEXT_MODEL_SESSION_H
+#define RESNEXT_MODEL_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/model.h"
+#include "nn/explain.h"
+#include "nn/shared_pass.h"
+
+struct session {
+    const struct model *model;
+    struct workspace *workspace;
+    /* These are the same for all sessions of a thread. */
+    struct preprocessor *preprocessor;
+    uint8_t *rgb;                   /* [size][size][3] */
+    float *tensor;                  /* [size][size][3], pixels that are normalised already */
+    struct prediction *predictions; /* [classes] */
+};
+
+/* One session a model, with workspaces for so many images; the models must outlive them.
+ * ERR_NO_MEMORY. `*out` [count] belongs to the caller. */
+int sessions_create(struct session **out, const struct model *const *models, size_t count,
+                    int max_images, struct error *err);
+void sessions_destroy(struct session *sessions, size_t count);
+
+/* The bytes of such sessions for one image, without what preprocessors grow by; false if they do
+ * not fit in a size_t. */
+bool sessions_bytes(const struct model *const *models, size_t count, size_t *bytes);
+
+/* Decodes a JPEG to session->rgb. The report and the errors of preprocessor_run. */
+int session_decode(struct session *session, const struct preprocess_options *options,
+                   const uint8_t *jpeg, size_t length, struct preprocess_report *report,
+                   struct error *err);
+
+/* Makes session->rgb picture number `image` of the batch, or session->tensor the only one. The
+ * errors of model_put_tensor. */
+void session_put_rgb(struct session *session, int image);
+int session_put_tensor(struct session *session, struct error *err);
+
+/* Runs the network on what was put. `pass` with its terms, see network_forward_helped, or NULL. The
+ * logits, [images][classes], stay until the next pass; NULL if terms->go_on said no. */
+const float *session_forward(struct session *session, int images, struct shared_pass *pass,
+                             const struct pass_terms *terms);
+
+/* Runs a gray picture, so that the first one finds pages and caches as the others do. The logits.
+ */
+const float *session_warm_up(struct session *session);
+
+/* The rest is asked of one image after its pass. ERR_NOT_FINITE from each. */
+
+/* Sets session->predictions[0..k), as model_top_k. */
+int session_classify(struct session *session, int k, struct error *err);
+
+/* The class that `name` names, by id alone or as model_find_class finds it, and its score; without
+ * a name the one with the highest score. ERR_PARAMETER. */
+int session_find_class(struct session *session, const char *name, bool is_id,
+                       struct prediction *out, struct error *err);
+
+/* The features, float32 [explain_shape's channels], scaled to length 1 if `normalized`. */
+int session_embed(const struct session *session, bool normalized, float *out, struct error *err);
+
+/* A class's activation map, float32 [rows][cols] of explain_shape, and the picture with it over the
+ * JPEG that was decoded. `*picture` belongs to the caller (free). The errors of overlay_draw. */
+int session_map(const struct session *session, int class_id, float *map, struct error *err);
+int session_draw(const struct session *session, const struct preprocess_options *options,
+                 const float *map, const uint8_t *jpeg, size_t length, uint8_t **picture,
+                 size_t *picture_length, struct error *err);
+
+#endif
