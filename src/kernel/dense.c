@@ -62,7 +62,7 @@ bool dense_supports(const struct conv_shape *s)
 }
 
 /* Packed: panels, factors [kind][channels], the padding pixel. */
-static size_t packed_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t dense_packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     const struct dense_kernel *k = self->impl;
     struct layout l = layout_of(k, s, 1);
@@ -119,8 +119,8 @@ static void pack_panel(const struct dense_kernel *k, const struct conv_shape *s,
         }
 }
 
-static void pack(const struct conv_kernel *self, const struct conv_shape *s,
-                 const struct conv_weights *weights, void *packed)
+static void dense_pack(const struct conv_kernel *self, const struct conv_shape *s,
+                       const struct conv_weights *weights, void *packed)
 {
     const struct dense_kernel *k = self->impl;
     struct layout l = layout_of(k, s, 1);
@@ -135,7 +135,7 @@ static void pack(const struct conv_kernel *self, const struct conv_shape *s,
     lanes_put_padding(k->format.precision, weights, (size_t)s->in_c, factors + l.factor_bytes);
 }
 
-static int tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
+static int dense_tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
 {
     const struct dense_kernel *k = self->impl;
     struct layout l = layout_of(k, s, images);
@@ -156,7 +156,7 @@ static size_t copied_pixels(const struct dense_kernel *k, const struct conv_shap
     return map > block && map * l->copied_pixel <= COPY_BYTES ? map : block;
 }
 
-static size_t scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t dense_scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     const struct dense_kernel *k = self->impl;
     struct layout l = layout_of(k, s, 1);
@@ -202,7 +202,7 @@ static void copy_line(const struct inputs *in, const unsigned char *line, int le
 
 /* The inputs of a 1x1 kernel for output pixels [first, end), each with its last dword filled up
  * with 0: what lies behind it is multiplied, by 0, and must not be NaN. */
-static void copy_pixels(const struct inputs *in, size_t first, size_t end)
+static void dense_copy_pixels(const struct inputs *in, size_t first, size_t end)
 {
     const struct conv_shape *s = in->call->shape;
     const struct layout *l = in->layout;
@@ -306,7 +306,7 @@ static void find_inputs(const struct inputs *in, size_t first, size_t pixels,
     } else if (in->copied_end) {
         block->x += (first - in->copied) * l->copied_pixel;
     } else {
-        copy_pixels(in, first, first + pixels);
+        dense_copy_pixels(in, first, first + pixels);
     }
 }
 
@@ -323,7 +323,7 @@ static void copy_whole_call(const struct dense_kernel *k, struct inputs *in)
     }
     if (end - first > copied_pixels(k, call->shape, l))
         return;
-    copy_pixels(in, first, end);
+    dense_copy_pixels(in, first, end);
     in->copied = first;
     in->copied_end = end;
 }
@@ -387,7 +387,7 @@ static int choose_block(const struct dense_kernel *kernel, size_t left)
     return f;
 }
 
-static void run(const struct conv_kernel *self, const struct conv_call *call)
+static void dense_run_tiles(const struct conv_kernel *self, const struct conv_call *call)
 {
     const struct dense_kernel *kernel = self->impl;
     const struct conv_shape *s = call->shape;
@@ -411,9 +411,9 @@ static void run(const struct conv_kernel *self, const struct conv_call *call)
 }
 
 const struct conv_method dense_method = {
-    .packed_size = packed_size,
-    .pack = pack,
-    .tile_count = tile_count,
-    .scratch_size = scratch_size,
-    .run = run,
+    .packed_size = dense_packed_size,
+    .pack = dense_pack,
+    .tile_count = dense_tile_count,
+    .scratch_size = dense_scratch_size,
+    .run = dense_run_tiles,
 };

@@ -32,13 +32,24 @@ struct dense_block {
     struct lanes_finish finish;
 };
 
-_Static_assert(offsetof(struct dense_block, row) == 8 &&
-                   offsetof(struct dense_block, weights) == 16 &&
-                   offsetof(struct dense_block, dwords) == 24 &&
-                   offsetof(struct dense_block, lines) == 32 &&
-                   offsetof(struct dense_block, line) == 40 &&
-                   offsetof(struct dense_block, next) == 48,
-               "block functions in assembly know where they are");
+/* The offsets of its first fields, for micro-kernels in assembly. Their text holds the numbers: an
+ * asm statement has 30 operands at most, and those of AVX-512 have 28 accumulators. */
+#define DENSE_OFFSET_x       0
+#define DENSE_OFFSET_row     8
+#define DENSE_OFFSET_weights 16
+#define DENSE_OFFSET_dwords  24
+#define DENSE_OFFSET_lines   32
+#define DENSE_OFFSET_line    40
+#define DENSE_OFFSET_next    48
+#define DENSE_CHECK_OFFSET(field)                                                                  \
+    _Static_assert(offsetof(struct dense_block, field) == DENSE_OFFSET_##field, #field)
+DENSE_CHECK_OFFSET(x);
+DENSE_CHECK_OFFSET(row);
+DENSE_CHECK_OFFSET(weights);
+DENSE_CHECK_OFFSET(dwords);
+DENSE_CHECK_OFFSET(lines);
+DENSE_CHECK_OFFSET(line);
+DENSE_CHECK_OFFSET(next);
 
 /* A kernel's own part: the functions for blocks of so many pixels, most first, the last for 1. */
 struct dense_kernel {

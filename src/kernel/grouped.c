@@ -69,7 +69,7 @@ bool grouped_supports(const struct conv_shape *s)
 }
 
 /* Packed: vectors, factors [kind][unit][vector][lane], the padding pixel. */
-static size_t packed_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t grouped_packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     const struct grouped_kernel *k = self->impl;
     struct layout l = layout_of(&k->format, s);
@@ -104,8 +104,8 @@ static void pack_channel(const struct lanes_format *format, const struct layout 
         }
 }
 
-static void pack(const struct conv_kernel *self, const struct conv_shape *s,
-                 const struct conv_weights *weights, void *packed)
+static void grouped_pack(const struct conv_kernel *self, const struct conv_shape *s,
+                         const struct conv_weights *weights, void *packed)
 {
     const struct grouped_kernel *k = self->impl;
     struct layout l = layout_of(&k->format, s);
@@ -121,14 +121,15 @@ static void pack(const struct conv_kernel *self, const struct conv_shape *s,
     lanes_put_padding(k->format.precision, weights, (size_t)s->in_c, factors + l.factor_bytes);
 }
 
-static int tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
+static int grouped_tile_count(const struct conv_kernel *self, const struct conv_shape *s,
+                              int images)
 {
     const struct grouped_kernel *k = self->impl;
     struct layout l = layout_of(&k->format, s);
     return (int)(l.units * l.blocks) * images;
 }
 
-static size_t scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t grouped_scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     const struct grouped_kernel *k = self->impl;
     struct layout l = layout_of(&k->format, s);
@@ -297,7 +298,7 @@ static void run_tile(const struct grouped_kernel *kernel, const struct conv_call
             run_vector(kernel, call, l, run, v, row, row + step);
 }
 
-static void run(const struct conv_kernel *self, const struct conv_call *call)
+static void grouped_run_tiles(const struct conv_kernel *self, const struct conv_call *call)
 {
     const struct grouped_kernel *kernel = self->impl;
     struct layout l = layout_of(&kernel->format, call->shape);
@@ -309,9 +310,9 @@ static void run(const struct conv_kernel *self, const struct conv_call *call)
 }
 
 const struct conv_method grouped_method = {
-    .packed_size = packed_size,
-    .pack = pack,
-    .tile_count = tile_count,
-    .scratch_size = scratch_size,
-    .run = run,
+    .packed_size = grouped_packed_size,
+    .pack = grouped_pack,
+    .tile_count = grouped_tile_count,
+    .scratch_size = grouped_scratch_size,
+    .run = grouped_run_tiles,
 };

@@ -12,6 +12,28 @@
 /* Where it is used its arguments are constants, and calls through them become instructions. */
 #define LANES_INLINE static inline __attribute__((always_inline))
 
+/* Names of what the file of an instruction set (a leaf, which defines LEAF_ISA) has, so that
+ * profiles tell them apart: f32_to_planes__avx2, and for a micro-kernel with `pixels` x `vectors`
+ * vectors of accumulators f32_dense_6x2v__avx2. */
+#define LEAF_NAME(name)                   LEAF_NAME_OF(name, LEAF_ISA)
+#define LEAF_NAME_OF(name, isa)           LEAF_PASTE(name, isa)
+#define LEAF_PASTE(name, isa)             name##__##isa
+#define LEAF_TILE(name, pixels, vectors)  LEAF_NAME(LEAF_TILED(name, pixels, vectors))
+#define LEAF_TILED(name, pixels, vectors) name##_##pixels##x##vectors##v
+#define LEAF_TEXT(x)                      LEAF_TEXT_OF(x)
+#define LEAF_TEXT_OF(x)                   #x
+
+/* A row of kernels.def. */
+#define LEAF_KERNEL(id, precision_, supports_, method_, impl_)                                     \
+    const struct conv_kernel LEAF_NAME(id) = {                                                     \
+        .name = LEAF_TEXT(LEAF_NAME(id)),                                                          \
+        .isa = LEAF_TEXT(LEAF_ISA),                                                                \
+        .precision = precision_,                                                                   \
+        .supports = supports_,                                                                     \
+        .method = method_,                                                                         \
+        .impl = impl_,                                                                             \
+    }
+
 /* A dword of whatever elements there are, anywhere. */
 typedef int32_t __attribute__((may_alias, aligned(1))) lanes_dword;
 

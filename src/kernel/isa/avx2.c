@@ -1,5 +1,7 @@
 /* float32, also for bfloat16, which is widened to it; int8 as products of bytes widened to 16 bits,
  * and for 1x1 kernels as products of bytes; OpenBLAS's planes. */
+#define LEAF_ISA avx2
+
 #include "kernel/isa/avx2.h"
 #include "kernel/isa/avx2_dense.h"
 #include "kernel/isa/copy.h"
@@ -8,7 +10,7 @@
 /* In assembly, because gcc moves the sums of an intrinsic about and out of the registers. */
 LANES_INLINE vec float_multiply_add(vec sum, vec x, vec w)
 {
-    __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w));
+    __asm__("vfmadd231ps %[w], %[x], %[sum]" : [sum] "+x"(sum) : [x] "x"(x), [w] "x"(w));
     return sum;
 }
 
@@ -18,31 +20,28 @@ LANES_INLINE vec float_add(vec a, vec b)
 }
 
 #define FLOAT_ADD(weights, sum) "vfmadd231ps " weights ", %%ymm15, " sum "\n\t"
-DENSE_LARGE_FUNCTION(f32_large, PRECISION_F32, FLOAT_ADD)
-DENSE_KERNEL(f32, dense, avx2, PRECISION_F32, 4, copy_elements, float_multiply_add,
-             DENSE_LARGE_PIXELS, f32_large);
-DENSE_LARGE_FUNCTION(bf16_large, PRECISION_BF16, FLOAT_ADD)
-DENSE_KERNEL(bf16, dense, avx2, PRECISION_BF16, 4, copy_widened_halves, float_multiply_add,
-             DENSE_LARGE_PIXELS, bf16_large);
-GROUPED_KERNEL(bf16, avx2, PRECISION_BF16, 4, copy_widened_halves, float_multiply_add, float_add,
+DENSE_LARGE_FUNCTION(f32_dense, PRECISION_F32, FLOAT_ADD)
+DENSE_KERNEL(f32_dense, PRECISION_F32, 4, copy, float_multiply_add);
+DENSE_LARGE_FUNCTION(bf16_dense, PRECISION_BF16, FLOAT_ADD)
+DENSE_KERNEL(bf16_dense, PRECISION_BF16, 4, bf16_copy_widened, float_multiply_add);
+GROUPED_KERNEL(bf16_grouped, PRECISION_BF16, 4, bf16_copy_widened, float_multiply_add, float_add,
                GROUPED_CHAINS, GROUPED_CHAINED);
 
 /* vpmaddubsw, which takes bytes, saturates at 255 * 127 * 2; for 1x1 kernels see below. */
 LANES_INLINE vec widened_multiply_add(vec sum, vec x, vec w)
 {
     vec product;
-    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
-            : "+x"(sum), "=&x"(product)
-            : "x"(x), "x"(w));
+    __asm__("vpmaddwd %[w], %[x], %[product]\n\tvpaddd %[product], %[sum], %[sum]"
+            : [sum] "+x"(sum), [product] "=&x"(product)
+            : [x] "x"(x), [w] "x"(w));
     return sum;
 }
 
 #define WIDENED_ADD(weights, sum)                                                                  \
     "vpmaddwd " weights ", %%ymm15, %%ymm12\n\tvpaddd %%ymm12, " sum ", " sum "\n\t"
-DENSE_LARGE_FUNCTION(int8_large, PRECISION_INT8, WIDENED_ADD)
-DENSE_KERNEL(int8, dense, avx2, PRECISION_INT8, 2, copy_widened_bytes, widened_multiply_add,
-             DENSE_LARGE_PIXELS, int8_large);
-GROUPED_KERNEL(int8, avx2, PRECISION_INT8, 2, copy_widened_bytes, widened_multiply_add, NULL,
+DENSE_LARGE_FUNCTION(int8_dense, PRECISION_INT8, WIDENED_ADD)
+DENSE_KERNEL(int8_dense, PRECISION_INT8, 2, int8_copy_widened, widened_multiply_add);
+GROUPED_KERNEL(int8_grouped, PRECISION_INT8, 2, int8_copy_widened, widened_multiply_add, NULL,
                GROUPED_SIZES, 0);
 
 /* 8 input channels of a pixel times a vector's weights, those of each dword. */
@@ -78,36 +77,25 @@ LANES_INLINE void quad_pixels(const struct dense_block *b, int pixels)
     dense_finish(b, pixels, PRECISION_INT8, sums);
 }
 
-#define QUAD_FUNCTION(pixels)                                                                      \
-    static void quad_##pixels(const struct dense_block *b)                                         \
+#define QUAD_FUNCTION(pixels, id)                                                                  \
+    static void LEAF_TILE(id, pixels, 2)(const struct dense_block *b)                              \
     {                                                                                              \
         quad_pixels(b, pixels);                                                                    \
     }
-QUAD_FUNCTION(4)
-QUAD_FUNCTION(3)
-QUAD_FUNCTION(2)
-QUAD_FUNCTION(1)
+DENSE_SIZES(QUAD_FUNCTION, int8_pointwise)
 
 static bool quad_supports(const struct conv_shape *s)
 {
     return s->groups == 1 && s->kernel == 1 && s->in_c % 8 == 0;
 }
 
-static const struct dense_kernel quad = {
-    .format = {PRECISION_INT8, 1, LANES, copy_elements},
+static const struct dense_kernel int8_pointwise = {
+    .format = {PRECISION_INT8, 1, LANES, LEAF_NAME(copy)},
     .panel = 2 * LANES,
     .cached = DENSE_CACHED,
-    .blocks = {{4, quad_4}, {3, quad_3}, {2, quad_2}, {1, quad_1}},
+    .blocks = {DENSE_SIZES(DENSE_ENTRY, int8_pointwise)},
 };
-
-const struct conv_kernel int8_pointwise__avx2 = {
-    .name = "int8_pointwise__avx2",
-    .isa = "avx2",
-    .precision = PRECISION_INT8,
-    .supports = quad_supports,
-    .method = &dense_method,
-    .impl = &quad,
-};
+LEAF_KERNEL(int8_pointwise, PRECISION_INT8, quad_supports, &dense_method, &int8_pointwise);
 
 LANES_INLINE vecf turn_load(const float *const rows[LANES], size_t column)
 {
@@ -126,4 +114,4 @@ LANES_INLINE void turn_squares(vecf v[4])
 }
 
 #include "kernel/openblas/lines.h"
-BLAS_GROUPED_KERNEL(avx2);
+BLAS_GROUPED_KERNEL;

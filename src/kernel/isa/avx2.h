@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-enum { LANES = 8 };
+#define LANES 8
 #include "kernel/isa/vectors.h"
 
 LANES_INLINE vecf vec_fma(vecf a, vecf b, vecf c)
@@ -58,7 +58,8 @@ LANES_INLINE vec_halves vec_to_halves(vecf v)
 
 /* 12 sums, two weights, an input and a product: all 16 registers. Half the L2 cache of the CPUs of
  * AMD. */
-enum { DENSE_LARGE_PIXELS = 6, DENSE_CACHED = 256 * 1024 };
+enum { DENSE_CACHED = 256 * 1024 };
+#define DENSE_LARGE         6
 #define DENSE_SIZES(X, ...) X(4, __VA_ARGS__) X(3, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
 /* 8 sums; three weights, an input, a product. Those of GROUPED_CHAINS have sums of their own for
  * each product of a pixel, if they are few. */

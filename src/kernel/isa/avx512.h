@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-enum { LANES = 16 };
+#define LANES 16
 #include "kernel/isa/vectors.h"
 
 LANES_INLINE vecf vec_fma(vecf a, vecf b, vecf c)
@@ -56,7 +56,8 @@ LANES_INLINE vec_halves vec_to_halves(vecf v)
 }
 
 /* 28 sums, two weights and an input: all but one of the 32 registers. Half the L2 cache. */
-enum { DENSE_LARGE_PIXELS = 14, DENSE_CACHED = 512 * 1024 };
+enum { DENSE_CACHED = 512 * 1024 };
+#define DENSE_LARGE         14
 #define DENSE_SIZES(X, ...) X(7, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
 #define GROUPED_SIZES(X, ...)                                                                      \
     X(14, __VA_ARGS__)                                                                             \

@@ -47,30 +47,36 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels, enum pre
     dense_finish(b, pixels, precision, sums);
 }
 
-/* A kernel. `large` is the function for blocks of `max` pixels, then come those of DENSE_SIZES. */
+/* For micro-kernels in assembly: a field of the block, the bytes of a vector, the accumulators of a
+ * pixel as operands, and zeros in them. */
+#define DENSE_FIELD(field) LEAF_TEXT(DENSE_OFFSET_##field) "(%[block])"
+#define DENSE_VECTOR       "4*" LEAF_TEXT(LANES)
+#define DENSE_SUM(m, address, constraint, sums)                                                    \
+    [low##m] constraint((sums)[m][0]), [high##m] constraint((sums)[m][1])
+#define DENSE_COMMA ,
+#define DENSE_ZERO(m, address, op)                                                                 \
+    op " %[low" #m "], %[low" #m "], %[low" #m "]\n\t" op " %[high" #m "], %[high" #m              \
+       "], %[high" #m "]\n\t"
+
+/* A kernel. DENSE_LARGE is the size of its largest blocks, whose micro-kernel stands before it;
+ * those of DENSE_SIZES are made here. */
 #define DENSE_FUNCTION(pixels, id, precision, multiply_add)                                        \
-    static void id##_##pixels(const struct dense_block *b)                                         \
+    static void LEAF_TILE(id, pixels, 2)(const struct dense_block *b)                              \
     {                                                                                              \
         dense_pixels(b, pixels, precision, multiply_add);                                          \
     }
-#define DENSE_ENTRY(pixels, id, precision, multiply_add) {pixels, id##_##pixels},
-#define DENSE_KERNEL(prefix, operation, isa_, precision_, element_, copy_, multiply_add, max,      \
-                     large, ...)                                                                   \
-    DENSE_SIZES(DENSE_FUNCTION, prefix##_##operation, precision_, multiply_add)                    \
-    static const struct dense_kernel prefix##_##operation = {                                      \
-        .format = {.precision = precision_, .element = element_, .lanes = LANES, .copy = copy_},   \
+#define DENSE_ENTRY(pixels, id, ...) {pixels, LEAF_TILE(id, pixels, 2)},
+#define DENSE_KERNEL(id, precision_, element_, copy_, multiply_add, ...)                           \
+    DENSE_SIZES(DENSE_FUNCTION, id, precision_, multiply_add)                                      \
+    static const struct dense_kernel id = {                                                        \
+        .format = {.precision = precision_,                                                        \
+                   .element = element_,                                                            \
+                   .lanes = LANES,                                                                 \
+                   .copy = LEAF_NAME(copy_)},                                                      \
         .panel = 2 * LANES,                                                                        \
         .cached = DENSE_CACHED,                                                                    \
-        .blocks = {{max, large},                                                                   \
-                   DENSE_SIZES(DENSE_ENTRY, prefix##_##operation, precision_, multiply_add)},      \
+        .blocks = {DENSE_ENTRY(DENSE_LARGE, id) DENSE_SIZES(DENSE_ENTRY, id)},                     \
         __VA_ARGS__};                                                                              \
-    const struct conv_kernel prefix##_##operation##__##isa_ = {                                    \
-        .name = #prefix "_" #operation "__" #isa_,                                                 \
-        .isa = #isa_,                                                                              \
-        .precision = precision_,                                                                   \
-        .supports = dense_supports,                                                                \
-        .method = &dense_method,                                                                   \
-        .impl = &prefix##_##operation,                                                             \
-    }
+    LEAF_KERNEL(id, precision_, dense_supports, &dense_method, &id)
 
 #endif

@@ -67,8 +67,9 @@ LANES_INLINE void vec_finish_full(enum precision precision, struct lanes_finish 
 }
 
 /* Where not all channels exist. */
-static __attribute__((noinline)) void
-vec_finish_edge(enum precision precision, struct lanes_finish f, struct vec_sums s, const vec *sums)
+static __attribute__((noinline)) void LEAF_NAME(vec_finish_edge)(enum precision precision,
+                                                                 struct lanes_finish f,
+                                                                 struct vec_sums s, const vec *sums)
 {
     const float *factors = f.factors;
     for (int i = 0; i < s.pixels * s.vectors; i++) {
@@ -99,7 +100,7 @@ LANES_INLINE void vec_finish_all(enum precision precision, const struct lanes_fi
 #pragma GCC unroll 28
         for (int i = 0; i < s.pixels * s.vectors; i++)
             copy[i] = sums[i];
-        vec_finish_edge(precision, *f, s, copy);
+        LEAF_NAME(vec_finish_edge)(precision, *f, s, copy);
     } else if (f->residual && f->relu) {
         vec_finish_full(precision, vec_known(f, true, true), s, sums);
     } else if (!f->residual && f->relu) {

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { LANES = 4 };
+#define LANES 4
 #include "kernel/isa/vectors.h"
 
 typedef double vec_doubles __attribute__((vector_size(8 * LANES)));
@@ -78,7 +78,8 @@ LANES_INLINE vec_halves vec_to_halves(vecf v)
 }
 
 /* 8 sums, two weights, an input and a product fit 16 registers. Half the L2 cache of small CPUs. */
-enum { DENSE_LARGE_PIXELS = 4, DENSE_CACHED = 128 * 1024 };
+enum { DENSE_CACHED = 128 * 1024 };
+#define DENSE_LARGE         4
 #define DENSE_SIZES(X, ...) X(3, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
 #define GROUPED_SIZES(X, ...)                                                                      \
     X(7, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)

@@ -15,12 +15,12 @@ enum {
 typedef vec (*grouped_add)(vec a, vec b);
 
 /* grouped_kernel.copy_turned. */
-static void grouped_copy_turned(const struct lanes_format *format, unsigned char *to,
-                                const unsigned char *from, size_t from_step, size_t bytes,
-                                size_t times, const int32_t *order)
+static void LEAF_NAME(copy_permuted)(const struct lanes_format *format, unsigned char *to,
+                                     const unsigned char *from, size_t from_step, size_t bytes,
+                                     size_t times, const int32_t *order)
 {
     vec lanes = *(const vec *)order;
-    if (bytes < GROUPED_UNIT || format->copy != copy_elements) {
+    if (bytes < GROUPED_UNIT || format->copy != LEAF_NAME(copy)) {
         format->copy(to, GROUPED_UNIT, from, from_step, bytes, times);
         from = to;
         from_step = GROUPED_UNIT;
@@ -115,31 +115,23 @@ LANES_INLINE void grouped_pixels(const struct grouped_run *r, int pixels, int ma
 
 /* A kernel, of runs of `sizes` pixels, a list like DENSE_SIZES; `broadcast`: see grouped.h. */
 #define GROUPED_FUNCTION(pixels, id, max, precision, multiply_add, add)                            \
-    static void id##_##pixels(const struct grouped_run *r)                                         \
+    static void LEAF_TILE(id, pixels, 1)(const struct grouped_run *r)                              \
     {                                                                                              \
         grouped_pixels(r, pixels, max, precision, multiply_add, add);                              \
     }
-#define GROUPED_ENTRY(pixels, id, ...) {pixels, id##_##pixels},
-/* clang-format off */
-#define GROUPED_KERNEL(prefix, isa_, precision_, element_, copy_, multiply_add, add, sizes,        \
-                       broadcast)                                                                  \
+#define GROUPED_ENTRY(pixels, id, ...) {pixels, LEAF_TILE(id, pixels, 1)},
+#define GROUPED_KERNEL(id, precision_, element_, copy_, multiply_add, add, sizes, broadcast)       \
     _Static_assert(LANES * (element_) / 4 <= 8, "a vector with more groups has no way");           \
-    sizes(GROUPED_FUNCTION, prefix##_grouped, LANES * (element_) / 4, precision_, multiply_add,    \
-          add)                                                                                     \
-    static const struct grouped_kernel prefix##_grouped = {                                        \
-        .format = {.precision = precision_, .element = element_, .lanes = LANES, .copy = copy_},   \
-        .copy_turned = grouped_copy_turned,                                                        \
-        .max_broadcast = broadcast,                                                               \
-        .runs = {sizes(GROUPED_ENTRY, prefix##_grouped, )},                                        \
+    sizes(GROUPED_FUNCTION, id, LANES *(element_) / 4, precision_, multiply_add,                   \
+          add) static const struct grouped_kernel id = {                                           \
+        .format = {.precision = precision_,                                                        \
+                   .element = element_,                                                            \
+                   .lanes = LANES,                                                                 \
+                   .copy = LEAF_NAME(copy_)},                                                      \
+        .copy_turned = LEAF_NAME(copy_permuted),                                                   \
+        .max_broadcast = broadcast,                                                                \
+        .runs = {sizes(GROUPED_ENTRY, id, )},                                                      \
     };                                                                                             \
-    const struct conv_kernel prefix##_grouped__##isa_ = {                                          \
-        .name = #prefix "_grouped__" #isa_,                                                        \
-        .isa = #isa_,                                                                              \
-        .precision = precision_,                                                                   \
-        .supports = grouped_supports,                                                              \
-        .method = &grouped_method,                                                                 \
-        .impl = &prefix##_grouped,                                                                  \
-    }
-/* clang-format on */
+    LEAF_KERNEL(id, precision_, grouped_supports, &grouped_method, &id)
 
 #endif

@@ -97,7 +97,7 @@ static size_t weights_of_group(const struct layout *l)
     return l->matrices * l->k * l->d_in * l->d_out;
 }
 
-static size_t packed_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t blas_grouped_packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     (void)self;
     return (layout_of(s).weights + (size_t)s->out_c + (size_t)s->in_c + PLANES_LANES) *
@@ -121,8 +121,8 @@ static void pack_column(const struct layout *l, const float *from, float *to)
         to[m * matrix] = (float)transformed[m];
 }
 
-static void pack(const struct conv_kernel *self, const struct conv_shape *s,
-                 const struct conv_weights *weights, void *packed)
+static void blas_grouped_pack(const struct conv_kernel *self, const struct conv_shape *s,
+                              const struct conv_weights *weights, void *packed)
 {
     (void)self;
     struct layout l = layout_of(s);
@@ -138,7 +138,8 @@ static void pack(const struct conv_kernel *self, const struct conv_shape *s,
     memset(to + s->out_c, 0, ((size_t)s->in_c + PLANES_LANES) * sizeof *to);
 }
 
-static int tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
+static int blas_grouped_tile_count(const struct conv_kernel *self, const struct conv_shape *s,
+                                   int images)
 {
     (void)self;
     struct layout l = layout_of(s);
@@ -178,7 +179,7 @@ static size_t place(struct work *w, void *scratch)
     return at;
 }
 
-static size_t scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t blas_grouped_scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     (void)self;
     static unsigned char nowhere[1];
@@ -211,7 +212,7 @@ static void list_pixels(const struct work *w, size_t image, size_t first)
 }
 
 /* Copies the inputs of group `g` of the chunk for each kernel column, `rows` lines or tiles. */
-static void copy_inputs(const struct work *w, size_t g, size_t rows)
+static void blas_grouped_copy_inputs(const struct work *w, size_t g, size_t rows)
 {
     const struct layout *l = &w->layout;
     for (size_t kx = 0; kx < l->k; kx++)
@@ -242,11 +243,12 @@ static void multiply(const struct layout *l, const float *weights, size_t m, siz
 }
 
 /* Of a group: the sum of a product for each kernel row. */
-static void multiply_rows(const struct work *w, const float *weights, size_t g, size_t rows)
+static void blas_grouped_multiply_rows(const struct work *w, const float *weights, size_t g,
+                                       size_t rows)
 {
     const struct layout *l = &w->layout;
     size_t of_phase = l->lines / l->stride;
-    copy_inputs(w, g, l->lines);
+    blas_grouped_copy_inputs(w, g, l->lines);
     for (size_t ky = 0; ky < l->k; ky++)
         multiply(l, weights, ky, rows * l->width,
                  w->copied + (ky % l->stride * of_phase + ky / l->stride) * l->width, ky > 0,
@@ -254,11 +256,12 @@ static void multiply_rows(const struct work *w, const float *weights, size_t g, 
 }
 
 /* Of a group: a product for each transformed row. */
-static void multiply_transformed(const struct work *w, const float *weights, size_t g, size_t rows)
+static void blas_grouped_multiply_transformed(const struct work *w, const float *weights, size_t g,
+                                              size_t rows)
 {
     const struct layout *l = &w->layout;
     size_t tiles = size_ceil_div(rows, WINOGRAD_OUT), pixels = tiles * l->width;
-    copy_inputs(w, g, tiles);
+    blas_grouped_copy_inputs(w, g, tiles);
     for (size_t m = 0; m < l->matrices; m++)
         multiply(l, weights, m, pixels, w->copied + m * l->k * l->d_in * l->copied, false,
                  w->sums + m * l->d_out * pixels, pixels);
@@ -293,7 +296,8 @@ static void run_chunk(const struct work *w, size_t chunk, size_t image, size_t f
         .plane = l->input,
     });
     for (size_t g = 0; g < groups; g++, weights += weights_of_group(l))
-        (l->winograd ? multiply_transformed : multiply_rows)(w, weights, g, rows);
+        (l->winograd ? blas_grouped_multiply_transformed : blas_grouped_multiply_rows)(w, weights,
+                                                                                       g, rows);
     w->leaf->from(&(struct from_planes){
         .planes = w->outputs,
         .plane = l->output,
@@ -308,7 +312,7 @@ static void run_chunk(const struct work *w, size_t chunk, size_t image, size_t f
     });
 }
 
-static void run(const struct conv_kernel *self, const struct conv_call *call)
+static void blas_grouped_run_tiles(const struct conv_kernel *self, const struct conv_call *call)
 {
     struct work w = {.leaf = self->impl, .call = call, .layout = layout_of(call->shape)};
     const struct layout *l = &w.layout;
@@ -325,11 +329,11 @@ static void run(const struct conv_kernel *self, const struct conv_call *call)
 }
 
 const struct conv_method blas_grouped_method = {
-    .packed_size = packed_size,
-    .pack = pack,
-    .tile_count = tile_count,
-    .scratch_size = scratch_size,
-    .run = run,
+    .packed_size = blas_grouped_packed_size,
+    .pack = blas_grouped_pack,
+    .tile_count = blas_grouped_tile_count,
+    .scratch_size = blas_grouped_scratch_size,
+    .run = blas_grouped_run_tiles,
     .check_memory = blas_check_memory,
     .library = blas_library,
 };

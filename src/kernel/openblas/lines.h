@@ -25,7 +25,7 @@ LANES_INLINE void lines_out(const vecf *x, vecf *to)
     to[3] = b + 8 * d + x[5];
 }
 
-static void lines_copy(const struct plane_lines *work)
+static void LEAF_NAME(f32_copy_lines)(const struct plane_lines *work)
 {
     const struct plane_lines copy = *work, *w = &copy;
     for (size_t c = 0; c < w->channels; c++)
@@ -49,7 +49,7 @@ LANES_INLINE void lines_tile(const float *from, size_t from_step, float *to, siz
         *(vecf_anywhere *)(to + i * to_step) = out[i];
 }
 
-static void lines_transform_inputs(const struct plane_lines *work)
+static void LEAF_NAME(f32_winograd_inputs)(const struct plane_lines *work)
 {
     const struct plane_lines copy = *work, *w = &copy;
     for (size_t c = 0; c < w->channels; c++)
@@ -60,7 +60,7 @@ static void lines_transform_inputs(const struct plane_lines *work)
                            lines_in);
 }
 
-static void lines_transform_sums(const struct plane_lines *work)
+static void LEAF_NAME(f32_winograd_outputs)(const struct plane_lines *work)
 {
     const struct plane_lines copy = *work, *w = &copy;
     for (size_t c = 0; c < w->channels; c++)
@@ -72,14 +72,9 @@ static void lines_transform_sums(const struct plane_lines *work)
                            w->line, WINOGRAD_OUT, lines_out);
 }
 
-#define BLAS_GROUPED_KERNEL(isa_)                                                                  \
-    static const struct planes_leaf planes_leaf = {turn_to_planes, turn_from_planes, lines_copy,   \
-                                                   lines_transform_inputs, lines_transform_sums};  \
-    const struct conv_kernel f32_grouped_openblas__##isa_ = {                                      \
-        .name = "f32_grouped_openblas__" #isa_,                                                    \
-        .isa = #isa_,                                                                              \
-        .precision = PRECISION_F32,                                                                \
-        .supports = blas_grouped_supports,                                                         \
-        .method = &blas_grouped_method,                                                            \
-        .impl = &planes_leaf,                                                                      \
-    }
+#define BLAS_GROUPED_KERNEL                                                                        \
+    static const struct planes_leaf planes_leaf = {                                                \
+        LEAF_NAME(f32_to_planes), LEAF_NAME(f32_from_planes), LEAF_NAME(f32_copy_lines),           \
+        LEAF_NAME(f32_winograd_inputs), LEAF_NAME(f32_winograd_outputs)};                          \
+    LEAF_KERNEL(f32_grouped_openblas, PRECISION_F32, blas_grouped_supports, &blas_grouped_method,  \
+                &planes_leaf)

@@ -38,7 +38,7 @@ LANES_INLINE void turn_pixels(const struct to_planes *w, size_t p)
     }
 }
 
-static void turn_to_planes(const struct to_planes *work)
+static void LEAF_NAME(f32_to_planes)(const struct to_planes *work)
 {
     const struct to_planes copy = *work;
     for (size_t p = 0; p < copy.count; p += LANES)
@@ -66,7 +66,7 @@ LANES_INLINE void turn_planes(const struct from_planes *w, size_t p, int count)
     }
 }
 
-static void turn_from_planes(const struct from_planes *work)
+static void LEAF_NAME(f32_from_planes)(const struct from_planes *work)
 {
     const struct from_planes copy = *work, *w = &copy;
     size_t p = 0;
