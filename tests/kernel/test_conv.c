@@ -68,8 +68,7 @@ START_TEST(int8_kernels_bear_extreme_numbers)
 }
 END_TEST
 
-/* Kernels with one fault each: the checker must see it. Their `own` is the reference that they
- * spoil. */
+/* Kernels with one fault each, which the checker must see. Their `impl` is the sound reference. */
 
 static size_t last_output(const struct conv_call *call)
 {
@@ -156,8 +155,8 @@ static size_t packed_by_height(const struct conv_kernel *self, const struct conv
     return sound->method->packed_size(sound, shape) + (shape->out_h > 4);
 }
 
-/* What the checker says of an int8 kernel with another run function, and packed_size (or NULL), on
- * a case of a byte less than whole vectors. */
+/* What the checker says of the int8 reference with another run function and packed_size (or NULL).
+ * The size of the case's y is not a multiple of 64 bytes: so a byte can be written behind it. */
 static bool passes(void (*run)(const struct conv_kernel *self, const struct conv_call *call),
                    size_t (*packed_size)(const struct conv_kernel *self,
                                          const struct conv_shape *shape))

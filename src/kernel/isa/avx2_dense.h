@@ -1,4 +1,4 @@
-/* Large blocks of dense.h with AVX2, for all precisions. */
+/* The largest block of dense.h with AVX2, for all precisions. */
 #ifndef RESNEXT_KERNEL_ISA_AVX2_DENSE_H
 #define RESNEXT_KERNEL_ISA_AVX2_DENSE_H
 
@@ -6,8 +6,8 @@
 #include "kernel/isa/dense.h"
 
 /* clang-format off */
-/* The pixels of a large block and where dword `i` of their inputs lies: r8 points at pixel 0; r11
- * is the distance of pixels, rcx three times that, r9 five times. */
+/* The pixels of the block, and the address of dword `i` of each: r8 points to pixel 0; r11 is the
+ * distance between pixels, rcx three times that, r9 five times. */
 #define DENSE_PIXELS(X, separator, i, ...)                                                         \
     X(0, "4*" i "(%%r8)", __VA_ARGS__) separator                                                   \
     X(1, "4*" i "(%%r8,%%r11)", __VA_ARGS__) separator                                             \
@@ -16,10 +16,10 @@
     X(4, "4*" i "(%%r8,%%r11,4)", __VA_ARGS__) separator                                           \
     X(5, "4*" i "(%%r8,%%r9)", __VA_ARGS__)
 
-/* The micro-kernel of large blocks, in assembly: gcc moves one of 12 accumulators about.
+/* The micro-kernel is in assembly: gcc moves one of 12 accumulators between registers.
  * ADD(weights, sum) are the instructions of lanes_multiply_add for inputs in ymm15; ymm12 is free.
- * The loop takes DENSE_UNROLL dwords at a time: the end of one that is short enough is predicted.
- * rsi points 128 bytes behind the weights, so that displacements fit a byte. */
+ * The loop is unrolled to DENSE_UNROLL dwords: the CPU predicts the end of a short enough
+ * loop. rsi points 128 bytes behind the weights, so that displacements fit a byte. */
 enum { DENSE_UNROLL = 4 };
 #define DENSE_STEP(m, address, ADD)                                                                \
     "vbroadcastss " address ", %%ymm15\n\t"                                                        \
@@ -78,15 +78,14 @@ enum { DENSE_UNROLL = 4 };
 /* clang-format on */
 
 #define DENSE_COUNT(...) +1
-_Static_assert(DENSE_PIXELS(DENSE_COUNT, , "") == DENSE_LARGE, "a large block has as many pixels");
+_Static_assert(DENSE_PIXELS(DENSE_COUNT, , "") == DENSE_LARGE, "DENSE_LARGE pixels");
 
-/* The function of large blocks. */
 #define DENSE_LARGE_FUNCTION(id, precision, ADD)                                                   \
     static void LEAF_TILE(id, DENSE_LARGE, 2)(const struct dense_block *b)                         \
     {                                                                                              \
         dense_sums sums;                                                                           \
         DENSE_LARGE_BLOCK(b, ADD, sums);                                                           \
-        dense_finish(b, DENSE_LARGE, precision, sums);                                             \
+        dense_epilogue(b, DENSE_LARGE, precision, sums);                                           \
     }
 
 #endif

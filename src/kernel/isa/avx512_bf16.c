@@ -9,7 +9,7 @@
 LANES_INLINE vec multiply_add(vec sum, vec x, vec w)
 {
     sum = (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)w);
-    __asm__("" : "+v"(sum)); /* or sums move from register to register */
+    __asm__("" : "+v"(sum)); /* or gcc moves accumulators between registers */
     return sum;
 }
 

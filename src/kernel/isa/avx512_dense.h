@@ -1,14 +1,14 @@
-/* Large blocks of dense.h with AVX-512, for all precisions. */
+/* The largest block of dense.h with AVX-512, for all precisions. */
 #ifndef RESNEXT_KERNEL_ISA_AVX512_DENSE_H
 #define RESNEXT_KERNEL_ISA_AVX512_DENSE_H
 
 #include "kernel/isa/avx512.h"
 #include "kernel/isa/dense.h"
 
-/* Has the outputs' lines, where the residual often lies, brought into the cache meanwhile. */
+/* Prefetches the outputs' cache lines, which often hold the residual. */
 LANES_INLINE void dense_fetch_outputs(const struct dense_block *b, size_t element)
 {
-    const unsigned char *y = (const unsigned char *)b->finish.y + b->at * element;
+    const unsigned char *y = (const unsigned char *)b->epilogue.y + b->at * element;
 #pragma GCC unroll 14
     for (int m = 0; m < DENSE_LARGE; m++, y += b->out_c * element) {
         __builtin_prefetch(y, 1, 3);
@@ -18,8 +18,8 @@ LANES_INLINE void dense_fetch_outputs(const struct dense_block *b, size_t elemen
 }
 
 /* clang-format off */
-/* The pixels of a large block and where their inputs lie: r8 points at pixel 0, r9 at pixel 5, r10
- * at pixel 10; r11 is the distance of pixels, rcx three times that. */
+/* The pixels of the block, and their addresses: r8 points to pixel 0, r9 to pixel 5, r10 to pixel
+ * 10; r11 is the distance between pixels, rcx three times that. */
 #define DENSE_PIXELS(X, separator, ...)                                                            \
     X(0, "(%%r8)", __VA_ARGS__) separator                                                          \
     X(1, "(%%r8,%%r11)", __VA_ARGS__) separator                                                    \
@@ -36,8 +36,8 @@ LANES_INLINE void dense_fetch_outputs(const struct dense_block *b, size_t elemen
     X(12, "(%%r10,%%r11,2)", __VA_ARGS__) separator                                                \
     X(13, "(%%r10,%%rcx)", __VA_ARGS__)
 
-/* The micro-kernel of large blocks, in assembly: compilers do not keep 28 accumulators in
- * registers. `op` is the instruction of lanes_multiply_add. */
+/* The micro-kernel is in assembly: compilers do not keep 28 accumulators in registers. `op` is the
+ * instruction of lanes_multiply_add. */
 #define DENSE_STEP(m, address, op)                                                                 \
     "vpbroadcastd " address ", %%zmm30\n\t"                                                        \
     op " %%zmm28, %%zmm30, %[low" #m "]\n\t"                                                       \
@@ -83,16 +83,15 @@ LANES_INLINE void dense_fetch_outputs(const struct dense_block *b, size_t elemen
 /* clang-format on */
 
 #define DENSE_COUNT(...) +1
-_Static_assert(DENSE_PIXELS(DENSE_COUNT, , ) == DENSE_LARGE, "a large block has as many pixels");
+_Static_assert(DENSE_PIXELS(DENSE_COUNT, , ) == DENSE_LARGE, "DENSE_LARGE pixels");
 
-/* The function of large blocks. */
 #define DENSE_LARGE_FUNCTION(id, precision, op)                                                    \
     static void LEAF_TILE(id, DENSE_LARGE, 2)(const struct dense_block *b)                         \
     {                                                                                              \
         dense_sums sums;                                                                           \
         dense_fetch_outputs(b, precision_size(precision));                                         \
         DENSE_LARGE_BLOCK(b, op, sums);                                                            \
-        dense_finish(b, DENSE_LARGE, precision, sums);                                             \
+        dense_epilogue(b, DENSE_LARGE, precision, sums);                                           \
     }
 
 #endif

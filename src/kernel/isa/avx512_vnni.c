@@ -9,11 +9,11 @@
 LANES_INLINE vec multiply_add(vec sum, vec x, vec w)
 {
     sum = (vec)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w);
-    __asm__("" : "+v"(sum)); /* or sums move from register to register */
+    __asm__("" : "+v"(sum)); /* or gcc moves accumulators between registers */
     return sum;
 }
 
 DENSE_LARGE_FUNCTION(int8_dense, PRECISION_INT8, "vpdpbusd")
 DENSE_KERNEL(int8_dense, PRECISION_INT8, 1, copy, multiply_add);
-/* (The outputs of 7 pixels are packed while the next run multiplies.) */
+/* (With runs of 7 pixels, the epilogue of one overlaps the multiplications of the next.) */
 GROUPED_KERNEL(int8_grouped, PRECISION_INT8, 1, copy, multiply_add, NULL, GROUPED_SIZES, 7);

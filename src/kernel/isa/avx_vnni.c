@@ -6,15 +6,15 @@
 #include "kernel/isa/dense.h"
 #include "kernel/isa/grouped.h"
 
-/* Compiled for AVX512_VNNI and AVX512VL instead, it is the same instruction in another encoding:
- * so machines without AVX_VNNI can check everything else. */
+/* Compiled for AVX512_VNNI and AVX512VL, it is the same instruction in another encoding: so tests
+ * can run on machines without AVX_VNNI. */
 #ifdef __AVXVNNI__
 #define ENCODING "%{vex%} "
 #else
 #define ENCODING "%{evex%} "
 #endif
 
-/* In assembly, because gcc moves the sums of an intrinsic about and out of the registers. */
+/* In assembly, because with the intrinsic gcc moves and spills accumulators. */
 LANES_INLINE vec multiply_add(vec sum, vec x, vec w)
 {
     __asm__(ENCODING "vpdpbusd %[w], %[x], %[sum]" : [sum] "+x"(sum) : [x] "x"(x), [w] "x"(w));

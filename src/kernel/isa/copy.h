@@ -1,10 +1,11 @@
-/* How elements of x become those of dwords: a lanes_copy_function each. */
+/* Packing of inputs: a lanes_copy_function for each kind of element. */
 #ifndef RESNEXT_KERNEL_ISA_COPY_H
 #define RESNEXT_KERNEL_ISA_COPY_H
 
 #include "kernel/isa/vectors.h"
 
-/* As they are. Sizes of copies are constants, since a call would take longer than most of them. */
+/* Unchanged elements. The sizes of copies are constants: a call of memcpy takes longer than most.
+ */
 static inline void LEAF_NAME(copy)(unsigned char *to, size_t to_step, const unsigned char *from,
                                    size_t from_step, size_t bytes, size_t times)
 {
@@ -21,7 +22,7 @@ static inline void LEAF_NAME(copy)(unsigned char *to, size_t to_step, const unsi
     }
 }
 
-/* bfloat16 becomes float32. */
+/* bfloat16 is widened to float32. */
 static inline void LEAF_NAME(bf16_copy_widened)(unsigned char *to, size_t to_step,
                                                 const unsigned char *from, size_t from_step,
                                                 size_t bytes, size_t times)
@@ -42,7 +43,7 @@ static inline void LEAF_NAME(bf16_copy_widened)(unsigned char *to, size_t to_ste
     }
 }
 
-/* Apart, or the compiler prepares vectors for these few in every call. */
+/* Not inlined: the compiler would set up vectors for it in every call. */
 static __attribute__((noinline)) void
 LEAF_NAME(int8_widen_few)(unsigned char *to, const unsigned char *from, size_t bytes)
 {
@@ -52,7 +53,7 @@ LEAF_NAME(int8_widen_few)(unsigned char *to, const unsigned char *from, size_t b
     }
 }
 
-/* Bytes become 16 bits. */
+/* Bytes are widened to 16 bits. */
 static inline void LEAF_NAME(int8_copy_widened)(unsigned char *to, size_t to_step,
                                                 const unsigned char *from, size_t from_step,
                                                 size_t bytes, size_t times)

@@ -1,27 +1,28 @@
-/* Blocks of kernel/dense.h, written once. A panel is two vectors. The instruction set brings
- * DENSE_SIZES, a list of numbers of pixels, largest first, and DENSE_CACHED. */
+/* The micro-kernels of kernel/dense.h over an instruction set's primitives. A panel is two vectors.
+ * The instruction set brings DENSE_LARGE, the pixels of its largest block, DENSE_SIZES, a list of
+ * the sizes of the others, largest first, and DENSE_CACHED. */
 #ifndef RESNEXT_KERNEL_ISA_DENSE_H
 #define RESNEXT_KERNEL_ISA_DENSE_H
 
 #include "kernel/dense.h"
-#include "kernel/isa/finish.h"
+#include "kernel/isa/epilogue.h"
 
 enum {
-    DENSE_AHEAD = 3072, /* bytes of weights fetched before they are used */
+    DENSE_AHEAD = 3072, /* bytes that weights are prefetched ahead */
     DENSE_MAX = 14,     /* pixels of a block */
 };
 
-/* The sums of pixel m: those of the lower and the upper vector of channels. */
+/* The accumulators of pixel m: the lower and the upper vector of channels. */
 typedef vec dense_sums[DENSE_MAX][2];
 
-LANES_INLINE void dense_finish(const struct dense_block *b, int pixels, enum precision precision,
-                               dense_sums sums)
+LANES_INLINE void dense_epilogue(const struct dense_block *b, int pixels, enum precision precision,
+                                 dense_sums sums)
 {
     const struct vec_sums s = {b->at, b->out_c, b->channels, pixels, 2};
-    vec_finish_all(precision, &b->finish, s, sums[0]);
+    vec_epilogue_all(precision, &b->epilogue, s, sums[0]);
 }
 
-/* A block function, for constant arguments but the first. */
+/* A micro-kernel; all arguments but the first are constants. */
 LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels, enum precision precision,
                                lanes_multiply_add multiply_add)
 {
@@ -44,7 +45,7 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels, enum pre
                 sums[m][1] = multiply_add(sums[m][1], v, w1);
             }
         }
-    dense_finish(b, pixels, precision, sums);
+    dense_epilogue(b, pixels, precision, sums);
 }
 
 /* For micro-kernels in assembly: a field of the block, the bytes of a vector, the accumulators of a
@@ -58,8 +59,7 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels, enum pre
     op " %[low" #m "], %[low" #m "], %[low" #m "]\n\t" op " %[high" #m "], %[high" #m              \
        "], %[high" #m "]\n\t"
 
-/* A kernel. DENSE_LARGE is the size of its largest blocks, whose micro-kernel stands before it;
- * those of DENSE_SIZES are made here. */
+/* A kernel; the micro-kernel of DENSE_LARGE pixels is defined before it. */
 #define DENSE_FUNCTION(pixels, id, precision, multiply_add)                                        \
     static void LEAF_TILE(id, pixels, 2)(const struct dense_block *b)                              \
     {                                                                                              \

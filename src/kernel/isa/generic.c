@@ -33,12 +33,12 @@ DENSE_KERNEL(int8_dense, PRECISION_INT8, 2, int8_copy_widened, widened_multiply_
 GROUPED_KERNEL(int8_grouped, PRECISION_INT8, 2, int8_copy_widened, widened_multiply_add, NULL,
                GROUPED_SIZES, 0);
 
-LANES_INLINE vecf turn_load(const float *const rows[LANES], size_t column)
+LANES_INLINE vecf transpose_load(const float *const rows[LANES], size_t column)
 {
     return vecf_load(rows[0] + column);
 }
 
-LANES_INLINE void turn_squares(vecf v[4])
+LANES_INLINE void transpose_4x4(vecf v[4])
 {
     vecf ab_low = __builtin_shufflevector(v[0], v[1], 0, 4, 1, 5);
     vecf ab_high = __builtin_shufflevector(v[0], v[1], 2, 6, 3, 7);
@@ -50,5 +50,5 @@ LANES_INLINE void turn_squares(vecf v[4])
     v[3] = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
 }
 
-#include "kernel/openblas/lines.h"
+#include "kernel/openblas/leaf.h"
 BLAS_GROUPED_KERNEL;

@@ -6,14 +6,14 @@
 
 /* How it works. Groups are narrow (d = 4 in ResNeXt-50's first stage), pixels are many: vectors
  * must run along pixels. The channels of a chunk of groups, about a cache line of each pixel, are
- * turned into planes for a block of output lines, with the padding beside them, and their lines are
- * copied for each kernel column kx: so that plane (kx, c) holds at [line][ox] what meets column kx.
- * With a stride, columns and lines that meet the same kernel columns and rows are kept together, in
- * `stride` phases.
+ * transposed to planes for a block of output lines, with their padding. The lines are then copied
+ * for each kernel column kx (a one-dimensional im2col): plane (kx, c) holds at [line][ox] the input
+ * that meets column kx. With a stride, columns and lines that meet the same kernel columns and rows
+ * are kept together, in `stride` phases.
  *
  * Kernel row ky meets these planes a whole number of lines further on. So a group's outputs are the
- * sum over ky of products of [out][kx, in] by [kx, in][pixels], with nothing copied for any of
- * them. They are turned back on the way to y.
+ * sum over ky of products of [out][kx, in] by [kx, in][pixels], all from the same copy. They are
+ * transposed back by the epilogue.
  *
  * 3x3 kernels of stride 1 on wide maps take Winograd's F(4, 3) along columns instead. Tiles of 4
  * lines of outputs are made from 6 lines of inputs, which are transformed to 6 others while they
@@ -29,7 +29,8 @@
 
 enum {
     BLOCK_PIXELS = 896,
-    WINOGRAD_WIDTH = 12, /* of a map; narrower ones do not pay for twice the weights to read */
+    WINOGRAD_WIDTH =
+        12, /* of a map, or more: narrower ones do not make up for reading twice the weights */
     CHUNK_CHANNELS = 16,
     CACHE_LINE = 64,
 };
@@ -47,7 +48,7 @@ struct layout {
     size_t input, copied, output; /* floats from a plane to the next */
 };
 
-/* So many floats that planes do not share a cache's sets: an odd number of cache lines. */
+/* `floats` rounded up to an odd number of cache lines, so that planes map to different sets. */
 static size_t step_of(size_t floats)
 {
     enum { LINE = CACHE_LINE / sizeof(float) };
@@ -104,7 +105,7 @@ static size_t blas_grouped_packed_size(const struct conv_kernel *self, const str
            sizeof(float);
 }
 
-/* A column of weights, `from` its first, to what it is in each matrix. */
+/* A kernel column of weights, from its first, to its element of each matrix. */
 static void pack_column(const struct layout *l, const float *from, float *to)
 {
     size_t matrix = l->k * l->d_in * l->d_out;
@@ -187,7 +188,7 @@ static size_t blas_grouped_scratch_size(const struct conv_kernel *self, const st
     return place(&w, nowhere);
 }
 
-/* The pixels under the block of output lines from `first` on, zeros where there is no image. */
+/* The input pixels of the block of output lines from `first` on; zeros outside the image. */
 static void list_pixels(const struct work *w, size_t image, size_t first)
 {
     const struct conv_shape *s = w->call->shape;
@@ -230,8 +231,8 @@ static void blas_grouped_copy_inputs(const struct work *w, size_t g, size_t rows
         });
 }
 
-/* A product with matrix `m` of a group, which is at `weights`. Meanwhile the same of the next chunk
- * is fetched: products read few lines of many, which no CPU foresees. */
+/* The product with matrix `m` of the group whose weights are at `weights`. Those of the next chunk
+ * are prefetched: hardware does not foresee such short runs of lines. */
 static void multiply(const struct layout *l, const float *weights, size_t m, size_t pixels,
                      const float *copied, bool add, float *to, size_t to_plane)
 {
@@ -242,7 +243,7 @@ static void multiply(const struct layout *l, const float *weights, size_t m, siz
     blas_multiply(l->d_out, pixels, k, weights, copied, l->copied, add, to, to_plane);
 }
 
-/* Of a group: the sum of a product for each kernel row. */
+/* A group's outputs as the sum of a product for each kernel row. */
 static void blas_grouped_multiply_rows(const struct work *w, const float *weights, size_t g,
                                        size_t rows)
 {
@@ -255,7 +256,7 @@ static void blas_grouped_multiply_rows(const struct work *w, const float *weight
                  w->outputs + g * l->d_out * l->output, l->output);
 }
 
-/* Of a group: a product for each transformed row. */
+/* A group's outputs by a product for each transformed row. */
 static void blas_grouped_multiply_transformed(const struct work *w, const float *weights, size_t g,
                                               size_t rows)
 {
@@ -303,10 +304,10 @@ static void run_chunk(const struct work *w, size_t chunk, size_t image, size_t f
         .plane = l->output,
         .count = rows * l->width,
         .channels = groups * l->d_out,
-        .finish = {.factors = (const float *)call->packed + l->weights + channel,
-                   .residual = call->residual,
-                   .y = call->y,
-                   .relu = call->relu},
+        .epilogue = {.factors = (const float *)call->packed + l->weights + channel,
+                     .residual = call->residual,
+                     .y = call->y,
+                     .relu = call->relu},
         .at = (image * out_h + first) * l->width * out_c + channel,
         .pixel = out_c,
     });
