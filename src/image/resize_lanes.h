@@ -1,6 +1,6 @@
-/* resize_vectors.h for the vectors of kernel/isa, which have several lanes of 128 bits. Whoever
- * includes this has included an instruction set's and defined what is in capitals here, its
- * intrinsics, and defines one_group() and two_groups() then. */
+/* resize_vectors.h over the vectors of kernel/isa, which have several lanes of 128 bits. A file
+ * that includes this defines LEAF_ISA, the intrinsics that are in capitals here, and then
+ * one_group() and two_groups(). */
 #ifndef RESNEXT_IMAGE_RESIZE_LANES_H
 #define RESNEXT_IMAGE_RESIZE_LANES_H
 

@@ -19,11 +19,11 @@ struct check {
 /* True if nothing is wrong. Variants and the order of tiles vary with `turn`. */
 bool check_kernel(struct check *check, size_t turn);
 
-/* Whether case `index` is to be checked. With CHECK_EVERY=n in the environment, for an emulator,
- * every n-th case is, and no large one. */
-bool check_wants(const struct conv_case *c, size_t index);
-
-/* Large cases are checked briefly, and all with CHECK_EVERY or AddressSanitizer. */
-bool check_is_brief(const struct conv_case *c);
+/* Checks `count` kernels of one precision on all cases that they support, which must be one or
+ * more. With CHECK_EVERY=n in the environment, for an emulator, only every n-th case counts, and no
+ * large one. Large cases are checked briefly, and so are all with CHECK_EVERY or AddressSanitizer.
+ */
+void check_kernels(const struct conv_kernel *const *kernels, size_t count,
+                   enum conv_numbers numbers);
 
 #endif

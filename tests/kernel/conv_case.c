@@ -131,7 +131,7 @@ static void *array(size_t count, size_t size)
     return p;
 }
 
-/* Sums that leave 0..255 at either end now and then. */
+/* Some outputs are below 0 and some above 255. */
 static void make_factors(struct conv_data *d, uint64_t *seed, float *multiplier, float *offset,
                          float *residual_multiplier)
 {
@@ -161,8 +161,8 @@ static void make_extreme(struct conv_data *d, uint64_t *seed, int8_t *weights, f
     }
 }
 
-/* Four weights of a quad (struct conv_weights) become smaller until those of one sign fit, to the
- * limit if all are alike. */
+/* Scales the weights of a quad (struct conv_weights) so that those of one sign add up to the limit
+ * at most. */
 static void limit_quad(int8_t *const weights[], int count)
 {
     int more = 0, less = 0;
@@ -225,7 +225,7 @@ static void make_floats(struct conv_data *d, enum conv_numbers numbers, uint64_t
     d->weights = (struct conv_weights){.weights = weights, .bias = bias};
 }
 
-/* Numbers of x and of the weights, for the plain loops; a pixel in front of x is the padding. */
+/* The padding pixel, x and the weights as doubles. */
 struct plain {
     double *padding, *x, *weights;
 };
