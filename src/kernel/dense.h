@@ -43,24 +43,17 @@ struct dense_block {
 #define DENSE_OFFSET_lines   32
 #define DENSE_OFFSET_line    40
 #define DENSE_OFFSET_next    48
-#define DENSE_CHECK_OFFSET(field)                                                                  \
-    _Static_assert(offsetof(struct dense_block, field) == DENSE_OFFSET_##field, #field)
-DENSE_CHECK_OFFSET(x);
-DENSE_CHECK_OFFSET(row);
-DENSE_CHECK_OFFSET(weights);
-DENSE_CHECK_OFFSET(dwords);
-DENSE_CHECK_OFFSET(lines);
-DENSE_CHECK_OFFSET(line);
-DENSE_CHECK_OFFSET(next);
+#define DENSE_IS_AT(field)   (offsetof(struct dense_block, field) == DENSE_OFFSET_##field)
+_Static_assert(DENSE_IS_AT(x) && DENSE_IS_AT(row) && DENSE_IS_AT(weights) && DENSE_IS_AT(dwords) &&
+                   DENSE_IS_AT(lines) && DENSE_IS_AT(line) && DENSE_IS_AT(next),
+               "the offsets of fields");
 
-/* What a kernel adds: its micro-kernels, those of the largest blocks first, the last for 1 pixel.
- */
+/* What a kernel adds: its micro-kernels, of the largest block first; the last is for 1 pixel. */
 struct dense_kernel {
     struct lanes_format format;
     size_t panel;  /* channels: one vector or more */
     size_t cached; /* bytes of weights that stay in the L2 cache */
-    size_t
-        min; /* pixels of a block, if possible: fewer accumulators do not hide the latency; or 0 */
+    size_t min;    /* pixels of a block, if possible: fewer do not hide the latency; or 0 */
     struct {
         size_t pixels;
         void (*run)(const struct dense_block *block);

@@ -24,15 +24,9 @@
 #define LEAF_TEXT_OF(x)                   #x
 
 /* A row of kernels.def. */
-#define LEAF_KERNEL(id, precision_, supports_, method_, impl_)                                     \
+#define LEAF_KERNEL(id, precision, supports, method, impl)                                         \
     const struct conv_kernel LEAF_NAME(id) = {                                                     \
-        .name = LEAF_TEXT(LEAF_NAME(id)),                                                          \
-        .isa = LEAF_TEXT(LEAF_ISA),                                                                \
-        .precision = precision_,                                                                   \
-        .supports = supports_,                                                                     \
-        .method = method_,                                                                         \
-        .impl = impl_,                                                                             \
-    }
+        LEAF_TEXT(LEAF_NAME(id)), LEAF_TEXT(LEAF_ISA), precision, supports, method, impl}
 
 /* A dword of any elements, unaligned. */
 typedef int32_t __attribute__((may_alias, aligned(1))) lanes_dword;

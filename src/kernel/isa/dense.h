@@ -66,17 +66,14 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels, enum pre
         dense_pixels(b, pixels, precision, multiply_add);                                          \
     }
 #define DENSE_ENTRY(pixels, id, ...) {pixels, LEAF_TILE(id, pixels, 2)},
-#define DENSE_KERNEL(id, precision_, element_, copy_, multiply_add, ...)                           \
-    DENSE_SIZES(DENSE_FUNCTION, id, precision_, multiply_add)                                      \
+#define DENSE_KERNEL(id, precision, element, copy, multiply_add, ...)                              \
+    DENSE_SIZES(DENSE_FUNCTION, id, precision, multiply_add)                                       \
     static const struct dense_kernel id = {                                                        \
-        .format = {.precision = precision_,                                                        \
-                   .element = element_,                                                            \
-                   .lanes = LANES,                                                                 \
-                   .copy = LEAF_NAME(copy_)},                                                      \
+        .format = {precision, element, LANES, LEAF_NAME(copy)},                                    \
         .panel = 2 * LANES,                                                                        \
         .cached = DENSE_CACHED,                                                                    \
         .blocks = {DENSE_ENTRY(DENSE_LARGE, id) DENSE_SIZES(DENSE_ENTRY, id)},                     \
         __VA_ARGS__};                                                                              \
-    LEAF_KERNEL(id, precision_, dense_supports, &dense_method, &id)
+    LEAF_KERNEL(id, precision, dense_supports, &dense_method, &id)
 
 #endif

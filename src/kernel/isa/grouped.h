@@ -113,24 +113,23 @@ LANES_INLINE void grouped_pixels(const struct grouped_run *r, int pixels, int ma
 }
 
 /* A kernel. `sizes` is a list of run lengths like GROUPED_SIZES; `broadcast` is max_broadcast. */
-#define GROUPED_FUNCTION(pixels, id, max, precision, multiply_add, add)                            \
+/* clang-format off */
+#define GROUPED_FUNCTION(pixels, id, element, precision, multiply_add, add)                        \
     static void LEAF_TILE(id, pixels, 1)(const struct grouped_run *r)                              \
     {                                                                                              \
-        grouped_pixels(r, pixels, max, precision, multiply_add, add);                              \
+        grouped_pixels(r, pixels, LANES * (element) / 4, precision, multiply_add, add);            \
     }
 #define GROUPED_ENTRY(pixels, id, ...) {pixels, LEAF_TILE(id, pixels, 1)},
-#define GROUPED_KERNEL(id, precision_, element_, copy_, multiply_add, add, sizes, broadcast)       \
-    _Static_assert(LANES * (element_) / 4 <= 8, "grouped_pixels() has cases for up to 8 groups");  \
-    sizes(GROUPED_FUNCTION, id, LANES *(element_) / 4, precision_, multiply_add,                   \
-          add) static const struct grouped_kernel id = {                                           \
-        .format = {.precision = precision_,                                                        \
-                   .element = element_,                                                            \
-                   .lanes = LANES,                                                                 \
-                   .copy = LEAF_NAME(copy_)},                                                      \
+#define GROUPED_KERNEL(id, precision, element, copy, multiply_add, add, sizes, broadcast)          \
+    _Static_assert(LANES * (element) / 4 <= 8, "grouped_pixels() has cases for up to 8 groups");   \
+    sizes(GROUPED_FUNCTION, id, element, precision, multiply_add, add)                             \
+    static const struct grouped_kernel id = {                                                      \
+        .format = {precision, element, LANES, LEAF_NAME(copy)},                                    \
         .copy_permuted = LEAF_NAME(copy_permuted),                                                 \
         .max_broadcast = broadcast,                                                                \
         .runs = {sizes(GROUPED_ENTRY, id, )},                                                      \
     };                                                                                             \
-    LEAF_KERNEL(id, precision_, grouped_supports, &grouped_method, &id)
+    LEAF_KERNEL(id, precision, grouped_supports, &grouped_method, &id)
+/* clang-format on */
 
 #endif
