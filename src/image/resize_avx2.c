@@ -1,3 +1,5 @@
+#define LEAF_ISA avx2
+
 #include "kernel/isa/avx2.h"
 
 #define WIDE(v)               ((__m256i)(v))
@@ -56,4 +58,5 @@ static __m128i two_groups(const struct resize_span *spans, const int16_t *weight
                    two_wide_sums(spans + 1, weights + 4 * RESIZE_GROUP, rgbx));
 }
 
-const struct resize_vectors resize_avx2 = {.horizontal = horizontal, .vertical = vertical};
+const struct resize_vectors resize_avx2 = {LEAF_NAME(resize_horizontal),
+                                           LEAF_NAME(resize_vertical)};

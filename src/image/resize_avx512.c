@@ -1,3 +1,5 @@
+#define LEAF_ISA avx512
+
 #include "kernel/isa/avx512.h"
 
 #define WIDE(v)               ((__m512i)(v))
@@ -43,4 +45,5 @@ static __m128i two_groups(const struct resize_span *spans, const int16_t *weight
     return _mm_unpacklo_epi32(_mm512_castsi512_si128(bytes), _mm512_extracti32x4_epi32(bytes, 2));
 }
 
-const struct resize_vectors resize_avx512 = {.horizontal = horizontal, .vertical = vertical};
+const struct resize_vectors resize_avx512 = {LEAF_NAME(resize_horizontal),
+                                             LEAF_NAME(resize_vertical)};

@@ -1,6 +1,6 @@
-/* resize_vectors.h for the vectors of kernel/isa, which have several lanes of 128 bits. Whoever
- * includes this has included an instruction set's and defined what is in capitals here, its
- * intrinsics, and defines one_group() and two_groups() then. */
+/* resize_vectors.h over the vectors of kernel/isa, which have several lanes of 128 bits. A file
+ * that includes this defines LEAF_ISA, the intrinsics that are in capitals here, and then
+ * one_group() and two_groups(). */
 #ifndef RESNEXT_IMAGE_RESIZE_LANES_H
 #define RESNEXT_IMAGE_RESIZE_LANES_H
 
@@ -83,8 +83,9 @@ static inline int four_by_four(four_outputs *four, const struct resize_span *spa
     return i;
 }
 
-static int horizontal(const struct resize_span *spans, const int16_t *weights, int groups,
-                      int count, const uint8_t *rgbx, uint8_t *rgb, ptrdiff_t step)
+static int LEAF_NAME(resize_horizontal)(const struct resize_span *spans, const int16_t *weights,
+                                        int groups, int count, const uint8_t *rgbx, uint8_t *rgb,
+                                        ptrdiff_t step)
 {
     return groups == 1 ? four_by_four(one_group, spans, weights, 1, count, rgbx, rgb, step)
                        : four_by_four(two_groups, spans, weights, 2, count, rgbx, rgb, step);
@@ -125,8 +126,8 @@ static inline vec block(const int16_t *weights, int taps, const uint8_t *rows, s
     return PACK_WORDS(words, more);
 }
 
-static inline size_t vertical(const int16_t *weights, int taps, const uint8_t *rows, size_t stride,
-                              size_t bytes, uint8_t *out)
+static size_t LEAF_NAME(resize_vertical)(const int16_t *weights, int taps, const uint8_t *rows,
+                                         size_t stride, size_t bytes, uint8_t *out)
 {
     size_t x = 0;
     for (; x + sizeof(vec) <= bytes; x += sizeof(vec)) {

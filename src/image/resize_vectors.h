@@ -1,5 +1,5 @@
-/* The passes of resize.h on wider vectors: the same bytes. They do as much as fills their vectors;
- * the rest is left to the portable passes. */
+/* The passes of resize.h on wider vectors, with the same results. They compute whole vectors; the
+ * portable passes compute the rest. */
 #ifndef RESNEXT_IMAGE_RESIZE_VECTORS_H
 #define RESNEXT_IMAGE_RESIZE_VECTORS_H
 

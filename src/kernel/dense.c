@@ -3,10 +3,10 @@
 #include "base/size.h"
 
 enum {
-    TILE_STEPS = 60 * 1000, /* multiplications of a tile: about 15 us */
+    TILE_STEPS = 60 * 1000, /* vector multiply-adds of a tile: about 15 us */
     L1_SET_BYTES = 4096,    /* addresses this far apart share a set of the L1 cache */
     CACHE_LINE = 64,
-    COPY_BYTES = 1024 * 1024, /* of a map that is copied whole */
+    COPY_BYTES = 1024 * 1024, /* of a packed map, at most */
 };
 
 /* A shape's sizes. */
@@ -14,10 +14,10 @@ struct layout {
     size_t pixel, wide_pixel; /* bytes of an input pixel, in x and in scratch */
     size_t line_dwords;       /* inputs of an output pixel in one line of the kernel */
     size_t window_columns;    /* of the input under a whole block */
-    size_t copied_pixel;      /* bytes from one pixel of a 1x1 kernel in scratch to the next */
+    size_t copied_pixel;      /* bytes between packed pixels of a 1x1 kernel */
     size_t panel_bytes, factor_bytes;
     size_t panels, group_panels;
-    size_t pixels, tile_pixels; /* over all images; of a tile, but the last has what is left */
+    size_t pixels, tile_pixels; /* of all images; of a tile (the last one has the rest) */
     size_t groups, group_tiles;
 };
 
@@ -62,20 +62,20 @@ bool dense_supports(const struct conv_shape *s)
 }
 
 /* Packed: panels, factors [kind][channels], the padding pixel. */
-static size_t packed_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t dense_packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     const struct dense_kernel *k = self->impl;
     struct layout l = layout_of(k, s, 1);
     return l.panels * l.panel_bytes + l.factor_bytes + l.pixel;
 }
 
-/* Where the weights of an output channel go: dword 0 of its lane, and how far the next one is. */
+/* The lane of an output channel in a packed panel: its dword 0, and bytes from one to the next. */
 struct lane {
     unsigned char *first;
     size_t step;
 };
 
-/* `bytes` of a channel's weights of a 1x1 kernel, which begin with byte `begin` of all of them. */
+/* `bytes` of the weights of a channel of a 1x1 kernel, from byte `begin` on. */
 static void pack_piece(const unsigned char *weights, size_t begin, size_t bytes, struct lane lane)
 {
     unsigned char *to = lane.first + begin / 4 * lane.step;
@@ -83,14 +83,14 @@ static void pack_piece(const unsigned char *weights, size_t begin, size_t bytes,
         memcpy(to, weights + i, bytes - i < 4 ? bytes - i : 4);
 }
 
-/* A channel's weights of any kernel, [in][ky][kx] to [ky][kx][in]. */
-static void pack_turned(const struct dense_kernel *k, const struct conv_shape *s,
+/* The weights of a channel of a larger kernel: [in][ky][kx] becomes [ky][kx][in]. */
+static void pack_window(const struct dense_kernel *k, const struct conv_shape *s,
                         const struct layout *l, const struct conv_weights *weights, size_t channel,
                         struct lane lane)
 {
     size_t size = k->format.element, in = (size_t)s->in_c, taps = (size_t)s->kernel;
     for (size_t ky = 0; ky < taps; ky++) {
-        size_t at = ky * l->line_dwords * 4; /* bytes of the lane, put together */
+        size_t at = ky * l->line_dwords * 4; /* bytes within the lane */
         for (size_t kx = 0; kx < taps; kx++)
             for (size_t c = 0; c < in; c++, at += size)
                 lanes_put_weights(&k->format, weights, ((channel * in + c) * taps + ky) * taps + kx,
@@ -98,8 +98,8 @@ static void pack_turned(const struct dense_kernel *k, const struct conv_shape *s
     }
 }
 
-/* The channels [first, end) of one panel. Many inputs of all of them are written before the next,
- * so that what is written stays in the cache. */
+/* The channels [first, end) of a panel, PIECE_BYTES of inputs at a time: so the part of the panel
+ * that is written stays in the cache. */
 static void pack_panel(const struct dense_kernel *k, const struct conv_shape *s,
                        const struct layout *l, const struct conv_weights *weights, size_t first,
                        size_t end, unsigned char *panel)
@@ -109,7 +109,7 @@ static void pack_panel(const struct dense_kernel *k, const struct conv_shape *s,
     size_t step = k->panel * 4;
     unsigned char piece[PIECE_BYTES];
     for (size_t o = first; s->kernel > 1 && o < end; o++)
-        pack_turned(k, s, l, weights, o, (struct lane){panel + (o - first) * 4, step});
+        pack_window(k, s, l, weights, o, (struct lane){panel + (o - first) * 4, step});
     for (size_t at = 0; s->kernel == 1 && at < in; at += max)
         for (size_t o = first; o < end; o++) {
             size_t count = in - at < max ? in - at : max;
@@ -119,8 +119,8 @@ static void pack_panel(const struct dense_kernel *k, const struct conv_shape *s,
         }
 }
 
-static void pack(const struct conv_kernel *self, const struct conv_shape *s,
-                 const struct conv_weights *weights, void *packed)
+static void dense_pack(const struct conv_kernel *self, const struct conv_shape *s,
+                       const struct conv_weights *weights, void *packed)
 {
     const struct dense_kernel *k = self->impl;
     struct layout l = layout_of(k, s, 1);
@@ -135,7 +135,7 @@ static void pack(const struct conv_kernel *self, const struct conv_shape *s,
     lanes_put_padding(k->format.precision, weights, (size_t)s->in_c, factors + l.factor_bytes);
 }
 
-static int tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
+static int dense_tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
 {
     const struct dense_kernel *k = self->impl;
     struct layout l = layout_of(k, s, images);
@@ -148,7 +148,7 @@ static bool is_in_place(const struct conv_shape *s, const struct layout *l)
            l->pixel % 4 == 0 && (l->pixel % L1_SET_BYTES || l->pixels == 1);
 }
 
-/* Pixels of a 1x1 kernel that scratch has space for: an image's, or a block's. */
+/* Packed pixels of a 1x1 kernel that scratch has space for: those of an image, or of a block. */
 static size_t copied_pixels(const struct dense_kernel *k, const struct conv_shape *s,
                             const struct layout *l)
 {
@@ -156,7 +156,7 @@ static size_t copied_pixels(const struct dense_kernel *k, const struct conv_shap
     return map > block && map * l->copied_pixel <= COPY_BYTES ? map : block;
 }
 
-static size_t scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t dense_scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     const struct dense_kernel *k = self->impl;
     struct layout l = layout_of(k, s, 1);
@@ -165,7 +165,7 @@ static size_t scratch_size(const struct conv_kernel *self, const struct conv_sha
     return copied_pixels(k, s, &l) * l.copied_pixel;
 }
 
-/* Where inputs come from, and which of them lie in scratch for the whole call, if any. */
+/* Where inputs come from, and the pixels that are packed in scratch for the whole call, if any. */
 struct inputs {
     const struct conv_call *call;
     const struct layout *layout;
@@ -200,9 +200,9 @@ static void copy_line(const struct inputs *in, const unsigned char *line, int le
     in->copy(to, step, in->padding, 0, pixel, count - inside);
 }
 
-/* The inputs of a 1x1 kernel for output pixels [first, end), each with its last dword filled up
- * with 0: what lies behind it is multiplied, by 0, and must not be NaN. */
-static void copy_pixels(const struct inputs *in, size_t first, size_t end)
+/* Packs the inputs of a 1x1 kernel for output pixels [first, end), the last dword of each padded
+ * with 0: weights there are 0, but 0 * NaN is NaN. */
+static void dense_copy_pixels(const struct inputs *in, size_t first, size_t end)
 {
     const struct conv_shape *s = in->call->shape;
     const struct layout *l = in->layout;
@@ -221,7 +221,7 @@ static void copy_pixels(const struct inputs *in, size_t first, size_t end)
     }
 }
 
-/* The part of an image that some pixels of one output row depend on, partly outside it perhaps. */
+/* The inputs of some pixels of one output row; parts of it may lie outside the image. */
 struct window {
     const unsigned char *image;
     int top, left, columns; /* [kernel][columns] */
@@ -239,8 +239,8 @@ static struct window window_of(const struct inputs *in, size_t first, size_t pix
     };
 }
 
-/* Whether it can be read where it lies. A line's last dword must be full, unless elements are
- * bytes: behind it lies a pixel that may be NaN. */
+/* Whether it can be read in place. The last dword of a line must be full, unless elements are
+ * bytes: a pixel that may be NaN lies behind it. */
 static bool is_window_in_place(const struct inputs *in, const struct window *w)
 {
     const struct conv_shape *s = in->call->shape;
@@ -265,7 +265,7 @@ static void copy_window(const struct inputs *in, const struct window *w)
     unsigned char *to = in->call->scratch;
     for (int y = w->top; y < w->top + in->call->shape->kernel;
          y++, to += l->window_columns * l->wide_pixel) {
-        /* what fills the last pixel's dword up, or is in place of the one behind */
+        /* the padding of the last pixel's dword */
         memset(to + (size_t)w->columns * l->wide_pixel, 0, sizeof(lanes_dword));
         copy_line(in, line_of(in, w, y), w->left, 1, (size_t)w->columns, to, l->wide_pixel);
     }
@@ -287,7 +287,7 @@ static void find_window(const struct inputs *in, size_t first, size_t pixels,
     }
 }
 
-/* Points the block at the inputs of its pixels. */
+/* Points `block` to the inputs of its pixels. */
 static void find_inputs(const struct inputs *in, size_t first, size_t pixels,
                         struct dense_block *block)
 {
@@ -306,11 +306,11 @@ static void find_inputs(const struct inputs *in, size_t first, size_t pixels,
     } else if (in->copied_end) {
         block->x += (first - in->copied) * l->copied_pixel;
     } else {
-        copy_pixels(in, first, first + pixels);
+        dense_copy_pixels(in, first, first + pixels);
     }
 }
 
-/* Copies the pixels of all tiles of the call, if there is space. */
+/* Packs the pixels of all tiles of the call, if scratch has space for them. */
 static void copy_whole_call(const struct dense_kernel *k, struct inputs *in)
 {
     const struct conv_call *call = in->call;
@@ -323,20 +323,20 @@ static void copy_whole_call(const struct dense_kernel *k, struct inputs *in)
     }
     if (end - first > copied_pixels(k, call->shape, l))
         return;
-    copy_pixels(in, first, end);
+    dense_copy_pixels(in, first, end);
     in->copied = first;
     in->copied_end = end;
 }
 
-/* How far behind a block's weights those lie that it fetches of the next group's, so that they come
- * while this group is computed: the first blocks of a group's pixels share them. */
+/* The distance from a block's weights to those of the next group that it prefetches. The first
+ * blocks of a group's pixels share the next group's weights among them. */
 static size_t next_offset(const struct dense_kernel *k, const struct layout *l, size_t first)
 {
     size_t part = first / k->blocks[0].pixels, parts = k->panel * 4 / DENSE_NEXT_BYTES;
     return part < parts ? l->group_panels * l->panel_bytes + part * l->panel_bytes / parts : 0;
 }
 
-/* `pixels` pixels of a tile, all of its panels. */
+/* A block of pixels of a tile, for all panels of the group. */
 static void run_pixels(const struct dense_kernel *kernel, const struct inputs *in, size_t group,
                        size_t first, int function)
 {
@@ -347,18 +347,18 @@ static void run_pixels(const struct dense_kernel *kernel, const struct inputs *i
     size_t next = next_offset(kernel, l, first);
     struct dense_block block = {
         .out_c = (size_t)call->shape->out_c,
-        .finish = {.factor_stride = l->panels * width,
-                   .residual = call->residual,
-                   .y = call->y,
-                   .relu = call->relu,
-                   .y_float = call->y_float},
+        .epilogue = {.factor_stride = l->panels * width,
+                     .residual = call->residual,
+                     .y = call->y,
+                     .relu = call->relu,
+                     .y_float = call->y_float},
     };
     find_inputs(in, first, kernel->blocks[function].pixels, &block);
     for (size_t panel = begin; panel < end && panel < l->panels; panel++) {
         size_t channel = panel * width, left = block.out_c - channel;
         block.weights = weights + panel * l->panel_bytes;
         block.next = block.weights + (panel + l->group_panels < l->panels ? next : 0);
-        block.finish.factors =
+        block.epilogue.factors =
             (const float *)(const void *)(weights + l->panels * l->panel_bytes) + channel;
         block.at = first * block.out_c + channel;
         block.channels = (int)(left < width ? left : width);
@@ -366,7 +366,7 @@ static void run_pixels(const struct dense_kernel *kernel, const struct inputs *i
     }
 }
 
-/* How many of `left` pixels from `first` on a block may hold: a window is of one row. */
+/* How many of `left` pixels from `first` on may form a block: a window lies in one output row. */
 static size_t block_limit(const struct conv_shape *s, size_t first, size_t left)
 {
     if (s->kernel == 1)
@@ -375,7 +375,8 @@ static size_t block_limit(const struct conv_shape *s, size_t first, size_t left)
     return row < left ? row : left;
 }
 
-/* The function for the next of `left` pixels: the largest, unless too few would then be left. */
+/* The micro-kernel for the next of `left` pixels: the largest, unless it leaves fewer than `min`.
+ */
 static int choose_block(const struct dense_kernel *kernel, size_t left)
 {
     int f = 0;
@@ -387,7 +388,7 @@ static int choose_block(const struct dense_kernel *kernel, size_t left)
     return f;
 }
 
-static void run(const struct conv_kernel *self, const struct conv_call *call)
+static void dense_run_tiles(const struct conv_kernel *self, const struct conv_call *call)
 {
     const struct dense_kernel *kernel = self->impl;
     const struct conv_shape *s = call->shape;
@@ -411,9 +412,9 @@ static void run(const struct conv_kernel *self, const struct conv_call *call)
 }
 
 const struct conv_method dense_method = {
-    .packed_size = packed_size,
-    .pack = pack,
-    .tile_count = tile_count,
-    .scratch_size = scratch_size,
-    .run = run,
+    .packed_size = dense_packed_size,
+    .pack = dense_pack,
+    .tile_count = dense_tile_count,
+    .scratch_size = dense_scratch_size,
+    .run = dense_run_tiles,
 };

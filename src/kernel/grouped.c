@@ -4,13 +4,14 @@
 
 enum {
     SLAB_BYTES = 36 * 1024,
-    WEIGHT_BYTES = 16 * 1024, /* that stay in the L1 cache beside some rows of the slab */
+    WEIGHT_BYTES = 16 * 1024, /* of a unit that fit the L1 cache beside rows of the slab */
     MAX_LANES = 16,
-    MIN_TILES = 16, /* of an image, so that several threads have work */
-    MIN_ROWS = 4,   /* about; each tile copies the lines around it */
+    MIN_TILES = 16, /* of an image, for several threads */
+    MIN_ROWS =
+        4, /* of a tile, about: neighbouring tiles both pack the input rows that they share */
 };
 
-/* A shape's sizes. A unit is what one slab serves: several groups, or one. */
+/* A shape's sizes. A unit is the channels of one slab: several groups, or one. */
 struct layout {
     size_t lanes;         /* of a vector */
     size_t width;         /* channels of a group, in and out */
@@ -30,7 +31,7 @@ static size_t input_rows(const struct conv_shape *s, size_t rows)
     return (rows - 1) * (size_t)s->stride + GROUPED_TAPS;
 }
 
-/* As many rows as the slab has space for, in blocks of nearly one size; less for more tiles. */
+/* Cuts the rows into blocks of nearly one size that fit the slab, or smaller ones for MIN_TILES. */
 static void cut_rows(const struct conv_shape *s, struct layout *l)
 {
     size_t line = l->columns * l->pixel * 4, rows = SLAB_BYTES / line, out_h = (size_t)s->out_h;
@@ -69,7 +70,7 @@ bool grouped_supports(const struct conv_shape *s)
 }
 
 /* Packed: vectors, factors [kind][unit][vector][lane], the padding pixel. */
-static size_t packed_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t grouped_packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     const struct grouped_kernel *k = self->impl;
     struct layout l = layout_of(&k->format, s);
@@ -77,7 +78,7 @@ static size_t packed_size(const struct conv_kernel *self, const struct conv_shap
            (size_t)s->in_c * precision_size(k->format.precision);
 }
 
-/* Where output channel `o` stands among those of all vectors. */
+/* The number of output channel `o` among the channels of all vectors. */
 static size_t place_of(const struct layout *l, size_t o)
 {
     return o / l->unit_channels * l->unit_vectors * l->lanes + o % l->unit_channels;
@@ -90,7 +91,7 @@ static size_t lane_of(const struct layout *l, size_t place)
     return l->together > 1 ? i % l->width * l->together + i / l->width : i;
 }
 
-/* The weights of output channel `o`; its lane's first dword is at `to`. */
+/* The weights of output channel `o`, whose lane begins at `to`. */
 static void pack_channel(const struct lanes_format *format, const struct layout *l,
                          const struct conv_weights *weights, size_t o, unsigned char *to)
 {
@@ -104,8 +105,8 @@ static void pack_channel(const struct lanes_format *format, const struct layout 
         }
 }
 
-static void pack(const struct conv_kernel *self, const struct conv_shape *s,
-                 const struct conv_weights *weights, void *packed)
+static void grouped_pack(const struct conv_kernel *self, const struct conv_shape *s,
+                         const struct conv_weights *weights, void *packed)
 {
     const struct grouped_kernel *k = self->impl;
     struct layout l = layout_of(&k->format, s);
@@ -121,42 +122,43 @@ static void pack(const struct conv_kernel *self, const struct conv_shape *s,
     lanes_put_padding(k->format.precision, weights, (size_t)s->in_c, factors + l.factor_bytes);
 }
 
-static int tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
+static int grouped_tile_count(const struct conv_kernel *self, const struct conv_shape *s,
+                              int images)
 {
     const struct grouped_kernel *k = self->impl;
     struct layout l = layout_of(&k->format, s);
     return (int)(l.units * l.blocks) * images;
 }
 
-static size_t scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t grouped_scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     const struct grouped_kernel *k = self->impl;
     struct layout l = layout_of(&k->format, s);
     return input_rows(s, l.rows) * l.columns * l.pixel * 4;
 }
 
-/* Matrices of rows x columns, one behind the other, are turned by this order of their elements. */
+/* The permutation that transposes contiguous matrices of rows x columns. */
 static void make_order(size_t rows, size_t columns, int32_t order[MAX_LANES])
 {
     for (size_t i = 0, size = rows * columns; i < MAX_LANES; i++)
         order[i] = (int32_t)(i / size * size + i % rows * columns + i % size / rows);
 }
 
-/* How dwords are turned for the slab, and finished sums back. */
+/* The permutations of dwords for the slab, and of finished sums. */
 struct orders {
     _Alignas(64) int32_t dwords[MAX_LANES];
     _Alignas(64) int32_t sums[MAX_LANES];
 };
 
-/* What a slab is filled from and how. */
+/* How a slab is packed. */
 struct filling {
     const struct grouped_kernel *kernel;
-    const int32_t *order; /* of the dwords; NULL: as they are */
+    const int32_t *order; /* of the dwords; NULL: unchanged */
     const unsigned char *padding;
     size_t pixel;      /* bytes in x from one pixel to the next */
-    size_t bytes;      /* of each that go into the slab */
+    size_t bytes;      /* of each pixel that go into the slab */
     size_t to_pixel;   /* bytes of a pixel in the slab */
-    size_t pad, width; /* columns in front of the image, columns of the image */
+    size_t pad, width; /* columns of padding in front of the image, columns of the image */
     size_t columns;
 };
 
@@ -165,7 +167,7 @@ static void fill(const struct filling *f, unsigned char *to, const unsigned char
 {
     const struct lanes_format *format = &f->kernel->format;
     if (f->order)
-        f->kernel->copy_turned(format, to, from, step, f->bytes, times, f->order);
+        f->kernel->copy_permuted(format, to, from, step, f->bytes, times, f->order);
     else
         format->copy(to, f->to_pixel, from, step, f->bytes, times);
 }
@@ -177,7 +179,7 @@ static void fill_line(const struct filling *f, const unsigned char *line, unsign
     const struct lanes_format *format = &f->kernel->format;
     size_t used = f->bytes / precision_size(format->precision) * format->element;
     size_t before = line ? f->pad : f->columns;
-    if (used % 4) /* or what lies behind it would be multiplied, by 0, and could be NaN */
+    if (used % 4) /* weights of the rest of a dword are 0, but 0 * NaN is NaN */
         for (size_t i = 0; i < f->columns; i++)
             memset(to + i * f->to_pixel + used / 4 * 4, 0, 4);
     fill(f, to, f->padding, 0, before);
@@ -189,7 +191,7 @@ static void fill_line(const struct filling *f, const unsigned char *line, unsign
     fill(f, to, f->padding, 0, space - inside);
 }
 
-/* Copies the inputs of unit `unit` under output rows [first, first + rows) of an image. */
+/* Packs the inputs of unit `unit` for output rows [first, first + rows) of an image. */
 static void fill_slab(const struct grouped_kernel *kernel, const struct conv_call *call,
                       const struct layout *l, const int32_t *order, size_t image, size_t unit,
                       size_t first, size_t rows)
@@ -234,7 +236,7 @@ static void run_row(const struct grouped_kernel *kernel, const struct conv_shape
     }
 }
 
-/* The bytes of a slab's pixel in front of the groups of vector `v` of a unit. */
+/* The offset, in a pixel of the slab, of the groups of vector `v` of a unit. */
 static size_t vector_offset(const struct lanes_format *format, const struct layout *l, size_t v)
 {
     size_t channels = l->width < l->lanes ? l->lanes : l->width; /* of whole groups */
@@ -251,7 +253,7 @@ static void run_vector(const struct grouped_kernel *kernel, const struct conv_ca
     size_t at = run.at + v * l->lanes, left = (size_t)run.channels - v * l->lanes;
     run.channels = (int)(left < l->lanes ? left : l->lanes);
     run.weights = packed + vector * l->vector_bytes;
-    run.finish.factors =
+    run.epilogue.factors =
         (const float *)(const void *)(packed + l->units * l->unit_vectors * l->vector_bytes) +
         vector * l->lanes;
     for (size_t row = first; row < end; row++) {
@@ -285,19 +287,19 @@ static void run_tile(const struct grouped_kernel *kernel, const struct conv_call
         .at = (image * out_h + first) * (size_t)s->out_w * (size_t)s->out_c + channel,
         .out_c = (size_t)s->out_c,
         .channels = (int)channels,
-        .finish = {.factor_stride = l->channels,
-                   .residual = call->residual,
-                   .y = call->y,
-                   .relu = call->relu,
-                   .y_float = call->y_float},
+        .epilogue = {.factor_stride = l->channels,
+                     .residual = call->residual,
+                     .y = call->y,
+                     .relu = call->relu,
+                     .y_float = call->y_float},
     };
-    /* All vectors of a row, so that whole cache lines are written, if their weights bear it. */
+    /* All vectors of a row in turn, so that whole cache lines are written, if their weights fit. */
     for (size_t row = 0; row < rows; row += step)
         for (size_t v = 0; v < vectors; v++)
             run_vector(kernel, call, l, run, v, row, row + step);
 }
 
-static void run(const struct conv_kernel *self, const struct conv_call *call)
+static void grouped_run_tiles(const struct conv_kernel *self, const struct conv_call *call)
 {
     const struct grouped_kernel *kernel = self->impl;
     struct layout l = layout_of(&kernel->format, call->shape);
@@ -309,9 +311,9 @@ static void run(const struct conv_kernel *self, const struct conv_call *call)
 }
 
 const struct conv_method grouped_method = {
-    .packed_size = packed_size,
-    .pack = pack,
-    .tile_count = tile_count,
-    .scratch_size = scratch_size,
-    .run = run,
+    .packed_size = grouped_packed_size,
+    .pack = grouped_pack,
+    .tile_count = grouped_tile_count,
+    .scratch_size = grouped_scratch_size,
+    .run = grouped_run_tiles,
 };

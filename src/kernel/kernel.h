@@ -84,7 +84,7 @@ struct conv_call {
     void *scratch;
 };
 
-/* How convolutions are computed: what kernels of several instruction sets share. */
+/* An algorithm, which kernels of several instruction sets share. */
 struct conv_kernel;
 struct conv_method {
     size_t (*packed_size)(const struct conv_kernel *self, const struct conv_shape *shape);
@@ -107,7 +107,7 @@ struct conv_kernel {
     enum precision precision;
     bool (*supports)(const struct conv_shape *shape);
     const struct conv_method *method;
-    const void *impl; /* what the method needs of this kernel; NULL: nothing */
+    const void *impl; /* the method's parameters for this kernel, or NULL */
 };
 
 /* The instruction sets in use: those up to `top` that this machine has. */
@@ -131,7 +131,7 @@ extern const char *const kernel_isa_choices[];
 enum { KERNEL_ISAS_TEXT = 128 };
 void kernel_isas_here(char text[KERNEL_ISAS_TEXT]);
 
-/* The kernel that `isas` give for a shape. Never NULL. Any thread. */
+/* The kernel of `isas` for a shape. Never NULL. Any thread. */
 const struct conv_kernel *kernel_conv(struct kernel_isas isas, enum precision precision,
                                       const struct conv_shape *shape);
 

@@ -10,7 +10,7 @@ size_t lanes_factor_kinds(enum precision precision)
     return precision == PRECISION_INT8 ? 3 : 1;
 }
 
-/* (The first bytes of a number are its lowest: the CPUs are little-endian.) */
+/* (The first bytes of the dword are the lowest: CPUs are little-endian.) */
 static void put_converted(const struct lanes_format *format, const struct conv_weights *weights,
                           size_t i, unsigned char *to)
 {

@@ -15,7 +15,7 @@ static size_t patch_size(const struct conv_shape *s)
     return (size_t)s->kernel * (size_t)s->kernel * (size_t)(s->in_c / s->groups);
 }
 
-static size_t packed_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t ref_packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     return (FACTORS * (size_t)s->out_c + conv_weight_count(s)) * sizeof(float) +
            (size_t)s->in_c * precision_size(self->precision);
@@ -29,8 +29,8 @@ static float weight(enum precision precision, const struct conv_weights *weights
                                        : weights->weights[i];
 }
 
-static void pack(const struct conv_kernel *self, const struct conv_shape *s,
-                 const struct conv_weights *weights, void *packed)
+static void ref_pack(const struct conv_kernel *self, const struct conv_shape *s,
+                     const struct conv_weights *weights, void *packed)
 {
     size_t channels = (size_t)(s->in_c / s->groups), taps = (size_t)s->kernel * (size_t)s->kernel;
     size_t patch = patch_size(s), out = (size_t)s->out_c;
@@ -97,7 +97,7 @@ static void put(const struct conv_kernel *self, const struct conv_call *call, in
 }
 
 /* A tile is an output row. */
-static void run(const struct conv_kernel *self, const struct conv_call *call)
+static void ref_run_tiles(const struct conv_kernel *self, const struct conv_call *call)
 {
     const struct conv_shape *s = call->shape;
     size_t image_in =
@@ -114,37 +114,35 @@ static void run(const struct conv_kernel *self, const struct conv_call *call)
             }
 }
 
-static int tile_count(const struct conv_kernel *self, const struct conv_shape *shape, int images)
+static int ref_tile_count(const struct conv_kernel *self, const struct conv_shape *shape,
+                          int images)
 {
     (void)self;
     return images * shape->out_h;
 }
 
-static size_t scratch_size(const struct conv_kernel *self, const struct conv_shape *shape)
+static size_t ref_scratch_size(const struct conv_kernel *self, const struct conv_shape *shape)
 {
     (void)self;
     (void)shape;
     return 0;
 }
 
-static bool supports(const struct conv_shape *shape)
+static bool ref_supports(const struct conv_shape *shape)
 {
     (void)shape;
     return true;
 }
 
-static const struct conv_method method = {
-    .packed_size = packed_size,
-    .pack = pack,
-    .tile_count = tile_count,
-    .scratch_size = scratch_size,
-    .run = run,
+static const struct conv_method ref_method = {
+    .packed_size = ref_packed_size,
+    .pack = ref_pack,
+    .tile_count = ref_tile_count,
+    .scratch_size = ref_scratch_size,
+    .run = ref_run_tiles,
 };
 
-#define REFERENCE(prefix, precision)                                                               \
-    const struct conv_kernel prefix##_conv__ref = {                                                \
-        #prefix "_conv__ref", "ref", precision, supports, &method, NULL}
-
-REFERENCE(f32, PRECISION_F32);
-REFERENCE(bf16, PRECISION_BF16);
-REFERENCE(int8, PRECISION_INT8);
+#define LEAF_ISA ref
+LEAF_KERNEL(f32_conv, PRECISION_F32, ref_supports, &ref_method, NULL);
+LEAF_KERNEL(bf16_conv, PRECISION_BF16, ref_supports, &ref_method, NULL);
+LEAF_KERNEL(int8_conv, PRECISION_INT8, ref_supports, &ref_method, NULL);

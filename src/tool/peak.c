@@ -2,9 +2,14 @@
 
 #include "base/clock.h"
 
-/* Sums in flight: two units of five cycles' latency need ten; with two factors they still fit into
- * 16 registers. */
-enum { SUMS = 12, ROUNDS = 400000, DURATION_NS = 100000000 };
+/* The registers of the sums in flight: two units of five cycles' latency need ten; with two factors
+ * they still fit into 16. */
+#define SUM_REGISTERS 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+enum {
+    SUMS = sizeof((const char[]){SUM_REGISTERS}),
+    ROUNDS = 400000,
+    DURATION_NS = 100000000,
+};
 
 /* One short run: ROUNDS times a product is added to each sum, or sum = sum * one + small. */
 typedef void peak_function(void);
@@ -28,30 +33,6 @@ static void loop_generic(void)
 
 #ifdef __x86_64__
 
-/* In assembly, because the figure must not depend on how well a compiler keeps twelve sums in
- * registers: with -O2 gcc does not. Registers 12 and 13 are full of `first` and `second`;
- * `instructions` add what they make of them to register \\sum, and may use 14 and 15. */
-#define BURN(registers, first, second, instructions)                                               \
-    do {                                                                                           \
-        int rounds = ROUNDS;                                                                       \
-        const uint32_t one = (first), other = (second);                                            \
-        __asm__ volatile("vbroadcastss %[one], %%" registers "12\n\t"                              \
-                         "vbroadcastss %[other], %%" registers "13\n\t"                            \
-                         ".irp sum, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11\n\t"                      \
-                         "vmovaps %%" registers "12, %%" registers "\\sum\n\t"                     \
-                         ".endr\n"                                                                 \
-                         "1:\n\t"                                                                  \
-                         ".irp sum, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11\n\t" instructions "\n\t"  \
-                         ".endr\n\t"                                                               \
-                         "decl %[rounds]\n\t"                                                      \
-                         "jnz 1b\n\t"                                                              \
-                         "vzeroupper"                                                              \
-                         : [rounds] "+r"(rounds)                                                   \
-                         : [one] "m"(one), [other] "m"(other)                                      \
-                         : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",   \
-                           "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");  \
-    } while (0)
-
 enum {
     F32_ONE = 0x3f800000,
     F32_SMALL = 0x35800000, /* 2^-20 */
@@ -61,10 +42,31 @@ enum {
     WORDS = 0x00010001,
 };
 
-#define PEAK_FUNCTION(name, ...)                                                                   \
+#define TEXT(...)    TEXT_OF(__VA_ARGS__)
+#define TEXT_OF(...) #__VA_ARGS__
+#define FOR_EACH_SUM ".irp sum, " TEXT(SUM_REGISTERS) "\n\t"
+
+/* In assembly, because the figure must not depend on how well a compiler keeps twelve sums in
+ * registers: with -O2 gcc does not. Registers 12 and 13 are full of `first` and `second`;
+ * `instructions` add what they make of them to register \\sum, and may use 14 and 15. */
+#define PEAK_FUNCTION(name, registers, first, second, instructions)                                \
     static void name(void)                                                                         \
     {                                                                                              \
-        BURN(__VA_ARGS__);                                                                         \
+        int rounds = ROUNDS;                                                                       \
+        const uint32_t one = (first), other = (second);                                            \
+        __asm__ volatile("vbroadcastss %[one], %%" registers "12\n\t"                              \
+                         "vbroadcastss %[other], %%" registers "13\n\t" FOR_EACH_SUM               \
+                         "vmovaps %%" registers "12, %%" registers "\\sum\n\t"                     \
+                         ".endr\n"                                                                 \
+                         "1:\n\t" FOR_EACH_SUM instructions "\n\t"                                 \
+                         ".endr\n\t"                                                               \
+                         "decl %[rounds]\n\t"                                                      \
+                         "jnz 1b\n\t"                                                              \
+                         "vzeroupper"                                                              \
+                         : [rounds] "+r"(rounds)                                                   \
+                         : [one] "m"(one), [other] "m"(other)                                      \
+                         : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",   \
+                           "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");  \
     }
 PEAK_FUNCTION(loop_avx2, "ymm", F32_ONE, F32_SMALL, "vfmadd213ps %%ymm13, %%ymm12, %%ymm\\sum")
 PEAK_FUNCTION(loop_avx512, "zmm", F32_ONE, F32_SMALL, "vfmadd213ps %%zmm13, %%zmm12, %%zmm\\sum")
@@ -95,11 +97,11 @@ static struct peak_loop choose(struct cpu_features cpu, enum precision precision
 #define ISA(name, needs)                                                                           \
     const bool has_##name = needs;                                                                 \
     (void)has_##name;
-#define PEAK(isa_, kind, lanes_, loop_)                                                            \
-    if (has_##isa_ && kind == precision)                                                           \
-        best = (struct peak_loop){loop_, lanes_, #isa_};                                           \
-    if (has_##isa_ && kind == PRECISION_F32)                                                       \
-        floats = (struct peak_loop){loop_, lanes_, #isa_};
+#define PEAK(isa, kind, lanes, loop)                                                               \
+    if (has_##isa && kind == precision)                                                            \
+        best = (struct peak_loop){loop, lanes, #isa};                                              \
+    if (has_##isa && kind == PRECISION_F32)                                                        \
+        floats = (struct peak_loop){loop, lanes, #isa};
 #include "kernel/kernels.def"
     (void)cpu;
     return best.run ? best : floats;

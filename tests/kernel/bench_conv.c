@@ -141,14 +141,14 @@ static void add_to_totals(struct totals *t, const struct layer *layer, const str
                           size_t count)
 {
     const char *const *names = kernel_isa_names();
-    for (int isa_ = 0; names[isa_]; isa_++) {
+    for (int i = 0; names[i]; i++) {
         struct kernel_isas isas;
-        if (!kernel_isas_select(names[isa_], &isas))
+        if (!kernel_isas_select(names[i], &isas))
             continue;
         for (enum precision p = 0; p < PRECISION_COUNT; p++)
             for (size_t k = 0; k < count; k++)
                 if (runners[k].kernel == kernel_conv(isas, p, &layer->shape))
-                    t->ms[p][isa_] += runners[k].ms;
+                    t->ms[p][i] += runners[k].ms;
     }
 }
 
@@ -170,10 +170,9 @@ static void print_totals(const struct totals *t, const char *template)
     const char *const *names = kernel_isa_names();
     printf("%s, all convolutions and the classifier, one image, one thread:\n", template);
     for (enum precision p = 0; p < PRECISION_COUNT; p++)
-        for (int isa_ = 0; names[isa_]; isa_++)
-            if (t->ms[p][isa_] > 0)
-                printf("    %-5s --isa %-12s %8.2f ms\n", precision_name(p), names[isa_],
-                       t->ms[p][isa_]);
+        for (int i = 0; names[i]; i++)
+            if (t->ms[p][i] > 0)
+                printf("    %-5s --isa %-12s %8.2f ms\n", precision_name(p), names[i], t->ms[p][i]);
 }
 
 int main(int argc, char **argv)

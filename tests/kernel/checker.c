@@ -9,7 +9,7 @@
 #include "kernel/quantize.h"
 #include "tests/random.h"
 
-/* What is different about a call. */
+/* A variant of a call. */
 enum residual_place { RESIDUAL_APART, RESIDUAL_IN_PLACE, RESIDUAL_NONE };
 enum order { ORDER_AT_ONCE, ORDER_SHUFFLED, ORDER_BACKWARDS_BY_THREE, ORDER_COUNT };
 struct variant {
@@ -27,8 +27,8 @@ static bool wrong(struct check *c, const char *what, size_t at)
     return false;
 }
 
-/* Computes tiles [begin, end) with fresh scratch, full of NaN. What lies behind it is NaN in every
- * other run, so that reads are seen, and is not in the others, so that a NaN written there is. */
+/* Computes tiles [begin, end) with new scratch, full of NaN. The bytes behind it are NaN in every
+ * other run, which shows reads, and another value in the rest, which shows a NaN written there. */
 static bool run_tiles(struct check *c, struct variant v, unsigned char *y, int begin, int end)
 {
     const struct conv_data *d = c->data;
@@ -140,8 +140,8 @@ static bool check_variant(struct check *c, struct variant v, enum order order)
     return fine;
 }
 
-/* Every output belongs to one tile: what a tile leaves as it was, on two backgrounds, it does not
- * write. */
+/* One tile writes each output. A tile runs on two backgrounds: outputs that are then alike are
+ * those that it writes. */
 static bool check_ownership(struct check *c)
 {
     const struct conv_data *d = c->data;
@@ -205,15 +205,41 @@ static size_t step(void)
     return every && atoi(every) > 1 ? (size_t)atoi(every) : 1;
 }
 
-bool check_wants(const struct conv_case *c, size_t index)
+static bool is_wanted(const struct conv_case *c, size_t index)
 {
     return step() == 1 || (index % step() == 0 && !conv_is_large(c));
 }
 
-bool check_is_brief(const struct conv_case *c)
+static bool is_brief(const struct conv_case *c)
 {
 #ifdef __SANITIZE_ADDRESS__
     return true;
 #endif
     return step() > 1 || conv_is_large(c);
+}
+
+void check_kernels(const struct conv_kernel *const *kernels, size_t count,
+                   enum conv_numbers numbers)
+{
+    size_t cases, reached[64] = {0};
+    const struct conv_case *all = conv_cases(&cases);
+    ck_assert_uint_le(count, sizeof reached / sizeof reached[0]);
+    for (size_t i = 0; i < cases && count > 0; i++) {
+        struct conv_data d;
+        if (!is_wanted(&all[i], i))
+            continue;
+        conv_data_create(&d, &all[i], kernels[0]->precision, numbers, 1 + i);
+        for (size_t k = 0; k < count; k++) {
+            struct check c = {.kernel = kernels[k], .data = &d, .brief = is_brief(&all[i])};
+            if (!kernels[k]->supports(&d.shape))
+                continue;
+            ck_assert_msg(check_kernel(&c, i), "%s", c.why);
+            reached[k]++;
+        }
+        conv_data_destroy(&d);
+    }
+    for (size_t k = 0; k < count; k++) {
+        printf("# %s: %zu shapes\n", kernels[k]->name, reached[k]);
+        ck_assert_msg(reached[k] > 0, "no shape reached %s", kernels[k]->name);
+    }
 }

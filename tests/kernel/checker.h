@@ -1,7 +1,7 @@
-/* Checks one kernel on one case: against what plain loops make of it, with the residual apart, in
- * place or absent, with and without ReLU, in float32 too; its tiles at once, in any order, each
- * alone; that every output belongs to one tile; and that nothing is read or written where it must
- * not be. Scratch is full of NaN. */
+/* Checks a kernel on a case: its results are those of plain loops, with the residual apart, in
+ * place or absent, with and without ReLU, and with float32 outputs; tiles may run in one call, one
+ * by one and in any order; one tile writes each output; nothing else is read or written. Scratch is
+ * full of NaN. */
 #ifndef RESNEXT_TESTS_KERNEL_CHECKER_H
 #define RESNEXT_TESTS_KERNEL_CHECKER_H
 
@@ -10,21 +10,20 @@
 struct check {
     const struct conv_kernel *kernel;
     const struct conv_data *data;
-    bool brief; /* only two residuals and activations, by turn, and not whose outputs are */
-    struct guarded packed; /* the checker's own, as are the runs so far */
+    bool brief; /* only two of the variants, chosen by `turn`; not which tile writes an output */
+    struct guarded packed; /* the checker's own, as is `runs` */
     unsigned runs;
     char why[256]; /* the first thing that is wrong */
 };
 
-/* True if nothing is wrong. Another `turn` gives other calls, and other orders of tiles to
- * each. */
+/* True if nothing is wrong. Variants and the order of tiles vary with `turn`. */
 bool check_kernel(struct check *check, size_t turn);
 
-/* Whether case `index` is to be checked. With CHECK_EVERY in the environment, for an emulator, only
- * every so many are, and no large ones. */
-bool check_wants(const struct conv_case *c, size_t index);
-
-/* Large cases are checked briefly, and all with CHECK_EVERY or AddressSanitizer. */
-bool check_is_brief(const struct conv_case *c);
+/* Checks `count` kernels of one precision on all cases that they support, which must be one or
+ * more. With CHECK_EVERY=n in the environment, for an emulator, only every n-th case counts, and no
+ * large one. Large cases are checked briefly, and so are all with CHECK_EVERY or AddressSanitizer.
+ */
+void check_kernels(const struct conv_kernel *const *kernels, size_t count,
+                   enum conv_numbers numbers);
 
 #endif

@@ -25,7 +25,7 @@ static const struct conv_case dense[] = {
     {2, 3, 6, 16, 1, 1, 1, 1},
 };
 
-/* Groups that are special; the last are large maps with every remainder of lines by 4. */
+/* Special groups; the last cases are large maps with every remainder of output lines by 4. */
 static const struct conv_case grouped[] = {
     {1, 1, 16, 16, 3, 1, 4, 1},    {2, 3, 12, 24, 3, 2, 4, 2},   {13, 13, 6, 9, 3, 1, 3, 1},
     {6, 6, 8, 8, 5, 1, 2, 1},      {7, 7, 8, 8, 1, 1, 2, 1},     {9, 9, 32, 32, 3, 3, 4, 1},
@@ -37,7 +37,7 @@ static const struct conv_case grouped[] = {
     {15, 13, 24, 12, 3, 1, 4, 3},  {50, 57, 24, 24, 3, 1, 6, 1}, {6, 300, 8, 8, 3, 1, 2, 2},
 };
 
-/* Every width of a group and both strides, on maps whose width is around the runs of pixels. */
+/* Every width of a group and both strides, on maps as wide as runs of pixels, and nearly so. */
 static size_t make_grouped(struct conv_case *to)
 {
     static const int widths[] = {1, 2, 3, 4, 5, 8, 14, 16, 24, 32, 40, 64};
@@ -131,7 +131,7 @@ static void *array(size_t count, size_t size)
     return p;
 }
 
-/* Sums that leave 0..255 at either end now and then. */
+/* Some outputs are below 0 and some above 255. */
 static void make_factors(struct conv_data *d, uint64_t *seed, float *multiplier, float *offset,
                          float *residual_multiplier)
 {
@@ -161,8 +161,8 @@ static void make_extreme(struct conv_data *d, uint64_t *seed, int8_t *weights, f
     }
 }
 
-/* Four weights of a quad (struct conv_weights) become smaller until those of one sign fit, to the
- * limit if all are alike. */
+/* Scales the weights of a quad (struct conv_weights) so that those of one sign add up to the limit
+ * at most. */
 static void limit_quad(int8_t *const weights[], int count)
 {
     int more = 0, less = 0;
@@ -225,7 +225,7 @@ static void make_floats(struct conv_data *d, enum conv_numbers numbers, uint64_t
     d->weights = (struct conv_weights){.weights = weights, .bias = bias};
 }
 
-/* Numbers of x and of the weights, for the plain loops; a pixel in front of x is the padding. */
+/* The padding pixel, x and the weights as doubles. */
 struct plain {
     double *padding, *x, *weights;
 };

@@ -1,5 +1,5 @@
-/* Convolutions to check kernels with: shapes around the tiles of all kernels, made-up numbers, and
- * what plain loops make of them. */
+/* Convolutions to check kernels with: shapes around the tile sizes of all kernels, random numbers,
+ * and the results of plain loops. */
 #ifndef RESNEXT_TESTS_KERNEL_CONV_CASE_H
 #define RESNEXT_TESTS_KERNEL_CONV_CASE_H
 
@@ -13,11 +13,11 @@ struct conv_case {
 /* All shapes; `*count` of them. Each has a padding of kernel / 2. */
 const struct conv_case *conv_cases(size_t *count);
 
-/* The twenty largest cases are three quarters of all products. */
+/* Whether it is one of the twenty that have three quarters of all products. */
 bool conv_is_large(const struct conv_case *c);
 
-/* Numbers as they come; for int8 the largest sums and factors that there are; for the others a
- * channel that is NaN. */
+/* Extreme numbers: in int8 the largest sums and factors, in the other precisions a channel of NaN.
+ */
 enum conv_numbers { NUMBERS_USUAL, NUMBERS_EXTREME };
 
 struct conv_data {
@@ -27,7 +27,7 @@ struct conv_data {
     size_t in, out; /* elements of x and y */
     struct guarded x, residual;
     struct conv_weights weights;
-    double *sum, *magnitude; /* of the products alone, and the sum of their sizes; [out] */
+    double *sum, *magnitude; /* of the products, and of their absolute values; [out] */
 };
 
 void conv_data_create(struct conv_data *data, const struct conv_case *c, enum precision precision,

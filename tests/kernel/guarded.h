@@ -1,4 +1,4 @@
-/* Memory between two pages that nobody may touch. */
+/* Memory between two inaccessible guard pages. */
 #ifndef RESNEXT_TESTS_KERNEL_GUARDED_H
 #define RESNEXT_TESTS_KERNEL_GUARDED_H
 
@@ -8,10 +8,10 @@
 struct guarded {
     unsigned char *map, *data; /* data: aligned to 64 bytes */
     size_t mapped, size;
-    unsigned char filling; /* of everything at first */
+    unsigned char filling; /* the initial value of all bytes */
 };
 
-/* `size` bytes; at most 63 bytes behind the `slack` that follow them lies the forbidden page. */
+/* `size` bytes and `slack` more; the guard page follows after 63 bytes at most. */
 struct guarded guarded_create(size_t size, size_t slack, unsigned char filling);
 
 /* Whether nothing was written around the `size` bytes. */

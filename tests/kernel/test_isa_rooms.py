@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Instructions that not every x86-64 CPU has stand in the rooms of their instruction sets alone, and
-those rooms define nothing that another file could get linked to."""
+"""Instructions that not every x86-64 CPU has are only in the objects that are compiled for an instruction
+set, and these objects define nothing that another object could be linked to."""
 
 import os
 import re
@@ -44,19 +44,19 @@ def instructions():
             yield member, parts[1].split(), words[0]
 
 
-def room_of(member):
+def isa_of(member):
     """avx2, avx_vnni, avx512, ...; None outside."""
     match = re.match(r"lib(avx\w*)_a-", member)
     return match and match.group(1)
 
 
 def foreign_symbols():
-    """What the rooms define for all, but does not bear their names."""
+    """External symbols of these objects without the name of an instruction set."""
     found, member = [], None
     for line in output("nm", "--defined-only", "--extern-only", LIBRARY).splitlines():
         if line.endswith(".o:"):
             member = line[:-1]
-        elif line.strip() and room_of(member) and "avx" not in line.split()[-1] and \
+        elif line.strip() and isa_of(member) and "avx" not in line.split()[-1] and \
                 "asan" not in line.split()[-1]:
             found.append(f"{member}: {line.split()[-1]}")
     return found
@@ -68,22 +68,22 @@ def main():
         for number in range(1, 5):
             print(f"ok {number} # SKIP only for x86-64, with objdump")
         return 0
-    outside, rooms, evex = set(), {}, set()
+    outside, counts, evex = set(), {}, set()
     for member, code, mnemonic in instructions():
-        room = room_of(member)
+        isa = isa_of(member)
         later = LATER.match(mnemonic)
-        if room:
-            rooms[room] = rooms.get(room, 0) + bool(later)
-            if room.startswith(("avx2", "avx_vnni")) and code[0] == "62":
+        if isa:
+            counts[isa] = counts.get(isa, 0) + bool(later)
+            if isa.startswith(("avx2", "avx_vnni")) and code[0] == "62":
                 evex.add(f"{member}: {mnemonic}")
         elif later and member not in EXEMPT:
             outside.add(f"{member}: {mnemonic}")
     wanted = {"avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_bf16", "avx2_image", "avx512_image"}
     results = [
-        ("outside the rooms every instruction is old", outside),
+        ("other objects have no later instruction", outside),
         ("avx2 and avx_vnni have no AVX-512 encodings", evex),
-        ("the rooms' own instructions are seen", wanted - {r for r, n in rooms.items() if n > 100}),
-        ("the rooms define only what bears their names", foreign_symbols()),
+        ("objects of an instruction set have its instructions", wanted - {r for r, n in counts.items() if n > 100}),
+        ("their external symbols have its name", foreign_symbols()),
     ]
     failed = False
     for number, (what, found) in enumerate(results, 1):

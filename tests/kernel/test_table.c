@@ -16,7 +16,7 @@ static int isa_of(const char *isa)
     return -1;
 }
 
-START_TEST(auto_is_the_highest_rung)
+START_TEST(auto_is_the_highest_isa)
 {
     struct kernel_isas automatic, unnamed;
     ck_assert(kernel_isas_select("auto", &automatic));
@@ -33,7 +33,7 @@ START_TEST(auto_is_the_highest_rung)
 }
 END_TEST
 
-START_TEST(a_rung_lowers_the_choice)
+START_TEST(a_lower_isa_lowers_the_choice)
 {
     struct kernel_isas ref, top;
     ck_assert(kernel_isas_select("ref", &ref));
@@ -46,20 +46,20 @@ START_TEST(a_rung_lowers_the_choice)
 }
 END_TEST
 
-/* Machines differ: with any ISAs above the reference's missing, the choice is the highest kernel
- * of those that are there. */
-START_TEST(a_missing_rung_is_passed_over)
+/* Whatever ISAs above the reference a machine lacks, the choice is the highest kernel of those that
+ * it has. */
+START_TEST(a_missing_isa_is_passed_over)
 {
     size_t count;
     const struct conv_kernel *const *list = kernel_conv_list(&count);
     const struct conv_shape shapes[] = {pointwise, grouped, {9, 9, 3, 5, 5, 8, 3, 2, 1, 1}};
-    int isa_names = 0;
-    while (kernel_isa_names()[isa_names])
-        isa_names++;
-    for (uint32_t missing = 0; missing < 1U << isa_names; missing += 2)
+    int isa_count = 0;
+    while (kernel_isa_names()[isa_count])
+        isa_count++;
+    for (uint32_t missing = 0; missing < 1U << isa_count; missing += 2)
         for (enum precision p = 0; p < PRECISION_COUNT; p++)
             for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
-                struct kernel_isas isas = {.top = isa_names - 1, .mask = ~missing};
+                struct kernel_isas isas = {.top = isa_count - 1, .mask = ~missing};
                 const struct conv_kernel *best = NULL;
                 for (size_t i = 0; i < count; i++)
                     if (list[i]->precision == p && list[i]->supports(&shapes[s]) &&
@@ -70,7 +70,7 @@ START_TEST(a_missing_rung_is_passed_over)
 }
 END_TEST
 
-START_TEST(an_unknown_rung_is_refused)
+START_TEST(an_unknown_isa_is_refused)
 {
     struct kernel_isas isas;
     ck_assert(!kernel_isas_select("mmx", &isas));
@@ -113,6 +113,6 @@ START_TEST(a_kernel_says_what_it_runs_on)
 }
 END_TEST
 
-TEST_MAIN("kernel/table", 10, auto_is_the_highest_rung, a_rung_lowers_the_choice,
-          a_missing_rung_is_passed_over, an_unknown_rung_is_refused,
+TEST_MAIN("kernel/table", 10, auto_is_the_highest_isa, a_lower_isa_lowers_the_choice,
+          a_missing_isa_is_passed_over, an_unknown_isa_is_refused,
           every_kernel_is_complete_and_well_named, a_kernel_says_what_it_runs_on)

@@ -1,14 +1,16 @@
 /* float32, also for bfloat16, which is widened to it; int8 as products of bytes widened to 16 bits,
  * and for 1x1 kernels as products of bytes; OpenBLAS's planes. */
+#define LEAF_ISA avx2
+
 #include "kernel/isa/avx2.h"
 #include "kernel/isa/avx2_dense.h"
 #include "kernel/isa/copy.h"
 #include "kernel/isa/grouped.h"
 
-/* In assembly, because gcc moves the sums of an intrinsic about and out of the registers. */
+/* In assembly, because with the intrinsic gcc moves and spills accumulators. */
 LANES_INLINE vec float_multiply_add(vec sum, vec x, vec w)
 {
-    __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w));
+    __asm__("vfmadd231ps %[w], %[x], %[sum]" : [sum] "+x"(sum) : [x] "x"(x), [w] "x"(w));
     return sum;
 }
 
@@ -18,34 +20,32 @@ LANES_INLINE vec float_add(vec a, vec b)
 }
 
 #define FLOAT_ADD(weights, sum) "vfmadd231ps " weights ", %%ymm15, " sum "\n\t"
-DENSE_LARGE_FUNCTION(f32_large, PRECISION_F32, FLOAT_ADD)
-DENSE_KERNEL(f32, dense, avx2, PRECISION_F32, 4, copy_elements, float_multiply_add,
-             DENSE_LARGE_PIXELS, f32_large);
-DENSE_LARGE_FUNCTION(bf16_large, PRECISION_BF16, FLOAT_ADD)
-DENSE_KERNEL(bf16, dense, avx2, PRECISION_BF16, 4, copy_widened_halves, float_multiply_add,
-             DENSE_LARGE_PIXELS, bf16_large);
-GROUPED_KERNEL(bf16, avx2, PRECISION_BF16, 4, copy_widened_halves, float_multiply_add, float_add,
+DENSE_LARGE_FUNCTION(f32_dense, PRECISION_F32, FLOAT_ADD)
+DENSE_KERNEL(f32_dense, PRECISION_F32, 4, copy, float_multiply_add);
+DENSE_LARGE_FUNCTION(bf16_dense, PRECISION_BF16, FLOAT_ADD)
+DENSE_KERNEL(bf16_dense, PRECISION_BF16, 4, bf16_copy_widened, float_multiply_add);
+GROUPED_KERNEL(bf16_grouped, PRECISION_BF16, 4, bf16_copy_widened, float_multiply_add, float_add,
                GROUPED_CHAINS, GROUPED_CHAINED);
 
-/* vpmaddubsw, which takes bytes, saturates at 255 * 127 * 2; for 1x1 kernels see below. */
+/* (vpmaddubsw, which multiplies bytes, saturates: 255 * 127 * 2 > 32767. For 1x1 kernels see
+ * below.) */
 LANES_INLINE vec widened_multiply_add(vec sum, vec x, vec w)
 {
     vec product;
-    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
-            : "+x"(sum), "=&x"(product)
-            : "x"(x), "x"(w));
+    __asm__("vpmaddwd %[w], %[x], %[product]\n\tvpaddd %[product], %[sum], %[sum]"
+            : [sum] "+x"(sum), [product] "=&x"(product)
+            : [x] "x"(x), [w] "x"(w));
     return sum;
 }
 
 #define WIDENED_ADD(weights, sum)                                                                  \
     "vpmaddwd " weights ", %%ymm15, %%ymm12\n\tvpaddd %%ymm12, " sum ", " sum "\n\t"
-DENSE_LARGE_FUNCTION(int8_large, PRECISION_INT8, WIDENED_ADD)
-DENSE_KERNEL(int8, dense, avx2, PRECISION_INT8, 2, copy_widened_bytes, widened_multiply_add,
-             DENSE_LARGE_PIXELS, int8_large);
-GROUPED_KERNEL(int8, avx2, PRECISION_INT8, 2, copy_widened_bytes, widened_multiply_add, NULL,
+DENSE_LARGE_FUNCTION(int8_dense, PRECISION_INT8, WIDENED_ADD)
+DENSE_KERNEL(int8_dense, PRECISION_INT8, 2, int8_copy_widened, widened_multiply_add);
+GROUPED_KERNEL(int8_grouped, PRECISION_INT8, 2, int8_copy_widened, widened_multiply_add, NULL,
                GROUPED_SIZES, 0);
 
-/* 8 input channels of a pixel times a vector's weights, those of each dword. */
+/* The products of 8 input channels of a pixel: dwords 0 and 1 with their vectors of weights. */
 LANES_INLINE vec quad_products(const unsigned char *x, vec w0, vec w1)
 {
     __m256i first = _mm256_maddubs_epi16((__m256i)vec_broadcast(x), (__m256i)w0);
@@ -53,9 +53,9 @@ LANES_INLINE vec quad_products(const unsigned char *x, vec w0, vec w1)
     return (vec)_mm256_madd_epi16(_mm256_add_epi16(first, second), _mm256_set1_epi16(1));
 }
 
-/* Blocks of 1x1 kernels: a dword is four bytes beside four weights, and two dwords' products are
- * added up in 16 bits, which the weights leave space for (struct conv_weights), before they are
- * widened. 4 pixels at most, since the weights of two dwords take 4 registers. */
+/* The micro-kernel of 1x1 kernels. A dword is four bytes; the products of two dwords are added up
+ * in 16 bits, where small weights leave space for them (struct conv_weights), and then widened. 4
+ * pixels at most, since the weights of two dwords take 4 registers. */
 LANES_INLINE void quad_pixels(const struct dense_block *b, int pixels)
 {
     const unsigned char *x = b->x;
@@ -75,47 +75,36 @@ LANES_INLINE void quad_pixels(const struct dense_block *b, int pixels)
             sums[m][1] += quad_products(pixel, w1, w3);
         }
     }
-    dense_finish(b, pixels, PRECISION_INT8, sums);
+    dense_epilogue(b, pixels, PRECISION_INT8, sums);
 }
 
-#define QUAD_FUNCTION(pixels)                                                                      \
-    static void quad_##pixels(const struct dense_block *b)                                         \
+#define QUAD_FUNCTION(pixels, id)                                                                  \
+    static void LEAF_TILE(id, pixels, 2)(const struct dense_block *b)                              \
     {                                                                                              \
         quad_pixels(b, pixels);                                                                    \
     }
-QUAD_FUNCTION(4)
-QUAD_FUNCTION(3)
-QUAD_FUNCTION(2)
-QUAD_FUNCTION(1)
+DENSE_SIZES(QUAD_FUNCTION, int8_pointwise)
 
 static bool quad_supports(const struct conv_shape *s)
 {
     return s->groups == 1 && s->kernel == 1 && s->in_c % 8 == 0;
 }
 
-static const struct dense_kernel quad = {
-    .format = {PRECISION_INT8, 1, LANES, copy_elements},
+static const struct dense_kernel int8_pointwise = {
+    .format = {PRECISION_INT8, 1, LANES, LEAF_NAME(copy)},
     .panel = 2 * LANES,
     .cached = DENSE_CACHED,
-    .blocks = {{4, quad_4}, {3, quad_3}, {2, quad_2}, {1, quad_1}},
+    .blocks = {DENSE_SIZES(DENSE_ENTRY, int8_pointwise)},
 };
+LEAF_KERNEL(int8_pointwise, PRECISION_INT8, quad_supports, &dense_method, &int8_pointwise);
 
-const struct conv_kernel int8_pointwise__avx2 = {
-    .name = "int8_pointwise__avx2",
-    .isa = "avx2",
-    .precision = PRECISION_INT8,
-    .supports = quad_supports,
-    .method = &dense_method,
-    .impl = &quad,
-};
-
-LANES_INLINE vecf turn_load(const float *const rows[LANES], size_t column)
+LANES_INLINE vecf transpose_load(const float *const rows[LANES], size_t column)
 {
     __m256 low = _mm256_castps128_ps256(_mm_loadu_ps(rows[0] + column));
     return _mm256_insertf128_ps(low, _mm_loadu_ps(rows[4] + column), 1);
 }
 
-LANES_INLINE void turn_squares(vecf v[4])
+LANES_INLINE void transpose_4x4(vecf v[4])
 {
     __m256 ab_low = _mm256_unpacklo_ps(v[0], v[1]), ab_high = _mm256_unpackhi_ps(v[0], v[1]);
     __m256 cd_low = _mm256_unpacklo_ps(v[2], v[3]), cd_high = _mm256_unpackhi_ps(v[2], v[3]);
@@ -125,5 +114,5 @@ LANES_INLINE void turn_squares(vecf v[4])
     v[3] = (vecf)_mm256_unpackhi_pd((__m256d)ab_high, (__m256d)cd_high);
 }
 
-#include "kernel/openblas/lines.h"
-BLAS_GROUPED_KERNEL(avx2);
+#include "kernel/openblas/leaf.h"
+BLAS_GROUPED_KERNEL;

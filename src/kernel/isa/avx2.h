@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-enum { LANES = 8 };
+#define LANES 8
 #include "kernel/isa/vectors.h"
 
 LANES_INLINE vecf vec_fma(vecf a, vecf b, vecf c)
@@ -39,7 +39,7 @@ LANES_INLINE vecf vec_from_bytes(const uint8_t from[LANES])
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
 }
 
-/* What is too small for an integer becomes the smallest one, and is then packed as 0. */
+/* What is too small for an int32 becomes the smallest one, which is packed as 0. */
 LANES_INLINE vec_bytes vec_to_bytes(vecf v)
 {
     __m256i whole = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_set1_ps(255), v));
@@ -56,12 +56,13 @@ LANES_INLINE vec_halves vec_to_halves(vecf v)
                                         _mm256_extracti128_si256(bits, 1));
 }
 
-/* 12 sums, two weights, an input and a product: all 16 registers. Half the L2 cache of the CPUs of
- * AMD. */
-enum { DENSE_LARGE_PIXELS = 6, DENSE_CACHED = 256 * 1024 };
+/* Register blocking: 12 accumulators, two weights, an input and a product are all 16 registers.
+ * DENSE_CACHED is half the L2 cache of AMD's CPUs. */
+enum { DENSE_CACHED = 256 * 1024 };
+#define DENSE_LARGE         6
 #define DENSE_SIZES(X, ...) X(4, __VA_ARGS__) X(3, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
-/* 8 sums; three weights, an input, a product. Those of GROUPED_CHAINS have sums of their own for
- * each product of a pixel, if they are few. */
+/* 8 accumulators, three weights, an input and a product. GROUPED_CHAINS is for kernels with
+ * GROUPED_CHAINED. */
 #define GROUPED_SIZES(X, ...)                                                                      \
     X(8, __VA_ARGS__)                                                                              \
     X(7, __VA_ARGS__)                                                                              \

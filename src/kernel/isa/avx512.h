@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-enum { LANES = 16 };
+#define LANES 16
 #include "kernel/isa/vectors.h"
 
 LANES_INLINE vecf vec_fma(vecf a, vecf b, vecf c)
@@ -39,8 +39,7 @@ LANES_INLINE vecf vec_from_bytes(const uint8_t from[LANES])
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
 }
 
-/* What is too large for an integer becomes 0x80000000, which as an unsigned one is clipped to 255
- * like any other. */
+/* What is too large for an int32 becomes 0x80000000, which as unsigned is clipped to 255. */
 LANES_INLINE vec_bytes vec_to_bytes(vecf v)
 {
     return (vec_bytes)_mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(vec_relu(v)));
@@ -55,8 +54,10 @@ LANES_INLINE vec_halves vec_to_halves(vecf v)
 #endif
 }
 
-/* 28 sums, two weights and an input: all but one of the 32 registers. Half the L2 cache. */
-enum { DENSE_LARGE_PIXELS = 14, DENSE_CACHED = 512 * 1024 };
+/* Register blocking: 28 accumulators, two weights and an input are 31 of 32 registers. DENSE_CACHED
+ * is half the L2 cache. */
+enum { DENSE_CACHED = 512 * 1024 };
+#define DENSE_LARGE         14
 #define DENSE_SIZES(X, ...) X(7, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
 #define GROUPED_SIZES(X, ...)                                                                      \
     X(14, __VA_ARGS__)                                                                             \

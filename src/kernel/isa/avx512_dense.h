@@ -1,74 +1,71 @@
-/* Large blocks of dense.h with AVX-512, for all precisions. */
+/* The largest block of dense.h with AVX-512, for all precisions. */
 #ifndef RESNEXT_KERNEL_ISA_AVX512_DENSE_H
 #define RESNEXT_KERNEL_ISA_AVX512_DENSE_H
 
 #include "kernel/isa/avx512.h"
 #include "kernel/isa/dense.h"
 
-/* Has the outputs' lines, where the residual often lies, brought into the cache meanwhile. */
+/* Prefetches the outputs' cache lines, which often hold the residual. */
 LANES_INLINE void dense_fetch_outputs(const struct dense_block *b, size_t element)
 {
-    const unsigned char *y = (const unsigned char *)b->finish.y + b->at * element;
+    const unsigned char *y = (const unsigned char *)b->epilogue.y + b->at * element;
 #pragma GCC unroll 14
-    for (int m = 0; m < DENSE_LARGE_PIXELS; m++, y += b->out_c * element) {
+    for (int m = 0; m < DENSE_LARGE; m++, y += b->out_c * element) {
         __builtin_prefetch(y, 1, 3);
         if (element == 4)
             __builtin_prefetch(y + LANES_BYTES, 1, 3);
     }
 }
 
-/* The block of 14 pixels, in assembly: compilers do not keep 28 sums in registers. `op` is the
- * instruction that the lanes_multiply_add is made of. */
-#define DENSE_STEP(op, low, high, address)                                                         \
-    "vpbroadcastd " address ", %%zmm30\n\t" op " %%zmm28, %%zmm30, %" #low "\n\t" op               \
-    " %%zmm29, %%zmm30, %" #high "\n\t"
-#define DENSE_SUM(m)  "=&v"(sums[m][0]), "=&v"(sums[m][1])
-#define DENSE_ZERO(n) "vpxord %" #n ", %" #n ", %" #n "\n\t"
-
 /* clang-format off */
-#define DENSE_LARGE(b, op, sums)                                                                   \
-    __asm__("movq (%28), %%r8\n\t"                                                                 \
-            "movq 8(%28), %%r11\n\t"                                                               \
-            "movq 16(%28), %%rsi\n\t"                                                              \
-            "movq 24(%28), %%rdx\n\t"                                                              \
-            "movq 32(%28), %%rdi\n\t"                                                              \
-            "movq 40(%28), %%rax\n\t"                                                              \
+/* The pixels of the block, and their addresses: r8 points to pixel 0, r9 to pixel 5, r10 to pixel
+ * 10; r11 is the distance between pixels, rcx three times that. */
+#define DENSE_PIXELS(X, separator, ...)                                                            \
+    X(0, "(%%r8)", __VA_ARGS__) separator                                                          \
+    X(1, "(%%r8,%%r11)", __VA_ARGS__) separator                                                    \
+    X(2, "(%%r8,%%r11,2)", __VA_ARGS__) separator                                                  \
+    X(3, "(%%r8,%%rcx)", __VA_ARGS__) separator                                                    \
+    X(4, "(%%r8,%%r11,4)", __VA_ARGS__) separator                                                  \
+    X(5, "(%%r9)", __VA_ARGS__) separator                                                          \
+    X(6, "(%%r9,%%r11)", __VA_ARGS__) separator                                                    \
+    X(7, "(%%r9,%%r11,2)", __VA_ARGS__) separator                                                  \
+    X(8, "(%%r9,%%rcx)", __VA_ARGS__) separator                                                    \
+    X(9, "(%%r9,%%r11,4)", __VA_ARGS__) separator                                                  \
+    X(10, "(%%r10)", __VA_ARGS__) separator                                                        \
+    X(11, "(%%r10,%%r11)", __VA_ARGS__) separator                                                  \
+    X(12, "(%%r10,%%r11,2)", __VA_ARGS__) separator                                                \
+    X(13, "(%%r10,%%rcx)", __VA_ARGS__)
+
+/* The micro-kernel is in assembly: compilers do not keep 28 accumulators in registers. `op` is the
+ * instruction of lanes_multiply_add. */
+#define DENSE_STEP(m, address, op)                                                                 \
+    "vpbroadcastd " address ", %%zmm30\n\t"                                                        \
+    op " %%zmm28, %%zmm30, %[low" #m "]\n\t"                                                       \
+    op " %%zmm29, %%zmm30, %[high" #m "]\n\t"
+#define DENSE_LARGE_BLOCK(b, op, sums)                                                             \
+    __asm__("movq " DENSE_FIELD(x) ", %%r8\n\t"                                                    \
+            "movq " DENSE_FIELD(row) ", %%r11\n\t"                                                 \
+            "movq " DENSE_FIELD(weights) ", %%rsi\n\t"                                             \
+            "movq " DENSE_FIELD(dwords) ", %%rdx\n\t"                                              \
+            "movq " DENSE_FIELD(lines) ", %%rdi\n\t"                                               \
+            "movq " DENSE_FIELD(line) ", %%rax\n\t"                                                \
             "shlq $2, %%rdx\n\t"                                                                   \
             "subq %%rdx, %%rax\n\t" /* from the end of a line to the next */                       \
-            "leaq (%%r11,%%r11,2), %%rcx\n\t" /* three rows */                                     \
+            "leaq (%%r11,%%r11,2), %%rcx\n\t"                                                      \
             "leaq (%%r8,%%r11,4), %%r9\n\t"                                                        \
-            "addq %%r11, %%r9\n\t" /* pixel 5 */                                                   \
+            "addq %%r11, %%r9\n\t"                                                                 \
             "leaq (%%r9,%%r11,4), %%r10\n\t"                                                       \
-            "addq %%r11, %%r10\n\t" /* pixel 10 */                                                 \
-            DENSE_ZERO(0) DENSE_ZERO(1) DENSE_ZERO(2) DENSE_ZERO(3)                                \
-            DENSE_ZERO(4) DENSE_ZERO(5) DENSE_ZERO(6) DENSE_ZERO(7)                                \
-            DENSE_ZERO(8) DENSE_ZERO(9) DENSE_ZERO(10) DENSE_ZERO(11)                              \
-            DENSE_ZERO(12) DENSE_ZERO(13) DENSE_ZERO(14) DENSE_ZERO(15)                            \
-            DENSE_ZERO(16) DENSE_ZERO(17) DENSE_ZERO(18) DENSE_ZERO(19)                            \
-            DENSE_ZERO(20) DENSE_ZERO(21) DENSE_ZERO(22) DENSE_ZERO(23)                            \
-            DENSE_ZERO(24) DENSE_ZERO(25) DENSE_ZERO(26) DENSE_ZERO(27)                            \
+            "addq %%r11, %%r10\n\t"                                                                \
+            DENSE_PIXELS(DENSE_ZERO, , "vpxord")                                                   \
             "2:\n\t"                                                                               \
-            "movq 24(%28), %%rdx\n\t"                                                              \
+            "movq " DENSE_FIELD(dwords) ", %%rdx\n\t"                                              \
             "1:\n\t"                                                                               \
             "vmovdqa64 (%%rsi), %%zmm28\n\t"                                                       \
-            "vmovdqa64 64(%%rsi), %%zmm29\n\t"                                                     \
-            "prefetcht0 %c29(%%rsi)\n\t"                                           \
-            "prefetcht0 %c29+64(%%rsi)\n\t"                                        \
-            DENSE_STEP(op, 0, 1, "(%%r8)")                                                         \
-            DENSE_STEP(op, 2, 3, "(%%r8,%%r11)")                                                   \
-            DENSE_STEP(op, 4, 5, "(%%r8,%%r11,2)")                                                 \
-            DENSE_STEP(op, 6, 7, "(%%r8,%%rcx)")                                                   \
-            DENSE_STEP(op, 8, 9, "(%%r8,%%r11,4)")                                                 \
-            DENSE_STEP(op, 10, 11, "(%%r9)")                                                       \
-            DENSE_STEP(op, 12, 13, "(%%r9,%%r11)")                                                 \
-            DENSE_STEP(op, 14, 15, "(%%r9,%%r11,2)")                                               \
-            DENSE_STEP(op, 16, 17, "(%%r9,%%rcx)")                                                 \
-            DENSE_STEP(op, 18, 19, "(%%r9,%%r11,4)")                                               \
-            DENSE_STEP(op, 20, 21, "(%%r10)")                                                      \
-            DENSE_STEP(op, 22, 23, "(%%r10,%%r11)")                                                \
-            DENSE_STEP(op, 24, 25, "(%%r10,%%r11,2)")                                              \
-            DENSE_STEP(op, 26, 27, "(%%r10,%%rcx)")                                                \
-            "addq $128, %%rsi\n\t"                                                                 \
+            "vmovdqa64 " DENSE_VECTOR "(%%rsi), %%zmm29\n\t"                                       \
+            "prefetcht0 %c[ahead](%%rsi)\n\t"                                                      \
+            "prefetcht0 %c[ahead]+" DENSE_VECTOR "(%%rsi)\n\t"                                     \
+            DENSE_PIXELS(DENSE_STEP, , op)                                                         \
+            "addq $2*" DENSE_VECTOR ", %%rsi\n\t"                                                  \
             "addq $4, %%r8\n\t"                                                                    \
             "addq $4, %%r9\n\t"                                                                    \
             "addq $4, %%r10\n\t"                                                                   \
@@ -79,22 +76,22 @@ LANES_INLINE void dense_fetch_outputs(const struct dense_block *b, size_t elemen
             "addq %%rax, %%r10\n\t"                                                                \
             "decq %%rdi\n\t"                                                                       \
             "jnz 2b"                                                                               \
-            : DENSE_SUM(0), DENSE_SUM(1), DENSE_SUM(2), DENSE_SUM(3), DENSE_SUM(4),                \
-              DENSE_SUM(5), DENSE_SUM(6), DENSE_SUM(7), DENSE_SUM(8), DENSE_SUM(9),                \
-              DENSE_SUM(10), DENSE_SUM(11), DENSE_SUM(12), DENSE_SUM(13)                           \
-            : "r"(b), "i"(DENSE_AHEAD)                                                            \
+            : DENSE_PIXELS(DENSE_SUM, DENSE_COMMA, "=&v", sums)                                    \
+            : [block] "r"(b), [ahead] "i"(DENSE_AHEAD)                                             \
             : "r8", "r9", "r10", "r11", "rax", "rcx", "rdx", "rsi", "rdi", "zmm28", "zmm29",       \
               "zmm30", "cc", "memory")
 /* clang-format on */
 
-/* The function of large blocks. */
-#define DENSE_LARGE_FUNCTION(name, precision, op)                                                  \
-    static void name(const struct dense_block *b)                                                  \
+#define DENSE_COUNT(...) +1
+_Static_assert(DENSE_PIXELS(DENSE_COUNT, , ) == DENSE_LARGE, "DENSE_LARGE pixels");
+
+#define DENSE_LARGE_FUNCTION(id, precision, op)                                                    \
+    static void LEAF_TILE(id, DENSE_LARGE, 2)(const struct dense_block *b)                         \
     {                                                                                              \
         dense_sums sums;                                                                           \
         dense_fetch_outputs(b, precision_size(precision));                                         \
-        DENSE_LARGE(b, op, sums);                                                                  \
-        dense_finish(b, DENSE_LARGE_PIXELS, precision, sums);                                      \
+        DENSE_LARGE_BLOCK(b, op, sums);                                                            \
+        dense_epilogue(b, DENSE_LARGE, precision, sums);                                           \
     }
 
 #endif

@@ -1,12 +1,13 @@
-/* How elements of x become those of dwords: a lanes_copy_function each. */
+/* Packing of inputs: a lanes_copy_function for each kind of element. */
 #ifndef RESNEXT_KERNEL_ISA_COPY_H
 #define RESNEXT_KERNEL_ISA_COPY_H
 
 #include "kernel/isa/vectors.h"
 
-/* As they are. Sizes of copies are constants, since a call would take longer than most of them. */
-static inline void copy_elements(unsigned char *to, size_t to_step, const unsigned char *from,
-                                 size_t from_step, size_t bytes, size_t times)
+/* Unchanged elements. The sizes of copies are constants: a call of memcpy takes longer than most.
+ */
+static inline void LEAF_NAME(copy)(unsigned char *to, size_t to_step, const unsigned char *from,
+                                   size_t from_step, size_t bytes, size_t times)
 {
     for (; times > 0; times--, to += to_step, from += from_step) {
         size_t i = 0;
@@ -21,9 +22,10 @@ static inline void copy_elements(unsigned char *to, size_t to_step, const unsign
     }
 }
 
-/* bfloat16 becomes float32. */
-static inline void copy_widened_halves(unsigned char *to, size_t to_step, const unsigned char *from,
-                                       size_t from_step, size_t bytes, size_t times)
+/* bfloat16 is widened to float32. */
+static inline void LEAF_NAME(bf16_copy_widened)(unsigned char *to, size_t to_step,
+                                                const unsigned char *from, size_t from_step,
+                                                size_t bytes, size_t times)
 {
     for (; times > 0; times--, to += to_step, from += from_step) {
         size_t i = 0;
@@ -41,9 +43,9 @@ static inline void copy_widened_halves(unsigned char *to, size_t to_step, const 
     }
 }
 
-/* Apart, or the compiler prepares vectors for these few in every call. */
-static __attribute__((noinline)) void widen_few_bytes(unsigned char *to, const unsigned char *from,
-                                                      size_t bytes)
+/* Not inlined: the compiler would set up vectors for it in every call. */
+static __attribute__((noinline)) void
+LEAF_NAME(int8_widen_few)(unsigned char *to, const unsigned char *from, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++) {
         to[2 * i] = from[i];
@@ -51,9 +53,10 @@ static __attribute__((noinline)) void widen_few_bytes(unsigned char *to, const u
     }
 }
 
-/* Bytes become 16 bits. */
-static inline void copy_widened_bytes(unsigned char *to, size_t to_step, const unsigned char *from,
-                                      size_t from_step, size_t bytes, size_t times)
+/* Bytes are widened to 16 bits. */
+static inline void LEAF_NAME(int8_copy_widened)(unsigned char *to, size_t to_step,
+                                                const unsigned char *from, size_t from_step,
+                                                size_t bytes, size_t times)
 {
     typedef uint16_t words __attribute__((vector_size(LANES_BYTES)));
     typedef uint8_t half_words __attribute__((vector_size(LANES_BYTES / 2)));
@@ -66,7 +69,7 @@ static inline void copy_widened_bytes(unsigned char *to, size_t to_step, const u
             memcpy(to + 2 * i, &wide, sizeof wide);
         }
         if (i < bytes)
-            widen_few_bytes(to + 2 * i, from + i, bytes - i);
+            LEAF_NAME(int8_widen_few)(to + 2 * i, from + i, bytes - i);
     }
 }
 

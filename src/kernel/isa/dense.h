@@ -1,27 +1,28 @@
-/* Blocks of kernel/dense.h, written once. A panel is two vectors. The instruction set brings
- * DENSE_SIZES, a list of numbers of pixels, largest first, and DENSE_CACHED. */
+/* The micro-kernels of kernel/dense.h over an instruction set's primitives. A panel is two vectors.
+ * The instruction set brings DENSE_LARGE, the pixels of its largest block, DENSE_SIZES, a list of
+ * the sizes of the others, largest first, and DENSE_CACHED. */
 #ifndef RESNEXT_KERNEL_ISA_DENSE_H
 #define RESNEXT_KERNEL_ISA_DENSE_H
 
 #include "kernel/dense.h"
-#include "kernel/isa/finish.h"
+#include "kernel/isa/epilogue.h"
 
 enum {
-    DENSE_AHEAD = 3072, /* bytes of weights fetched before they are used */
+    DENSE_AHEAD = 3072, /* bytes that weights are prefetched ahead */
     DENSE_MAX = 14,     /* pixels of a block */
 };
 
-/* The sums of pixel m: those of the lower and the upper vector of channels. */
+/* The accumulators of pixel m: the lower and the upper vector of channels. */
 typedef vec dense_sums[DENSE_MAX][2];
 
-LANES_INLINE void dense_finish(const struct dense_block *b, int pixels, enum precision precision,
-                               dense_sums sums)
+LANES_INLINE void dense_epilogue(const struct dense_block *b, int pixels, enum precision precision,
+                                 dense_sums sums)
 {
     const struct vec_sums s = {b->at, b->out_c, b->channels, pixels, 2};
-    vec_finish_all(precision, &b->finish, s, sums[0]);
+    vec_epilogue_all(precision, &b->epilogue, s, sums[0]);
 }
 
-/* A block function, for constant arguments but the first. */
+/* A micro-kernel; all arguments but the first are constants. */
 LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels, enum precision precision,
                                lanes_multiply_add multiply_add)
 {
@@ -44,33 +45,35 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels, enum pre
                 sums[m][1] = multiply_add(sums[m][1], v, w1);
             }
         }
-    dense_finish(b, pixels, precision, sums);
+    dense_epilogue(b, pixels, precision, sums);
 }
 
-/* A kernel. `large` is the function for blocks of `max` pixels, then come those of DENSE_SIZES. */
+/* For micro-kernels in assembly: a field of the block, the bytes of a vector, the accumulators of a
+ * pixel as operands, and zeros in them. */
+#define DENSE_FIELD(field) LEAF_TEXT(DENSE_OFFSET_##field) "(%[block])"
+#define DENSE_VECTOR       "4*" LEAF_TEXT(LANES)
+#define DENSE_SUM(m, address, constraint, sums)                                                    \
+    [low##m] constraint((sums)[m][0]), [high##m] constraint((sums)[m][1])
+#define DENSE_COMMA ,
+#define DENSE_ZERO(m, address, op)                                                                 \
+    op " %[low" #m "], %[low" #m "], %[low" #m "]\n\t" op " %[high" #m "], %[high" #m              \
+       "], %[high" #m "]\n\t"
+
+/* A kernel; the micro-kernel of DENSE_LARGE pixels is defined before it. */
 #define DENSE_FUNCTION(pixels, id, precision, multiply_add)                                        \
-    static void id##_##pixels(const struct dense_block *b)                                         \
+    static void LEAF_TILE(id, pixels, 2)(const struct dense_block *b)                              \
     {                                                                                              \
         dense_pixels(b, pixels, precision, multiply_add);                                          \
     }
-#define DENSE_ENTRY(pixels, id, precision, multiply_add) {pixels, id##_##pixels},
-#define DENSE_KERNEL(prefix, operation, isa_, precision_, element_, copy_, multiply_add, max,      \
-                     large, ...)                                                                   \
-    DENSE_SIZES(DENSE_FUNCTION, prefix##_##operation, precision_, multiply_add)                    \
-    static const struct dense_kernel prefix##_##operation = {                                      \
-        .format = {.precision = precision_, .element = element_, .lanes = LANES, .copy = copy_},   \
+#define DENSE_ENTRY(pixels, id, ...) {pixels, LEAF_TILE(id, pixels, 2)},
+#define DENSE_KERNEL(id, precision, element, copy, multiply_add, ...)                              \
+    DENSE_SIZES(DENSE_FUNCTION, id, precision, multiply_add)                                       \
+    static const struct dense_kernel id = {                                                        \
+        .format = {precision, element, LANES, LEAF_NAME(copy)},                                    \
         .panel = 2 * LANES,                                                                        \
         .cached = DENSE_CACHED,                                                                    \
-        .blocks = {{max, large},                                                                   \
-                   DENSE_SIZES(DENSE_ENTRY, prefix##_##operation, precision_, multiply_add)},      \
+        .blocks = {DENSE_ENTRY(DENSE_LARGE, id) DENSE_SIZES(DENSE_ENTRY, id)},                     \
         __VA_ARGS__};                                                                              \
-    const struct conv_kernel prefix##_##operation##__##isa_ = {                                    \
-        .name = #prefix "_" #operation "__" #isa_,                                                 \
-        .isa = #isa_,                                                                              \
-        .precision = precision_,                                                                   \
-        .supports = dense_supports,                                                                \
-        .method = &dense_method,                                                                   \
-        .impl = &prefix##_##operation,                                                             \
-    }
+    LEAF_KERNEL(id, precision, dense_supports, &dense_method, &id)
 
 #endif

@@ -1,5 +1,7 @@
 /* float32, also for bfloat16, which is widened to it; int8 as products of bytes widened to 16 bits;
  * OpenBLAS's planes. */
+#define LEAF_ISA generic
+
 #include "kernel/isa/generic.h"
 #include "kernel/isa/copy.h"
 #include "kernel/isa/dense.h"
@@ -20,26 +22,23 @@ LANES_INLINE vec widened_multiply_add(vec sum, vec x, vec w)
 #endif
 }
 
-DENSE_FUNCTION(4, f32_large, PRECISION_F32, float_multiply_add)
-DENSE_KERNEL(f32, dense, generic, PRECISION_F32, 4, copy_elements, float_multiply_add,
-             DENSE_LARGE_PIXELS, f32_large_4);
-DENSE_FUNCTION(4, bf16_large, PRECISION_BF16, float_multiply_add)
-DENSE_KERNEL(bf16, dense, generic, PRECISION_BF16, 4, copy_widened_halves, float_multiply_add,
-             DENSE_LARGE_PIXELS, bf16_large_4);
-GROUPED_KERNEL(bf16, generic, PRECISION_BF16, 4, copy_widened_halves, float_multiply_add, NULL,
+DENSE_FUNCTION(DENSE_LARGE, f32_dense, PRECISION_F32, float_multiply_add)
+DENSE_KERNEL(f32_dense, PRECISION_F32, 4, copy, float_multiply_add);
+DENSE_FUNCTION(DENSE_LARGE, bf16_dense, PRECISION_BF16, float_multiply_add)
+DENSE_KERNEL(bf16_dense, PRECISION_BF16, 4, bf16_copy_widened, float_multiply_add);
+GROUPED_KERNEL(bf16_grouped, PRECISION_BF16, 4, bf16_copy_widened, float_multiply_add, NULL,
                GROUPED_SIZES, 0);
-DENSE_FUNCTION(4, int8_large, PRECISION_INT8, widened_multiply_add)
-DENSE_KERNEL(int8, dense, generic, PRECISION_INT8, 2, copy_widened_bytes, widened_multiply_add,
-             DENSE_LARGE_PIXELS, int8_large_4);
-GROUPED_KERNEL(int8, generic, PRECISION_INT8, 2, copy_widened_bytes, widened_multiply_add, NULL,
+DENSE_FUNCTION(DENSE_LARGE, int8_dense, PRECISION_INT8, widened_multiply_add)
+DENSE_KERNEL(int8_dense, PRECISION_INT8, 2, int8_copy_widened, widened_multiply_add);
+GROUPED_KERNEL(int8_grouped, PRECISION_INT8, 2, int8_copy_widened, widened_multiply_add, NULL,
                GROUPED_SIZES, 0);
 
-LANES_INLINE vecf turn_load(const float *const rows[LANES], size_t column)
+LANES_INLINE vecf transpose_load(const float *const rows[LANES], size_t column)
 {
     return vecf_load(rows[0] + column);
 }
 
-LANES_INLINE void turn_squares(vecf v[4])
+LANES_INLINE void transpose_4x4(vecf v[4])
 {
     vecf ab_low = __builtin_shufflevector(v[0], v[1], 0, 4, 1, 5);
     vecf ab_high = __builtin_shufflevector(v[0], v[1], 2, 6, 3, 7);
@@ -51,5 +50,5 @@ LANES_INLINE void turn_squares(vecf v[4])
     v[3] = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
 }
 
-#include "kernel/openblas/lines.h"
-BLAS_GROUPED_KERNEL(generic);
+#include "kernel/openblas/leaf.h"
+BLAS_GROUPED_KERNEL;

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { LANES = 4 };
+#define LANES 4
 #include "kernel/isa/vectors.h"
 
 typedef double vec_doubles __attribute__((vector_size(8 * LANES)));
@@ -32,7 +32,7 @@ LANES_INLINE vecf vec_fma(vecf a, vecf b, vecf c)
     return v;
 }
 
-/* The greater one; `b` if there is a NaN. */
+/* The greater one; `b` if either is a NaN. */
 LANES_INLINE vecf vec_max(vecf a, vecf b)
 {
 #ifdef __SSE__
@@ -63,7 +63,7 @@ LANES_INLINE vecf vec_from_bytes(const uint8_t from[LANES])
     return (vecf){from[0], from[1], from[2], from[3]};
 }
 
-/* Of a float32 whose exponent is that of 2^23 the lowest bits are an integer. */
+/* The lowest bits of a float32 with the exponent of 2^23 are an integer. */
 LANES_INLINE vec_bytes vec_to_bytes(vecf v)
 {
     const vecf max = (vecf){0} + 255;
@@ -77,8 +77,10 @@ LANES_INLINE vec_halves vec_to_halves(vecf v)
     return __builtin_convertvector(vec_round_halves(v), vec_halves);
 }
 
-/* 8 sums, two weights, an input and a product fit 16 registers. Half the L2 cache of small CPUs. */
-enum { DENSE_LARGE_PIXELS = 4, DENSE_CACHED = 128 * 1024 };
+/* Register blocking: 8 accumulators, two weights, an input and a product fit 16 registers.
+ * DENSE_CACHED is half the L2 cache of small CPUs. */
+enum { DENSE_CACHED = 128 * 1024 };
+#define DENSE_LARGE         4
 #define DENSE_SIZES(X, ...) X(3, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
 #define GROUPED_SIZES(X, ...)                                                                      \
     X(7, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)

@@ -1,4 +1,4 @@
-/* Vectors of LANES dwords, and what is written once over the primitives of an instruction set.
+/* Vectors of LANES dwords, and code over the primitives of any instruction set.
  *
  * A leaf is compiled for one instruction set. It includes the header of its primitives, which says
  * how many LANES there are, includes this file, and brings
@@ -7,10 +7,10 @@
  *   vec_from_bytes(p)  LANES bytes
  *   vec_to_bytes(v)    the nearest integers, ties to even, clipped to 0..255
  *   vec_to_halves(v)   bfloat16, ties to even: vec_round_halves(), or an instruction
- *   vec_repeat(x, n)   the n dwords at x, 1, 2, 4 or 8 but at most LANES, over and over
+ *   vec_repeat(x, n)   the n dwords at x repeated; n is 1, 2, 4 or 8, and LANES at most
  *   vec_permute(v, o)  dword o[i] of v in lane i
- * and for the loops of dense.h and grouped.h lists of how many pixels they take at once, and a
- * lanes_multiply_add for each precision. */
+ * and, for dense.h and grouped.h, lists of block sizes and a lanes_multiply_add for each
+ * precision. */
 #ifndef RESNEXT_KERNEL_ISA_VECTORS_H
 #define RESNEXT_KERNEL_ISA_VECTORS_H
 
@@ -18,7 +18,7 @@
 
 enum { LANES_BYTES = 4 * LANES };
 
-/* A lane's dword: a sum, or elements side by side. */
+/* Dwords: sums, or elements side by side. */
 typedef int32_t vec __attribute__((vector_size(LANES_BYTES), may_alias));
 typedef float vecf __attribute__((vector_size(LANES_BYTES)));
 typedef uint16_t vec_halves __attribute__((vector_size(2 * LANES)));

@@ -6,14 +6,14 @@
 
 /* How it works. Groups are narrow (d = 4 in ResNeXt-50's first stage), pixels are many: vectors
  * must run along pixels. The channels of a chunk of groups, about a cache line of each pixel, are
- * turned into planes for a block of output lines, with the padding beside them, and their lines are
- * copied for each kernel column kx: so that plane (kx, c) holds at [line][ox] what meets column kx.
- * With a stride, columns and lines that meet the same kernel columns and rows are kept together, in
- * `stride` phases.
+ * transposed to planes for a block of output lines, with their padding. The lines are then copied
+ * for each kernel column kx (a one-dimensional im2col): plane (kx, c) holds at [line][ox] the input
+ * that meets column kx. With a stride, columns and lines that meet the same kernel columns and rows
+ * are kept together, in `stride` phases.
  *
  * Kernel row ky meets these planes a whole number of lines further on. So a group's outputs are the
- * sum over ky of products of [out][kx, in] by [kx, in][pixels], with nothing copied for any of
- * them. They are turned back on the way to y.
+ * sum over ky of products of [out][kx, in] by [kx, in][pixels], all from the same copy. They are
+ * transposed back by the epilogue.
  *
  * 3x3 kernels of stride 1 on wide maps take Winograd's F(4, 3) along columns instead. Tiles of 4
  * lines of outputs are made from 6 lines of inputs, which are transformed to 6 others while they
@@ -29,7 +29,8 @@
 
 enum {
     BLOCK_PIXELS = 896,
-    WINOGRAD_WIDTH = 12, /* of a map; narrower ones do not pay for twice the weights to read */
+    WINOGRAD_WIDTH =
+        12, /* of a map, or more: narrower ones do not make up for reading twice the weights */
     CHUNK_CHANNELS = 16,
     CACHE_LINE = 64,
 };
@@ -47,7 +48,7 @@ struct layout {
     size_t input, copied, output; /* floats from a plane to the next */
 };
 
-/* So many floats that planes do not share a cache's sets: an odd number of cache lines. */
+/* `floats` rounded up to an odd number of cache lines, so that planes map to different sets. */
 static size_t step_of(size_t floats)
 {
     enum { LINE = CACHE_LINE / sizeof(float) };
@@ -97,14 +98,14 @@ static size_t weights_of_group(const struct layout *l)
     return l->matrices * l->k * l->d_in * l->d_out;
 }
 
-static size_t packed_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t blas_grouped_packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     (void)self;
     return (layout_of(s).weights + (size_t)s->out_c + (size_t)s->in_c + PLANES_LANES) *
            sizeof(float);
 }
 
-/* A column of weights, `from` its first, to what it is in each matrix. */
+/* A kernel column of weights, from its first, to its element of each matrix. */
 static void pack_column(const struct layout *l, const float *from, float *to)
 {
     size_t matrix = l->k * l->d_in * l->d_out;
@@ -121,8 +122,8 @@ static void pack_column(const struct layout *l, const float *from, float *to)
         to[m * matrix] = (float)transformed[m];
 }
 
-static void pack(const struct conv_kernel *self, const struct conv_shape *s,
-                 const struct conv_weights *weights, void *packed)
+static void blas_grouped_pack(const struct conv_kernel *self, const struct conv_shape *s,
+                              const struct conv_weights *weights, void *packed)
 {
     (void)self;
     struct layout l = layout_of(s);
@@ -138,7 +139,8 @@ static void pack(const struct conv_kernel *self, const struct conv_shape *s,
     memset(to + s->out_c, 0, ((size_t)s->in_c + PLANES_LANES) * sizeof *to);
 }
 
-static int tile_count(const struct conv_kernel *self, const struct conv_shape *s, int images)
+static int blas_grouped_tile_count(const struct conv_kernel *self, const struct conv_shape *s,
+                                   int images)
 {
     (void)self;
     struct layout l = layout_of(s);
@@ -178,7 +180,7 @@ static size_t place(struct work *w, void *scratch)
     return at;
 }
 
-static size_t scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
+static size_t blas_grouped_scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     (void)self;
     static unsigned char nowhere[1];
@@ -186,7 +188,7 @@ static size_t scratch_size(const struct conv_kernel *self, const struct conv_sha
     return place(&w, nowhere);
 }
 
-/* The pixels under the block of output lines from `first` on, zeros where there is no image. */
+/* The input pixels of the block of output lines from `first` on; zeros outside the image. */
 static void list_pixels(const struct work *w, size_t image, size_t first)
 {
     const struct conv_shape *s = w->call->shape;
@@ -211,7 +213,7 @@ static void list_pixels(const struct work *w, size_t image, size_t first)
 }
 
 /* Copies the inputs of group `g` of the chunk for each kernel column, `rows` lines or tiles. */
-static void copy_inputs(const struct work *w, size_t g, size_t rows)
+static void blas_grouped_copy_inputs(const struct work *w, size_t g, size_t rows)
 {
     const struct layout *l = &w->layout;
     for (size_t kx = 0; kx < l->k; kx++)
@@ -229,8 +231,8 @@ static void copy_inputs(const struct work *w, size_t g, size_t rows)
         });
 }
 
-/* A product with matrix `m` of a group, which is at `weights`. Meanwhile the same of the next chunk
- * is fetched: products read few lines of many, which no CPU foresees. */
+/* The product with matrix `m` of the group whose weights are at `weights`. Those of the next chunk
+ * are prefetched: hardware does not foresee such short runs of lines. */
 static void multiply(const struct layout *l, const float *weights, size_t m, size_t pixels,
                      const float *copied, bool add, float *to, size_t to_plane)
 {
@@ -241,24 +243,26 @@ static void multiply(const struct layout *l, const float *weights, size_t m, siz
     blas_multiply(l->d_out, pixels, k, weights, copied, l->copied, add, to, to_plane);
 }
 
-/* Of a group: the sum of a product for each kernel row. */
-static void multiply_rows(const struct work *w, const float *weights, size_t g, size_t rows)
+/* A group's outputs as the sum of a product for each kernel row. */
+static void blas_grouped_multiply_rows(const struct work *w, const float *weights, size_t g,
+                                       size_t rows)
 {
     const struct layout *l = &w->layout;
     size_t of_phase = l->lines / l->stride;
-    copy_inputs(w, g, l->lines);
+    blas_grouped_copy_inputs(w, g, l->lines);
     for (size_t ky = 0; ky < l->k; ky++)
         multiply(l, weights, ky, rows * l->width,
                  w->copied + (ky % l->stride * of_phase + ky / l->stride) * l->width, ky > 0,
                  w->outputs + g * l->d_out * l->output, l->output);
 }
 
-/* Of a group: a product for each transformed row. */
-static void multiply_transformed(const struct work *w, const float *weights, size_t g, size_t rows)
+/* A group's outputs by a product for each transformed row. */
+static void blas_grouped_multiply_transformed(const struct work *w, const float *weights, size_t g,
+                                              size_t rows)
 {
     const struct layout *l = &w->layout;
     size_t tiles = size_ceil_div(rows, WINOGRAD_OUT), pixels = tiles * l->width;
-    copy_inputs(w, g, tiles);
+    blas_grouped_copy_inputs(w, g, tiles);
     for (size_t m = 0; m < l->matrices; m++)
         multiply(l, weights, m, pixels, w->copied + m * l->k * l->d_in * l->copied, false,
                  w->sums + m * l->d_out * pixels, pixels);
@@ -293,22 +297,23 @@ static void run_chunk(const struct work *w, size_t chunk, size_t image, size_t f
         .plane = l->input,
     });
     for (size_t g = 0; g < groups; g++, weights += weights_of_group(l))
-        (l->winograd ? multiply_transformed : multiply_rows)(w, weights, g, rows);
+        (l->winograd ? blas_grouped_multiply_transformed : blas_grouped_multiply_rows)(w, weights,
+                                                                                       g, rows);
     w->leaf->from(&(struct from_planes){
         .planes = w->outputs,
         .plane = l->output,
         .count = rows * l->width,
         .channels = groups * l->d_out,
-        .finish = {.factors = (const float *)call->packed + l->weights + channel,
-                   .residual = call->residual,
-                   .y = call->y,
-                   .relu = call->relu},
+        .epilogue = {.factors = (const float *)call->packed + l->weights + channel,
+                     .residual = call->residual,
+                     .y = call->y,
+                     .relu = call->relu},
         .at = (image * out_h + first) * l->width * out_c + channel,
         .pixel = out_c,
     });
 }
 
-static void run(const struct conv_kernel *self, const struct conv_call *call)
+static void blas_grouped_run_tiles(const struct conv_kernel *self, const struct conv_call *call)
 {
     struct work w = {.leaf = self->impl, .call = call, .layout = layout_of(call->shape)};
     const struct layout *l = &w.layout;
@@ -325,11 +330,11 @@ static void run(const struct conv_kernel *self, const struct conv_call *call)
 }
 
 const struct conv_method blas_grouped_method = {
-    .packed_size = packed_size,
-    .pack = pack,
-    .tile_count = tile_count,
-    .scratch_size = scratch_size,
-    .run = run,
+    .packed_size = blas_grouped_packed_size,
+    .pack = blas_grouped_pack,
+    .tile_count = blas_grouped_tile_count,
+    .scratch_size = blas_grouped_scratch_size,
+    .run = blas_grouped_run_tiles,
     .check_memory = blas_check_memory,
     .library = blas_library,
 };

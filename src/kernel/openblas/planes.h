@@ -1,7 +1,6 @@
-/* What is done with vectors around OpenBLAS's products (see grouped.c): pixels into planes and
- * back, since OpenBLAS's vectors run along pixels and activations have channels side by side, and
- * what becomes of planes in between. Written once, for vectors of any width (turn.h, lines.h); the
- * fastest of the ISAs in use is taken. */
+/* The vector code around OpenBLAS's products (see grouped.c): activations are transposed from NHWC
+ * to planes of channels and back, since OpenBLAS's vectors run along pixels; planes are copied or
+ * transformed in between. Written once for any vector width, in leaf.h. */
 #ifndef RESNEXT_KERNEL_OPENBLAS_PLANES_H
 #define RESNEXT_KERNEL_OPENBLAS_PLANES_H
 
@@ -9,8 +8,8 @@
 
 enum {
     PLANES_LANES = 8, /* of the widest vector */
-    WINOGRAD_IN = 6,  /* lines of inputs of a tile, and what they are transformed to */
-    WINOGRAD_OUT = 4, /* lines of outputs */
+    WINOGRAD_IN = 6,  /* input lines of a tile, before and after the transform */
+    WINOGRAD_OUT = 4, /* output lines of a tile */
 };
 
 /* Pixels to planes: element p of plane c becomes channel `channel` + c of pixel p. Up to 3 floats
@@ -22,19 +21,20 @@ struct to_planes {
     size_t plane; /* floats from one to the next */
 };
 
-/* Planes to pixels: what the finish makes of them, element `at`.. of its y being the first pixel,
- * of `count`, any number. Planes up to the next multiple of PLANES_LANES may be read, and so may 3
- * floats behind a plane, and PLANES_LANES behind the factors. */
+/* Planes to `count` pixels, through the epilogue; the first pixel is at element `at` of its y.
+ * Planes up to the next multiple of PLANES_LANES may be read, and so may 3 floats behind a plane
+ * and PLANES_LANES behind the factors. */
 struct from_planes {
     const float *planes;
     size_t plane, count, channels;
-    struct lanes_finish finish;
+    struct lanes_epilogue epilogue;
     size_t at, pixel; /* pixel: elements from one to the next */
 };
 
-/* Lines of a plane of each channel, `line` floats apart, to lines of another without a gap, or
- * back. Transformed ones come from and go to as many planes as a tile has, `matrix` floats apart,
- * and `rows` counts tiles. Up to PLANES_LANES floats behind a plane may be read, and written. */
+/* Lines of the plane of each channel, `line` floats apart, to contiguous lines of another plane.
+ * Winograd's transforms read tiles of lines and write a plane for each transformed line, `matrix`
+ * floats apart, or the reverse; `rows` counts tiles. Up to PLANES_LANES floats behind a plane may
+ * be read and written. */
 struct plane_lines {
     size_t channels, rows, width;
     const float *from;
@@ -51,7 +51,7 @@ struct planes_leaf {
     void (*transform_sums)(const struct plane_lines *work);
 };
 
-/* Of a kernel whose `own` is a struct planes_leaf. */
+/* Of a kernel whose `impl` is a struct planes_leaf. */
 extern const struct conv_method blas_grouped_method;
 bool blas_grouped_supports(const struct conv_shape *shape);
 

@@ -1,0 +1,115 @@
+/* The epilogue: accumulators become outputs. */
+#ifndef RESNEXT_KERNEL_ISA_EPILOGUE_H
+#define RESNEXT_KERNEL_ISA_EPILOGUE_H
+
+#include "kernel/isa/vectors.h"
+
+/* Writes the outputs of a vector of sums to elements `at`.. of y; in int8 those of requantize() in
+ * kernel/quantize.h. */
+LANES_INLINE void vec_epilogue(enum precision precision, const struct lanes_epilogue *f, size_t at,
+                               vec sum)
+{
+    const bool bytes = precision == PRECISION_INT8;
+    const float *factors = f->factors;
+    vecf v;
+    if (bytes)
+        v = vec_fma(__builtin_convertvector(sum, vecf), vecf_load(factors),
+                    vecf_load(factors + f->factor_stride));
+    else
+        v = (vecf)sum + vecf_load(factors);
+    if (f->residual && bytes)
+        v = vec_fma(vec_get(precision, f->residual, at), vecf_load(factors + 2 * f->factor_stride),
+                    v);
+    else if (f->residual)
+        v += vec_get(precision, f->residual, at);
+    if (f->relu && (!bytes || f->y_float))
+        v = vec_relu(v);
+    vec_put(f->y_float ? PRECISION_F32 : precision, f->y, at, v);
+}
+
+/* The same for the first `count` lanes only, up to all of them. */
+LANES_INLINE void vec_epilogue_few(enum precision precision, const struct lanes_epilogue *f,
+                                   size_t at, int count, vec sum)
+{
+    size_t size = precision_size(precision), out = f->y_float ? sizeof(float) : size;
+    size_t elements = (size_t)(count < 0 ? 0 : count < LANES ? count : LANES);
+    unsigned char residual[LANES_BYTES] = {0}, y[LANES_BYTES];
+    struct lanes_epilogue whole = *f;
+    if (f->residual) {
+        memcpy(residual, (const unsigned char *)f->residual + at * size, elements * size);
+        whole.residual = residual;
+    }
+    whole.y = y;
+    vec_epilogue(precision, &whole, 0, sum);
+    memcpy((unsigned char *)f->y + at * out, y, elements * out);
+}
+
+/* The shape of sums, [pixels][vectors], and where their outputs go: the first to element `at`,
+ * pixels out_c elements apart. `channels` exist, from the first vector on. */
+struct vec_sums {
+    size_t at, out_c;
+    int channels, pixels, vectors;
+};
+
+LANES_INLINE void vec_epilogue_full(enum precision precision, struct lanes_epilogue f,
+                                    struct vec_sums s, const vec *sums)
+{
+    const float *factors = f.factors;
+#pragma GCC unroll 14
+    for (int m = 0; m < s.pixels; m++, s.at += s.out_c) {
+        __asm__("" : "+r"(s.at)); /* or gcc computes all addresses first and spills them */
+#pragma GCC unroll 2
+        for (int v = 0; v < s.vectors; v++) {
+            f.factors = factors + v * LANES;
+            vec_epilogue(precision, &f, s.at + (size_t)v * LANES, sums[m * s.vectors + v]);
+        }
+    }
+}
+
+/* Where some channels do not exist. */
+static __attribute__((noinline)) void LEAF_NAME(vec_epilogue_edge)(enum precision precision,
+                                                                   struct lanes_epilogue f,
+                                                                   struct vec_sums s,
+                                                                   const vec *sums)
+{
+    const float *factors = f.factors;
+    for (int i = 0; i < s.pixels * s.vectors; i++) {
+        int m = i / s.vectors, first = i % s.vectors * LANES;
+        f.factors = factors + first;
+        vec_epilogue_few(precision, &f, s.at + (size_t)m * s.out_c + (size_t)first,
+                         s.channels - first, sums[i]);
+    }
+}
+
+/* `f` with properties known to the compiler: so vec_epilogue() has no branches. */
+LANES_INLINE struct lanes_epilogue vec_known(const struct lanes_epilogue *f, bool residual,
+                                             bool relu)
+{
+    struct lanes_epilogue known = *f;
+    if (residual != (known.residual != NULL))
+        __builtin_unreachable();
+    known.relu = relu;
+    return known;
+}
+
+/* Writes the outputs of at most 28 sums. Usually all channels exist and have ReLU. (The edge gets a
+ * copy, so that otherwise sums can stay in registers.) */
+LANES_INLINE void vec_epilogue_all(enum precision precision, const struct lanes_epilogue *f,
+                                   struct vec_sums s, const vec *sums)
+{
+    if (s.channels < s.vectors * LANES) {
+        vec copy[28];
+#pragma GCC unroll 28
+        for (int i = 0; i < s.pixels * s.vectors; i++)
+            copy[i] = sums[i];
+        LEAF_NAME(vec_epilogue_edge)(precision, *f, s, copy);
+    } else if (f->residual && f->relu) {
+        vec_epilogue_full(precision, vec_known(f, true, true), s, sums);
+    } else if (!f->residual && f->relu) {
+        vec_epilogue_full(precision, vec_known(f, false, true), s, sums);
+    } else {
+        vec_epilogue_full(precision, *f, s, sums);
+    }
+}
+
+#endif
