@@ -98,7 +98,7 @@ static void print_text(const struct classify *c, const struct engine_result *r)
         tool_message("%s: %s", r->file->path, r->error.message);
         return;
     }
-    output_plain(stdout, r->file->path);
+    tool_plain(stdout, r->file->path);
     putchar('\n');
     for (int64_t i = 0; i < c->top_k; i++) {
         const struct prediction *p = &c->predictions[i];
@@ -106,7 +106,7 @@ static void print_text(const struct classify *c, const struct engine_result *r)
         if (c->logits)
             printf("  %10.4f", (double)r->logits[p->class_id]);
         printf("  %4d  ", p->class_id);
-        output_plain(stdout, c->model->labels[p->class_id]);
+        tool_plain(stdout, c->model->labels[p->class_id]);
         putchar('\n');
     }
 }

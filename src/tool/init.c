@@ -13,7 +13,7 @@ static int init(struct template *t, int64_t seed, const char *out, struct error 
         return code;
     char name[TEMPLATE_NAME_MAX];
     template_name(t, name);
-    output_plain(stdout, out);
+    tool_plain(stdout, out);
     printf(": %s, %d classes, input %dx%d, random weights from seed %lld\n", name, t->classes,
            t->input_size, t->input_size, (long long)seed);
     return ERR_OK;

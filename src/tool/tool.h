@@ -3,6 +3,7 @@
 #define RESNEXT_TOOL_TOOL_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "base/error.h"
 #include "model/model.h"
@@ -25,6 +26,9 @@ struct command {
 
 extern const struct command command_info, command_classify, command_eval, command_preprocess,
     command_verify, command_init, command_bench, command_explain, command_embed, command_calibrate;
+
+/* Text for a terminal: control characters and invalid UTF-8 become '?'. */
+void tool_plain(FILE *f, const char *text);
 
 /* One line "resnext: ..." on standard error; control characters become '?'. */
 void tool_message(const char *format, ...) __attribute__((format(printf, 1, 2)));
