@@ -1,10 +1,8 @@
 #include "http/cors.h"
 
-#include <ctype.h>
 #include <string.h>
 
-#include "http/endpoints/endpoints.h"
-#include "http/reply.h"
+#include "http/token.h"
 
 /* The origin that may use the service, as configured, or NULL. Nobody's pages see the admin server.
  */
@@ -19,21 +17,13 @@ bool cors_is_preflight(const struct exchange *x)
            exchange_header(x, "Access-Control-Request-Method");
 }
 
-/* A character of a token, RFC 9110, section 5.6.2. */
-static bool is_token_character(char c)
-{
-    return isalnum((unsigned char)c) || (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
 bool cors_is_header_list(const char *text)
 {
     if (strlen(text) > CORS_HEADERS_MAX)
         return false;
     for (;;) {
-        size_t length = 0;
         text += strspn(text, " \t");
-        while (is_token_character(text[length]))
-            length++;
+        size_t length = strspn(text, TOKEN_CHARACTERS);
         text += length + strspn(text + length, " \t");
         if (length == 0 || *text == '\0')
             return length > 0;
@@ -89,9 +79,4 @@ bool cors_add_headers(const struct exchange *x, struct MHD_Response *response)
     return add(response, "Access-Control-Expose-Headers",
                "X-Request-Id, Retry-After, WWW-Authenticate, Allow, ETag, "
                "Inference-Header-Content-Length");
-}
-
-enum MHD_Result preflight_answer(struct exchange *x)
-{
-    return reply_nothing(x);
 }

@@ -4,21 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
 #include "base/clock.h"
 #include "http/answer_json.h"
 #include "http/cors.h"
-#include "http/oip/oip.h"
 #include "http/response.h"
-#include "http/router.h"
-#include "http/upload.h"
 
 enum { REAL_DIGITS = 9 };
 
 static bool add_headers(struct exchange *x, struct MHD_Response *response, int status,
                         const char *content_type)
 {
-    char allow[ROUTER_ALLOW_MAX], number[32];
+    char number[32];
     bool ok = MHD_add_response_header(response, "X-Request-Id", x->id) == MHD_YES &&
               MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
               cors_add_headers(x, response);
@@ -38,10 +34,8 @@ static bool add_headers(struct exchange *x, struct MHD_Response *response, int s
     if (ok && status == 401)
         ok = MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"resnextd\"") ==
              MHD_YES;
-    if (ok && status == 405) {
-        router_allow(x, allow);
-        ok = MHD_add_response_header(response, "Allow", allow) == MHD_YES;
-    }
+    if (ok && status == 405)
+        ok = MHD_add_response_header(response, "Allow", x->allow) == MHD_YES;
     return ok;
 }
 
@@ -57,9 +51,9 @@ static enum MHD_Result queue(struct exchange *x, int status, const char *content
     MHD_destroy_response(response);
     if (result != MHD_YES)
         return MHD_NO;
-    upload_free(x);
+    upload_free(&x->upload);
     /* An answer to the headers alone leaves the body unread. */
-    peer_replying(x->peer, x->phase == EXCHANGE_HEADERS && x->has_body);
+    peer_replying(x->peer, x->phase == EXCHANGE_HEADERS && x->head.has_body);
     x->phase = EXCHANGE_ANSWERED;
     x->status = status;
     x->length = strcmp(x->method, "HEAD") == 0 || status == 304 ? 0 : length;
@@ -69,7 +63,7 @@ static enum MHD_Result queue(struct exchange *x, int status, const char *content
 static enum MHD_Result reply_out_of_memory(struct exchange *x)
 {
     char text[320];
-    int n = oip_owns(x->path)
+    int n = x->plain_errors
                 ? snprintf(text, sizeof text, "{\"error\":\"%s; try again later\"}",
                            error_text(ERR_NO_MEMORY))
                 : snprintf(text, sizeof text,
@@ -143,7 +137,7 @@ enum MHD_Result reply_error(struct exchange *x, const struct error *err)
     answer_begin(&a, server_bodies(x->context->server));
     a.status = error_status(err->code);
     answer_text(&a, "{\"error\":");
-    if (oip_owns(x->path)) {
+    if (x->plain_errors) {
         answer_json_text(&a, err->message);
     } else {
         answer_json_error(&a, err);
@@ -157,40 +151,33 @@ enum MHD_Result reply_error(struct exchange *x, const struct error *err)
     return reply_out_of_memory(x);
 }
 
-enum MHD_Result reply_unfinished(struct exchange *x, int outcome)
+static void count_refusal(const struct exchange *x, int code)
 {
     struct metrics *metrics = server_metrics(x->context->server);
+    if (x->is_shortened && (code == ERR_DEADLINE || code == ERR_NO_TIME))
+        metrics_add(metrics, COUNTER_rejected, REASON_CLIENT_DEADLINE, 0, 0, 1);
+    else
+        metrics_reject(metrics, code);
+}
+
+enum MHD_Result reply_refusal(struct exchange *x, const struct error *err, bool later)
+{
+    peer_refused(x->peer);
+    if (!peer_timed_out(x->peer))
+        count_refusal(x, err->code);
+    if (!later)
+        return reply_error(x, err);
+    x->refusal = *err;
+    return MHD_YES;
+}
+
+enum MHD_Result reply_unfinished(struct exchange *x, int outcome)
+{
     struct error err;
-    switch (outcome) {
-    case ERR_CLIENT_GONE:
+    if (outcome == ERR_CLIENT_GONE)
         return MHD_NO; /* closes the connection */
-    case ERR_DEADLINE:
-        metrics_add(metrics, COUNTER_rejected, exchange_late_reason(x, REASON_DEADLINE), 0, 0, 1);
-        error_set(&err, ERR_DEADLINE,
-                  "there was no answer within %.0f ms (request_timeout_ms, or "
-                  "X-Request-Timeout-Ms); try again later",
-                  clock_ns_to_ms(x->timeout_ns));
-        break;
-    case ERR_OVERLOADED:
-        metrics_add(metrics, COUNTER_rejected, REASON_OVERLOADED, 0, 0, 1);
-        error_set(&err, ERR_OVERLOADED,
-                  "too many requests are waiting (queue_limit); "
-                  "try again later");
-        break;
-    case ERR_NO_TIME:
-        metrics_add(metrics, COUNTER_rejected, exchange_late_reason(x, REASON_EXPECTED_WAIT), 0, 0,
-                    1);
-        error_set(&err, ERR_NO_TIME,
-                  "there is so much to do that no answer is likely within %.0f ms "
-                  "(request_timeout_ms, or X-Request-Timeout-Ms); try again later",
-                  clock_ns_to_ms(x->timeout_ns));
-        break;
-    default:
-        CHECK(outcome == ERR_DRAINING);
-        metrics_add(metrics, COUNTER_rejected, REASON_DRAINING, 0, 0, 1);
-        error_set(&err, ERR_DRAINING, "this server is shutting down; ask another one");
-    }
-    return reply_error(x, &err);
+    error_set(&err, (enum error_code)outcome, error_text(outcome), clock_ns_to_ms(x->timeout_ns));
+    return reply_refusal(x, &err, false);
 }
 
 enum MHD_Result reply_nothing(struct exchange *x)

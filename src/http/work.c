@@ -153,17 +153,6 @@ enum MHD_Result work_submit(struct exchange *x)
     return MHD_YES;
 }
 
-static enum MHD_Result reply_work(struct exchange *x)
-{
-    struct request *r = x->request;
-    if (r->failure.code == ERR_OK)
-        return reply_answer(x, &r->answer);
-    if (r->failure.code == ERR_OVERLOADED)
-        metrics_add(server_metrics(x->context->server), COUNTER_rejected, REASON_OVERLOADED, 0, 0,
-                    1);
-    return reply_error(x, &r->failure);
-}
-
 /* Lets go of the request, so that its upload does not stay as long as the client takes to read; the
  * peer has done so once there is an answer. */
 static enum MHD_Result reply_failure(struct exchange *x, int outcome)
@@ -186,7 +175,9 @@ enum MHD_Result work_resume(struct exchange *x)
         metrics_observe(metrics, HISTOGRAM_request_duration, 0, begin - x->request->queued_ns);
     if (outcome != ERR_OK)
         return reply_failure(x, outcome);
-    enum MHD_Result sent = reply_work(x);
+    struct error *failure = &x->request->failure;
+    enum MHD_Result sent = failure->code == ERR_OK ? reply_answer(x, &x->request->answer)
+                                                   : reply_refusal(x, failure, false);
     metrics_observe(metrics, HISTOGRAM_stage_duration, STAGE_ENCODE,
                     x->request->encode_ns + clock_monotonic_ns() - begin);
     return sent;

@@ -277,7 +277,7 @@ int server_check_capacity(struct server *server, int64_t waited_ns, int64_t time
 int server_ready(struct server *server, struct error *err)
 {
     if (server_draining(server))
-        return error_set(err, ERR_DRAINING, "this server is shutting down; ask another one");
+        return error_set(err, ERR_DRAINING, "%s", error_text(ERR_DRAINING));
     struct generation *generation = server_generation(server);
     const struct conf *conf = generation_conf(generation);
     int64_t timeout_ns = conf->request_timeout_ms * 1000000, small = conf->max_body_bytes;

@@ -40,11 +40,11 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "base/threads.h"
 #include "http/connections/peers.h"
 #include "http/connections/refusal.h"
-#include "http/id.h"
 
 enum { EVENTS_AT_ONCE = 64, ACCEPTS_AT_ONCE = 64, KEPT_SHARE = 8 /* of all descriptors */ };
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/endpoints/endpoints.h"
 #include "http/oip/infer.h"
 #include "http/reply.h"
 #include "http/work.h"
