@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "http/answer_json.h"
+#include "http/connections/refusal.h"
 #include "http/cors.h"
 #include "http/response.h"
 
@@ -62,19 +63,15 @@ static enum MHD_Result queue(struct exchange *x, int status, const char *content
 
 static enum MHD_Result reply_out_of_memory(struct exchange *x)
 {
-    char text[320];
-    int n = x->plain_errors
-                ? snprintf(text, sizeof text, "{\"error\":\"%s; try again later\"}",
-                           error_text(ERR_NO_MEMORY))
-                : snprintf(text, sizeof text,
-                           "{\"error\":{\"code\":\"%s\",\"message\":\"%s; try again later\","
-                           "\"status\":%d},\"request_id\":\"%s\"}",
-                           error_json_code(ERR_NO_MEMORY), error_text(ERR_NO_MEMORY),
-                           error_status(ERR_NO_MEMORY), x->id);
+    char text[REFUSAL_BODY_MAX];
+    struct error err;
+    error_set(&err, ERR_NO_MEMORY, "%s", error_text(ERR_NO_MEMORY));
+    size_t length = x->plain_errors
+                        ? (size_t)snprintf(text, sizeof text, "{\"error\":\"%s\"}", err.message)
+                        : refusal_body(text, x->id, &err);
     /* Not response_create, which needs more memory. */
-    return queue(x, error_status(ERR_NO_MEMORY), "application/json",
-                 MHD_create_response_from_buffer((size_t)n, text, MHD_RESPMEM_MUST_COPY),
-                 (size_t)n);
+    return queue(x, error_status(err.code), "application/json",
+                 MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_COPY), length);
 }
 
 enum MHD_Result reply_text(struct exchange *x, int status, const char *content_type, char *text,
