@@ -195,17 +195,12 @@ static void put_number(struct fields *f, const char *key, double number)
 
 static void put_stages(struct fields *f, const struct request *r)
 {
-    int64_t decode = 0, preprocess = 0, inference = 0;
-    for (size_t i = 0; i < r->part_count; i++) {
-        decode += r->parts[i].decode_ns;
-        preprocess += r->parts[i].preprocess_ns;
-        inference += r->parts[i].inference_ns;
-    }
+    const struct request_times t = request_times(r);
     put_number(f, "pictures", (double)r->part_count);
-    put_number(f, "queue_ms", clock_ns_to_ms(r->started_ns - r->queued_ns));
-    put_number(f, "decode_ms", clock_ns_to_ms(decode));
-    put_number(f, "preprocess_ms", clock_ns_to_ms(preprocess));
-    put_number(f, "inference_ms", clock_ns_to_ms(inference));
+    put_number(f, "queue_ms", clock_ns_to_ms(t.queue_ns));
+    put_number(f, "decode_ms", clock_ns_to_ms(t.decode_ns));
+    put_number(f, "preprocess_ms", clock_ns_to_ms(t.preprocess_ns));
+    put_number(f, "inference_ms", clock_ns_to_ms(t.inference_ns));
 }
 
 static void log_exchange(const struct exchange *x, const char *ending)

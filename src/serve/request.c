@@ -163,3 +163,14 @@ int request_outcome(const struct request *request)
 {
     return atomic_load_explicit(&request->outcome, memory_order_acquire);
 }
+
+struct request_times request_times(const struct request *request)
+{
+    struct request_times t = {.queue_ns = request->started_ns - request->queued_ns};
+    for (size_t i = 0; i < request->part_count; i++) {
+        t.decode_ns += request->parts[i].decode_ns;
+        t.preprocess_ns += request->parts[i].preprocess_ns;
+        t.inference_ns += request->parts[i].inference_ns;
+    }
+    return t;
+}

@@ -163,4 +163,10 @@ bool request_finish(struct request *request, int outcome);
 /* REQUEST_PENDING or the outcome. */
 int request_outcome(const struct request *request);
 
+/* What the stages took, over all parts. */
+struct request_times {
+    int64_t queue_ns, decode_ns, preprocess_ns, inference_ns;
+};
+struct request_times request_times(const struct request *request);
+
 #endif
