@@ -74,12 +74,12 @@ static enum MHD_Result note_occurrence(void *arg, enum MHD_ValueKind kind, const
     return MHD_YES;
 }
 
-/* A header's value; NULL if there is none, or more than one, of which none is to be believed. */
-static const char *only_header(const struct exchange *x, const char *name)
+size_t exchange_headers(const struct exchange *x, const char *name, const char **last)
 {
     struct occurrences o = {.name = name};
     MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_occurrence, &o);
-    return o.count == 1 ? o.value : NULL;
+    *last = o.value;
+    return o.count;
 }
 
 static void leave_incomplete(struct exchange *x)
@@ -96,8 +96,8 @@ void exchange_identify(struct exchange *x, const char *method)
     const char *id = exchange_header(x, "X-Request-Id");
     if (id && id_is_sane(id))
         memcpy(x->id, id, strlen(id) + 1);
-    const char *trace = only_header(x, "traceparent");
-    if (trace && id_is_traceparent(trace))
+    const char *trace; /* of more than one, none is to be believed */
+    if (exchange_headers(x, "traceparent", &trace) == 1 && trace && id_is_traceparent(trace))
         memcpy(x->traceparent, trace, TRACEPARENT_LENGTH);
 }
 

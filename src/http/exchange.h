@@ -104,4 +104,7 @@ void exchange_pause(struct exchange *x, int64_t ns);
 /* A request header's first value, NULL if there is none. */
 const char *exchange_header(const struct exchange *x, const char *name);
 
+/* How many there are of a name, and the last one's value, NULL if it has none. */
+size_t exchange_headers(const struct exchange *x, const char *name, const char **last);
+
 #endif

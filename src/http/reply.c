@@ -15,29 +15,21 @@ enum { REAL_DIGITS = 9 };
 static bool add_headers(struct exchange *x, struct MHD_Response *response, int status,
                         const char *content_type)
 {
-    char number[32];
-    bool ok = MHD_add_response_header(response, "X-Request-Id", x->id) == MHD_YES &&
-              MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
-              cors_add_headers(x, response);
-    if (ok && content_type)
-        ok = MHD_add_response_header(response, "Content-Type", content_type) == MHD_YES;
-    if (ok && (x->closes || server_draining(x->context->server)))
-        ok = MHD_add_response_header(response, "Connection", "close") == MHD_YES;
-    if (ok && x->inference_header > 0) {
-        snprintf(number, sizeof number, "%zu", x->inference_header);
-        ok =
-            MHD_add_response_header(response, "Inference-Header-Content-Length", number) == MHD_YES;
-    }
-    if (ok && status == 503) {
-        snprintf(number, sizeof number, "%d", server_retry_after_s(x->context->server));
-        ok = MHD_add_response_header(response, "Retry-After", number) == MHD_YES;
-    }
-    if (ok && status == 401)
-        ok = MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"resnextd\"") ==
-             MHD_YES;
-    if (ok && status == 405)
-        ok = MHD_add_response_header(response, "Allow", x->allow) == MHD_YES;
-    return ok;
+    bool closes = x->closes || server_draining(x->context->server);
+    char inference[32], retry[32];
+    snprintf(inference, sizeof inference, "%zu", x->inference_header);
+    if (status == 503)
+        snprintf(retry, sizeof retry, "%d", server_retry_after_s(x->context->server));
+    return response_add(response, "X-Request-Id", x->id) &&
+           response_add(response, "X-Content-Type-Options", "nosniff") &&
+           cors_add_headers(x, response) && response_add(response, "Content-Type", content_type) &&
+           response_add(response, "Connection", closes ? "close" : NULL) &&
+           response_add(response, "Inference-Header-Content-Length",
+                        x->inference_header > 0 ? inference : NULL) &&
+           response_add(response, "Retry-After", status == 503 ? retry : NULL) &&
+           response_add(response, "WWW-Authenticate",
+                        status == 401 ? "Bearer realm=\"resnextd\"" : NULL) &&
+           response_add(response, "Allow", status == 405 ? x->allow : NULL);
 }
 
 /* Queues a response and gives it up. */
@@ -102,7 +94,7 @@ enum MHD_Result reply_constant(struct exchange *x, int status, const char *conte
     struct MHD_Response *response = response_create(x, bytes, length, NULL);
     bool ok = response != NULL;
     for (; ok && headers->name; headers++)
-        ok = MHD_add_response_header(response, headers->name, headers->value) == MHD_YES;
+        ok = response_add(response, headers->name, headers->value);
     if (ok)
         return queue(x, status, content_type, response, length);
     if (response)

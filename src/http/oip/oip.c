@@ -88,35 +88,19 @@ enum MHD_Result oip_model_ready_answer(struct exchange *x)
     return reply_json(x, 200, json_pack("{s:s, s:b}", "name", x->model->name, "ready", 1));
 }
 
-struct length_header {
-    size_t count;
-    int64_t value; /* -1: not a number */
-};
-
-static enum MHD_Result note_length(void *arg, enum MHD_ValueKind kind, const char *key,
-                                   const char *value)
-{
-    enum { MAX_DIGITS = 12 };
-    (void)kind;
-    struct length_header *h = arg;
-    if (strcasecmp(key, "Inference-Header-Content-Length") != 0)
-        return MHD_YES;
-    size_t digits = value ? strspn(value, "0123456789") : 0;
-    h->count++;
-    h->value = -1;
-    if (digits > 0 && digits <= MAX_DIGITS && value[digits] == '\0')
-        h->value = strtoll(value, NULL, 10);
-    return MHD_YES;
-}
-
 static int read_header_length(const struct exchange *x, int64_t *length, struct error *err)
 {
-    struct length_header h = {0};
-    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_length, &h);
-    *length = h.count > 0 ? h.value : INFER_NO_HEADER;
-    if (h.count > 1 || (h.count == 1 && h.value < 0))
+    enum { MAX_DIGITS = 12 };
+    const char *text;
+    size_t count = exchange_headers(x, "Inference-Header-Content-Length", &text);
+    size_t digits = text ? strspn(text, "0123456789") : 0;
+    *length = INFER_NO_HEADER;
+    if (count == 0)
+        return ERR_OK;
+    if (count > 1 || digits == 0 || digits > MAX_DIGITS || text[digits] != '\0')
         return error_set(err, ERR_BAD_REQUEST,
                          "Inference-Header-Content-Length must be one number, the bytes of JSON");
+    *length = strtoll(text, NULL, 10);
     return ERR_OK;
 }
 
