@@ -8,10 +8,9 @@
 
 static const struct {
     int status;
-    const char *code;
-    const char *text;
+    const char *code, *reason, *text;
 } table[ERR_COUNT] = {
-#define E(name, status, code, text) {status, code, text},
+#define E(name, status, code, reason, text) {status, code, reason, text},
 #include "base/errors.def"
 };
 
@@ -67,4 +66,9 @@ int error_status(int code)
 const char *error_json_code(int code)
 {
     return table[index_of(code)].code;
+}
+
+const char *error_reason(int code)
+{
+    return table[index_of(code)].reason;
 }

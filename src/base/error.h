@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 enum error_index {
-#define E(name, status, code, text) ERR_INDEX_##name,
+#define E(name, status, code, reason, text) ERR_INDEX_##name,
 #include "base/errors.def"
     ERR_COUNT
 };
@@ -13,7 +13,7 @@ enum error_index {
 /* Results of functions that can fail: 0 or one of these, all negative. */
 enum error_code {
     ERR_OK = 0,
-#define E(name, status, code, text) ERR_##name = -1 - ERR_INDEX_##name,
+#define E(name, status, code, reason, text) ERR_##name = -1 - ERR_INDEX_##name,
 #include "base/errors.def"
 };
 
@@ -33,9 +33,10 @@ int error_set(struct error *err, enum error_code code, const char *format, ...)
 int error_prefix(struct error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The general text, the HTTP status and the JSON code of an error. Valid for every code. */
+/* The columns of errors.def, for every code. error_reason is NULL for what is not counted. */
 const char *error_text(int code);
 int error_status(int code);
 const char *error_json_code(int code);
+const char *error_reason(int code);
 
 #endif

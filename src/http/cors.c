@@ -1,10 +1,9 @@
 #include "http/cors.h"
 
-#include <ctype.h>
 #include <string.h>
 
-#include "http/endpoints/endpoints.h"
-#include "http/reply.h"
+#include "http/response.h"
+#include "http/token.h"
 
 /* The origin that may use the service, as configured, or NULL. Nobody's pages see the admin server.
  */
@@ -19,21 +18,13 @@ bool cors_is_preflight(const struct exchange *x)
            exchange_header(x, "Access-Control-Request-Method");
 }
 
-/* A character of a token, RFC 9110, section 5.6.2. */
-static bool is_token_character(char c)
-{
-    return isalnum((unsigned char)c) || (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
 bool cors_is_header_list(const char *text)
 {
     if (strlen(text) > CORS_HEADERS_MAX)
         return false;
     for (;;) {
-        size_t length = 0;
         text += strspn(text, " \t");
-        while (is_token_character(text[length]))
-            length++;
+        size_t length = strspn(text, TOKEN_CHARACTERS);
         text += length + strspn(text + length, " \t");
         if (length == 0 || *text == '\0')
             return length > 0;
@@ -42,19 +33,15 @@ bool cors_is_header_list(const char *text)
     }
 }
 
-static bool add(struct MHD_Response *response, const char *name, const char *value)
-{
-    return MHD_add_response_header(response, name, value) == MHD_YES;
-}
-
 /* What the answer would differ by: a cache must not give one origin's to another. */
 static bool add_vary(const struct exchange *x, bool any, struct MHD_Response *response)
 {
     if (strcmp(x->method, "OPTIONS") == 0)
-        return add(response, "Vary",
-                   "Origin, Access-Control-Request-Method, Access-Control-Request-Headers, "
-                   "Access-Control-Request-Private-Network");
-    return any || add(response, "Vary", "Origin");
+        return response_add(
+            response, "Vary",
+            "Origin, Access-Control-Request-Method, Access-Control-Request-Headers, "
+            "Access-Control-Request-Private-Network");
+    return any || response_add(response, "Vary", "Origin");
 }
 
 /* What is asked for is allowed by name, since a star would not stand for Authorization. The server
@@ -63,13 +50,13 @@ static bool add_permissions(const struct exchange *x, bool any, struct MHD_Respo
 {
     const char *headers = exchange_header(x, "Access-Control-Request-Headers");
     const char *private = exchange_header(x, "Access-Control-Request-Private-Network");
-    bool ok = add(response, "Access-Control-Allow-Methods", "GET, HEAD, POST") &&
-              add(response, "Access-Control-Max-Age", "86400");
-    if (ok && headers && cors_is_header_list(headers))
-        ok = add(response, "Access-Control-Allow-Headers", headers);
-    if (ok && private && strcmp(private, "true") == 0 && !any)
-        ok = add(response, "Access-Control-Allow-Private-Network", "true");
-    return ok;
+    bool is_private = private && strcmp(private, "true") == 0;
+    return response_add(response, "Access-Control-Allow-Methods", "GET, HEAD, POST") &&
+           response_add(response, "Access-Control-Max-Age", "86400") &&
+           response_add(response, "Access-Control-Allow-Headers",
+                        headers && cors_is_header_list(headers) ? headers : NULL) &&
+           response_add(response, "Access-Control-Allow-Private-Network",
+                        is_private && !any ? "true" : NULL);
 }
 
 bool cors_add_headers(const struct exchange *x, struct MHD_Response *response)
@@ -82,16 +69,11 @@ bool cors_add_headers(const struct exchange *x, struct MHD_Response *response)
         return false;
     if (!any && !(origin && strcmp(origin, allowed) == 0))
         return true;
-    if (!add(response, "Access-Control-Allow-Origin", allowed))
+    if (!response_add(response, "Access-Control-Allow-Origin", allowed))
         return false;
     if (cors_is_preflight(x))
         return add_permissions(x, any, response);
-    return add(response, "Access-Control-Expose-Headers",
-               "X-Request-Id, Retry-After, WWW-Authenticate, Allow, ETag, "
-               "Inference-Header-Content-Length");
-}
-
-enum MHD_Result preflight_answer(struct exchange *x)
-{
-    return reply_nothing(x);
+    return response_add(response, "Access-Control-Expose-Headers",
+                        "X-Request-Id, Retry-After, WWW-Authenticate, Allow, ETag, "
+                        "Inference-Header-Content-Length");
 }

@@ -8,10 +8,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/number.h"
-#include "http/head.h"
-#include "http/router.h"
-#include "http/upload.h"
+#include "http/connections/refusal.h"
 #include "serve/reload.h"
+
+/* Of this thread, from exchange_begin to exchange_identify. */
+static _Thread_local LIST_HEAD(, exchange) incomplete;
 
 /* The path of a request target in origin or absolute form, without its query. */
 static void copy_path(struct exchange *x, const char *uri)
@@ -39,7 +40,12 @@ void *exchange_begin(void *context, const char *uri, struct MHD_Connection *conn
     x->timeout_ns = x->conf->request_timeout_ms * NS_PER_MS;
     x->peer =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    head_begin(x, uri);
+    x->endpoint = metrics_no_endpoint(server_metrics(x->context->server));
+    x->upload.bodies = server_bodies(x->context->server);
+    x->upload.limit = (size_t)x->conf->max_body_bytes;
+    LIST_INSERT_HEAD(&incomplete, x, place);
+    x->is_incomplete = true;
+    head_begin(&x->head, connection, uri);
     copy_path(x, uri);
     id_generate(x->id);
     peer_receiving(x->peer);
@@ -68,22 +74,30 @@ static enum MHD_Result note_occurrence(void *arg, enum MHD_ValueKind kind, const
     return MHD_YES;
 }
 
-/* A header's value; NULL if there is none, or more than one, of which none is to be believed. */
-static const char *only_header(const struct exchange *x, const char *name)
+size_t exchange_headers(const struct exchange *x, const char *name, const char **last)
 {
     struct occurrences o = {.name = name};
     MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_occurrence, &o);
-    return o.count == 1 ? o.value : NULL;
+    *last = o.value;
+    return o.count;
+}
+
+static void leave_incomplete(struct exchange *x)
+{
+    if (x->is_incomplete)
+        LIST_REMOVE(x, place);
+    x->is_incomplete = false;
 }
 
 void exchange_identify(struct exchange *x, const char *method)
 {
+    leave_incomplete(x);
     snprintf(x->method, sizeof x->method, "%s", method);
     const char *id = exchange_header(x, "X-Request-Id");
     if (id && id_is_sane(id))
         memcpy(x->id, id, strlen(id) + 1);
-    const char *trace = only_header(x, "traceparent");
-    if (trace && id_is_traceparent(trace))
+    const char *trace; /* of more than one, none is to be believed */
+    if (exchange_headers(x, "traceparent", &trace) == 1 && trace && id_is_traceparent(trace))
         memcpy(x->traceparent, trace, TRACEPARENT_LENGTH);
 }
 
@@ -97,15 +111,37 @@ int exchange_read_timeout(struct exchange *x, struct error *err)
     if (ms < 1 || length > 9)
         return error_set(err, ERR_PARAMETER,
                          "X-Request-Timeout-Ms must be a whole number of milliseconds, 1 or more");
-    if (ms * NS_PER_MS < x->timeout_ns)
+    if (ms * NS_PER_MS < x->timeout_ns) {
         x->timeout_ns = ms * NS_PER_MS;
+        x->is_shortened = true;
+    }
     return ERR_OK;
 }
 
-enum metric_reason exchange_late_reason(const struct exchange *x, enum metric_reason own)
+static void refuse_on_socket(struct exchange *x, const struct error *err)
 {
-    bool shortened = x->timeout_ns < x->conf->request_timeout_ms * NS_PER_MS;
-    return shortened ? REASON_CLIENT_DEADLINE : own;
+    const union MHD_ConnectionInfo *tls =
+        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    int fd = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    exchange_identify(x, "");
+    refusal_send(fd, tls ? tls->tls_session : NULL, x->id, err);
+    x->status = error_status(err->code);
+    x->closes = true;
+    x->phase = EXCHANGE_ANSWERED;
+    peer_replying(x->peer, true);
+}
+
+void exchange_refused(int status)
+{
+    struct exchange *x;
+    struct error err;
+    LIST_FOREACH(x, &incomplete, place)
+    {
+        if (!head_refused(&x->head, status, &err))
+            continue;
+        refuse_on_socket(x, &err);
+        return;
+    }
 }
 
 static void resume_connection(void *connection)
@@ -154,17 +190,12 @@ static void put_number(struct fields *f, const char *key, double number)
 
 static void put_stages(struct fields *f, const struct request *r)
 {
-    int64_t decode = 0, preprocess = 0, inference = 0;
-    for (size_t i = 0; i < r->part_count; i++) {
-        decode += r->parts[i].decode_ns;
-        preprocess += r->parts[i].preprocess_ns;
-        inference += r->parts[i].inference_ns;
-    }
+    const struct request_times t = request_times(r);
     put_number(f, "pictures", (double)r->part_count);
-    put_number(f, "queue_ms", clock_ns_to_ms(r->started_ns - r->queued_ns));
-    put_number(f, "decode_ms", clock_ns_to_ms(decode));
-    put_number(f, "preprocess_ms", clock_ns_to_ms(preprocess));
-    put_number(f, "inference_ms", clock_ns_to_ms(inference));
+    put_number(f, "queue_ms", clock_ns_to_ms(t.queue_ns));
+    put_number(f, "decode_ms", clock_ns_to_ms(t.decode_ns));
+    put_number(f, "preprocess_ms", clock_ns_to_ms(t.preprocess_ns));
+    put_number(f, "inference_ms", clock_ns_to_ms(t.inference_ns));
 }
 
 static void log_exchange(const struct exchange *x, const char *ending)
@@ -179,7 +210,7 @@ static void log_exchange(const struct exchange *x, const char *ending)
     if (x->model)
         put_text(&f, "model", x->model->name);
     put_number(&f, "status", x->status);
-    put_number(&f, "bytes_in", (double)x->received);
+    put_number(&f, "bytes_in", (double)x->upload.received);
     put_number(&f, "bytes_out", (double)x->sent);
     if (x->request && x->request->queued_ns > 0 &&
         completion_outcome(&x->request->completion) == ERR_OK)
@@ -190,7 +221,7 @@ static void log_exchange(const struct exchange *x, const char *ending)
     if (ending)
         put_text(&f, "ended", ending);
     /* Every second or so of a day, and of no use while all is well. */
-    bool is_routine = router_is_probe(x->route) && x->status == 200 && !ending;
+    bool is_routine = x->route && x->route->traits & IS_PROBE && x->status == 200 && !ending;
     log_event(is_routine ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "request", f.list, f.count);
 }
 
@@ -258,11 +289,11 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **excha
     if (!x)
         return;
     *exchange = NULL;
-    head_end(x);
+    leave_incomplete(x);
     struct metrics *metrics = server_metrics(x->context->server);
     const char *ending = settle_status(x, how);
-    metrics_add(metrics, COUNTER_upload_bytes, 0, 0, 0, x->received);
-    metrics_add(metrics, COUNTER_requests, router_endpoint(x->route),
+    metrics_add(metrics, COUNTER_upload_bytes, 0, 0, 0, x->upload.received);
+    metrics_add(metrics, COUNTER_requests, x->endpoint,
                 x->model ? x->model->metric : metrics_no_model(metrics),
                 metrics_code(metrics, x->status), 1);
     log_exchange(x, ending);
@@ -270,6 +301,6 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **excha
     request_release(x->request);
     reload_result_release(x->reload);
     generation_release(x->generation);
-    upload_free(x);
+    upload_free(&x->upload);
     free(x);
 }

@@ -16,9 +16,12 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "base/id.h"
 #include "conf/conf.h"
 #include "http/connections/monitor.h"
-#include "http/id.h"
+#include "http/head.h"
+#include "http/route.h"
+#include "http/upload.h"
 #include "serve/server.h"
 
 struct reload;
@@ -37,27 +40,6 @@ struct http_context {
 
 enum exchange_phase { EXCHANGE_HEADERS, EXCHANGE_UPLOAD, EXCHANGE_WAITING, EXCHANGE_ANSWERED };
 
-/* A body as far as it has come; grows in steps, see upload.h. */
-struct upload {
-    uint8_t *bytes;
-    size_t length, capacity; /* capacity counts in server_bodies until it is handed on or freed */
-    size_t announced;        /* Content-Length, 0 if unknown */
-};
-
-struct exchange;
-
-/* Of head.h. */
-struct head {
-    const char *target; /* as it came, in libmicrohttpd's memory; overwritten since */
-    size_t target_length;
-    bool is_malformed, is_too_long; /* the target */
-    LIST_ENTRY(exchange) place;     /* among those of its thread that were not checked yet, if: */
-    bool is_unchecked;
-    bool is_loose; /* where its body ends, others may see otherwise */
-};
-
-struct route;
-
 struct exchange {
     struct http_context *context;
     struct MHD_Connection *connection;
@@ -65,23 +47,26 @@ struct exchange {
     struct generation *generation; /* a reference: what was in use when the request came */
     const struct conf *conf;       /* the generation's */
     enum exchange_phase phase;
+    LIST_ENTRY(exchange) place; /* among those of its thread whose head is not complete, if: */
+    bool is_incomplete;
     const struct route *route; /* NULL: none fits */
+    size_t endpoint;           /* the route's index in the metrics' dimension ENDPOINT */
+    char allow[64];            /* the methods of the path, if its own is none of them */
+    bool plain_errors;         /* errors have the form of the inference protocol */
     char method[16], path[256];
     bool path_is_cut; /* there is more of it, and nothing there */
     char id[ID_SIZE], traceparent[TRACEPARENT_LENGTH + 1];
     struct head head;
-    bool has_length;      /* the headers tell how long the body is, or that it tells by itself */
-    bool has_body;        /* the headers announce one */
     struct error refusal; /* the answer, once the request is complete */
     bool closes;          /* the answer ends the connection */
     struct upload upload;
-    size_t received;                /* bytes of body */
     struct request *request;        /* a reference, or NULL */
     struct reload_result *reload;   /* likewise */
     const struct model_info *model; /* NULL until one is chosen */
     size_t model_index;             /* in the generation; if one is chosen */
     const struct key *key;          /* that was shown, or NULL */
     int64_t timeout_ns;             /* for pause, queue and work */
+    bool is_shortened;              /* by its client */
     int64_t pause_begin_ns;         /* see exchange_pause; 0: none */
     int64_t paused_ns;              /* of timeout_ns */
     size_t inference_header;        /* Inference-Header-Content-Length of the answer; 0: none */
@@ -95,14 +80,15 @@ struct exchange {
  * without memory, and the connection is closed then. */
 void *exchange_begin(void *context, const char *uri, struct MHD_Connection *connection);
 
-/* Reads method, X-Request-Id and traceparent. */
+/* The head is complete: reads method, X-Request-Id and traceparent. */
 void exchange_identify(struct exchange *x, const char *method);
 
 /* Reads X-Request-Timeout-Ms, which can only shorten request_timeout_ms. ERR_PARAMETER. */
 int exchange_read_timeout(struct exchange *x, struct error *err);
 
-/* Why a request has too little time: `own`, or that its client made it shorter. */
-enum metric_reason exchange_late_reason(const struct exchange *x, enum metric_reason own);
+/* libmicrohttpd is about to refuse, with `status`, what an exchange of this thread has sent. If it
+ * must not answer itself (head_refused), we do, and leave it nothing to send to. */
+void exchange_refused(int status);
 
 /* MHD_OPTION_NOTIFY_COMPLETED: counts, logs and frees. */
 void exchange_end(void *context, struct MHD_Connection *connection, void **exchange,
@@ -119,5 +105,8 @@ void exchange_pause(struct exchange *x, int64_t ns);
 
 /* A request header's first value, NULL if there is none. */
 const char *exchange_header(const struct exchange *x, const char *name);
+
+/* How many there are of a name, and the last one's value, NULL if it has none. */
+size_t exchange_headers(const struct exchange *x, const char *name, const char **last);
 
 #endif

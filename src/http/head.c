@@ -4,7 +4,7 @@
 #include <strings.h>
 
 #include "base/number.h"
-#include "http/connections/refusal.h"
+#include "http/token.h"
 
 /* What libmicrohttpd notes of so many arguments fits beside such a target in the memory of a
  * connection. Without any left, 0.9 would neither answer nor read on. */
@@ -13,9 +13,6 @@ enum { TARGET_MAX = 16384, ARGUMENTS_MAX = 512 };
 /* Goes before the client's cookies: libmicrohttpd takes the first header of a name apart, and a
  * long one of the client's would use up its memory. */
 static const char DECOY_NAME[] = "Cookie", DECOY_VALUE[] = "-=";
-
-/* Of this thread, from head_begin to head_check. */
-static _Thread_local LIST_HEAD(, exchange) unchecked;
 
 bool head_is_strict_library(void)
 {
@@ -30,29 +27,19 @@ static bool has_control(const char *value)
     return false;
 }
 
-void head_begin(struct exchange *x, const char *target)
+void head_begin(struct head *head, struct MHD_Connection *connection, const char *target)
 {
-    struct head *head = &x->head;
     const char *query = strchr(target, '?');
     size_t arguments = 0;
     for (const char *c = query; c; c = strchr(c + 1, '&'))
         arguments++;
-    LIST_INSERT_HEAD(&unchecked, x, head.place);
-    head->is_unchecked = true;
-    head->target = target;
-    head->target_length = strlen(target);
+    *head =
+        (struct head){.connection = connection, .target = target, .target_length = strlen(target)};
     head->is_malformed = has_control(target) || strpbrk(target, " \t");
     head->is_too_long = head->target_length > TARGET_MAX || arguments > ARGUMENTS_MAX;
     if (head->is_too_long && query)
         ((char *)query)[1] = '\0'; /* the memory is libmicrohttpd's, which writes there, too */
-    MHD_set_connection_value(x->connection, MHD_HEADER_KIND, DECOY_NAME, DECOY_VALUE);
-}
-
-void head_end(struct exchange *x)
-{
-    if (x->head.is_unchecked)
-        LIST_REMOVE(x, head.place);
-    x->head.is_unchecked = false;
+    MHD_set_connection_value(connection, MHD_HEADER_KIND, DECOY_NAME, DECOY_VALUE);
 }
 
 struct reading {
@@ -63,11 +50,9 @@ struct reading {
     const char *length, *coding; /* the first of each */
 };
 
-#define LETTERS_AND_DIGITS "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
 static bool is_token(const char *name)
 {
-    size_t n = strspn(name, "!#$%&'*+-.^_`|~" LETTERS_AND_DIGITS);
+    size_t n = strspn(name, TOKEN_CHARACTERS);
     return n > 0 && name[n] == '\0';
 }
 
@@ -75,7 +60,7 @@ static bool is_token(const char *name)
  * has none (RFC 9112, 3.2). Blanks may follow. */
 static bool is_host(const char *value)
 {
-    size_t n = strspn(value, "!$%&'()*+,-.:;=[]_~" LETTERS_AND_DIGITS);
+    size_t n = strspn(value, "!$%&'()*+,-.:;=[]_~" TOKEN_LETTERS_AND_DIGITS);
     return value[n + strspn(value + n, " \t")] == '\0';
 }
 
@@ -108,11 +93,10 @@ static enum MHD_Result note_header(void *arg, enum MHD_ValueKind kind, const cha
     return MHD_YES;
 }
 
-static bool is_whole(const struct exchange *x, const struct reading *r, const char *method,
+static bool is_whole(const struct head *head, const struct reading *r, const char *method,
                      const char *version)
 {
-    const struct head *head = &x->head;
-    size_t size = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
+    size_t size = MHD_get_connection_info(head->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
                       ->header_size;
     return head_is_strict_library() ||
            (r->is_whole && head->target == method + strlen(method) + 1 &&
@@ -139,26 +123,25 @@ static int check_framing(const struct reading *r, bool is_1_0, struct error *err
     return ERR_OK;
 }
 
-int head_check(struct exchange *x, const char *method, const char *version, struct error *err)
+int head_check(struct head *head, const char *method, const char *version, struct error *err)
 {
-    head_end(x);
     struct reading r = {.expected = version + strlen(version) + 2, .is_whole = true};
-    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_header, &r);
+    MHD_get_connection_values(head->connection, MHD_HEADER_KIND, note_header, &r);
     /* libmicrohttpd has refused a first Content-Length that is no number below 2^64. */
-    x->upload.announced = r.length ? (uint64_t)number_parse(r.length, strlen(r.length)) : 0;
-    x->has_length = r.lengths > 0 || r.codings > 0;
-    x->has_body = r.codings > 0 || x->upload.announced > 0;
+    head->content_length = r.length ? (uint64_t)number_parse(r.length, strlen(r.length)) : 0;
+    head->has_length = r.lengths > 0 || r.codings > 0;
+    head->has_body = r.codings > 0 || head->content_length > 0;
     /* libmicrohttpd 0.9 takes a lone LF for the end of a chunk's line or of a trailer, too. */
-    x->head.is_loose = r.codings > 0 && !head_is_strict_library();
-    if (x->head.is_too_long)
+    head->is_loose = r.codings > 0 && !head_is_strict_library();
+    if (head->is_too_long)
         return error_set(err, ERR_BAD_REQUEST,
                          "the request's target is longer than %d bytes, or has more than %d "
                          "arguments",
                          TARGET_MAX, ARGUMENTS_MAX);
-    if (x->head.is_malformed || !is_token(method))
+    if (head->is_malformed || !is_token(method))
         return error_set(err, ERR_BAD_REQUEST,
                          "the request line has a blank or a character that it cannot have");
-    if (!is_whole(x, &r, method, version))
+    if (!is_whole(head, &r, method, version))
         return error_set(err, ERR_BAD_REQUEST,
                          "a folded line, a NUL, a line without CR LF, or a blank too many in the "
                          "request's head");
@@ -169,42 +152,39 @@ int head_check(struct exchange *x, const char *method, const char *version, stru
     return check_framing(&r, strcmp(version, "HTTP/1.0") == 0, err);
 }
 
+static const char *value_of(const struct head *head, const char *name)
+{
+    return MHD_lookup_connection_value(head->connection, MHD_HEADER_KIND, name);
+}
+
+int head_check_demands(const struct head *head, struct error *err)
+{
+    const char *expect = value_of(head, "Expect");
+    if (expect && strcasecmp(expect, "100-continue") != 0)
+        return error_set(err, ERR_EXPECTATION, "the only Expect supported is 100-continue");
+    const char *encoding = value_of(head, "Content-Encoding");
+    if (encoding && strcasecmp(encoding, "identity") != 0)
+        return error_set(err, ERR_MEDIA_TYPE,
+                         "no Content-Encoding is supported; send the JPEG's own bytes");
+    return ERR_OK;
+}
+
 /* The head has come whole, and there is no answer yet. */
-static bool is_read(const struct exchange *x)
+static bool is_read(const struct head *head)
 {
-    return MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE) &&
-           !MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_HTTP_STATUS);
+    return MHD_get_connection_info(head->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE) &&
+           !MHD_get_connection_info(head->connection, MHD_CONNECTION_INFO_HTTP_STATUS);
 }
 
-static void refuse(struct exchange *x, const struct error *err)
+bool head_refused(const struct head *head, int status, struct error *err)
 {
-    const union MHD_ConnectionInfo *tls =
-        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    int fd = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    exchange_identify(x, "");
-    refusal_send(fd, tls ? tls->tls_session : NULL, x->id, err);
-    x->status = error_status(err->code);
-    x->closes = true;
-    x->phase = EXCHANGE_ANSWERED;
-    peer_replying(x->peer, true);
-}
-
-void head_refused(int status)
-{
-    struct exchange *x;
-    struct error err;
-    LIST_FOREACH(x, &unchecked, head.place)
-    {
-        if (is_read(x))
-            break;
-    }
-    if (!x || head_is_strict_library())
-        return;
+    if (head_is_strict_library() || !is_read(head))
+        return false;
     if (status == error_status(ERR_BODY_TOO_LARGE))
-        error_set(&err, ERR_BODY_TOO_LARGE, "Content-Length is beyond any limit");
+        error_set(err, ERR_BODY_TOO_LARGE, "Content-Length is beyond any limit");
     else if (status == error_status(ERR_BAD_REQUEST))
-        error_set(&err, ERR_BAD_REQUEST, "Content-Length is no number");
+        error_set(err, ERR_BAD_REQUEST, "Content-Length is no number");
     else
-        error_set(&err, ERR_BAD_REQUEST, "the request's head is too long");
-    refuse(x, &err);
+        error_set(err, ERR_BAD_REQUEST, "the request's head is too long");
+    return true;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/connections/tls.h"
@@ -14,6 +15,7 @@ enum {
     SPARE_DESCRIPTORS = 256,
     THREAD_DESCRIPTORS = 6, /* of an HTTP thread, in each of two daemons: two, and a heartbeat */
     SERVERS_MAX = 2,
+    ENDPOINTS_MAX = 64,
 };
 
 static const int64_t FLUSH_NS = 200000000;
@@ -26,7 +28,13 @@ struct http {
 
 const char *const *http_endpoints(size_t *count)
 {
-    return router_endpoints(count);
+    static const char *paths[ENDPOINTS_MAX];
+    const struct route *route;
+    for (*count = 0; (route = router_route(*count)); (*count)++) {
+        CHECK(*count < ENDPOINTS_MAX);
+        paths[*count] = route->path;
+    }
+    return paths;
 }
 
 static void raise_file_limit(const struct conf *conf)
@@ -106,7 +114,7 @@ int http_apply(struct http *http, const struct conf *conf, struct error *err)
         tls_use(pair);
     }
     for (int i = 0; i < http->server_count; i++)
-        http_server_apply(&http->servers[i], conf);
+        monitor_set_limits(http->servers[i].context.monitor, conf);
     return ERR_OK;
 }
 

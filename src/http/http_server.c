@@ -63,7 +63,7 @@ static void log_library(void *arg, const char *format, va_list args)
     log_debug("libmicrohttpd: %s", text);
     int status;
     if (sscanf(text, "Error processing request (HTTP response code is %d", &status) == 1)
-        head_refused(status);
+        exchange_refused(status);
 }
 
 /* The monitor counts connections. libmicrohttpd's own limit must never be reached: it would close
@@ -149,11 +149,6 @@ bool http_server_alive(struct http_server *s, int64_t ns)
     for (int i = 0; i < HTTP_PROTOCOLS; i++)
         alive = heartbeat_check(&s->heartbeats[i], ns) && alive;
     return alive;
-}
-
-void http_server_apply(struct http_server *s, const struct conf *conf)
-{
-    monitor_set_limits(s->context.monitor, conf);
 }
 
 void http_server_close(struct http_server *s)

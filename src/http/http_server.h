@@ -1,6 +1,6 @@
 /* An HTTP server: sockets to listen on, the monitor that accepts there, and libmicrohttpd. The
  * service has one, and admin_listen makes a second, with threads and connections of its own, so
- * that it answers however busy the first one is. Main thread, but for http_server_apply. */
+ * that it answers however busy the first one is. Main thread. */
 #ifndef RESNEXT_HTTP_HTTP_SERVER_H
 #define RESNEXT_HTTP_HTTP_SERVER_H
 
@@ -29,9 +29,6 @@ int http_server_start(struct http_server *s, int64_t heartbeat_ns, struct error 
 
 /* False if one of its threads has not moved for `ns`. To be called once a heartbeat. */
 bool http_server_alive(struct http_server *s, int64_t ns);
-
-/* Time limits from a new configuration. Any thread. */
-void http_server_apply(struct http_server *s, const struct conf *conf);
 
 /* Ends everything. No request may be finished by another thread any more. */
 void http_server_close(struct http_server *s);

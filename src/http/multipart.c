@@ -1,10 +1,10 @@
 #include "http/multipart.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/jpeg_start.h"
+#include "http/token.h"
 
 enum { HEADER_MAX = 8192, ENCODING_SHOWN = 20 };
 
@@ -42,29 +42,23 @@ static void skip_folds(struct slice *s)
     }
 }
 
-static bool is_one_of(char c, const char *others)
+static bool is_one_of(char c, const char *characters)
 {
-    return isalnum((unsigned char)c) || (c != '\0' && strchr(others, c));
+    return c != '\0' && strchr(characters, c);
 }
 
-#define TOKEN_MARKS    "!#$%&'*+-.^_`|~"
 #define BOUNDARY_MARKS TOKEN_MARKS "(),/:=?"
-
-static bool is_token_char(char c)
-{
-    return is_one_of(c, TOKEN_MARKS);
-}
 
 /* Of a boundary: RFC 2046's bchars, and what an HTTP token may have. */
 static bool is_boundary_char(char c)
 {
-    return is_one_of(c, BOUNDARY_MARKS " ");
+    return is_one_of(c, BOUNDARY_MARKS TOKEN_LETTERS_AND_DIGITS " ");
 }
 
 static struct slice take_token(struct slice *s)
 {
     struct slice token = {s->bytes, 0};
-    while (token.length < s->length && is_token_char(s->bytes[token.length]))
+    while (token.length < s->length && is_one_of(s->bytes[token.length], TOKEN_CHARACTERS))
         token.length++;
     slice_skip(s, token.length);
     return token;

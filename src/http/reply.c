@@ -4,45 +4,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
 #include "base/clock.h"
 #include "http/answer_json.h"
+#include "http/connections/refusal.h"
 #include "http/cors.h"
-#include "http/oip/oip.h"
 #include "http/response.h"
-#include "http/router.h"
-#include "http/upload.h"
 
 enum { REAL_DIGITS = 9 };
 
 static bool add_headers(struct exchange *x, struct MHD_Response *response, int status,
                         const char *content_type)
 {
-    char allow[ROUTER_ALLOW_MAX], number[32];
-    bool ok = MHD_add_response_header(response, "X-Request-Id", x->id) == MHD_YES &&
-              MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
-              cors_add_headers(x, response);
-    if (ok && content_type)
-        ok = MHD_add_response_header(response, "Content-Type", content_type) == MHD_YES;
-    if (ok && (x->closes || server_draining(x->context->server)))
-        ok = MHD_add_response_header(response, "Connection", "close") == MHD_YES;
-    if (ok && x->inference_header > 0) {
-        snprintf(number, sizeof number, "%zu", x->inference_header);
-        ok =
-            MHD_add_response_header(response, "Inference-Header-Content-Length", number) == MHD_YES;
-    }
-    if (ok && status == 503) {
-        snprintf(number, sizeof number, "%d", server_retry_after_s(x->context->server));
-        ok = MHD_add_response_header(response, "Retry-After", number) == MHD_YES;
-    }
-    if (ok && status == 401)
-        ok = MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"resnextd\"") ==
-             MHD_YES;
-    if (ok && status == 405) {
-        router_allow(x, allow);
-        ok = MHD_add_response_header(response, "Allow", allow) == MHD_YES;
-    }
-    return ok;
+    bool closes = x->closes || server_draining(x->context->server);
+    char inference[32], retry[32];
+    snprintf(inference, sizeof inference, "%zu", x->inference_header);
+    if (status == 503)
+        snprintf(retry, sizeof retry, "%d", server_retry_after_s(x->context->server));
+    return response_add(response, "X-Request-Id", x->id) &&
+           response_add(response, "X-Content-Type-Options", "nosniff") &&
+           cors_add_headers(x, response) && response_add(response, "Content-Type", content_type) &&
+           response_add(response, "Connection", closes ? "close" : NULL) &&
+           response_add(response, "Inference-Header-Content-Length",
+                        x->inference_header > 0 ? inference : NULL) &&
+           response_add(response, "Retry-After", status == 503 ? retry : NULL) &&
+           response_add(response, "WWW-Authenticate",
+                        status == 401 ? "Bearer realm=\"resnextd\"" : NULL) &&
+           response_add(response, "Allow", status == 405 ? x->allow : NULL);
 }
 
 /* Queues a response and gives it up. */
@@ -57,9 +44,9 @@ static enum MHD_Result queue(struct exchange *x, int status, const char *content
     MHD_destroy_response(response);
     if (result != MHD_YES)
         return MHD_NO;
-    upload_free(x);
+    upload_free(&x->upload);
     /* An answer to the headers alone leaves the body unread. */
-    peer_replying(x->peer, x->phase == EXCHANGE_HEADERS && x->has_body);
+    peer_replying(x->peer, x->phase == EXCHANGE_HEADERS && x->head.has_body);
     x->phase = EXCHANGE_ANSWERED;
     x->status = status;
     x->length = strcmp(x->method, "HEAD") == 0 || status == 304 ? 0 : length;
@@ -68,19 +55,15 @@ static enum MHD_Result queue(struct exchange *x, int status, const char *content
 
 static enum MHD_Result reply_out_of_memory(struct exchange *x)
 {
-    char text[320];
-    int n = oip_owns(x->path)
-                ? snprintf(text, sizeof text, "{\"error\":\"%s; try again later\"}",
-                           error_text(ERR_NO_MEMORY))
-                : snprintf(text, sizeof text,
-                           "{\"error\":{\"code\":\"%s\",\"message\":\"%s; try again later\","
-                           "\"status\":%d},\"request_id\":\"%s\"}",
-                           error_json_code(ERR_NO_MEMORY), error_text(ERR_NO_MEMORY),
-                           error_status(ERR_NO_MEMORY), x->id);
+    char text[REFUSAL_BODY_MAX];
+    struct error err;
+    error_set(&err, ERR_NO_MEMORY, "%s", error_text(ERR_NO_MEMORY));
+    size_t length = x->plain_errors
+                        ? (size_t)snprintf(text, sizeof text, "{\"error\":\"%s\"}", err.message)
+                        : refusal_body(text, x->id, &err);
     /* Not response_create, which needs more memory. */
-    return queue(x, error_status(ERR_NO_MEMORY), "application/json",
-                 MHD_create_response_from_buffer((size_t)n, text, MHD_RESPMEM_MUST_COPY),
-                 (size_t)n);
+    return queue(x, error_status(err.code), "application/json",
+                 MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_COPY), length);
 }
 
 enum MHD_Result reply_text(struct exchange *x, int status, const char *content_type, char *text,
@@ -111,7 +94,7 @@ enum MHD_Result reply_constant(struct exchange *x, int status, const char *conte
     struct MHD_Response *response = response_create(x, bytes, length, NULL);
     bool ok = response != NULL;
     for (; ok && headers->name; headers++)
-        ok = MHD_add_response_header(response, headers->name, headers->value) == MHD_YES;
+        ok = response_add(response, headers->name, headers->value);
     if (ok)
         return queue(x, status, content_type, response, length);
     if (response)
@@ -143,7 +126,7 @@ enum MHD_Result reply_error(struct exchange *x, const struct error *err)
     answer_begin(&a, server_bodies(x->context->server));
     a.status = error_status(err->code);
     answer_text(&a, "{\"error\":");
-    if (oip_owns(x->path)) {
+    if (x->plain_errors) {
         answer_json_text(&a, err->message);
     } else {
         answer_json_error(&a, err);
@@ -157,40 +140,33 @@ enum MHD_Result reply_error(struct exchange *x, const struct error *err)
     return reply_out_of_memory(x);
 }
 
-enum MHD_Result reply_unfinished(struct exchange *x, int outcome)
+static void count_refusal(const struct exchange *x, int code)
 {
     struct metrics *metrics = server_metrics(x->context->server);
+    if (x->is_shortened && (code == ERR_DEADLINE || code == ERR_NO_TIME))
+        metrics_add(metrics, COUNTER_rejected, REASON_CLIENT_DEADLINE, 0, 0, 1);
+    else
+        metrics_reject(metrics, code);
+}
+
+enum MHD_Result reply_refusal(struct exchange *x, const struct error *err, bool later)
+{
+    peer_refused(x->peer);
+    if (!peer_timed_out(x->peer))
+        count_refusal(x, err->code);
+    if (!later)
+        return reply_error(x, err);
+    x->refusal = *err;
+    return MHD_YES;
+}
+
+enum MHD_Result reply_unfinished(struct exchange *x, int outcome)
+{
     struct error err;
-    switch (outcome) {
-    case ERR_CLIENT_GONE:
+    if (outcome == ERR_CLIENT_GONE)
         return MHD_NO; /* closes the connection */
-    case ERR_DEADLINE:
-        metrics_add(metrics, COUNTER_rejected, exchange_late_reason(x, REASON_DEADLINE), 0, 0, 1);
-        error_set(&err, ERR_DEADLINE,
-                  "there was no answer within %.0f ms (request_timeout_ms, or "
-                  "X-Request-Timeout-Ms); try again later",
-                  clock_ns_to_ms(x->timeout_ns));
-        break;
-    case ERR_OVERLOADED:
-        metrics_add(metrics, COUNTER_rejected, REASON_OVERLOADED, 0, 0, 1);
-        error_set(&err, ERR_OVERLOADED,
-                  "too many requests are waiting (queue_limit); "
-                  "try again later");
-        break;
-    case ERR_NO_TIME:
-        metrics_add(metrics, COUNTER_rejected, exchange_late_reason(x, REASON_EXPECTED_WAIT), 0, 0,
-                    1);
-        error_set(&err, ERR_NO_TIME,
-                  "there is so much to do that no answer is likely within %.0f ms "
-                  "(request_timeout_ms, or X-Request-Timeout-Ms); try again later",
-                  clock_ns_to_ms(x->timeout_ns));
-        break;
-    default:
-        CHECK(outcome == ERR_DRAINING);
-        metrics_add(metrics, COUNTER_rejected, REASON_DRAINING, 0, 0, 1);
-        error_set(&err, ERR_DRAINING, "this server is shutting down; ask another one");
-    }
-    return reply_error(x, &err);
+    error_set(&err, (enum error_code)outcome, error_text(outcome), clock_ns_to_ms(x->timeout_ns));
+    return reply_refusal(x, &err, false);
 }
 
 enum MHD_Result reply_nothing(struct exchange *x)

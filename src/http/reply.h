@@ -30,7 +30,12 @@ enum MHD_Result reply_answer(struct exchange *x, struct answer *answer);
  * status of err->code; 401 gets its WWW-Authenticate, 405 its Allow, 503 a Retry-After. */
 enum MHD_Result reply_error(struct exchange *x, const struct error *err);
 
-/* The answer to a request whose outcome is an error. */
+/* Turns a request away: counts that, if errors.def has a reason for it and the connection was not
+ * cut for its time, and so counted, before; the upload that then stops is not counted for that.
+ * Answers now, or (`later`) leaves the error in x->refusal. */
+enum MHD_Result reply_refusal(struct exchange *x, const struct error *err, bool later);
+
+/* The refusal of a request whose outcome is an error. */
 enum MHD_Result reply_unfinished(struct exchange *x, int outcome);
 
 /* 204, without a body. */

@@ -55,3 +55,8 @@ struct MHD_Response *response_create(struct exchange *x, const void *bytes, size
     }
     return response;
 }
+
+bool response_add(struct MHD_Response *response, const char *name, const char *value)
+{
+    return !value || MHD_add_response_header(response, name, value) == MHD_YES;
+}

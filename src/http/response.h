@@ -3,6 +3,7 @@
 #define RESNEXT_HTTP_RESPONSE_H
 
 #include <microhttpd.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "serve/answer.h"
@@ -14,5 +15,8 @@ struct exchange;
  * memory. While the body goes out x->sent follows it, up to a block behind. */
 struct MHD_Response *response_create(struct exchange *x, const void *bytes, size_t length,
                                      struct answer *owned);
+
+/* Adds a header unless `value` is NULL. False without memory. */
+bool response_add(struct MHD_Response *response, const char *name, const char *value);
 
 #endif

@@ -5,27 +5,13 @@
 
 #include "base/clock.h"
 #include "http/auth.h"
-#include "http/connections/throttle.h"
 #include "http/cors.h"
+#include "http/endpoints/asset.h"
 #include "http/endpoints/endpoints.h"
-#include "http/head.h"
+#include "http/oip/oip.h"
 #include "http/reply.h"
-#include "http/upload.h"
+#include "http/throttle.h"
 #include "http/work.h"
-
-/* Where a route is. Without admin_listen there is no admin server. */
-enum route_place {
-    AT_SERVICE, /* the service */
-    AT_BOTH,
-    AT_METRICS, /* the admin server, or the service if there is none */
-    AT_ADMIN,   /* the admin server */
-};
-
-enum route_trait {
-    TAKES_BODY = 1, /* is work: refused while the server is overloaded */
-    IS_OPEN = 2,    /* needs no key */
-    IS_PROBE = 4,   /* health or metrics, which machines ask for all the time */
-};
 
 /* Who is back sooner asks again at once: Retry-After says a second or more, and nobody needs
  * metrics more often than every second. Of health that is the second. */
@@ -34,14 +20,7 @@ static const int64_t BACK_NS = 900000000, HEALTH_BACK_NS = 100000000;
 /* Work after an error waits so long, however little time it has. */
 static const int64_t AFTER_ERROR_NS = 250000000;
 
-struct route {
-    const char *path, *method; /* a segment * stands for any; HEAD works where GET does */
-    enum MHD_Result (*answer)(struct exchange *x);
-    enum MHD_Result (*resume)(struct exchange *x);
-    enum route_place place;
-    unsigned traits;
-};
-
+/* The assets follow. */
 static const struct route routes[] = {
     {"/classify", "POST", classify_answer, work_resume, AT_SERVICE, TAKES_BODY},
     {"/embed", "POST", embed_answer, work_resume, AT_SERVICE, TAKES_BODY},
@@ -62,19 +41,11 @@ static const struct route routes[] = {
     {"/v2/models/*/versions/*/infer", "POST", oip_infer_answer, work_resume, AT_SERVICE,
      TAKES_BODY},
     {"/admin/reload", "POST", reload_answer, reload_resume, AT_ADMIN, 0},
-    {"/", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},
-    {"/assets/style.css", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},
-    {"/assets/app.js", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},
-    {"/assets/live.js", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},
-    {"/assets/map.js", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},
-    {"/assets/picture.js", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},
-    {"/assets/icon.svg", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},
-    {"/openapi.json", "GET", asset_answer, NULL, AT_SERVICE, IS_OPEN},
 };
 
 /* Of any path that exists. */
 static const struct route preflight = {
-    NULL, "OPTIONS", preflight_answer, NULL, AT_BOTH, IS_OPEN,
+    NULL, "OPTIONS", reply_nothing, NULL, AT_BOTH, IS_OPEN,
 };
 
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0], SMALL_BODY = 262144 };
@@ -96,28 +67,11 @@ static bool matches(const struct route *route, const char *path)
     return *path == '\0';
 }
 
-const char *const *router_endpoints(size_t *count)
+const struct route *router_route(size_t index)
 {
-    static const char *names[ROUTE_COUNT];
-    for (size_t i = 0; i < ROUTE_COUNT; i++)
-        names[i] = routes[i].path;
-    *count = ROUTE_COUNT;
-    return names;
-}
-
-size_t router_endpoint(const struct route *route)
-{
-    return route && route != &preflight ? (size_t)(route - routes) : ROUTE_COUNT;
-}
-
-const char *router_method(size_t endpoint)
-{
-    return routes[endpoint].method;
-}
-
-bool router_is_probe(const struct route *route)
-{
-    return route && route->traits & IS_PROBE;
+    if (index < ROUTE_COUNT)
+        return &routes[index];
+    return index - ROUTE_COUNT < asset_count ? &assets[index - ROUTE_COUNT].route : NULL;
 }
 
 static bool is_at(const struct route *route, const struct exchange *x)
@@ -133,42 +87,31 @@ static bool is_at(const struct route *route, const struct exchange *x)
     return here && !x->path_is_cut && matches(route, x->path);
 }
 
-void router_allow(const struct exchange *x, char allow[ROUTER_ALLOW_MAX])
-{
-    size_t length = 0;
-    allow[0] = '\0';
-    for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        if (!is_at(&routes[i], x))
-            continue;
-        const char *method = strcmp(routes[i].method, "GET") == 0 ? "GET, HEAD" : routes[i].method;
-        int n =
-            snprintf(allow + length, ROUTER_ALLOW_MAX - length, "%s%s", length ? ", " : "", method);
-        length += (size_t)n;
-    }
-}
-
 static int find_route(struct exchange *x, struct error *err)
 {
-    const char *method = strcmp(x->method, "HEAD") == 0 ? "GET" : x->method;
-    bool path_exists = false;
-    for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        if (!is_at(&routes[i], x))
+    const struct route *route;
+    bool is_head = strcmp(x->method, "HEAD") == 0;
+    size_t length = 0;
+    for (size_t i = 0; (route = router_route(i)); i++) {
+        if (!is_at(route, x))
             continue;
-        path_exists = true;
-        if (cors_is_preflight(x))
-            x->route = &preflight;
-        if (strcmp(routes[i].method, method) == 0) {
-            x->route = &routes[i];
+        bool is_get = strcmp(route->method, "GET") == 0;
+        if (strcmp(route->method, x->method) == 0 || (is_get && is_head)) {
+            x->route = route;
+            x->endpoint = i;
             return ERR_OK;
         }
+        length += (size_t)snprintf(x->allow + length, sizeof x->allow - length, "%s%s",
+                                   length > 0 ? ", " : "", is_get ? "GET, HEAD" : route->method);
     }
-    if (x->route)
-        return ERR_OK;
-    if (!path_exists)
+    if (length == 0)
         return error_set(err, ERR_NOT_FOUND, "there is nothing at %.128s", x->path);
-    char allow[ROUTER_ALLOW_MAX];
-    router_allow(x, allow);
-    return error_set(err, ERR_METHOD, "%s is not allowed at %s; use %s", x->method, x->path, allow);
+    if (cors_is_preflight(x)) {
+        x->route = &preflight;
+        return ERR_OK;
+    }
+    return error_set(err, ERR_METHOD, "%s is not allowed at %s; use %s", x->method, x->path,
+                     x->allow);
 }
 
 static bool is_work(const struct exchange *x)
@@ -181,19 +124,20 @@ static int check_capacity(struct exchange *x, struct error *err)
     if (!is_work(x))
         return ERR_OK;
     int code = server_check_capacity(x->context->server, x->paused_ns, x->timeout_ns, err);
-    return code == ERR_OK ? upload_check_memory(x, err) : code;
+    return code == ERR_OK ? upload_check_memory(&x->upload, err) : code;
 }
 
 /* Some clients send a body without saying so. */
 static bool lacks_length(const struct exchange *x)
 {
-    return !x->has_length && (strcmp(x->method, "POST") == 0 || strcmp(x->method, "PUT") == 0 ||
-                              strcmp(x->method, "PATCH") == 0);
+    return !x->head.has_length &&
+           (strcmp(x->method, "POST") == 0 || strcmp(x->method, "PUT") == 0 ||
+            strcmp(x->method, "PATCH") == 0);
 }
 
 static int check_length(const struct exchange *x, struct error *err)
 {
-    if (x->has_length || !is_work(x))
+    if (x->head.has_length || !is_work(x))
         return ERR_OK;
     return error_set(err, ERR_LENGTH_REQUIRED,
                      "a body is wanted here; send Content-Length, or Transfer-Encoding: chunked");
@@ -202,27 +146,24 @@ static int check_length(const struct exchange *x, struct error *err)
 static int check_headers(struct exchange *x, const char *method, const char *version,
                          struct error *err)
 {
-    int code = head_check(x, method, version, err);
+    int code = head_check(&x->head, method, version, err);
     /* What follows must not be read as a request. */
     x->closes = code != ERR_OK || lacks_length(x) || x->head.is_loose;
     if (code != ERR_OK) {
-        x->has_body = true;
-        x->upload.announced = 0;
+        x->head.has_body = true;
         return code;
     }
+    x->upload.announced = x->head.content_length;
     code = find_route(x, err);
-    if (!x->route || !(x->route->traits & IS_OPEN)) {
-        /* Before anything else is told, even what there is. */
-        struct error refused;
-        if (auth_check(x, &refused) != ERR_OK) {
-            *err = refused;
-            return ERR_UNAUTHORIZED;
-        }
-    }
+    /* Before anything else is told, even what there is. */
+    if (!(x->route && x->route->traits & IS_OPEN) && auth_check(x, err) != ERR_OK)
+        return ERR_UNAUTHORIZED;
     if (code == ERR_OK)
         code = exchange_read_timeout(x, err);
     if (code == ERR_OK)
-        code = upload_check_acceptable(x, err);
+        code = head_check_demands(&x->head, err);
+    if (code == ERR_OK)
+        code = upload_check_limit(&x->upload, err);
     if (code == ERR_OK)
         code = check_length(x, err);
     if (code == ERR_OK)
@@ -230,37 +171,17 @@ static int check_headers(struct exchange *x, const char *method, const char *ver
     return code;
 }
 
-/* Counts it once: not if the connection was cut for its time, and so counted, before; and the
- * upload that then stops is not counted for that. */
-static void note_refusal(const struct exchange *x, int code)
-{
-    const struct {
-        int code;
-        enum metric_reason reason;
-    } counted[] = {
-        {ERR_OVERLOADED, REASON_OVERLOADED},
-        {ERR_NO_TIME, exchange_late_reason(x, REASON_EXPECTED_WAIT)},
-        {ERR_UNAUTHORIZED, REASON_UNAUTHORIZED},
-        {ERR_BODY_TOO_LARGE, REASON_BODY_TOO_LARGE},
-    };
-    peer_refused(x->peer);
-    for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
-        if (counted[i].code == code && !peer_timed_out(x->peer))
-            metrics_add(server_metrics(x->context->server), COUNTER_rejected, counted[i].reason, 0,
-                        0, 1);
-}
-
 /* Answering at once spares us the body, but ends the connection, and a new one costs more than to
  * read a small body that is on its way. A drain ends it anyway. */
 static bool is_soon_read(const struct exchange *x)
 {
-    if (!x->has_body)
+    if (!x->head.has_body)
         return true;
     if (monitor_draining(x->context->monitor))
         return false;
-    size_t limit = (size_t)x->conf->max_body_bytes, announced = x->upload.announced;
-    limit = limit < SMALL_BODY ? limit : SMALL_BODY;
-    return announced > 0 && announced <= limit && !exchange_header(x, "Expect");
+    size_t announced = x->upload.announced;
+    return announced > 0 && announced <= x->upload.limit && announced <= SMALL_BODY &&
+           !exchange_header(x, "Expect");
 }
 
 /* What is no work, finds no space or follows what came to nothing waits before it is answered and
@@ -270,7 +191,7 @@ static bool is_soon_read(const struct exchange *x)
 static bool must_wait(struct exchange *x, bool accepted)
 {
     const struct http_context *context = x->context;
-    bool is_probe = router_is_probe(x->route);
+    bool is_probe = x->route && x->route->traits & IS_PROBE;
     bool is_health = is_probe && x->route->place != AT_METRICS;
     int last = peer_last_status(x->peer, is_health ? HEALTH_BACK_NS : BACK_NS);
     bool is_good = accepted && last < 400;
@@ -292,6 +213,7 @@ static enum MHD_Result handle_headers(struct exchange *x, const char *method, co
 {
     struct error refusal;
     exchange_identify(x, method);
+    x->plain_errors = oip_owns(x->path);
     if (x->pause_begin_ns > 0)
         x->paused_ns = clock_monotonic_ns() - x->pause_begin_ns;
     int code = check_headers(x, method, version, &refusal);
@@ -302,11 +224,11 @@ static enum MHD_Result handle_headers(struct exchange *x, const char *method, co
             return MHD_YES;
     }
     if (code != ERR_OK) {
-        note_refusal(x, code);
-        if (!is_soon_read(x))
-            return reply_error(x, &refusal);
-        /* It is answered when the body is complete; until then that is thrown away. */
-        x->refusal = refusal;
+        /* Later is when the body is complete; until then that is thrown away. */
+        bool later = is_soon_read(x);
+        enum MHD_Result result = reply_refusal(x, &refusal, later);
+        if (!later)
+            return result;
     }
     if (accepted)
         x->upload_ns = throttle_upload_begins();
@@ -325,16 +247,13 @@ static enum MHD_Result handle_upload(struct exchange *x, const char *bytes, size
     size_t come = *length;
     *length = 0;
     if (x->refusal.code != ERR_OK)
-        return upload_discard(x, come) ? MHD_YES : MHD_NO;
+        return upload_discard(&x->upload, come) ? MHD_YES : MHD_NO;
     struct error refusal;
-    int code = upload_append(x, bytes, come, is_work(x), &refusal);
-    if (code != ERR_OK) {
-        note_refusal(x, code);
-        upload_free(x);
-        x->refusal = refusal;
-        x->closes = true;
-    }
-    return MHD_YES;
+    if (upload_append(&x->upload, bytes, come, is_work(x), &refusal) == ERR_OK)
+        return MHD_YES;
+    upload_free(&x->upload);
+    x->closes = true;
+    return reply_refusal(x, &refusal, true);
 }
 
 enum MHD_Result router_handle(void *context, struct MHD_Connection *connection, const char *url,

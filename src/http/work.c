@@ -181,10 +181,7 @@ static enum MHD_Result reply_work(struct exchange *x)
     if (is_failed_form(x))
         error_prefix(&r->failure, r->failure.code,
                      "sent as a form, as curl -d does, which damages pictures (use --data-binary)");
-    if (r->failure.code == ERR_OVERLOADED)
-        metrics_add(server_metrics(x->context->server), COUNTER_rejected, REASON_OVERLOADED, 0, 0,
-                    1);
-    return reply_error(x, &r->failure);
+    return reply_refusal(x, &r->failure, false);
 }
 
 /* Lets go of the request, so that its upload does not stay as long as the client takes to read; the

@@ -21,14 +21,14 @@ struct generation {
     char **info_lines;         /* NULL-terminated; NULL once they are taken */
 };
 
-static int read_keys(struct generation *e, struct error *err)
+static int read_keys(struct generation *g, struct error *err)
 {
     char path[PATH_MAX];
-    if (!e->conf->api_keys)
+    if (!g->conf->api_keys)
         return ERR_OK;
-    e->has_keys = true;
-    int code = text_resolve(path, "api_keys", e->conf->api_keys, err);
-    return code == ERR_OK ? keys_read(&e->keys, path, err) : code;
+    g->has_keys = true;
+    int code = text_resolve(path, "api_keys", g->conf->api_keys, err);
+    return code == ERR_OK ? keys_read(&g->keys, path, err) : code;
 }
 
 int generation_check(const struct conf *conf, struct error *err)
@@ -39,43 +39,43 @@ int generation_check(const struct conf *conf, struct error *err)
     return code == ERR_OK ? model_set_check(conf, err) : code;
 }
 
-static int make_info_lines(struct generation *e, struct error *err)
+static int make_info_lines(struct generation *g, struct error *err)
 {
-    e->info_lines = calloc(e->models.count + 1, sizeof *e->info_lines);
-    for (size_t i = 0; e->info_lines && i < e->models.count; i++) {
-        const struct model_info *info = &e->models.entries[i].info;
+    g->info_lines = calloc(g->models.count + 1, sizeof *g->info_lines);
+    for (size_t i = 0; g->info_lines && i < g->models.count; i++) {
+        const struct model_info *info = &g->models.entries[i].info;
         const char *const labels[] = {
             "model",  info->name,   "template", info->template_name, "precision", info->precision,
             "sha256", info->sha256, NULL,
         };
-        e->info_lines[i] = metrics_info_line(labels);
-        if (!e->info_lines[i])
+        g->info_lines[i] = metrics_info_line(labels);
+        if (!g->info_lines[i])
             return error_set(err, ERR_NO_MEMORY, "no memory for the metrics");
     }
-    return e->info_lines ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for the metrics");
+    return g->info_lines ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for the metrics");
 }
 
 int generation_create(struct generation **out, const struct conf *conf, int workers,
                       struct metrics *metrics, struct error *err)
 {
-    struct generation *e = calloc(1, sizeof *e);
-    if (!e)
+    struct generation *g = calloc(1, sizeof *g);
+    if (!g)
         return error_set(err, ERR_NO_MEMORY, "no memory for the models");
-    atomic_init(&e->references, 1);
-    e->conf = conf;
-    e->workers = workers;
-    e->sessions = calloc(WORKERS_MAX, sizeof(struct session *));
-    int code = e->sessions ? read_keys(e, err)
+    atomic_init(&g->references, 1);
+    g->conf = conf;
+    g->workers = workers;
+    g->sessions = calloc(WORKERS_MAX, sizeof(struct session *));
+    int code = g->sessions ? read_keys(g, err)
                            : error_set(err, ERR_NO_MEMORY, "no memory for the workers");
     if (code == ERR_OK)
-        code = model_set_open(&e->models, conf, workers, metrics, err);
+        code = model_set_open(&g->models, conf, workers, metrics, err);
     if (code == ERR_OK)
-        code = make_info_lines(e, err);
+        code = make_info_lines(g, err);
     if (code != ERR_OK) {
-        generation_release(e);
+        generation_release(g);
         return code;
     }
-    *out = e;
+    *out = g;
     return ERR_OK;
 }
 

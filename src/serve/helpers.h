@@ -1,6 +1,5 @@
-/* The workers as a helpers: while one runs a network, those that have nothing to do help with it,
- * so that a lone request has all cores. They leave at the end of a run of tiles when a request
- * comes. */
+/* Workers as helpers: while one runs a network, those that have nothing to do help with it, so that
+ * a lone request has all cores. They leave at the end of a run of tiles when a request comes. */
 #ifndef RESNEXT_SERVE_HELPERS_H
 #define RESNEXT_SERVE_HELPERS_H
 

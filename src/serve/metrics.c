@@ -30,17 +30,11 @@ static const char *const stage_names[STAGE_COUNT] = {
     [STAGE_INFERENCE] = "inference", [STAGE_ENCODE] = "encode",
 };
 
+/* Those that no error has. */
 static const char *const reason_names[REASON_COUNT] = {
-    [REASON_OVERLOADED] = "overloaded",
-    [REASON_EXPECTED_WAIT] = "expected_wait",
-    [REASON_DRAINING] = "draining",
-    [REASON_DEADLINE] = "deadline",
     [REASON_CLIENT_DEADLINE] = "client_deadline",
-    [REASON_BODY_TOO_LARGE] = "body_too_large",
-    [REASON_UPLOAD_TIMEOUT] = "upload_timeout",
     [REASON_SLOW_READER] = "slow_reader",
     [REASON_CONNECTIONS] = "connections",
-    [REASON_UNAUTHORIZED] = "unauthorized",
 };
 
 static const char *const result_names[RESULT_COUNT] = {
@@ -68,13 +62,25 @@ static bool dimension_fill(struct dimension_values *d, const char *key, const ch
     return true;
 }
 
-/* Values that get their names later. */
+/* Values that get their names later, or none. */
 static bool dimension_reserve(struct dimension_values *d, const char *key, size_t count)
 {
     d->key = key;
     d->values = calloc(count, sizeof *d->values);
     d->count = d->values ? count : 0;
     return d->values;
+}
+
+static bool fill_reasons(struct dimension_values *d)
+{
+    if (!dimension_reserve(d, "reason", REASON_COUNT))
+        return false;
+    for (int i = 0; i < REASON_COUNT; i++) {
+        const char *name = i < ERR_COUNT ? error_reason(-1 - i) : reason_names[i];
+        if (name && !(d->values[i] = strdup(name)))
+            return false;
+    }
+    return true;
 }
 
 static bool known_code(const struct metrics *m, int status)
@@ -115,7 +121,7 @@ static bool fill_dimensions(struct metrics *m, const struct metrics_names *names
            dimension_reserve(&d[DIMENSION_MODEL], "model", METRICS_MODELS_MAX) &&
            dimension_add(&d[DIMENSION_MODEL], "other") && dimension_add(&d[DIMENSION_MODEL], "") &&
            dimension_fill(&d[DIMENSION_STAGE], "stage", stage_names, STAGE_COUNT) &&
-           dimension_fill(&d[DIMENSION_REASON], "reason", reason_names, REASON_COUNT) &&
+           fill_reasons(&d[DIMENSION_REASON]) &&
            dimension_fill(&d[DIMENSION_RESULT], "result", result_names, RESULT_COUNT) &&
            fill_codes(m);
 }
@@ -206,6 +212,11 @@ size_t metrics_no_model(const struct metrics *m)
     return m->dimensions[DIMENSION_MODEL].count - 1;
 }
 
+size_t metrics_no_endpoint(const struct metrics *m)
+{
+    return m->dimensions[DIMENSION_ENDPOINT].count - 1;
+}
+
 void metrics_add(struct metrics *m, enum metric_counter id, size_t i, size_t j, size_t k,
                  uint64_t n)
 {
@@ -214,6 +225,12 @@ void metrics_add(struct metrics *m, enum metric_counter id, size_t i, size_t j, 
     CHECK(i < m->dimensions[labels[0]].count && j < second && k < third);
     atomic_fetch_add_explicit(&m->counters[id][(i * second + j) * third + k], n,
                               memory_order_relaxed);
+}
+
+void metrics_reject(struct metrics *m, int code)
+{
+    if (error_reason(code))
+        metrics_add(m, COUNTER_rejected, (size_t)(-1 - code), 0, 0, 1);
 }
 
 void metrics_observe(struct metrics *m, enum metric_histogram id, size_t i, int64_t ns)

@@ -42,18 +42,11 @@ enum metric_stage {
     STAGE_COUNT,
 };
 
-/* Why something was turned away: DIMENSION_REASON. */
+/* Why something was turned away: DIMENSION_REASON. The first ERR_COUNT are those of errors.def. */
 enum metric_reason {
-    REASON_OVERLOADED,
-    REASON_EXPECTED_WAIT,
-    REASON_DRAINING,
-    REASON_DEADLINE,
-    REASON_CLIENT_DEADLINE,
-    REASON_BODY_TOO_LARGE,
-    REASON_UPLOAD_TIMEOUT,
+    REASON_CLIENT_DEADLINE = ERR_COUNT,
     REASON_SLOW_READER,
     REASON_CONNECTIONS,
-    REASON_UNAUTHORIZED,
     REASON_COUNT,
 };
 
@@ -84,12 +77,17 @@ size_t metrics_code(const struct metrics *m, int status);
  */
 size_t metrics_model(struct metrics *m, const char *name);
 
-/* The index of "no model", an empty label, in the dimension MODEL. */
+/* The index of "no model", an empty label, in the dimension MODEL, and that of "other" in the
+ * dimension ENDPOINT. */
 size_t metrics_no_model(const struct metrics *m);
+size_t metrics_no_endpoint(const struct metrics *m);
 
 /* Adds to a counter; i, j, k index its labels, 0 where it has none. */
 void metrics_add(struct metrics *m, enum metric_counter id, size_t i, size_t j, size_t k,
                  uint64_t n);
+
+/* Counts something that was turned away with an error, if errors.def has a reason for it. */
+void metrics_reject(struct metrics *m, int code);
 
 /* Counts one duration. */
 void metrics_observe(struct metrics *m, enum metric_histogram id, size_t i, int64_t ns);

@@ -37,7 +37,7 @@ extern const struct metrics_histogram metrics_histograms[HISTOGRAM_COUNT];
 /* The values of one label. */
 struct dimension_values {
     const char *key;
-    char **values; /* NULL: not in use yet (models) */
+    char **values; /* NULL: not in use, or not yet (models) */
     size_t count;
 };
 

@@ -1,15 +1,16 @@
 /* The models of a generation, by name: read-only once loaded. Only serve sees this; http sees
- * struct model_info of generation.h. */
+ * struct model_info. */
 #ifndef RESNEXT_SERVE_MODEL_SET_H
 #define RESNEXT_SERVE_MODEL_SET_H
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "conf/conf.h"
 #include "model/model.h"
-#include "serve/generation.h"
 #include "serve/metrics.h"
+#include "serve/model_info.h"
 
 struct served_model {
     struct model_info info;

@@ -140,3 +140,14 @@ void request_release(struct request *request)
     answer_free(&request->answer);
     free(request);
 }
+
+struct request_times request_times(const struct request *request)
+{
+    struct request_times t = {.queue_ns = request->started_ns - request->queued_ns};
+    for (size_t i = 0; i < request->part_count; i++) {
+        t.decode_ns += request->parts[i].decode_ns;
+        t.preprocess_ns += request->parts[i].preprocess_ns;
+        t.inference_ns += request->parts[i].inference_ns;
+    }
+    return t;
+}

@@ -141,4 +141,10 @@ void request_shed(struct request *request);
 /* Gives up a reference. NULL is fine. */
 void request_release(struct request *request);
 
+/* What the stages took, over all parts. */
+struct request_times {
+    int64_t queue_ns, decode_ns, preprocess_ns, inference_ns;
+};
+struct request_times request_times(const struct request *request);
+
 #endif

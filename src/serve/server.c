@@ -1,8 +1,8 @@
 /* CONCURRENCY
  *
  * Every reload may change how many workers there are; queue_workers says how many, to everyone. The
- * thread that reloads makes the next generation, with sessions for each, and starts the workers that
- * are missing; they wait. When the generation is installed, queue_resize sets the count first:
+ * thread that reloads makes the next generation, with sessions for each, and starts the workers
+ * that are missing; they wait. When the generation is installed, queue_resize sets the count first:
  * workers beyond it finish what they have in hand and end, and are joined when they are needed
  * again or the server halts. So none of them takes a request of a generation that has no sessions
  * for it. A worker that is new may, from an older generation that was made for fewer, and makes its
@@ -277,7 +277,7 @@ int server_check_capacity(struct server *server, int64_t waited_ns, int64_t time
 int server_ready(struct server *server, struct error *err)
 {
     if (server_draining(server))
-        return error_set(err, ERR_DRAINING, "this server is shutting down; ask another one");
+        return error_set(err, ERR_DRAINING, "%s", error_text(ERR_DRAINING));
     struct generation *generation = server_generation(server);
     const struct conf *conf = generation_conf(generation);
     int64_t timeout_ns = conf->request_timeout_ms * 1000000, small = conf->max_body_bytes;

@@ -41,10 +41,10 @@ void server_stop(struct server *server);
 struct generation *server_generation(struct server *server);
 
 /* Makes a generation from `conf` (from malloc; the generation's if this succeeds) beside the one in
- * use: models loaded, tested, and run once in the sessions of each of its workers, as many as `conf`
- * and the CPU budget of now say. Those that are missing are started, and wait until the generation
- * is installed. The errors of server_start. `*out` has one reference, the caller's, who installs or
- * discards it before the next is prepared. One thread. */
+ * use: models loaded, tested, and run once in the sessions of each of its workers, as many as
+ * `conf` and the CPU budget of now say. Those that are missing are started, and wait until the
+ * generation is installed. The errors of server_start. `*out` has one reference, the caller's, who
+ * installs or discards it before the next is prepared. One thread. */
 int server_prepare(struct server *server, struct conf *conf, struct generation **out,
                    struct error *err);
 

@@ -132,11 +132,11 @@ static void print_circumstances(const struct bench *b)
     network_summary_text(&summary, kernels);
     output_grouped(b->model->multiply_adds, multiply_adds);
     printf("model     ");
-    output_plain(stdout, b->operand);
+    tool_plain(stdout, b->operand);
     printf(": %s, %dx%d, %s multiply-adds an image, %s\n", b->model->template_name, size, size,
            multiply_adds, precision_name(b->model->precision));
     printf("machine   ");
-    output_plain(stdout, cpu);
+    tool_plain(stdout, cpu);
     printf("; %s peak %.1f GFLOP/s on %d %s (%s)\n",
            b->model->precision == PRECISION_F32 ? "FMA" : precision_name(b->model->precision),
            b->peak.gflops, b->peak_threads, b->peak_threads == 1 ? "thread" : "threads",

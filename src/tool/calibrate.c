@@ -240,7 +240,7 @@ static void print_text(const struct calibrate *c)
     }
     printf("calibrated  on %d pictures, method %s\nwritten     ", c->calibration.images,
            c->calibration.method);
-    output_plain(stdout, c->out);
+    tool_plain(stdout, c->out);
     putchar('\n');
 }
 

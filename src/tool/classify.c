@@ -79,7 +79,7 @@ static void print_score(const struct model *model, float score)
 
 static void print_text(const struct classify *c, const struct engine_result *r)
 {
-    output_plain(stdout, r->file->path);
+    tool_plain(stdout, r->file->path);
     putchar('\n');
     for (int64_t i = 0; i < c->top_k; i++) {
         const struct prediction *p = &c->predictions[i];
@@ -87,7 +87,7 @@ static void print_text(const struct classify *c, const struct engine_result *r)
         if (c->logits)
             printf("  %10.4f", (double)r->logits[p->class_id]);
         printf("  %4d  ", p->class_id);
-        output_plain(stdout, c->model->labels[p->class_id]);
+        tool_plain(stdout, c->model->labels[p->class_id]);
         putchar('\n');
     }
 }

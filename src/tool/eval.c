@@ -158,7 +158,7 @@ static void print_matrix(const struct eval *e)
         for (int p = 0; p < e->model->classes; p++)
             printf("%7zu", matrix_count(e, t, p));
         printf("  ");
-        output_plain(stdout, e->model->labels[t]);
+        tool_plain(stdout, e->model->labels[t]);
         putchar('\n');
     }
 }
@@ -174,9 +174,9 @@ static void print_worst(const struct eval *e)
         if (shown++ == 0)
             printf("\nmost frequent confusions\n");
         printf("%7zu  %d ", c->count, c->class_id);
-        output_plain(stdout, e->model->labels[c->class_id]);
+        tool_plain(stdout, e->model->labels[c->class_id]);
         printf(" taken for %d ", c->predicted);
-        output_plain(stdout, e->model->labels[c->predicted]);
+        tool_plain(stdout, e->model->labels[c->predicted]);
         putchar('\n');
     }
 }
@@ -209,7 +209,7 @@ static void print_precision_text(const struct eval *e)
             continue;
         printf("%17.2f%% %9zu  %zu ", 100 * m->precisions[i].average, m->precisions[i].positives,
                i);
-        output_plain(stdout, e->model->labels[i]);
+        tool_plain(stdout, e->model->labels[i]);
         putchar('\n');
     }
 }

@@ -260,10 +260,10 @@ static void print_model(const struct model *model)
 static void print_labels(const struct model *model)
 {
     printf(": ");
-    output_plain(stdout, model->labels[0]);
+    tool_plain(stdout, model->labels[0]);
     if (model->classes > 1) {
         printf(" ... ");
-        output_plain(stdout, model->labels[model->classes - 1]);
+        tool_plain(stdout, model->labels[model->classes - 1]);
     }
     switch (model->label_source) {
     case LABELS_OF_IMAGENET:

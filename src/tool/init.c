@@ -20,7 +20,7 @@ static int run(struct tool *tool, struct error *err)
     if (code != ERR_OK)
         return code;
     template_name(&t, name);
-    output_plain(stdout, tool->operands[1]);
+    tool_plain(stdout, tool->operands[1]);
     printf(": %s, %d classes, input %dx%d, random weights from seed %lld\n", name, t.classes,
            t.input_size, t.input_size, (long long)seed);
     return ERR_OK;

@@ -13,18 +13,6 @@
 
 static int first_error; /* errno of the first failure */
 
-void output_plain(FILE *f, const char *text)
-{
-    for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        size_t n = utf8_length(s);
-        if (n == 0 || utf8_is_control(s))
-            fputc('?', f);
-        else
-            fwrite(s, 1, n, f);
-        s += n ? n : 1;
-    }
-}
-
 /* A character or byte, `length` bytes of valid UTF-8 or 0, of a CSV field. */
 static void csv_character(FILE *f, const unsigned char *s, size_t length)
 {

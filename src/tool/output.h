@@ -1,4 +1,4 @@
-/* Standard output: text for people, CSV, JSON lines; and whether it got there. Files of results.
+/* Standard output: numbers for people, CSV, JSON lines; and whether it got there. Files of results.
  * One thread. */
 #ifndef RESNEXT_TOOL_OUTPUT_H
 #define RESNEXT_TOOL_OUTPUT_H
@@ -10,9 +10,6 @@
 #include "nn/layer.h"
 #include "nn/summary.h"
 #include "tool/tool.h"
-
-/* Text for a terminal: control characters and invalid UTF-8 become '?'. */
-void output_plain(FILE *f, const char *text);
 
 /* One CSV field (RFC 4180), quoted where needed. What a terminal would obey is escaped as in JSON,
  * a byte that is not UTF-8 as \xNN, and a backslash is doubled, so that the bytes can be had again.

@@ -1,15 +1,26 @@
 #include "tool/tool.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/threads.h"
+#include "base/utf8.h"
 #include "tool/args.h"
-#include "tool/output.h"
+
+void tool_plain(FILE *f, const char *text)
+{
+    for (const unsigned char *s = (const unsigned char *)text; *s;) {
+        size_t n = utf8_length(s);
+        if (n == 0 || utf8_is_control(s))
+            fputc('?', f);
+        else
+            fwrite(s, 1, n, f);
+        s += n ? n : 1;
+    }
+}
 
 void tool_message(const char *format, ...)
 {
@@ -19,7 +30,7 @@ void tool_message(const char *format, ...)
     int length = vasprintf(&text, format, args);
     va_end(args);
     fputs("resnext: ", stderr);
-    output_plain(stderr, length < 0 ? "no memory for a message" : text);
+    tool_plain(stderr, length < 0 ? "no memory for a message" : text);
     fputc('\n', stderr);
     if (length >= 0)
         free(text);

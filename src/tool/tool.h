@@ -4,6 +4,7 @@
 #define RESNEXT_TOOL_TOOL_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "base/error.h"
 #include "model/model.h"
@@ -64,6 +65,9 @@ extern const struct command command_info, command_classify, command_eval, comman
 
 /* Runs a command, whose name is argv[0]; the exit code. */
 int tool_run(const struct command *command, int argc, char **argv);
+
+/* Text for a terminal: control characters and invalid UTF-8 become '?'. */
+void tool_plain(FILE *f, const char *text);
 
 /* One line "resnext: ..." on standard error; control characters become '?'. */
 void tool_message(const char *format, ...) __attribute__((format(printf, 1, 2)));

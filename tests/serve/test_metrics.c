@@ -68,6 +68,23 @@ START_TEST(every_metric_has_type_and_help)
 }
 END_TEST
 
+START_TEST(errors_with_a_reason_are_counted)
+{
+    create();
+    metrics_reject(metrics, ERR_NO_TIME);
+    metrics_reject(metrics, ERR_PARAMETER);
+    metrics_add(metrics, COUNTER_rejected, REASON_CONNECTIONS, 0, 0, 2);
+    render();
+    ck_assert(has_line("resnextd_rejected_total{reason=\"expected_wait\"} 1"));
+    ck_assert(has_line("resnextd_rejected_total{reason=\"connections\"} 2"));
+    size_t count = 0;
+    for (const char *at = page; (at = strstr(at, "resnextd_rejected_total{")); at++)
+        count++;
+    ck_assert_uint_eq(count, 10);
+    destroy();
+}
+END_TEST
+
 START_TEST(counters_count_by_their_labels)
 {
     create();
@@ -176,7 +193,7 @@ START_TEST(the_process_is_described)
 }
 END_TEST
 
-TEST_MAIN("serve/metrics", 10, every_metric_has_type_and_help, counters_count_by_their_labels,
-          every_error_status_has_a_code, histograms_are_cumulative,
+TEST_MAIN("serve/metrics", 10, every_metric_has_type_and_help, errors_with_a_reason_are_counted,
+          counters_count_by_their_labels, every_error_status_has_a_code, histograms_are_cumulative,
           models_can_be_added_until_there_is_no_room, label_values_are_escaped,
           unknown_gauges_are_left_out, the_process_is_described)

@@ -33,7 +33,7 @@ static char *plain(const char *text)
     size_t size;
     FILE *f = open_memstream(&out, &size);
     ck_assert_ptr_nonnull(f);
-    output_plain(f, text);
+    tool_plain(f, text);
     fclose(f);
     return out;
 }

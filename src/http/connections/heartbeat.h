@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PULSE_THREADS_MAX = 64 };
+enum { HEARTBEAT_THREADS_MAX = 64 };
 
 struct heartbeat_thread {
     atomic_int fd;           /* of its connection; -1: none */
@@ -19,7 +19,7 @@ struct heartbeat_thread {
 struct heartbeat {
     struct MHD_Daemon *daemon; /* NULL: none */
     int threads;
-    struct heartbeat_thread list[PULSE_THREADS_MAX];
+    struct heartbeat_thread list[HEARTBEAT_THREADS_MAX];
 };
 
 /* Begins to monitor a daemon with that many threads. */

@@ -40,11 +40,11 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "base/threads.h"
 #include "http/connections/peers.h"
 #include "http/connections/refusal.h"
-#include "http/id.h"
 
 enum { EVENTS_AT_ONCE = 64, ACCEPTS_AT_ONCE = 64, KEPT_SHARE = 8 /* of all descriptors */ };
 
@@ -381,35 +381,38 @@ bool monitor_draining(const struct monitor *monitor)
 
 bool monitor_wait_empty(struct monitor *monitor, int64_t deadline_ns)
 {
+    struct peers *peers = &monitor->peers;
     struct timespec at = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
-    pthread_mutex_lock(&monitor->peers.lock);
+    pthread_mutex_lock(&peers->lock);
     int code = 0;
-    while ((monitor->peers.open > 0 || monitor->peers.linger.count > 0) && code == 0)
-        code = pthread_cond_timedwait(&monitor->peers.changed, &monitor->peers.lock, &at);
-    bool empty = monitor->peers.open == 0;
-    pthread_mutex_unlock(&monitor->peers.lock);
+    while ((peers->open > 0 || peers->linger.count > 0) && code == 0)
+        code = pthread_cond_timedwait(&peers->changed, &peers->lock, &at);
+    bool empty = peers->open == 0;
+    pthread_mutex_unlock(&peers->lock);
     return empty;
 }
 
 void monitor_cancel_all(struct monitor *monitor)
 {
-    pthread_mutex_lock(&monitor->peers.lock);
-    monitor->peers.cancelled = true;
-    for (size_t fd = 0; fd < monitor->peers.by_fd_used; fd++) {
-        struct peer *p = monitor->peers.by_fd[fd];
+    struct peers *peers = &monitor->peers;
+    pthread_mutex_lock(&peers->lock);
+    peers->cancelled = true;
+    for (size_t fd = 0; fd < peers->by_fd_used; fd++) {
+        struct peer *p = peers->by_fd[fd];
         if (p && p->state == WAITING)
             peers_cancel(p, ERR_DRAINING);
         else if (p && p->state == PAUSED)
             peers_resume(p);
     }
-    pthread_mutex_unlock(&monitor->peers.lock);
+    pthread_mutex_unlock(&peers->lock);
 }
 
 struct peer *monitor_adopted(struct monitor *monitor, int fd)
 {
-    pthread_mutex_lock(&monitor->peers.lock);
-    struct peer *p = monitor->peers.by_fd[fd];
-    pthread_mutex_unlock(&monitor->peers.lock);
+    struct peers *peers = &monitor->peers;
+    pthread_mutex_lock(&peers->lock);
+    struct peer *p = peers->by_fd[fd];
+    pthread_mutex_unlock(&peers->lock);
     CHECK(p);
     return p;
 }

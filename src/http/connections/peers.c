@@ -156,11 +156,6 @@ void peers_linger(struct peers *all, int fd, const struct in6_addr *source)
                             all->linger_bytes));
 }
 
-static void count_rejected(struct peers *all, enum metric_reason reason)
-{
-    metrics_add(server_metrics(all->server), COUNTER_rejected, reason, 0, 0, 1);
-}
-
 /* shutdown(2), of a connection that libmicrohttpd still has: it tells us before it closes one,
  * unless it was out of memory when it took it over. Such a peer is removed: false. */
 static bool shut(struct peer *p, int how)
@@ -241,7 +236,7 @@ static void client_left(struct peer *p)
 
 static void time_is_up(struct peer *p)
 {
-    struct peers *all = p->peers;
+    struct metrics *metrics = server_metrics(p->peers->server);
     switch (p->state) {
     case PAUSED:
         peers_resume(p);
@@ -251,11 +246,11 @@ static void time_is_up(struct peer *p)
         break;
     case RECEIVING:
         if (!p->gone && !p->refused)
-            count_rejected(all, REASON_UPLOAD_TIMEOUT);
+            metrics_reject(metrics, ERR_UPLOAD_TIMEOUT);
         cut(p);
         break;
     case REPLYING:
-        count_rejected(all, REASON_SLOW_READER);
+        metrics_add(metrics, COUNTER_rejected, REASON_SLOW_READER, 0, 0, 1);
         cut(p);
         break;
     case OPENING:

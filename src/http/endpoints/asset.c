@@ -1,19 +1,9 @@
 /* The web page and the contract: files that lie in the program. */
+#include "http/endpoints/asset.h"
+
 #include <string.h>
 
-#include "base/check.h"
-#include "http/endpoints/endpoints.h"
 #include "http/reply.h"
-#include "http/web/assets.h"
-
-static const struct asset *find_asset(const char *path)
-{
-    size_t i = 0;
-    while (i < asset_count && strcmp(assets[i].path, path) != 0)
-        i++;
-    CHECK(i < asset_count); /* the router asks for routes only */
-    return &assets[i];
-}
 
 /* If-None-Match is a list of tags, each perhaps with W/ before it, or a star. */
 static bool is_known_to_client(const struct exchange *x, const struct asset *asset)
@@ -24,7 +14,7 @@ static bool is_known_to_client(const struct exchange *x, const struct asset *ass
 
 enum MHD_Result asset_answer(struct exchange *x)
 {
-    const struct asset *asset = find_asset(x->path);
+    const struct asset *asset = (const struct asset *)x->route;
     const struct reply_header headers[] = {
         {"ETag", asset->etag},
         {"Cache-Control", "no-cache"}, /* ask each time: what is shown fits the server */

@@ -33,16 +33,11 @@ static void put_milliseconds(struct answer *a, const char *before, int64_t ns)
 
 static void put_timing(struct answer *a, const struct request *r)
 {
-    int64_t decode = 0, preprocess = 0, inference = 0;
-    for (size_t i = 0; i < r->part_count; i++) {
-        decode += r->parts[i].decode_ns;
-        preprocess += r->parts[i].preprocess_ns;
-        inference += r->parts[i].inference_ns;
-    }
-    put_milliseconds(a, "\"timing_ms\":{\"queue\":", r->started_ns - r->queued_ns);
-    put_milliseconds(a, ",\"decode\":", decode);
-    put_milliseconds(a, ",\"preprocess\":", preprocess);
-    put_milliseconds(a, ",\"inference\":", inference);
+    const struct request_times t = request_times(r);
+    put_milliseconds(a, "\"timing_ms\":{\"queue\":", t.queue_ns);
+    put_milliseconds(a, ",\"decode\":", t.decode_ns);
+    put_milliseconds(a, ",\"preprocess\":", t.preprocess_ns);
+    put_milliseconds(a, ",\"inference\":", t.inference_ns);
     put_milliseconds(a, ",\"total\":", clock_monotonic_ns() - r->queued_ns);
     answer_text(a, "}");
 }

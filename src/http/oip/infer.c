@@ -6,34 +6,8 @@
 #include <string.h>
 
 #include "base/jpeg_start.h"
-#include "http/oip/infer_reader.h"
-
-const char *infer_output_name(enum infer_output_kind kind)
-{
-    return kind == INFER_LOGITS ? "logits" : "probabilities";
-}
-
-int infer_refuse(const struct infer_reader *r, const char *what)
-{
-    return error_set(r->err, ERR_BAD_REQUEST, "%s", what);
-}
-
-json_t *infer_member(const json_t *object, const char *key)
-{
-    json_t *value = json_object_get(object, key);
-    return json_is_null(value) ? NULL : value;
-}
-
-json_t *infer_parameter(const json_t *object, const char *key)
-{
-    return infer_member(infer_member(object, "parameters"), key);
-}
-
-bool infer_parameters_are_sane(const json_t *object)
-{
-    const json_t *parameters = infer_member(object, "parameters");
-    return !parameters || json_is_object(parameters);
-}
+#include "http/oip/infer_input.h"
+#include "http/oip/infer_reply.h"
 
 static int read_flag(const struct infer_reader *r, const json_t *object, const char *key,
                      bool *flag)

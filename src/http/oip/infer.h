@@ -10,49 +10,8 @@
 #ifndef RESNEXT_HTTP_OIP_INFER_H
 #define RESNEXT_HTTP_OIP_INFER_H
 
-#include <jansson.h>
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "base/error.h"
-#include "http/oip/tensor_numbers.h"
+#include "http/oip/infer_state.h"
 #include "serve/request.h"
-
-#define INFER_VERSION "1"
-
-enum { INFER_NO_HEADER = -1 };
-
-/* What a request is read against. */
-struct infer_terms {
-    int size, classes;
-    size_t max_images;
-    int64_t header_length; /* Inference-Header-Content-Length, INFER_NO_HEADER without one; 0: the
-                              body is one JPEG, all of it */
-    size_t body_length;
-};
-
-enum infer_output_kind { INFER_LOGITS, INFER_PROBABILITIES, INFER_OUTPUT_COUNT };
-
-struct infer_output {
-    enum infer_output_kind kind;
-    bool binary;
-    int top; /* classification: so many strings, at most `classes`; 0: all numbers */
-};
-
-/* What a request asks for; request->codec_state. */
-struct infer {
-    char *model; /* its name */
-    struct infer_terms terms;
-    json_t *id; /* a string, or NULL */
-    struct infer_output outputs[INFER_OUTPUT_COUNT];
-    size_t output_count;
-    size_t images;
-    const uint8_t *binary; /* float32 [images][3][size][size], little-endian, unaligned; or NULL: */
-    struct tensor_numbers json;
-};
-
-/* The name of an output. */
-const char *infer_output_name(enum infer_output_kind kind);
 
 /* Reads and writes in the worker. Requests come from request_create with no parts and the body as
  * upload, which is changed. */
@@ -61,8 +20,5 @@ extern const struct request_codec infer_codec;
 /* The state for a request, which frees it; `model` is the name for the answer. ERR_NO_MEMORY. */
 int infer_prepare(struct request *request, const char *model, const struct infer_terms *terms,
                   struct error *err);
-
-/* Writes request->answer. */
-int infer_encode(struct request *request, struct error *err);
 
 #endif

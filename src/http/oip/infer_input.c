@@ -1,10 +1,33 @@
+#include "http/oip/infer_input.h"
+
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
-#include "http/oip/infer_reader.h"
 #include "http/oip/tensor_base64.h"
+
+int infer_refuse(const struct infer_reader *r, const char *what)
+{
+    return error_set(r->err, ERR_BAD_REQUEST, "%s", what);
+}
+
+json_t *infer_member(const json_t *object, const char *key)
+{
+    json_t *value = json_object_get(object, key);
+    return json_is_null(value) ? NULL : value;
+}
+
+json_t *infer_parameter(const json_t *object, const char *key)
+{
+    return infer_member(infer_member(object, "parameters"), key);
+}
+
+bool infer_parameters_are_sane(const json_t *object)
+{
+    const json_t *parameters = infer_member(object, "parameters");
+    return !parameters || json_is_object(parameters);
+}
 
 /* Checks shape[0], how many images there are. */
 static int read_image_count(struct infer_reader *r, const json_t *shape)

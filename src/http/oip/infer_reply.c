@@ -1,10 +1,11 @@
-/* The answer to an inference request: JSON, then the binary tensors. */
+#include "http/oip/infer_reply.h"
+
 #include <endian.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "http/answer_json.h"
-#include "http/oip/infer.h"
+#include "http/oip/infer_state.h"
 
 /* Logits or probabilities of an image. */
 static const float *scores_of(const struct infer *infer, const struct request_part *part,

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/number.h"
-#include "http/endpoints/endpoints.h"
 #include "http/oip/infer.h"
 #include "http/reply.h"
 #include "http/work.h"
@@ -89,31 +88,16 @@ enum MHD_Result oip_model_ready_answer(struct exchange *x)
     return reply_json(x, 200, json_pack("{s:s, s:b}", "name", x->model->name, "ready", 1));
 }
 
-struct length_header {
-    size_t count;
-    int64_t value; /* -1: not a number */
-};
-
-static enum MHD_Result note_length(void *arg, enum MHD_ValueKind kind, const char *key,
-                                   const char *value)
-{
-    enum { MAX_DIGITS = 12 };
-    (void)kind;
-    struct length_header *h = arg;
-    if (strcasecmp(key, "Inference-Header-Content-Length") != 0)
-        return MHD_YES;
-    size_t length = value ? strlen(value) : 0;
-    h->count++;
-    h->value = length <= MAX_DIGITS ? number_parse(value, length) : -1;
-    return MHD_YES;
-}
-
 static int read_header_length(const struct exchange *x, int64_t *length, struct error *err)
 {
-    struct length_header h = {0};
-    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_length, &h);
-    *length = h.count > 0 ? h.value : INFER_NO_HEADER;
-    if (h.count > 1 || (h.count == 1 && h.value < 0))
+    enum { MAX_DIGITS = 12 };
+    const char *text;
+    size_t count = exchange_headers(x, "Inference-Header-Content-Length", &text);
+    size_t digits = text ? strlen(text) : 0;
+    *length = count > 0 && digits <= MAX_DIGITS ? number_parse(text, digits) : -1;
+    if (count == 0)
+        *length = INFER_NO_HEADER;
+    else if (count > 1 || *length < 0)
         return error_set(err, ERR_BAD_REQUEST,
                          "Inference-Header-Content-Length must be one number, the bytes of JSON");
     return ERR_OK;

@@ -1,4 +1,4 @@
-#include "http/connections/throttle.h"
+#include "http/throttle.h"
 
 #include <time.h>
 

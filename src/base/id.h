@@ -1,6 +1,6 @@
 /* Names for requests. */
-#ifndef RESNEXT_HTTP_ID_H
-#define RESNEXT_HTTP_ID_H
+#ifndef RESNEXT_BASE_ID_H
+#define RESNEXT_BASE_ID_H
 
 #include <stdbool.h>
 

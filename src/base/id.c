@@ -1,4 +1,4 @@
-#include "http/id.h"
+#include "base/id.h"
 
 #include <ctype.h>
 #include <string.h>

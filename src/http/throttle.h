@@ -9,8 +9,8 @@
  * thread never sleeps, so that health is told in a millisecond.
  *
  * All of it is for HTTP threads, of which there are `threads`, each for itself. */
-#ifndef RESNEXT_HTTP_CONNECTIONS_THROTTLE_H
-#define RESNEXT_HTTP_CONNECTIONS_THROTTLE_H
+#ifndef RESNEXT_HTTP_THROTTLE_H
+#define RESNEXT_HTTP_THROTTLE_H
 
 #include <stdbool.h>
 #include <stdint.h>

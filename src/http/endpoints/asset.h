@@ -1,12 +1,14 @@
 /* The web page's files and the contract, as src/http/web/embed.sh puts them into the program.
  * Read-only. */
-#ifndef RESNEXT_HTTP_WEB_ASSETS_H
-#define RESNEXT_HTTP_WEB_ASSETS_H
+#ifndef RESNEXT_HTTP_ENDPOINTS_ASSET_H
+#define RESNEXT_HTTP_ENDPOINTS_ASSET_H
 
 #include <stddef.h>
 
+#include "http/route.h"
+
 struct asset {
-    const char *path; /* where it is served; a route of its own */
+    struct route route; /* first: an exchange with this route is for this asset */
     const char *content_type;
     const char *etag; /* quoted, changes with the bytes */
     const unsigned char *bytes;
@@ -15,5 +17,7 @@ struct asset {
 
 extern const struct asset assets[];
 extern const size_t asset_count;
+
+enum MHD_Result asset_answer(struct exchange *x);
 
 #endif

@@ -1,7 +1,6 @@
-/* An inference request while it is read. Shared by infer.c and infer_input.c; nobody else includes
- * this. */
-#ifndef RESNEXT_HTTP_OIP_INFER_READER_H
-#define RESNEXT_HTTP_OIP_INFER_READER_H
+/* An inference request while it is read, and its one input. Only infer.c includes this. */
+#ifndef RESNEXT_HTTP_OIP_INFER_INPUT_H
+#define RESNEXT_HTTP_OIP_INFER_INPUT_H
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -9,7 +8,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "http/oip/infer.h"
+#include "http/oip/infer_state.h"
 #include "http/oip/tensor_json.h"
 #include "serve/request.h"
 

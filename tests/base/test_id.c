@@ -1,4 +1,4 @@
-#include "http/id.h"
+#include "base/id.h"
 
 #include <string.h>
 
@@ -67,6 +67,6 @@ START_TEST(traceparents_of_later_versions_may_have_more)
 }
 END_TEST
 
-TEST_MAIN("http/id", 10, generated_ids_are_sane_and_differ, only_safe_ids_are_sane,
+TEST_MAIN("base/id", 10, generated_ids_are_sane_and_differ, only_safe_ids_are_sane,
           traceparents_have_one_form, zeros_and_no_version_trace_nothing,
           traceparents_of_later_versions_may_have_more)
