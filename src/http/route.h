@@ -1,4 +1,4 @@
-/* What is at a path, for a method. The router has a table of them (router.c). */
+/* What is at a path, for a method: routes.def lists all. */
 #ifndef RESNEXT_HTTP_ROUTE_H
 #define RESNEXT_HTTP_ROUTE_H
 
@@ -21,7 +21,7 @@ enum route_trait {
 };
 
 struct route {
-    const char *path, *method; /* a segment * stands for any; HEAD works where GET does */
+    const char *path, *method;
     /* Called once the whole request is there. Queues an answer or, if there is a `resume`, may
      * suspend the connection; then that is called when the result has come. */
     enum MHD_Result (*answer)(struct exchange *x);
@@ -29,5 +29,11 @@ struct route {
     enum route_place place;
     unsigned traits;
 };
+
+#define ROUTE(path, method, answer, place, traits) enum MHD_Result answer(struct exchange *x);
+#define ROUTE_RESUMED(path, method, answer, resume, place, traits)                                 \
+    enum MHD_Result answer(struct exchange *x);                                                    \
+    enum MHD_Result resume(struct exchange *x);
+#include "http/routes.def"
 
 #endif

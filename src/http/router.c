@@ -7,7 +7,6 @@
 #include "http/auth.h"
 #include "http/cors.h"
 #include "http/endpoints/asset.h"
-#include "http/endpoints/endpoints.h"
 #include "http/oip/oip.h"
 #include "http/reply.h"
 #include "http/throttle.h"
@@ -22,25 +21,10 @@ static const int64_t AFTER_ERROR_NS = 250000000;
 
 /* The assets follow. */
 static const struct route routes[] = {
-    {"/classify", "POST", classify_answer, work_resume, AT_SERVICE, TAKES_BODY},
-    {"/embed", "POST", embed_answer, work_resume, AT_SERVICE, TAKES_BODY},
-    {"/explain", "POST", explain_answer, work_resume, AT_SERVICE, TAKES_BODY},
-    {"/livez", "GET", livez_answer, NULL, AT_BOTH, IS_OPEN | IS_PROBE},
-    {"/readyz", "GET", readyz_answer, NULL, AT_BOTH, IS_OPEN | IS_PROBE},
-    {"/health", "GET", health_answer, NULL, AT_BOTH, IS_OPEN | IS_PROBE},
-    {"/metrics", "GET", metrics_answer, NULL, AT_METRICS, IS_OPEN | IS_PROBE},
-    {"/models", "GET", models_answer, NULL, AT_SERVICE, 0},
-    {"/v2", "GET", oip_server_answer, NULL, AT_SERVICE, 0},
-    {"/v2/health/live", "GET", oip_live_answer, NULL, AT_SERVICE, IS_OPEN | IS_PROBE},
-    {"/v2/health/ready", "GET", oip_ready_answer, NULL, AT_SERVICE, IS_OPEN | IS_PROBE},
-    {"/v2/models/*", "GET", oip_model_answer, NULL, AT_SERVICE, 0},
-    {"/v2/models/*/ready", "GET", oip_model_ready_answer, NULL, AT_SERVICE, 0},
-    {"/v2/models/*/infer", "POST", oip_infer_answer, work_resume, AT_SERVICE, TAKES_BODY},
-    {"/v2/models/*/versions/*", "GET", oip_model_answer, NULL, AT_SERVICE, 0},
-    {"/v2/models/*/versions/*/ready", "GET", oip_model_ready_answer, NULL, AT_SERVICE, 0},
-    {"/v2/models/*/versions/*/infer", "POST", oip_infer_answer, work_resume, AT_SERVICE,
-     TAKES_BODY},
-    {"/admin/reload", "POST", reload_answer, reload_resume, AT_ADMIN, 0},
+#define ROUTE(path, method, answer, place, traits) {path, method, answer, NULL, place, traits},
+#define ROUTE_RESUMED(path, method, answer, resume, place, traits)                                 \
+    {path, method, answer, resume, place, traits},
+#include "http/routes.def"
 };
 
 /* Of any path that exists. */

@@ -80,11 +80,11 @@ def ports_lead_to_what_listens():
 
 
 def probes_ask_for_paths_that_exist():
-    router = read("src/http/router.c")
+    routes = read("src/http/routes.def")
     for probe, path in (("startupProbe", "/readyz"), ("readinessProbe", "/livez"),
                         ("livenessProbe", "/livez")):
         assert container[probe]["httpGet"] == {"path": path, "port": "admin"}, probe
-        assert f'"{path}"' in router, path
+        assert f'"{path}"' in routes, path
         assert container[probe]["failureThreshold"] >= 2, "one lost packet is no failure"
 
 

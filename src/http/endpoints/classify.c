@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "http/answer_json.h"
-#include "http/endpoints/endpoints.h"
 #include "http/reply.h"
 #include "http/work.h"
 

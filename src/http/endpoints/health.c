@@ -1,6 +1,5 @@
 #include <jansson.h>
 
-#include "http/endpoints/endpoints.h"
 #include "http/reply.h"
 
 enum MHD_Result livez_answer(struct exchange *x)

@@ -1,4 +1,3 @@
-#include "http/endpoints/endpoints.h"
 #include "http/reply.h"
 
 enum MHD_Result metrics_answer(struct exchange *x)

@@ -1,6 +1,5 @@
 #include <jansson.h>
 
-#include "http/endpoints/endpoints.h"
 #include "http/reply.h"
 
 static json_t *describe(const struct model_info *m, const struct conf *conf)

@@ -2,7 +2,6 @@
 #include <jansson.h>
 
 #include "base/check.h"
-#include "http/endpoints/endpoints.h"
 #include "http/query.h"
 #include "http/reply.h"
 #include "serve/reload.h"
