@@ -3,7 +3,7 @@
 set -u
 folder=$PWD/test_run_blocks.$$
 runner=$(realpath "$top_srcdir")/tests/deb/run_blocks.sh
-port=$((20000 + $$ % 10000))
+port=$((20000 + 2 * ($$ % 6000)))
 mkdir "$folder"
 trap 'rm -rf "$folder"' EXIT
 
