@@ -3,7 +3,7 @@
 set -u
 folder=$PWD/test_run_blocks.$$
 runner=$(realpath "$top_srcdir")/tests/deb/run_blocks.sh
-port=$((20000 + 2 * ($$ % 6000)))
+host=127.77.$(($$ / 250 % 250)).$((1 + $$ % 250)) # of nobody else
 mkdir "$folder"
 trap 'rm -rf "$folder"' EXIT
 
@@ -63,26 +63,26 @@ result $? 'a page without blocks fails'
 daemon=$(realpath "$top_builddir")/resnextd model=$(realpath "$top_srcdir")/models/resnext29-cifar10
 run 'ok 1 ok 2 ok 3 ok 4 1..4 ' <<END
 \`\`\`sh
-$daemon --model $model --listen 127.0.0.1:$port
+$daemon --model $model --listen $host:8080
 \`\`\`
 \`\`\`sh
-$daemon --model $model --listen 127.0.0.1:$((port + 1))
+$daemon --model $model --listen $host:8081
 \`\`\`
 \`\`\`sh
-RESNEXTD_MODEL=$model $daemon --listen 127.0.0.1:$port
+RESNEXTD_MODEL=$model $daemon --listen $host:8080
 \`\`\`
 \`\`\`sh
-curl -s -f http://127.0.0.1:$port/readyz
-curl -s -f http://127.0.0.1:$((port + 1))/readyz
+curl -s -f http://$host:8080/readyz
+curl -s -f http://$host:8081/readyz
 \`\`\`
 END
 result $? 'servers are ready for the blocks after them, and give way to the next at their address'
 run 'not ok 1 not ok 2 1..2 ' <<END
 \`\`\`sh
-$daemon --model $folder/nothing --listen 127.0.0.1:$port
+$daemon --model $folder/nothing --listen $host:8080
 \`\`\`
 \`\`\`sh
-curl -s -f http://127.0.0.1:$port/readyz
+curl -s -f http://$host:8080/readyz
 \`\`\`
 END
 [ $? -eq 1 ] && grep -q '^# .*cannot open .*/nothing' "$folder/log"
