@@ -11,8 +11,9 @@ for release in $releases; do
     make_root "$release" "$root" sudo && copy_source "$root" &&
         echo 'APT::Get::Assume-Yes "true";' > "$root/etc/apt/apt.conf.d/assume-yes" &&
         { inside "$root" 'sh tests/deb/run_blocks.sh README.md clients/README.md' > "$results" 2>> "$log"; :; }
-    grep -q '^1\.\.[1-9]' "$results"
+    grep -qs '^1\.\.[1-9]' "$results"
     result $? "$release: the blocks were run"
+    [ -e "$results" ] || { tail -n 20 "$log" | sed 's/^/# /'; continue; }
     while read -r line; do
         case $line in
         '#'*) echo "$line" ;;
