@@ -27,6 +27,8 @@ wait_ready
 result $? 'the service is ready after installation'
 systemctl is-enabled -q resnextd.service && ! systemctl is-enabled -q resnextd.socket
 result $? 'the service is enabled, the socket is not'
+grep -q '^  curl .*/classify$' /usr/share/doc/resnextd/README.Debian
+result $? 'what to do next is in its documentation'
 answer=$(curl -s --data-binary @/test/mare.jpg "$url/classify?top_k=1")
 echo "# $answer"
 echo "$answer" | grep -q '"model":"resnext29-cifar10".*"label":"horse"'

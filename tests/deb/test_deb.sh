@@ -11,7 +11,7 @@ complain='apt-get install -q -y --no-install-recommends lintian &&
 
 make_package() { # RELEASE ROOT
     make_root "$1" "$2" && copy_source "$2" &&
-        inside "$2" './bootstrap && apt-get install -q -y --no-install-recommends build-essential debhelper &&
+        inside "$2" './bootstrap && apt-get build-dep -q -y --no-install-recommends -P nocheck ./ &&
             make -C build deb' >> "$log" 2>&1
 }
 
