@@ -1,7 +1,7 @@
 /* For LD_PRELOAD: while the file SLOW_PRODUCTS is there, each product of OpenBLAS takes 50 ms more;
- * while STUCK_READS is there, a read at an offset, as of weights, says so in it and never ends;
- * with END_AT_EPOLL set, who makes an epoll, as the HTTP side does when models are loaded, has sent
- * SIGHUP and SIGTERM before. */
+ * while STUCK_READS is there, a read at an offset above 0, as of weights, says so in it and never
+ * ends; with END_AT_EPOLL set, who makes an epoll, as the HTTP side does when models are loaded,
+ * has sent SIGHUP and SIGTERM before. */
 #define _GNU_SOURCE
 #include <cblas.h>
 #include <dlfcn.h>
@@ -30,7 +30,7 @@ ssize_t pread(int fd, void *bytes, size_t length, off_t offset)
 {
     ssize_t (*real)(int, void *, size_t, off_t) = dlsym(RTLD_NEXT, "pread");
     const char *file = getenv("STUCK_READS");
-    int stuck = file ? open(file, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
+    int stuck = file && offset > 0 ? open(file, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
     if (stuck < 0)
         return real(fd, bytes, length, offset);
     if (write(stuck, "x", 1) == 1)
