@@ -12,6 +12,7 @@
  * count was raised, and stays as long as the server, with or without a thread. */
 #include "serve/server.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -344,6 +345,8 @@ char *server_render_metrics(struct server *server, size_t *length)
 {
     struct server_load load;
     double gauges[GAUGE_COUNT];
+    for (size_t i = 0; i < GAUGE_COUNT; i++)
+        gauges[i] = NAN;
     server_load(server, &load);
     metrics_process(gauges);
     gauges[GAUGE_log_lines_dropped] = (double)log_dropped();
