@@ -1,4 +1,4 @@
-#include "tool/average_precision.h"
+#include "tool/multi_label.h"
 
 #include <math.h>
 
@@ -39,5 +39,5 @@ START_TEST(without_positives_there_is_none)
 }
 END_TEST
 
-TEST_MAIN("tool/average_precision", 10, it_is_the_sum_of_recall_steps_times_precision,
+TEST_MAIN("tool/multi_label", 10, it_is_the_sum_of_recall_steps_times_precision,
           pictures_of_one_score_are_under_one_threshold, without_positives_there_is_none)
