@@ -27,7 +27,7 @@ static char *trim(char *text, char *end)
     return text + strspn(text, " \t");
 }
 
-/* A field in quotes, of which the first is at csv->at; leaves that behind the last. */
+/* Reads a quoted field. csv->at is at the opening quote before and at the separator after. */
 static int read_quoted(struct csv *csv, char **field, struct error *err)
 {
     size_t first_line = csv->line;
@@ -52,7 +52,7 @@ static int read_quoted(struct csv *csv, char **field, struct error *err)
                      first_line);
 }
 
-/* Reads one field; `*last` if it ends the row. Whatever ended it is passed. */
+/* Reads one field and the separator after it. `*last` is true if the field ends the row. */
 static int read_field(struct csv *csv, char **field, bool *last, struct error *err)
 {
     csv->at += strspn(csv->at, " \t");

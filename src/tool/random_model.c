@@ -20,7 +20,7 @@ static void remove_file(const char *folder, const char *name)
         unlink(path);
 }
 
-/* The float32 network's calibration on a picture of random pixels. */
+/* Calibrates the float32 network on a picture of random pixels. */
 static int calibrate(const struct model *exact, struct calibration *out, struct error *err)
 {
     struct observer *observer = NULL;
