@@ -8,7 +8,7 @@ struct explain {
     const char *class, *class_id_text, *out;
     struct file_bytes file;
     struct session *session;
-    int class_id;
+    struct prediction found;
     struct feature_shape shape;
     float *map; /* [rows][cols] */
 };
@@ -16,27 +16,26 @@ struct explain {
 static int make_map(struct explain *e, struct error *err)
 {
     const char *name = e->class_id_text ? e->class_id_text : e->class;
-    struct prediction found;
     session_put_rgb(e->session, 0);
     session_forward(e->session, 1, NULL, NULL);
-    int code = session_find_class(e->session, name, e->class_id_text != NULL, &found, err);
+    int code = session_find_class(e->session, name, e->class_id_text != NULL, &e->found, err);
     if (code != ERR_OK)
         return code;
-    e->class_id = found.class_id;
     e->shape = explain_shape(e->session->model->network);
     e->map = calloc((size_t)e->shape.rows * (size_t)e->shape.cols, sizeof *e->map);
     if (!e->map)
         return error_set(err, ERR_NO_MEMORY, "no memory for a map");
-    return session_map(e->session, e->class_id, e->map, err);
+    return session_map(e->session, e->found.class_id, e->map, err);
 }
 
 static void print_json(const struct explain *e, const char *path)
 {
+    int class_id = e->found.class_id;
+    json_t *label = output_json_text(e->session->model->labels[class_id]);
     size_t count = (size_t)e->shape.rows * (size_t)e->shape.cols;
-    output_json_line(json_pack(
-        "{s:o, s:i, s:o, s:{s:i, s:i, s:o}}", "file", output_json_text(path), "class_id",
-        e->class_id, "label", output_json_text(e->session->model->labels[e->class_id]), "grid",
-        "rows", e->shape.rows, "cols", e->shape.cols, "values", output_json_floats(e->map, count)));
+    output_json_line(json_pack("{s:o, s:i, s:o, s:{s:i, s:i, s:o}}", "file", output_json_text(path),
+                               "class_id", class_id, "label", label, "grid", "rows", e->shape.rows,
+                               "cols", e->shape.cols, "values", output_json_floats(e->map, count)));
 }
 
 static int write_picture(const struct explain *e, const struct tool *tool, struct error *err)

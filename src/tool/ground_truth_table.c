@@ -22,8 +22,6 @@ struct table {
     const char *root;
     bool many;
     struct csv csv;
-    char **fields; /* [max_fields] of the current row */
-    size_t max_fields, count, line;
     int *columns;          /* [column_count]: the class of each column after the first */
     size_t column_count;   /* 0 without a header of classes */
     struct listed *listed; /* [files] */
@@ -44,14 +42,14 @@ static int refuse(const char *reason, const char *text, struct error *err)
 static int read_columns(struct table *t, struct error *err)
 {
     size_t classes = (size_t)classes_of(t);
-    for (size_t i = 1; i < t->count; i++) {
+    for (size_t i = 1; i < t->csv.count; i++) {
         int class_id;
-        int code = class_names_find(t->names, t->fields[i], &class_id, err);
+        int code = class_names_find(t->names, t->csv.fields[i], &class_id, err);
         if (code != ERR_OK)
             return code;
         for (size_t k = 0; k < t->column_count; k++)
             if (t->columns[k] == class_id)
-                return refuse("there are two columns for the class ", t->fields[i], err);
+                return refuse("there are two columns for the class ", t->csv.fields[i], err);
         t->columns[t->column_count++] = class_id;
     }
     if (t->column_count == classes)
@@ -65,18 +63,20 @@ static int read_columns(struct table *t, struct error *err)
 /* A first field with a dot is no header but the name of a file that is not a JPEG. */
 static int read_header(struct table *t, struct error *err)
 {
+    char **fields = t->csv.fields;
+    size_t count = t->csv.count;
     int class_id;
-    if (strchr(t->fields[0], '.'))
-        return refuse("neither a header nor the name of a *.jpg or *.jpeg: ", t->fields[0], err);
-    if (t->count > 2 ||
-        (t->count == 2 && class_names_find(t->names, t->fields[1], &class_id, NULL) == ERR_OK))
+    if (strchr(fields[0], '.'))
+        return refuse("neither a header nor the name of a *.jpg or *.jpeg: ", fields[0], err);
+    if (count > 2 ||
+        (count == 2 && class_names_find(t->names, fields[1], &class_id, NULL) == ERR_OK))
         return read_columns(t, err);
-    return t->count == 2 ? ERR_OK : refuse("one column; file and classes are needed", "", err);
+    return count == 2 ? ERR_OK : refuse("one column; file and classes are needed", "", err);
 }
 
 static int add_file(struct table *t, struct error *err)
 {
-    const char *name = t->fields[0];
+    const char *name = t->csv.fields[0];
     while (strncmp(name, "./", 2) == 0) /* as find(1) prints it */
         name += 2;
     if (!files_is_jpeg_name(name))
@@ -97,7 +97,7 @@ static int add_file(struct table *t, struct error *err)
     int code = files_append(&t->truth->files, path, 0, NULL, err);
     free(path);
     if (code == ERR_OK)
-        t->listed[count] = (struct listed){t->truth->files.entries[count].path, t->line};
+        t->listed[count] = (struct listed){t->truth->files.entries[count].path, t->csv.row};
     return code;
 }
 
@@ -109,8 +109,8 @@ static int mark(struct table *t, int class_id, struct error *err)
 static int mark_columns(struct table *t, struct error *err)
 {
     int code = ERR_OK;
-    for (size_t i = 1; code == ERR_OK && i < t->count; i++) {
-        const char *value = t->fields[i];
+    for (size_t i = 1; code == ERR_OK && i < t->csv.count; i++) {
+        const char *value = t->csv.fields[i];
         if (strcmp(value, "1") == 0 || strcmp(value, "1.0") == 0)
             code = mark(t, t->columns[i - 1], err);
         else if (strcmp(value, "0") != 0 && strcmp(value, "0.0") != 0)
@@ -152,33 +152,28 @@ static int mark_list(struct table *t, char *list, struct error *err)
 static int read_row(struct table *t, struct error *err)
 {
     size_t wanted = t->column_count ? t->column_count + 1 : 2, before = t->truth->count;
-    if (t->count != wanted)
-        return error_set(err, ERR_PARAMETER, "%zu fields instead of %zu", t->count, wanted);
+    if (t->csv.count != wanted)
+        return error_set(err, ERR_PARAMETER, "%zu fields instead of %zu", t->csv.count, wanted);
     int code = add_file(t, err);
     if (code == ERR_OK)
-        code = t->column_count ? mark_columns(t, err) : mark_list(t, t->fields[1], err);
+        code = t->column_count ? mark_columns(t, err) : mark_list(t, t->csv.fields[1], err);
     if (code == ERR_OK && !t->many && t->truth->count != before + 1)
         code = error_set(err, ERR_PARAMETER, "%zu classes; of this network each picture shows one",
                          t->truth->count - before);
     return code;
 }
 
-static int next_row(struct table *t, struct error *err)
-{
-    return csv_next(&t->csv, t->fields, t->max_fields, &t->count, &t->line, err);
-}
-
 /* The first row is a header if it does not name a picture. */
 static int read_rows(struct table *t, struct error *err)
 {
-    int code = next_row(t, err);
-    bool is_header = code == ERR_OK && t->count > 0 && !files_is_jpeg_name(t->fields[0]);
-    while (code == ERR_OK && t->count > 0) {
+    int code = csv_next(&t->csv, err);
+    bool is_header = code == ERR_OK && t->csv.count > 0 && !files_is_jpeg_name(t->csv.fields[0]);
+    while (code == ERR_OK && t->csv.count > 0) {
         code = is_header ? read_header(t, err) : read_row(t, err);
         if (code != ERR_OK)
-            return error_prefix(err, code, "line %zu", t->line);
+            return error_prefix(err, code, "line %zu", t->csv.row);
         is_header = false;
-        code = next_row(t, err);
+        code = csv_next(&t->csv, err);
     }
     if (code == ERR_OK && t->truth->files.count == 0)
         code = error_set(err, ERR_PARAMETER, "there is no picture in this table");
@@ -214,16 +209,15 @@ int ground_truth_parse(struct ground_truth *truth, char *text, size_t length, co
 {
     size_t classes = (size_t)names->model->classes;
     struct table t = {.truth = truth, .names = names, .root = root, .many = many};
-    t.max_fields = classes + 1;
-    t.fields = calloc(t.max_fields, sizeof *t.fields);
+    char **fields = calloc(classes + 1, sizeof *fields);
     t.columns = calloc(classes, sizeof *t.columns);
-    int code = t.fields && t.columns ? csv_open(&t.csv, text, length, err)
-                                     : error_set(err, ERR_NO_MEMORY, "no memory for the table");
+    int code = fields && t.columns ? csv_open(&t.csv, text, length, fields, classes + 1, err)
+                                   : error_set(err, ERR_NO_MEMORY, "no memory for the table");
     if (code == ERR_OK)
         code = read_rows(&t, err);
     if (code == ERR_OK)
         code = check_once(&t, err);
-    free(t.fields);
+    free(fields);
     free(t.columns);
     free(t.listed);
     return code;

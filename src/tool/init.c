@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "tool/args.h"
-#include "tool/output.h"
 
 static int64_t seed, classes, input_size;
 

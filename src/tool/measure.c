@@ -14,7 +14,6 @@
 #include "base/array.h"
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/size.h"
 #include "base/threads.h"
 #include "tool/pictures.h"
 
@@ -80,26 +79,20 @@ static int decode_batch(struct worker *w, int64_t batch)
     return ERR_OK;
 }
 
-/* A worker's share of the helpers, rounded up. */
-static int helpers_of_each(const struct measure_options *o)
-{
-    return (o->threads - 1) / o->workers;
-}
-
 static void forward(struct worker *w)
 {
     const struct network *network = w->run->model->network;
-    int images = w->run->options->batch;
-    if (!w->run->options->layers) {
-        const struct pass_terms terms = {.context = w,
-                                         .expected = helpers_of_each(w->run->options)};
-        session_forward(w->session, images, w->pass, &terms);
+    const struct measure_options *o = w->run->options;
+    if (!o->layers) {
+        int share = (o->threads - 1) / o->workers; /* of the helpers, rounded up */
+        const struct pass_terms terms = {.context = w, .expected = share};
+        session_forward(w->session, o->batch, w->pass, &terms);
         return;
     }
     int64_t before = clock_monotonic_ns();
     for (size_t i = 0; i < network_layer_count(network); i++) {
         struct layer_time *time = &w->result.layers[i];
-        network_run_layer(network, w->session->workspace, i, images);
+        network_run_layer(network, w->session->workspace, i, o->batch);
         int64_t now = clock_monotonic_ns(), taken = now - before;
         time->total_ns += taken;
         if (time->min_ns == 0 || taken < time->min_ns)
