@@ -184,7 +184,6 @@ int tool_run(const struct command *command, int argc, char **argv)
         return status;
     struct error err;
     int code = command->run(&tool, &err);
-    progress_clear(&tool.progress);
     if (code != ERR_OK)
         tool_message("%s", err.message);
     model_destroy(tool.model);

@@ -14,7 +14,7 @@ static struct {
     const char *file;
 } got;
 
-/* Parses up to 9 words; the exit code, or -1 to go on. */
+/* Parses the words. Returns the exit code, or -1 to go on. */
 static int parse(char **words, int *first)
 {
     static const char *const words_known[] = {"auto", "slow", "fast", NULL};

@@ -12,7 +12,8 @@ static void expect(double wanted, const float *scores, const char *positive, siz
     ck_assert_double_eq_tol(average_precision(pictures, count), wanted, 1e-12);
 }
 
-/* The example in scikit-learn's documentation of average_precision_score, and others by hand. */
+/* The example from scikit-learn's documentation of average_precision_score, and some computed by
+ * hand. */
 START_TEST(it_is_the_sum_of_recall_steps_times_precision)
 {
     expect(0.5 * 1 + 0.5 * 2 / 3, (const float[]){0.1F, 0.4F, 0.35F, 0.8F}, "0011", 4);
