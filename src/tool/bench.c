@@ -282,12 +282,11 @@ static int bench_model(struct bench *b, struct error *err)
 
 static int open_subject(struct tool *tool, struct error *err)
 {
-    const char *operand = tool->operands[0];
-    if (tool_is_folder(operand))
+    struct template template;
+    if (tool_is_folder(tool->operands[0]))
         return tool_open_model(tool, err);
-    int code = random_model_load(&tool->model, operand, &tool->load, err);
-    return code == ERR_OK ? code
-                          : error_prefix(err, code, "%s is no folder; as a template", operand);
+    int code = tool_find_template(tool->operands[0], &template, err);
+    return code == ERR_OK ? random_model_load(&tool->model, &template, &tool->load, err) : code;
 }
 
 static struct bench bench = {.workers = 1, .batch = 1, .options.warmup = 3};

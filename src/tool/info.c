@@ -279,9 +279,9 @@ static void describe_model(struct info *info, const struct model *model)
 static int describe_template(struct info *info, const struct tool *tool, const char *name,
                              struct error *err)
 {
-    int code = template_from_name(name, &info->template, err);
+    int code = tool_find_template(name, &info->template, err);
     if (code != ERR_OK)
-        return error_prefix(err, code, "%s is no folder; as a template", name);
+        return code;
     template_name(&info->template, info->template_name);
     info->classes = info->template.classes;
     info->activation = info->classes == 1 ? ACTIVATION_SIGMOID : ACTIVATION_SOFTMAX;

@@ -42,6 +42,13 @@ bool tool_is_folder(const char *operand)
     return strchr(operand, '/') || stat(operand, &st) == 0;
 }
 
+int tool_find_template(const char *operand, struct template *out, struct error *err)
+{
+    int code = template_from_name(operand, out, err);
+    return code == ERR_OK ? code
+                          : error_prefix(err, code, "%s is no folder; as a template", operand);
+}
+
 int tool_open_model(struct tool *tool, struct error *err)
 {
     return model_load(&tool->model, tool->operands[0], &tool->load, err);

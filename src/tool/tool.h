@@ -72,6 +72,9 @@ void tool_message(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* Whether an operand names a folder: it exists or has a slash. Otherwise it names a template. */
 bool tool_is_folder(const char *operand);
 
+/* Like template_from_name. Error messages also say that `operand` is no folder. */
+int tool_find_template(const char *operand, struct template *out, struct error *err);
+
 /* Adds all operands but the first to tool->files, then calls tool_open_model. The errors of
  * files_add and model_load. */
 int tool_open(struct tool *tool, struct error *err);
