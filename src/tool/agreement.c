@@ -1,16 +1,16 @@
-/* A result of the engine holds, for one picture: the logits of `exact`, those of `other`, and for
- * each layer the energy of what `exact` puts out and that of the difference. They are summed in the
- * order of the files, so that figures do not depend on the threads. */
+/* An engine result holds, for one picture: the logits of `exact`, the logits of `other`, and for
+ * each layer the energies of the output of `exact` and of the difference. Results are summed in the
+ * order of the files, so the sums do not depend on the threads. */
 #include "tool/agreement.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What a thread needs beside the engine's session. */
+/* A thread's memory, besides the engine's session. */
 struct side {
     struct workspace *workspace; /* of `other` */
-    float *exact, *other;        /* the numbers of one value */
+    float *exact, *other;        /* one layer's output of each network */
 };
 
 struct comparison {
@@ -19,12 +19,12 @@ struct comparison {
     struct side *sides; /* one a thread */
     float *logits;      /* [files][2][classes] of those that did not fail */
     size_t images;
-    double *signal, *noise; /* [layers] */
+    double *energies; /* [layers][2]: of the output of `exact` and of the difference */
 };
 
-/* The energy of value v, and that of the difference. */
+/* Sets energies[0] to the energy of value v, energies[1] to the energy of the difference. */
 static void compare_value(const struct comparison *c, const struct side *side,
-                          const struct workspace *workspace, int v, float *signal, float *noise)
+                          const struct workspace *workspace, int v, float *energies)
 {
     size_t count = network_value_size(c->exact->network, v);
     double exact = 0, difference = 0;
@@ -35,8 +35,8 @@ static void compare_value(const struct comparison *c, const struct side *side,
         exact += (double)side->exact[i] * side->exact[i];
         difference += d * d;
     }
-    *signal = (float)exact;
-    *noise = (float)difference;
+    energies[0] = (float)exact;
+    energies[1] = (float)difference;
 }
 
 static int compare(void *context, int thread, struct session *session, float *result,
@@ -49,8 +49,7 @@ static int compare(void *context, int thread, struct session *session, float *re
     for (size_t i = 0; i < c->layers; i++) {
         network_run_layer(c->exact->network, session->workspace, i, 1);
         network_run_layer(c->other->network, side->workspace, i, 1);
-        compare_value(c, side, session->workspace, (int)i + 1, &energies[2 * i],
-                      &energies[2 * i + 1]);
+        compare_value(c, side, session->workspace, (int)i + 1, &energies[2 * i]);
     }
     memcpy(result, side->exact, c->classes * sizeof *result);
     memcpy(result + c->classes, side->other, c->classes * sizeof *result);
@@ -65,10 +64,8 @@ static bool take(void *context, const struct engine_result *result)
         return true;
     size_t both = 2 * c->classes;
     memcpy(c->logits + c->images++ * both, result->logits, both * sizeof *c->logits);
-    for (size_t i = 0; i < c->layers; i++) {
-        c->signal[i] += result->logits[both + 2 * i];
-        c->noise[i] += result->logits[both + 2 * i + 1];
-    }
+    for (size_t i = 0; i < 2 * c->layers; i++)
+        c->energies[i] += result->logits[both + i];
     return true;
 }
 
@@ -87,9 +84,8 @@ static int create(struct comparison *c, size_t files, size_t threads, struct err
     size_t max = largest_value(c->exact->network);
     c->sides = calloc(threads, sizeof *c->sides);
     c->logits = calloc(files, 2 * c->classes * sizeof *c->logits);
-    c->signal = calloc(c->layers, sizeof *c->signal);
-    c->noise = calloc(c->layers, sizeof *c->noise);
-    bool complete = c->sides && c->logits && c->signal && c->noise;
+    c->energies = calloc(c->layers, 2 * sizeof *c->energies);
+    bool complete = c->sides && c->logits && c->energies;
     int code = ERR_OK;
     for (size_t i = 0; complete && code == ERR_OK && i < threads; i++) {
         c->sides[i].exact = calloc(max, sizeof(float));
@@ -109,11 +105,10 @@ static void destroy(struct comparison *c, size_t threads)
     }
     free(c->sides);
     free(c->logits);
-    free(c->signal);
-    free(c->noise);
+    free(c->energies);
 }
 
-/* Whether both logits say the same. */
+/* Whether both logits make the same decision. */
 static bool agree(const struct model *model, const float *a, const float *b)
 {
     struct prediction best, other;
@@ -128,7 +123,7 @@ static bool agree(const struct model *model, const float *a, const float *b)
     return true;
 }
 
-/* Of two vectors, each less `mean`; 1 if there is nothing left of either. */
+/* The cosine of two vectors, each less `mean`. It is 1 if both are then zero. */
 static double cosine(const float *a, const float *b, const double *mean, size_t count)
 {
     double aa = 0, bb = 0, ab = 0;
@@ -149,7 +144,7 @@ static int compare_logits(const struct comparison *c, struct agreement *out, str
     for (size_t n = 0; n < c->images; n++)
         for (size_t i = 0; i < c->classes; i++)
             mean[i] += (double)c->logits[2 * n * c->classes + i] / (double)c->images;
-    /* A single picture is its own mean. */
+    /* A single picture would equal its mean. */
     if (c->images == 1)
         memset(mean, 0, c->classes * sizeof *mean);
     out->images = c->images;
@@ -173,7 +168,8 @@ static int summarise(const struct comparison *c, struct agreement *out, struct e
     if (!out->decibels)
         return error_set(err, ERR_NO_MEMORY, "no memory for a report");
     for (size_t i = 0; i < c->layers; i++)
-        out->decibels[i] = 10 * log10((c->signal[i] + 1e-30) / (c->noise[i] + 1e-30));
+        out->decibels[i] =
+            10 * log10((c->energies[2 * i] + 1e-30) / (c->energies[2 * i + 1] + 1e-30));
     int code = c->images ? compare_logits(c, out, err) : ERR_OK;
     if (code != ERR_OK)
         agreement_destroy(out);

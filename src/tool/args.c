@@ -13,7 +13,8 @@
 
 enum { LONG_OPTION = 256 };
 
-/* What getopt_long wants. Long options return LONG_OPTION + row, --help LONG_OPTION + count. */
+/* The arguments of getopt_long. It returns LONG_OPTION + row for a long option, LONG_OPTION + count
+ * for --help. */
 struct getopt_form {
     struct option longs[ARGS_MAX_ROWS + 2];
     char shorts[2 * ARGS_MAX_ROWS + 3];
@@ -47,10 +48,8 @@ static size_t row_of(int result, const struct option_row *rows, size_t count)
     return count;
 }
 
-static int usage_error(const struct command *command, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static int usage_error(const struct command *command, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int usage_error(const struct command *command,
+                                                             const char *format, ...)
 {
     char text[512];
     va_list args;
@@ -61,7 +60,7 @@ static int usage_error(const struct command *command, const char *format, ...)
     return TOOL_USAGE;
 }
 
-/* What getopt_long did not like; `word` is the argument if it was a long option. */
+/* Reports an option that getopt_long refused. `word` is the argument of a long option. */
 static int unknown_option(const struct command *command, const char *word)
 {
     if (optopt >= LONG_OPTION)
@@ -162,14 +161,18 @@ static int print_help(const struct command *command, const struct option_row *ro
 
 static int check_operands(const struct command *command, int given)
 {
-    if (given < command->min)
+    int wanted = 1;
+    for (const char *s = command->operands; *s; s++)
+        wanted += *s == ' ';
+    if (given < wanted)
         return usage_error(command, "an operand is missing: %s", command->operands);
-    if (given > command->max)
+    if (given > wanted && !strstr(command->operands, "..."))
         return usage_error(command, "too many operands: %s", command->operands);
     return TOOL_OK;
 }
 
-/* The values as given, by row; NULL where an option was not. False to return *status at once. */
+/* Stores the text of each option in values[row]; NULL if it is not given. If false, the caller
+ * returns *status at once. */
 static bool collect(const struct command *command, const struct option_row *rows, size_t count,
                     int argc, char **argv, const char *values[ARGS_MAX_ROWS], int *status)
 {

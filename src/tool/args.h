@@ -1,4 +1,4 @@
-/* Options of a command, declared once: the parser and --help are made from the same rows. */
+/* Options of a command, declared once: parser and --help use the same rows. */
 #ifndef RESNEXT_TOOL_ARGS_H
 #define RESNEXT_TOOL_ARGS_H
 
@@ -20,11 +20,11 @@ struct option_row {
     int64_t min, max; /* of `integer`; min >= 0 */
     const char **text;
     unsigned *choice;         /* or an enum without negative values */
-    const char *const *names; /* of what `choice` may be, NULL-terminated */
+    const char *const *names; /* of the values of `choice`, NULL-terminated */
     const char *argument;     /* what --help calls the value */
 };
 
-/* Rows of each kind; the value goes to `variable`. */
+/* One row of each kind. The value is stored in `variable`. */
 #define FLAG(long_name, variable, explanation)                                                     \
     {                                                                                              \
         .name = long_name, .flag = &(variable), .help = explanation                                \
@@ -45,12 +45,15 @@ struct option_row {
         .help = explanation                                                                        \
     }
 
-/* The most rows that args_parse takes. */
+/* The rows of a command's own options. The last has no name. */
+#define OPTIONS(...) ((const struct option_row[]){__VA_ARGS__, {0}})
+
+/* The maximum number of rows for args_parse. */
 enum { ARGS_MAX_ROWS = 16 };
 
-/* Parses a command's argv: options may stand before, between and after operands, which are moved to
- * argv[*first .. argc-1]. True to go on; false to return *status at once: TOOL_OK after --help,
- * TOOL_USAGE after a message. */
+/* Parses a command's argv. Options may stand before, between and after operands. The operands are
+ * moved to argv[*first .. argc-1]. If false, the caller returns *status at once: TOOL_OK after
+ * --help, TOOL_USAGE after a message. */
 bool args_parse(const struct command *command, const struct option_row *rows, size_t count,
                 int argc, char **argv, int *first, int *status);
 

@@ -1,6 +1,5 @@
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/threads.h"
 #include "tool/args.h"
@@ -13,14 +12,14 @@ enum { DEFAULT_SECONDS = 3 };
 
 struct bench {
     const char *operand;
-    const char *images;                       /* where JPEGs are; NULL: random input */
-    int64_t workers, threads, batch, seconds; /* options; 0 of threads and seconds: not given */
+    const char *images;                       /* a folder of JPEGs; NULL: random input */
+    int64_t workers, threads, batch, seconds; /* options; threads, seconds: 0 if not given */
     struct measure_options options;
     struct tool *tool;
     const struct model *model;
-    struct fma_peak peak;   /* of the CPUs that the workers can use */
-    int peak_threads;       /* how many those are */
-    struct measure measure; /* samples sorted */
+    struct fma_peak peak;   /* of `peak_threads` threads */
+    int peak_threads;       /* threads, at most one per CPU */
+    struct measure measure; /* with sorted samples */
     struct statistics batch_ns;
 };
 
@@ -29,7 +28,7 @@ static double per_image_ms(const struct bench *b, double batch_ns)
     return batch_ns / 1e6 / b->options.batch;
 }
 
-/* The mean over all samples of a sum in nanoseconds. */
+/* Milliseconds per image, from the sum over all samples. */
 static double mean_ms(const struct bench *b, int64_t sum_ns)
 {
     return per_image_ms(b, (double)sum_ns / (double)b->measure.count);
@@ -40,7 +39,7 @@ static double gflops(const struct bench *b)
     return 2e-9 * (double)b->model->multiply_adds * b->measure.images_per_s;
 }
 
-/* Of one worker, while it was in the layer. */
+/* The rate of one worker in the layer. */
 static double layer_gflops(const struct bench *b, size_t i)
 {
     const struct layer *layer = network_layer(b->model->network, i);
@@ -100,7 +99,7 @@ static json_t *result_json(const struct bench *b)
         output_json_kernels(&kernels), "cpu", output_json_text(cpu), "decode", b->images != NULL);
 }
 
-/* Takes over both; NULL, like either of them, without memory. */
+/* Moves the members of `more` to `object`. Owns both. NULL if either is NULL or without memory. */
 static json_t *joined(json_t *object, json_t *more)
 {
     if (json_object_update_new(object, more) == 0)
@@ -149,7 +148,7 @@ static void print_circumstances(const struct bench *b)
                mean_ms(b, b->measure.preprocess_ns), mean_ms(b, b->measure.inference_ns));
 }
 
-/* One line a run, so that the lines of several runs make one table. */
+/* Prints one line per run, so that the lines of several runs form a table. */
 static void print_result(const struct bench *b)
 {
     printf("%-20s %-9s %7s %7s %5s %8s %9s %9s %9s %9s %8s %7s\n", "network", "input", "threads",
@@ -180,7 +179,7 @@ static void print_layer(const struct bench *b, size_t i)
     putchar('\n');
 }
 
-/* What the names of kernels that call a library leave open: whose code runs where. */
+/* Prints which code runs in kernels that call a library, since their names do not say it. */
 static void print_library(const struct network *network)
 {
     const struct conv_kernel *said = NULL;
@@ -212,7 +211,7 @@ static void print_text(const struct bench *b)
         print_layers(b);
 }
 
-/* A figure that does not say which kernels made it is of no use; these change OpenBLAS's choice. */
+/* These variables change OpenBLAS's choice of kernels, so results cannot be compared. */
 static void warn_of_environment(void)
 {
     static const char *const names[] = {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"};
@@ -244,7 +243,7 @@ static int read_pictures(struct bench *b, struct error *err)
     return code;
 }
 
-/* The peak before and after: the machine may have been slower at one of the two. */
+/* Measures the peak before and after, since the machine may be slower at one of these times. */
 static int measure(struct bench *b, struct error *err)
 {
     int cpus = thread_cpu_budget();
@@ -281,14 +280,13 @@ static int bench_model(struct bench *b, struct error *err)
     return code;
 }
 
-static int open_subject(struct tool *tool, const char *operand, struct error *err)
+static int open_subject(struct tool *tool, struct error *err)
 {
-    if (tool_is_folder(operand))
+    struct template template;
+    if (tool_is_folder(tool->operands[0]))
         return tool_open_model(tool, err);
-    const struct model_options options = {.isas = tool->isas, .precision = tool->precision};
-    int code = random_model_load(&tool->model, operand, &options, err);
-    return code == ERR_OK ? code
-                          : error_prefix(err, code, "%s is no folder; as a template", operand);
+    int code = tool_find_template(tool->operands[0], &template, err);
+    return code == ERR_OK ? random_model_load(&tool->model, &template, &tool->load, err) : code;
 }
 
 static struct bench bench = {.workers = 1, .batch = 1, .options.warmup = 3};
@@ -310,7 +308,7 @@ static int check(struct tool *tool, struct error *err)
 static int run(struct tool *tool, struct error *err)
 {
     struct bench *b = &bench;
-    int code = open_subject(tool, tool->operands[0], err);
+    int code = open_subject(tool, err);
     if (code != ERR_OK)
         return code;
     warn_of_environment();
@@ -325,22 +323,6 @@ static int run(struct tool *tool, struct error *err)
     return bench_model(b, err);
 }
 
-static const struct option_row options[] = {
-    INTEGER("workers", 'w', bench.workers, 1, 1024, "batches worked on at a time"),
-    INTEGER("threads", 't', bench.threads, 1, 1024,
-            "threads in all: those beyond the workers help them (default as many as workers)"),
-    INTEGER("batch", 'b', bench.batch, 1, 1024, "images a batch"),
-    INTEGER("seconds", 's', bench.seconds, 1, 86400,
-            "how long to measure (default 3 without --iterations)"),
-    INTEGER("iterations", 'n', bench.options.iterations, 1, 1000000000,
-            "how many batches to measure in all, instead of --seconds"),
-    INTEGER("warmup", 0, bench.options.warmup, 0, 1000000,
-            "batches of each worker that are not measured"),
-    FLAG("layers", bench.options.layers, "show each layer"),
-    TEXT("images", 0, bench.images, "DIR",
-         "JPEGs to take in turn, decoded as part of each batch; random input without"),
-};
-
 const struct command command_bench = {
     .name = "bench",
     .operands = "MODEL|TEMPLATE",
@@ -349,11 +331,21 @@ const struct command command_bench = {
                "resnext50_32x4d,\nwhich gets random weights. Times are for one image: those of a "
                "batch, divided by its images. The peak\nis of multiply-adds of the "
                "precision on registers alone, measured with as many threads, before and after.",
-    .min = 1,
-    .max = 1,
     .shared = OPTION_JSON | OPTION_ISA | OPTION_PRECISION | OPTION_PICTURES,
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
+    .options = OPTIONS(
+        INTEGER("workers", 'w', bench.workers, 1, 1024, "batches worked on at a time"),
+        INTEGER("threads", 't', bench.threads, 1, 1024,
+                "threads in all: those beyond the workers help them (default as many as workers)"),
+        INTEGER("batch", 'b', bench.batch, 1, 1024, "images a batch"),
+        INTEGER("seconds", 's', bench.seconds, 1, 86400,
+                "how long to measure (default 3 without --iterations)"),
+        INTEGER("iterations", 'n', bench.options.iterations, 1, 1000000000,
+                "how many batches to measure in all, instead of --seconds"),
+        INTEGER("warmup", 0, bench.options.warmup, 0, 1000000,
+                "batches of each worker that are not measured"),
+        FLAG("layers", bench.options.layers, "show each layer"),
+        TEXT("images", 0, bench.images, "DIR",
+             "JPEGs to take in turn, decoded as part of each batch; random input without")),
     .check = check,
     .run = run,
 };

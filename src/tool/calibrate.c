@@ -18,31 +18,31 @@ struct calibrate {
     const char *pictures, *out, *holdout;
     enum range_method method;
     int64_t images;
-    double held_out; /* what `holdout` says */
+    double held_out; /* `holdout` as a number */
     struct tool *tool;
-    struct file_list watched, kept; /* what is calibrated on and what is held out; paths are those
-                                     * of tool->files */
+    struct file_list used, kept; /* for calibration and held out; paths belong to tool->files */
     struct observer *observer;
     struct calibration calibration;
     struct agreement agreement;
 };
 
-/* As many as `images` of those found, evenly spread; of these, as large a part as `holdout`, evenly
- * spread too, is held out. */
+/* Takes at most `images` of the files found, evenly spread. Of these it holds out the fraction
+ * `held_out`, also evenly spread. */
 static int split(struct calibrate *c, struct error *err)
 {
     size_t all = c->tool->files.count, max = (size_t)c->images, count = all < max ? all : max;
-    c->watched.entries = calloc(count, sizeof *c->watched.entries);
-    c->kept.entries = calloc(count, sizeof *c->kept.entries);
-    if (!c->watched.entries || !c->kept.entries)
+    struct file_entry *entries = calloc(2 * count, sizeof *entries);
+    if (!entries)
         return error_set(err, ERR_NO_MEMORY, "no memory for a list of files");
+    c->used.entries = entries;
+    c->kept.entries = entries + count;
     for (size_t i = 0; i < count; i++) {
         const struct file_entry *entry = &c->tool->files.entries[i * all / count];
         bool keep = floor((double)(i + 1) * c->held_out) > floor((double)i * c->held_out);
-        struct file_list *to = keep ? &c->kept : &c->watched;
+        struct file_list *to = keep ? &c->kept : &c->used;
         to->entries[to->count++] = *entry;
     }
-    if (c->watched.count == 0)
+    if (c->used.count == 0)
         return error_set(err, ERR_PARAMETER,
                          "%s: with --holdout %s no picture of %zu is left to "
                          "calibrate on",
@@ -50,7 +50,7 @@ static int split(struct calibrate *c, struct error *err)
     return ERR_OK;
 }
 
-/* What would make the long work be for nothing. */
+/* Finds errors in the pictures before the long work. */
 static int check_pictures(const struct calibrate *c, struct error *err)
 {
     const struct file_list *found = &c->tool->files;
@@ -75,7 +75,7 @@ static int check_out(const struct calibrate *c, struct error *err)
                                    c->out, strerror(reason));
 }
 
-/* A calibration in place stays unless the new one is compared with float32. */
+/* Refuses to replace a calibration by one that is not compared with float32. */
 static int check_report(const struct calibrate *c, size_t compared, struct error *err)
 {
     if (compared > 0 || access(c->out, F_OK) != 0)
@@ -85,12 +85,12 @@ static int check_report(const struct calibrate *c, size_t compared, struct error
         "%s is there and stays: the new one would have no report, since with --holdout "
         "%s none of %zu pictures is compared with float32; take a larger --holdout or "
         "more pictures, write elsewhere with --out, or remove it first",
-        c->out, c->holdout, c->watched.count + c->kept.count);
+        c->out, c->holdout, c->used.count + c->kept.count);
 }
 
 static void advise(const struct calibrate *c)
 {
-    size_t count = c->watched.count + c->kept.count;
+    size_t count = c->used.count + c->kept.count;
     if (count < FEW_IMAGES)
         tool_message(
             "%s: %zu pictures are few, %d or more of what the network will see make better "
@@ -98,8 +98,8 @@ static void advise(const struct calibrate *c)
             c->pictures, count, FEW_IMAGES);
 }
 
-static int watch(void *context, int thread, struct session *session, float *result,
-                 struct error *err)
+static int observe_picture(void *context, int thread, struct session *session, float *result,
+                           struct error *err)
 {
     struct calibrate *c = context;
     (void)thread;
@@ -108,32 +108,31 @@ static int watch(void *context, int thread, struct session *session, float *resu
                               err);
 }
 
-/* The second round sees the same pictures: they move to the front, where those before were taken.
- */
+/* Keeps the pictures that were decoded for the second round, at the front of the list. */
 static bool take_first(void *context, const struct engine_result *result)
 {
     struct calibrate *c = context;
     if (result->logits)
-        c->watched.entries[c->calibration.images++] = *result->file;
+        c->used.entries[c->calibration.images++] = *result->file;
     return true;
 }
 
 static int observe(struct calibrate *c, struct error *err)
 {
-    c->tool->engine.compute = watch;
+    c->tool->engine.compute = observe_picture;
     c->tool->engine.compute_context = c;
     c->tool->engine.result_length = 1;
-    int code = tool_run_files(c->tool, &c->watched, take_first, c, err);
+    int code = tool_run_files(c->tool, &c->used, take_first, c, err);
     if (code == ERR_OK && c->calibration.images == 0)
         code =
             error_set(err, ERR_PARAMETER, "%s: there is no picture that can be read", c->pictures);
-    c->watched.count = (size_t)c->calibration.images;
+    c->used.count = (size_t)c->calibration.images;
     if (code == ERR_OK)
         code = observer_second_round(c->observer, err);
     size_t failed = c->tool->failed;
-    c->tool->prints_failures = true; /* all of them are this one error */
+    c->tool->prints_failures = true; /* the one error below covers them */
     if (code == ERR_OK)
-        code = tool_run_files(c->tool, &c->watched, NULL, NULL, err);
+        code = tool_run_files(c->tool, &c->used, NULL, NULL, err);
     c->tool->prints_failures = false;
     if (code == ERR_OK && c->tool->failed != failed)
         code =
@@ -155,12 +154,12 @@ static int choose(struct calibrate *c, struct error *err)
     return code;
 }
 
-/* int8 with the new scales against float32, on what was held out. */
+/* Compares int8 with the new scales to float32, on the pictures held out. */
 static int compare(struct calibrate *c, const char *folder, struct error *err)
 {
     struct model *quantized;
     const struct model_options options = {
-        .isas = c->tool->isas, .precision = PRECISION_INT8, .calibration = &c->calibration};
+        .isas = c->tool->load.isas, .precision = PRECISION_INT8, .calibration = &c->calibration};
     int code = model_load(&quantized, folder, &options, err);
     if (code != ERR_OK)
         return code;
@@ -174,7 +173,7 @@ static int measure(struct calibrate *c, const char *folder, struct error *err)
     const struct network *network = c->tool->model->network;
     advise(c);
     int code = observer_create(&c->observer, network, err);
-    progress_start(&c->tool->progress, 2 * c->watched.count + c->kept.count);
+    progress_start(&c->tool->progress, 2 * c->used.count + c->kept.count);
     if (code == ERR_OK)
         code = observe(c, err);
     if (code == ERR_OK)
@@ -203,11 +202,9 @@ static json_t *layers_json(const struct calibrate *c)
     return array;
 }
 
-/* The JSON field of agreement.decisions. */
-static const char *agreement_name(const struct calibrate *c)
+static bool has_sigmoids(const struct calibrate *c)
 {
-    return c->tool->model->activation == ACTIVATION_SIGMOID ? "decision_agreement"
-                                                            : "top1_agreement";
+    return c->tool->model->activation == ACTIVATION_SIGMOID;
 }
 
 static void print_json(const struct calibrate *c)
@@ -217,7 +214,8 @@ static void print_json(const struct calibrate *c)
     output_json_line(json_pack("{s:o, s:s, s:i, s:I, s:I, s:o, s:o, s:o, s:o}", "file",
                                output_json_text(c->out), "method", c->calibration.method, "images",
                                c->calibration.images, "held_out", (json_int_t)a->images, "failed",
-                               (json_int_t)c->tool->failed, agreement_name(c),
+                               (json_int_t)c->tool->failed,
+                               has_sigmoids(c) ? "decision_agreement" : "top1_agreement",
                                any ? json_real(a->decisions) : json_null(), "cosine",
                                any ? json_real(a->cosine) : json_null(), "least_cosine",
                                any ? json_real(a->min_cosine) : json_null(), "layers",
@@ -234,8 +232,7 @@ static void print_text(const struct calibrate *c)
         printf("\nheld out    %zu pictures: %s as float32 in %.2f %%; cosine of "
                "logits %.4f, least %.4f\n",
                a->images,
-               c->tool->model->activation == ACTIVATION_SIGMOID ? "the same classes at 0.5 or more"
-                                                                : "the same top class",
+               has_sigmoids(c) ? "the same classes at 0.5 or more" : "the same top class",
                100 * a->decisions, a->cosine, a->min_cosine);
     }
     printf("calibrated  on %d pictures, method %s\nwritten     ", c->calibration.images,
@@ -247,7 +244,7 @@ static void print_text(const struct calibrate *c)
 static struct calibrate calibrate = {
     .method = RANGE_MSE, .holdout = "0.5", .images = DEFAULT_IMAGES};
 
-/* --holdout: a fraction, 0 to below 1. */
+/* Parses --holdout: 0 <= fraction < 1. */
 static int check(struct tool *tool, struct error *err)
 {
     (void)tool;
@@ -260,7 +257,7 @@ static int check(struct tool *tool, struct error *err)
                      c->holdout);
 }
 
-/* All that can be known to be in the way before a network runs. */
+/* Opens and checks everything before the network runs. */
 static int prepare(struct calibrate *c, const char *folder, struct error *err)
 {
     struct model_options exact = {.precision = PRECISION_F32};
@@ -296,20 +293,9 @@ static int run(struct tool *tool, struct error *err)
     agreement_destroy(&c->agreement);
     calibration_destroy(&c->calibration);
     observer_destroy(c->observer);
-    free(c->watched.entries);
-    free(c->kept.entries);
+    free(c->used.entries);
     return code;
 }
-
-static const struct option_row options[] = {
-    CHOICE("method", calibrate.method, range_method_names, "METHOD",
-           "how ranges are chosen: all values, all but 0.01 %, or least mean square error"),
-    INTEGER("images", 'n', calibrate.images, 1, 1000000,
-            "how many pictures to use of those found, evenly spread"),
-    TEXT("holdout", 0, calibrate.holdout, "FRACTION",
-         "part of these to compare int8 with float32 on, instead"),
-    TEXT("out", 'o', calibrate.out, "FILE", "what to write (default MODEL/calibration.json)"),
-};
 
 const struct command command_calibrate = {
     .name = "calibrate",
@@ -320,11 +306,15 @@ const struct command command_calibrate = {
         "They need no labels.\nThe report compares int8 with float32 on the pictures held "
         "out: each layer's signal to noise, the top\nclass, and the cosine of the logits "
         "less their mean.",
-    .min = 2,
-    .max = 2,
     .shared = OPTION_JSON | OPTION_THREADS | OPTION_ISA | OPTION_PICTURES,
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
+    .options = OPTIONS(
+        CHOICE("method", calibrate.method, range_method_names, "METHOD",
+               "how ranges are chosen: all values, all but 0.01 %, or least mean square error"),
+        INTEGER("images", 'n', calibrate.images, 1, 1000000,
+                "how many pictures to use of those found, evenly spread"),
+        TEXT("holdout", 0, calibrate.holdout, "FRACTION",
+             "part of these to compare int8 with float32 on, instead"),
+        TEXT("out", 'o', calibrate.out, "FILE", "what to write (default MODEL/calibration.json)")),
     .check = check,
     .run = run,
 };

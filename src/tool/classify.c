@@ -1,4 +1,3 @@
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,25 +25,13 @@ static json_t *predictions_json(const struct classify *c)
     return array;
 }
 
-static json_t *logits_json(const struct classify *c, const float *logits)
-{
-    json_t *array = json_array();
-    for (int i = 0; i < c->model->classes; i++)
-        array = output_json_append(array, output_json_float(logits[i]));
-    return array;
-}
-
 static void print_json(const struct classify *c, const struct engine_result *r)
 {
     json_t *file = output_json_text(r->file->path), *predictions = predictions_json(c);
     output_json_line(c->logits ? json_pack("{s:o, s:o, s:o}", "file", file, "predictions",
-                                           predictions, "logits", logits_json(c, r->logits))
+                                           predictions, "logits",
+                                           output_json_floats(r->logits, (size_t)c->model->classes))
                                : json_pack("{s:o, s:o}", "file", file, "predictions", predictions));
-}
-
-static void print_csv_header(const struct classify *c)
-{
-    printf("file,rank,class_id,label,score%s,error\r\n", c->logits ? ",logit" : "");
 }
 
 static void print_csv(const struct classify *c, const struct engine_result *r)
@@ -68,7 +55,7 @@ static void print_csv(const struct classify *c, const struct engine_result *r)
     }
 }
 
-/* Softmax divides a whole, sigmoids do not. */
+/* Prints softmax scores, which add up to 1, as percentages. */
 static void print_score(const struct model *model, float score)
 {
     if (model->activation == ACTIVATION_SOFTMAX)
@@ -137,20 +124,12 @@ static int run(struct tool *tool, struct error *err)
     if (!c->predictions)
         return error_set(err, ERR_NO_MEMORY, "no memory for %d predictions", (int)c->top_k);
     if (c->csv)
-        print_csv_header(c);
+        printf("file,rank,class_id,label,score%s,error\r\n", c->logits ? ",logit" : "");
     tool->prints_failures = tool->json || c->csv;
     code = tool_run_files(tool, &tool->files, take, c, err);
     free(c->predictions);
     return code;
 }
-
-static const struct option_row options[] = {
-    FLAG("csv", classify.csv, "print CSV, one row a prediction"),
-    FLAG("logits", classify.logits,
-         "print logits too: all in JSON, else those of the classes shown"),
-    INTEGER("top-k", 'k', classify.top_k, 1, 1000000,
-            "how many of the likeliest classes to print, at most"),
-};
 
 const struct command command_classify = {
     .name = "classify",
@@ -160,11 +139,12 @@ const struct command command_classify = {
         "A DIR stands for every *.jpg and *.jpeg below it, - for standard input. Results come "
         "in\nthe order of the operands. A file that fails is reported, and the exit code is "
         "then 1.",
-    .min = 2,
-    .max = INT_MAX,
     .shared = OPTION_JSON | OPTION_THREADS | OPTION_ISA | OPTION_PRECISION | OPTION_PICTURES,
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
+    .options = OPTIONS(FLAG("csv", classify.csv, "print CSV, one row a prediction"),
+                       FLAG("logits", classify.logits,
+                            "print logits too: all in JSON, else those of the classes shown"),
+                       INTEGER("top-k", 'k', classify.top_k, 1, 1000000,
+                               "how many of the likeliest classes to print, at most")),
     .check = check,
     .run = run,
 };

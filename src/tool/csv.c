@@ -5,10 +5,14 @@
 
 #include "base/utf8.h"
 
-int csv_open(struct csv *csv, char *text, size_t length, struct error *err)
+int csv_open(struct csv *csv, char *text, size_t length, char **fields, size_t max,
+             struct error *err)
 {
-    *csv =
-        (struct csv){.at = text + utf8_mark_length(text, length), .end = text + length, .line = 1};
+    *csv = (struct csv){.at = text + utf8_mark_length(text, length),
+                        .end = text + length,
+                        .line = 1,
+                        .fields = fields,
+                        .max = max};
     if (memchr(text, '\0', length))
         return error_set(err, ERR_PARAMETER, "there is a NUL byte; this is no table in text");
     return ERR_OK;
@@ -27,7 +31,7 @@ static char *trim(char *text, char *end)
     return text + strspn(text, " \t");
 }
 
-/* A field in quotes, of which the first is at csv->at; leaves that behind the last. */
+/* Reads a quoted field. csv->at is at the opening quote before and at the separator after. */
 static int read_quoted(struct csv *csv, char **field, struct error *err)
 {
     size_t first_line = csv->line;
@@ -52,7 +56,7 @@ static int read_quoted(struct csv *csv, char **field, struct error *err)
                      first_line);
 }
 
-/* Reads one field; `*last` if it ends the row. Whatever ended it is passed. */
+/* Reads one field and the separator after it. `*last` is true if the field ends the row. */
 static int read_field(struct csv *csv, char **field, bool *last, struct error *err)
 {
     csv->at += strspn(csv->at, " \t");
@@ -77,33 +81,31 @@ static int read_field(struct csv *csv, char **field, bool *last, struct error *e
     return ERR_OK;
 }
 
-static int read_row(struct csv *csv, char **fields, size_t max, size_t *count, size_t *line,
-                    struct error *err)
+static int read_row(struct csv *csv, struct error *err)
 {
-    *line = csv->line;
+    csv->row = csv->line;
     for (bool last = false; !last;) {
         char *field = NULL;
         int code = read_field(csv, &field, &last, err);
         if (code != ERR_OK)
             return code;
-        if (*count == max)
-            return error_set(err, ERR_PARAMETER, "line %zu: there are more than %zu fields", *line,
-                             max);
-        fields[(*count)++] = field;
+        if (csv->count == csv->max)
+            return error_set(err, ERR_PARAMETER, "line %zu: there are more than %zu fields",
+                             csv->row, csv->max);
+        csv->fields[csv->count++] = field;
     }
     return ERR_OK;
 }
 
-int csv_next(struct csv *csv, char **fields, size_t max, size_t *count, size_t *line,
-             struct error *err)
+int csv_next(struct csv *csv, struct error *err)
 {
-    *count = 0;
-    while (csv->at < csv->end && *count == 0) {
-        int code = read_row(csv, fields, max, count, line, err);
+    csv->count = 0;
+    while (csv->at < csv->end && csv->count == 0) {
+        int code = read_row(csv, err);
         if (code != ERR_OK)
             return code;
-        if (*count == 1 && fields[0][0] == '\0')
-            *count = 0;
+        if (csv->count == 1 && csv->fields[0][0] == '\0')
+            csv->count = 0;
     }
     return ERR_OK;
 }

@@ -2,25 +2,27 @@
 #ifndef RESNEXT_TOOL_CSV_H
 #define RESNEXT_TOOL_CSV_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
 
 struct csv {
     char *at, *end;
-    size_t line; /* that `at` is in, from 1 */
+    size_t line;       /* of `at`, from 1 */
+    char **fields;     /* [max] */
+    size_t max, count; /* fields of a row at most, and of the current row */
+    size_t row;        /* first line of the current row */
 };
 
-/* Starts with a text of `length` bytes and a NUL behind it, which is changed and must stay. A byte
- * order mark is passed over. ERR_PARAMETER if there is a NUL in it. */
-int csv_open(struct csv *csv, char *text, size_t length, struct error *err);
-
-/* Reads the next row that is not empty: at most `max` fields, without the blanks around them,
- * which lie in the text. `*count` is 0 at the end. `*line` is where the row starts. Lines end with
- * LF or CR LF. ERR_PARAMETER names the line: too many fields, a quote that does not end or stands
- * inside. */
-int csv_next(struct csv *csv, char **fields, size_t max, size_t *count, size_t *line,
+/* Starts to read a NUL-terminated text of `length` bytes, with at most `max` fields in a row. The
+ * text is modified. It and `fields`, which csv_next fills, belong to the caller and must outlive
+ * `csv`. Skips a byte order mark. ERR_PARAMETER if the text contains a NUL. */
+int csv_open(struct csv *csv, char *text, size_t length, char **fields, size_t max,
              struct error *err);
+
+/* Reads the next row that is not empty. Its fields point into the text and have no blanks around
+ * them. csv->count is 0 at the end. Lines end with LF or CR LF. ERR_PARAMETER, with the line in the
+ * message: too many fields, an unterminated quote, or a quote inside a field. */
+int csv_next(struct csv *csv, struct error *err);
 
 #endif

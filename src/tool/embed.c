@@ -1,7 +1,5 @@
 #include <endian.h>
-#include <limits.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,14 +24,12 @@ static int compute(void *context, int thread, struct session *session, float *re
 
 static void print_json(const struct embed *e, const struct engine_result *r)
 {
-    json_t *file = output_json_text(r->file->path), *values = json_array();
-    for (size_t i = 0; i < e->channels; i++)
-        values = output_json_append(values, output_json_float(r->logits[i]));
-    output_json_line(json_pack("{s:o, s:I, s:o}", "file", file, "dimensions",
-                               (json_int_t)e->channels, "embedding", values));
+    output_json_line(json_pack("{s:o, s:I, s:o}", "file", output_json_text(r->file->path),
+                               "dimensions", (json_int_t)e->channels, "embedding",
+                               output_json_floats(r->logits, e->channels)));
 }
 
-/* A failed file is a row of NaN, so that rows and files stay in step. */
+/* A failed file becomes a row of NaN, so that row i always belongs to file i. */
 static void write_row(const struct embed *e, const struct engine_result *r)
 {
     for (size_t i = 0; i < e->channels; i++) {
@@ -82,10 +78,6 @@ static int run(struct tool *tool, struct error *err)
     return tool_run_files(tool, &tool->files, take, &embed, err);
 }
 
-static const struct option_row options[] = {
-    FLAG("normalize", embed.normalize, "scale each embedding to length 1"),
-};
-
 const struct command command_embed = {
     .name = "embed",
     .operands = "MODEL FILE|DIR...",
@@ -94,11 +86,8 @@ const struct command command_embed = {
         "A DIR stands for every *.jpg and *.jpeg below it, sorted by path. Without --json the\n"
         "output is raw float32, little-endian, one row a file; the row of a file that fails\n"
         "is NaN, and the exit code is then 1.",
-    .min = 2,
-    .max = INT_MAX,
     .shared = OPTION_JSON | OPTION_THREADS | OPTION_ISA | OPTION_PRECISION | OPTION_PICTURES,
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
+    .options = OPTIONS(FLAG("normalize", embed.normalize, "scale each embedding to length 1")),
     .check = check,
     .run = run,
 };

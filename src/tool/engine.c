@@ -1,9 +1,9 @@
-/* Concurrency. Threads claim file numbers in order from `next`; the result of file i goes into slot
+/* Concurrency. Threads claim file numbers in order from `next`. The result of file i goes into slot
  * i % slot_count. The caller's thread takes results in order and counts them in `taken`. A file may
- * be claimed only while next < taken + slot_count, so a slot has one user at a time: first the
- * thread that claimed it, then, once `ready` is set, the caller. That bounds memory, and a slow
- * picture delays those after it only in the output. Everything in struct engine but the slots'
- * contents is guarded by `lock`. */
+ * be claimed only while next < taken + slot_count. So a slot has one user at a time: first the
+ * thread that claimed it and then, once `ready` is set, the caller. This bounds memory. A slow
+ * picture delays only the output of the pictures after it. `lock` guards all of struct engine
+ * except the contents of slots. */
 #include "tool/engine.h"
 
 #include <pthread.h>
@@ -51,13 +51,7 @@ static int compute(struct worker *w, const struct file_entry *file, float *logit
     struct session *session = w->session;
     if (file->problem)
         return error_set(err, ERR_IO, "%s", file->problem);
-    int code = files_read(file->path, (size_t)engine->options->pictures.max_bytes, &w->bytes, err);
-    if (code != ERR_OK)
-        return code;
-    const struct preprocess_options options =
-        picture_preprocess_options(&engine->options->pictures);
-    struct preprocess_report report;
-    code = session_decode(session, &options, w->bytes.data, w->bytes.length, &report, err);
+    int code = picture_decode(session, &engine->options->pictures, file->path, &w->bytes, err);
     if (code != ERR_OK)
         return code;
     session_put_rgb(session, 0);
@@ -68,7 +62,7 @@ static int compute(struct worker *w, const struct file_entry *file, float *logit
     return model_check_logits(session->model, logits, err);
 }
 
-/* Claims a file; false when there is nothing left to do. */
+/* Claims a file. False if none is left. */
 static bool claim(struct engine *engine, size_t *index)
 {
     pthread_mutex_lock(&engine->lock);
@@ -139,7 +133,7 @@ static int create_slots(struct engine *engine, size_t workers, struct error *err
     return ERR_OK;
 }
 
-/* Starts the threads; how many run is *started, also after a failure. */
+/* Starts the threads. *started is the number that run, even after a failure. */
 static int start_workers(struct engine *engine, struct worker *workers, size_t count,
                          size_t *started, struct error *err)
 {

@@ -10,27 +10,27 @@
 
 enum { TOP = 5, MATRIX_MAX_CLASSES = 16, CONFUSIONS_SHOWN = 10 };
 
-/* A class and what it was taken for; `count` pictures. */
+/* `count` pictures of a class were predicted as another, or as the same. */
 struct confusion {
     int class_id, predicted;
     size_t count;
 };
 
 struct eval {
-    const char *labels; /* a table, or NULL */
+    const char *labels; /* path of a table; NULL: folders */
     struct tool *tool;
     const struct model *model;
-    bool many; /* a picture may show several classes, which are scored each by itself */
+    bool many; /* a picture may show several classes, each scored by itself */
     struct ground_truth truth;
-    size_t next; /* mark that is not taken yet */
+    size_t next; /* index of the next mark */
     struct multi_label multi_label;
-    struct confusion *confusions; /* first one a picture, then merged */
+    struct confusion *confusions; /* one per picture, merged at the end */
     size_t confusion_count;
     size_t images, top1, top5;
     int64_t elapsed_ns;
 };
 
-/* The one class that a picture shows. */
+/* Counts the prediction for a picture that shows one class. */
 static void count_prediction(struct eval *e, const float *logits, int truth)
 {
     struct prediction best[TOP];
@@ -42,7 +42,7 @@ static void count_prediction(struct eval *e, const float *logits, int truth)
     e->confusions[e->confusion_count++] = (struct confusion){truth, best[0].class_id, 1};
 }
 
-/* Results and marks come in the order of the files. */
+/* Results and marks are both in the order of the files. */
 static bool take(void *context, const struct engine_result *result)
 {
     struct eval *e = context;
@@ -73,7 +73,7 @@ static int by_count(const void *a, const void *b)
     return x->count != y->count ? (x->count < y->count ? 1 : -1) : by_classes(a, b);
 }
 
-/* From one entry a picture to one a pair of classes. */
+/* Merges the entries of each pair of classes. */
 static void merge_confusions(struct eval *e)
 {
     size_t merged = 0;
@@ -193,7 +193,7 @@ static void print_text(const struct eval *e)
         print_worst(e);
 }
 
-/* One line a class, in its order, or the worst of many. */
+/* Prints one line per class that has pictures. */
 static void print_precision_text(const struct eval *e)
 {
     const struct multi_label *m = &e->multi_label;
@@ -216,17 +216,17 @@ static void print_precision_text(const struct eval *e)
 
 static int report(struct eval *e, struct error *err)
 {
-    if (e->many) {
-        int code = multi_label_finish(&e->multi_label, err);
-        if (code == ERR_OK && e->tool->json)
-            print_precision_json(e);
-        else if (code == ERR_OK)
-            print_precision_text(e);
+    int code = e->many ? multi_label_finish(&e->multi_label, err) : ERR_OK;
+    if (code != ERR_OK)
         return code;
-    }
-    merge_confusions(e);
-    if (e->tool->json)
+    if (!e->many)
+        merge_confusions(e);
+    if (e->tool->json && e->many)
+        print_precision_json(e);
+    else if (e->tool->json)
         print_json(e);
+    else if (e->many)
+        print_precision_text(e);
     else
         print_text(e);
     return ERR_OK;
@@ -245,7 +245,7 @@ static int read_truth(struct eval *e, const char *root, struct error *err)
     return code;
 }
 
-static int make_space(struct eval *e, struct error *err)
+static int allocate_results(struct eval *e, struct error *err)
 {
     size_t files = e->truth.files.count;
     if (e->many)
@@ -259,7 +259,7 @@ static int evaluate(struct eval *e, const char *root, struct error *err)
 {
     int code = read_truth(e, root, err);
     if (code == ERR_OK)
-        code = make_space(e, err);
+        code = allocate_results(e, err);
     if (code != ERR_OK)
         return code;
     int64_t start = clock_monotonic_ns();
@@ -279,7 +279,7 @@ static int run(struct tool *tool, struct error *err)
     const struct model *model = tool->model;
     e->tool = tool;
     e->model = model;
-    /* One output with two labels tells which of them it is. */
+    /* One output with two labels decides between them: each picture shows one class. */
     e->many = model->activation == ACTIVATION_SIGMOID && model->template.classes == model->classes;
     code = evaluate(e, tool->operands[1], err);
     free(e->confusions);
@@ -287,11 +287,6 @@ static int run(struct tool *tool, struct error *err)
     ground_truth_free(&e->truth);
     return code;
 }
-
-static const struct option_row options[] = {
-    TEXT("labels", 'l', eval.labels, "FILE",
-         "a CSV file of the pictures in DIR and their classes, instead of folders"),
-};
 
 const struct command command_eval = {
     .name = "eval",
@@ -302,10 +297,9 @@ const struct command command_eval = {
         "and *.jpeg\nbelow it; or --labels FILE has lines FILE,CLASS. Of a network that scores "
         "each class by\nitself, a picture may lie in several directories, or have CLASS;CLASS. "
         "Fractions are of the\npictures that could be decoded.",
-    .min = 2,
-    .max = 2,
     .shared = OPTION_JSON | OPTION_THREADS | OPTION_ISA | OPTION_PRECISION | OPTION_PICTURES,
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
+    .options =
+        OPTIONS(TEXT("labels", 'l', eval.labels, "FILE",
+                     "a CSV file of the pictures in DIR and their classes, instead of folders")),
     .run = run,
 };

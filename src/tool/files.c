@@ -46,8 +46,8 @@ static bool is_shortage(int reason)
     return reason == ENOMEM || reason == EMFILE || reason == ENFILE;
 }
 
-/* Adds what one step of the walk has found. A directory that cannot be read is added like a file:
- * reading it fails for the same reason, unless that was ours. */
+/* Adds the entry that one step of the walk found. A directory that cannot be read is added like a
+ * file, because reading it fails for the same reason. A shortage in this process ends the walk. */
 static int add_found(struct file_list *list, const FTSENT *found, int class_id, struct error *err)
 {
     switch (found->fts_info) {
@@ -129,10 +129,10 @@ static int too_large(size_t limit, struct error *err)
                      "larger than the limit of %zu bytes; --max-bytes raises it", limit);
 }
 
-/* Reads to the end, or on to where it is more than `limit`. */
+/* Reads to the end, or until there are more than `limit` bytes. */
 static int read_all(int fd, size_t limit, struct file_bytes *bytes, struct error *err)
 {
-    size_t room;
+    size_t space;
     ssize_t n;
     do {
         if (bytes->length == bytes->capacity) {
@@ -141,14 +141,14 @@ static int read_all(int fd, size_t limit, struct file_bytes *bytes, struct error
             if (code != ERR_OK)
                 return code;
         }
-        room = bytes->capacity - bytes->length;
-        n = file_read(fd, bytes->data + bytes->length, room, FILE_STREAM);
+        space = bytes->capacity - bytes->length;
+        n = file_read(fd, bytes->data + bytes->length, space, FILE_STREAM);
         if (n < 0)
             return error_set(err, ERR_IO, "cannot read: %s", strerror(errno));
         bytes->length += (size_t)n;
         if (bytes->length > limit)
             return too_large(limit, err);
-    } while ((size_t)n == room);
+    } while ((size_t)n == space);
     return ERR_OK;
 }
 

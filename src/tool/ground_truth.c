@@ -53,12 +53,6 @@ void ground_truth_free(struct ground_truth *truth)
     *truth = (struct ground_truth){0};
 }
 
-/* A picture that lies in the folder of a class. */
-struct placed {
-    const char *name; /* its path below that */
-    struct file_entry entry;
-};
-
 static int add_class(const struct class_names *names, struct file_list *files, const char *root,
                      const char *name, struct error *err)
 {
@@ -83,17 +77,12 @@ static int visible(const struct dirent *entry)
     return !files_is_hidden(entry->d_name);
 }
 
-static int bytewise(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-/* Every picture of DIR with the class that its directory is named by. */
+/* Adds every picture below DIR with the class that names its directory. */
 static int collect(const struct class_names *names, struct file_list *files, const char *root,
                    struct error *err)
 {
     struct dirent **found;
-    int count = scandir(root, &found, visible, bytewise);
+    int count = scandir(root, &found, visible, alphasort);
     if (count < 0)
         return error_set(err, ERR_IO, "cannot read directory %s: %s", root, strerror(errno));
     int code = ERR_OK;
@@ -112,7 +101,7 @@ static int collect(const struct class_names *names, struct file_list *files, con
     return code;
 }
 
-/* The path below the folder of a class; NULL of an entry that is no picture. */
+/* The part of `path` below the folder of a class. NULL: the entry is the folder itself. */
 static const char *name_below(const char *path, const char *root)
 {
     const char *name = path + strlen(root) + 1;
@@ -120,77 +109,59 @@ static const char *name_below(const char *path, const char *root)
     return name ? name + 1 : NULL;
 }
 
-static int by_name(const void *a, const void *b)
+static int by_name(const void *a, const void *b, void *root)
 {
-    const struct placed *x = a, *y = b;
-    if (!x->name || !y->name)
-        return !x->name - !y->name;
-    int order = strcmp(x->name, y->name);
-    return order ? order : x->entry.class_id - y->entry.class_id;
+    const struct file_entry *x = a, *y = b;
+    const char *folder = *(const char **)root;
+    const char *name = name_below(x->path, folder), *other = name_below(y->path, folder);
+    if (!name || !other)
+        return !name - !other;
+    int order = strcmp(name, other);
+    return order ? order : x->class_id - y->class_id;
 }
 
-static int compare(const char *a, const struct file_bytes *x, const char *b, size_t max_bytes,
-                   struct error *err)
-{
-    struct file_bytes y = {0};
-    int code = files_read(b, max_bytes, &y, err);
-    bool same = code == ERR_OK && x->length == y.length && memcmp(x->data, y.data, y.length) == 0;
-    free(y.data);
-    if (code != ERR_OK)
-        return error_prefix(err, code, "%s", b);
-    if (same)
-        return ERR_OK;
-    return error_set(
-        err, ERR_PARAMETER,
-        "%s and %s have one name but are two pictures; of a network with several "
-        "labels for each, pictures of one name are one: rename them, or list them in a "
-        "table for --labels",
-        a, b);
-}
-
-/* Whether two files have the same bytes. The first is read again to be classified, and fails then
- * if it cannot be read. Of the other nobody would ever know. */
+/* Refuses files with different bytes. If the first cannot be read, that is no error here: reading
+ * it to classify it fails again. The second is read only here. */
 static int check_same(const char *a, const char *b, size_t max_bytes, struct error *err)
 {
-    struct file_bytes x = {0};
-    struct error unread;
-    int code = files_read(a, max_bytes, &x, &unread) == ERR_OK ? compare(a, &x, b, max_bytes, err)
-                                                               : ERR_OK;
+    struct file_bytes x = {0}, y = {0};
+    int code = ERR_OK;
+    if (files_read(a, max_bytes, &x, NULL) == ERR_OK) {
+        code = files_read(b, max_bytes, &y, err);
+        if (code != ERR_OK)
+            error_prefix(err, code, "%s", b);
+        else if (x.length != y.length || memcmp(x.data, y.data, y.length) != 0)
+            code = error_set(
+                err, ERR_PARAMETER,
+                "%s and %s have one name but are two pictures; of a network with several labels "
+                "for each, pictures of one name are one: rename them, or list them in a table for "
+                "--labels",
+                a, b);
+    }
     free(x.data);
+    free(y.data);
     return code;
 }
 
-/* Moves the entries to truth->files, those of one name as one. */
-static int merge(struct ground_truth *truth, struct placed *placed, size_t count, size_t max_bytes,
-                 struct error *err)
+/* Adds the files to truth->files, those with the same name as one entry. */
+static int merge_by_name(struct ground_truth *truth, const struct file_list *files,
+                         const char *root, size_t max_bytes, struct error *err)
 {
     int code = ERR_OK;
-    qsort(placed, count, sizeof *placed, by_name);
-    for (size_t i = 0, first = 0; code == ERR_OK && i < count; i++) {
-        struct file_entry *entry = &placed[i].entry;
-        bool again = i > 0 && placed[i].name && strcmp(placed[i].name, placed[first].name) == 0;
-        if (again) {
-            code = check_same(placed[first].entry.path, entry->path, max_bytes, err);
+    const struct file_entry *first = files->entries;
+    qsort_r(files->entries, files->count, sizeof *files->entries, by_name, &root);
+    for (size_t i = 0; code == ERR_OK && i < files->count; i++) {
+        const struct file_entry *entry = &files->entries[i];
+        const char *name = name_below(entry->path, root);
+        if (i > 0 && name && strcmp(name, name_below(first->path, root)) == 0) {
+            code = check_same(first->path, entry->path, max_bytes, err);
         } else {
-            first = i;
+            first = entry;
             code = files_append(&truth->files, entry->path, 0, entry->problem, err);
         }
         if (code == ERR_OK)
             code = ground_truth_mark(truth, truth->files.count - 1, entry->class_id, err);
     }
-    return code;
-}
-
-static int merge_by_name(struct ground_truth *truth, const struct file_list *files,
-                         const char *root, size_t max_bytes, struct error *err)
-{
-    struct placed *placed = calloc(files->count, sizeof *placed);
-    if (!placed)
-        return error_set(err, ERR_NO_MEMORY, "no memory for the list of files");
-    for (size_t i = 0; i < files->count; i++)
-        placed[i] = (struct placed){name_below(files->entries[i].path, root), files->entries[i]};
-    int code = merge(truth, placed, files->count, max_bytes, err);
-    free(placed);
     return code;
 }
 

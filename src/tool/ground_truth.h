@@ -1,4 +1,4 @@
-/* The pictures that a network is measured on, and the classes that each of them shows. */
+/* The pictures of an evaluation and their true classes. */
 #ifndef RESNEXT_TOOL_GROUND_TRUTH_H
 #define RESNEXT_TOOL_GROUND_TRUTH_H
 
@@ -7,18 +7,18 @@
 #include "model/model.h"
 #include "tool/files.h"
 
-/* Which class people mean by a name: of a folder, or in a table. */
+/* Maps names of folders or table fields to classes. */
 struct class_names {
     const struct model *model;
-    struct label_list synsets; /* empty: none are known */
+    struct label_list synsets; /* may be empty */
 };
 
-/* ERR_IO, ERR_MODEL_INVALID, ERR_NO_MEMORY. To be closed also after a failure. */
+/* ERR_IO, ERR_MODEL_INVALID, ERR_NO_MEMORY. The caller closes it, even after a failure. */
 int class_names_open(struct class_names *names, const struct model *model, struct error *err);
 void class_names_close(struct class_names *names);
 
-/* The class that a label names, or else a class id, or else a synset as in n01440764. ERR_PARAMETER
- * says why it is none. Any thread. */
+/* Finds a class by label, class id or synset (such as n01440764), tried in this order.
+ * ERR_PARAMETER if the name is unknown or ambiguous. Any thread. */
 int class_names_find(const struct class_names *names, const char *name, int *class_id,
                      struct error *err);
 
@@ -34,29 +34,32 @@ struct ground_truth {
     size_t count, capacity;
 };
 
-/* DIR/CLASS/...: every picture below a directory shows the class that it is named by. With `many`,
- * what lies in several of them under one name (and must be one picture, of at most `max_bytes`) is
- * one picture of several classes; a network of one class is refused. Files directly in DIR are
- * passed over. `truth` starts zeroed. ERR_PARAMETER, ERR_IO, ERR_BODY_TOO_LARGE, ERR_NO_MEMORY. */
+/* Reads DIR/CLASS/...: every picture below a directory shows the class that names the directory.
+ * Files directly in DIR are skipped. With `many` a picture may show several classes: files with the
+ * same name in several directories are one picture. They must have the same bytes, at most
+ * `max_bytes`. A network with one class is then refused. `truth` starts zeroed. ERR_PARAMETER,
+ * ERR_IO, ERR_BODY_TOO_LARGE, ERR_NO_MEMORY. */
 int ground_truth_read_folders(struct ground_truth *truth, const char *root,
                               const struct class_names *names, bool many, size_t max_bytes,
                               struct error *err);
 
-/* A CSV file of pictures in `root` (or with absolute paths). A first line whose first field has
- * no dot is a header. Either two columns, file and classes, with ';' or '|' between these;
- * or a header that names every class, and columns of 0 and 1. Without `many` each picture must show
- * one class. The same errors; the message names the line. */
+/* Reads a CSV file of pictures, with paths relative to `root` or absolute. The first line is a
+ * header if its first field has no dot. The columns are file and classes, the latter separated by
+ * ';' or '|'; or the header names every class, and each class has a column of 0 and 1. Without
+ * `many` each picture must show one class. The errors of ground_truth_read_folders; the message
+ * names the line. */
 int ground_truth_read_table(struct ground_truth *truth, const char *path, const char *root,
                             const struct class_names *names, bool many, struct error *err);
 
-/* The same of a text with a NUL behind it, which is changed; looks at no file. */
+/* Like ground_truth_read_table, but parses a NUL-terminated text, which it modifies. Accesses no
+ * files. */
 int ground_truth_parse(struct ground_truth *truth, char *text, size_t length, const char *root,
                        const struct class_names *names, bool many, struct error *err);
 
 /* Adds a mark. ERR_NO_MEMORY. */
 int ground_truth_mark(struct ground_truth *truth, size_t file, int class_id, struct error *err);
 
-/* Harmless on a zeroed one. */
+/* Frees files and marks. A zeroed struct is fine. */
 void ground_truth_free(struct ground_truth *truth);
 
 #endif

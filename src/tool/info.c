@@ -1,5 +1,3 @@
-#include <ctype.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,13 +12,13 @@ enum { MAX_ROWS = TEMPLATE_MAX_STAGES + 2, MAX_DEPTH = 3, LAYERS_WIDTH = 48 };
 struct row {
     char name[16];
     int output;      /* edge of its output map */
-    char before[64]; /* what comes before the blocks, or all there is; "" if nothing */
+    char before[64]; /* layers before the blocks; "" if there are none */
     char block[MAX_DEPTH][32];
-    int depth, blocks; /* convolutions of a block; number of blocks */
+    int depth, blocks; /* convolutions per block; number of blocks */
     int64_t parameters, multiply_adds;
 };
 
-/* What `info` shows, of a model folder or of a template alone. */
+/* The output of `info`, for a model folder or a template. */
 struct info {
     struct template template;
     char template_name[TEMPLATE_NAME_MAX];
@@ -34,14 +32,6 @@ struct info {
     int64_t parameters, multiply_adds;
     struct network_summary kernels;
 };
-
-static void describe_stem(const struct template *t, struct row *stem)
-{
-    bool imagenet = t->stem == STEM_IMAGENET;
-    snprintf(stem->name, sizeof stem->name, "conv1");
-    snprintf(stem->before, sizeof stem->before, imagenet ? "7x7, %d, stride 2" : "3x3, %d",
-             t->stem_channels);
-}
 
 static void describe_conv(struct row *row, int kernel, int channels, int cardinality)
 {
@@ -66,24 +56,22 @@ static void describe_stage(const struct template *t, int i, struct row *row)
     row->blocks = s->blocks;
 }
 
-static void describe_head(const struct info *info, struct row *head)
-{
-    snprintf(head->name, sizeof head->name, "head");
-    snprintf(head->before, sizeof head->before, "global average pool, %d-d fc, %s",
-             info->template.classes, activation_name(info->activation));
-}
-
 static void describe_rows(struct info *info)
 {
     const struct template *t = &info->template;
-    describe_stem(t, &info->rows[0]);
+    struct row *stem = &info->rows[0], *head = &info->rows[t->stage_count + 1];
+    snprintf(stem->name, sizeof stem->name, "conv1");
+    snprintf(stem->before, sizeof stem->before,
+             t->stem == STEM_IMAGENET ? "7x7, %d, stride 2" : "3x3, %d", t->stem_channels);
     for (int i = 0; i < t->stage_count; i++)
         describe_stage(t, i, &info->rows[i + 1]);
-    describe_head(info, &info->rows[t->stage_count + 1]);
+    snprintf(head->name, sizeof head->name, "head");
+    snprintf(head->before, sizeof head->before, "global average pool, %d-d fc, %s", t->classes,
+             activation_name(info->activation));
     info->row_count = (size_t)t->stage_count + 2;
 }
 
-/* The row that a layer belongs to; layers come in the order of the rows. */
+/* The row of a layer. `row` is the row of the layer before it. */
 static size_t row_of(const struct info *info, const struct layer *layer, size_t row)
 {
     int stage;
@@ -131,25 +119,16 @@ static const char *interpolation_name(const struct preprocess_spec *p)
     return p->interpolation == INTERPOLATION_BICUBIC ? "bicubic" : "bilinear";
 }
 
-static const char *crop_name(const struct preprocess_spec *p)
-{
-    return p->crop_mode == CROP_SQUASH ? "squash" : "center";
-}
-
-static json_t *floats_json(const float *values)
-{
-    return json_pack("[o, o, o]", output_json_float(values[0]), output_json_float(values[1]),
-                     output_json_float(values[2]));
-}
-
 static json_t *preprocess_json(const struct preprocess_spec *p)
 {
     return json_pack("{s:i, s:i, s:s, s:s, s:o, s:o}", "size", p->size, "resize", p->resize,
-                     "interpolation", interpolation_name(p), "crop_mode", crop_name(p), "mean",
-                     floats_json(p->mean), "std", floats_json(p->std));
+                     "interpolation", interpolation_name(p), "crop_mode",
+                     p->crop_mode == CROP_SQUASH ? "squash" : "center", "mean",
+                     output_json_floats(p->mean, 3), "std", output_json_floats(p->std, 3));
 }
 
-/* A row in one line: "3x3 max pool, stride 2; [1x1, 128 / 3x3, 128, C=32 / 1x1, 256] x 3". */
+/* The layers of a row in one line: "3x3 max pool, stride 2; [1x1, 128 / 3x3, 128, C=32 / 1x1, 256]
+ * x 3". */
 static json_t *layers_json(const struct row *r)
 {
     char block[MAX_DEPTH * sizeof r->block[0]] = "";
@@ -208,23 +187,20 @@ static int longest(const struct row *r)
     return (int)length;
 }
 
-/* A row's layers stand one below the other, a block's in brackets, as in the paper; the numbers
- * beside the last. */
+/* Prints one layer per line, those of a block in brackets, as in the paper. The numbers are on the
+ * last line. */
 static void print_row(const struct row *r)
 {
     char output[24], parameters[32], multiply_adds[32], line[LAYERS_WIDTH + 1], times[16];
     snprintf(output, sizeof output, "%dx%d", r->output, r->output);
     output_grouped(r->parameters, parameters);
     output_grouped(r->multiply_adds, multiply_adds);
-    bool first = true;
-    if (*r->before) {
+    if (*r->before)
         print_line(r->name, output, r->before, r->depth ? "" : parameters,
                    r->depth ? "" : multiply_adds);
-        first = false;
-    }
     snprintf(times, sizeof times, " x %d", r->blocks);
-    for (int i = 0; i < r->depth; i++, first = false) {
-        bool last = i == r->depth - 1;
+    for (int i = 0; i < r->depth; i++) {
+        bool first = i == 0 && !*r->before, last = i == r->depth - 1;
         snprintf(line, sizeof line, "[ %-*s ]%s", longest(r), r->block[i],
                  i == r->depth / 2 ? times : "");
         print_line(first ? r->name : "", first ? output : "", line, last ? parameters : "",
@@ -265,16 +241,12 @@ static void print_labels(const struct model *model)
         printf(" ... ");
         tool_plain(stdout, model->labels[model->classes - 1]);
     }
-    switch (model->label_source) {
-    case LABELS_OF_IMAGENET:
+    if (model->label_source == LABELS_OF_IMAGENET)
         printf(" (nothing names them; taken for ImageNet's, since they are %d)", model->classes);
-        break;
-    case LABELS_NUMBERED:
+    else if (model->label_source == LABELS_NUMBERED)
         printf(" (nothing names them)");
-        break;
-    default:
+    else
         printf(" (%s)", label_source_name(model->label_source));
-    }
 }
 
 static void print_text(const struct info *info)
@@ -294,16 +266,6 @@ static void print_text(const struct info *info)
     print_table(info);
 }
 
-static int show(struct info *info, bool json, struct error *err)
-{
-    int code = fill(info, err);
-    if (code == ERR_OK && json)
-        print_json(info);
-    else if (code == ERR_OK)
-        print_text(info);
-    return code;
-}
-
 static void describe_model(struct info *info, const struct model *model)
 {
     info->model = model;
@@ -317,25 +279,31 @@ static void describe_model(struct info *info, const struct model *model)
 static int describe_template(struct info *info, const struct tool *tool, const char *name,
                              struct error *err)
 {
-    int code = template_from_name(name, &info->template, err);
+    int code = tool_find_template(name, &info->template, err);
     if (code != ERR_OK)
-        return error_prefix(err, code, "%s is no folder; as a template", name);
+        return code;
     template_name(&info->template, info->template_name);
     info->classes = info->template.classes;
     info->activation = info->classes == 1 ? ACTIVATION_SIGMOID : ACTIVATION_SOFTMAX;
-    info->precision = tool->precision;
+    info->precision = tool->load.precision;
     return ERR_OK;
 }
 
 static int run(struct tool *tool, struct error *err)
 {
-    struct info info = {.isas = tool->isas};
+    struct info info = {.isas = tool->load.isas};
     bool is_folder = tool_is_folder(tool->operands[0]);
     int code = is_folder ? tool_open_model(tool, err)
                          : describe_template(&info, tool, tool->operands[0], err);
     if (code == ERR_OK && is_folder)
         describe_model(&info, tool->model);
-    return code == ERR_OK ? show(&info, tool->json, err) : code;
+    if (code == ERR_OK)
+        code = fill(&info, err);
+    if (code == ERR_OK && tool->json)
+        print_json(&info);
+    else if (code == ERR_OK)
+        print_text(&info);
+    return code;
 }
 
 const struct command command_info = {
@@ -343,8 +311,6 @@ const struct command command_info = {
     .operands = "MODEL|TEMPLATE",
     .summary = "Show a network: stages, parameters, multiply-adds, kernels",
     .details = "MODEL is a folder with model.safetensors and config.json.\n" TEMPLATE_GRAMMAR_HELP,
-    .min = 1,
-    .max = 1,
     .shared = OPTION_JSON | OPTION_ISA | OPTION_PRECISION,
     .run = run,
 };

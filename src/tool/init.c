@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "tool/args.h"
-#include "tool/output.h"
 
 static int64_t seed, classes, input_size;
 
@@ -26,22 +25,16 @@ static int run(struct tool *tool, struct error *err)
     return ERR_OK;
 }
 
-static const struct option_row options[] = {
-    INTEGER("seed", 0, seed, 0, INT64_MAX,
-            "start of the random numbers; the same seed gives the same weights"),
-    INTEGER("classes", 0, classes, 1, 1000000, "number of classes, instead of the template's"),
-    INTEGER("input-size", 0, input_size, 1, 4096,
-            "edge of the input in pixels, instead of the template's"),
-};
-
 const struct command command_init = {
     .name = "init",
     .operands = "TEMPLATE OUT",
     .summary = "Write a randomly initialised model folder",
     .details = "OUT is the folder to make.\n" TEMPLATE_GRAMMAR_HELP,
-    .min = 2,
-    .max = 2,
-    .options = options,
-    .option_count = sizeof options / sizeof options[0],
+    .options = OPTIONS(
+        INTEGER("seed", 0, seed, 0, INT64_MAX,
+                "start of the random numbers; the same seed gives the same weights"),
+        INTEGER("classes", 0, classes, 1, 1000000, "number of classes, instead of the template's"),
+        INTEGER("input-size", 0, input_size, 1, 4096,
+                "edge of the input in pixels, instead of the template's")),
     .run = run,
 };

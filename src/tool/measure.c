@@ -1,10 +1,12 @@
-/* Concurrency. Each worker is a thread with a session and samples of its own. It warms up, then
- * waits at the gate until all others have done so, too, so that every sample is taken under full
- * load. What workers share: the gate (guarded by its lock), `next`, from which they claim batches,
- * and `failed`, which makes all of them stop. The caller reads a worker's results after joining it.
- */
+/* Concurrency. Each worker is a thread with a session and samples of its own. It warms up, posts
+ * `ready` and waits for `go`, which the caller posts once all workers are ready: every sample is
+ * taken under full load. Workers share `next`, from which they claim batches, and `failed`, which
+ * makes all of them stop. Helpers go round the passes of the workers until `over` is set. The
+ * caller reads a worker's results after joining it. */
 #include "tool/measure.h"
 
+#include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,61 +14,54 @@
 #include "base/array.h"
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/size.h"
 #include "base/threads.h"
-#include "tool/helpers.h"
 #include "tool/pictures.h"
-
-struct gate {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    int waiting;
-    bool open;
-};
 
 struct run {
     const struct model *model;
     const struct measure_options *options;
-    struct gate gate;
-    int64_t deadline_ns; /* written before the gate opens */
+    struct worker *workers; /* [options->workers] */
+    struct helper *helpers; /* [helper_count] */
+    int helper_count;
+    sem_t ready, go;
+    int64_t deadline_ns; /* written before `go` is posted */
     atomic_llong next;
-    atomic_bool failed;
+    atomic_bool failed, over;
 };
 
 struct worker {
     struct run *run;
     pthread_t thread;
     struct session *session;
-    struct shared_pass *pass; /* NULL if nobody helps */
+    struct shared_pass *pass; /* NULL without helpers */
     size_t capacity;
-    struct measure result; /* images_per_s is not used */
-    struct error error;    /* code ERR_OK if all went well */
+    struct measure result; /* without images_per_s */
+    struct error error;    /* code ERR_OK if it did not fail */
 };
 
-static void gate_wait(struct gate *gate)
+struct helper {
+    struct run *run;
+    pthread_t thread;
+    struct workspace *workspace;
+};
+
+/* sem_wait cannot fail: the program has no signal handler that interrupts it. */
+static void wait_for(sem_t *semaphore, int count)
 {
-    pthread_mutex_lock(&gate->lock);
-    gate->waiting++;
-    pthread_cond_broadcast(&gate->changed);
-    while (!gate->open)
-        pthread_cond_wait(&gate->changed, &gate->lock);
-    pthread_mutex_unlock(&gate->lock);
+    for (int i = 0; i < count; i++)
+        sem_wait(semaphore);
 }
 
-/* Opens the gate when `count` threads wait at it. */
-static void gate_open(struct run *run, int count)
+/* Starts the measurement once `count` workers are ready. */
+static void start_clock(struct run *run, int count)
 {
-    struct gate *gate = &run->gate;
-    pthread_mutex_lock(&gate->lock);
-    while (gate->waiting < count)
-        pthread_cond_wait(&gate->changed, &gate->lock);
+    wait_for(&run->ready, count);
     run->deadline_ns = clock_monotonic_ns() + run->options->duration_ns;
-    gate->open = true;
-    pthread_cond_broadcast(&gate->changed);
-    pthread_mutex_unlock(&gate->lock);
+    for (int i = 0; i < count; i++)
+        sem_post(&run->go);
 }
 
-/* Decodes the pictures of batch number `batch`, in turn, into the network's input. */
+/* Decodes the pictures of a batch into the network's input. */
 static int decode_batch(struct worker *w, int64_t batch)
 {
     const struct measure_options *o = w->run->options;
@@ -84,26 +79,20 @@ static int decode_batch(struct worker *w, int64_t batch)
     return ERR_OK;
 }
 
-/* The threads beyond the workers go round their passes: a worker's share of them, rounded up. */
-static int helpers_of_each(const struct measure_options *o)
-{
-    return (o->threads - 1) / o->workers;
-}
-
 static void forward(struct worker *w)
 {
     const struct network *network = w->run->model->network;
-    int images = w->run->options->batch;
-    if (!w->run->options->layers) {
-        const struct pass_terms terms = {.context = w,
-                                         .expected = helpers_of_each(w->run->options)};
-        session_forward(w->session, images, w->pass, &terms);
+    const struct measure_options *o = w->run->options;
+    if (!o->layers) {
+        int share = (o->threads - 1) / o->workers; /* of the helpers, rounded up */
+        const struct pass_terms terms = {.context = w, .expected = share};
+        session_forward(w->session, o->batch, w->pass, &terms);
         return;
     }
     int64_t before = clock_monotonic_ns();
     for (size_t i = 0; i < network_layer_count(network); i++) {
         struct layer_time *time = &w->result.layers[i];
-        network_run_layer(network, w->session->workspace, i, images);
+        network_run_layer(network, w->session->workspace, i, o->batch);
         int64_t now = clock_monotonic_ns(), taken = now - before;
         time->total_ns += taken;
         if (time->min_ns == 0 || taken < time->min_ns)
@@ -112,8 +101,8 @@ static void forward(struct worker *w)
     }
 }
 
-/* One batch; `*taken` is its time. A forward pass overwrites its input; so every batch gets random
- * pixels anew, off the clock. */
+/* Runs one batch; `*taken` is its time. A forward pass overwrites its input, so random pixels are
+ * put again before each batch, outside the measured time. */
 static int run_batch(struct worker *w, int64_t batch, int64_t *taken)
 {
     const struct measure_options *o = w->run->options;
@@ -156,7 +145,7 @@ static int warm_up(struct worker *w)
     return code;
 }
 
-/* Claims the next batch; false when the measurement is over. */
+/* Claims the next batch. False if the measurement is over. */
 static bool claim(struct worker *w, int64_t *batch)
 {
     struct run *run = w->run;
@@ -173,7 +162,8 @@ static void *worker_main(void *arg)
     struct worker *w = arg;
     int64_t batch, taken;
     int code = warm_up(w);
-    gate_wait(&w->run->gate);
+    sem_post(&w->run->ready);
+    wait_for(&w->run->go, 1);
     while (code == ERR_OK && claim(w, &batch)) {
         code = run_batch(w, batch, &taken);
         if (code == ERR_OK)
@@ -182,6 +172,58 @@ static void *worker_main(void *arg)
     if (code != ERR_OK)
         atomic_store(&w->run->failed, true);
     return NULL;
+}
+
+static bool is_over(void *context)
+{
+    struct run *run = context;
+    return atomic_load_explicit(&run->over, memory_order_relaxed);
+}
+
+static void *helper_main(void *arg)
+{
+    struct helper *h = arg;
+    struct run *run = h->run;
+    for (int i = 0; !is_over(run); i = (i + 1) % run->options->workers) {
+        struct shared_pass *pass = run->workers[i].pass;
+        if (!shared_pass_join(pass)) {
+            sched_yield();
+            continue;
+        }
+        shared_pass_work(pass, h->workspace, is_over, run);
+        shared_pass_leave(pass);
+    }
+    return NULL;
+}
+
+static int start_helpers(struct run *run, int count, struct error *err)
+{
+    int code = ERR_OK;
+    run->helpers = calloc((size_t)count, sizeof *run->helpers);
+    if (!run->helpers)
+        return error_set(err, ERR_NO_MEMORY, "no memory for %d helpers", count);
+    while (code == ERR_OK && run->helper_count < count) {
+        struct helper *h = &run->helpers[run->helper_count];
+        h->run = run;
+        code = workspace_create(&h->workspace, run->model->network, 1, err);
+        if (code == ERR_OK)
+            code = thread_start(&h->thread, "helper", helper_main, h, err);
+        if (code == ERR_OK)
+            run->helper_count++;
+        else
+            workspace_destroy(h->workspace);
+    }
+    return code;
+}
+
+static void stop_helpers(struct run *run)
+{
+    atomic_store(&run->over, true);
+    for (int i = 0; i < run->helper_count; i++) {
+        pthread_join(run->helpers[i].thread, NULL);
+        workspace_destroy(run->helpers[i].workspace);
+    }
+    free(run->helpers);
 }
 
 static int worker_create(struct worker *w, struct run *run, struct error *err)
@@ -195,42 +237,37 @@ static int worker_create(struct worker *w, struct run *run, struct error *err)
     int code = sessions_create(&w->session, &model, 1, run->options->batch, err);
     if (code == ERR_OK)
         picture_random(&model->preprocess, w->session->rgb);
+    if (code == ERR_OK && run->options->threads > run->options->workers)
+        code = shared_pass_create(&w->pass, err);
     return code;
 }
 
-static void worker_destroy(struct worker *w)
-{
-    sessions_destroy(w->session, 1);
-    measure_destroy(&w->result);
-}
-
-/* Runs all workers to their end. The first error of any. */
-static int run_workers(struct run *run, struct worker *workers, struct error *err)
+/* Runs all workers to their end. Returns the first worker's error. */
+static int run_workers(struct run *run, struct error *err)
 {
     int started = 0, code = ERR_OK, idle = run->options->threads - run->options->workers;
-    struct helpers *helpers = NULL;
     for (int i = 0; code == ERR_OK && i < run->options->workers; i++)
-        code = worker_create(&workers[i], run, err);
+        code = worker_create(&run->workers[i], run, err);
     if (code == ERR_OK && idle > 0)
-        code = helpers_start(&helpers, idle, run->options->workers, run->model->network, err);
+        code = start_helpers(run, idle, err);
     while (code == ERR_OK && started < run->options->workers) {
-        struct worker *w = &workers[started];
-        w->pass = helpers_pass(helpers, started);
+        struct worker *w = &run->workers[started];
         code = thread_start(&w->thread, "bench", worker_main, w, err);
         started += code == ERR_OK;
     }
     if (code != ERR_OK)
         atomic_store(&run->failed, true);
-    gate_open(run, started);
+    start_clock(run, started);
     for (int i = 0; i < started; i++) {
-        pthread_join(workers[i].thread, NULL);
-        if (code == ERR_OK && workers[i].error.code != ERR_OK) {
-            code = workers[i].error.code;
+        const struct worker *w = &run->workers[i];
+        pthread_join(w->thread, NULL);
+        if (code == ERR_OK && w->error.code != ERR_OK) {
+            code = w->error.code;
             if (err)
-                *err = workers[i].error;
+                *err = w->error;
         }
     }
-    helpers_stop(helpers);
+    stop_helpers(run);
     return code;
 }
 
@@ -256,19 +293,18 @@ static void add_worker(struct measure *sum, const struct measure *one, size_t la
     }
 }
 
-static int add_workers(const struct run *run, const struct worker *workers, struct measure *sum,
-                       struct error *err)
+static int add_workers(const struct run *run, struct measure *sum, struct error *err)
 {
     size_t layers = network_layer_count(run->model->network), count = 0;
     for (int i = 0; i < run->options->workers; i++)
-        count += workers[i].result.count;
+        count += run->workers[i].result.count;
     sum->samples = calloc(count, sizeof *sum->samples);
     if (run->options->layers)
         sum->layers = calloc(layers, sizeof *sum->layers);
     if (!sum->samples || (run->options->layers && !sum->layers))
         return error_set(err, ERR_NO_MEMORY, "no memory for %zu samples", count);
     for (int i = 0; i < run->options->workers; i++)
-        add_worker(sum, &workers[i].result, layers, run->options->batch);
+        add_worker(sum, &run->workers[i].result, layers, run->options->batch);
     return ERR_OK;
 }
 
@@ -278,19 +314,24 @@ int measure_run(const struct model *model, const struct measure_options *options
     CHECK(options->workers > 0 && options->batch > 0);
     CHECK(options->threads >= options->workers);
     CHECK(options->threads == options->workers || !options->layers);
-    struct run run = {.model = model,
-                      .options = options,
-                      .gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, false}};
-    struct worker *workers = calloc((size_t)options->workers, sizeof *workers);
+    struct run run = {.model = model, .options = options};
     *out = (struct measure){0};
-    int code = workers
-                   ? run_workers(&run, workers, err)
-                   : error_set(err, ERR_NO_MEMORY, "no memory for %d workers", options->workers);
+    run.workers = calloc((size_t)options->workers, sizeof *run.workers);
+    if (!run.workers)
+        return error_set(err, ERR_NO_MEMORY, "no memory for %d workers", options->workers);
+    sem_init(&run.ready, 0, 0);
+    sem_init(&run.go, 0, 0);
+    int code = run_workers(&run, err);
     if (code == ERR_OK)
-        code = add_workers(&run, workers, out, err);
-    for (int i = 0; workers && i < options->workers; i++)
-        worker_destroy(&workers[i]);
-    free(workers);
+        code = add_workers(&run, out, err);
+    sem_destroy(&run.ready);
+    sem_destroy(&run.go);
+    for (int i = 0; i < options->workers; i++) {
+        sessions_destroy(run.workers[i].session, 1);
+        shared_pass_destroy(run.workers[i].pass);
+        measure_destroy(&run.workers[i].result);
+    }
+    free(run.workers);
     if (code != ERR_OK)
         measure_destroy(out);
     return code;

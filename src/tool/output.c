@@ -13,7 +13,12 @@
 
 static int first_error; /* errno of the first failure */
 
-/* A character or byte, `length` bytes of valid UTF-8 or 0, of a CSV field. */
+static void note_failure(int reason)
+{
+    first_error = first_error ? first_error : reason;
+}
+
+/* Prints a character of a CSV field, `length` bytes long; 0: a byte that is not UTF-8. */
 static void csv_character(FILE *f, const unsigned char *s, size_t length)
 {
     if (length == 0)
@@ -87,6 +92,14 @@ json_t *output_json_float(float number)
     return isfinite(number) ? json_real(strtod(output_float(number).text, NULL)) : json_null();
 }
 
+json_t *output_json_floats(const float *numbers, size_t count)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++)
+        array = output_json_append(array, output_json_float(numbers[i]));
+    return array;
+}
+
 json_t *output_json_kernels(const struct network_summary *kernels)
 {
     return json_pack("{s:s, s:s?}", "dense", kernels->dense, "grouped",
@@ -105,7 +118,7 @@ void output_json_line(json_t *object)
 {
     if (!object ||
         json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(FLT_DECIMAL_DIG)) != 0)
-        first_error = first_error ? first_error : object ? errno : ENOMEM;
+        note_failure(object ? errno : ENOMEM);
     putchar('\n');
     json_decref(object);
 }
@@ -126,8 +139,8 @@ int output_bytes(const char *path, const char *head, const void *bytes, size_t l
                  struct error *err)
 {
     if (!path) {
-        if (!write_whole(stdout, head, bytes, length) && !first_error)
-            first_error = errno;
+        if (!write_whole(stdout, head, bytes, length))
+            note_failure(errno);
         return ERR_OK;
     }
     FILE *f = fopen(path, "wbe");
@@ -147,8 +160,8 @@ int output_bytes(const char *path, const char *head, const void *bytes, size_t l
 
 bool output_flush(void)
 {
-    if (fflush(stdout) != 0 && !first_error)
-        first_error = errno;
+    if (fflush(stdout) != 0)
+        note_failure(errno);
     return !first_error;
 }
 

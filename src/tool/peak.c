@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 
-/* The registers of the sums in flight: two units of five cycles' latency need ten; with two factors
- * they still fit into 16. */
+/* One register per sum in flight. Two units with a latency of five cycles need ten sums. With two
+ * factors and two scratch registers these twelve fit in 16. */
 #define SUM_REGISTERS 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 enum {
     SUMS = sizeof((const char[]){SUM_REGISTERS}),
@@ -11,14 +11,16 @@ enum {
     DURATION_NS = 100000000,
 };
 
-/* One short run: ROUNDS times a product is added to each sum, or sum = sum * one + small. */
+/* One short run: adds a product to each sum, or sets sum = sum * one + small, ROUNDS times. */
 typedef void peak_function(void);
 
 static void loop_generic(void)
 {
     typedef float vector4 __attribute__((vector_size(16)));
     vector4 sums[SUMS], one = {1, 1, 1, 1}, small = one * 0x1p-20F;
-    __asm__ volatile("" : "+m"(one), "+m"(small)); /* or the compiler knows that it is 1 */
+    __asm__ volatile(""
+                     : "+m"(one),
+                       "+m"(small)); /* keeps the compiler from knowing that `one` is 1 */
 #pragma GCC unroll 12
     for (int i = 0; i < SUMS; i++)
         sums[i] = one;
@@ -28,7 +30,7 @@ static void loop_generic(void)
             sums[i] = sums[i] * one + small;
 #pragma GCC unroll 12
     for (int i = 0; i < SUMS; i++)
-        __asm__ volatile("" : : "m"(sums[i])); /* or it need not compute anything */
+        __asm__ volatile("" : : "m"(sums[i])); /* keeps the compiler from dropping the loop */
 }
 
 #ifdef __x86_64__
@@ -46,9 +48,9 @@ enum {
 #define TEXT_OF(...) #__VA_ARGS__
 #define FOR_EACH_SUM ".irp sum, " TEXT(SUM_REGISTERS) "\n\t"
 
-/* In assembly, because the figure must not depend on how well a compiler keeps twelve sums in
- * registers: with -O2 gcc does not. Registers 12 and 13 are full of `first` and `second`;
- * `instructions` add what they make of them to register \\sum, and may use 14 and 15. */
+/* In assembly, since the result must not depend on whether a compiler keeps twelve sums in
+ * registers: with -O2 gcc does not. Registers 12 and 13 are filled with `first` and `second`.
+ * `instructions` add to register \\sum and may use 14 and 15. */
 #define PEAK_FUNCTION(name, registers, first, second, instructions)                                \
     static void name(void)                                                                         \
     {                                                                                              \
@@ -83,14 +85,14 @@ PEAK_FUNCTION(loop_avx2_bytes, "ymm", BYTES, WORDS,
 
 #endif
 
-/* A loop that measures: multiply-adds of one sum in a round, and its instruction set. */
+/* A loop to measure, with the multiply-adds per sum and round, and its instruction set. */
 struct peak_loop {
     peak_function *run;
     int lanes;
     const char *isa;
 };
 
-/* The best that the features allow; that of float32 where there is none for the precision. */
+/* The best loop that the features allow; that of float32 if the precision has none. */
 static struct peak_loop choose(struct cpu_features cpu, enum precision precision)
 {
     struct peak_loop best = {0}, floats = {0};

@@ -51,8 +51,7 @@ static void draw(struct progress *progress, int64_t now)
         snprintf(failed, sizeof failed, ", %zu failed", progress->failed);
     int width = snprintf(text, sizeof text, " %zu/%zu  %.1f/s  ETA %s%s", progress->done,
                          progress->total, rate, eta, failed);
-    int free_columns =
-        columns() - width - 3; /* the last column stays free, or some terminals wrap */
+    int free_columns = columns() - width - 3; /* some terminals wrap at the last column */
     size_t cells = free_columns > MAX_BAR ? MAX_BAR : free_columns > 0 ? (size_t)free_columns : 0;
     size_t full = (size_t)((double)cells * (double)progress->done / (double)progress->total);
     memset(bar, '#', full);

@@ -1,4 +1,4 @@
-/* A progress bar on standard error: only if that is a terminal. One thread. */
+/* A progress bar on standard error, shown only on a terminal. One thread. */
 #ifndef RESNEXT_TOOL_PROGRESS_H
 #define RESNEXT_TOOL_PROGRESS_H
 
@@ -12,13 +12,13 @@ struct progress {
     int64_t started_ns, drawn_ns;
 };
 
-/* Nothing is shown for fewer than two files. */
+/* Starts a bar for `total` files. With fewer than two nothing is shown. */
 void progress_start(struct progress *progress, size_t total);
 
-/* One more file is done: draws the bar again, at most ten times a second. */
+/* Counts one more file and redraws the bar, at most ten times per second. */
 void progress_step(struct progress *progress, bool failed);
 
-/* Takes the bar off the screen, before other text and at the end. */
+/* Erases the bar. To be called before other text and at the end. */
 void progress_clear(struct progress *progress);
 
 #endif

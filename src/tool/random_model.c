@@ -20,7 +20,7 @@ static void remove_file(const char *folder, const char *name)
         unlink(path);
 }
 
-/* The float32 network's calibration on a picture of random pixels. */
+/* Calibrates the float32 network on a picture of random pixels. */
 static int calibrate(const struct model *exact, struct calibration *out, struct error *err)
 {
     struct observer *observer = NULL;
@@ -87,20 +87,16 @@ static int load(struct model **out, const struct template *t, const struct model
     return code;
 }
 
-int random_model_load(struct model **out, const char *name, const struct model_options *options,
-                      struct error *err)
+int random_model_load(struct model **out, const struct template *t,
+                      const struct model_options *options, struct error *err)
 {
-    struct template t;
-    int code = template_from_name(name, &t, err);
-    if (code != ERR_OK)
-        return code;
     sigset_t ending, before;
     sigemptyset(&ending);
     sigaddset(&ending, SIGHUP);
     sigaddset(&ending, SIGINT);
     sigaddset(&ending, SIGTERM);
     sigprocmask(SIG_BLOCK, &ending, &before);
-    code = load(out, &t, options, err);
+    int code = load(out, t, options, err);
     sigprocmask(SIG_SETMASK, &before, NULL);
     return code;
 }

@@ -42,10 +42,16 @@ bool tool_is_folder(const char *operand)
     return strchr(operand, '/') || stat(operand, &st) == 0;
 }
 
+int tool_find_template(const char *operand, struct template *out, struct error *err)
+{
+    int code = template_from_name(operand, out, err);
+    return code == ERR_OK ? code
+                          : error_prefix(err, code, "%s is no folder; as a template", operand);
+}
+
 int tool_open_model(struct tool *tool, struct error *err)
 {
-    const struct model_options options = {.isas = tool->isas, .precision = tool->precision};
-    return model_load(&tool->model, tool->operands[0], &options, err);
+    return model_load(&tool->model, tool->operands[0], &tool->load, err);
 }
 
 int tool_open(struct tool *tool, struct error *err)
@@ -54,6 +60,20 @@ int tool_open(struct tool *tool, struct error *err)
     for (char **path = tool->operands + 1; code == ERR_OK && *path; path++)
         code = files_add(&tool->files, *path, 0, err);
     return code == ERR_OK ? tool_open_model(tool, err) : code;
+}
+
+int tool_open_picture(struct tool *tool, struct session **session, struct file_bytes *file,
+                      struct error *err)
+{
+    const char *path = tool->operands[1];
+    int code = tool_open_model(tool, err);
+    if (code != ERR_OK)
+        return code;
+    const struct model *model = tool->model;
+    code = sessions_create(session, &model, 1, 1, err);
+    if (code == ERR_OK)
+        code = picture_decode(*session, &tool->engine.pictures, path, file, err);
+    return code == ERR_OK ? code : error_prefix(err, code, "%s", path);
 }
 
 struct files_run {
@@ -94,7 +114,7 @@ void tool_begin_result(struct tool *tool)
         progress_clear(&tool->progress);
 }
 
-/* The rows of a command: --json, its own, the other shared ones. */
+/* Collects a command's rows: --json, its own, its other shared ones. Returns their number. */
 static size_t make_rows(struct tool *tool, const struct command *command, struct option_row *rows)
 {
     struct picture_options *pictures = &tool->engine.pictures;
@@ -110,7 +130,7 @@ static size_t make_rows(struct tool *tool, const struct command *command, struct
                 "ISA of the kernels; ref, plain loops, is slow and serves for comparison; with any "
                 "but ref, grouped convolutions in float32 run on OpenBLAS")},
         {OPTION_PRECISION,
-         CHOICE("precision", tool->precision, precision_names, "NAME",
+         CHOICE("precision", tool->load.precision, precision_names, "NAME",
                 "arithmetic; int8 is the fastest and needs the model's calibration.json")},
         {OPTION_PICTURES,
          INTEGER("max-bytes", 0, pictures->max_bytes, 1, INT64_C(1) << 40, "largest file read")},
@@ -124,15 +144,15 @@ static size_t make_rows(struct tool *tool, const struct command *command, struct
     };
     size_t count = 0;
     for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++) {
-        for (size_t own = 0; i == 1 && own < command->option_count; own++)
-            rows[count++] = command->options[own];
+        for (const struct option_row *own = command->options; i == 1 && own && own->name; own++)
+            rows[count++] = *own;
         if (command->shared & shared[i].option)
             rows[count++] = shared[i].row;
     }
     return count;
 }
 
-/* Parses the command line. False to return *status at once. */
+/* Parses the command line. If false, the caller returns *status at once. */
 static bool parse(struct tool *tool, const struct command *command, int argc, char **argv,
                   int *status)
 {
@@ -149,7 +169,7 @@ static bool parse(struct tool *tool, const struct command *command, int argc, ch
         return false;
     }
     const char *isa = kernel_isa_choices[tool->isa];
-    if (kernel_isas_select(isa, &tool->isas))
+    if (kernel_isas_select(isa, &tool->load.isas))
         return true;
     char here[KERNEL_ISAS_TEXT];
     kernel_isas_here(here);
@@ -160,7 +180,7 @@ static bool parse(struct tool *tool, const struct command *command, int argc, ch
 
 int tool_run(const struct command *command, int argc, char **argv)
 {
-    struct tool tool = {.precision = PRECISION_F32,
+    struct tool tool = {.load.precision = PRECISION_F32,
                         .engine = {.threads = thread_cpu_budget(),
                                    .pictures = {.max_bytes = 64 << 20,
                                                 .max_pixels = 100000000,
@@ -171,7 +191,6 @@ int tool_run(const struct command *command, int argc, char **argv)
         return status;
     struct error err;
     int code = command->run(&tool, &err);
-    progress_clear(&tool.progress);
     if (code != ERR_OK)
         tool_message("%s", err.message);
     model_destroy(tool.model);

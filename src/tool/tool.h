@@ -1,5 +1,5 @@
-/* What the commands of `resnext` share: their table entry, the options that several have, the model
- * and the files that they work on, exit codes and messages. One thread. */
+/* What the commands of `resnext` share: table entries, options, the model, the files, exit codes
+ * and messages. One thread. */
 #ifndef RESNEXT_TOOL_TOOL_H
 #define RESNEXT_TOOL_TOOL_H
 
@@ -19,8 +19,8 @@ enum {
     TOOL_USAGE = 2,
 };
 
-/* Options that several commands have: bits of a set, in the order of --help, where a command's own
- * options follow --json. */
+/* Options that several commands share, as bits of a set. --help lists them in this order, with a
+ * command's own options after --json. */
 enum {
     OPTION_JSON = 1,
     OPTION_THREADS = 2,
@@ -31,30 +31,27 @@ enum {
 
 /* One run of a command. */
 struct tool {
-    char **operands; /* with NULL behind the last */
+    char **operands; /* NULL-terminated */
     bool json;
     unsigned isa; /* an index of kernel_isa_choices */
-    enum precision precision;
-    struct engine_options engine; /* threads and pictures are options */
-    struct kernel_isas isas;      /* those that `isa` means */
+    struct model_options load;
+    struct engine_options engine; /* options set its threads and pictures */
     struct model *model;          /* NULL before tool_open_model */
-    struct file_list files;       /* what a command works on, if it wants to */
+    struct file_list files;       /* filled by tool_open */
     struct progress progress;
-    bool prints_failures; /* the command prints files that fail among its results */
-    size_t failed;        /* files; the exit code is then 1 */
+    bool prints_failures; /* the command prints failed files itself, among its results */
+    size_t failed;        /* number of failed files; if not 0, the exit code is 1 */
 };
 
 /* One command. Its own options are static variables: it runs once. */
 struct command {
     const char *name;
-    const char *operands; /* as --help shows them */
+    const char *operands; /* words, as --help shows them; "..." if the last may be several */
     const char *summary;  /* one line */
-    const char *details;  /* more for the command's own --help; "" if there is no more */
-    int min, max;         /* operands */
-    unsigned shared;      /* options it has of those above */
-    const struct option_row *options; /* [option_count] its own */
-    size_t option_count;
-    /* Whether options and operands go together: a failure is wrong usage. NULL: always. */
+    const char *details;  /* a longer text for the command's own --help */
+    unsigned shared;      /* OPTION_ bits of its shared options */
+    const struct option_row *options; /* its own, see OPTIONS; NULL: none */
+    /* Checks that options and operands go together. A failure is wrong usage. NULL: no check. */
     int (*check)(struct tool *tool, struct error *err);
     /* Does the work. A failure is printed, and the exit code is 1. */
     int (*run)(struct tool *tool, struct error *err);
@@ -63,34 +60,41 @@ struct command {
 extern const struct command command_info, command_classify, command_eval, command_preprocess,
     command_verify, command_init, command_bench, command_explain, command_embed, command_calibrate;
 
-/* Runs a command, whose name is argv[0]; the exit code. */
+/* Runs a command. argv[0] is its name. Returns the exit code. */
 int tool_run(const struct command *command, int argc, char **argv);
 
-/* Text for a terminal: control characters and invalid UTF-8 become '?'. */
+/* Prints text for a terminal: control characters and invalid UTF-8 become '?'. */
 void tool_plain(FILE *f, const char *text);
 
-/* One line "resnext: ..." on standard error; control characters become '?'. */
+/* Prints a line "resnext: ..." on standard error. Control characters become '?'. */
 void tool_message(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Whether an operand means a folder: whatever exists or has a slash. Anything else is the name of a
- * template. */
+/* Whether an operand names a folder: it exists or has a slash. Otherwise it names a template. */
 bool tool_is_folder(const char *operand);
 
-/* Adds the operands behind the first to tool->files, and loads the model folder that the first is
- * to tool->model, on the ISAs and in the precision asked for. The errors of files_add, model_load.
- */
+/* Like template_from_name. Error messages also say that `operand` is no folder. */
+int tool_find_template(const char *operand, struct template *out, struct error *err);
+
+/* Adds all operands but the first to tool->files, then calls tool_open_model. The errors of
+ * files_add and model_load. */
 int tool_open(struct tool *tool, struct error *err);
 
-/* Only the model. */
+/* Loads the model folder named by the first operand into tool->model. The errors of model_load. */
 int tool_open_model(struct tool *tool, struct error *err);
 
-/* engine_run of tool->model and tool->engine over `files`. Counts the files that fail and prints
- * why (unless the command does) before `sink`, which may be NULL, takes them. Shows a progress bar,
- * which is one for several runs if the command has started it. */
+/* Loads the model, creates a session and decodes the file named by the second operand, whose bytes
+ * stay in `file`. `*session` starts as NULL, `file` zeroed; both belong to the caller, even after a
+ * failure. The errors of model_load, sessions_create and picture_decode. */
+int tool_open_picture(struct tool *tool, struct session **session, struct file_bytes *file,
+                      struct error *err);
+
+/* Calls engine_run with tool->model and tool->engine. Counts the files that fail and, unless
+ * prints_failures is set, prints why, before `sink` is called. `sink` may be NULL. Shows a progress
+ * bar. A command that runs several times may start one bar for all runs. */
 int tool_run_files(struct tool *tool, const struct file_list *files, engine_sink *sink,
                    void *context, struct error *err);
 
-/* Makes way for a result on standard output, if the progress bar is on the same screen. */
+/* Clears the progress bar if standard output is a terminal. Call it before printing a result. */
 void tool_begin_result(struct tool *tool);
 
 #endif

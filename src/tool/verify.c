@@ -1,4 +1,3 @@
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -6,7 +5,7 @@
 #include "tool/output.h"
 #include "tool/tool.h"
 
-/* Weights that are finite can still make logits that are not, whatever the picture. */
+/* Finite weights can still give logits that are not finite, for any picture. */
 static int check_gray_picture(const struct model *model, struct error *err)
 {
     struct session *session = NULL;
@@ -59,8 +58,6 @@ const struct command command_verify = {
     .details = "Loads the model, checks every tensor (for int8 the calibration too), and compares "
                "each shape of convolution with "
                "plain loops; then a gray picture must have finite logits.",
-    .min = 1,
-    .max = 1,
     .shared = OPTION_ISA | OPTION_PRECISION,
     .run = run,
 };

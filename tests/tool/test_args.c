@@ -4,8 +4,8 @@
 
 #include "tests/suite.h"
 
-static const struct command command = {
-    .name = "try", .operands = "A B", .summary = "A trial", .details = "", .min = 1, .max = 2};
+static struct command command = {
+    .name = "try", .operands = "A...", .summary = "A trial", .details = ""};
 
 static struct {
     bool flag;
@@ -14,7 +14,7 @@ static struct {
     const char *file;
 } got;
 
-/* Parses up to 9 words; the exit code, or -1 to go on. */
+/* Parses the words. Returns the exit code, or -1 to go on. */
 static int parse(char **words, int *first)
 {
     static const char *const words_known[] = {"auto", "slow", "fast", NULL};
@@ -92,11 +92,25 @@ START_TEST(numbers_are_whole_and_in_range)
 }
 END_TEST
 
+START_TEST(operands_are_as_many_as_the_help_shows)
+{
+    int first;
+    command.operands = "A B";
+    ck_assert_int_eq(PARSE(&first, "a"), TOOL_USAGE);
+    ck_assert_int_eq(PARSE(&first, "a", "--flag", "b"), -1);
+    ck_assert_int_eq(PARSE(&first, "a", "b", "c"), TOOL_USAGE);
+    command.operands = "A B...";
+    ck_assert_int_eq(PARSE(&first, "a"), TOOL_USAGE);
+    ck_assert_int_eq(PARSE(&first, "a", "b"), -1);
+    ck_assert_int_eq(PARSE(&first, "a", "b", "c"), -1);
+    command.operands = "A...";
+}
+END_TEST
+
 START_TEST(wrong_usage)
 {
     int first;
     ck_assert_int_eq(PARSE(&first, "--flag"), TOOL_USAGE);
-    ck_assert_int_eq(PARSE(&first, "a", "b", "c"), TOOL_USAGE);
     ck_assert_int_eq(PARSE(&first, "a", "--word", "medium"), TOOL_USAGE);
     ck_assert_int_eq(PARSE(&first, "a", "--word"), TOOL_USAGE);
     ck_assert_int_eq(PARSE(&first, "a", "-n"), TOOL_USAGE);
@@ -117,4 +131,4 @@ END_TEST
 
 TEST_MAIN("tool/args", 10, defaults_stay, options_and_operands_mix,
           the_last_value_counts_and_a_dash_is_an_operand, numbers_are_whole_and_in_range,
-          wrong_usage, the_default_of_a_choice_can_be_given)
+          operands_are_as_many_as_the_help_shows, wrong_usage, the_default_of_a_choice_can_be_given)

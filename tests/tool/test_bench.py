@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""Drives `resnext bench`: its figures must agree with each other and with the network."""
+"""Runs `resnext bench`. Its figures must agree with each other and with the network."""
 import json
 import math
 import os
@@ -21,7 +21,7 @@ CONTRACT = {
 
 
 def bench(*args, model=tool.CIFAR, **options):
-    """The one object of a run that succeeds and has nothing to complain about."""
+    """The one object of a run that succeeds without a message."""
     options.setdefault("env", CLEAN)
     lines = tool.json_lines(tool.good("bench", "--json", model, *args, **options))
     assert len(lines) == 1, lines
@@ -37,7 +37,7 @@ def near(a, b, tolerance=1e-6):
 
 
 def check_figures(out):
-    """What holds of every run, whatever the machine does meanwhile."""
+    """Checks what holds for every run, however busy the machine is."""
     assert 0 < out["min_ms"] <= out["median_ms"] <= out["p99_ms"]
     assert out["images_per_s"] <= 1.000001 * out["workers"] * 1000 / out["min_ms"]
     assert out["threads"] >= out["workers"]
@@ -72,7 +72,7 @@ def test_throughput_is_of_the_samples(_):
 def test_times_are_of_one_image(_):
     out = bench("-n", "5", "--batch", "8")
     assert (out["batch"], out["samples"]) == (8, 5)
-    check_figures(out)  # or the least is more than the mean
+    check_figures(out)  # a minimum above the mean would fail
     assert 1000 / out["images_per_s"] < 3 * out["p99_ms"], out
 
 
@@ -104,7 +104,7 @@ def test_seconds(_):
 
 
 def layers_of(folder):
-    """The names of what has weights, from the tensors: all but batch norm, whose rank is 1."""
+    """The names of layers with weights, from the tensors: all but batch norm, whose tensors have rank 1."""
     data = tool.read(os.path.join(folder, "model.safetensors"))
     length = struct.unpack("<Q", data[:8])[0]
     tensors = json.loads(data[8:8 + length])
@@ -201,7 +201,7 @@ def test_a_template_leaves_nothing_behind(scratch):
     assert os.listdir(scratch) == []
     absent = os.path.join(scratch, "absent")
     text = tool.bad(1, "bench", "resnet18", env=dict(CLEAN, TMPDIR=absent))
-    assert absent in text and "TMPDIR" in text
+    assert absent in text and "TMPDIR" in text and "as a template" not in text
     assert "resnext50_32x4d" in tool.bad(1, "bench", "resnext51")
     tool.bad(1, "bench", absent)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""`resnext calibrate`: the file it writes, and how well int8 and bf16 then agree with float32."""
+"""`resnext calibrate`: the file that it writes, and how well int8 and bf16 agree with float32."""
 import filecmp
 import json
 import os
@@ -62,7 +62,7 @@ def test_the_file_is_of_these_weights(scratch):
 
 
 def test_the_file_is_of_these_pixels(scratch):
-    """A mended std in config.json makes other activations of the same weights."""
+    """After a corrected std in config.json the same weights give other activations."""
     folder = copy(scratch)
     calibrate(folder, tool.PICTURES, "--method", "minmax")
     path = os.path.join(folder, "config.json")
@@ -129,7 +129,7 @@ def test_what_cannot_be_done_says_so(scratch):
 
 
 def test_what_is_in_the_way_is_said_before_the_work(scratch):
-    """None of these comes as far as the picture that is none."""
+    """All of these fail before the invalid picture is read."""
     folder, album, empty = copy(scratch), os.path.join(scratch, "album"), os.path.join(scratch, "empty")
     before = calibrated(folder)
     os.makedirs(os.path.join(empty, "below"))
@@ -148,7 +148,7 @@ def test_what_is_in_the_way_is_said_before_the_work(scratch):
 
 
 def test_a_report_of_nothing_replaces_nothing(scratch):
-    """All that is held out turns out to be unreadable."""
+    """None of the pictures held out can be read."""
     folder, album = copy(scratch), os.path.join(scratch, "album")
     before = calibrated(folder)
     os.mkdir(album)
@@ -188,7 +188,7 @@ def test_few_pictures_are_called_few(scratch):
 
 
 def best(folder, pictures, precision):
-    """([label of each picture], the share of those that their folder is called after)"""
+    """([label of each picture], the share of labels that are the name of the folder)"""
     lines = tool.json_lines(tool.good("classify", "--json", "-k", "1", "--precision", precision,
                                       folder, pictures))
     labels = [line["predictions"][0]["label"] for line in lines]

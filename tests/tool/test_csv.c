@@ -12,18 +12,17 @@ static struct error err;
 static int read_all(const char *text, size_t length, char out[256])
 {
     char copy[256], *fields[SPACE];
-    size_t count, line, used = 0;
+    size_t used = 0;
     struct csv csv;
     memcpy(copy, text, length);
     copy[length] = '\0';
     out[0] = '\0';
-    int code = csv_open(&csv, copy, length, &err);
-    while (code == ERR_OK &&
-           (code = csv_next(&csv, fields, SPACE, &count, &line, &err)) == ERR_OK) {
-        if (count == 0)
+    int code = csv_open(&csv, copy, length, fields, SPACE, &err);
+    while (code == ERR_OK && (code = csv_next(&csv, &err)) == ERR_OK) {
+        if (csv.count == 0)
             return ERR_OK;
-        used += (size_t)snprintf(out + used, 256 - used, "%zu", line);
-        for (size_t i = 0; i < count; i++)
+        used += (size_t)snprintf(out + used, 256 - used, "%zu", csv.row);
+        for (size_t i = 0; i < csv.count; i++)
             used += (size_t)snprintf(out + used, 256 - used, "[%s]", fields[i]);
     }
     return code;

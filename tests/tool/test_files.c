@@ -8,7 +8,7 @@
 
 #include "tests/suite.h"
 
-/* A scratch directory that becomes the working directory. */
+/* Makes a scratch directory and changes to it. */
 static char scratch[] = "/tmp/test_files.XXXXXX";
 
 static void enter_scratch(void)
@@ -117,7 +117,7 @@ START_TEST(reading_keeps_to_the_limit)
 }
 END_TEST
 
-/* Standard input has no size: what comes is counted. */
+/* Standard input has no size, so its bytes are counted as they are read. */
 START_TEST(standard_input_keeps_to_the_limit)
 {
     enum { LENGTH = 200000 };

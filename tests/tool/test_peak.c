@@ -5,8 +5,8 @@
 
 #include "tests/suite.h"
 
-/* Between a tenth of what one FMA unit does in a cycle at 1 GHz and what four do at 10 GHz. What
- * sanitizers look at, they slow down. */
+/* Between a tenth of the rate of one FMA unit at 1 GHz and the rate of four at 10 GHz. Sanitizers
+ * slow down the loops that they check. */
 static void check_peak(struct fma_peak peak, const char *isa, int lanes)
 {
     const char *sanitizers = getenv("sanitizers");
@@ -30,7 +30,7 @@ START_TEST(the_widest_registers_count)
 }
 END_TEST
 
-/* What a lesser machine would run. */
+/* The loops of machines with fewer features. */
 START_TEST(narrower_registers_work_too)
 {
     struct cpu_features f = {.avx2 = cpu_features().avx2};

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Drives the real `resnext`: every command, its output, its errors, its exit codes."""
+"""Runs the real `resnext`: every command, its output, its errors, its exit codes."""
 import csv
 import io
 import json
@@ -50,7 +50,7 @@ def run(*args, **options):
 
 
 def good(*args, **options):
-    """Standard output of a run that succeeds and has nothing to complain about."""
+    """Standard output of a run that succeeds without a message."""
     done = run(*args, **options)
     assert done.returncode == 0, (args, done.returncode, done.stderr)
     assert done.stderr == b"", (args, done.stderr)
@@ -344,7 +344,7 @@ def test_csv(scratch):
 
 
 def test_csv_has_nothing_that_a_terminal_obeys(scratch):
-    """Neither of file names nor of the messages that quote them; the bytes can be had again."""
+    """Neither from file names nor from messages that quote them. A reader can restore the bytes."""
     folder = os.path.join(scratch, "obeyed").encode()
     os.mkdir(folder)
     names = [os.path.join(folder, name + b".jpg") for name in
@@ -459,7 +459,7 @@ def test_text_reports_failures_on_standard_error(scratch):
 
 
 def as_somebody(scratch):
-    """Options for run() that take root's right to read everything away."""
+    """Options for run() that take away root's right to read every file."""
     if os.geteuid() != 0:
         return {}
     os.chmod(scratch, 0o755)
@@ -549,7 +549,7 @@ def test_no_part_of_a_file_is_left(scratch):
                     restore_signals=False)  # Python ignores SIGXFSZ
         assert "cannot write" in error, error
         assert not os.path.exists(out), out
-        os.symlink("aim", out)  # as /dev/stdout is one
+        os.symlink("aim", out)  # like /dev/stdout
         bad(1, command, CIFAR, pictures(1)[0], "-o", out, preexec_fn=no_room, restore_signals=False)
         assert os.path.islink(out), out
 
@@ -584,7 +584,7 @@ def test_the_program_keeps_openblas_to_one_thread(_):
 
 
 def run_on_terminal(*args):
-    """(standard output, what a terminal on standard error got, exit code)"""
+    """(standard output, the output to a terminal on standard error, exit code)"""
     master, slave = pty.openpty()
     environment = dict(os.environ, TERM="xterm")
     with tempfile.TemporaryFile() as out:
@@ -643,7 +643,7 @@ def test_eval_by_label(scratch):
 
 
 def test_eval_by_class_id(scratch):
-    # All under class 3: right are those whose reference says so.
+    # All are under class 3, so the right ones are those that the reference puts there.
     root, rows = make_tree(scratch, lambda _: "3")
     out = json.loads(good("eval", "--json", CIFAR, root, "--threads", "2"))
     first = sum(row["top1"] == 3 for row in rows)
@@ -728,7 +728,7 @@ def test_eval_takes_the_folders_of_imagenet(scratch):
     with open(os.path.join(SOURCE, "models/labels/imagenet-1k.txt"), encoding="utf-8") as file:
         names = file.read().splitlines()
     assert len(synsets) == len(set(synsets)) == 1000 and synsets == sorted(synsets)
-    # As the photos that come with ImageNet's samples are called.
+    # The names of the photos in ImageNet's samples.
     for synset, name in (("n01440764", "tench"), ("n01735189", "garter snake"), ("n01770393", "scorpion"),
                          ("n01824575", "coucal"), ("n15075141", "toilet tissue")):
         assert names[synsets.index(synset)] == name
@@ -744,7 +744,7 @@ def test_eval_takes_the_folders_of_imagenet(scratch):
     shutil.rmtree(os.path.join(root, "garter snake"))
     out = json.loads(good("eval", "--json", thousand_classes(scratch, label_names=same_in_other_words), root))
     assert [c["class_id"] for c in out["confusion"]] == [0, 7, 999]
-    # Other thousands have other folders, and so has what is no synset of these.
+    # A network with other classes has no synsets, and an unknown synset is no class.
     others = [f"thing {i}" for i in range(1000)]
     assert "n01440764" in bad(1, "eval", thousand_classes(scratch, label_names=others), root)
     assert "n01440764" in bad(1, "eval", thousand_classes(scratch, label_names=names[::-1]), root)
@@ -826,7 +826,7 @@ def test_eval_refuses_tables_that_it_does_not_understand(scratch):
     bad(1, "eval", "--labels", os.path.join(scratch, "absent.csv"), CIFAR, root)
 
 
-F32 = ["--precision", "f32"]  # as the goldens
+F32 = ["--precision", "f32"]  # like the goldens
 
 
 def sigmoid(scratch, **more):
@@ -898,7 +898,7 @@ def test_eval_of_several_labels_by_folders(scratch):
             os.makedirs(folder, exist_ok=True)
             shutil.copy(row["picture"], folder)
     check_precision(json.loads(good("eval", "--json", *F32, model, root)), rows, shown)
-    # Below the folders of classes, too, pictures of one name are one, if they are.
+    # Pictures with the same name at any depth below class folders are one, if their bytes are equal.
     os.makedirs(os.path.join(root, "1", "more"))
     os.makedirs(os.path.join(root, "2", "more"))
     shutil.copy(rows[0]["picture"], os.path.join(root, "1", "more", "x.jpg"))
@@ -907,7 +907,7 @@ def test_eval_of_several_labels_by_folders(scratch):
     shutil.copy(rows[1]["picture"], os.path.join(root, "2", "more", "x.jpg"))
     message = bad(1, "eval", model, root)
     assert "1/more/x.jpg" in message and "2/more/x.jpg" in message and "two pictures" in message
-    # Nor is one what cannot be read, or is too large to be looked at.
+    # A picture that cannot be read or is too large cannot be compared.
     second = os.path.join(root, "2", "more", "x.jpg")
     os.remove(second)
     os.symlink("nowhere", second)
@@ -924,7 +924,7 @@ def test_eval_of_several_labels_by_folders(scratch):
         os.chmod(second, 0)
         assert f"{second}: cannot open: Permission denied" in bad(1, "eval", model, root)
         os.chmod(second, 0o600)
-    # A failure is one, of however many classes.
+    # A failed picture counts once, however many classes it has.
     for c in "12":
         write(os.path.join(root, c, "more", "x.jpg"), b"no picture")
     done = run("eval", "--json", model, root)

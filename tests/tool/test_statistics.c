@@ -18,7 +18,7 @@ START_TEST(few_samples)
 }
 END_TEST
 
-/* 1..count in an order that is none. */
+/* 1..count, shuffled. */
 static struct statistics of_first(size_t count)
 {
     static int64_t samples[1000];

@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
-"""resnext when the system refuses memory, files, reads or threads: exit code 1 and one line, or the
-result of a good day; nothing half-written, and nothing leaked."""
+"""Runs resnext while the system refuses memory, files, reads or threads. The result is exit code 1 and
+one line, or the normal output. Nothing is half-written or leaked."""
 import json
 import os
 import re
@@ -21,7 +21,7 @@ NOT_THE_SAME = ("images_per_s",)
 
 
 def run(words, kind="malloc", number=0):
-    """(exit code, standard output, lines of standard error but for advice, {kind: calls}, whether a call
+    """(exit code, standard output, lines of standard error except advice, {kind: calls}, whether a call
     failed)"""
     with Interposer(kind, number) as watched:
         done = subprocess.run([harness.TOOL, *words], stdin=subprocess.DEVNULL, capture_output=True,
@@ -36,7 +36,7 @@ def run(words, kind="malloc", number=0):
 
 
 def comparable(output):
-    """Standard output without what a clock decides."""
+    """Standard output without times."""
     if not output.startswith(b"{"):
         return re.sub(rb"\d+ ms", b"", output)
     return [{k: v for k, v in o.items() if k not in NOT_THE_SAME} for o in objects(output)]
@@ -47,7 +47,7 @@ def objects(output):
 
 
 def tree(folder):
-    """{name: bytes} of what a command wrote."""
+    """{name: bytes} of the files in `folder`."""
     found = {}
     for where, _, names in os.walk(folder):
         for name in names:
@@ -57,7 +57,7 @@ def tree(folder):
 
 
 def check_failure(name, output, said):
-    """One problem: a line, or with --json the object of the file that failed."""
+    """Checks that one problem is reported: a line, or with --json the object of a failed file."""
     problems = said + ["resnext: " + o["error"]["message"] for o in objects(output) if "error" in o]
     assert len(problems) == 1 and problems[0].startswith("resnext: "), f"{name}: {problems}"
     assert len(problems[0]) > len("resnext: ") + 10, f"{name}: {problems}"

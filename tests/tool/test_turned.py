@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Pictures that EXIF data turn: every command that reads pictures sees what people see, and
---exif-orientation ignore what lies in the file."""
+"""Pictures turned by EXIF data. Every command that reads pictures sees them upright, or with
+--exif-orientation ignore as they are stored."""
 import json
 import os
 import sys
@@ -54,7 +54,7 @@ def test_explain_numbers(scratch):
 
 
 def test_explain_picture(scratch):
-    """The map lies over what the network saw, and the result is turned as its original is."""
+    """The map lies over the pixels that the network saw. The result keeps the original orientation."""
     def ask(file, *options):
         return tool.run("explain", tool.TINY, file, *options).stdout
     check(ask, scratch)

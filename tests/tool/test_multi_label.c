@@ -1,4 +1,4 @@
-#include "tool/average_precision.h"
+#include "tool/multi_label.h"
 
 #include <math.h>
 
@@ -12,7 +12,8 @@ static void expect(double wanted, const float *scores, const char *positive, siz
     ck_assert_double_eq_tol(average_precision(pictures, count), wanted, 1e-12);
 }
 
-/* The example in scikit-learn's documentation of average_precision_score, and others by hand. */
+/* The example from scikit-learn's documentation of average_precision_score, and some computed by
+ * hand. */
 START_TEST(it_is_the_sum_of_recall_steps_times_precision)
 {
     expect(0.5 * 1 + 0.5 * 2 / 3, (const float[]){0.1F, 0.4F, 0.35F, 0.8F}, "0011", 4);
@@ -39,5 +40,5 @@ START_TEST(without_positives_there_is_none)
 }
 END_TEST
 
-TEST_MAIN("tool/average_precision", 10, it_is_the_sum_of_recall_steps_times_precision,
+TEST_MAIN("tool/multi_label", 10, it_is_the_sum_of_recall_steps_times_precision,
           pictures_of_one_score_are_under_one_threshold, without_positives_there_is_none)
