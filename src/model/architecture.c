@@ -66,27 +66,21 @@ static int check_names(const json_t *root, const json_t *picture, struct error *
 
 enum { VALUES = 4 };
 
-/* A key and its values, as JSON, that change nothing; none: any. */
+/* A key and its values, as JSON, that change nothing. */
 struct setting {
     const char *key, *values[VALUES];
 };
 
-/* Arguments of timm's ResNet. Those with any value matter to training alone, or show in the
- * tensors' shapes; the others may stand outside of model_args too. null is a default. */
+/* Arguments of timm's ResNet that may have any value: they matter to training alone, or show in the
+ * tensors' shapes. */
+static const char *const free_arguments[] = {
+    "num_classes",        "in_chans",       "layers",          "channels",       "cardinality",
+    "base_width",         "stem_width",     "drop_rate",       "drop_path_rate", "pretrained",
+    "block_reduce_first", "zero_init_last", "drop_block_rate",
+};
+
+/* The other arguments, which may also stand outside of model_args. null is a default. */
 static const struct setting arguments[] = {
-    {"num_classes", {NULL}},
-    {"in_chans", {NULL}},
-    {"layers", {NULL}},
-    {"channels", {NULL}},
-    {"cardinality", {NULL}},
-    {"base_width", {NULL}},
-    {"stem_width", {NULL}},
-    {"block_reduce_first", {NULL}},
-    {"drop_rate", {NULL}},
-    {"drop_path_rate", {NULL}},
-    {"drop_block_rate", {NULL}},
-    {"zero_init_last", {NULL}},
-    {"pretrained", {NULL}},
     {"global_pool", {"\"avg\""}},
     {"block", {"\"bottleneck\"", "\"Bottleneck\"", "\"basic\"", "\"BasicBlock\""}},
     {"output_stride", {"32"}},
@@ -124,13 +118,14 @@ static const struct setting others[] = {
 };
 
 enum {
+    FREE_ARGUMENTS = sizeof free_arguments / sizeof free_arguments[0],
     ARGUMENTS = sizeof arguments / sizeof arguments[0],
     OTHERS = sizeof others / sizeof others[0],
 };
 
 static int check_value(const struct setting *setting, const json_t *value, struct error *err)
 {
-    bool plain = !json_is_said(value) || !setting->values[0];
+    bool plain = !json_is_said(value);
     char *text = plain ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
     if (!plain && !text)
         return error_set(err, ERR_NO_MEMORY, "no memory for config.json");
@@ -145,6 +140,9 @@ static int check_value(const struct setting *setting, const json_t *value, struc
 
 static int check_argument(const char *key, const json_t *value, struct error *err)
 {
+    for (size_t i = 0; i < FREE_ARGUMENTS; i++)
+        if (strcmp(key, free_arguments[i]) == 0)
+            return ERR_OK;
     for (size_t i = 0; i < ARGUMENTS; i++)
         if (strcmp(key, arguments[i].key) == 0)
             return check_value(&arguments[i], value, err);
@@ -187,6 +185,5 @@ int architecture_check(const json_t *root, const json_t *picture, struct error *
         code = check_settings(root, err);
     if (code != ERR_OK || root == picture)
         return code;
-    code = check_settings(picture, err);
-    return code == ERR_OK ? ERR_OK : error_prefix(err, code, "pretrained_cfg");
+    return error_prefix(err, check_settings(picture, err), "pretrained_cfg");
 }

@@ -80,22 +80,18 @@ static void names_destroy(struct names *names)
 static int names_create(struct names **out, const char *key, const json_t *value, struct error *err)
 {
     struct names *names = calloc(1, sizeof *names);
-    json_t *made = json_array();
-    int code = names && made ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for labels");
-    if (code != ERR_OK) {
-        json_decref(made);
+    if (!names || !(names->made = json_array())) {
         free(names);
-        return code;
+        return error_set(err, ERR_NO_MEMORY, "no memory for labels");
     }
     names->key = key;
-    names->made = made;
     names->is_map = json_is_object(value);
-    code = collect(names, value, err);
+    int code = collect(names, value, err);
     if (code == ERR_OK)
         *out = names;
     else
         names_destroy(names);
-    return code == ERR_OK ? ERR_OK : error_prefix(err, code, "%s", key);
+    return error_prefix(err, code, "%s", key);
 }
 
 enum { NUMBER = 24 };
@@ -161,21 +157,14 @@ static int add_label(struct label_list *labels, const json_t *name, struct error
                             labels->count);
 }
 
-static int add_all(struct model_config *out, const struct names *names, const json_t *descriptions,
-                   struct error *err)
-{
-    int code = ERR_OK;
-    for (size_t i = 0; code == ERR_OK && i < names->count; i++)
-        code = add_label(&out->labels, describe(names->by_id[i], descriptions), err);
-    return code;
-}
-
 static int take(struct model_config *out, const struct names *names, const json_t *descriptions,
                 struct error *err)
 {
+    int code = ERR_OK;
     out->labels_may_end_early = names->is_map;
-    int code = add_all(out, names, descriptions, err);
-    return code == ERR_OK ? ERR_OK : error_prefix(err, code, "%s", names->key);
+    for (size_t i = 0; code == ERR_OK && i < names->count; i++)
+        code = add_label(&out->labels, describe(names->by_id[i], descriptions), err);
+    return error_prefix(err, code, "%s", names->key);
 }
 
 /* After those that name the classes, what has names too and is not looked for there. */

@@ -5,12 +5,19 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 
+enum { FILE_PATH_MAX = 4096 };
+
+/* Sets `path` to FOLDER/NAME. ERR_IO if that is too long. */
+int file_path(char path[FILE_PATH_MAX], const char *folder, const char *name, struct error *err);
+
 /* Opens a regular file for reading, without ever blocking: a FIFO, a device or a directory is
- * refused. ERR_IO, also for a missing file. The caller closes `*fd`. */
-int file_open(const char *path, int *fd, uint64_t *size, struct error *err);
+ * refused. `*status` is that of the file. ERR_IO, also for a missing file. The caller closes `*fd`.
+ */
+int file_open(const char *path, int *fd, struct stat *status, struct error *err);
 
 /* Fills `buffer` with `length` bytes from `offset`. ERR_IO if the file ends before. `path` is for
  * the message. */

@@ -221,13 +221,14 @@ static int check_sizes(const struct template *t, struct error *err)
 
 int model_init_folder(const struct template *t, uint64_t seed, const char *out, struct error *err)
 {
-    char weights[4096], config[4096];
+    char weights[FILE_PATH_MAX], config[FILE_PATH_MAX];
     struct layer *layers = NULL;
     size_t count = 0;
-    if (snprintf(weights, sizeof weights, "%s/model.safetensors", out) >= (int)sizeof weights ||
-        snprintf(config, sizeof config, "%s/config.json", out) >= (int)sizeof config)
-        return error_set(err, ERR_IO, "the path of the new model is too long");
-    int code = check_sizes(t, err);
+    int code = file_path(weights, out, "model.safetensors", err);
+    if (code == ERR_OK)
+        code = file_path(config, out, "config.json", err);
+    if (code == ERR_OK)
+        code = check_sizes(t, err);
     if (code == ERR_OK)
         code = template_layers(t, &layers, &count, err);
     if (code != ERR_OK)

@@ -6,13 +6,13 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "model/file.h"
 
 /* The longest name, in bytes, the largest file that is read and all names together, and the most
  * names. */
 enum {
     LABEL_MAX = 1024,
     LABELS_FILE_MAX = 16 << 20,
-    LABELS_PATH_MAX = 4096,
     MODEL_CLASSES_MAX = 1 << 17,
 };
 
@@ -42,7 +42,7 @@ int labels_read_file(struct label_list *list, const char *path, struct error *er
 
 /* Where a file of ImageNet's classes lies for a model's folder: FOLDER/../labels, the installed
  * ones, or those of the source tree that the program was built in. False if nowhere. */
-bool labels_find_file(char path[LABELS_PATH_MAX], const char *folder, const char *name);
+bool labels_find_file(char path[FILE_PATH_MAX], const char *folder, const char *name);
 
 /* Where a model's names come from. */
 enum label_source {

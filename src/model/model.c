@@ -14,8 +14,6 @@
 #include "model/config.h"
 #include "model/file.h"
 
-_Static_assert((int)MODEL_SHA256_TEXT == (int)SAFETENSORS_SHA256_TEXT, "one size of a SHA-256");
-
 /* What is open or half made while a model is loaded. */
 struct loader {
     const char *path;
@@ -34,8 +32,6 @@ struct loader {
 #define WHAT_IT_IS                                                                                 \
     "a model is a folder with model.safetensors and config.json, and README tells how a .pth "     \
     "becomes one"
-
-enum { PATH_BYTES = 4096 };
 
 static int check_folder(const char *path, struct error *err)
 {
@@ -77,18 +73,18 @@ static void explain_checkpoint(const char *folder, struct error *err)
 }
 
 /* Sets `path` to that of a file that every model has. */
-static int find_file(const char *folder, const char *name, char path[PATH_BYTES], struct error *err)
+static int find_file(const char *folder, const char *name, char path[FILE_PATH_MAX],
+                     struct error *err)
 {
-    if (snprintf(path, PATH_BYTES, "%s/%s", folder, name) >= PATH_BYTES)
-        return error_set(err, ERR_IO, "the model's path is too long");
-    if (access(path, F_OK) != 0 && errno == ENOENT)
+    int code = file_path(path, folder, name, err);
+    if (code == ERR_OK && access(path, F_OK) != 0 && errno == ENOENT)
         return error_set(err, ERR_IO, "cannot open %s: %s; " WHAT_IT_IS, path, strerror(ENOENT));
-    return ERR_OK;
+    return code;
 }
 
 static int open_files(struct loader *l, struct error *err)
 {
-    char weights[PATH_BYTES], config[PATH_BYTES];
+    char weights[FILE_PATH_MAX], config[FILE_PATH_MAX];
     int code = check_folder(l->path, err);
     if (code == ERR_OK) {
         code = find_file(l->path, "model.safetensors", weights, err);
@@ -260,32 +256,24 @@ static int read_weights(struct loader *l, struct error *err)
     return code;
 }
 
-static bool calibration_path(const struct loader *l, char path[PATH_BYTES])
-{
-    return snprintf(path, PATH_BYTES, "%s/calibration.json", l->path) < PATH_BYTES;
-}
-
 static int read_calibration(struct loader *l, struct error *err)
 {
-    char path[PATH_BYTES], *bytes;
+    char path[FILE_PATH_MAX], *bytes;
     size_t length;
-    if (!calibration_path(l, path))
-        return error_set(err, ERR_IO, "the model's path is too long");
-    if (access(path, F_OK) != 0)
+    int code = file_path(path, l->path, "calibration.json", err);
+    if (code == ERR_OK && access(path, F_OK) != 0)
         return error_set(
             err, ERR_IO,
             "int8 needs %s; make it with `resnext calibrate MODEL DIR`, or use another "
             "precision",
             path);
-    int code = file_read_all(path, CALIBRATION_FILE_MAX, &bytes, &length, err);
+    if (code == ERR_OK)
+        code = file_read_all(path, CALIBRATION_FILE_MAX, &bytes, &length, err);
     if (code != ERR_OK)
         return code;
     code = calibration_parse(&l->own, l->layers, l->layer_count, bytes, length, err);
     free(bytes);
-    return code == ERR_OK
-               ? ERR_OK
-               : error_prefix(err, code, "%s, which `resnext calibrate MODEL DIR` makes anew",
-                              path);
+    return error_prefix(err, code, "%s, which `resnext calibrate MODEL DIR` makes anew", path);
 }
 
 /* Scales of other weights or pixels would give answers that look right and are not. */

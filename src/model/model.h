@@ -13,8 +13,6 @@
 #include "model/template.h"
 #include "nn/network.h"
 
-enum { MODEL_SHA256_TEXT = 65 };
-
 struct model {
     char *path; /* of the folder, as given */
     char template_name[TEMPLATE_NAME_MAX];
@@ -25,10 +23,10 @@ struct model {
     char **labels; /* [classes] UTF-8, never NULL */
     enum label_source label_source;
     struct network *network;
-    int64_t parameters;             /* as PyTorch counts them */
-    int64_t multiply_adds;          /* of one image */
-    enum precision precision;       /* what it computes in */
-    char sha256[MODEL_SHA256_TEXT]; /* of model.safetensors, lower-case hexadecimal */
+    int64_t parameters;                   /* as PyTorch counts them */
+    int64_t multiply_adds;                /* of one image */
+    enum precision precision;             /* what it computes in */
+    char sha256[SAFETENSORS_SHA256_TEXT]; /* of model.safetensors, lower-case hexadecimal */
 };
 
 struct model_options {
@@ -54,6 +52,9 @@ void model_destroy(struct model *model);
  * the tensors, not their values; for int8 also calibration.json, and that it is of these weights.
  * The errors of model_load with the same options. */
 int model_check(const char *path, const struct model_options *options, struct error *err);
+
+/* How many numbers one picture of the network's input has: size * size * 3. */
+size_t model_input_numbers(const struct model *model);
 
 /* Puts picture number `image` of a batch into the workspace's input: [size][size][3] RGB bytes, or
  * numbers that are normalised already, rounded to what the precision can hold. ERR_BAD_REQUEST: in

@@ -14,10 +14,10 @@ struct inputs {
     const double *mean;
 };
 
-/* The arrays of a struct conv_weights, while they are written. */
+/* The arrays of a struct conv_weights, while they are written; they follow each other in memory. */
 struct arrays {
-    int8_t *quantized;
     float *multiplier, *offset, *residual_multiplier;
+    int8_t *quantized;
     uint8_t *padding;
 };
 
@@ -187,16 +187,20 @@ int quantize_layer(const struct layer *layer, const float *weights, const float 
                    const struct quantization *residual, struct conv_weights *out, struct error *err)
 {
     const struct conv_shape *s = &layer->shape;
-    size_t channels = (size_t)s->out_c;
-    struct arrays a = {
-        .quantized = malloc(conv_weight_count(s)),
-        .multiplier = calloc(channels, sizeof(float)),
-        .offset = calloc(channels, sizeof(float)),
-        .residual_multiplier = calloc(channels, sizeof(float)),
-        .padding = malloc((size_t)s->in_c),
-    };
-    double *means = means_in_steps(x, (size_t)s->in_c);
+    size_t channels = (size_t)s->out_c, in_channels = (size_t)s->in_c, count = conv_weight_count(s);
+    float *block = malloc(3 * channels * sizeof *block + count + in_channels);
+    double *means = means_in_steps(x, in_channels);
+    if (!block || !means) {
+        free(block);
+        free(means);
+        return error_set(err, ERR_NO_MEMORY, "no memory to quantise layer %s", layer->name);
+    }
+    int8_t *bytes = (int8_t *)(block + 3 * channels);
+    const struct arrays a = {block, block + channels, block + 2 * channels, bytes,
+                             (uint8_t *)bytes + count};
     const struct inputs inputs = {x->scale, x->zero, means};
+    bool filled = fill(layer, weights, bias, &inputs, y, residual, &a);
+    free(means);
     *out = (struct conv_weights){
         .quantized = a.quantized,
         .multiplier = a.multiplier,
@@ -204,14 +208,6 @@ int quantize_layer(const struct layer *layer, const float *weights, const float 
         .residual_multiplier = a.residual_multiplier,
         .padding = a.padding,
     };
-    if (!a.quantized || !a.multiplier || !a.offset || !a.residual_multiplier || !a.padding ||
-        !means) {
-        free(means);
-        quantize_destroy(out);
-        return error_set(err, ERR_NO_MEMORY, "no memory to quantise layer %s", layer->name);
-    }
-    bool filled = fill(layer, weights, bias, &inputs, y, residual, &a);
-    free(means);
     if (filled)
         return ERR_OK;
     quantize_destroy(out);
@@ -223,10 +219,6 @@ int quantize_layer(const struct layer *layer, const float *weights, const float 
 
 void quantize_destroy(struct conv_weights *w)
 {
-    free((void *)w->quantized);
     free((void *)w->multiplier);
-    free((void *)w->offset);
-    free((void *)w->residual_multiplier);
-    free((void *)w->padding);
     *w = (struct conv_weights){0};
 }
