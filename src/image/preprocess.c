@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/size.h"
 #include "image/jpeg.h"
 #include "image/resize.h"
 
@@ -54,6 +55,16 @@ struct edge {
     bool reversed;
 };
 
+/* Gives back buffers of more than `limit` bytes. */
+static void trim(struct preprocessor *p, size_t limit)
+{
+    resize_axis_trim(&p->across, limit);
+    resize_axis_trim(&p->down, limit);
+    buffer_trim(&p->batch, limit);
+    buffer_trim(&p->window, limit);
+    buffer_trim(&p->line, limit);
+}
+
 int preprocessor_create(struct preprocessor **out, struct error *err)
 {
     struct preprocessor *p = calloc(1, sizeof *p);
@@ -73,22 +84,8 @@ void preprocessor_destroy(struct preprocessor *p)
     if (!p)
         return;
     jpeg_decoder_destroy(p->decoder);
-    resize_axis_free(&p->across);
-    resize_axis_free(&p->down);
-    buffer_free(&p->batch);
-    buffer_free(&p->window);
-    buffer_free(&p->line);
+    trim(p, 0);
     free(p);
-}
-
-static void give_back(struct preprocessor *p)
-{
-    jpeg_decoder_close(p->decoder);
-    resize_axis_trim(&p->across, KEPT_BYTES);
-    resize_axis_trim(&p->down, KEPT_BYTES);
-    buffer_trim(&p->batch, KEPT_BYTES);
-    buffer_trim(&p->window, KEPT_BYTES);
-    buffer_trim(&p->line, KEPT_BYTES);
 }
 
 /* Adds the time since the last call to `account`. */
@@ -181,7 +178,7 @@ static int reserve(struct job *job, int width, struct error *err)
     job->by_row = job->swaps ? &p->across : &p->down;
     job->by_column = job->swaps ? &p->down : &p->across;
     job->row_bytes = (size_t)width * 4;
-    job->window_bytes = resize_stride(job->along_first ? size * 3 : job->row_bytes);
+    job->window_bytes = size_round_up(job->along_first ? size * 3 : job->row_bytes, RESIZE_BLOCK);
     int code = buffer_reserve(
         &p->batch, JPEG_ROWS_OFFSET + job->row_bytes * BATCH_ROWS + RESIZE_SLACK_BYTES, 1, err);
     if (code == ERR_OK)
@@ -202,7 +199,8 @@ static void reduce_twice(const struct job *job, const uint8_t *rows, uint8_t *to
 {
     const struct resize_span *spans = resize_axis_spans(job->by_column);
     const struct resize_span *last = &spans[job->spec->size - 1];
-    size_t first = (size_t)spans[0].first / 2 * 8; /* blocks end where the row's stride ends */
+    /* A multiple of a block, so that blocks end where the row's stride ends. */
+    size_t first = (size_t)spans[0].first * 4 / RESIZE_BLOCK * RESIZE_BLOCK;
     size_t end = (size_t)(last->first + last->taps) * 4;
     uint8_t *line = job->p->line.data;
     resize_vertical(job->by_row, job->span, rows + first, job->window_bytes, end - first,
@@ -293,14 +291,10 @@ static int decode(struct job *job, const struct preprocess_options *options,
     book(job, &job->report->decode_ns);
     if (code != ERR_OK)
         return code;
-    struct edge across = {header->width, width, eighths, false};
-    struct edge down = {header->height, height, eighths, false};
+    const struct edge columns = {header->width, width, eighths, false};
+    const struct edge rows = {header->height, height, eighths, false};
     job->swaps = orientation_swaps(orientation);
-    if (job->swaps) {
-        struct edge other = across;
-        across = down;
-        down = other;
-    }
+    struct edge across = job->swaps ? rows : columns, down = job->swaps ? columns : rows;
     across.reversed = orientation_reverses_columns(orientation);
     down.reversed = orientation_reverses_rows(orientation);
     code = plan(job, options->pillow, &across, &down, err);
@@ -327,7 +321,8 @@ int preprocessor_run(struct preprocessor *p, const struct preprocess_spec *spec,
     book(&job, &report->decode_ns);
     if (code == ERR_OK)
         code = decode(&job, options, &header, err);
-    give_back(p);
+    jpeg_decoder_close(p->decoder);
+    trim(p, KEPT_BYTES);
     return code;
 }
 

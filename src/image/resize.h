@@ -62,11 +62,9 @@ int resize_axis_output(const struct resize_axis *axis, int index);
 /* One row: in_size pixels of 4 bytes (R, G, B, unused) to count pixels of 3. */
 void resize_horizontal(const struct resize_axis *axis, const uint8_t *rgbx, uint8_t *rgb);
 
-/* The rows that resize_vertical reads are so far apart, at least: `bytes` rounded up to 8. */
-size_t resize_stride(size_t bytes);
-
 /* What span `index` makes, `bytes` bytes. `rows` is the first row of its span, the others follow
- * `stride` = resize_stride(bytes) bytes apart. */
+ * `stride` bytes apart: `bytes`, or more, rounded up to a multiple of RESIZE_BLOCK. */
+enum { RESIZE_BLOCK = 16 };
 void resize_vertical(const struct resize_axis *axis, int index, const uint8_t *rows, size_t stride,
                      size_t bytes, uint8_t *out);
 
