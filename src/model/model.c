@@ -238,10 +238,10 @@ static int read_weights(struct loader *l, struct error *err)
     int code = check_layer_fits(l, weight_count, channels, err);
     if (code != ERR_OK)
         return code;
-    float *weights = calloc(weight_count, sizeof *weights);
-    float *bias = calloc(channels, sizeof *bias), *norm = calloc(4 * channels, sizeof *norm);
-    if (!weights || !bias || !norm)
-        code = error_set(err, ERR_NO_MEMORY, "no memory to read weights");
+    float *weights = calloc(weight_count + 5 * channels, sizeof *weights);
+    if (!weights)
+        return error_set(err, ERR_NO_MEMORY, "no memory to read weights");
+    float *bias = weights + weight_count, *norm = bias + channels;
     for (size_t i = 0; code == ERR_OK && i < l->layer_count; i++) {
         const struct layer *layer = &l->layers[i];
         if (!layer_has_weights(layer))
@@ -251,8 +251,6 @@ static int read_weights(struct loader *l, struct error *err)
             code = network_set_weights(l->model->network, i, weights, bias, err);
     }
     free(weights);
-    free(bias);
-    free(norm);
     return code;
 }
 

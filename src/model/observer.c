@@ -25,14 +25,14 @@ struct seen {
     pthread_mutex_t lock;
     size_t channels;
     float *low, *high; /* [channels]; 0 always belongs to the range */
-    uint64_t *counts;  /* [channels][BINS + 1]: bin b is centred on low + b * (high - low) / BINS */
+    uint64_t *counts;  /* in the second round; [channels][BINS + 1]: bin b is centred on low + b *
+                          (high - low) / BINS */
 };
 
 struct observer {
     const struct network *network;
     size_t count;
     struct seen *layers; /* [count]; channels is 0 for a layer without an entry */
-    bool second;
 };
 
 const char *const range_method_names[] = {RANGE_METHOD_NAMES(NAME_TEXT) NULL};
@@ -51,18 +51,17 @@ int observer_create(struct observer **out, const struct network *network, struct
         return error_set(err, ERR_NO_MEMORY, "no memory to watch a network");
     o->network = network;
     o->layers = calloc(network_layer_count(network), sizeof *o->layers);
-    if (o->layers)
-        o->count = network_layer_count(network);
     bool complete = o->layers != NULL;
+    o->count = complete ? network_layer_count(network) : 0;
     for (size_t i = 0; i < o->count; i++) {
         struct seen *s = &o->layers[i];
         pthread_mutex_init(&s->lock, NULL);
         if (!calibration_layer_name(layers_of(o), o->count, i))
             continue;
         s->channels = (size_t)network_layer(network, i)->shape.out_c;
-        s->low = calloc(s->channels, sizeof *s->low);
-        s->high = calloc(s->channels, sizeof *s->high);
-        complete = complete && s->low && s->high;
+        s->low = calloc(2 * s->channels, sizeof *s->low);
+        s->high = s->low ? s->low + s->channels : NULL;
+        complete = complete && s->low;
     }
     if (!complete) {
         observer_destroy(o);
@@ -79,7 +78,6 @@ void observer_destroy(struct observer *o)
     for (size_t i = 0; i < o->count; i++) {
         pthread_mutex_destroy(&o->layers[i].lock);
         free(o->layers[i].low);
-        free(o->layers[i].high);
         free(o->layers[i].counts);
     }
     free(o->layers);
@@ -96,7 +94,6 @@ int observer_second_round(struct observer *o, struct error *err)
         if (!s->counts)
             return error_set(err, ERR_NO_MEMORY, "no memory for histograms");
     }
-    o->second = true;
     return ERR_OK;
 }
 
@@ -131,7 +128,7 @@ static void watch(struct observer *o, const struct workspace *workspace, size_t 
     const float *values = workspace_value(o->network, workspace, (int)i + 1);
     size_t count = network_value_size(o->network, (int)i + 1);
     pthread_mutex_lock(&s->lock);
-    if (o->second)
+    if (s->counts)
         count_values(s, values, count);
     else
         widen(s, values, count);
@@ -252,7 +249,6 @@ static void choose_layer(const struct seen *s, const struct layer *layer, enum r
 int observer_choose(const struct observer *o, enum range_method method, struct calibration *out,
                     struct error *err)
 {
-    CHECK(o->second);
     int code = calibration_create(out, layers_of(o), o->count, err);
     if (code != ERR_OK)
         return code;
@@ -262,6 +258,7 @@ int observer_choose(const struct observer *o, enum range_method method, struct c
         const struct calibration_layer *chosen = &out->layers[i];
         if (o->layers[i].channels == 0)
             continue;
+        CHECK(o->layers[i].counts);
         choose_layer(&o->layers[i], layer, method, chosen);
         if (!calibration_layer_is_sane(chosen, layer))
             code = error_set(err, ERR_MODEL_UNSUPPORTED,
