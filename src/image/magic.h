@@ -1,4 +1,4 @@
-/* What a file is by its first bytes. */
+/* Recognises a file by its first bytes. */
 #ifndef RESNEXT_IMAGE_MAGIC_H
 #define RESNEXT_IMAGE_MAGIC_H
 
@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-/* Whether a file starts as a JPEG does; else ERR_NOT_JPEG, with what it looks like. */
+/* ERR_NOT_JPEG unless a file starts like a JPEG; the message says what it looks like instead. */
 int magic_check(const uint8_t *bytes, size_t length, struct error *err);
 
 #endif

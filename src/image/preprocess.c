@@ -1,12 +1,12 @@
-/* Rows flow: the decoder fills a batch, the rows that the crop needs go to a window, and what a
- * span of them makes is made as soon as its last row is there. So a picture does not exist whole in
- * memory.
+/* Rows are processed as they are decoded: the decoder fills a batch, the rows that the crop needs
+ * are copied to a window, and the output of a span is computed as soon as its last row is there. So
+ * the whole picture is never in memory.
  *
- * Which pass comes first is the reference's choice, as its result is rounded. Where it is the one
- * along the file's rows, each row is reduced on its way to the window, and a span makes a line of
- * the crop. Else the window holds decoded rows: a span of them makes one line of full length, which
- * is then reduced. A line is a row of the crop, or a column where columns are the file's rows. What
- * runs backwards is a matter of the plans.
+ * The order of the two passes is that of the reference, because each pass rounds. If the pass along
+ * the file's rows comes first, each row is resized before it goes to the window, and a span of rows
+ * gives a line of the crop. Otherwise the window holds decoded rows: a span of them gives one line
+ * of full length, which is then resized. A line is a row of the crop, or a column if the file's
+ * rows become columns. The plans of the two axes handle reversed order.
  */
 #include "image/preprocess.h"
 
@@ -49,13 +49,13 @@ struct job {
 };
 
 /* Width or height of the upright picture: by the header, as decoded at eighths / 8 (rounded up),
- * and whether it runs against the file's. */
+ * and whether its order is reversed. */
 struct edge {
     int full, decoded, eighths;
     bool reversed;
 };
 
-/* Gives back buffers of more than `limit` bytes. */
+/* Frees buffers of more than `limit` bytes. */
 static void trim(struct preprocessor *p, size_t limit)
 {
     resize_axis_trim(&p->across, limit);
@@ -194,7 +194,7 @@ static uint8_t *window_row(const struct job *job, int row)
     return (uint8_t *)job->p->window.data + (size_t)(row - job->top) * job->window_bytes;
 }
 
-/* A span of decoded rows makes a line of full length, that makes the line of the crop. */
+/* Resizes a span of decoded rows to a line of full length, and that to a line of the crop. */
 static void reduce_twice(const struct job *job, const uint8_t *rows, uint8_t *to)
 {
     const struct resize_span *spans = resize_axis_spans(job->by_column);
@@ -208,7 +208,7 @@ static void reduce_twice(const struct job *job, const uint8_t *rows, uint8_t *to
     resize_horizontal(job->by_column, line, to);
 }
 
-/* What the window's span makes of the crop. */
+/* Makes the line of the crop that belongs to the span in the window. */
 static void make_line(const struct job *job, const uint8_t *rows)
 {
     const size_t size = (size_t)job->spec->size, bytes = size * 3;
@@ -223,7 +223,8 @@ static void make_line(const struct job *job, const uint8_t *rows)
         memcpy(job->rgb + i * bytes + output * 3, column + i * 3, 3);
 }
 
-/* Lets `first`, the first row still needed, start the window, if there is no space for `row`. */
+/* If there is no space for `row`, moves `first`, the first row still needed, to the start of the
+ * window. */
 static void make_space(struct job *job, int row, int first)
 {
     if (row - job->top < window_rows(job))

@@ -12,9 +12,9 @@
 enum { NAME_SIZE = 64, GROUPS = 7, PLAIN = 3, PLAIN_OF_GLUON = 6 };
 
 /* The names that are served, without a tag ("resnet50.a1_in1k"), which only says how the weights
- * were trained; before there were tags, names began with who did it, and GluonCV's v1b is the plain
- * network. Every other name of timm's, also with these tensors, computes something else: resnet50d
- * has an average pool in its shortcut, resnetaa50 and resnetblur50 filter before they stride, ...
+ * were trained; before there were tags, a prefix named the author. GluonCV's v1b is the plain
+ * network. timm's other names, even with the same tensors, compute something else: resnet50d has an
+ * average pool in its shortcut, resnetaa50 and resnetblur50 filter before they stride, ...
  */
 static const char served[] = "^((tv_|ssl_|swsl_|ig_)?" NETWORK "|gluon_" NETWORK "(_v1b)?)$";
 
@@ -96,8 +96,8 @@ static const struct setting arguments[] = {
     {"features_only", {"false"}},
 };
 
-/* What else changes what a network computes, sees or answers: keys of Hugging Face's ResNet and its
- * image processors, of timm's ports and of torchvision's transforms. */
+/* Other settings that change the computation, its input or its output: keys of Hugging Face's
+ * ResNet and its image processors, of timm's ports and of torchvision's transforms. */
 static const struct setting others[] = {
     {"hidden_act", {"\"relu\""}},
     {"downsample_in_bottleneck", {"false"}},
@@ -150,7 +150,7 @@ static int check_argument(const char *key, const json_t *value, struct error *er
                      key);
 }
 
-/* What changed the network when it was made. */
+/* Checks the arguments that the network was made with. */
 static int check_arguments(const json_t *root, struct error *err)
 {
     const char *key;

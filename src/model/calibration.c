@@ -54,7 +54,7 @@ void calibration_bind(struct calibration *calibration, const char *sha256, const
     memcpy(calibration->std, std, sizeof calibration->std);
 }
 
-/* What a number must be: wider than any network, and far from where products overflow. */
+/* The limits of a number: wider than any network needs, and far from where products overflow. */
 struct rule {
     const char *key;
     double min, max;
@@ -212,10 +212,10 @@ int calibration_parse(struct calibration *out, const struct layer *layers, size_
     return code;
 }
 
-/* Scales need no more; nine give each float back. */
+/* Significant digits. Nine reproduce a float exactly. */
 enum { DIGITS = 6, DIGITS_EXACT = 9 };
 
-/* The number of all channels, or a list of theirs. */
+/* Writes one number for all channels if they are equal, or else a list. */
 static void put_numbers(FILE *file, const char *key, const float *numbers, size_t channels,
                         int digits)
 {

@@ -30,7 +30,7 @@ static const struct tensor_info *find(const struct tensor_table *tensors, const 
     return NULL;
 }
 
-/* DataParallel, Lightning and others put one word before every name. */
+/* DataParallel, Lightning and others put a prefix before every name. */
 static int refuse_prefix(const struct tensor_table *tensors, struct error *err)
 {
     static const char first[] = "conv1.weight";
@@ -83,7 +83,7 @@ static bool has(const struct tensor_table *tensors, int stage, int block, const 
     return tensor_table_find(tensors, tensor_name(name, stage, block, rest)) != NULL;
 }
 
-/* One of them is enough, so that the other is missed by name. */
+/* One of them is enough, so that a message can name the missing one. */
 static bool has_block(const struct tensor_table *tensors, int stage, int block)
 {
     return has(tensors, stage, block, "conv1.weight") || has(tensors, stage, block, "conv2.weight");
@@ -190,7 +190,7 @@ static int check_tensor(const struct tensor_info *found, const struct tensor_inf
     return ERR_OK;
 }
 
-/* The counter that PyTorch keeps beside a batch norm, and nobody reads. */
+/* Accepts PyTorch's counter beside a batch norm, which is not read. */
 static void account_counter(const struct tensor_table *tensors, const struct layer *layer,
                             bool *accounted)
 {

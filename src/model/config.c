@@ -139,7 +139,7 @@ static int take_picture(const json_t *picture, struct preprocess_spec *spec, str
     return code;
 }
 
-/* A fine-tuned network has the true number at the root and its ancestor's in pretrained_cfg. */
+/* A fine-tuned network has its own number at the root and its parent's in pretrained_cfg. */
 static int take_classes(const json_t *root, const json_t *picture, int *classes, struct error *err)
 {
     const json_t *value = json_object_get(root, "num_classes");
@@ -200,7 +200,7 @@ static int merge(json_t *picture, const json_t *root, const json_t *own, struct 
     return ERR_OK;
 }
 
-/* What Hugging Face calls otherwise may be there too. */
+/* Hugging Face's names for the same keys may be present, too. */
 static int check_aliases(const json_t *object, const json_t *picture, struct error *err)
 {
     static const char *const names[][2] = {{"image_mean", "mean"}, {"image_std", "std"}};
@@ -214,7 +214,7 @@ static int check_aliases(const json_t *object, const json_t *picture, struct err
     return ERR_OK;
 }
 
-/* Pillow's number, which Hugging Face writes. */
+/* Hugging Face writes the filter as Pillow's number. */
 static int check_resample(const json_t *object, enum interpolation interpolation, struct error *err)
 {
     enum { PILLOW_BILINEAR = 2, PILLOW_BICUBIC = 3 };
@@ -228,8 +228,8 @@ static int check_resample(const json_t *object, enum interpolation interpolation
                      number);
 }
 
-/* The key of torchvision and Hugging Face for the edge of what the network sees: a number, a list
- * of one or two, or height and width. */
+/* The input's edge in torchvision and Hugging Face: a number, a list of one or two numbers, or
+ * height and width. */
 static int check_crop_size(const json_t *object, int size, struct error *err)
 {
     const json_t *value = json_object_get(object, "crop_size");
@@ -245,7 +245,7 @@ static int check_crop_size(const json_t *object, int size, struct error *err)
                              size);
 }
 
-/* What others write beside the keys that are read, or in their place. */
+/* Checks keys of other programs that mean the same as those that are read. */
 static int check_beside(const json_t *object, const json_t *picture,
                         const struct preprocess_spec *spec, struct error *err)
 {

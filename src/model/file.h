@@ -1,5 +1,5 @@
-/* Files of a model folder: read whole or in pieces into memory of ours. Never mapped: a file that
- * is cut short while we read it must be an error, not a signal. */
+/* Files of a model folder, read whole or in pieces. They are never mapped: a file that is cut short
+ * during the read must be an error, not a signal. */
 #ifndef RESNEXT_MODEL_FILE_H
 #define RESNEXT_MODEL_FILE_H
 
@@ -24,7 +24,7 @@ int file_open(const char *path, int *fd, struct stat *status, struct error *err)
 int file_read_at(int fd, const char *path, void *buffer, size_t length, uint64_t offset,
                  struct error *err);
 
-/* The whole file, at most `limit` bytes, with a NUL behind it. `*bytes` belongs to the caller
+/* Reads a whole file of at most `limit` bytes and adds a NUL. `*bytes` belongs to the caller
  * (free). ERR_IO, ERR_MODEL_INVALID if it is larger, ERR_NO_MEMORY. */
 int file_read_all(const char *path, size_t limit, char **bytes, size_t *length, struct error *err);
 

@@ -20,7 +20,7 @@ static int refuse(size_t number, uint32_t point, struct error *err)
                      (unsigned)point);
 }
 
-/* What nobody sees would keep a label from being found by its name. */
+/* With an invisible character a label could not be found by its name. */
 static int check_characters(const char *name, size_t number, struct error *err)
 {
     uint32_t point = 0;
@@ -104,7 +104,7 @@ static bool is_utf16(const char *bytes, size_t length)
     return length >= 2 && (memcmp(bytes, "\xff\xfe", 2) == 0 || memcmp(bytes, "\xfe\xff", 2) == 0);
 }
 
-/* Passes over a byte order mark, and blank lines at the end. */
+/* Skips a byte order mark, and blank lines at the end. */
 static int trim(const char **bytes, size_t *length, struct error *err)
 {
     if (is_utf16(*bytes, *length))
@@ -168,7 +168,7 @@ static bool exists_in(char path[FILE_PATH_MAX], const char *folder, const char *
     return length < FILE_PATH_MAX && access(path, F_OK) == 0;
 }
 
-/* Where the program lies; in the source tree, that is its build directory. */
+/* The program's folder, which in the source tree is the build directory. */
 static bool find_program(char folder[FILE_PATH_MAX])
 {
     ssize_t n = readlink("/proc/self/exe", folder, FILE_PATH_MAX - 1);

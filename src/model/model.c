@@ -14,7 +14,7 @@
 #include "model/config.h"
 #include "model/file.h"
 
-/* What is open or half made while a model is loaded. */
+/* The state of a model while it is loaded. */
 struct loader {
     const char *path;
     const struct model_options *options;
@@ -56,7 +56,7 @@ static bool is_checkpoint_name(const char *name)
     return false;
 }
 
-/* Of a folder without model.safetensors: `err` says what makes one if a checkpoint is there. */
+/* If a folder without model.safetensors has a checkpoint, `err` says how to convert it. */
 static void explain_checkpoint(const char *folder, struct error *err)
 {
     DIR *dir = opendir(folder);
@@ -72,7 +72,7 @@ static void explain_checkpoint(const char *folder, struct error *err)
         closedir(dir);
 }
 
-/* Sets `path` to that of a file that every model has. */
+/* Sets `path` to that of a file which every model must have. */
 static int find_file(const char *folder, const char *name, char path[FILE_PATH_MAX],
                      struct error *err)
 {
@@ -161,7 +161,7 @@ static int take_activation(struct loader *l, struct error *err)
                      l->path);
 }
 
-/* What the file and its description say about the network and its classes. */
+/* Reads the architecture, the labels and the preprocessing, but not the weights. */
 static int describe_model(struct loader *l, struct error *err)
 {
     struct model *model = l->model;
@@ -185,7 +185,7 @@ static int describe_model(struct loader *l, struct error *err)
     return model->path ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for a model");
 }
 
-/* The most weights and the most outputs of a layer. */
+/* The maximum number of weights, and of outputs, of a layer. */
 static void largest_layer(const struct loader *l, size_t *weights, size_t *channels)
 {
     *weights = *channels = 1;
@@ -197,7 +197,7 @@ static void largest_layer(const struct loader *l, size_t *weights, size_t *chann
     }
 }
 
-/* What a layer takes while it is packed: its floats, and its bytes for int8. */
+/* Checks the memory for packing a layer: its floats and, for int8, its bytes. */
 static int check_layer_fits(const struct loader *l, size_t weights, size_t channels,
                             struct error *err)
 {
@@ -205,7 +205,7 @@ static int check_layer_fits(const struct loader *l, size_t weights, size_t chann
     return memory_check(l->model->precision == PRECISION_INT8 ? bytes + weights : bytes, err);
 }
 
-/* The classifier of one output gets a row for what is not there, before its own. */
+/* Adds the row of the negative class before the only row of a classifier. */
 static void mirror_classifier(const struct layer *layer, float *weights, float *bias)
 {
     size_t each = (size_t)layer->shape.in_c;
@@ -274,7 +274,7 @@ static int read_calibration(struct loader *l, struct error *err)
     return error_prefix(err, code, "%s, which `resnext calibrate MODEL DIR` makes anew", path);
 }
 
-/* Scales of other weights or pixels would give answers that look right and are not. */
+/* With scales of other weights or pixels, answers would be wrong but look right. */
 static int check_calibration(const struct loader *l, struct error *err)
 {
     const struct calibration *c = l->calibration;
@@ -294,8 +294,8 @@ static int check_calibration(const struct loader *l, struct error *err)
     return ERR_OK;
 }
 
-/* A pixel's byte stands for (byte / 255 - mean) / std. A max pool hands on the scales of its input,
- * and its mean, which is less than the pool's but gives back more than none would. */
+/* A pixel's byte stands for (byte / 255 - mean) / std. A max pool has the scales of its input, and
+ * its mean: that is below the pool's, but corrects more than no mean would. */
 static void list_scales(struct loader *l)
 {
     const struct preprocess_spec *p = &l->model->preprocess;

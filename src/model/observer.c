@@ -9,14 +9,14 @@
 
 enum {
     BINS = 512,       /* of a channel's range: two for each of a byte's steps */
-    CANDIDATES = 100, /* clipped ranges that are tried: 1 to 100 % of what was seen */
+    CANDIDATES = 100, /* clipped ranges that are tried: 1 to 100 % of the full range */
     STEPS = 255,      /* of a byte */
 };
 static const double percentile_left_out = 1e-4;
 
-/* Scales of channels are this far on the way from one for all of a layer (0) to each its own (1),
- * geometrically. Their own lose least in the activations, but make the next layer's weights uneven,
- * and a channel that was seldom active is clipped when it is; measured best between. */
+/* The scale of a channel is a geometric mean, with this weight, of its own and of the layer's
+ * widest. Scales of their own (1) lose least in the activations, but make the next layer's weights
+ * uneven, and clip a channel that is seldom active. A value in between measured best. */
 static const double evenness = 0.5;
 static const double narrowest = 1.0 / 64; /* of the widest channel's range */
 
@@ -37,7 +37,7 @@ struct observer {
 
 const char *const range_method_names[] = {RANGE_METHOD_NAMES(NAME_TEXT) NULL};
 
-/* The layers of a network stand behind each other in its memory. */
+/* The layers of a network are contiguous. */
 static const struct layer *layers_of(const struct observer *o)
 {
     return network_layer(o->network, 0);
@@ -119,8 +119,8 @@ static void count_values(struct seen *s, const float *values, size_t count)
     }
 }
 
-/* Takes in what layer i has just put out. */
-static void watch(struct observer *o, const struct workspace *workspace, size_t i)
+/* Observes the output of layer i. */
+static void observe(struct observer *o, const struct workspace *workspace, size_t i)
 {
     struct seen *s = &o->layers[i];
     if (s->channels == 0)
@@ -139,7 +139,7 @@ const float *observer_forward(struct observer *o, struct workspace *workspace)
 {
     for (size_t i = 0; i < o->count; i++) {
         network_run_layer(o->network, workspace, i, 1);
-        watch(o, workspace, i);
+        observe(o, workspace, i);
     }
     return workspace_value(o->network, workspace, (int)o->count);
 }
@@ -171,9 +171,9 @@ static double mean_of(const struct histogram *h)
     return count > 0 ? sum / count : 0;
 }
 
-/* Sum of squared errors if values are clipped to `part` of the range, or some of it that is `max`
- * or more: rounding errors are spread evenly over a step, those outside are off by what is clipped;
- * 0 itself is exact. */
+/* Sum of squared errors if values are clipped to `part` of the range; stops when it reaches `max`.
+ * Rounding errors are uniform over a step, values outside are off by the clipped amount, and 0 is
+ * exact. */
 static double error_of(const struct histogram *h, double part, double max)
 {
     double low = h->low * part, high = value_of(h, BINS) * part;
@@ -199,7 +199,7 @@ static double part_of_least_error(const struct histogram *h)
     return best;
 }
 
-/* The part of the range beyond which, on either side, no more than a share of all values lies. */
+/* The smallest part of the range outside which lie at most percentile_left_out of the values. */
 static double part_of_max(const struct histogram *h)
 {
     double count = 0, outside = 0;

@@ -36,7 +36,7 @@ static int count_label(const struct model *model, const char *label)
     return count;
 }
 
-/* Where labels are numbers, one that is no label could be an id, or be meant for a label. */
+/* If labels are numbers, a number that is no label may be an id or a mistyped label. */
 static bool has_numbers_for_labels(const struct model *model)
 {
     for (int i = 0; i < model->classes; i++)
@@ -81,7 +81,7 @@ static int compare(const void *a, const void *b)
     return x->class_id - y->class_id;
 }
 
-/* Restores the heap under `at`, in which the last of the answer is the root. */
+/* Restores the heap below `at`. Its root is the last prediction of the answer. */
 static void sink(struct prediction *heap, int count, int at)
 {
     for (;;) {

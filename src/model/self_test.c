@@ -14,8 +14,8 @@ enum {
     BLOCKS = 10,    /* that a trial takes of the arena, at most */
 };
 
-/* Of the sum of |a b|: for float32 sums in any order, or by Winograd's method; and of a number: for
- * its rounding to bf16. */
+/* Tolerances: relative to the sum of |a b|, for float32 sums in any order or by Winograd's method;
+ * relative to a number, for its rounding to bf16. */
 static const double tolerance = 1e-5, bf16_rounding = 0x1.01p-8;
 
 /* One layer on made-up numbers. */
@@ -226,7 +226,7 @@ static bool is_right(const struct trial *t, int row, int column, int channel)
     return fabs(y - right) <= tolerance * size + rounding;
 }
 
-/* Number i of n that are spread evenly over 0..most. */
+/* Number i of n that are spread evenly over 0..max. */
 static int spread(int i, int n, int max)
 {
     return (int)((int64_t)max * i / (n - 1));
@@ -273,7 +273,7 @@ static bool same_work(const struct layer *a, const struct layer *b)
            memcmp(&a->shape, &b->shape, sizeof a->shape) == 0;
 }
 
-/* Whether layer i asks for something that no earlier layer does. */
+/* Whether no earlier layer does the same work as layer i. */
 static bool is_new(const struct network *network, size_t i)
 {
     const struct layer *layer = network_layer(network, i);

@@ -6,7 +6,8 @@
 #include "base/size.h"
 #include "image/overlay.h"
 
-/* What the sessions of a thread share has space for the most numbers and the most classes. */
+/* The sizes of what the sessions of a thread share: the largest input and the largest number of
+ * classes. */
 static void find_largest(const struct model *const *models, size_t count, size_t *numbers,
                          size_t *classes)
 {

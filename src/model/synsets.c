@@ -5,7 +5,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-/* Whether a label is ImageNet's name for a class, or the list of synonyms that others have for it:
+/* Whether a label is ImageNet's name for a class, or its list of synonyms, which others use:
  * "tench, Tinca tinca" for "tench", and "crane" for "crane bird". */
 static bool is_name(const char *label, const char *name)
 {

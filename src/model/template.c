@@ -8,7 +8,7 @@
 
 enum { LAYERS_PER_BLOCK = 4, LAYERS_BESIDE = 4 };
 
-/* The two rules of section 3.1, which leave little of a network to choose. Rule 1: blocks that make
+/* The two rules of section 3.1, which leave few free choices. Rule 1: blocks that make
  * maps of the same size share their width and the sizes of their filters, so one struct stage
  * stands for all of them. Rule 2: each time the map is halved, the width is doubled. */
 int template_by_rules(const struct design *d, struct template *t, struct error *err)

@@ -20,7 +20,7 @@ static size_t product(int a, int b, int c)
     return abc;
 }
 
-/* An explanation reads the last feature map and its mean when the logits are there already. */
+/* An explanation reads the last feature map and its mean after the logits are computed. */
 static void keep_features(const struct layer *layers, size_t count, struct value *values)
 {
     for (size_t i = 0; i < count; i++)

@@ -34,8 +34,8 @@ static double nearest(double number)
     return number + large - large;
 }
 
-/* What the quantised weights of an output channel add up to: with the zeros, the rounding with the
- * means, and without signs. */
+/* Sums over the weights of an output channel: weight * zero, rounding error * mean, and |weight|.
+ */
 struct sums {
     double zeros, errors, size;
 };
@@ -50,8 +50,8 @@ static inline void quantize_weight(double exact, double zero, double mean, int8_
     sums->size += fabs(rounded);
 }
 
-/* The weights of a 1x1 kernel, which are most of a network's: in lanes, since additions wait for
- * each other. */
+/* The weights of a 1x1 kernel, which are most of a network's. Each lane has its own sums, because
+ * dependent additions would wait for each other. */
 static struct sums quantize_pointwise(const float *weights, const struct inputs *x, size_t channels,
                                       double steps, int8_t *out)
 {
@@ -83,7 +83,7 @@ static struct sums quantize_taps(const float *weights, const struct inputs *x, s
     return sums;
 }
 
-/* What a step must be worth for the largest weight to fit. */
+/* The size of a step with which the largest weight fits. */
 static double taps_step(const float *weights, const struct inputs *x, size_t channels, size_t taps)
 {
     double max = 0;
@@ -106,8 +106,8 @@ static inline double octet_quad(const double weights[OCTET])
            2;
 }
 
-/* What it must be worth for the quads of a 1x1 kernel to fit, where rounding adds half a step to
- * each weight at most. */
+/* The size of a step with which the quads of a 1x1 kernel fit. Rounding adds at most half a step to
+ * each weight. */
 static double pointwise_step(const float *weights, const struct inputs *x, size_t channels)
 {
     double max = 0, octet[OCTET];
@@ -123,9 +123,9 @@ static double pointwise_step(const float *weights, const struct inputs *x, size_
 }
 
 /* The weights of one output channel, [channels][taps], with the scales of these input channels
- * multiplied in. Returns what a step of a quantised weight is worth, or a number that is not finite
- * if there is none or if a sum of products might not fit into 32 bits; `*shift` becomes what the
- * input's zeros and the rounding add to the sum. */
+ * multiplied in. Returns the size of a step of a quantised weight. It is not finite if there is
+ * none, or if a sum of products might not fit into 32 bits; `*shift` becomes what the input's zeros
+ * and the rounding add to the sum. */
 static float quantize_channel(const float *weights, const struct inputs *x, size_t channels,
                               size_t taps, int8_t *out, double *shift)
 {
