@@ -86,12 +86,11 @@ int jpeg_writer_create(struct jpeg_writer **out, const struct jpeg_format *forma
     w->format = format;
     int code = guarded(w, begin, err);
     w->format = NULL;
-    if (code != ERR_OK) {
+    if (code == ERR_OK)
+        *out = w;
+    else
         jpeg_writer_destroy(w);
-        return code;
-    }
-    *out = w;
-    return ERR_OK;
+    return code;
 }
 
 void jpeg_writer_destroy(struct jpeg_writer *w)

@@ -68,14 +68,12 @@ static void trim(struct preprocessor *p, size_t limit)
 int preprocessor_create(struct preprocessor **out, struct error *err)
 {
     struct preprocessor *p = calloc(1, sizeof *p);
-    *out = p;
-    if (!p)
-        return error_set(err, ERR_NO_MEMORY, "no memory for a preprocessor");
-    int code = jpeg_decoder_create(&p->decoder, err);
-    if (code != ERR_OK) {
+    int code = p ? jpeg_decoder_create(&p->decoder, err)
+                 : error_set(err, ERR_NO_MEMORY, "no memory for a preprocessor");
+    if (code == ERR_OK)
+        *out = p;
+    else
         preprocessor_destroy(p);
-        *out = NULL;
-    }
     return code;
 }
 

@@ -160,12 +160,11 @@ int network_create(struct network **out, const struct layer *layers, size_t coun
         memcpy(n->layers, layers, count * sizeof *layers);
         code = fill(n, options, err);
     }
-    if (code != ERR_OK) {
+    if (code == ERR_OK)
+        *out = n;
+    else
         network_destroy(n);
-        return code;
-    }
-    *out = n;
-    return ERR_OK;
+    return code;
 }
 
 void network_destroy(struct network *n)

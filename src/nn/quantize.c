@@ -142,11 +142,6 @@ static float quantize_channel(const float *weights, const struct inputs *x, size
     return sums.size * LARGEST_BYTE <= INT32_MAX ? step : INFINITY;
 }
 
-static struct inputs from_channel(const struct inputs *x, size_t c)
-{
-    return (struct inputs){x->scale + c, x->zero + c, x->mean + c};
-}
-
 /* False if a factor is not finite. */
 static bool fill(const struct layer *layer, const float *weights, const float *bias,
                  const struct inputs *x, const struct quantization *y,
@@ -156,7 +151,8 @@ static bool fill(const struct layer *layer, const float *weights, const float *b
     size_t channels = (size_t)(s->in_c / s->groups), taps = (size_t)(s->kernel * s->kernel);
     size_t each = channels * taps, group_out = (size_t)(s->out_c / s->groups);
     for (size_t o = 0; o < (size_t)s->out_c; o++) {
-        struct inputs inputs = from_channel(x, o / group_out * channels);
+        size_t first = o / group_out * channels;
+        const struct inputs inputs = {x->scale + first, x->zero + first, x->mean + first};
         double shift = 0, y_scale = y ? y->scale[o] : 1, y_zero = y ? y->zero[o] : 0;
         float step = quantize_channel(weights + o * each, &inputs, channels, taps,
                                       out->quantized + o * each, &shift);
