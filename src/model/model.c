@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/check.h"
 #include "base/memory.h"
 #include "model/checkpoint.h"
 #include "model/config.h"
