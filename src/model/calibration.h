@@ -7,8 +7,8 @@
  *
  * with one entry for each layer's output. S, Z and M, and the pixels' mean and std, are one number
  * for all channels or a list with one number per channel; struct quantization of nn/quantize.h says
- * what they mean. Max pools have no entry, as their output has the scales of their input; neither
- * has the input, which has the scales of the pixels; neither have the logits, which are float32. */
+ * what they mean. There is no entry for a max pool, whose output has the scales of its input; for
+ * the network's input, which has the scales of the pixels; or for the logits, which are float32. */
 #ifndef RESNEXT_MODEL_CALIBRATION_H
 #define RESNEXT_MODEL_CALIBRATION_H
 

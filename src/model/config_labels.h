@@ -18,7 +18,7 @@
  *   id2label              the same
  *   label2id              a map from name to class id
  *   label_descriptions    a map from these names to readable ones, which are then taken instead;
- * without the keys above, a list or a map from class id
+ *                         without the keys above, a list or a map from class id
  *
  * ERR_MODEL_INVALID (the message names the key), ERR_NO_MEMORY. */
 int config_labels_read(struct model_config *out, const json_t *root, const json_t *picture,
