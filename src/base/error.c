@@ -42,7 +42,7 @@ int error_set(struct error *err, enum error_code code, const char *format, ...)
 
 int error_prefix(struct error *err, int code, const char *format, ...)
 {
-    if (!err)
+    if (!err || code == ERR_OK)
         return code;
     char context[sizeof err->message], old[sizeof err->message];
     va_list args;

@@ -29,7 +29,8 @@ struct error {
 int error_set(struct error *err, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Puts "context: " before the message of a filled `err`; returns its code. */
+/* Puts "context: " before the message of a filled `err`, unless `code` is ERR_OK; returns `code`.
+ */
 int error_prefix(struct error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

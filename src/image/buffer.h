@@ -12,12 +12,11 @@ struct buffer {
     size_t size;
 };
 
-/* Makes space for `count` elements of `element` bytes, without keeping what was there; new
- * memory is zeroed.
- * ERR_NO_MEMORY leaves the buffer empty. */
+/* Makes space for `count` elements of `element` bytes. The contents may be lost; new memory is
+ * zeroed. ERR_NO_MEMORY leaves the buffer empty. */
 int buffer_reserve(struct buffer *buffer, size_t count, size_t element, struct error *err);
 
-/* Gives the memory back if there is more than `limit` bytes of it. */
+/* Frees the memory if it is more than `limit` bytes. */
 void buffer_trim(struct buffer *buffer, size_t limit);
 
 void buffer_free(struct buffer *buffer);

@@ -12,7 +12,7 @@
 #include <jerror.h>
 
 #include "base/check.h"
-#include "image/magic.h"
+#include "base/jpeg_start.h"
 
 struct jpeg_decoder {
     struct jpeg_decompress_struct info;
@@ -25,7 +25,7 @@ struct jpeg_decoder {
     unsigned coded;               /* bit i: a scan has had component i's DC coefficients */
     bool open;
     bool zeros_follow; /* the file ends with zeros, which libjpeg is not given */
-    bool may_end;      /* they may follow the last row: that the data end is no fault then */
+    bool may_end;      /* zeros may follow the last row, so that the end of the data is no error */
 };
 
 static _Noreturn void escape(struct jpeg_decoder *decoder)
@@ -87,16 +87,16 @@ static void on_error(j_common_ptr info)
     escape(decoder);
 }
 
-/* Whether a scan that comes out of order is read as it was written. One that refines AC
- * coefficients is not: how many bits it has depends on the scans before it. */
+/* Whether libjpeg decodes a scan that is out of order correctly. It does not if the scan refines AC
+ * coefficients, because its number of bits depends on the scans before it. */
 static bool is_read_rightly(const struct jpeg_decompress_struct *info)
 {
     bool only_lacks_dc = info->err->msg_parm.i[1] == 0; /* the coefficient that is warned of */
     return info->Ss == 0 || info->Ah == 0 || only_lacks_dc;
 }
 
-/* Warnings that leave no doubt about the coded data. Where the file ends, libjpeg looks ahead in
- * vain and warns; that it has to make up data is another warning. */
+/* Whether the coded data are intact in spite of a warning. libjpeg warns already when it looks
+ * ahead at the end of the file; when it has to make up data, it gives another warning. */
 static bool is_harmless(const struct jpeg_decoder *decoder)
 {
     switch (decoder->callbacks.msg_code) {
@@ -136,7 +136,7 @@ static void ask_to_go_on(struct jpeg_decoder *decoder)
     escape(decoder);
 }
 
-/* Called once or more in each scan of a picture of several. */
+/* Called at least once per scan if a picture has several. */
 static void note_components(struct jpeg_decoder *decoder)
 {
     const struct jpeg_decompress_struct *info = &decoder->info;
@@ -174,8 +174,8 @@ void jpeg_decoder_close(struct jpeg_decoder *decoder)
     decoder->open = false;
 }
 
-/* Coefficients have 2 bytes, in up to 4 components. What is left is for blocks that reach beyond
- * the edges, and for rows. */
+/* Coefficients have 2 bytes, in up to 4 components. The rest is for blocks that extend past the
+ * edges, and for rows. */
 uint64_t jpeg_decoder_memory(uint64_t max_pixels)
 {
     const uint64_t bytes_per_pixel = 8, fixed = 32u << 20;
@@ -183,8 +183,9 @@ uint64_t jpeg_decoder_memory(uint64_t max_pixels)
     return fits ? max_pixels * bytes_per_pixel + fixed : LONG_MAX;
 }
 
-/* Reads an APP1 segment where it lies in memory. libjpeg would keep them all, and takes time with
- * the square of their number to do so. What is not there is skipped too, which libjpeg notices. */
+/* Reads an APP1 segment where it lies in memory. libjpeg would keep all segments, which takes time
+ * quadratic in their number. If the segment is longer than the file, libjpeg notices when it skips
+ * the missing bytes. */
 static boolean on_app1(j_decompress_ptr info)
 {
     enum { LENGTH_BYTES = 2 }; /* they count themselves */
@@ -202,8 +203,8 @@ static boolean on_app1(j_decompress_ptr info)
     return TRUE;
 }
 
-/* What is left of a file where an upload or a disk failed is often filled with zeros. They can be
- * decoded: most are codes of flat blocks. */
+/* A file whose upload or disk failed often ends with zeros. libjpeg would decode them: most are
+ * codes of flat blocks. */
 static size_t length_without_zeros(const uint8_t *bytes, size_t length)
 {
     while (length > 0 && bytes[length - 1] == 0)
@@ -239,13 +240,13 @@ static void open_source(struct jpeg_decoder *decoder, void *argument)
     jpeg_read_header(info, TRUE);
 }
 
-/* What the scans of a file ask for: how many they are, and the components of all together. */
+/* The number of scans of a file, and the sum of their components. */
 struct scans {
     uint64_t count, components;
 };
 
 /* Adds the scans that follow what libjpeg has read. It finds markers as libjpeg does: 0xff bytes
- * and a code, of which 0 and those of restarts stand in the coded data. */
+ * and a code. Code 0 and those of restarts are part of the coded data. */
 static void count_scans(const uint8_t *p, const uint8_t *end, struct scans *scans)
 {
     enum { TEM = 0x01, SOS = 0xda, LENGTH_BYTES = 2 };
@@ -265,7 +266,7 @@ static void count_scans(const uint8_t *p, const uint8_t *end, struct scans *scan
     }
 }
 
-/* Each scan is a pass over the coefficients of its components, be it of a few bytes. */
+/* Each scan, even of a few bytes, is a pass over the coefficients of its components. */
 static int check_scans(struct jpeg_decoder *decoder, const struct jpeg_limits *limits,
                        const struct jpeg_header *header, struct error *err)
 {
@@ -304,13 +305,63 @@ static int check_header(struct jpeg_decoder *decoder, const struct jpeg_limits *
     return check_scans(decoder, limits, header, err);
 }
 
+/* What other kinds of files start with. A '?' matches any byte. */
+static const struct {
+    const char *name, *magic;
+    size_t length;
+} other_kinds[] = {
+    {"a PNG", "\x89PNG", 4},
+    {"a GIF", "GIF8", 4},
+    {"a WebP", "RIFF????WEBP", 12},
+    {"a HEIC", "????ftyphei", 11},
+    {"a HEIC", "????ftyphev", 11},
+    {"a HEIC", "????ftypmif1", 12},
+    {"an AVIF", "????ftypavi", 11},
+    {"a JPEG 2000", "????jP  ", 8},
+    {"a JPEG XL", "????JXL ", 8},
+    {"a JPEG XL", "\xff\x0a", 2},
+    {"a PDF", "%PDF", 4},
+    {"a TIFF", "II*\0", 4},
+    {"a TIFF", "MM\0*", 4},
+    {"a BMP", "BM????\0\0\0\0", 10},
+    {"an SVG", "<svg", 4},
+    {"an HTML or XML document", "<", 1},
+    {"JSON", "{", 1},
+};
+
+static bool starts_with(const uint8_t *bytes, size_t length, const char *magic, size_t magic_length)
+{
+    if (length < magic_length)
+        return false;
+    for (size_t i = 0; i < magic_length; i++)
+        if (magic[i] != '?' && bytes[i] != (uint8_t)magic[i])
+            return false;
+    return true;
+}
+
+/* ERR_NOT_JPEG unless a file starts like a JPEG; the message says what it looks like instead. */
+static int check_start(const uint8_t *bytes, size_t length, struct error *err)
+{
+    /* A file may end after SOI, and is then a damaged one. */
+    size_t known = length == 2 ? 2 : JPEG_START_LENGTH;
+    if (starts_with(bytes, length, JPEG_START, known))
+        return ERR_OK;
+    if (length == 0)
+        return error_set(err, ERR_NOT_JPEG, "there are no bytes; send a JPEG");
+    for (size_t i = 0; i < sizeof other_kinds / sizeof other_kinds[0]; i++)
+        if (starts_with(bytes, length, other_kinds[i].magic, other_kinds[i].length))
+            return error_set(err, ERR_NOT_JPEG, "this looks like %s; send a JPEG",
+                             other_kinds[i].name);
+    return error_set(err, ERR_NOT_JPEG, "this does not start as a JPEG does; send a JPEG");
+}
+
 int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t length,
                       const struct jpeg_limits *limits, struct jpeg_header *header,
                       struct error *err)
 {
     CHECK(!decoder->open);
     *header = (struct jpeg_header){.orientation = ORIENTATION_NORMAL};
-    int code = magic_check(bytes, length, err);
+    int code = check_start(bytes, length, err);
     if (code != ERR_OK)
         return code;
     decoder->limits = *limits;
@@ -329,7 +380,7 @@ int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t
     return check_header(decoder, limits, header, err);
 }
 
-/* What no scan has is flat to libjpeg, which does not tell of it. */
+/* libjpeg decodes a component without a scan as flat, and does not report it. */
 static void check_components(struct jpeg_decoder *decoder)
 {
     unsigned all = (1u << decoder->info.num_components) - 1;
@@ -395,7 +446,7 @@ static void read_batch(struct jpeg_decoder *decoder, void *argument)
     for (JDIMENSION i = 0; i < batch->rows; i++, row += (size_t)info->output_width * 4)
         jpeg_read_scanlines(info, &row, 1);
     bool is_last = batch->rows > 0 && info->output_scanline == info->output_height;
-    if (is_last && info->arith_code) /* takes lacking data for zeros: let it show its end marker */
+    if (is_last && info->arith_code) /* it takes missing data for zeros, so check the end marker */
         jpeg_finish_decompress(info);
 }
 

@@ -18,15 +18,13 @@ struct jpeg_writer {
     const struct jpeg_format *format;
     const uint8_t *rows;
     int row_count;
-    struct jpeg_destination_mgr destination;
-    uint8_t *file; /* [capacity] */
-    size_t capacity;
+    FILE *stream; /* of `file` */
+    char *file;   /* [length] */
+    size_t length;
 };
 
-enum { FIRST_CAPACITY = 65536 };
-
 /* Runs `body`, the only place from which libjpeg is called: its errors jump back to here. Rows are
- * well formed, so that the only thing it can lack is memory. */
+ * well formed and the stream is in memory, so that memory is the only thing it can lack. */
 static int guarded(struct jpeg_writer *w, void (*body)(struct jpeg_writer *), struct error *err)
 {
     if (setjmp(w->escape))
@@ -38,42 +36,12 @@ static int guarded(struct jpeg_writer *w, void (*body)(struct jpeg_writer *), st
 static void on_error(j_common_ptr info)
 {
     struct jpeg_writer *w = info->client_data;
-    CHECK(info->err->msg_code == JERR_OUT_OF_MEMORY);
+    CHECK(info->err->msg_code == JERR_OUT_OF_MEMORY || info->err->msg_code == JERR_FILE_WRITE);
     longjmp(w->escape, 1);
 }
 
 /* libjpeg would print to standard error. */
 static void on_output(j_common_ptr info)
-{
-    (void)info;
-}
-
-static void point_at_space(struct jpeg_writer *w, size_t used)
-{
-    w->destination.next_output_byte = w->file + used;
-    w->destination.free_in_buffer = w->capacity - used;
-}
-
-static void on_begin(j_compress_ptr info)
-{
-    point_at_space(info->client_data, 0);
-}
-
-/* The file is full: libjpeg forgets how far it was, all of it counts. */
-static boolean on_full(j_compress_ptr info)
-{
-    struct jpeg_writer *w = info->client_data;
-    size_t used = w->capacity;
-    uint8_t *file = realloc(w->file, 2 * used);
-    if (!file)
-        ERREXIT1(info, JERR_OUT_OF_MEMORY, 0);
-    w->file = file;
-    w->capacity = 2 * used;
-    point_at_space(w, used);
-    return TRUE;
-}
-
-static void on_end(j_compress_ptr info)
 {
     (void)info;
 }
@@ -91,9 +59,7 @@ static void write_orientation(struct jpeg_writer *w)
 static void begin(struct jpeg_writer *w)
 {
     jpeg_create_compress(&w->info);
-    w->destination = (struct jpeg_destination_mgr){
-        .init_destination = on_begin, .empty_output_buffer = on_full, .term_destination = on_end};
-    w->info.dest = &w->destination;
+    jpeg_stdio_dest(&w->info, w->stream);
     w->info.image_width = (JDIMENSION)w->format->width;
     w->info.image_height = (JDIMENSION)w->format->height;
     w->info.input_components = 4;
@@ -109,14 +75,10 @@ int jpeg_writer_create(struct jpeg_writer **out, const struct jpeg_format *forma
                        struct error *err)
 {
     struct jpeg_writer *w = calloc(1, sizeof *w);
-    uint8_t *file = malloc(FIRST_CAPACITY);
-    if (!w || !file) {
+    if (!w || !(w->stream = open_memstream(&w->file, &w->length))) {
         free(w);
-        free(file);
         return error_set(err, ERR_NO_MEMORY, "no memory for a JPEG writer");
     }
-    w->file = file;
-    w->capacity = FIRST_CAPACITY;
     w->info.err = jpeg_std_error(&w->callbacks);
     w->callbacks.error_exit = on_error;
     w->callbacks.output_message = on_output;
@@ -124,12 +86,11 @@ int jpeg_writer_create(struct jpeg_writer **out, const struct jpeg_format *forma
     w->format = format;
     int code = guarded(w, begin, err);
     w->format = NULL;
-    if (code != ERR_OK) {
+    if (code == ERR_OK)
+        *out = w;
+    else
         jpeg_writer_destroy(w);
-        return code;
-    }
-    *out = w;
-    return ERR_OK;
+    return code;
 }
 
 void jpeg_writer_destroy(struct jpeg_writer *w)
@@ -137,6 +98,8 @@ void jpeg_writer_destroy(struct jpeg_writer *w)
     if (!w)
         return;
     jpeg_destroy_compress(&w->info);
+    if (w->stream)
+        fclose(w->stream);
     free(w->file);
     free(w);
 }
@@ -167,8 +130,10 @@ int jpeg_writer_finish(struct jpeg_writer *w, uint8_t **bytes, size_t *length, s
     int code = guarded(w, finish, err);
     if (code != ERR_OK)
         return code;
-    *bytes = w->file;
-    *length = w->capacity - w->destination.free_in_buffer;
+    fclose(w->stream); /* moves the file to where it stays */
+    w->stream = NULL;
+    *bytes = (uint8_t *)w->file;
+    *length = w->length;
     w->file = NULL;
-    return ERR_OK;
+    return *bytes ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory to encode a JPEG");
 }

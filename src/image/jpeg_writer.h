@@ -15,7 +15,7 @@ struct jpeg_writer;
 struct jpeg_format {
     int width, height;            /* 1 to 65500 */
     int quality;                  /* 1 to 100 */
-    enum orientation orientation; /* how viewers turn it; an EXIF tag says so if it is not normal */
+    enum orientation orientation; /* how viewers turn it: the EXIF tag, left out if normal */
 };
 
 /* ERR_NO_MEMORY. `*out` belongs to the caller. */

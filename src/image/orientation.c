@@ -91,10 +91,9 @@ static double tiff_number(const struct tiff *tiff, unsigned type, size_t at)
 
 static int orientation_of(double number)
 {
-    for (int i = ORIENTATION_NORMAL; i <= ORIENTATION_ROTATE_270; i++) {
+    for (int i = ORIENTATION_NORMAL; i <= ORIENTATION_ROTATE_270; i++)
         if (number == i)
             return i;
-    }
     return ORIENTATION_NORMAL;
 }
 
@@ -126,10 +125,9 @@ static int tiff_orientation(const struct tiff *tiff)
 static bool has_magic(const uint8_t *bytes)
 {
     static const char magics[][4] = {"MM\0*", "MM*\0", "MM\0+", "II*\0", "II\0*"};
-    for (size_t i = 0; i < sizeof magics / sizeof magics[0]; i++) {
+    for (size_t i = 0; i < sizeof magics / sizeof magics[0]; i++)
         if (memcmp(bytes, magics[i], sizeof magics[i]) == 0)
             return true;
-    }
     return false;
 }
 

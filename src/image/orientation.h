@@ -1,4 +1,4 @@
-/* How a camera was held: EXIF's orientation tag (EXIF 2.3, tag 0x0112). */
+/* The orientation of a picture: EXIF 2.3, tag 0x0112. */
 #ifndef RESNEXT_IMAGE_ORIENTATION_H
 #define RESNEXT_IMAGE_ORIENTATION_H
 
@@ -18,14 +18,14 @@ enum orientation {
 };
 
 /* The orientation in the body of an APP1 marker (what follows its length), or 0 if the body is not
- * EXIF at all, or EXIF without a byte. As Pillow's ImageOps.exif_transpose has it: the tag may be
- * of any type with numbers, the first of its values counts, and of several tags the last. EXIF that
- * is damaged or lacks the tag is ORIENTATION_NORMAL. Any bytes are safe. */
+ * EXIF or nothing follows its head. As in Pillow's ImageOps.exif_transpose, the tag may have any
+ * numeric type, its first value counts, and the last of several tags counts. Damaged EXIF, or EXIF
+ * without the tag, is ORIENTATION_NORMAL. Any bytes are safe. */
 int orientation_parse(const uint8_t *app1, size_t length);
 
-/* How the upright picture comes from the file's: whether its columns are the file's rows, and
- * whether its columns (from left to right), or its rows (from top to bottom), run against the
- * file's. */
+/* How to turn the file's picture upright: whether its rows become columns, and whether the upright
+ * picture's columns (from left to right), or its rows (from top to bottom), are in reverse order of
+ * the file's. */
 bool orientation_swaps(enum orientation orientation);
 bool orientation_reverses_columns(enum orientation orientation);
 bool orientation_reverses_rows(enum orientation orientation);

@@ -66,17 +66,17 @@ static void make_shades(uint8_t shades[SHADES][3])
     }
 }
 
-/* One direction of the file: `count` overlay pixels stand for `full` pixels, which are resized to
- * `resized`, of which the network saw `size` from `offset` on, divided into `cells`. */
+/* One direction of the upright picture: `full` pixels of the file are resized to `resized`, of
+ * which the network saw `size` from `offset` on, divided into `cells`. */
 struct direction {
-    int count, full, eighths, resized, offset, size, cells;
-    bool reversed;
+    int full, resized, offset, size, cells;
+    bool reversed; /* against the file's */
 };
 
-static void trace(const struct direction *d, struct place *places)
+/* The places of `count` overlay pixels, each of which stands for `scale` of the file's. */
+static void trace(const struct direction *d, double scale, struct place *places, int count)
 {
-    double scale = JPEG_EIGHTHS_FULL / (double)d->eighths;
-    for (int i = 0; i < d->count; i++) {
+    for (int i = 0; i < count; i++) {
         double at = (i + 0.5) * scale;
         at = at < d->full ? at : d->full; /* the last pixel may stand for less than a whole one */
         if (d->reversed)
@@ -137,27 +137,16 @@ static void trace_both(struct canvas *c, const struct preprocess_spec *spec,
                        enum orientation o, int eighths)
 {
     bool swaps = orientation_swaps(o);
-    int width = header->width, height = header->height;
-    struct preprocess_geometry g =
-        preprocess_geometry(spec, swaps ? height : width, swaps ? width : height);
-    struct direction across = {.full = swaps ? height : width,
-                               .count = swaps ? c->height : c->width,
-                               .eighths = eighths,
-                               .resized = g.out_width,
-                               .offset = g.left,
-                               .size = spec->size,
-                               .cells = grid->cols,
-                               .reversed = orientation_reverses_columns(o)};
-    struct direction down = {.full = swaps ? width : height,
-                             .count = swaps ? c->width : c->height,
-                             .eighths = eighths,
-                             .resized = g.out_height,
-                             .offset = g.top,
-                             .size = spec->size,
-                             .cells = grid->rows,
-                             .reversed = orientation_reverses_rows(o)};
-    trace(&across, swaps ? c->down : c->across);
-    trace(&down, swaps ? c->across : c->down);
+    double scale = JPEG_EIGHTHS_FULL / (double)eighths;
+    int width = swaps ? header->height : header->width;
+    int height = swaps ? header->width : header->height;
+    struct preprocess_geometry g = preprocess_geometry(spec, width, height);
+    const struct direction across = {width,      g.out_width, g.left,
+                                     spec->size, grid->cols,  orientation_reverses_columns(o)};
+    const struct direction down = {height,     g.out_height, g.top,
+                                   spec->size, grid->rows,   orientation_reverses_rows(o)};
+    trace(swaps ? &down : &across, scale, c->across, c->width);
+    trace(swaps ? &across : &down, scale, c->down, c->height);
     stretch(c, grid, o);
 }
 

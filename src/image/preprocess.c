@@ -1,12 +1,12 @@
-/* Rows flow: the decoder fills a batch, the rows that the crop needs go to a window, and what a
- * span of them makes is made as soon as its last row is there. So a picture does not exist whole in
- * memory.
+/* Rows are processed as they are decoded: the decoder fills a batch, the rows that the crop needs
+ * are copied to a window, and the output of a span is computed as soon as its last row is there. So
+ * the whole picture is never in memory.
  *
- * Which pass comes first is the reference's choice, as its result is rounded. Where it is the one
- * along the file's rows, each row is reduced on its way to the window, and a span makes a line of
- * the crop. Else the window holds decoded rows: a span of them makes one line of full length, which
- * is then reduced. A line is a row of the crop, or a column where columns are the file's rows. What
- * runs backwards is a matter of the plans.
+ * The order of the two passes is that of the reference, because each pass rounds. If the pass along
+ * the file's rows comes first, each row is resized before it goes to the window, and a span of rows
+ * gives a line of the crop. Otherwise the window holds decoded rows: a span of them gives one line
+ * of full length, which is then resized. A line is a row of the crop, or a column if the file's
+ * rows become columns. The plans of the two axes handle reversed order.
  */
 #include "image/preprocess.h"
 
@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/size.h"
 #include "image/jpeg.h"
 #include "image/resize.h"
 
@@ -48,23 +49,31 @@ struct job {
 };
 
 /* Width or height of the upright picture: by the header, as decoded at eighths / 8 (rounded up),
- * and whether it runs against the file's. */
+ * and whether its order is reversed. */
 struct edge {
     int full, decoded, eighths;
     bool reversed;
 };
 
+/* Frees buffers of more than `limit` bytes. */
+static void trim(struct preprocessor *p, size_t limit)
+{
+    resize_axis_trim(&p->across, limit);
+    resize_axis_trim(&p->down, limit);
+    buffer_trim(&p->batch, limit);
+    buffer_trim(&p->window, limit);
+    buffer_trim(&p->line, limit);
+}
+
 int preprocessor_create(struct preprocessor **out, struct error *err)
 {
     struct preprocessor *p = calloc(1, sizeof *p);
-    *out = p;
-    if (!p)
-        return error_set(err, ERR_NO_MEMORY, "no memory for a preprocessor");
-    int code = jpeg_decoder_create(&p->decoder, err);
-    if (code != ERR_OK) {
+    int code = p ? jpeg_decoder_create(&p->decoder, err)
+                 : error_set(err, ERR_NO_MEMORY, "no memory for a preprocessor");
+    if (code == ERR_OK)
+        *out = p;
+    else
         preprocessor_destroy(p);
-        *out = NULL;
-    }
     return code;
 }
 
@@ -73,22 +82,8 @@ void preprocessor_destroy(struct preprocessor *p)
     if (!p)
         return;
     jpeg_decoder_destroy(p->decoder);
-    resize_axis_free(&p->across);
-    resize_axis_free(&p->down);
-    buffer_free(&p->batch);
-    buffer_free(&p->window);
-    buffer_free(&p->line);
+    trim(p, 0);
     free(p);
-}
-
-static void give_back(struct preprocessor *p)
-{
-    jpeg_decoder_close(p->decoder);
-    resize_axis_trim(&p->across, KEPT_BYTES);
-    resize_axis_trim(&p->down, KEPT_BYTES);
-    buffer_trim(&p->batch, KEPT_BYTES);
-    buffer_trim(&p->window, KEPT_BYTES);
-    buffer_trim(&p->line, KEPT_BYTES);
 }
 
 /* Adds the time since the last call to `account`. */
@@ -181,7 +176,7 @@ static int reserve(struct job *job, int width, struct error *err)
     job->by_row = job->swaps ? &p->across : &p->down;
     job->by_column = job->swaps ? &p->down : &p->across;
     job->row_bytes = (size_t)width * 4;
-    job->window_bytes = resize_stride(job->along_first ? size * 3 : job->row_bytes);
+    job->window_bytes = size_round_up(job->along_first ? size * 3 : job->row_bytes, RESIZE_BLOCK);
     int code = buffer_reserve(
         &p->batch, JPEG_ROWS_OFFSET + job->row_bytes * BATCH_ROWS + RESIZE_SLACK_BYTES, 1, err);
     if (code == ERR_OK)
@@ -197,12 +192,13 @@ static uint8_t *window_row(const struct job *job, int row)
     return (uint8_t *)job->p->window.data + (size_t)(row - job->top) * job->window_bytes;
 }
 
-/* A span of decoded rows makes a line of full length, that makes the line of the crop. */
+/* Resizes a span of decoded rows to a line of full length, and that to a line of the crop. */
 static void reduce_twice(const struct job *job, const uint8_t *rows, uint8_t *to)
 {
     const struct resize_span *spans = resize_axis_spans(job->by_column);
     const struct resize_span *last = &spans[job->spec->size - 1];
-    size_t first = (size_t)spans[0].first / 2 * 8; /* blocks end where the row's stride ends */
+    /* A multiple of a block, so that blocks end where the row's stride ends. */
+    size_t first = (size_t)spans[0].first * 4 / RESIZE_BLOCK * RESIZE_BLOCK;
     size_t end = (size_t)(last->first + last->taps) * 4;
     uint8_t *line = job->p->line.data;
     resize_vertical(job->by_row, job->span, rows + first, job->window_bytes, end - first,
@@ -210,7 +206,7 @@ static void reduce_twice(const struct job *job, const uint8_t *rows, uint8_t *to
     resize_horizontal(job->by_column, line, to);
 }
 
-/* What the window's span makes of the crop. */
+/* Makes the line of the crop that belongs to the span in the window. */
 static void make_line(const struct job *job, const uint8_t *rows)
 {
     const size_t size = (size_t)job->spec->size, bytes = size * 3;
@@ -225,7 +221,8 @@ static void make_line(const struct job *job, const uint8_t *rows)
         memcpy(job->rgb + i * bytes + output * 3, column + i * 3, 3);
 }
 
-/* Lets `first`, the first row still needed, start the window, if there is no space for `row`. */
+/* If there is no space for `row`, moves `first`, the first row still needed, to the start of the
+ * window. */
 static void make_space(struct job *job, int row, int first)
 {
     if (row - job->top < window_rows(job))
@@ -293,14 +290,10 @@ static int decode(struct job *job, const struct preprocess_options *options,
     book(job, &job->report->decode_ns);
     if (code != ERR_OK)
         return code;
-    struct edge across = {header->width, width, eighths, false};
-    struct edge down = {header->height, height, eighths, false};
+    const struct edge columns = {header->width, width, eighths, false};
+    const struct edge rows = {header->height, height, eighths, false};
     job->swaps = orientation_swaps(orientation);
-    if (job->swaps) {
-        struct edge other = across;
-        across = down;
-        down = other;
-    }
+    struct edge across = job->swaps ? rows : columns, down = job->swaps ? columns : rows;
     across.reversed = orientation_reverses_columns(orientation);
     down.reversed = orientation_reverses_rows(orientation);
     code = plan(job, options->pillow, &across, &down, err);
@@ -327,7 +320,8 @@ int preprocessor_run(struct preprocessor *p, const struct preprocess_spec *spec,
     book(&job, &report->decode_ns);
     if (code == ERR_OK)
         code = decode(&job, options, &header, err);
-    give_back(p);
+    jpeg_decoder_close(p->decoder);
+    trim(p, KEPT_BYTES);
     return code;
 }
 

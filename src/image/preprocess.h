@@ -18,25 +18,26 @@ enum crop_mode {
     CROP_SQUASH, /* both edges to `resize`, centre crop */
 };
 
-/* What a model wants of its pictures. 1 <= size <= resize <= 4096. */
+/* How a model's pictures are prepared. 1 <= size <= resize <= 4096. */
 struct preprocess_spec {
-    int size;   /* edge of the square that the network sees */
+    int size;   /* edge of the network's input */
     int resize; /* edge before the crop */
     enum interpolation interpolation;
     enum crop_mode crop_mode;
     float mean[3], std[3]; /* of pixels scaled to 0..1, in RGB order */
 };
 
-/* Where the network's square lies: the upright picture of width x height pixels is resized to
- * out_width x out_height, of which the square starts at (left, top). */
+/* Resize and crop: the upright picture of width x height pixels is resized to out_width x
+ * out_height; the crop begins at (left, top) of that. */
 struct preprocess_geometry {
     int out_width, out_height, left, top;
 };
 struct preprocess_geometry preprocess_geometry(const struct preprocess_spec *spec, int width,
                                                int height);
 
-/* Whether an upright picture of width x height pixels goes down before it goes across; each pass is
- * rounded to 8 bits, so the order shows. As Pillow's Image.resize chooses. */
+/* Whether the vertical pass over an upright picture of width x height pixels comes before the
+ * horizontal one, as in Pillow's Image.resize. The order matters, because each pass rounds to 8
+ * bits. */
 bool preprocess_down_first(enum pillow pillow, const struct preprocess_geometry *geometry,
                            int width, int height);
 
@@ -48,7 +49,7 @@ struct preprocess_options {
 };
 
 struct preprocess_report {
-    int width, height; /* of the JPEG as its header says, before it is turned */
+    int width, height; /* from the JPEG's header, before it is turned */
     int64_t decode_ns, preprocess_ns;
 };
 
@@ -58,7 +59,7 @@ int preprocessor_create(struct preprocessor **out, struct error *err);
 void preprocessor_destroy(struct preprocessor *p);
 
 /* Writes size * size RGB pixels to `rgb`. ERR_NOT_JPEG, ERR_IMAGE_UNDECODABLE, ERR_IMAGE_TOO_LARGE,
- * ERR_DEADLINE, ERR_NO_MEMORY. The report is filled as far as it is known, also on failure. */
+ * ERR_DEADLINE, ERR_NO_MEMORY. On failure the report has what is known until then. */
 int preprocessor_run(struct preprocessor *p, const struct preprocess_spec *spec,
                      const struct preprocess_options *options, const uint8_t *jpeg, size_t length,
                      uint8_t *rgb, struct preprocess_report *report, struct error *err);

@@ -9,8 +9,59 @@
 
 #include "base/check.h"
 #include "base/cpu.h"
-#include "base/size.h"
 #include "image/resize_vectors.h"
+#include "kernel/isa/generic.h"
+
+/* What resize_sums.h needs. */
+typedef uint8_t lane_bytes __attribute__((vector_size(16)));
+#define SHUFFLE(v, order)                                                                          \
+    __builtin_shufflevector(v, v, (order)&3, (order) >> 2 & 3, (order) >> 4 & 3, (order) >> 6)
+#define INTERLEAVE_LOW(a, b)                                                                       \
+    ((vec)__builtin_shufflevector((lane_bytes)(a), (lane_bytes)(b), 0, 16, 1, 17, 2, 18, 3, 19, 4, \
+                                  20, 5, 21, 6, 22, 7, 23))
+#define INTERLEAVE_HIGH(a, b)                                                                      \
+    ((vec)__builtin_shufflevector((lane_bytes)(a), (lane_bytes)(b), 8, 24, 9, 25, 10, 26, 11, 27,  \
+                                  12, 28, 13, 29, 14, 30, 15, 31))
+#ifdef __SSE2__
+#define MULTIPLY_PAIRS(a, b) ((vec)_mm_madd_epi16((__m128i)(a), (__m128i)(b)))
+#define PACK_DWORDS(a, b)    ((vec)_mm_packs_epi32((__m128i)(a), (__m128i)(b)))
+#define PACK_WORDS(a, b)     ((vec)_mm_packus_epi16((__m128i)(a), (__m128i)(b)))
+#else
+typedef int16_t lane_words __attribute__((vector_size(16)));
+
+static inline vec MULTIPLY_PAIRS(vec a, vec b)
+{
+    lane_words x = (lane_words)a, y = (lane_words)b;
+    vec sum;
+    for (int i = 0; i < LANES; i++)
+        sum[i] = x[2 * i] * y[2 * i] + x[2 * i + 1] * y[2 * i + 1];
+    return sum;
+}
+
+static inline int clip(int value, int min, int max)
+{
+    return value < min ? min : value > max ? max : value;
+}
+
+static inline vec PACK_DWORDS(vec a, vec b)
+{
+    lane_words words;
+    for (int i = 0; i < 8; i++)
+        words[i] = (int16_t)clip(i < 4 ? a[i] : b[i - 4], INT16_MIN, INT16_MAX);
+    return (vec)words;
+}
+
+static inline vec PACK_WORDS(vec a, vec b)
+{
+    lane_words x = (lane_words)a, y = (lane_words)b;
+    lane_bytes bytes;
+    for (int i = 0; i < 16; i++)
+        bytes[i] = (uint8_t)clip(i < 8 ? x[i] : y[i - 8], 0, UINT8_MAX);
+    return (vec)bytes;
+}
+#endif
+
+#include "image/resize_sums.h"
 
 /* A weight w of 22 fraction bits is kept as two numbers of 16 bits, low = w & 2047 and high =
  * w >> 11, because x86 multiplies and adds pairs of those in one step. A group of taps a, b, c, d
@@ -166,111 +217,6 @@ const struct resize_span *resize_axis_spans(const struct resize_axis *axis)
     return axis->spans.data;
 }
 
-typedef uint8_t u8x8 __attribute__((vector_size(8)));
-typedef uint8_t u8x16 __attribute__((vector_size(16)));
-typedef int16_t i16x8 __attribute__((vector_size(16)));
-typedef uint64_t u64x2 __attribute__((vector_size(16)));
-typedef uint32_t u32x4 __attribute__((vector_size(16)));
-typedef int32_t i32x4 __attribute__((vector_size(16)));
-
-static inline u8x16 load(const void *from)
-{
-    u8x16 v;
-    memcpy(&v, from, sizeof v);
-    return v;
-}
-
-static inline u8x16 interleave_low(u8x16 a, u8x16 b)
-{
-    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-}
-
-static inline u8x16 interleave_high(u8x16 a, u8x16 b)
-{
-    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
-                                   31);
-}
-
-/* The low half with the high half. */
-static inline u8x16 interleave_halves(u8x16 a)
-{
-    u64x2 halves = (u64x2)a;
-    return interleave_low(a, (u8x16)__builtin_shufflevector(halves, halves, 1, 1));
-}
-
-static inline i16x8 widen_low(u8x16 a)
-{
-    return (i16x8)interleave_low(a, (u8x16){0});
-}
-
-static inline i16x8 widen_high(u8x16 a)
-{
-    return (i16x8)interleave_high(a, (u8x16){0});
-}
-
-/* a[2i] * b[2i] + a[2i + 1] * b[2i + 1] */
-static inline u32x4 multiply_pairs(i16x8 a, i16x8 b)
-{
-#ifdef __SSE2__
-    return (u32x4)_mm_madd_epi16((__m128i)a, (__m128i)b);
-#else
-    u32x4 sum;
-    for (int i = 0; i < 4; i++)
-        sum[i] = (uint32_t)(a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1]);
-    return sum;
-#endif
-}
-
-/* The four pairs of weights of a group, each spread over a vector. */
-struct group {
-    i16x8 low_ac, low_bd, high_ac, high_bd;
-};
-
-static inline struct group load_group(const int16_t *from)
-{
-    i32x4 all = (i32x4)load(from);
-    return (struct group){
-        (i16x8)__builtin_shufflevector(all, all, 0, 0, 0, 0),
-        (i16x8)__builtin_shufflevector(all, all, 1, 1, 1, 1),
-        (i16x8)__builtin_shufflevector(all, all, 2, 2, 2, 2),
-        (i16x8)__builtin_shufflevector(all, all, 3, 3, 3, 3),
-    };
-}
-
-struct sums {
-    u32x4 low, high;
-};
-
-static inline void add_pairs(struct sums *sums, i16x8 pairs, i16x8 low, i16x8 high)
-{
-    sums->low += multiply_pairs(pairs, low);
-    sums->high += multiply_pairs(pairs, high);
-}
-
-static inline i32x4 rounded(const struct sums *sums)
-{
-    const uint32_t half = UINT32_C(1) << (RESIZE_WEIGHT_BITS - 1);
-    return (i32x4)(sums->low + (sums->high << RESIZE_LOW_BITS) + half) >> RESIZE_WEIGHT_BITS;
-}
-
-/* The eight sums, rounded and clipped to 0..255. */
-static inline u8x8 clipped(const struct sums *first, const struct sums *second)
-{
-    i32x4 a = rounded(first), b = rounded(second);
-#ifdef __SSE2__
-    __m128i words = _mm_packs_epi32((__m128i)a, (__m128i)b);
-    u64x2 bytes = (u64x2)_mm_packus_epi16(words, words);
-    return (u8x8)bytes[0];
-#else
-    u8x8 bytes;
-    for (int i = 0; i < 8; i++) {
-        int32_t value = i < 4 ? a[i] : b[i - 4];
-        bytes[i] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
-    }
-    return bytes;
-#endif
-}
-
 /* The widest of this machine, or NULL. */
 static const struct resize_vectors *wide_vectors(void)
 {
@@ -301,50 +247,14 @@ void resize_horizontal(const struct resize_axis *axis, const uint8_t *rgbx, uint
         const uint8_t *pixels = rgbx + (ptrdiff_t)spans[i].first * 4;
         struct sums sums = {{0}, {0}};
         for (int taps = spans[i].taps; taps > 0; taps -= RESIZE_GROUP) {
-            struct group group = load_group(weights);
-            u8x16 pairs = interleave_halves(load(pixels));
-            add_pairs(&sums, widen_low(pairs), group.low_ac, group.high_ac);
-            add_pairs(&sums, widen_high(pairs), group.low_bd, group.high_bd);
+            add_group(&sums, load(pixels), load(weights));
             weights += 2 * RESIZE_GROUP;
             pixels += 4 * RESIZE_GROUP;
         }
-        u8x8 bytes = clipped(&sums, &sums);
+        vec sum = rounded(total(&sums)), words = PACK_DWORDS(sum, sum);
+        vec bytes = PACK_WORDS(words, words);
         memcpy(rgb + (ptrdiff_t)3 * resize_axis_output(axis, i), &bytes, 3);
     }
-}
-
-enum { BLOCK = sizeof(u8x8) };
-
-size_t resize_stride(size_t bytes)
-{
-    return size_round_up(bytes, BLOCK);
-}
-
-static inline u8x16 load_pairs(const uint8_t *a, const uint8_t *b)
-{
-    uint64_t first, second;
-    memcpy(&first, a, sizeof first);
-    memcpy(&second, b, sizeof second);
-    return interleave_low((u8x16)(u64x2){first}, (u8x16)(u64x2){second});
-}
-
-/* One block of the output row from the blocks below each other at `from`. */
-static inline u8x8 resize_block(const int16_t *weights, int taps, const uint8_t *from,
-                                size_t stride)
-{
-    struct sums left = {{0}, {0}}, right = {{0}, {0}};
-    for (; taps > 0; taps -= RESIZE_GROUP) {
-        struct group group = load_group(weights);
-        u8x16 ac = load_pairs(from, from + 2 * stride);
-        u8x16 bd = load_pairs(from + stride, from + 3 * stride);
-        add_pairs(&left, widen_low(ac), group.low_ac, group.high_ac);
-        add_pairs(&right, widen_high(ac), group.low_ac, group.high_ac);
-        add_pairs(&left, widen_low(bd), group.low_bd, group.high_bd);
-        add_pairs(&right, widen_high(bd), group.low_bd, group.high_bd);
-        weights += 2 * RESIZE_GROUP;
-        from += RESIZE_GROUP * stride;
-    }
-    return clipped(&left, &right);
 }
 
 void resize_vertical(const struct resize_axis *axis, int index, const uint8_t *rows, size_t stride,
@@ -354,8 +264,8 @@ void resize_vertical(const struct resize_axis *axis, int index, const uint8_t *r
     int taps = resize_axis_spans(axis)[index].taps;
     const struct resize_vectors *wide = wide_vectors();
     size_t x = wide ? wide->vertical(weights, taps, rows, stride, bytes, out) : 0;
-    for (; x < bytes; x += BLOCK) {
-        u8x8 block = resize_block(weights, taps, rows + x, stride);
-        memcpy(out + x, &block, bytes - x < BLOCK ? bytes - x : BLOCK);
+    for (; x < bytes; x += RESIZE_BLOCK) {
+        vec v = block(weights, taps, rows + x, stride);
+        memcpy(out + x, &v, bytes - x < RESIZE_BLOCK ? bytes - x : RESIZE_BLOCK);
     }
 }

@@ -6,7 +6,7 @@
 #define MULTIPLY_PAIRS(a, b)  ((vec)_mm512_madd_epi16(WIDE(a), WIDE(b)))
 #define INTERLEAVE_LOW(a, b)  ((vec)_mm512_unpacklo_epi8(WIDE(a), WIDE(b)))
 #define INTERLEAVE_HIGH(a, b) ((vec)_mm512_unpackhi_epi8(WIDE(a), WIDE(b)))
-#define SHUFFLE(v, order)     ((vec)_mm512_shuffle_epi32(WIDE(v), order))
+#define SHUFFLE(v, order)     ((vec)_mm512_shuffle_epi32(WIDE(v), (_MM_PERM_ENUM)(order)))
 #define PACK_DWORDS(a, b)     ((vec)_mm512_packs_epi32(WIDE(a), WIDE(b)))
 #define PACK_WORDS(a, b)      ((vec)_mm512_packus_epi16(WIDE(a), WIDE(b)))
 

@@ -1,10 +1,10 @@
-/* What turns a network's logits into scores. */
+/* How a network's logits become scores. */
 #ifndef RESNEXT_MODEL_ACTIVATION_H
 #define RESNEXT_MODEL_ACTIVATION_H
 
 enum activation {
-    ACTIVATION_SOFTMAX, /* a picture is of one class: the scores add up to 1 */
-    ACTIVATION_SIGMOID, /* each class for itself: a picture may be of several, or of none */
+    ACTIVATION_SOFTMAX, /* a picture has one class: the scores add up to 1 */
+    ACTIVATION_SIGMOID, /* classes are independent: a picture may have several, or none */
     ACTIVATION_COUNT
 };
 

@@ -12,9 +12,9 @@
 enum { NAME_SIZE = 64, GROUPS = 7, PLAIN = 3, PLAIN_OF_GLUON = 6 };
 
 /* The names that are served, without a tag ("resnet50.a1_in1k"), which only says how the weights
- * were trained; before there were tags, names began with who did it, and GluonCV's v1b is the plain
- * network. Every other name of timm's, also with these tensors, computes something else: resnet50d
- * has an average pool in its shortcut, resnetaa50 and resnetblur50 filter before they stride, ...
+ * were trained; before there were tags, a prefix named the author. GluonCV's v1b is the plain
+ * network. timm's other names, even with the same tensors, compute something else: resnet50d has an
+ * average pool in its shortcut, resnetaa50 and resnetblur50 filter before they stride, ...
  */
 static const char served[] = "^((tv_|ssl_|swsl_|ig_)?" NETWORK "|gluon_" NETWORK "(_v1b)?)$";
 
@@ -66,27 +66,21 @@ static int check_names(const json_t *root, const json_t *picture, struct error *
 
 enum { VALUES = 4 };
 
-/* A key and its values, as JSON, that change nothing; none: any. */
+/* A key and its values, as JSON, that change nothing. */
 struct setting {
     const char *key, *values[VALUES];
 };
 
-/* Arguments of timm's ResNet. Those with any value matter to training alone, or show in the
- * tensors' shapes; the others may stand outside of model_args too. null is a default. */
+/* Arguments of timm's ResNet that may have any value: they matter to training alone, or show in the
+ * tensors' shapes. */
+static const char *const free_arguments[] = {
+    "num_classes",        "in_chans",       "layers",          "channels",       "cardinality",
+    "base_width",         "stem_width",     "drop_rate",       "drop_path_rate", "pretrained",
+    "block_reduce_first", "zero_init_last", "drop_block_rate",
+};
+
+/* The other arguments, which may also stand outside of model_args. null is a default. */
 static const struct setting arguments[] = {
-    {"num_classes", {NULL}},
-    {"in_chans", {NULL}},
-    {"layers", {NULL}},
-    {"channels", {NULL}},
-    {"cardinality", {NULL}},
-    {"base_width", {NULL}},
-    {"stem_width", {NULL}},
-    {"block_reduce_first", {NULL}},
-    {"drop_rate", {NULL}},
-    {"drop_path_rate", {NULL}},
-    {"drop_block_rate", {NULL}},
-    {"zero_init_last", {NULL}},
-    {"pretrained", {NULL}},
     {"global_pool", {"\"avg\""}},
     {"block", {"\"bottleneck\"", "\"Bottleneck\"", "\"basic\"", "\"BasicBlock\""}},
     {"output_stride", {"32"}},
@@ -102,8 +96,8 @@ static const struct setting arguments[] = {
     {"features_only", {"false"}},
 };
 
-/* What else changes what a network computes, sees or answers: keys of Hugging Face's ResNet and its
- * image processors, of timm's ports and of torchvision's transforms. */
+/* Other settings that change the computation, its input or its output: keys of Hugging Face's
+ * ResNet and its image processors, of timm's ports and of torchvision's transforms. */
 static const struct setting others[] = {
     {"hidden_act", {"\"relu\""}},
     {"downsample_in_bottleneck", {"false"}},
@@ -124,13 +118,14 @@ static const struct setting others[] = {
 };
 
 enum {
+    FREE_ARGUMENTS = sizeof free_arguments / sizeof free_arguments[0],
     ARGUMENTS = sizeof arguments / sizeof arguments[0],
     OTHERS = sizeof others / sizeof others[0],
 };
 
 static int check_value(const struct setting *setting, const json_t *value, struct error *err)
 {
-    bool plain = !json_is_said(value) || !setting->values[0];
+    bool plain = !json_is_said(value);
     char *text = plain ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
     if (!plain && !text)
         return error_set(err, ERR_NO_MEMORY, "no memory for config.json");
@@ -145,6 +140,9 @@ static int check_value(const struct setting *setting, const json_t *value, struc
 
 static int check_argument(const char *key, const json_t *value, struct error *err)
 {
+    for (size_t i = 0; i < FREE_ARGUMENTS; i++)
+        if (strcmp(key, free_arguments[i]) == 0)
+            return ERR_OK;
     for (size_t i = 0; i < ARGUMENTS; i++)
         if (strcmp(key, arguments[i].key) == 0)
             return check_value(&arguments[i], value, err);
@@ -152,7 +150,7 @@ static int check_argument(const char *key, const json_t *value, struct error *er
                      key);
 }
 
-/* What changed the network when it was made. */
+/* Checks the arguments that the network was made with. */
 static int check_arguments(const json_t *root, struct error *err)
 {
     const char *key;
@@ -187,6 +185,5 @@ int architecture_check(const json_t *root, const json_t *picture, struct error *
         code = check_settings(root, err);
     if (code != ERR_OK || root == picture)
         return code;
-    code = check_settings(picture, err);
-    return code == ERR_OK ? ERR_OK : error_prefix(err, code, "pretrained_cfg");
+    return error_prefix(err, check_settings(picture, err), "pretrained_cfg");
 }

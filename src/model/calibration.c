@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -55,7 +54,7 @@ void calibration_bind(struct calibration *calibration, const char *sha256, const
     memcpy(calibration->std, std, sizeof calibration->std);
 }
 
-/* What a number must be: wider than any network, and far from where products overflow. */
+/* The limits of a number: wider than any network needs, and far from where products overflow. */
 struct rule {
     const char *key;
     double min, max;
@@ -213,10 +212,10 @@ int calibration_parse(struct calibration *out, const struct layer *layers, size_
     return code;
 }
 
-/* Scales need no more; nine give each float back. */
+/* Significant digits. Nine reproduce a float exactly. */
 enum { DIGITS = 6, DIGITS_EXACT = 9 };
 
-/* The number of all channels, or a list of theirs. */
+/* Writes one number for all channels if they are equal, or else a list. */
 static void put_numbers(FILE *file, const char *key, const float *numbers, size_t channels,
                         int digits)
 {
@@ -251,15 +250,11 @@ static void put_layers(FILE *file, const struct calibration *calibration,
     }
 }
 
-/* Fills the open file `aside` and puts it in the place of `path`. */
+/* Fills the open file `aside`, closes it and puts it in the place of `path`. */
 static int write_aside(const struct calibration *calibration, const struct layer *layers,
-                       size_t count, const char *aside, const char *path, int fd, struct error *err)
+                       size_t count, const char *aside, const char *path, FILE *file,
+                       struct error *err)
 {
-    FILE *file = fdopen(fd, "w");
-    if (!file) {
-        close(fd);
-        return error_set(err, ERR_NO_MEMORY, "no memory to write %s", path);
-    }
     fprintf(file, "{\"version\": %d, \"weights_sha256\": \"%s\",\n ", CALIBRATION_VERSION,
             calibration->sha256);
     put_numbers(file, "mean", calibration->mean, 3, DIGITS_EXACT);
@@ -269,7 +264,7 @@ static int write_aside(const struct calibration *calibration, const struct layer
             calibration->images);
     put_layers(file, calibration, layers, count);
     fputs("\n}}\n", file);
-    bool written = !ferror(file) && fflush(file) == 0 && fsync(fd) == 0;
+    bool written = !ferror(file) && fflush(file) == 0 && fsync(fileno(file)) == 0;
     int saved = errno;
     fclose(file);
     if (written && rename(aside, path) == 0)
@@ -283,10 +278,10 @@ int calibration_write(const struct calibration *calibration, const struct layer 
     char aside[4096];
     if (snprintf(aside, sizeof aside, "%s.%d.part", path, (int)getpid()) >= (int)sizeof aside)
         return error_set(err, ERR_IO, "the path %.80s... is too long", path);
-    int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0)
+    FILE *file = fopen(aside, "wxe");
+    if (!file)
         return error_set(err, ERR_IO, "cannot write %s: %s", aside, strerror(errno));
-    int code = write_aside(calibration, layers, count, aside, path, fd, err);
+    int code = write_aside(calibration, layers, count, aside, path, file, err);
     if (code != ERR_OK)
         unlink(aside);
     return code;

@@ -1,13 +1,14 @@
-/* calibration.json: what int8 needs beside the float weights. Measured by `resnext calibrate` on
- * pictures such as the network will see; see man/resnext.1 for the format:
+/* calibration.json: what int8 needs beside the float weights. `resnext calibrate` measures it on
+ * pictures like those that the network will see. man/resnext.1 describes the format:
  *
  *   {"version": 1, "weights_sha256": "...", "mean": [R,G,B], "std": [R,G,B],
  *    "method": "mse", "images": 900,
  *    "layers": {"conv1": {"scale": S, "zero": Z, "mean": M}, ..., "avg_pool": {...}}}
  *
- * with one entry for what each layer puts out. S, Z and M, and the pixels' mean and std, are
- * numbers for all channels or lists with one a channel, as in struct quantization of nn/quantize.h.
- * A max pool has the scales of its input, the input those of the pixels, and logits are float32. */
+ * with one entry for each layer's output. S, Z and M, and the pixels' mean and std, are one number
+ * for all channels or a list with one number per channel; struct quantization of nn/quantize.h says
+ * what they mean. There is no entry for a max pool, whose output has the scales of its input; for
+ * the network's input, which has the scales of the pixels; or for the logits, which are float32. */
 #ifndef RESNEXT_MODEL_CALIBRATION_H
 #define RESNEXT_MODEL_CALIBRATION_H
 
@@ -24,45 +25,45 @@ enum {
     CALIBRATION_IMAGES_MAX = 1000000000,
 };
 
-/* What is known of a layer's output, [channels] each; NULL for a layer without an entry. */
+/* The numbers of a layer's output, [channels] each; NULL for a layer without an entry. */
 struct calibration_layer {
     float *scale, *zero, *mean;
 };
 
 struct calibration {
-    char sha256[SAFETENSORS_SHA256_TEXT]; /* of the model.safetensors that it was measured with */
-    float mean[3], std[3];                /* of the pixels then, as config.json has them */
+    char sha256[SAFETENSORS_SHA256_TEXT]; /* of the model.safetensors it was measured with */
+    float mean[3], std[3];                /* of the pixels it was measured with */
     char method[CALIBRATION_METHOD_MAX];  /* how ranges were chosen: printable ASCII, 1 or more */
-    int images;                           /* how many were looked at */
+    int images;                           /* how many it was measured on */
     struct calibration_layer *layers;     /* [count] of the network */
     float *numbers;                       /* behind `layers` */
 };
 
-/* What a layer is called in the file; NULL if it has no entry. */
+/* The name of a layer's entry; NULL if it has none. */
 const char *calibration_layer_name(const struct layer *layers, size_t count, size_t i);
 
-/* Room for the numbers of these layers, all 0. `*out` is to be destroyed when ERR_OK is returned.
+/* Allocates the numbers of these layers, all 0. After ERR_OK the caller destroys `*out`.
  * ERR_NO_MEMORY. */
 int calibration_create(struct calibration *out, const struct layer *layers, size_t count,
                        struct error *err);
 void calibration_destroy(struct calibration *calibration);
 
-/* Whether the numbers of a layer are what a file may have. */
+/* Whether a file may have these numbers for a layer. */
 bool calibration_layer_is_sane(const struct calibration_layer *numbers, const struct layer *layer);
 
-/* Notes what it was measured with. */
+/* Sets the weights and the pixels that a calibration was measured with. */
 void calibration_bind(struct calibration *calibration, const char *sha256, const float mean[3],
                       const float std[3]);
 
-/* Reads the bytes of a file for a network of these layers: every layer once and no other, finite
- * numbers in their ranges, as many as there are channels. `*out` is to be destroyed when ERR_OK is
- * returned. ERR_MODEL_INVALID names the layer, ERR_MODEL_UNSUPPORTED (another version),
- * ERR_NO_MEMORY. */
+/* Parses the bytes of a file for a network with these layers. It must have the entries of these
+ * layers and no others, and its numbers must be finite, in range, and one or as many as there are
+ * channels. After ERR_OK the caller destroys `*out`. ERR_MODEL_INVALID (the message names the
+ * layer), ERR_MODEL_UNSUPPORTED (another version), ERR_NO_MEMORY. */
 int calibration_parse(struct calibration *out, const struct layer *layers, size_t count,
                       const char *bytes, size_t length, struct error *err);
 
-/* Writes a file whole or not at all, in place of one that is there. Numbers are rounded to six
- * digits, lists of one number become that number. ERR_IO, ERR_NO_MEMORY. */
+/* Writes the whole file or nothing, and replaces a file that exists. Numbers of layers are rounded
+ * to six digits, and a list of equal numbers becomes one number. ERR_IO, ERR_NO_MEMORY. */
 int calibration_write(const struct calibration *calibration, const struct layer *layers,
                       size_t count, const char *path, struct error *err);
 

@@ -30,7 +30,7 @@ static const struct tensor_info *find(const struct tensor_table *tensors, const 
     return NULL;
 }
 
-/* DataParallel, Lightning and others put one word before every name. */
+/* DataParallel, Lightning and others put a prefix before every name. */
 static int refuse_prefix(const struct tensor_table *tensors, struct error *err)
 {
     static const char first[] = "conv1.weight";
@@ -83,23 +83,18 @@ static bool has(const struct tensor_table *tensors, int stage, int block, const 
     return tensor_table_find(tensors, tensor_name(name, stage, block, rest)) != NULL;
 }
 
-/* One of them is enough, so that the other is missed by name. */
+/* One of them is enough, so that a message can name the missing one. */
 static bool has_block(const struct tensor_table *tensors, int stage, int block)
 {
     return has(tensors, stage, block, "conv1.weight") || has(tensors, stage, block, "conv2.weight");
 }
 
-/* The outputs of a convolution of the stage's first block, and what one of them reads. */
-static int take_conv(const struct tensor_table *tensors, int stage, const char *rest, int *out,
-                     int *per_group, struct error *err)
+/* A convolution of the stage's first block, or NULL and `err` filled. */
+static const struct tensor_info *find_conv(const struct tensor_table *tensors, int stage,
+                                           const char *rest, struct error *err)
 {
     char name[SAFETENSORS_NAME_MAX];
-    const struct tensor_info *conv = find(tensors, tensor_name(name, stage, 0, rest), 4, err);
-    if (!conv)
-        return ERR_MODEL_UNSUPPORTED;
-    *out = (int)conv->shape[0];
-    *per_group = (int)conv->shape[1];
-    return ERR_OK;
+    return find(tensors, tensor_name(name, stage, 0, rest), 4, err);
 }
 
 static int take_stage(const struct tensor_table *tensors, struct template *t, int index,
@@ -107,15 +102,15 @@ static int take_stage(const struct tensor_table *tensors, struct template *t, in
 {
     struct stage *stage = &t->stages[index];
     bool bottleneck = t->block == BLOCK_BOTTLENECK;
-    int per_group, ignored;
-    *stage = (struct stage){.cardinality = 1};
-    int code = take_conv(tensors, index, bottleneck ? "conv2.weight" : "conv1.weight",
-                         &stage->width, &per_group, err);
-    if (code == ERR_OK)
-        code = take_conv(tensors, index, bottleneck ? "conv3.weight" : "conv2.weight", &stage->out,
-                         &ignored, err);
-    if (code != ERR_OK)
-        return code;
+    const struct tensor_info *wide =
+        find_conv(tensors, index, bottleneck ? "conv2.weight" : "conv1.weight", err);
+    const struct tensor_info *last =
+        wide ? find_conv(tensors, index, bottleneck ? "conv3.weight" : "conv2.weight", err) : NULL;
+    if (!last)
+        return ERR_MODEL_UNSUPPORTED;
+    int per_group = (int)wide->shape[1];
+    *stage =
+        (struct stage){.width = (int)wide->shape[0], .out = (int)last->shape[0], .cardinality = 1};
     if (bottleneck && stage->width % per_group != 0)
         return error_set(
             err, ERR_MODEL_UNSUPPORTED,
@@ -149,18 +144,15 @@ int checkpoint_template(const struct tensor_table *tensors, struct template *t, 
     return ERR_OK;
 }
 
-static void name_tensor(struct tensor_info *out, const char *prefix, const char *suffix)
+static void expect(struct tensor_info *out, const char *prefix, const char *suffix, int rank,
+                   const size_t *shape)
 {
-    *out = (struct tensor_info){.type = TENSOR_F32};
+    *out = (struct tensor_info){.type = TENSOR_F32, .rank = rank, .elements = 1};
     snprintf(out->name, sizeof out->name, "%s.%s", prefix, suffix);
-}
-
-static void expect_vector(struct tensor_info *out, const char *prefix, const char *suffix,
-                          size_t length)
-{
-    name_tensor(out, prefix, suffix);
-    out->rank = 1;
-    out->shape[0] = out->elements = length;
+    for (int i = 0; i < rank; i++) {
+        out->shape[i] = shape[i];
+        out->elements *= shape[i];
+    }
 }
 
 size_t checkpoint_layer_tensors(const struct layer *layer,
@@ -168,23 +160,17 @@ size_t checkpoint_layer_tensors(const struct layer *layer,
 {
     static const char *const norm[] = {"weight", "bias", "running_mean", "running_var"};
     const struct conv_shape *s = &layer->shape;
-    size_t channels = (size_t)s->out_c, each = (size_t)(s->in_c / s->groups);
-    size_t kernel = (size_t)s->kernel;
+    const size_t shape[] = {(size_t)s->out_c, (size_t)(s->in_c / s->groups), (size_t)s->kernel,
+                            (size_t)s->kernel};
     if (!layer_has_weights(layer))
         return 0;
-    name_tensor(&out[0], layer->name, "weight");
-    out[0].rank = layer->kind == LAYER_CONV ? 4 : 2;
-    out[0].shape[0] = channels;
-    out[0].shape[1] = each;
-    if (layer->kind == LAYER_CONV)
-        out[0].shape[2] = out[0].shape[3] = kernel;
-    out[0].elements = channels * each * kernel * kernel;
+    expect(&out[0], layer->name, "weight", layer->kind == LAYER_CONV ? 4 : 2, shape);
     if (layer->kind == LAYER_LINEAR) {
-        expect_vector(&out[1], layer->name, "bias", channels);
+        expect(&out[1], layer->name, "bias", 1, shape);
         return 2;
     }
     for (size_t i = 0; i < sizeof norm / sizeof norm[0]; i++)
-        expect_vector(&out[1 + i], layer->norm, norm[i], channels);
+        expect(&out[1 + i], layer->norm, norm[i], 1, shape);
     return CHECKPOINT_LAYER_TENSORS;
 }
 
@@ -204,13 +190,13 @@ static int check_tensor(const struct tensor_info *found, const struct tensor_inf
     return ERR_OK;
 }
 
-/* The counter that PyTorch keeps beside a batch norm, and nobody reads. */
+/* Accepts PyTorch's counter beside a batch norm, which is not read. */
 static void account_counter(const struct tensor_table *tensors, const struct layer *layer,
                             bool *accounted)
 {
-    struct tensor_info counter;
-    name_tensor(&counter, layer->norm, "num_batches_tracked");
-    const struct tensor_info *found = tensor_table_find(tensors, counter.name);
+    char name[SAFETENSORS_NAME_MAX];
+    snprintf(name, sizeof name, "%s.num_batches_tracked", layer->norm);
+    const struct tensor_info *found = tensor_table_find(tensors, name);
     if (found)
         accounted[found - tensors->tensors] = true;
 }
@@ -267,5 +253,5 @@ int checkpoint_read(const struct safetensors *file, const struct layer *layer, f
         return ERR_OK;
     const struct batch_norm bn = {norm, norm + channels, norm + 2 * channels, norm + 3 * channels};
     int code = fold_batch_norm(&bn, channels, tensors[0].elements / channels, weights, bias, err);
-    return code == ERR_OK ? ERR_OK : error_prefix(err, code, "batch norm %s", layer->norm);
+    return error_prefix(err, code, "batch norm %s", layer->norm);
 }

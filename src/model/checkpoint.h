@@ -1,5 +1,5 @@
-/* The tensors of a checkpoint as torchvision and timm name them: which network they make, whether
- * they are all there and nothing else is, and the numbers of one layer. */
+/* The tensors of a checkpoint, with the names of torchvision and timm: reads the template from
+ * their shapes, checks that they are complete, and reads the numbers of one layer. */
 #ifndef RESNEXT_MODEL_CHECKPOINT_H
 #define RESNEXT_MODEL_CHECKPOINT_H
 
@@ -9,12 +9,12 @@
 #include "model/safetensors.h"
 #include "model/template.h"
 
-/* Reads stem, stages, blocks, C, widths and classes from the shapes. `input_size` stays as it is.
- * ERR_MODEL_UNSUPPORTED names the tensor that is missing or has an unknown shape. */
+/* Reads stem, stages, blocks, C, widths and classes from the shapes. `input_size` is not changed.
+ * ERR_MODEL_UNSUPPORTED; the message names the tensor that is missing or has an unknown shape. */
 int checkpoint_template(const struct tensor_table *tensors, struct template *t, struct error *err);
 
-/* Every layer finds its tensors, with the right shape and type, and no tensor is left over;
- * num_batches_tracked may be there. ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED (a tensor that no
+/* Checks that every layer has its tensors, with the right shapes and types, and that there are no
+ * others except num_batches_tracked. ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED (a tensor that no
  * layer knows), ERR_NO_MEMORY; the message names the tensor. */
 int checkpoint_check(const struct tensor_table *tensors, const struct layer *layers, size_t count,
                      struct error *err);
@@ -27,7 +27,7 @@ size_t checkpoint_layer_tensors(const struct layer *layer,
                                 struct tensor_info out[CHECKPOINT_LAYER_TENSORS]);
 
 /* Reads a checked layer's weights [out_c][in_c / groups][kernel][kernel] and bias [out_c], batch
- * norm folded in. `norm` is space for 4 * out_c floats. ERR_IO, ERR_MODEL_INVALID. */
+ * norm folded in. `norm` is scratch space of 4 * out_c floats. ERR_IO, ERR_MODEL_INVALID. */
 int checkpoint_read(const struct safetensors *file, const struct layer *layer, float *weights,
                     float *bias, float *norm, struct error *err);
 

@@ -75,31 +75,33 @@ static int choice_of(const json_t *value, const char *const names[2])
     return -1;
 }
 
-static int take_interpolation(const json_t *picture, struct preprocess_spec *spec,
-                              struct error *err)
+static int take_choice(const json_t *value, const char *key, const char *const names[2], int *out,
+                       struct error *err)
 {
-    static const char *const names[] = {
-        [INTERPOLATION_BILINEAR] = "bilinear", [INTERPOLATION_BICUBIC] = "bicubic"};
-    const json_t *value = json_object_get(picture, "interpolation");
-    if (!value)
-        return missing("interpolation", "add \"bilinear\" or \"bicubic\" (timm's default)", err);
-    int choice = choice_of(value, names);
-    if (choice < 0)
-        return error_set(err, ERR_MODEL_UNSUPPORTED,
-                         "interpolation is not \"bilinear\" or \"bicubic\"");
-    spec->interpolation = (enum interpolation)choice;
-    return ERR_OK;
+    *out = choice_of(value, names);
+    return *out >= 0 ? ERR_OK
+                     : error_set(err, ERR_MODEL_UNSUPPORTED, "%s is not \"%s\" or \"%s\"", key,
+                                 names[0], names[1]);
 }
 
-/* Files older than the key mean "center". */
-static int take_crop_mode(const json_t *picture, struct preprocess_spec *spec, struct error *err)
+/* Files older than crop_mode mean "center". */
+static int take_choices(const json_t *picture, struct preprocess_spec *spec, struct error *err)
 {
-    static const char *const names[] = {[CROP_CENTER] = "center", [CROP_SQUASH] = "squash"};
-    const json_t *value = json_object_get(picture, "crop_mode");
-    int choice = value ? choice_of(value, names) : CROP_CENTER;
-    if (choice < 0)
-        return error_set(err, ERR_MODEL_UNSUPPORTED, "crop_mode is not \"center\" or \"squash\"");
-    spec->crop_mode = (enum crop_mode)choice;
+    static const char *const filters[] = {
+        [INTERPOLATION_BILINEAR] = "bilinear", [INTERPOLATION_BICUBIC] = "bicubic"};
+    static const char *const crops[] = {[CROP_CENTER] = "center", [CROP_SQUASH] = "squash"};
+    const json_t *interpolation = json_object_get(picture, "interpolation");
+    const json_t *crop_mode = json_object_get(picture, "crop_mode");
+    int filter, crop = CROP_CENTER;
+    if (!interpolation)
+        return missing("interpolation", "add \"bilinear\" or \"bicubic\" (timm's default)", err);
+    int code = take_choice(interpolation, "interpolation", filters, &filter, err);
+    if (code == ERR_OK && crop_mode)
+        code = take_choice(crop_mode, "crop_mode", crops, &crop, err);
+    if (code != ERR_OK)
+        return code;
+    spec->interpolation = (enum interpolation)filter;
+    spec->crop_mode = (enum crop_mode)crop;
     return ERR_OK;
 }
 
@@ -129,9 +131,7 @@ static int take_picture(const json_t *picture, struct preprocess_spec *spec, str
     if (code == ERR_OK)
         code = take_resize(picture, spec, err);
     if (code == ERR_OK)
-        code = take_interpolation(picture, spec, err);
-    if (code == ERR_OK)
-        code = take_crop_mode(picture, spec, err);
+        code = take_choices(picture, spec, err);
     if (code == ERR_OK)
         code = take_triple(picture, "mean", 0, 1, "[0.485, 0.456, 0.406]", spec->mean, err);
     if (code == ERR_OK)
@@ -139,7 +139,7 @@ static int take_picture(const json_t *picture, struct preprocess_spec *spec, str
     return code;
 }
 
-/* A fine-tuned network has the true number at the root and its ancestor's in pretrained_cfg. */
+/* A fine-tuned network has its own number at the root and its parent's in pretrained_cfg. */
 static int take_classes(const json_t *root, const json_t *picture, int *classes, struct error *err)
 {
     const json_t *value = json_object_get(root, "num_classes");
@@ -200,7 +200,7 @@ static int merge(json_t *picture, const json_t *root, const json_t *own, struct 
     return ERR_OK;
 }
 
-/* What Hugging Face calls otherwise may be there too. */
+/* Hugging Face's names for the same keys may be present, too. */
 static int check_aliases(const json_t *object, const json_t *picture, struct error *err)
 {
     static const char *const names[][2] = {{"image_mean", "mean"}, {"image_std", "std"}};
@@ -214,7 +214,7 @@ static int check_aliases(const json_t *object, const json_t *picture, struct err
     return ERR_OK;
 }
 
-/* Pillow's number, which Hugging Face writes. */
+/* Hugging Face writes the filter as Pillow's number. */
 static int check_resample(const json_t *object, enum interpolation interpolation, struct error *err)
 {
     enum { PILLOW_BILINEAR = 2, PILLOW_BICUBIC = 3 };
@@ -228,8 +228,8 @@ static int check_resample(const json_t *object, enum interpolation interpolation
                      number);
 }
 
-/* The key of torchvision and Hugging Face for the edge of what the network sees: a number, a list
- * of one or two, or height and width. */
+/* The input's edge in torchvision and Hugging Face: a number, a list of one or two numbers, or
+ * height and width. */
 static int check_crop_size(const json_t *object, int size, struct error *err)
 {
     const json_t *value = json_object_get(object, "crop_size");
@@ -245,7 +245,7 @@ static int check_crop_size(const json_t *object, int size, struct error *err)
                              size);
 }
 
-/* What others write beside the keys that are read, or in their place. */
+/* Checks keys of other programs that mean the same as those that are read. */
 static int check_beside(const json_t *object, const json_t *picture,
                         const struct preprocess_spec *spec, struct error *err)
 {
@@ -306,7 +306,7 @@ int model_config_read(struct model_config *out, const char *path, size_t outputs
         return code;
     code = model_config_parse(out, bytes, length, outputs, err);
     free(bytes);
-    return code == ERR_OK ? ERR_OK : error_prefix(err, code, "%s", path);
+    return error_prefix(err, code, "%s", path);
 }
 
 void model_config_destroy(struct model_config *config)

@@ -1,6 +1,6 @@
-/* config.json as timm writes it: which network, how its pictures are prepared, what its classes are
- * called. The keys of the picture stand in "pretrained_cfg" or at the root; in both they are equal.
- * Keys that change nothing are ignored. */
+/* config.json as timm writes it: the architecture, the preprocessing and the names of the classes.
+ * The keys of the preprocessing are in "pretrained_cfg" or at the root; a key that is in both has
+ * the same value. Keys that change nothing are ignored. */
 #ifndef RESNEXT_MODEL_CONFIG_H
 #define RESNEXT_MODEL_CONFIG_H
 
@@ -24,13 +24,13 @@ struct model_config {
     bool activation_is_known; /* the file says which */
     enum activation activation;
     struct label_list labels;  /* count 0 if the file has none */
-    bool labels_may_end_early; /* of a map: the last classes may lack a name, as others may */
+    bool labels_may_end_early; /* they are a map, so that the last classes may lack a name */
     char unread_labels[64];    /* a key that seems to name the classes in an unknown form, or "" */
 };
 
-/* Reads the bytes of a config.json of a network with `outputs` outputs (0: unknown). `*out` is to
- * be destroyed when ERR_OK is returned. ERR_MODEL_INVALID names the key and what would be right,
- * ERR_MODEL_UNSUPPORTED names what is not served, ERR_NO_MEMORY. */
+/* Reads the bytes of a config.json of a network with `outputs` outputs (0: unknown). After ERR_OK
+ * the caller destroys `*out`. ERR_MODEL_INVALID (the message names the key and what would be
+ * right), ERR_MODEL_UNSUPPORTED (the message names what is not served), ERR_NO_MEMORY. */
 int model_config_parse(struct model_config *out, const char *bytes, size_t length, size_t outputs,
                        struct error *err);
 

@@ -9,7 +9,7 @@
 #include "model/strict_json.h"
 #include "model/unread_labels.h"
 
-/* Names by class id; NULL where a map has none. The JSON's, or `made`'s. */
+/* Names by class id, owned by the JSON or by `made`; NULL where a map has none. */
 struct names {
     const json_t *by_id[MODEL_CLASSES_MAX];
     size_t count; /* up to the last that there is */
@@ -80,22 +80,18 @@ static void names_destroy(struct names *names)
 static int names_create(struct names **out, const char *key, const json_t *value, struct error *err)
 {
     struct names *names = calloc(1, sizeof *names);
-    json_t *made = json_array();
-    int code = names && made ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for labels");
-    if (code != ERR_OK) {
-        json_decref(made);
+    if (!names || !(names->made = json_array())) {
         free(names);
-        return code;
+        return error_set(err, ERR_NO_MEMORY, "no memory for labels");
     }
     names->key = key;
-    names->made = made;
     names->is_map = json_is_object(value);
-    code = collect(names, value, err);
+    int code = collect(names, value, err);
     if (code == ERR_OK)
         *out = names;
     else
         names_destroy(names);
-    return code == ERR_OK ? ERR_OK : error_prefix(err, code, "%s", key);
+    return error_prefix(err, code, "%s", key);
 }
 
 enum { NUMBER = 24 };
@@ -107,14 +103,14 @@ static const char *text_of(const json_t *name, char number[NUMBER])
     return json_is_integer(name) ? number : json_string_value(name);
 }
 
-/* The words that people read for a name, if there are any. */
+/* The description of a name, or the name itself if it has none. */
 static const json_t *describe(const json_t *name, const json_t *descriptions)
 {
     const json_t *description = json_object_get(descriptions, json_string_value(name));
     return description && json_is_string(name) ? description : name;
 }
 
-/* Also of what they stand for. */
+/* Whether the names, or their descriptions, are all defaults. */
 static bool are_defaults(const struct names *names, const json_t *descriptions)
 {
     bool all = names->count > 0;
@@ -132,7 +128,7 @@ static bool is_same_text(const json_t *a, const json_t *b)
     return x && y && strcmp(x, y) == 0;
 }
 
-/* Two keys may name the same classes, one by what the other's names stand for. */
+/* Two keys agree if their names are equal, or one has the descriptions of the other's names. */
 static int compare(const struct names *a, const struct names *b, const json_t *descriptions,
                    struct error *err)
 {
@@ -161,30 +157,24 @@ static int add_label(struct label_list *labels, const json_t *name, struct error
                             labels->count);
 }
 
-static int add_all(struct model_config *out, const struct names *names, const json_t *descriptions,
-                   struct error *err)
-{
-    int code = ERR_OK;
-    for (size_t i = 0; code == ERR_OK && i < names->count; i++)
-        code = add_label(&out->labels, describe(names->by_id[i], descriptions), err);
-    return code;
-}
-
 static int take(struct model_config *out, const struct names *names, const json_t *descriptions,
                 struct error *err)
 {
+    int code = ERR_OK;
     out->labels_may_end_early = names->is_map;
-    int code = add_all(out, names, descriptions, err);
-    return code == ERR_OK ? ERR_OK : error_prefix(err, code, "%s", names->key);
+    for (size_t i = 0; code == ERR_OK && i < names->count; i++)
+        code = add_label(&out->labels, describe(names->by_id[i], descriptions), err);
+    return error_prefix(err, code, "%s", names->key);
 }
 
-/* After those that name the classes, what has names too and is not looked for there. */
+/* The first READ_KEYS name the classes. The others have names, too, and are not searched for unread
+ * ones. */
 static const char *const read_keys[] = {
     "label_names", "labels", "id2label", "label2id", "label_descriptions", "pretrained_cfg", NULL};
 enum { READ_KEYS = 4 };
 
-/* Whether pretrained_cfg is of an ancestor with another number of classes, as it stays behind when
- * a network is fine-tuned. */
+/* Whether pretrained_cfg is that of a parent with another number of classes. Fine-tuning leaves it
+ * in the file. */
 static bool is_of_an_ancestor(const json_t *picture, size_t outputs)
 {
     const json_t *classes = json_object_get(picture, "num_classes");
@@ -192,7 +182,8 @@ static bool is_of_an_ancestor(const json_t *picture, size_t outputs)
            json_integer_value(classes) != (json_int_t)outputs;
 }
 
-/* Beside other names: a word, and label2id where several names stand for one class. */
+/* Whether a value may be ignored beside other names: a single word, or a label2id with several
+ * names for a class. */
 static bool may_be_unread(const char *key, const json_t *value)
 {
     bool is_container = json_is_array(value) || json_is_object(value);
@@ -225,7 +216,7 @@ static int choose(struct names **best, const json_t *place, const json_t *descri
     return code == ERR_OK && (!*best || are_defaults(*best, descriptions)) ? unread : code;
 }
 
-/* Whether any of the names has words that people read. */
+/* Whether any of the names has a description. */
 static bool describes(const struct names *names, const json_t *descriptions)
 {
     bool any = false;
@@ -256,7 +247,7 @@ static void note_unread(struct model_config *out, const char *key)
     snprintf(out->unread_labels, sizeof out->unread_labels, "%s", key ? key : "");
 }
 
-/* Names by class id. Those by other names mean nothing without these. */
+/* Takes descriptions by class id. Descriptions by name are of no use without the names. */
 static int take_descriptions(struct model_config *out, const json_t *descriptions,
                              struct error *err)
 {

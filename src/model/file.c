@@ -1,16 +1,23 @@
 #include "model/file.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
 
-int file_open(const char *path, int *fd, uint64_t *size, struct error *err)
+int file_path(char path[FILE_PATH_MAX], const char *folder, const char *name, struct error *err)
 {
-    struct stat status;
-    *fd = file_open_regular(path, &status);
+    bool fits = snprintf(path, FILE_PATH_MAX, "%s/%s", folder, name) < FILE_PATH_MAX;
+    return fits ? ERR_OK : error_set(err, ERR_IO, "the model's path is too long");
+}
+
+int file_open(const char *path, int *fd, struct stat *status, struct error *err)
+{
+    *fd = file_open_regular(path, status);
     if (*fd < 0 && errno == 0)
         return error_set(err, ERR_IO, "%s is not a regular file", path);
     if (*fd < 0)
@@ -18,7 +25,6 @@ int file_open(const char *path, int *fd, uint64_t *size, struct error *err)
                          errno == EACCES ? "; this user must be able to read it (chmod a+r, and "
                                            "a+x for the folders above)"
                                          : "");
-    *size = (uint64_t)status.st_size;
     return ERR_OK;
 }
 
@@ -36,11 +42,12 @@ int file_read_at(int fd, const char *path, void *buffer, size_t length, uint64_t
 int file_read_all(const char *path, size_t limit, char **bytes, size_t *length, struct error *err)
 {
     int fd;
-    uint64_t size = 0;
+    struct stat status;
     *bytes = NULL;
-    int code = file_open(path, &fd, &size, err);
+    int code = file_open(path, &fd, &status, err);
     if (code != ERR_OK)
         return code;
+    uint64_t size = (uint64_t)status.st_size;
     if (size > limit)
         code = error_set(err, ERR_MODEL_INVALID, "%s has %ju bytes; at most %zu are read", path,
                          (uintmax_t)size, limit);

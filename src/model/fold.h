@@ -1,4 +1,4 @@
-/* Batch norm folded into the convolution before it. */
+/* Folds batch norm into the convolution before it. */
 #ifndef RESNEXT_MODEL_FOLD_H
 #define RESNEXT_MODEL_FOLD_H
 

@@ -17,30 +17,26 @@ struct moments {
     double mean, variance;
 };
 
-struct random {
-    uint64_t state;
-};
-
 /* SplitMix64. */
-static uint64_t random_bits(struct random *random)
+static uint64_t random_bits(uint64_t *state)
 {
-    uint64_t z = random->state += 0x9e3779b97f4a7c15U;
+    uint64_t z = *state += 0x9e3779b97f4a7c15U;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
     z = (z ^ z >> 27) * 0x94d049bb133111ebU;
     return z ^ z >> 31;
 }
 
 /* In (0, 1). */
-static double random_unit(struct random *random)
+static double random_unit(uint64_t *state)
 {
-    return ((double)(random_bits(random) >> 11) + 0.5) / 9007199254740992.0;
+    return ((double)(random_bits(state) >> 11) + 0.5) / 9007199254740992.0;
 }
 
 /* Standard normal, by Box and Muller. */
-static double random_normal(struct random *random)
+static double random_normal(uint64_t *state)
 {
-    double radius = sqrt(-2 * log(random_unit(random)));
-    return radius * cos(2 * M_PI * random_unit(random));
+    double radius = sqrt(-2 * log(random_unit(state)));
+    return radius * cos(2 * M_PI * random_unit(state));
 }
 
 /* Of max(0, x) when x is normal. */
@@ -90,12 +86,12 @@ static void fill(float *out, size_t count, double value)
 
 /* Rows of `each` normal numbers, each row centred, so that the inputs' common mean has no effect.
  */
-static void fill_filters(struct random *random, float *out, size_t rows, size_t each, double sigma)
+static void fill_filters(uint64_t *state, float *out, size_t rows, size_t each, double sigma)
 {
     for (; rows > 0; rows--, out += each) {
         double sum = 0;
         for (size_t i = 0; i < each; i++) {
-            out[i] = (float)(sigma * random_normal(random));
+            out[i] = (float)(sigma * random_normal(state));
             sum += out[i];
         }
         for (size_t i = 0; i < each && each > 1; i++)
@@ -104,7 +100,7 @@ static void fill_filters(struct random *random, float *out, size_t rows, size_t 
 }
 
 /* One tensor, which is number `i` of checkpoint_layer_tensors. */
-static void fill_tensor(struct random *random, const struct layer *layer,
+static void fill_tensor(uint64_t *state, const struct layer *layer,
                         const struct tensor_info *tensor, size_t i, double scale,
                         struct moments input, float *out)
 {
@@ -112,7 +108,7 @@ static void fill_tensor(struct random *random, const struct layer *layer,
     size_t rows = tensor->shape[0], each = tensor->elements / rows;
     bool linear = layer->kind == LAYER_LINEAR;
     if (i == WEIGHT)
-        fill_filters(random, out, rows, each, sqrt((linear ? 1.0 : 2.0) / (double)each));
+        fill_filters(state, out, rows, each, sqrt((linear ? 1.0 : 2.0) / (double)each));
     else if (i == NORM_WEIGHT && !linear)
         fill(out, rows, scale);
     else
@@ -120,7 +116,7 @@ static void fill_tensor(struct random *random, const struct layer *layer,
 }
 
 static int write_layer(struct safetensors_writer *writer, const struct layer *layer, double scale,
-                       struct moments input, struct random *random, struct error *err)
+                       struct moments input, uint64_t *state, struct error *err)
 {
     struct tensor_info tensors[CHECKPOINT_LAYER_TENSORS];
     size_t count = checkpoint_layer_tensors(layer, tensors);
@@ -129,7 +125,7 @@ static int write_layer(struct safetensors_writer *writer, const struct layer *la
         float *values = calloc(tensors[i].elements, sizeof *values);
         if (!values)
             return error_set(err, ERR_NO_MEMORY, "no memory for tensor %s", tensors[i].name);
-        fill_tensor(random, layer, &tensors[i], i, scale, input, values);
+        fill_tensor(state, layer, &tensors[i], i, scale, input, values);
         code = safetensors_writer_put(writer, values, tensors[i].elements * sizeof *values, err);
         free(values);
     }
@@ -139,7 +135,6 @@ static int write_layer(struct safetensors_writer *writer, const struct layer *la
 static int write_layers(struct safetensors_writer *writer, const struct layer *layers, size_t count,
                         uint64_t seed, struct error *err)
 {
-    struct random random = {seed};
     struct moments *values = calloc(count + 1, sizeof *values);
     if (!values)
         return error_set(err, ERR_NO_MEMORY, "no memory to write weights");
@@ -147,7 +142,7 @@ static int write_layers(struct safetensors_writer *writer, const struct layer *l
     int code = ERR_OK;
     for (size_t i = 0; code == ERR_OK && i < count; i++) {
         double scale = norm_scale(layers, count, &layers[i]);
-        code = write_layer(writer, &layers[i], scale, values[layers[i].input], &random, err);
+        code = write_layer(writer, &layers[i], scale, values[layers[i].input], &seed, err);
         values[i + 1] = layer_output(&layers[i], scale, values);
     }
     free(values);
@@ -221,13 +216,14 @@ static int check_sizes(const struct template *t, struct error *err)
 
 int model_init_folder(const struct template *t, uint64_t seed, const char *out, struct error *err)
 {
-    char weights[4096], config[4096];
+    char weights[FILE_PATH_MAX], config[FILE_PATH_MAX];
     struct layer *layers = NULL;
     size_t count = 0;
-    if (snprintf(weights, sizeof weights, "%s/model.safetensors", out) >= (int)sizeof weights ||
-        snprintf(config, sizeof config, "%s/config.json", out) >= (int)sizeof config)
-        return error_set(err, ERR_IO, "the path of the new model is too long");
-    int code = check_sizes(t, err);
+    int code = file_path(weights, out, "model.safetensors", err);
+    if (code == ERR_OK)
+        code = file_path(config, out, "config.json", err);
+    if (code == ERR_OK)
+        code = check_sizes(t, err);
     if (code == ERR_OK)
         code = template_layers(t, &layers, &count, err);
     if (code != ERR_OK)

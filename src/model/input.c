@@ -6,7 +6,7 @@
 /* Numbers rounded at a time. */
 enum { STRIP = 768 };
 
-static size_t input_numbers(const struct model *model)
+size_t model_input_numbers(const struct model *model)
 {
     return (size_t)model->preprocess.size * (size_t)model->preprocess.size * 3;
 }
@@ -14,7 +14,7 @@ static size_t input_numbers(const struct model *model)
 static void *place(const struct model *model, struct workspace *workspace, int image)
 {
     return (unsigned char *)workspace_input(workspace) +
-           (size_t)image * input_numbers(model) * precision_size(model->precision);
+           (size_t)image * model_input_numbers(model) * precision_size(model->precision);
 }
 
 static void round_bf16(const float *numbers, size_t count, uint16_t *out)
@@ -26,7 +26,7 @@ static void round_bf16(const float *numbers, size_t count, uint16_t *out)
 void model_put_image(const struct model *model, struct workspace *workspace, int image,
                      const uint8_t *rgb)
 {
-    size_t count = input_numbers(model);
+    size_t count = model_input_numbers(model);
     void *to = place(model, workspace, image);
     if (model->precision == PRECISION_INT8) {
         memcpy(to, rgb, count);
@@ -64,7 +64,7 @@ static int round_bytes(const struct preprocess_spec *p, const float *numbers, si
 int model_put_tensor(const struct model *model, struct workspace *workspace, int image,
                      const float *numbers, struct error *err)
 {
-    size_t count = input_numbers(model);
+    size_t count = model_input_numbers(model);
     void *to = place(model, workspace, image);
     if (model->precision == PRECISION_INT8)
         return round_bytes(&model->preprocess, numbers, count, to, err);

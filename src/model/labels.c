@@ -20,7 +20,7 @@ static int refuse(size_t number, uint32_t point, struct error *err)
                      (unsigned)point);
 }
 
-/* What nobody sees would keep a label from being found by its name. */
+/* With an invisible character a label could not be found by its name. */
 static int check_characters(const char *name, size_t number, struct error *err)
 {
     uint32_t point = 0;
@@ -104,7 +104,7 @@ static bool is_utf16(const char *bytes, size_t length)
     return length >= 2 && (memcmp(bytes, "\xff\xfe", 2) == 0 || memcmp(bytes, "\xfe\xff", 2) == 0);
 }
 
-/* Passes over a byte order mark, and blank lines at the end. */
+/* Skips a byte order mark, and blank lines at the end. */
 static int trim(const char **bytes, size_t *length, struct error *err)
 {
     if (is_utf16(*bytes, *length))
@@ -158,29 +158,20 @@ int labels_read_file(struct label_list *list, const char *path, struct error *er
         return code;
     code = labels_parse(list, bytes, length, err);
     free(bytes);
-    return code == ERR_OK ? ERR_OK : error_prefix(err, code, "%s", path);
+    return error_prefix(err, code, "%s", path);
 }
 
-static bool join(char path[LABELS_PATH_MAX], const char *folder, const char *name,
-                 struct error *err)
-{
-    bool fits = snprintf(path, LABELS_PATH_MAX, "%s/%s", folder, name) < LABELS_PATH_MAX;
-    if (!fits)
-        error_set(err, ERR_IO, "the model's path is too long");
-    return fits;
-}
-
-static bool exists_in(char path[LABELS_PATH_MAX], const char *folder, const char *place,
+static bool exists_in(char path[FILE_PATH_MAX], const char *folder, const char *place,
                       const char *name)
 {
-    int length = snprintf(path, LABELS_PATH_MAX, "%s/%s/%s", folder, place, name);
-    return length < LABELS_PATH_MAX && access(path, F_OK) == 0;
+    int length = snprintf(path, FILE_PATH_MAX, "%s/%s/%s", folder, place, name);
+    return length < FILE_PATH_MAX && access(path, F_OK) == 0;
 }
 
-/* Where the program lies; in the source tree, that is its build directory. */
-static bool find_program(char folder[LABELS_PATH_MAX])
+/* The program's folder, which in the source tree is the build directory. */
+static bool find_program(char folder[FILE_PATH_MAX])
 {
-    ssize_t n = readlink("/proc/self/exe", folder, LABELS_PATH_MAX - 1);
+    ssize_t n = readlink("/proc/self/exe", folder, FILE_PATH_MAX - 1);
     if (n <= 0)
         return false;
     folder[n] = '\0';
@@ -188,9 +179,9 @@ static bool find_program(char folder[LABELS_PATH_MAX])
     return true;
 }
 
-bool labels_find_file(char path[LABELS_PATH_MAX], const char *folder, const char *name)
+bool labels_find_file(char path[FILE_PATH_MAX], const char *folder, const char *name)
 {
-    char program[LABELS_PATH_MAX];
+    char program[FILE_PATH_MAX];
     return exists_in(path, folder, "../labels", name) ||
            exists_in(path, PKGDATADIR, "labels", name) ||
            (find_program(program) && exists_in(path, program, "../models/labels", name));
@@ -198,8 +189,8 @@ bool labels_find_file(char path[LABELS_PATH_MAX], const char *folder, const char
 
 bool labels_has_file(const char *folder)
 {
-    char path[LABELS_PATH_MAX];
-    return join(path, folder, "labels.txt", NULL) && access(path, F_OK) == 0;
+    char path[FILE_PATH_MAX];
+    return file_path(path, folder, "labels.txt", NULL) == ERR_OK && access(path, F_OK) == 0;
 }
 
 bool label_is_default(const char *name, size_t class_id)
@@ -220,9 +211,10 @@ bool labels_are_defaults(const struct label_list *list)
 int labels_find(struct label_list *list, const char *folder, const char *unread, size_t classes,
                 enum label_source *source, struct error *err)
 {
-    char path[LABELS_PATH_MAX];
-    if (!join(path, folder, "labels.txt", err))
-        return ERR_IO;
+    char path[FILE_PATH_MAX];
+    int code = file_path(path, folder, "labels.txt", err);
+    if (code != ERR_OK)
+        return code;
     *source = LABELS_OF_FILE;
     if (access(path, F_OK) == 0)
         return labels_read_file(list, path, err);
@@ -232,7 +224,7 @@ int labels_find(struct label_list *list, const char *folder, const char *unread,
             "%s/config.json: %s seems to name the classes, in a form that is not read; "
             "make it \"label_names\": a list in order of class id, or write labels.txt",
             folder, unread);
-    int code = unread_labels_refuse_files(folder, err);
+    code = unread_labels_refuse_files(folder, err);
     if (code != ERR_OK)
         return code;
     *source = LABELS_OF_IMAGENET;

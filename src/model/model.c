@@ -8,15 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/check.h"
 #include "base/memory.h"
 #include "model/checkpoint.h"
 #include "model/config.h"
 #include "model/file.h"
 
-_Static_assert((int)MODEL_SHA256_TEXT == (int)SAFETENSORS_SHA256_TEXT, "one size of a SHA-256");
-
-/* What is open or half made while a model is loaded. */
+/* The state of a model while it is loaded. */
 struct loader {
     const char *path;
     const struct model_options *options;
@@ -34,8 +31,6 @@ struct loader {
 #define WHAT_IT_IS                                                                                 \
     "a model is a folder with model.safetensors and config.json, and README tells how a .pth "     \
     "becomes one"
-
-enum { PATH_BYTES = 4096 };
 
 static int check_folder(const char *path, struct error *err)
 {
@@ -60,7 +55,7 @@ static bool is_checkpoint_name(const char *name)
     return false;
 }
 
-/* Of a folder without model.safetensors: `err` says what makes one if a checkpoint is there. */
+/* If a folder without model.safetensors has a checkpoint, `err` says how to convert it. */
 static void explain_checkpoint(const char *folder, struct error *err)
 {
     DIR *dir = opendir(folder);
@@ -76,19 +71,19 @@ static void explain_checkpoint(const char *folder, struct error *err)
         closedir(dir);
 }
 
-/* Sets `path` to that of a file that every model has. */
-static int find_file(const char *folder, const char *name, char path[PATH_BYTES], struct error *err)
+/* Sets `path` to that of a file which every model must have. */
+static int find_file(const char *folder, const char *name, char path[FILE_PATH_MAX],
+                     struct error *err)
 {
-    if (snprintf(path, PATH_BYTES, "%s/%s", folder, name) >= PATH_BYTES)
-        return error_set(err, ERR_IO, "the model's path is too long");
-    if (access(path, F_OK) != 0 && errno == ENOENT)
+    int code = file_path(path, folder, name, err);
+    if (code == ERR_OK && access(path, F_OK) != 0 && errno == ENOENT)
         return error_set(err, ERR_IO, "cannot open %s: %s; " WHAT_IT_IS, path, strerror(ENOENT));
-    return ERR_OK;
+    return code;
 }
 
 static int open_files(struct loader *l, struct error *err)
 {
-    char weights[PATH_BYTES], config[PATH_BYTES];
+    char weights[FILE_PATH_MAX], config[FILE_PATH_MAX];
     int code = check_folder(l->path, err);
     if (code == ERR_OK) {
         code = find_file(l->path, "model.safetensors", weights, err);
@@ -165,7 +160,7 @@ static int take_activation(struct loader *l, struct error *err)
                      l->path);
 }
 
-/* What the file and its description say about the network and its classes. */
+/* Reads the architecture, the labels and the preprocessing, but not the weights. */
 static int describe_model(struct loader *l, struct error *err)
 {
     struct model *model = l->model;
@@ -189,7 +184,7 @@ static int describe_model(struct loader *l, struct error *err)
     return model->path ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for a model");
 }
 
-/* The most weights and the most outputs of a layer. */
+/* The maximum number of weights, and of outputs, of a layer. */
 static void largest_layer(const struct loader *l, size_t *weights, size_t *channels)
 {
     *weights = *channels = 1;
@@ -201,7 +196,7 @@ static void largest_layer(const struct loader *l, size_t *weights, size_t *chann
     }
 }
 
-/* What a layer takes while it is packed: its floats, and its bytes for int8. */
+/* Checks the memory for packing a layer: its floats and, for int8, its bytes. */
 static int check_layer_fits(const struct loader *l, size_t weights, size_t channels,
                             struct error *err)
 {
@@ -209,7 +204,7 @@ static int check_layer_fits(const struct loader *l, size_t weights, size_t chann
     return memory_check(l->model->precision == PRECISION_INT8 ? bytes + weights : bytes, err);
 }
 
-/* The classifier of one output gets a row for what is not there, before its own. */
+/* Adds the row of the negative class before the only row of a classifier. */
 static void mirror_classifier(const struct layer *layer, float *weights, float *bias)
 {
     size_t each = (size_t)layer->shape.in_c;
@@ -242,10 +237,10 @@ static int read_weights(struct loader *l, struct error *err)
     int code = check_layer_fits(l, weight_count, channels, err);
     if (code != ERR_OK)
         return code;
-    float *weights = calloc(weight_count, sizeof *weights);
-    float *bias = calloc(channels, sizeof *bias), *norm = calloc(4 * channels, sizeof *norm);
-    if (!weights || !bias || !norm)
-        code = error_set(err, ERR_NO_MEMORY, "no memory to read weights");
+    float *weights = calloc(weight_count + 5 * channels, sizeof *weights);
+    if (!weights)
+        return error_set(err, ERR_NO_MEMORY, "no memory to read weights");
+    float *bias = weights + weight_count, *norm = bias + channels;
     for (size_t i = 0; code == ERR_OK && i < l->layer_count; i++) {
         const struct layer *layer = &l->layers[i];
         if (!layer_has_weights(layer))
@@ -255,40 +250,30 @@ static int read_weights(struct loader *l, struct error *err)
             code = network_set_weights(l->model->network, i, weights, bias, err);
     }
     free(weights);
-    free(bias);
-    free(norm);
     return code;
-}
-
-static bool calibration_path(const struct loader *l, char path[PATH_BYTES])
-{
-    return snprintf(path, PATH_BYTES, "%s/calibration.json", l->path) < PATH_BYTES;
 }
 
 static int read_calibration(struct loader *l, struct error *err)
 {
-    char path[PATH_BYTES], *bytes;
+    char path[FILE_PATH_MAX], *bytes;
     size_t length;
-    if (!calibration_path(l, path))
-        return error_set(err, ERR_IO, "the model's path is too long");
-    if (access(path, F_OK) != 0)
+    int code = file_path(path, l->path, "calibration.json", err);
+    if (code == ERR_OK && access(path, F_OK) != 0)
         return error_set(
             err, ERR_IO,
             "int8 needs %s; make it with `resnext calibrate MODEL DIR`, or use another "
             "precision",
             path);
-    int code = file_read_all(path, CALIBRATION_FILE_MAX, &bytes, &length, err);
+    if (code == ERR_OK)
+        code = file_read_all(path, CALIBRATION_FILE_MAX, &bytes, &length, err);
     if (code != ERR_OK)
         return code;
     code = calibration_parse(&l->own, l->layers, l->layer_count, bytes, length, err);
     free(bytes);
-    return code == ERR_OK
-               ? ERR_OK
-               : error_prefix(err, code, "%s, which `resnext calibrate MODEL DIR` makes anew",
-                              path);
+    return error_prefix(err, code, "%s, which `resnext calibrate MODEL DIR` makes anew", path);
 }
 
-/* Scales of other weights or pixels would give answers that look right and are not. */
+/* With scales of other weights or pixels, answers would be wrong but look right. */
 static int check_calibration(const struct loader *l, struct error *err)
 {
     const struct calibration *c = l->calibration;
@@ -308,8 +293,8 @@ static int check_calibration(const struct loader *l, struct error *err)
     return ERR_OK;
 }
 
-/* A pixel's byte stands for (byte / 255 - mean) / std. A max pool hands on the scales of its input,
- * and its mean, which is less than the pool's but gives back more than none would. */
+/* A pixel's byte stands for (byte / 255 - mean) / std. A max pool has the scales of its input, and
+ * its mean: that is below the pool's, but corrects more than no mean would. */
 static void list_scales(struct loader *l)
 {
     const struct preprocess_spec *p = &l->model->preprocess;

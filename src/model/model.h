@@ -1,4 +1,4 @@
-/* A model folder in memory: network, pixels it wants, labels. Immutable after loading; any thread.
+/* A loaded model folder: network, preprocessing, labels. Immutable after loading; any thread.
  */
 #ifndef RESNEXT_MODEL_MODEL_H
 #define RESNEXT_MODEL_MODEL_H
@@ -13,8 +13,6 @@
 #include "model/template.h"
 #include "nn/network.h"
 
-enum { MODEL_SHA256_TEXT = 65 };
-
 struct model {
     char *path; /* of the folder, as given */
     char template_name[TEMPLATE_NAME_MAX];
@@ -25,52 +23,54 @@ struct model {
     char **labels; /* [classes] UTF-8, never NULL */
     enum label_source label_source;
     struct network *network;
-    int64_t parameters;             /* as PyTorch counts them */
-    int64_t multiply_adds;          /* of one image */
-    enum precision precision;       /* what it computes in */
-    char sha256[MODEL_SHA256_TEXT]; /* of model.safetensors, lower-case hexadecimal */
+    int64_t parameters;                   /* as PyTorch counts them */
+    int64_t multiply_adds;                /* of one image */
+    enum precision precision;             /* of its kernels */
+    char sha256[SAFETENSORS_SHA256_TEXT]; /* of model.safetensors, lower-case hexadecimal */
 };
 
 struct model_options {
     struct kernel_isas isas;
     enum precision precision;
-    /* For int8, instead of the folder's; NULL: the folder's. */
+    /* For int8: used instead of the folder's calibration if it is not NULL. */
     const struct calibration *calibration;
 };
 
 /* Loads PATH/model.safetensors and PATH/config.json: checks every tensor, folds batch norm, packs
- * weights; for int8 with PATH/calibration.json, which must be of these weights.
+ * weights. int8 also needs PATH/calibration.json, which must have been measured with these weights.
  *
- * A network with one output z tells whether something is there: its one class has the score
- * sigmoid(z). With two labels it has two classes with the logits -z and z, as if the classifier had
- * a second row: the first label's score is 1 - sigmoid(z). ERR_MODEL_INVALID,
- * ERR_MODEL_UNSUPPORTED (the message names the tensor or key), ERR_IO, ERR_NO_MEMORY. `*out`
- * belongs to the caller. */
+ * A network with one output z is a detector: with one label, its class has the score sigmoid(z).
+ * With two labels it has two classes with the logits -z and z, as if the classifier had a second
+ * row; the score of the first label is 1 - sigmoid(z). ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED
+ * (the message names the tensor or key), ERR_IO, ERR_NO_MEMORY. `*out` belongs to the caller. */
 int model_load(struct model **out, const char *path, const struct model_options *options,
                struct error *err);
 void model_destroy(struct model *model);
 
-/* Checks a folder as far as file headers, config.json and labels tell: names, types and shapes of
- * the tensors, not their values; for int8 also calibration.json, and that it is of these weights.
- * The errors of model_load with the same options. */
+/* Checks a folder without reading the weights: names, types and shapes of the tensors, config.json
+ * and labels; for int8 also calibration.json and the weights' SHA-256 in it. The errors of
+ * model_load with the same options. */
 int model_check(const char *path, const struct model_options *options, struct error *err);
 
+/* How many numbers one picture of the network's input has: size * size * 3. */
+size_t model_input_numbers(const struct model *model);
+
 /* Puts picture number `image` of a batch into the workspace's input: [size][size][3] RGB bytes, or
- * numbers that are normalised already, rounded to what the precision can hold. ERR_BAD_REQUEST: in
- * int8 numbers that no pixel has. */
+ * numbers that are normalised already and are rounded to the precision. ERR_BAD_REQUEST: the
+ * precision is int8, and no pixel has such a number. */
 void model_put_image(const struct model *model, struct workspace *workspace, int image,
                      const uint8_t *rgb);
 int model_put_tensor(const struct model *model, struct workspace *workspace, int image,
                      const float *numbers, struct error *err);
 
-/* Compares the network's convolutions on this machine with plain loops, layer shape by layer shape,
- * on a few output pixels each: in double, int8 exactly. ERR_INTERNAL names the first layer that is
- * off. */
+/* Compares the network's convolutions on this machine with plain loops in double, a few output
+ * pixels for each shape of a layer. int8 must be exact. ERR_INTERNAL; the message names the first
+ * layer that is wrong. */
 int model_self_test(const struct model *model, struct error *err);
 
 struct prediction {
     int class_id;
-    float score; /* as the model's activation makes it */
+    float score; /* 0 to 1 */
 };
 
 /* The class of an id in decimal. ERR_PARAMETER. */
@@ -82,7 +82,7 @@ int model_find_class_id(const struct model *model, const char *text, int *class_
  * where labels are numbers themselves. */
 int model_find_class(const struct model *model, const char *text, int *class_id, struct error *err);
 
-/* Whether logits, [classes], are numbers: ERR_NOT_FINITE. Those of the functions below are. */
+/* ERR_NOT_FINITE unless all logits, [classes], are finite. The functions below need finite ones. */
 int model_check_logits(const struct model *model, const float *logits, struct error *err);
 
 /* The scores of all classes, [classes]. */

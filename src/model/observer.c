@@ -9,14 +9,14 @@
 
 enum {
     BINS = 512,       /* of a channel's range: two for each of a byte's steps */
-    CANDIDATES = 100, /* clipped ranges that are tried: 1 to 100 % of what was seen */
+    CANDIDATES = 100, /* clipped ranges that are tried: 1 to 100 % of the full range */
     STEPS = 255,      /* of a byte */
 };
 static const double percentile_left_out = 1e-4;
 
-/* Scales of channels are this far on the way from one for all of a layer (0) to each its own (1),
- * geometrically. Their own lose least in the activations, but make the next layer's weights uneven,
- * and a channel that was seldom active is clipped when it is; measured best between. */
+/* The scale of a channel is a geometric mean, with this weight, of its own and of the layer's
+ * widest. Scales of their own (1) lose least in the activations, but make the next layer's weights
+ * uneven, and clip a channel that is seldom active. A value in between measured best. */
 static const double evenness = 0.5;
 static const double narrowest = 1.0 / 64; /* of the widest channel's range */
 
@@ -25,19 +25,19 @@ struct seen {
     pthread_mutex_t lock;
     size_t channels;
     float *low, *high; /* [channels]; 0 always belongs to the range */
-    uint64_t *counts;  /* [channels][BINS + 1]: bin b is centred on low + b * (high - low) / BINS */
+    uint64_t *counts;  /* in the second round; [channels][BINS + 1]: bin b is centred on low + b *
+                          (high - low) / BINS */
 };
 
 struct observer {
     const struct network *network;
     size_t count;
     struct seen *layers; /* [count]; channels is 0 for a layer without an entry */
-    bool second;
 };
 
 const char *const range_method_names[] = {RANGE_METHOD_NAMES(NAME_TEXT) NULL};
 
-/* The layers of a network stand behind each other in its memory. */
+/* The layers of a network are contiguous. */
 static const struct layer *layers_of(const struct observer *o)
 {
     return network_layer(o->network, 0);
@@ -51,18 +51,17 @@ int observer_create(struct observer **out, const struct network *network, struct
         return error_set(err, ERR_NO_MEMORY, "no memory to watch a network");
     o->network = network;
     o->layers = calloc(network_layer_count(network), sizeof *o->layers);
-    if (o->layers)
-        o->count = network_layer_count(network);
     bool complete = o->layers != NULL;
+    o->count = complete ? network_layer_count(network) : 0;
     for (size_t i = 0; i < o->count; i++) {
         struct seen *s = &o->layers[i];
         pthread_mutex_init(&s->lock, NULL);
         if (!calibration_layer_name(layers_of(o), o->count, i))
             continue;
         s->channels = (size_t)network_layer(network, i)->shape.out_c;
-        s->low = calloc(s->channels, sizeof *s->low);
-        s->high = calloc(s->channels, sizeof *s->high);
-        complete = complete && s->low && s->high;
+        s->low = calloc(2 * s->channels, sizeof *s->low);
+        s->high = s->low ? s->low + s->channels : NULL;
+        complete = complete && s->low;
     }
     if (!complete) {
         observer_destroy(o);
@@ -79,7 +78,6 @@ void observer_destroy(struct observer *o)
     for (size_t i = 0; i < o->count; i++) {
         pthread_mutex_destroy(&o->layers[i].lock);
         free(o->layers[i].low);
-        free(o->layers[i].high);
         free(o->layers[i].counts);
     }
     free(o->layers);
@@ -96,7 +94,6 @@ int observer_second_round(struct observer *o, struct error *err)
         if (!s->counts)
             return error_set(err, ERR_NO_MEMORY, "no memory for histograms");
     }
-    o->second = true;
     return ERR_OK;
 }
 
@@ -122,8 +119,8 @@ static void count_values(struct seen *s, const float *values, size_t count)
     }
 }
 
-/* Takes in what layer i has just put out. */
-static void watch(struct observer *o, const struct workspace *workspace, size_t i)
+/* Observes the output of layer i. */
+static void observe(struct observer *o, const struct workspace *workspace, size_t i)
 {
     struct seen *s = &o->layers[i];
     if (s->channels == 0)
@@ -131,7 +128,7 @@ static void watch(struct observer *o, const struct workspace *workspace, size_t 
     const float *values = workspace_value(o->network, workspace, (int)i + 1);
     size_t count = network_value_size(o->network, (int)i + 1);
     pthread_mutex_lock(&s->lock);
-    if (o->second)
+    if (s->counts)
         count_values(s, values, count);
     else
         widen(s, values, count);
@@ -142,7 +139,7 @@ const float *observer_forward(struct observer *o, struct workspace *workspace)
 {
     for (size_t i = 0; i < o->count; i++) {
         network_run_layer(o->network, workspace, i, 1);
-        watch(o, workspace, i);
+        observe(o, workspace, i);
     }
     return workspace_value(o->network, workspace, (int)o->count);
 }
@@ -174,9 +171,9 @@ static double mean_of(const struct histogram *h)
     return count > 0 ? sum / count : 0;
 }
 
-/* Sum of squared errors if values are clipped to `part` of the range, or some of it that is `max`
- * or more: rounding errors are spread evenly over a step, those outside are off by what is clipped;
- * 0 itself is exact. */
+/* Sum of squared errors if values are clipped to `part` of the range; stops when it reaches `max`.
+ * Rounding errors are uniform over a step, values outside are off by the clipped amount, and 0 is
+ * exact. */
 static double error_of(const struct histogram *h, double part, double max)
 {
     double low = h->low * part, high = value_of(h, BINS) * part;
@@ -202,7 +199,7 @@ static double part_of_least_error(const struct histogram *h)
     return best;
 }
 
-/* The part of the range beyond which, on either side, no more than a share of all values lies. */
+/* The smallest part of the range outside which lie at most percentile_left_out of the values. */
 static double part_of_max(const struct histogram *h)
 {
     double count = 0, outside = 0;
@@ -252,7 +249,6 @@ static void choose_layer(const struct seen *s, const struct layer *layer, enum r
 int observer_choose(const struct observer *o, enum range_method method, struct calibration *out,
                     struct error *err)
 {
-    CHECK(o->second);
     int code = calibration_create(out, layers_of(o), o->count, err);
     if (code != ERR_OK)
         return code;
@@ -262,6 +258,7 @@ int observer_choose(const struct observer *o, enum range_method method, struct c
         const struct calibration_layer *chosen = &out->layers[i];
         if (o->layers[i].channels == 0)
             continue;
+        CHECK(o->layers[i].counts);
         choose_layer(&o->layers[i], layer, method, chosen);
         if (!calibration_layer_is_sane(chosen, layer))
             code = error_set(err, ERR_MODEL_UNSUPPORTED,

@@ -36,7 +36,7 @@ static int count_label(const struct model *model, const char *label)
     return count;
 }
 
-/* Where labels are numbers, one that is no label could be an id, or be meant for a label. */
+/* If labels are numbers, a number that is no label may be an id or a mistyped label. */
 static bool has_numbers_for_labels(const struct model *model)
 {
     for (int i = 0; i < model->classes; i++)
@@ -72,22 +72,25 @@ int model_find_class(const struct model *model, const char *text, int *class_id,
     return ERR_OK;
 }
 
-/* Whether `a` stands behind `b` in the answer. */
-static bool is_behind(const struct prediction *a, const struct prediction *b)
+/* Below 0 if `a` stands before `b` in the answer. */
+static int compare(const void *a, const void *b)
 {
-    return a->score != b->score ? a->score < b->score : a->class_id > b->class_id;
+    const struct prediction *x = a, *y = b;
+    if (x->score != y->score)
+        return x->score > y->score ? -1 : 1;
+    return x->class_id - y->class_id;
 }
 
-/* Restores the heap under `at`, in which the last of the answer is the root. */
+/* Restores the heap below `at`. Its root is the last prediction of the answer. */
 static void sink(struct prediction *heap, int count, int at)
 {
     for (;;) {
         int child = 2 * at + 1;
         if (child >= count)
             return;
-        if (child + 1 < count && is_behind(&heap[child + 1], &heap[child]))
+        if (child + 1 < count && compare(&heap[child + 1], &heap[child]) > 0)
             child++;
-        if (!is_behind(&heap[child], &heap[at]))
+        if (compare(&heap[child], &heap[at]) < 0)
             return;
         struct prediction moved = heap[at];
         heap[at] = heap[child];
@@ -105,17 +108,12 @@ static void select_top(const float *logits, int classes, int k, struct predictio
         sink(out, k, i);
     for (int i = k; i < classes; i++) {
         struct prediction next = {i, logits[i]};
-        if (!is_behind(&out[0], &next))
+        if (compare(&next, &out[0]) > 0)
             continue;
         out[0] = next;
         sink(out, k, 0);
     }
-    for (int last = k - 1; last > 0; last--) {
-        struct prediction moved = out[0];
-        out[0] = out[last];
-        out[last] = moved;
-        sink(out, last, 0);
-    }
+    qsort(out, (size_t)k, sizeof *out, compare);
 }
 
 void model_top_k(const struct model *model, const float *logits, int k, struct prediction *out)

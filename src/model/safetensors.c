@@ -1,9 +1,7 @@
 #include "model/safetensors.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <nettle/sha2.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,14 +15,15 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file format is little-endian");
 
 struct safetensors {
-    int fd;
+    int fd; /* -1 if none */
     char *path;
     struct stat opened; /* the file as it was when it was opened */
     struct tensor_table table;
 };
 
-static int read_header(struct safetensors *file, uint64_t size, struct error *err)
+static int read_header(struct safetensors *file, struct error *err)
 {
+    uint64_t size = (uint64_t)file->opened.st_size;
     unsigned char prefix[8];
     size_t length = 0;
     if (size < sizeof prefix)
@@ -46,31 +45,19 @@ static int read_header(struct safetensors *file, uint64_t size, struct error *er
 
 int safetensors_open(struct safetensors **out, const char *path, struct error *err)
 {
-    uint64_t size = 0;
     struct safetensors *file = calloc(1, sizeof *file);
     if (!file)
         return error_set(err, ERR_NO_MEMORY, "no memory to open %s", path);
     file->fd = -1;
     file->path = strdup(path);
-    int code = file->path ? file_open(path, &file->fd, &size, err)
+    int code = file->path ? file_open(path, &file->fd, &file->opened, err)
                           : error_set(err, ERR_NO_MEMORY, "no memory to open %s", path);
-    if (code != ERR_OK) {
-        file->fd = -1;
-        goto fail;
-    }
-    if (fstat(file->fd, &file->opened) != 0) {
-        code = error_set(err, ERR_IO, "cannot examine %s: %s", path, strerror(errno));
-        goto fail;
-    }
-    code = read_header(file, size, err);
-    if (code != ERR_OK) {
-        error_prefix(err, code, "%s", path);
-        goto fail;
-    }
-    *out = file;
-    return ERR_OK;
-fail:
-    safetensors_close(file);
+    if (code == ERR_OK)
+        code = error_prefix(err, read_header(file, err), "%s", path);
+    if (code == ERR_OK)
+        *out = file;
+    else
+        safetensors_close(file);
     return code;
 }
 

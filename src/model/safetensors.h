@@ -9,7 +9,8 @@
 
 #include "base/error.h"
 
-/* The first TENSOR_READABLE can be read; tensors of the others may be there if nobody reads them.
+/* Types below TENSOR_READABLE can be read. Tensors of the other types may be in a file if nobody
+ * reads them.
  */
 enum tensor_type {
     TENSOR_F32,
@@ -45,7 +46,7 @@ struct tensor_info {
     int rank;
     size_t shape[SAFETENSORS_MAX_RANK];
     size_t elements; /* the product of `shape` */
-    size_t begin;    /* first byte, counted from the end of the header */
+    size_t begin;    /* the first byte, from the end of the header */
     size_t bytes;
 };
 
@@ -56,7 +57,7 @@ struct tensor_table {
     uint64_t data_start; /* where in the file the tensors' bytes begin */
 };
 
-/* "F32", "BF16", ...; how the header writes a type. */
+/* The name of a type in the header: "F32", "BF16", ... */
 const char *tensor_type_name(enum tensor_type type);
 
 /* Bytes of one element. */
@@ -65,18 +66,19 @@ size_t tensor_type_bytes(enum tensor_type type);
 /* "[64, 3, 7, 7]", cut if it is longer; returns `text`. */
 const char *tensor_shape_text(const struct tensor_info *tensor, char text[SAFETENSORS_SHAPE_TEXT]);
 
-/* Reads the length prefix, 8 bytes, of a file of `file_size` bytes. ERR_MODEL_INVALID. */
+/* Reads the length of the header from the 8 bytes before it, in a file of `file_size` bytes.
+ * ERR_MODEL_INVALID. */
 int tensor_table_header_length(const unsigned char prefix[8], uint64_t file_size, size_t *length,
                                struct error *err);
 
-/* Parses a header of `length` bytes of a file of `file_size` bytes. `*out` is to be destroyed when
- * ERR_OK is returned. ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED (a type that is not read here),
- * ERR_NO_MEMORY; the message names the tensor. */
+/* Parses a header of `length` bytes of a file of `file_size` bytes. After ERR_OK the caller
+ * destroys `*out`. ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED (an unknown type), ERR_NO_MEMORY; the
+ * message names the tensor. */
 int tensor_table_parse(struct tensor_table *out, const char *header, size_t length,
                        uint64_t file_size, struct error *err);
 void tensor_table_destroy(struct tensor_table *table);
 
-/* NULL if there is none of this name. */
+/* NULL if there is no tensor of this name. */
 const struct tensor_info *tensor_table_find(const struct tensor_table *table, const char *name);
 
 /* An open file. One thread at a time. */
@@ -91,12 +93,14 @@ int safetensors_read(const struct safetensors *file, const struct tensor_info *t
                      struct error *err);
 
 /* The SHA-256 of the whole file in lower-case hexadecimal. ERR_IO, also if the file has changed
- * since it was opened, so that sum and weights belong together when it is called last. */
+ * since it was opened: called after the last read, it makes sure that the sum is that of the
+ * weights. */
 int safetensors_sha256(const struct safetensors *file, char text[SAFETENSORS_SHA256_TEXT],
                        struct error *err);
 
-/* Writes a new file: a header for `count` tensors (name, type, rank and shape are used), then the
- * values in the same order, in as many pieces as the caller likes. ERR_IO, also if the file exists.
+/* Writes a new file. safetensors_writer_create writes the header for `count` tensors, of which it
+ * uses name, type, rank and shape. safetensors_writer_put appends values, in the same order and in
+ * pieces of any size. ERR_IO, also if the file exists; ERR_NO_MEMORY.
  */
 struct safetensors_writer;
 int safetensors_writer_create(struct safetensors_writer **out, const char *path,
@@ -104,8 +108,8 @@ int safetensors_writer_create(struct safetensors_writer **out, const char *path,
 int safetensors_writer_put(struct safetensors_writer *writer, const void *bytes, size_t length,
                            struct error *err);
 
-/* Makes the file durable and frees the writer, on failure too. ERR_IO, ERR_INTERNAL if the bytes
- * put are not those that the header announced. */
+/* Syncs the file to disk and frees the writer, on failure too. ERR_IO, ERR_INTERNAL if fewer or
+ * more bytes were put than the header announces. */
 int safetensors_writer_finish(struct safetensors_writer *writer, struct error *err);
 
 /* Gives up: closes and removes the file. NULL is fine. */

@@ -1,11 +1,11 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/size.h"
 #include "model/safetensors.h"
 #include "model/strict_json.h"
 
@@ -14,6 +14,14 @@ struct safetensors_writer {
     char *path;
     uint64_t announced, written;
 };
+
+static void writer_free(struct safetensors_writer *writer)
+{
+    if (writer->file)
+        fclose(writer->file);
+    free(writer->path);
+    free(writer);
+}
 
 static int write_failed(const struct safetensors_writer *writer, struct error *err)
 {
@@ -37,9 +45,9 @@ static uint64_t describe(json_t *root, const struct tensor_info *tensor, uint64_
     return end;
 }
 
-/* The header padded to 8 bytes, or NULL without memory. */
-static char *header_text(struct safetensors_writer *writer, const struct tensor_info *tensors,
-                         size_t count, size_t *length)
+/* The length, then the header, padded to a multiple of 8 bytes. */
+static int put_header(struct safetensors_writer *writer, const struct tensor_info *tensors,
+                      size_t count, struct error *err)
 {
     json_t *root = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
     for (size_t i = 0; i < count; i++)
@@ -47,60 +55,30 @@ static char *header_text(struct safetensors_writer *writer, const struct tensor_
     char *text = json_object_size(root) == count + 1 ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     if (!text)
-        return NULL;
-    size_t used = strlen(text);
-    *length = (used + 7) / 8 * 8;
-    char *padded = malloc(*length);
-    if (padded) {
-        memcpy(padded, text, used);
-        memset(padded + used, ' ', *length - used);
-    }
-    free(text);
-    return padded;
-}
-
-static int put_header(struct safetensors_writer *writer, const struct tensor_info *tensors,
-                      size_t count, struct error *err)
-{
-    size_t length;
-    char *text = header_text(writer, tensors, count, &length);
-    if (!text)
         return error_set(err, ERR_NO_MEMORY, "no memory for the header of %s", writer->path);
-    uint64_t prefix = length;
-    int code = ERR_OK;
-    if (fwrite(&prefix, sizeof prefix, 1, writer->file) != 1 ||
-        fwrite(text, length, 1, writer->file) != 1)
-        code = write_failed(writer, err);
+    uint64_t length = size_round_up(strlen(text), sizeof length);
+    bool put = fwrite(&length, sizeof length, 1, writer->file) == 1 &&
+               fprintf(writer->file, "%-*s", (int)length, text) == (int)length;
     free(text);
-    return code;
+    return put ? ERR_OK : write_failed(writer, err);
 }
 
 int safetensors_writer_create(struct safetensors_writer **out, const char *path,
                               const struct tensor_info *tensors, size_t count, struct error *err)
 {
     struct safetensors_writer *writer = calloc(1, sizeof *writer);
-    char *copy = strdup(path);
-    if (!writer || !copy) {
-        free(writer);
-        free(copy);
-        return error_set(err, ERR_NO_MEMORY, "no memory to write %s", path);
-    }
-    writer->path = copy;
-    int code;
-    writer->file = fopen(path, "wxe");
-    if (!writer->file) {
+    int code = writer && (writer->path = strdup(path))
+                   ? ERR_OK
+                   : error_set(err, ERR_NO_MEMORY, "no memory to write %s", path);
+    if (code == ERR_OK && !(writer->file = fopen(path, "wxe")))
         code = write_failed(writer, err);
-        free(writer->path);
-        free(writer);
-        return code;
-    }
-    code = put_header(writer, tensors, count, err);
-    if (code != ERR_OK) {
+    if (code == ERR_OK)
+        code = put_header(writer, tensors, count, err);
+    if (code == ERR_OK)
+        *out = writer;
+    else
         safetensors_writer_abort(writer);
-        return code;
-    }
-    *out = writer;
-    return ERR_OK;
+    return code;
 }
 
 int safetensors_writer_put(struct safetensors_writer *writer, const void *bytes, size_t length,
@@ -124,9 +102,7 @@ int safetensors_writer_finish(struct safetensors_writer *writer, struct error *e
         safetensors_writer_abort(writer);
         return code;
     }
-    fclose(writer->file);
-    free(writer->path);
-    free(writer);
+    writer_free(writer);
     return ERR_OK;
 }
 
@@ -134,8 +110,7 @@ void safetensors_writer_abort(struct safetensors_writer *writer)
 {
     if (!writer)
         return;
-    fclose(writer->file);
-    unlink(writer->path);
-    free(writer->path);
-    free(writer);
+    if (writer->file)
+        unlink(writer->path);
+    writer_free(writer);
 }

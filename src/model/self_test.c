@@ -11,24 +11,21 @@ enum {
     REF_STRIP = 1,  /* the reference is too slow to spend more on it */
     PIXELS = 3,     /* compared in a row, in each of three rows */
     CHANNELS = 16,  /* compared in a pixel */
+    BLOCKS = 10,    /* that a trial takes of the arena, at most */
 };
 
-/* Of the sum of |a b|: for float32 sums in any order, or by Winograd's method; and of a number: for
- * its rounding to bf16. */
+/* Tolerances: relative to the sum of |a b|, for float32 sums in any order or by Winograd's method;
+ * relative to a number, for its rounding to bf16. */
 static const double tolerance = 1e-5, bf16_rounding = 0x1.01p-8;
 
-/* One layer on made-up numbers: x, residual and y in elements of the precision; weights and bias in
- * float32, or for int8 `quantized`, `padding` and the factors [out_c]. */
+/* One layer on made-up numbers. */
 struct trial {
     const struct layer *layer;
     const struct conv_kernel *kernel;
     struct conv_shape shape; /* the layer's, with fewer rows */
     bool y_float;
-    void *x, *residual, *y;
-    float *weights, *bias;
-    int8_t *quantized;
-    uint8_t *padding;
-    float *multiplier, *offset, *residual_multiplier;
+    struct conv_weights weights;
+    void *x, *residual, *y; /* in elements of the precision */
     void *packed, *scratch;
 };
 
@@ -59,21 +56,10 @@ static size_t out_count(const struct conv_shape *s)
 static size_t trial_bytes(const struct trial *t)
 {
     const struct conv_shape *s = &t->shape;
-    size_t channels = (size_t)s->out_c * sizeof(float);
-    const size_t parts[] = {in_count(s) * sizeof(float),
-                            out_count(s) * sizeof(float),
-                            out_count(s) * sizeof(float),
-                            conv_weight_count(s) * sizeof(float),
-                            (size_t)s->in_c,
-                            channels,
-                            channels,
-                            channels,
-                            t->kernel->method->packed_size(t->kernel, s),
-                            t->kernel->method->scratch_size(t->kernel, s) + KERNEL_OVERREAD};
-    size_t sum = 0;
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        sum += arena_rounded(parts[i]);
-    return sum;
+    size_t floats = in_count(s) + 2 * out_count(s) + conv_weight_count(s) + 3 * (size_t)s->out_c;
+    return floats * sizeof(float) + (size_t)s->in_c + t->kernel->method->packed_size(t->kernel, s) +
+           t->kernel->method->scratch_size(t->kernel, s) + KERNEL_OVERREAD +
+           BLOCKS * ARENA_ALIGNMENT;
 }
 
 static void make_pattern(float pattern[PATTERN])
@@ -116,21 +102,27 @@ static void take_bytes(struct trial *t, struct arena *arena, const float pattern
     const struct conv_shape *s = &t->shape;
     size_t count = conv_weight_count(s), patch = count / (size_t)s->out_c;
     float largest = s->kernel == 1 ? CONV_QUAD_LIMIT / 4 : 127;
-    t->quantized = arena_take(arena, count);
+    int8_t *quantized = arena_take(arena, count);
     for (size_t i = 0; i < count; i++)
-        t->quantized[i] = (int8_t)lrintf(largest * pattern[(1000 + i) % PATTERN]);
-    t->padding = arena_take(arena, (size_t)s->in_c);
+        quantized[i] = (int8_t)lrintf(largest * pattern[(1000 + i) % PATTERN]);
+    uint8_t *padding = arena_take(arena, (size_t)s->in_c);
     for (size_t i = 0; i < (size_t)s->in_c; i++)
-        t->padding[i] = (uint8_t)(37 * i);
+        padding[i] = (uint8_t)(37 * i);
     /* Such that sums fill the range of a byte and a few go past its ends. */
-    float multiplier = (float)(40 / (sqrt((double)patch) * largest * 128 / 3));
-    t->multiplier = take_filled(arena, (size_t)s->out_c, pattern, 2000);
-    t->offset = take_filled(arena, (size_t)s->out_c, pattern, 2500);
-    t->residual_multiplier = take_filled(arena, (size_t)s->out_c, pattern, 3500);
+    float usual = (float)(40 / (sqrt((double)patch) * largest * 128 / 3));
+    float *multiplier = take_filled(arena, (size_t)s->out_c, pattern, 2000);
+    float *offset = take_filled(arena, (size_t)s->out_c, pattern, 2500);
     for (size_t i = 0; i < (size_t)s->out_c; i++) {
-        t->multiplier[i] = multiplier * (1.5F + t->multiplier[i]);
-        t->offset[i] = 90 + 20 * t->offset[i];
+        multiplier[i] = usual * (1.5F + multiplier[i]);
+        offset[i] = 90 + 20 * offset[i];
     }
+    t->weights = (struct conv_weights){
+        .quantized = quantized,
+        .multiplier = multiplier,
+        .offset = offset,
+        .residual_multiplier = take_filled(arena, (size_t)s->out_c, pattern, 3500),
+        .padding = padding,
+    };
 }
 
 static void set_up(struct trial *t, struct arena *arena, const float pattern[PATTERN])
@@ -144,15 +136,12 @@ static void set_up(struct trial *t, struct arena *arena, const float pattern[PAT
     if (precision == PRECISION_INT8) {
         take_bytes(t, arena, pattern);
     } else {
-        t->weights = take_filled(arena, conv_weight_count(s), pattern, 1000);
-        t->bias = take_filled(arena, (size_t)s->out_c, pattern, 2000);
+        t->weights.weights = take_filled(arena, conv_weight_count(s), pattern, 1000);
+        t->weights.bias = take_filled(arena, (size_t)s->out_c, pattern, 2000);
     }
     t->packed = arena_take(arena, t->kernel->method->packed_size(t->kernel, s));
     t->scratch = arena_take(arena, t->kernel->method->scratch_size(t->kernel, s) + KERNEL_OVERREAD);
-    t->kernel->method->pack(t->kernel, s,
-                            &(struct conv_weights){t->weights, t->bias, t->quantized, t->multiplier,
-                                                   t->offset, t->residual_multiplier, t->padding},
-                            t->packed);
+    t->kernel->method->pack(t->kernel, s, &t->weights, t->packed);
 }
 
 /* Element `at` of activations; a byte is itself. */
@@ -166,9 +155,10 @@ static double number_at(enum precision precision, const void *elements, size_t a
 /* Weight `at` as the kernel multiplies it. */
 static double weight_at(const struct trial *t, size_t at)
 {
-    return t->quantized                             ? t->quantized[at]
-           : t->kernel->precision == PRECISION_BF16 ? f32_from_bf16(bf16_from_f32(t->weights[at]))
-                                                    : t->weights[at];
+    const struct conv_weights *w = &t->weights;
+    return w->quantized                             ? w->quantized[at]
+           : t->kernel->precision == PRECISION_BF16 ? f32_from_bf16(bf16_from_f32(w->weights[at]))
+                                                    : w->weights[at];
 }
 
 /* One sum of products, and of their sizes. */
@@ -185,9 +175,9 @@ static double convolve(const struct trial *t, int row, int column, int channel, 
             size_t in = (size_t)(y * s->in_w + x) * (size_t)s->in_c;
             for (int c = 0; c < each; c++) {
                 size_t at = (size_t)(first + c);
-                double value = inside       ? number_at(t->kernel->precision, t->x, in + at)
-                               : t->padding ? t->padding[at]
-                                            : 0;
+                double value = inside               ? number_at(t->kernel->precision, t->x, in + at)
+                               : t->weights.padding ? t->weights.padding[at]
+                                                    : 0;
                 double term =
                     value * weight_at(t, w + (size_t)((c * s->kernel + ky) * s->kernel + kx));
                 sum += term;
@@ -205,11 +195,12 @@ static bool adds(const struct trial *t)
 /* int8, exactly. */
 static bool byte_is_right(const struct trial *t, int32_t sum, size_t at, int c)
 {
+    const struct conv_weights *w = &t->weights;
     if (t->y_float)
-        return ((const float *)t->y)[at] == fmaf((float)sum, t->multiplier[c], t->offset[c]);
+        return ((const float *)t->y)[at] == fmaf((float)sum, w->multiplier[c], w->offset[c]);
     uint8_t residual = adds(t) ? ((const uint8_t *)t->residual)[at] : 0;
     return ((const uint8_t *)t->y)[at] ==
-           requantize(sum, t->multiplier[c], t->offset[c], residual, t->residual_multiplier[c]);
+           requantize(sum, w->multiplier[c], w->offset[c], residual, w->residual_multiplier[c]);
 }
 
 static bool is_right(const struct trial *t, int row, int column, int channel)
@@ -221,8 +212,8 @@ static bool is_right(const struct trial *t, int row, int column, int channel)
     double size, right = convolve(t, row, column, channel, &size);
     if (precision == PRECISION_INT8)
         return byte_is_right(t, (int32_t)right, at, channel);
-    right += t->bias[channel];
-    size += fabsf(t->bias[channel]);
+    right += t->weights.bias[channel];
+    size += fabsf(t->weights.bias[channel]);
     if (adds(t)) {
         double residual = number_at(precision, t->residual, at);
         right += residual;
@@ -235,7 +226,7 @@ static bool is_right(const struct trial *t, int row, int column, int channel)
     return fabs(y - right) <= tolerance * size + rounding;
 }
 
-/* Number i of n that are spread evenly over 0..most. */
+/* Number i of n that are spread evenly over 0..max. */
 static int spread(int i, int n, int max)
 {
     return (int)((int64_t)max * i / (n - 1));
@@ -282,7 +273,7 @@ static bool same_work(const struct layer *a, const struct layer *b)
            memcmp(&a->shape, &b->shape, sizeof a->shape) == 0;
 }
 
-/* Whether layer i asks for something that no earlier layer does. */
+/* Whether no earlier layer does the same work as layer i. */
 static bool is_new(const struct network *network, size_t i)
 {
     const struct layer *layer = network_layer(network, i);

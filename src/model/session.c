@@ -6,19 +6,14 @@
 #include "base/size.h"
 #include "image/overlay.h"
 
-/* Numbers of a model's input. Its edge is at most 4096. */
-static size_t input_numbers(const struct model *model)
-{
-    return (size_t)model->preprocess.size * (size_t)model->preprocess.size * 3;
-}
-
-/* What the sessions of a thread share has space for the most numbers and the most classes. */
+/* The sizes of what the sessions of a thread share: the largest input and the largest number of
+ * classes. */
 static void find_largest(const struct model *const *models, size_t count, size_t *numbers,
                          size_t *classes)
 {
     *numbers = *classes = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t n = input_numbers(models[i]), c = (size_t)models[i]->classes;
+        size_t n = model_input_numbers(models[i]), c = (size_t)models[i]->classes;
         *numbers = n > *numbers ? n : *numbers;
         *classes = c > *classes ? c : *classes;
     }
@@ -112,7 +107,7 @@ const float *session_forward(struct session *s, int images, struct shared_pass *
 
 const float *session_warm_up(struct session *s)
 {
-    memset(s->rgb, 128, input_numbers(s->model));
+    memset(s->rgb, 128, model_input_numbers(s->model));
     session_put_rgb(s, 0);
     return session_forward(s, 1, NULL, NULL);
 }

@@ -1,8 +1,8 @@
-/* A picture through a model: decode, resize and crop, put, forward, and what comes of it. The one
- * recipe of the daemon and the tool, in steps, each of which its caller can time.
+/* Runs a picture through a model: decode, resize and crop, put, forward, and the results. Daemon
+ * and tool both use these steps, and can time each of them.
  *
- * Sessions hold the memory that one thread runs models in, all of it made before the first picture
- * but what preprocessors grow by. One thread at a time. */
+ * Sessions hold the memory in which one thread runs models. All of it is allocated before the first
+ * picture, except what the preprocessor needs for larger ones. One thread at a time. */
 #ifndef RESNEXT_MODEL_SESSION_H
 #define RESNEXT_MODEL_SESSION_H
 
@@ -17,21 +17,21 @@
 struct session {
     const struct model *model;
     struct workspace *workspace;
-    /* These are the same for all sessions of a thread. */
+    /* All sessions of a thread share these. */
     struct preprocessor *preprocessor;
     uint8_t *rgb;                   /* [size][size][3] */
-    float *tensor;                  /* [size][size][3], pixels that are normalised already */
+    float *tensor;                  /* [size][size][3], normalised pixels */
     struct prediction *predictions; /* [classes] */
 };
 
-/* One session a model, with workspaces for so many images; the models must outlive them.
- * ERR_NO_MEMORY. `*out` [count] belongs to the caller. */
+/* Makes one session for each model, with workspaces for `max_images` images. The models must
+ * outlive them. ERR_NO_MEMORY. `*out` [count] belongs to the caller. */
 int sessions_create(struct session **out, const struct model *const *models, size_t count,
                     int max_images, struct error *err);
 void sessions_destroy(struct session *sessions, size_t count);
 
-/* The bytes of such sessions for one image, without what preprocessors grow by; false if they do
- * not fit in a size_t. */
+/* The bytes of such sessions for one image, without what the preprocessor allocates later; false if
+ * they do not fit in a size_t. */
 bool sessions_bytes(const struct model *const *models, size_t count, size_t *bytes);
 
 /* Decodes a JPEG to session->rgb. The report and the errors of preprocessor_run. */
@@ -44,30 +44,32 @@ int session_decode(struct session *session, const struct preprocess_options *opt
 void session_put_rgb(struct session *session, int image);
 int session_put_tensor(struct session *session, struct error *err);
 
-/* Runs the network on what was put. `pass` with its terms, see network_forward_helped, or NULL. The
- * logits, [images][classes], stay until the next pass; NULL if terms->go_on said no. */
+/* Runs the network on the pictures that were put: with network_forward_helped and its `terms`, or
+ * alone if `pass` is NULL. Returns the logits, [images][classes], which stay until the next pass;
+ * NULL if terms->go_on returned false. */
 const float *session_forward(struct session *session, int images, struct shared_pass *pass,
                              const struct pass_terms *terms);
 
-/* Runs a gray picture, so that the first one finds pages and caches as the others do. The logits.
+/* Runs a gray picture, so that the first real one finds warm pages and caches. Returns the logits.
  */
 const float *session_warm_up(struct session *session);
 
-/* The rest is asked of one image after its pass. ERR_NOT_FINITE from each. */
+/* The functions below work on one image after its pass. Each may return ERR_NOT_FINITE. */
 
 /* Sets session->predictions[0..k), as model_top_k. */
 int session_classify(struct session *session, int k, struct error *err);
 
-/* The class that `name` names, by id alone or as model_find_class finds it, and its score; without
- * a name the one with the highest score. ERR_PARAMETER. */
+/* Finds the class of `name`, which is an id if `is_id`, or else as for model_find_class, and its
+ * score. If `name` is NULL, finds the class with the highest score. ERR_PARAMETER. */
 int session_find_class(struct session *session, const char *name, bool is_id,
                        struct prediction *out, struct error *err);
 
 /* The features, float32 [explain_shape's channels], scaled to length 1 if `normalized`. */
 int session_embed(const struct session *session, bool normalized, float *out, struct error *err);
 
-/* A class's activation map, float32 [rows][cols] of explain_shape, and the picture with it over the
- * JPEG that was decoded. `*picture` belongs to the caller (free). The errors of overlay_draw. */
+/* session_map writes a class's activation map, float32 [rows][cols] of explain_shape. session_draw
+ * draws it over the JPEG that was decoded; `*picture` belongs to the caller (free). The errors of
+ * overlay_draw. */
 int session_map(const struct session *session, int class_id, float *map, struct error *err);
 int session_draw(const struct session *session, const struct preprocess_options *options,
                  const float *map, const uint8_t *jpeg, size_t length, uint8_t **picture,

@@ -1,11 +1,11 @@
 #include "model/strict_json.h"
 
-/* How much memory a tree may take, beside some times its text: the names of 2^17 classes, by id and
- * the other way round, fit. */
+/* A tree may take TREE_BYTES plus TREE_TIMES the size of its text. That is enough for the names of
+ * 2^17 classes, by id and by name. */
 enum { TREE_BYTES = 64 << 20, TREE_TIMES = 2 };
 
-/* At most what jansson takes for a value, or for its place in an array (a comma) or an object (a
- * colon), in malloc's blocks, while a full table is copied to a larger one. */
+/* Upper bounds of jansson's memory, in malloc's blocks, for a value, and for its place in an array
+ * (a comma) or an object (a colon) while a full table is copied to a larger one. */
 enum { OBJECT = 224, ARRAY = 128, STRING = 80, NUMBER = 32, ELEMENT = 24, MEMBER = 48 };
 
 /* A walk along the text. */
@@ -47,7 +47,7 @@ static void take_token(struct walk *w, char c)
     }
 }
 
-/* Refuses what would be too deep or too large as a tree before there is one. */
+/* Refuses a text whose tree would be too deep or too large, before the tree is made. */
 static int check_cost(const char *bytes, size_t length, struct error *err)
 {
     struct walk w = {0};

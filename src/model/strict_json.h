@@ -1,4 +1,4 @@
-/* JSON from outside, read with the rules that keep it unambiguous and cheap. */
+/* Parses untrusted JSON, with rules that keep it unambiguous and its memory bounded. */
 #ifndef RESNEXT_MODEL_STRICT_JSON_H
 #define RESNEXT_MODEL_STRICT_JSON_H
 
@@ -8,18 +8,19 @@
 
 #include "base/error.h"
 
-/* Deepest nesting that is read. */
+/* Maximum depth of nesting. */
 enum { STRICT_JSON_DEPTH = 16 };
 
-/* Parses exactly one JSON object: valid UTF-8, no key twice, no NUL, nothing behind it, at most
- * STRICT_JSON_DEPTH levels, no more values than 64 MiB and twice the text have space for.
- * `*object` belongs to the caller (json_decref). ERR_MODEL_INVALID, which names the line. */
+/* Parses exactly one JSON object: valid UTF-8, no duplicate key, no NUL, nothing after it, at most
+ * STRICT_JSON_DEPTH levels, and values that take at most 64 MiB plus twice the text's size.
+ * `*object` belongs to the caller (json_decref). ERR_MODEL_INVALID (the message names the line of a
+ * syntax error), ERR_NO_MEMORY. */
 int strict_json_object(const char *bytes, size_t length, json_t **object, struct error *err);
 
-/* Whether a value is there, and not null. */
+/* Whether a value is present and not null. */
 bool json_is_said(const json_t *value);
 
-/* Whether two values are the same; so are 1 and 1.0. One that is missing is no other's equal. */
+/* Whether two values are equal, as 1 and 1.0 are. A missing value equals no other. */
 bool json_is_same(const json_t *a, const json_t *b);
 
 #endif

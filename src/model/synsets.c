@@ -1,12 +1,11 @@
 #include "model/synsets.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
-/* Whether a label is ImageNet's name for a class, or the list of synonyms that others have for it:
+/* Whether a label is ImageNet's name for a class, or its list of synonyms, which others use:
  * "tench, Tinca tinca" for "tench", and "crane" for "crane bird". */
 static bool is_name(const char *label, const char *name)
 {
@@ -18,7 +17,7 @@ static bool is_name(const char *label, const char *name)
 static int are_of_imagenet(const struct model *model, bool *yes, struct error *err)
 {
     struct label_list names = {0};
-    char path[LABELS_PATH_MAX];
+    char path[FILE_PATH_MAX];
     int code = ERR_OK;
     *yes = false;
     if (labels_find_file(path, model->path, "imagenet-1k.txt"))
@@ -34,16 +33,17 @@ static int are_of_imagenet(const struct model *model, bool *yes, struct error *e
 
 int synsets_find(struct label_list *list, const struct model *model, struct error *err)
 {
-    char path[LABELS_PATH_MAX];
-    int n = snprintf(path, sizeof path, "%s/synsets.txt", model->path);
-    if (n >= LABELS_PATH_MAX || access(path, F_OK) != 0) {
+    char path[FILE_PATH_MAX];
+    int code = file_path(path, model->path, "synsets.txt", err);
+    if (code == ERR_OK && access(path, F_OK) != 0) {
         bool yes;
-        int code = are_of_imagenet(model, &yes, err);
+        code = are_of_imagenet(model, &yes, err);
         if (code != ERR_OK || !yes ||
             !labels_find_file(path, model->path, "imagenet-1k-synsets.txt"))
             return code;
     }
-    int code = labels_read_file(list, path, err);
+    if (code == ERR_OK)
+        code = labels_read_file(list, path, err);
     if (code == ERR_OK && list->count != (size_t)model->classes)
         code = error_set(err, ERR_MODEL_INVALID, "%s has %zu synsets for %d classes", path,
                          list->count, model->classes);

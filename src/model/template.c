@@ -8,7 +8,7 @@
 
 enum { LAYERS_PER_BLOCK = 4, LAYERS_BESIDE = 4 };
 
-/* The two rules of section 3.1, which leave little of a network to choose. Rule 1: blocks that make
+/* The two rules of section 3.1, which leave few free choices. Rule 1: blocks that make
  * maps of the same size share their width and the sizes of their filters, so one struct stage
  * stands for all of them. Rule 2: each time the map is halved, the width is doubled. */
 int template_by_rules(const struct design *d, struct template *t, struct error *err)
@@ -97,25 +97,24 @@ static struct layer *add(struct builder *b, enum layer_kind kind, int input, int
     return layer;
 }
 
-static void name_in_block(const struct builder *b, struct layer *layer, const char *conv,
-                          const char *norm)
+/* Names a convolution of the block under construction and its batch norm: a word and a number. */
+static void name_in_block(const struct builder *b, struct layer *layer, const char *conv, int n,
+                          const char *norm, int m)
 {
-    snprintf(layer->name, sizeof layer->name, "layer%d.%d.%s", b->stage + 1, b->block, conv);
-    snprintf(layer->norm, sizeof layer->norm, "layer%d.%d.%s", b->stage + 1, b->block, norm);
+    int stage = b->stage + 1;
+    snprintf(layer->name, sizeof layer->name, "layer%d.%d.%s%d", stage, b->block, conv, n);
+    snprintf(layer->norm, sizeof layer->norm, "layer%d.%d.%s%d", stage, b->block, norm, m);
 }
 
 /* A 1x1 or 3x3 convolution of a block, number `n`, on the newest value. */
 static struct layer *add_block_conv(struct builder *b, int n, int kernel, int stride, int groups,
                                     int out)
 {
-    char conv[16], norm[16];
-    snprintf(conv, sizeof conv, "conv%d", n);
-    snprintf(norm, sizeof norm, "bn%d", n);
     struct layer *layer = add(
         b, LAYER_CONV, newest(b), b->size, b->channels,
         (struct conv_shape){
             .kernel = kernel, .stride = stride, .pad = kernel / 2, .groups = groups, .out_c = out});
-    name_in_block(b, layer, conv, norm);
+    name_in_block(b, layer, "conv", n, "bn", n);
     layer->relu = true;
     return layer;
 }
@@ -139,7 +138,7 @@ static void add_block(struct builder *b, const struct template *t, int stride)
         struct layer *layer = add(
             b, LAYER_CONV, input, in_size, in_channels,
             (struct conv_shape){.kernel = 1, .stride = stride, .groups = 1, .out_c = stage->out});
-        name_in_block(b, layer, "downsample.0", "downsample.1");
+        name_in_block(b, layer, "downsample.", 0, "downsample.", 1);
         shortcut = newest(b);
     }
     b->size = size;

@@ -42,8 +42,8 @@ struct template
     int input_size;
 };
 
-/* What there is to choose when a network follows the paper's rules: stages, and the numbers of the
- * first of them. */
+/* The free choices of a network that follows the paper's rules: the number of stages, their blocks,
+ * and the sizes of the first stage. */
 struct design {
     enum stem_kind stem;
     int stem_channels;
@@ -57,11 +57,11 @@ struct design {
     int input_size;
 };
 
-/* The stages that the two rules of section 3.1 make of a design whose numbers are all in their
- * ranges. ERR_MODEL_UNSUPPORTED if a stage would have more than TEMPLATE_MAX_CHANNELS. */
+/* Applies the two rules of section 3.1 to a design, whose numbers must be in their ranges.
+ * ERR_MODEL_UNSUPPORTED if a stage would have more than TEMPLATE_MAX_CHANNELS. */
 int template_by_rules(const struct design *design, struct template *out, struct error *err);
 
-/* The free grammar, as --help shows it. */
+/* The help text for the free grammar. */
 #define TEMPLATE_GRAMMAR_HELP                                                                      \
     "TEMPLATE is a name like resnext50_32x4d, or numbers like blocks=3,4,6,3:C=32:d=4, which\n"    \
     "mean the same. KEY=VALUE in any order with colons between; blocks, C and d are needed:\n"     \
@@ -76,22 +76,22 @@ int template_by_rules(const struct design *design, struct template *out, struct 
     "  classes=N              (default 1000, with stem=cifar 10)\n"                                \
     "  size=N                 edge of the input (default 224, with stem=cifar 32)"
 
-/* Reads the free grammar. ERR_MODEL_UNSUPPORTED names the key that is unknown, missing, there twice
- * or has no such value. */
+/* Parses the free grammar. ERR_MODEL_UNSUPPORTED; the message names a key that is unknown, missing,
+ * duplicate, or has a bad value. */
 int template_parse(const char *text, struct template *out, struct error *err);
 
-/* A template by its name ("resnext50_32x4d", "resnet18", ...), or else, if there is a '=' in it, by
- * the free grammar. ERR_MODEL_UNSUPPORTED if the name is unknown, with a list of the known, or as
- * template_parse. */
+/* Finds a template by its name ("resnext50_32x4d", "resnet18", ...), or parses the free grammar if
+ * `name` has a '='. ERR_MODEL_UNSUPPORTED if the name is unknown (the message lists the known
+ * ones), or as template_parse. */
 int template_from_name(const char *name, struct template *out, struct error *err);
 
-/* The name as the field writes it: resnext50_32x4d, resnet18, wide_resnet50_2; a description of the
- * same form when there is no common name, with a tag (".variant") if another network has that name.
- * Input size and classes do not count. */
+/* The usual name of a network: resnext50_32x4d, resnet18, wide_resnet50_2. A network without one
+ * gets a name of the same form, with the tag ".variant" if another network has that name. Input
+ * size and classes do not matter. */
 void template_name(const struct template *t, char name[TEMPLATE_NAME_MAX]);
 
-/* The layers for one input size. `*layers` belongs to the caller (free). ERR_MODEL_UNSUPPORTED if
- * a map would vanish or a size is not representable, ERR_NO_MEMORY. */
+/* Makes the layers for t->input_size. `*layers` belongs to the caller (free). ERR_MODEL_UNSUPPORTED
+ * if a map would vanish or a size is not representable, ERR_NO_MEMORY. */
 int template_layers(const struct template *t, struct layer **layers, size_t *count,
                     struct error *err);
 

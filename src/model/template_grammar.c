@@ -1,35 +1,30 @@
 /* The free grammar of templates: KEY=VALUE, colons between, numbers in plain decimal. */
+#include <stddef.h>
 #include <string.h>
 
 #include "base/number.h"
 #include "model/template.h"
 
-enum key {
-    KEY_BLOCKS,
-    KEY_C,
-    KEY_D,
-    KEY_BLOCK,
-    KEY_STEM,
-    KEY_STEM_WIDTH,
-    KEY_OUT,
-    KEY_CLASSES,
-    KEY_SIZE,
-    KEY_COUNT
-};
+#define A_NUMBER    "a number from 1 to 131072"
+#define FIELD(name) offsetof(struct design, name)
 
-static const struct {
+/* What a key sets: an int of struct design, or the enumerator whose word it is. */
+static const struct key {
     const char *name, *wants;
-} keys[KEY_COUNT] = {
-    [KEY_BLOCKS] = {"blocks", "1 to 8 numbers from 1 to 256, with commas between"},
-    [KEY_C] = {"C", "a number from 1 to 131072"},
-    [KEY_D] = {"d", "a number from 1 to 131072"},
-    [KEY_BLOCK] = {"block", "bottleneck or basic"},
-    [KEY_STEM] = {"stem", "imagenet or cifar"},
-    [KEY_STEM_WIDTH] = {"stem_width", "a number from 1 to 131072"},
-    [KEY_OUT] = {"out", "a number from 1 to 131072"},
-    [KEY_CLASSES] = {"classes", "a number from 1 to 131072"},
-    [KEY_SIZE] = {"size", "a number from 1 to 131072"},
+    size_t field;
+    const char *words[2]; /* by enumerator */
+} keys[] = {
+    {"blocks", "1 to 8 numbers from 1 to 256, with commas between", FIELD(blocks), {NULL}},
+    {"C", A_NUMBER, FIELD(cardinality), {NULL}},
+    {"d", A_NUMBER, FIELD(path_width), {NULL}},
+    {"block", "bottleneck or basic", FIELD(block), {"bottleneck", "basic"}},
+    {"stem", "imagenet or cifar", FIELD(stem), {"imagenet", "cifar"}},
+    {"stem_width", A_NUMBER, FIELD(stem_channels), {NULL}},
+    {"out", A_NUMBER, FIELD(out), {NULL}},
+    {"classes", A_NUMBER, FIELD(classes), {NULL}},
+    {"size", A_NUMBER, FIELD(input_size), {NULL}},
 };
+enum { KEY_COUNT = sizeof keys / sizeof keys[0], KEYS_NEEDED = 3 };
 
 /* A part of the text. */
 struct span {
@@ -78,35 +73,15 @@ static bool read_blocks(struct span s, struct design *d)
     return false;
 }
 
-/* Index of the word that it is, into `*out`. */
-static bool read_choice(struct span s, const char *first, const char *second, int *out)
+static bool read_value(const struct key *key, struct span value, struct design *d)
 {
-    *out = is_word(s, second);
-    return *out || is_word(s, first);
-}
-
-static bool read_value(enum key key, struct span value, struct design *d)
-{
-    int choice, *const numbers[KEY_COUNT] = {
-                    [KEY_C] = &d->cardinality,   [KEY_D] = &d->path_width,
-                    [KEY_OUT] = &d->out,         [KEY_STEM_WIDTH] = &d->stem_channels,
-                    [KEY_CLASSES] = &d->classes, [KEY_SIZE] = &d->input_size,
-                };
-    bool good;
-    switch (key) {
-    case KEY_BLOCKS:
+    int *field = (int *)(void *)((char *)d + key->field);
+    if (field == d->blocks)
         return read_blocks(value, d);
-    case KEY_BLOCK:
-        good = read_choice(value, "bottleneck", "basic", &choice);
-        d->block = choice ? BLOCK_BASIC : BLOCK_BOTTLENECK;
-        return good;
-    case KEY_STEM:
-        good = read_choice(value, "imagenet", "cifar", &choice);
-        d->stem = choice ? STEM_CIFAR : STEM_IMAGENET;
-        return good;
-    default:
-        return read_number(value, TEMPLATE_MAX_CHANNELS, numbers[key]);
-    }
+    if (!key->words[0])
+        return read_number(value, TEMPLATE_MAX_CHANNELS, field);
+    *field = is_word(value, key->words[1]);
+    return *field == 1 || is_word(value, key->words[0]);
 }
 
 static int read_pair(const char **rest, struct design *d, bool seen[KEY_COUNT], struct error *err)
@@ -115,7 +90,7 @@ static int read_pair(const char **rest, struct design *d, bool seen[KEY_COUNT], 
     const char *equals = memchr(pair.at, '=', pair.length);
     struct span name = {pair.at, equals ? (size_t)(equals - pair.at) : pair.length};
     int shown = pair.length < 60 ? (int)pair.length : 60;
-    enum key key = 0;
+    size_t key = 0;
     while (key < KEY_COUNT && !is_word(name, keys[key].name))
         key++;
     if (key == KEY_COUNT || !equals)
@@ -128,7 +103,7 @@ static int read_pair(const char **rest, struct design *d, bool seen[KEY_COUNT], 
                          keys[key].name);
     seen[key] = true;
     struct span value = {equals + 1, pair.length - name.length - 1};
-    if (!read_value(key, value, d))
+    if (!read_value(&keys[key], value, d))
         return error_set(err, ERR_MODEL_UNSUPPORTED, "'%.*s': %s is needed", shown, pair.at,
                          keys[key].wants);
     return ERR_OK;
@@ -158,7 +133,7 @@ int template_parse(const char *text, struct template *out, struct error *err)
         if (code != ERR_OK)
             return code;
     }
-    for (enum key key = KEY_BLOCKS; key <= KEY_D; key++)
+    for (size_t key = 0; key < KEYS_NEEDED; key++)
         if (!seen[key])
             return error_set(err, ERR_MODEL_UNSUPPORTED, "%s=... is missing: %s is needed",
                              keys[key].name, keys[key].wants);

@@ -4,7 +4,7 @@
 #include "base/check.h"
 #include "model/template.h"
 
-/* Names of the field, and what they stand for. */
+/* Common names, in the free grammar. */
 static const struct known_template {
     const char *name, *numbers;
 } known_templates[] = {
@@ -70,7 +70,7 @@ static bool same_network(const struct template *a, const struct template *b)
     return same;
 }
 
-/* Layers with weights on the longest way through: what the number in a name counts. */
+/* The number in a name: layers with weights on the longest path. */
 static int depth_of(const struct template *t)
 {
     int blocks = 0;

@@ -105,16 +105,15 @@ static int take_shape(struct tensor_info *tensor, const json_t *value, struct er
                          SAFETENSORS_MAX_RANK);
     tensor->rank = (int)json_array_size(value);
     tensor->elements = 1;
+    bool fits = true;
     for (int i = 0; i < tensor->rank; i++) {
         if (!take_size(json_array_get(value, (size_t)i), &tensor->shape[i]))
             return error_set(err, ERR_MODEL_INVALID,
                              "tensor %s: dimension %d is not a non-negative integer", tensor->name,
                              i);
-        if (!size_mul(tensor->elements, tensor->shape[i], &tensor->elements))
-            return error_set(err, ERR_MODEL_INVALID, "tensor %s: its shape is too large",
-                             tensor->name);
+        fits = fits && size_mul(tensor->elements, tensor->shape[i], &tensor->elements);
     }
-    if (!size_mul(tensor->elements, types[tensor->type].bytes, &tensor->bytes))
+    if (!fits || !size_mul(tensor->elements, types[tensor->type].bytes, &tensor->bytes))
         return error_set(err, ERR_MODEL_INVALID, "tensor %s: its shape is too large", tensor->name);
     return ERR_OK;
 }

@@ -14,7 +14,7 @@ static const char *const words[] = {
     "name_to", "name2", "to_idx",  "2idx",   "idx_to", "idx2",  "to_index", "index_to",
 };
 
-/* What has one of the words and means something else. */
+/* Words that contain one of those and mean something else. */
 static const char *const no_words[] = {
     "classif",      "label_smooth",  "label_offset", "stage_names",  "input_names",
     "output_names", "feature_names", "column_names", "column_label", "filenames",
@@ -26,8 +26,9 @@ static const char *const endings[] = {".txt", ".json",  ".csv",   ".tsv", ".yaml
 enum { WORDS = sizeof words / sizeof words[0], NO_WORDS = sizeof no_words / sizeof no_words[0] };
 enum { ENDINGS = sizeof endings / sizeof endings[0] };
 
-/* Whether a key says that it names the classes: class_names, idx2label, Categories. Not so keys of
- * training and of exports that only look like it: classifier, label_smoothing, stage_names. */
+/* Whether a key says that it names the classes: class_names, idx2label, Categories. Keys of
+ * training and of exports that only look like it do not: classifier, label_smoothing, stage_names.
+ */
 static bool names_classes(const char *key)
 {
     char rest[256], *at;
@@ -81,8 +82,8 @@ int unread_labels_refuse_files(const char *folder, struct error *err)
     return code;
 }
 
-/* With so few classes a list or a map is as long as they are many by chance. What is not noticed
- * then gives "class 0", which nobody takes for a name. */
+/* With so few classes, a list or map may have their number by chance. If names are missed, the
+ * labels are "class 0" and so on, which nobody takes for names. */
 enum { FEW_CLASSES = 10 };
 
 static bool may_name(const json_t *value)
@@ -96,8 +97,9 @@ static bool is_as_long_as_classes(const json_t *value, size_t classes)
            (json_array_size(value) == classes || json_object_size(value) == classes);
 }
 
-/* What stands under a key that says that it names classes. Words with numbers that are no ids, as
- * weights are, name them only if there are as many. */
+/* Whether the value of a key that seems to name classes contains names. A map from words to numbers
+ * that are not ids, such as weights, does so only if it has as many entries as there are classes.
+ */
 static bool contains_names(const json_t *container, size_t classes)
 {
     const char *key, *text = json_string_value(container);
@@ -125,8 +127,8 @@ static bool is_list_of_names(const json_t *value)
     return all;
 }
 
-/* From class ids to names, or the other way round: then each id is there once, which their sum
- * tells well enough. */
+/* A map from class ids to names, or from names to ids. Each id must be there once, for which their
+ * sum is evidence enough. */
 static bool is_map_of_names(const json_t *map)
 {
     const char *key;
@@ -143,7 +145,7 @@ static bool is_map_of_names(const json_t *map)
     return names || (ids && sum == count * (count - 1) / 2);
 }
 
-/* Keys whose lists of words, however long, are no names of classes. */
+/* Keys whose lists of words are never names of classes. */
 static const char *const others[] = {"architectures", "stage_names", "out_features", "tags", NULL};
 
 static bool is_one_of(const char *key, const char *const *keys)

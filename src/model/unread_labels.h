@@ -1,5 +1,5 @@
-/* Names of classes that nobody reads, under keys of config.json and in files beside it. To put
- * other names in their place would be wrong without a word. */
+/* Finds class names in forms that are not read, under keys of config.json and in files beside it.
+ * To serve other names in their place would be silently wrong. */
 #ifndef RESNEXT_MODEL_UNREAD_LABELS_H
 #define RESNEXT_MODEL_UNREAD_LABELS_H
 
@@ -7,12 +7,14 @@
 
 #include "base/error.h"
 
-/* A key, at any depth, under which classes seem to be named, by what it is called or by there being
- * `classes` of them (0: unknown), if those are more than a few; NULL if there is none. It is
- * `root`'s. Keys of the root in `without`, which NULL ends, are not looked at; NULL: none. */
+/* Finds a key, at any depth, that seems to name the classes, by its own name or because it has
+ * `classes` names (0: unknown) and those are more than a few. NULL if there is none. The key
+ * belongs to `root`. Keys of the root that are in `without` (NULL-terminated, or NULL) are skipped.
+ */
 const char *unread_labels_find(const json_t *root, const char *const *without, size_t classes);
 
-/* Refuses a folder with a file that seems to name the classes: ERR_MODEL_INVALID names it. ERR_IO.
+/* Refuses a folder with a file that seems to name the classes: ERR_MODEL_INVALID, and the message
+ * names the file. ERR_IO.
  */
 int unread_labels_refuse_files(const char *folder, struct error *err);
 

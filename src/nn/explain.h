@@ -1,4 +1,5 @@
-/* What a network saw: the last feature map, its mean, and how much each place speaks for a class.
+/* Explanations of a network's answer: the last feature map, its mean, and how much each place
+ * contributes to a class.
  */
 #ifndef RESNEXT_NN_EXPLAIN_H
 #define RESNEXT_NN_EXPLAIN_H
@@ -8,8 +9,7 @@
 #include "nn/network.h"
 
 /* The shape of the last feature map. Every network here ends in a mean over that map and one linear
- * layer, which is what makes explanations exact in float32; in the other precisions they are as
- * exact as the logits. */
+ * layer. So explanations are exact in float32, and in other precisions as exact as the logits. */
 struct feature_shape {
     int rows, cols, channels;
 };

@@ -1,4 +1,4 @@
-/* NaN and infinity. */
+/* Finds NaN and infinity. */
 #ifndef RESNEXT_NN_FINITE_H
 #define RESNEXT_NN_FINITE_H
 
@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-/* The index of the first such number; `count` if there is none. */
+/* The index of the first number that is NaN or infinite; `count` if there is none. */
 size_t first_not_finite(const float *numbers, size_t count);
 
 /* ERR_NOT_FINITE if one of `count` numbers is NaN or infinite; the message calls them `what`. */

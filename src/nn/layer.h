@@ -1,5 +1,5 @@
-/* A network as a list of layers, in the order in which they run. Made by model/template.c from a
- * template; turned into memory and kernels by nn/network.c. */
+/* A network as a list of layers, in the order in which they run. model/template.c makes it from a
+ * template; nn/network.c adds memory and kernels. */
 #ifndef RESNEXT_NN_LAYER_H
 #define RESNEXT_NN_LAYER_H
 
@@ -32,10 +32,10 @@ struct layer {
 /* Whether the layer has weights, and so a kernel: a convolution or the classifier. */
 bool layer_has_weights(const struct layer *layer);
 
-/* What people call it: its tensors' prefix, or "max_pool", "avg_pool". */
+/* The name in messages and reports: the prefix of its tensors, or "max_pool", "avg_pool". */
 const char *layer_label(const struct layer *layer);
 
-/* Learned numbers of the layer as PyTorch counts them (weights, biases, batch norm's scale and
+/* The layer's parameters as PyTorch counts them (weights, biases, batch norm's scale and
  * shift), and multiply-adds for one image (convolutions and classifier only). */
 int64_t layer_parameters(const struct layer *layer);
 int64_t layer_multiply_adds(const struct layer *layer);

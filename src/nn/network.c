@@ -106,7 +106,7 @@ static int copy_scales(struct network *n, const struct quantization *values, str
     return ERR_OK;
 }
 
-/* What packed weights look like is the kernel's affair; explanations need plain ones. */
+/* The format of packed weights is private to the kernel; explanations need plain weights. */
 static int reserve_classifier(struct network *n, struct error *err)
 {
     const struct layer *last = &n->layers[n->count - 1];
@@ -160,12 +160,11 @@ int network_create(struct network **out, const struct layer *layers, size_t coun
         memcpy(n->layers, layers, count * sizeof *layers);
         code = fill(n, options, err);
     }
-    if (code != ERR_OK) {
+    if (code == ERR_OK)
+        *out = n;
+    else
         network_destroy(n);
-        return code;
-    }
-    *out = n;
-    return ERR_OK;
+    return code;
 }
 
 void network_destroy(struct network *n)
@@ -303,7 +302,7 @@ void workspace_destroy(struct workspace *w)
     free(w);
 }
 
-/* Offsets are for one image; every value of a workspace is max_images times as large. */
+/* Offsets are for one image; a workspace has max_images times as much memory for each value. */
 static unsigned char *value(const struct network *n, const struct workspace *w, int v)
 {
     return w->activations + n->plan.offset[v] * (size_t)w->max_images;

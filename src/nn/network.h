@@ -14,12 +14,12 @@
 
 struct network;
 
-/* What a network runs in and on. */
+/* The precision of a network and the instruction sets that it may use. */
 struct network_options {
     enum precision precision;
     struct kernel_isas isas;
-    /* For int8, [count + 1]: of the input and of what each layer makes; the last is not used, for
-     * logits are float32. A max pool's are those of its input. Copied. */
+    /* For int8, [count + 1]: those of the input and of each layer's output. The last is not used,
+     * as logits are float32. A max pool has those of its input. They are copied. */
     const struct quantization *values;
 };
 
@@ -45,11 +45,11 @@ size_t network_weight_bytes(const struct network *network);
 /* The kernel that layer i runs on; NULL for pooling. */
 const struct conv_kernel *network_kernel(const struct network *network, size_t i);
 
-/* What the layers run on. */
+/* The names of the kernels of all layers. */
 struct network_summary network_kernels(const struct network *network);
 
-/* Whether there is what the libraries that its kernels run on need for so many more threads, beside
- * a workspace each: ERR_NO_MEMORY. Ask before they start. */
+/* ERR_NO_MEMORY unless the libraries of its kernels have enough memory for `threads` more threads,
+ * workspaces not counted. Call it before they start. */
 int network_check_memory(const struct network *network, int threads, struct error *err);
 
 /* Activations and scratch of one thread, for up to `max_images` images at once; all of its memory
@@ -62,43 +62,43 @@ void workspace_destroy(struct workspace *workspace);
 /* The bytes of a workspace; false if they do not fit in a size_t. */
 bool network_workspace_bytes(const struct network *network, int max_images, size_t *bytes);
 
-/* Where the caller puts the input, [max_images][in_h][in_w][3] in elements of the precision, before
+/* The input, [max_images][in_h][in_w][3] in elements of the precision. The caller writes it before
  * each forward. */
 void *workspace_input(struct workspace *workspace);
 
 /* Value `v` of the last forward pass (numbered as in layer.h), [images][height][width][channels] in
- * elements of the precision, as long as no later layer has taken its place: what an average pool
- * reads and makes, and the logits, stay until the next pass. */
+ * elements of the precision. It is valid until a later layer reuses its memory. The input and
+ * output of an average pool, and the logits, stay until the next pass. */
 const void *workspace_value(const struct network *network, const struct workspace *workspace,
                             int v);
 
-/* Elements [first, first + count) of value `v` as the numbers that they stand for, whatever the
- * precision. As long as workspace_value. */
+/* Elements [first, first + count) of value `v` as float32, whatever the precision. Valid as long as
+ * workspace_value. */
 void network_read_value(const struct network *network, const struct workspace *workspace, int v,
                         size_t first, size_t count, float *out);
 
 /* How many elements value `v` has for one image. */
 size_t network_value_size(const struct network *network, int v);
 
-/* Runs `images` (1..max_images) images. The result, float32 [images][classes] (logits), lies in the
- * workspace until the next call. Allocates nothing and takes no lock. */
+/* Runs `images` (1..max_images) images. Returns the logits, float32 [images][classes], which stay
+ * in the workspace until the next call. Allocates nothing and takes no lock. */
 const float *network_forward(const struct network *network, struct workspace *workspace,
                              int images);
 
-/* Where the last forward pass, however it was run, left its logits. */
+/* The logits of the last forward pass, whichever function ran it. */
 const float *network_result(const struct network *network, const struct workspace *workspace);
 
 /* The classifier's weights as they were set, float32 [classes][channels]; NULL if the network has
  * no classifier. */
 const float *network_classifier(const struct network *network);
 
-/* One layer of network_forward, which runs all of them in order; for those who time them. */
+/* Runs one layer. network_forward is a loop over all of them; benchmarks time each. */
 void network_run_layer(const struct network *network, struct workspace *workspace, size_t i,
                        int images);
 
-/* A layer's work is cut into tiles, which may be computed in any order and at the same time, by
- * threads with workspaces of their own for the same network: activations are those of `workspace`,
- * scratch that of `mine`. */
+/* A layer's work is divided into tiles. They may run in any order and in parallel, by threads that
+ * each have a workspace for the same network. Activations are in `workspace`; scratch is that of
+ * `mine`. */
 int network_tile_count(const struct network *network, size_t i, int images);
 void network_run_tiles(const struct network *network, struct workspace *workspace,
                        struct workspace *mine, size_t i, int images, int begin, int end);

@@ -14,13 +14,11 @@ struct value {
 
 static size_t product(int a, int b, int c)
 {
-    size_t ab, abc;
-    if (!size_mul((size_t)a, (size_t)b, &ab) || !size_mul(ab, (size_t)c, &abc))
-        return SIZE_MAX;
-    return abc;
+    size_t p;
+    return size_mul((size_t)a, (size_t)b, &p) && size_mul(p, (size_t)c, &p) ? p : SIZE_MAX;
 }
 
-/* An explanation reads the last feature map and its mean when the logits are there already. */
+/* An explanation reads the last feature map and its mean after the logits are computed. */
 static void keep_features(const struct layer *layers, size_t count, struct value *values)
 {
     for (size_t i = 0; i < count; i++)

@@ -1,5 +1,5 @@
-/* Where each activation lies: a value lives from the layer that makes it to the last that reads it,
- * and values that never live together share memory. */
+/* Memory of activations: a value lives from the layer that makes it to the last layer that reads
+ * it, and values whose lives do not overlap may share memory. */
 #ifndef RESNEXT_NN_PLAN_H
 #define RESNEXT_NN_PLAN_H
 
@@ -14,9 +14,9 @@ struct plan {
     size_t total;       /* bytes for one image */
 };
 
-/* For elements of the precision, and float32 in the last value. ERR_NO_MEMORY;
- * ERR_MODEL_UNSUPPORTED if a size does not fit. An output may take the place of its layer's
- * residual when nobody reads that later. What an average pool reads and makes lives to the end. */
+/* Elements have the precision, and float32 in the last value. An output may reuse the memory of its
+ * layer's residual if no later layer reads that. The input and output of an average pool live to
+ * the end. ERR_NO_MEMORY; ERR_MODEL_UNSUPPORTED if a size does not fit. */
 int plan_create(struct plan *plan, const struct layer *layers, size_t count,
                 enum precision precision, struct error *err);
 void plan_destroy(struct plan *plan);

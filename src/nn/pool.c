@@ -4,12 +4,12 @@
 
 #include "kernel/isa/generic.h"
 
-/* Where it is used `count` is a constant. */
+/* Inlined where `count` is a constant. */
 #define INLINE static inline __attribute__((always_inline))
 
-/* Channels averaged, and bytes of channels compared, at a time. A run of so many pixels is added up
- * in float32, the runs in double: the mean of a map of any size is then off by at most 5e-7 of the
- * mean magnitude of its numbers. */
+/* Channels averaged, and bytes of channels compared, at a time. RUN pixels are added in float32,
+ * and these sums in double: the mean of a map of any size is then off by at most 5e-7 of the mean
+ * magnitude of its numbers. */
 enum { STRIP = 64, STRIP_BYTES = 64, RUN = 8 };
 
 /* The part of a window that lies inside the map. */
@@ -34,13 +34,13 @@ static struct window window_at(const struct conv_shape *s, const unsigned char *
     };
 }
 
-/* As PyTorch has it, the most of a NaN and a number is the NaN. */
+/* As in PyTorch, the maximum of a NaN and a number is the NaN. */
 static float max_1(float x, float max)
 {
     return x > max || isnan(x) ? x : max;
 }
 
-/* Four vectors of maxima stay in registers while the window goes by. */
+/* Four vectors of maxima stay in registers during the loop over the window. */
 static void max_16(const struct window *w, size_t pixel, float *y)
 {
     const float *first = (const float *)(const void *)w->first;
@@ -73,21 +73,21 @@ static void max_f32(struct window w, size_t pixel, size_t count, float *y)
         }
 }
 
-/* As integers, bfloat16 numbers stand in order once the negative ones are turned around. Twice
- * gives the number again. */
+/* Bits of bfloat16 compare as integers once those of negative numbers are inverted. Its own
+ * inverse. */
 static int16_t turn_negative(int16_t bits)
 {
     return (int16_t)(bits ^ (bits >> 15 & 0x7fff));
 }
 
-/* NaNs lose their sign, so that they stand above all numbers. */
+/* NaNs lose their sign, so that they are greater than all numbers. */
 static int16_t in_order(int16_t bits)
 {
     int16_t magnitude = bits & 0x7fff;
     return magnitude > 0x7f80 ? magnitude : turn_negative(bits);
 }
 
-/* The maxima of these two stay in registers while the window goes by. */
+/* The two functions below keep the maxima in registers during the loop over a window. */
 INLINE void max_bf16(const struct window *w, size_t pixel, size_t count, int16_t *y)
 {
     int16_t max[STRIP_BYTES / 2];
@@ -164,7 +164,7 @@ INLINE void add_run(enum precision precision, const void *x, size_t i, size_t ch
                     size_t pixels, double sums[STRIP], size_t count)
 {
     for (size_t c = 0; c < count; c++) {
-        float sum = -0.0F; /* to which adding the first number is no work */
+        float sum = -0.0F; /* the compiler drops this addition */
         uint16_t bytes = 0;
 #pragma GCC unroll 8
         for (size_t p = 0; p < pixels; p++) {

@@ -11,9 +11,9 @@ void pool_max(enum precision precision, const struct conv_shape *shape, const vo
               int row_begin, int row_end);
 
 /* x [images][in_h][in_w][c] -> y [images][c]: the mean over the map. Computes strips [begin, end)
- * of images * pool_strips(shape), each of which is some channels of an image. In int8 a byte of y
- * is mean * scale[c] + offset[c], of the bytes of x; other precisions have no scale and offset
- * (NULL).
+ * of images * pool_strips(shape); a strip is some channels of an image. In int8 a byte of y is mean
+ * * scale[c] + offset[c], where the mean is that of the bytes of x. In other precisions scale and
+ * offset are NULL.
  */
 int pool_strips(const struct conv_shape *shape);
 void pool_average(enum precision precision, const struct conv_shape *shape, const void *x, void *y,

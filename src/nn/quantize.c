@@ -14,10 +14,10 @@ struct inputs {
     const double *mean;
 };
 
-/* The arrays of a struct conv_weights, while they are written. */
+/* The arrays of a struct conv_weights, while they are written; they follow each other in memory. */
 struct arrays {
-    int8_t *quantized;
     float *multiplier, *offset, *residual_multiplier;
+    int8_t *quantized;
     uint8_t *padding;
 };
 
@@ -34,8 +34,8 @@ static double nearest(double number)
     return number + large - large;
 }
 
-/* What the quantised weights of an output channel add up to: with the zeros, the rounding with the
- * means, and without signs. */
+/* Sums over the weights of an output channel: weight * zero, rounding error * mean, and |weight|.
+ */
 struct sums {
     double zeros, errors, size;
 };
@@ -50,8 +50,8 @@ static inline void quantize_weight(double exact, double zero, double mean, int8_
     sums->size += fabs(rounded);
 }
 
-/* The weights of a 1x1 kernel, which are most of a network's: in lanes, since additions wait for
- * each other. */
+/* The weights of a 1x1 kernel, which are most of a network's. Each lane has its own sums, because
+ * dependent additions would wait for each other. */
 static struct sums quantize_pointwise(const float *weights, const struct inputs *x, size_t channels,
                                       double steps, int8_t *out)
 {
@@ -83,7 +83,7 @@ static struct sums quantize_taps(const float *weights, const struct inputs *x, s
     return sums;
 }
 
-/* What a step must be worth for the largest weight to fit. */
+/* The size of a step with which the largest weight fits. */
 static double taps_step(const float *weights, const struct inputs *x, size_t channels, size_t taps)
 {
     double max = 0;
@@ -106,8 +106,8 @@ static inline double octet_quad(const double weights[OCTET])
            2;
 }
 
-/* What it must be worth for the quads of a 1x1 kernel to fit, where rounding adds half a step to
- * each weight at most. */
+/* The size of a step with which the quads of a 1x1 kernel fit. Rounding adds at most half a step to
+ * each weight. */
 static double pointwise_step(const float *weights, const struct inputs *x, size_t channels)
 {
     double max = 0, octet[OCTET];
@@ -123,9 +123,9 @@ static double pointwise_step(const float *weights, const struct inputs *x, size_
 }
 
 /* The weights of one output channel, [channels][taps], with the scales of these input channels
- * multiplied in. Returns what a step of a quantised weight is worth, or a number that is not finite
- * if there is none or if a sum of products might not fit into 32 bits; `*shift` becomes what the
- * input's zeros and the rounding add to the sum. */
+ * multiplied in. Returns the size of a step of a quantised weight. It is not finite if there is
+ * none, or if a sum of products might not fit into 32 bits; `*shift` becomes what the input's zeros
+ * and the rounding add to the sum. */
 static float quantize_channel(const float *weights, const struct inputs *x, size_t channels,
                               size_t taps, int8_t *out, double *shift)
 {
@@ -142,11 +142,6 @@ static float quantize_channel(const float *weights, const struct inputs *x, size
     return sums.size * LARGEST_BYTE <= INT32_MAX ? step : INFINITY;
 }
 
-static struct inputs from_channel(const struct inputs *x, size_t c)
-{
-    return (struct inputs){x->scale + c, x->zero + c, x->mean + c};
-}
-
 /* False if a factor is not finite. */
 static bool fill(const struct layer *layer, const float *weights, const float *bias,
                  const struct inputs *x, const struct quantization *y,
@@ -156,7 +151,8 @@ static bool fill(const struct layer *layer, const float *weights, const float *b
     size_t channels = (size_t)(s->in_c / s->groups), taps = (size_t)(s->kernel * s->kernel);
     size_t each = channels * taps, group_out = (size_t)(s->out_c / s->groups);
     for (size_t o = 0; o < (size_t)s->out_c; o++) {
-        struct inputs inputs = from_channel(x, o / group_out * channels);
+        size_t first = o / group_out * channels;
+        const struct inputs inputs = {x->scale + first, x->zero + first, x->mean + first};
         double shift = 0, y_scale = y ? y->scale[o] : 1, y_zero = y ? y->zero[o] : 0;
         float step = quantize_channel(weights + o * each, &inputs, channels, taps,
                                       out->quantized + o * each, &shift);
@@ -187,16 +183,20 @@ int quantize_layer(const struct layer *layer, const float *weights, const float 
                    const struct quantization *residual, struct conv_weights *out, struct error *err)
 {
     const struct conv_shape *s = &layer->shape;
-    size_t channels = (size_t)s->out_c;
-    struct arrays a = {
-        .quantized = malloc(conv_weight_count(s)),
-        .multiplier = calloc(channels, sizeof(float)),
-        .offset = calloc(channels, sizeof(float)),
-        .residual_multiplier = calloc(channels, sizeof(float)),
-        .padding = malloc((size_t)s->in_c),
-    };
-    double *means = means_in_steps(x, (size_t)s->in_c);
+    size_t channels = (size_t)s->out_c, in_channels = (size_t)s->in_c, count = conv_weight_count(s);
+    float *block = malloc(3 * channels * sizeof *block + count + in_channels);
+    double *means = means_in_steps(x, in_channels);
+    if (!block || !means) {
+        free(block);
+        free(means);
+        return error_set(err, ERR_NO_MEMORY, "no memory to quantise layer %s", layer->name);
+    }
+    int8_t *bytes = (int8_t *)(block + 3 * channels);
+    const struct arrays a = {block, block + channels, block + 2 * channels, bytes,
+                             (uint8_t *)bytes + count};
     const struct inputs inputs = {x->scale, x->zero, means};
+    bool filled = fill(layer, weights, bias, &inputs, y, residual, &a);
+    free(means);
     *out = (struct conv_weights){
         .quantized = a.quantized,
         .multiplier = a.multiplier,
@@ -204,14 +204,6 @@ int quantize_layer(const struct layer *layer, const float *weights, const float 
         .residual_multiplier = a.residual_multiplier,
         .padding = a.padding,
     };
-    if (!a.quantized || !a.multiplier || !a.offset || !a.residual_multiplier || !a.padding ||
-        !means) {
-        free(means);
-        quantize_destroy(out);
-        return error_set(err, ERR_NO_MEMORY, "no memory to quantise layer %s", layer->name);
-    }
-    bool filled = fill(layer, weights, bias, &inputs, y, residual, &a);
-    free(means);
     if (filled)
         return ERR_OK;
     quantize_destroy(out);
@@ -223,10 +215,6 @@ int quantize_layer(const struct layer *layer, const float *weights, const float 
 
 void quantize_destroy(struct conv_weights *w)
 {
-    free((void *)w->quantized);
     free((void *)w->multiplier);
-    free((void *)w->offset);
-    free((void *)w->residual_multiplier);
-    free((void *)w->padding);
     *w = (struct conv_weights){0};
 }

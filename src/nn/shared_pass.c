@@ -3,14 +3,15 @@
  * `network` before it waits for `helpers` to become 0, both sequentially consistent: so either the
  * helper sees that no pass is running, or the owner waits for it.
  *
- * Within a pass, `ticket` holds the layer that is under way and its next tile. Whoever moves it on
- * from what it read there owns the tiles in between, and reports them in `done`. The owner waits
- * until all are done, resets `done` and moves `ticket` on to the next layer. Reading `done`
- * acquires what its adders released, reading `ticket` what the owner released, so whoever works on
- * a layer sees all that was written in those before it.
+ * Within a pass, `ticket` holds the current layer and its next tile. A thread takes tiles by a
+ * compare-and-swap that moves `ticket` past them, and adds their number to `done` when they are
+ * computed. The owner waits until all are done, resets `done` and moves `ticket` to the next layer.
+ * Reading `done` acquires what the threads that added to it released, and reading `ticket` acquires
+ * what the owner released. So a thread that works on a layer sees the results of all layers before
+ * it.
  *
- * An owner who gives up moves `ticket` behind the last layer: there are no tiles to be had then,
- * and helpers leave once they have done theirs. */
+ * An owner that gives up moves `ticket` past the last layer: no tiles are left, and helpers leave
+ * when they have computed theirs. */
 #include "nn/shared_pass.h"
 
 #include <sched.h>
@@ -49,7 +50,7 @@ void shared_pass_destroy(struct shared_pass *shared)
     free(shared);
 }
 
-/* Waits a moment; longer from the SPINS-th time on. */
+/* Spins; yields from the SPINS-th time on. */
 static void wait_a_moment(int *times)
 {
     if (*times == SPINS) {
@@ -77,7 +78,7 @@ static uint64_t read_ticket(const struct shared_pass *shared)
     return atomic_load_explicit(&shared->ticket, memory_order_acquire);
 }
 
-static size_t layer_under_way(const struct shared_pass *shared)
+static size_t current_layer(const struct shared_pass *shared)
 {
     return layer_of(read_ticket(shared));
 }
@@ -88,7 +89,7 @@ static int tile_count(const struct shared_pass *shared, const struct network *ne
                                                 : 0;
 }
 
-/* How many of a layer's `count` tiles RUN_OPERATIONS allows for. */
+/* The maximum number of a layer's `count` tiles in a run. */
 static int longest_run(const struct shared_pass *shared, const struct layer *layer, int count)
 {
     int64_t operations = layer_multiply_adds(layer) * shared->images;
@@ -96,9 +97,9 @@ static int longest_run(const struct shared_pass *shared, const struct layer *lay
                                        : count;
 }
 
-/* How many of the `left` of a layer's `count` tiles to take at once: long runs first, since a
- * kernel reads less the more tiles it has, then shorter ones, so that all threads end together.
- * Alone, all of them. */
+/* How many of the `left` of a layer's `count` tiles to take at once. Runs are long at first,
+ * because a kernel reads less per tile in a longer run, and then shorter, so that all threads
+ * finish together. A thread without helpers takes all tiles. */
 static int run_size(const struct shared_pass *shared, const struct layer *layer, int count,
                     int left)
 {
@@ -111,7 +112,7 @@ static int run_size(const struct shared_pass *shared, const struct layer *layer,
     return size > 0 ? size : 1;
 }
 
-/* Takes some tiles of the layer under way; none, if begin is not less than end. */
+/* Takes some tiles of the current layer; none if begin >= end. */
 static struct run take_tiles(struct shared_pass *shared, const struct network *network)
 {
     uint64_t ticket = read_ticket(shared);
@@ -145,7 +146,7 @@ static bool goes_on(const struct shared_pass *shared)
     return !shared->terms->go_on || shared->terms->go_on(shared->terms->arg);
 }
 
-/* False if it was given up. */
+/* False if go_on returned false. */
 static bool run_layer(struct shared_pass *shared, const struct network *network, size_t layer)
 {
     int count = network_tile_count(network, layer, shared->images);
@@ -200,12 +201,12 @@ void shared_pass_work(struct shared_pass *shared, struct workspace *mine, bool (
 {
     const struct network *network = atomic_load(&shared->network);
     size_t count = network ? network_layer_count(network) : 0;
-    for (size_t layer; (layer = layer_under_way(shared)) < count;) {
+    for (size_t layer; (layer = current_layer(shared)) < count;) {
         do {
             if (stop(context))
                 return;
         } while (run_some(shared, network, mine));
-        for (int times = 0; layer_under_way(shared) == layer;) {
+        for (int times = 0; current_layer(shared) == layer;) {
             if (stop(context))
                 return;
             wait_a_moment(&times);

@@ -32,8 +32,6 @@ void network_summary_add(struct network_summary *summary, const struct conv_kern
 
 void network_summary_text(const struct network_summary *s, char text[NETWORK_SUMMARY_TEXT])
 {
-    if (*s->grouped)
-        snprintf(text, NETWORK_SUMMARY_TEXT, "dense %s, grouped %s", s->dense, s->grouped);
-    else
-        snprintf(text, NETWORK_SUMMARY_TEXT, "dense %s", s->dense);
+    snprintf(text, NETWORK_SUMMARY_TEXT, "dense %s%s%s", s->dense, *s->grouped ? ", grouped " : "",
+             s->grouped);
 }

@@ -1,4 +1,4 @@
-/* What the convolutions of a network run on, in few words. */
+/* A short summary of the kernels of a network's convolutions. */
 #ifndef RESNEXT_NN_SUMMARY_H
 #define RESNEXT_NN_SUMMARY_H
 
@@ -6,8 +6,8 @@
 
 enum { NETWORK_SUMMARY_NAMES = 96, NETWORK_SUMMARY_TEXT = 2 * NETWORK_SUMMARY_NAMES + 16 };
 
-/* The names of kernel_runs_on, each once, in the order in which they came, joined by "+"; "": no
- * such convolution. Zeroed, it is of none. */
+/* Names of kernel_runs_on, each once, in order of appearance, joined by "+"; "" if there is no such
+ * convolution. Starts zeroed. */
 struct network_summary {
     char dense[NETWORK_SUMMARY_NAMES];   /* of convolutions with one group, and the classifier */
     char grouped[NETWORK_SUMMARY_NAMES]; /* of those with more */

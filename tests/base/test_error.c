@@ -28,6 +28,7 @@ START_TEST(a_prefix_goes_before_the_message)
 {
     struct error err;
     error_set(&err, ERR_IO, "no such file");
+    ck_assert_int_eq(error_prefix(&err, ERR_OK, "ignored"), ERR_OK);
     ck_assert_int_eq(error_prefix(&err, ERR_IO, "model %s", "x"), ERR_IO);
     ck_assert_str_eq(err.message, "model x: no such file");
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/size.h"
 #include "tests/suite.h"
 
 static struct resize_axis plan(int in_size, int out_size, enum interpolation interpolation)
@@ -63,7 +64,7 @@ START_TEST(flat_rows_stay_flat_and_extremes_do_not_wrap)
     enum { IN = 37, OUT = 113, TAPS = 5 };
     struct resize_axis axis = plan(IN, OUT, INTERPOLATION_BICUBIC);
     uint8_t row[IN * 4 + RESIZE_SLACK_BYTES], out[OUT * 3];
-    static uint8_t rows[TAPS + RESIZE_SLACK_ROWS][120];
+    static uint8_t rows[TAPS + RESIZE_SLACK_ROWS][128];
     for (int value = 0; value < 256; value++) {
         memset(row, value, sizeof row);
         resize_horizontal(&axis, row, out);
@@ -77,8 +78,8 @@ START_TEST(flat_rows_stay_flat_and_extremes_do_not_wrap)
     ck_assert_int_eq(out[3 * 15], 0); /* undershoot, clipped */
     ck_assert_int_eq(axis.max_taps, TAPS);
     memset(rows, 200, sizeof rows);
-    ck_assert_uint_eq(resize_stride(OUT), 120);
-    resize_vertical(&axis, OUT - 1, rows[0], 120, OUT, out);
+    ck_assert_uint_eq(size_round_up(OUT, RESIZE_BLOCK), sizeof rows[0]);
+    resize_vertical(&axis, OUT - 1, rows[0], sizeof rows[0], OUT, out);
     ck_assert_mem_eq(out, rows, OUT);
     resize_axis_free(&axis);
 }
@@ -105,7 +106,7 @@ static void check_passes(int out, enum interpolation interpolation, int groups)
     }
     for (int width = 1; width <= LINES * 3; width += width < 140 ? 1 : 20) {
         static uint8_t rows[(IN + RESIZE_SLACK_ROWS) * (LINES * 3 + 15)];
-        size_t stride = resize_stride((size_t)width);
+        size_t stride = size_round_up((size_t)width, RESIZE_BLOCK);
         for (int i = 0; i < IN; i++)
             memcpy(rows + (size_t)i * stride, down[i], (size_t)width);
         for (int i = 0; i < out; i++) {
