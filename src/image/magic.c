@@ -52,5 +52,5 @@ int magic_check(const uint8_t *bytes, size_t length, struct error *err)
             return error_set(err, ERR_NOT_JPEG, "this looks like %s; send a JPEG",
                              other_kinds[i].name);
     }
-    return error_set(err, ERR_NOT_JPEG, "this does not start as a JPEG does; send a JPEG");
+    return error_set(err, ERR_NOT_JPEG, "this does not start like a JPEG; send a JPEG");
 }
