@@ -69,8 +69,8 @@ static void describe_failure(struct jpeg_decoder *decoder, int message_code, con
         break;
     case JWRN_JPEG_EOF:
         error_set(failure, ERR_IMAGE_UNDECODABLE,
-                  "the JPEG ends early; send the whole file (with curl --data-binary: -d drops "
-                  "bytes)");
+                  "the JPEG ends early; send the whole file (curl -d drops bytes, --data-binary "
+                  "does not)");
         break;
     default:
         error_set(failure, ERR_IMAGE_UNDECODABLE, "the JPEG is damaged (%s); send an intact file",
