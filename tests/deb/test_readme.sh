@@ -24,6 +24,7 @@ context.load_cert_chain(folder + "/cert.pem", folder + "/key.pem")
 server.socket = context.wrap_socket(server.socket, server_side=True)
 server.serve_forever()
 END
+    # shellcheck disable=SC2064 # the process of now
     trap "kill $!; rm -rf \"\$folder\"" EXIT
     (cd "$files" && find . -type f) | sed "s|^\.\(.*\)|# https://$host\1 is $files\1|"
 }
