@@ -57,7 +57,7 @@ def sentences(kind, when, arguments):
     if when == "RESTART":
         limits += " A change needs a restart."
     elif when == "RELOAD_IF_SET":
-        limits += " To set or unset it needs a restart."
+        limits += " Setting or unsetting it needs a restart."
     return arguments[-1][0].upper() + arguments[-1][1:] + ".", limits
 
 

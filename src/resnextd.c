@@ -93,7 +93,7 @@ static int64_t drain(struct service *s, const sigset_t *handled)
     int64_t grace_ms = generation_conf(generation)->drain_grace_ms;
     int64_t timeout_s = generation_conf(generation)->drain_timeout_s;
     generation_release(generation);
-    log_info("draining: no new connections after %lld ms, then up to %lld s for what has come",
+    log_info("draining: no new connections after %lld ms, then up to %lld s for open requests",
              (long long)grace_ms, (long long)timeout_s);
     server_begin_drain(s->server);
     notify("STOPPING=1\nSTATUS=draining");

@@ -76,7 +76,7 @@ tool bare/apt-get 'exit 1'
 tool bare/dpkg-query 'exit 1'
 tool bare/id 'echo 1000'
 env PATH="$folder/tools/bare" "$folder/bootstrap" > "$folder/log" 2>&1
-grep -q 'as root, please: apt-get install .*autoconf.* libmicrohttpd-dev .*nettle-dev pkgconf$' "$folder/log" &&
+grep -q 'run as root: apt-get install .*autoconf.* libmicrohttpd-dev .*nettle-dev pkgconf$' "$folder/log" &&
     ! grep -qw -e debhelper -e check -e python3 "$folder/log" && ! grep -q '^== installing' "$folder/log"
 result $? 7 'without rights it names the packages to install'
 
@@ -86,7 +86,7 @@ touch "$folder/build/config.log"
 if chown 65534 "$folder/build/config.log" 2> "$folder/log"; then
     chmod 644 "$folder/build/config.log"
     ! PATH="$folder/tools:$PATH" setpriv --bounding-set=-all "$folder/bootstrap" > "$folder/log" 2>&1 &&
-        [ "$(cat "$folder/log")" = "bootstrap: build/config.log belongs to another user, perhaps since sudo ./bootstrap: \
+        [ "$(cat "$folder/log")" = "bootstrap: build/config.log belongs to another user, perhaps from sudo ./bootstrap; run: \
 sudo chown -R $(id -un) '$folder'" ]
     result $? 8 "$name"
 else

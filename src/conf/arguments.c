@@ -49,7 +49,7 @@ static int next_argument(struct argument *argument, int *i, int argc, char *cons
     if (strcmp(text, "-h") == 0)
         return error_set(err, ERR_CONFIG, "unknown option \"-h\"; use --help");
     if (strncmp(text, "--", 2) != 0 || !to_key(argument->key, text + 2, strcspn(text + 2, "=")))
-        return error_set(err, ERR_CONFIG, "\"%.100s\" is no option; --help lists all", text);
+        return error_set(err, ERR_CONFIG, "\"%.100s\" is not an option; --help lists all", text);
     if (strcmp(argument->key, "port") == 0)
         return error_set(err, ERR_CONFIG, "unknown option \"--port\"; use --listen ADDR:PORT");
     int other = names_find(other_names, argument->key);

@@ -135,11 +135,11 @@ void conf_print_help(void)
          "        read this file; default " SYSCONFDIR "/resnextd/resnextd.conf, if it exists.\n"
          "  --model DIR, --model NAME=DIR (repeatable)\n"
          "        serve these models instead of those in the file; the first is the\n"
-         "        default. Without any: the one in " PKGDATADIR "/models.\n"
+         "        default. Without any: the model in " PKGDATADIR "/models.\n"
          "  --check-config\n"
          "        check the configuration and the files it names, and exit.\n"
          "  --print-config\n"
-         "        print the configuration in effect, as a file, and exit.\n"
+         "        print the configuration in effect, in the syntax of the file, and exit.\n"
          "  --hash-api-key\n"
          "        read a key from standard input, print its line for the file that\n"
          "        api_keys names, and exit.\n"
@@ -148,7 +148,7 @@ void conf_print_help(void)
          "\n"
          "Each option below is also KEY = VALUE in the file, with '_' for '-', and the\n"
          "environment variable RESNEXTD_KEY (RESNEXTD_MODEL for models). The command\n"
-         "line counts before the environment, and the environment before the file.\n");
+         "line overrides the environment, and the environment overrides the file.\n");
     for (size_t i = 0; i < CONF_OPTION_COUNT; i++)
         print_option_help(&conf_options[i]);
 }

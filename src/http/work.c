@@ -180,7 +180,7 @@ static enum MHD_Result reply_work(struct exchange *x)
         return reply_answer(x, &r->answer);
     if (is_failed_form(x))
         error_prefix(&r->failure, r->failure.code,
-                     "sent as a form, as curl -d does, which damages pictures (use --data-binary)");
+                     "sent as a form (curl -d damages pictures, --data-binary does not)");
     return reply_refusal(x, &r->failure, false);
 }
 

@@ -69,8 +69,8 @@ static void describe_failure(struct jpeg_decoder *decoder, int message_code, con
         break;
     case JWRN_JPEG_EOF:
         error_set(failure, ERR_IMAGE_UNDECODABLE,
-                  "the JPEG ends early; send the whole file (with curl --data-binary: -d drops "
-                  "bytes)");
+                  "the JPEG ends early; send the whole file (curl -d drops bytes, --data-binary "
+                  "does not)");
         break;
     default:
         error_set(failure, ERR_IMAGE_UNDECODABLE, "the JPEG is damaged (%s); send an intact file",
@@ -352,7 +352,7 @@ static int check_start(const uint8_t *bytes, size_t length, struct error *err)
         if (starts_with(bytes, length, other_kinds[i].magic, other_kinds[i].length))
             return error_set(err, ERR_NOT_JPEG, "this looks like %s; send a JPEG",
                              other_kinds[i].name);
-    return error_set(err, ERR_NOT_JPEG, "this does not start as a JPEG does; send a JPEG");
+    return error_set(err, ERR_NOT_JPEG, "this does not start like a JPEG; send a JPEG");
 }
 
 int jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes, size_t length,

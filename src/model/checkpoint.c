@@ -229,7 +229,7 @@ int checkpoint_check(const struct tensor_table *tensors, const struct layer *lay
     for (size_t i = 0; code == ERR_OK && i < tensors->count; i++)
         if (!accounted[i])
             code = error_set(err, ERR_MODEL_UNSUPPORTED,
-                             "tensor %s is no part of a plain ResNet or ResNeXt",
+                             "tensor %s is not part of a plain ResNet or ResNeXt",
                              tensors->tensors[i].name);
     free(accounted);
     return code;

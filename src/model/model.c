@@ -29,8 +29,8 @@ struct loader {
 };
 
 #define WHAT_IT_IS                                                                                 \
-    "a model is a folder with model.safetensors and config.json, and README tells how a .pth "     \
-    "becomes one"
+    "a model is a folder with model.safetensors and config.json; RECIPES.md says how to "          \
+    "make one from a .pth"
 
 static int check_folder(const char *path, struct error *err)
 {
@@ -39,7 +39,7 @@ static int check_folder(const char *path, struct error *err)
         return error_set(err, ERR_IO, "cannot open %s: %s; name the folder of a model", path,
                          strerror(errno));
     if (!S_ISDIR(st.st_mode))
-        return error_set(err, ERR_IO, "%s is no folder; " WHAT_IT_IS, path);
+        return error_set(err, ERR_IO, "%s is not a folder; " WHAT_IT_IS, path);
     return ERR_OK;
 }
 
@@ -63,8 +63,8 @@ static void explain_checkpoint(const char *folder, struct error *err)
         if (is_checkpoint_name(entry->d_name))
             error_set(
                 err, ERR_IO,
-                "%.90s has no model.safetensors; README, Your own network, says how Python "
-                "makes it of %.40s: safetensors.torch.save_file({n: t.contiguous() for n, t in "
+                "%.90s has no model.safetensors; RECIPES.md, PyTorch, says how Python "
+                "makes it from %.40s: safetensors.torch.save_file({n: t.contiguous() for n, t in "
                 "torch.load(FILE).items()}, \"model.safetensors\")",
                 folder, entry->d_name);
     if (dir)

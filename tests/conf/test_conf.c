@@ -183,9 +183,9 @@ START_TEST(bad_arguments_are_refused)
     refused("--precision fp16", ERR_CONFIG,
             "--precision is \"fp16\"; it must be one of f32|bf16|int8");
     refused("--listen unix:/a --listen unix:/a", ERR_CONFIG, "--listen has \"unix:/a\" twice");
-    refused("--", ERR_CONFIG, "\"--\" is no option; --help lists all");
-    refused("--=1", ERR_CONFIG, "\"--=1\" is no option; --help lists all");
-    refused("model", ERR_CONFIG, "\"model\" is no option; --help lists all");
+    refused("--", ERR_CONFIG, "\"--\" is not an option; --help lists all");
+    refused("--=1", ERR_CONFIG, "\"--=1\" is not an option; --help lists all");
+    refused("model", ERR_CONFIG, "\"model\" is not an option; --help lists all");
     refused("--model=", ERR_CONFIG, "--model: no model name can be made from \"\"; write NAME=");
     refused("--listen localhost:1", ERR_CONFIG,
             "--listen: \"localhost:1\": the address must be numeric, as in "

@@ -110,13 +110,13 @@ START_TEST(what_is_no_jpeg_is_named)
         const char *named;
     } cases[] = {
         {"", 0, "no bytes"},
-        {"\xff", 1, "does not start as a JPEG"},
-        {"\xd8\xff\xe0", 3, "does not start as a JPEG"},
-        {"\xff\xd8\x80\xff\xe0", 5, "does not start as a JPEG"},
+        {"\xff", 1, "does not start like a JPEG"},
+        {"\xd8\xff\xe0", 3, "does not start like a JPEG"},
+        {"\xff\xd8\x80\xff\xe0", 5, "does not start like a JPEG"},
         {"\x89PNG\r\n\x1a\n", 8, "a PNG"},
         {"GIF89a", 6, "a GIF"},
         {"RIFF\x10\0\0\0WEBPVP8 ", 16, "a WebP"},
-        {"RIFF\x10\0\0\0WAVE", 12, "does not start as a JPEG"},
+        {"RIFF\x10\0\0\0WAVE", 12, "does not start like a JPEG"},
         {"\0\0\0\x18"
          "ftypheic",
          12, "a HEIC"},

@@ -48,18 +48,18 @@ static const char *advice(int reason, bool is_local, bool admin)
     switch (reason) {
     case EACCES:
         return is_local ? ""
-                        : "; take a port from 1024 on, or grant CAP_NET_BIND_SERVICE, or let "
+                        : "; choose a port from 1024 on, or grant CAP_NET_BIND_SERVICE, or let "
                           "systemd listen (resnextd.socket)";
     case EADDRINUSE:
-        return is_local ? "; a program listens there, or it is no socket: take another path"
-               : admin  ? "; a program listens there (ss -ltnp names it), or another option: "
-                          "take another port with --admin-listen, or admin_listen in the file"
-                        : "; a program listens there (ss -ltnp names it), or another option: "
-                          "take another port with --listen, or listen in the file";
+        return is_local ? "; a program listens there, or it is not a socket: choose another path"
+               : admin  ? "; a program (ss -ltnp names it) or another option listens there: "
+                          "choose another port with --admin-listen, or admin_listen in the file"
+                        : "; a program (ss -ltnp names it) or another option listens there: "
+                          "choose another port with --listen, or listen in the file";
     case EADDRNOTAVAIL:
-        return "; take an address of this machine";
+        return "; choose an address of this machine";
     case ENOENT:
-        return "; make its folder first";
+        return "; create its folder first";
     default:
         return "";
     }

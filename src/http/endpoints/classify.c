@@ -15,10 +15,10 @@ static int read_parameters(struct exchange *x, int *top_k, struct error *err)
     int classes = x->model->classes;
     int wanted = q[1].value ? query_count(q[1].value) : (int)x->conf->top_k;
     if (wanted < 1)
-        return error_set(err, ERR_PARAMETER,
-                         "top_k must be a whole number from 1 to %d: at most so many classes are "
-                         "named",
-                         QUERY_COUNT_MAX);
+        return error_set(
+            err, ERR_PARAMETER,
+            "top_k, the maximum number of classes, must be a whole number from 1 to %d",
+            QUERY_COUNT_MAX);
     *top_k = wanted < classes ? wanted : classes;
     return ERR_OK;
 }

@@ -30,8 +30,8 @@ static int read_classification(const struct infer_reader *r, const json_t *objec
         return ERR_OK;
     if (!json_is_integer(value) || count < 1)
         return infer_refuse(
-            r, "the parameter classification must be a whole number, 1 or more: at most "
-               "so many classes are named");
+            r, "the parameter classification, the maximum number of classes, must be a "
+               "whole number from 1");
     *top = count < r->infer->terms.classes ? (int)count : r->infer->terms.classes;
     return ERR_OK;
 }

@@ -58,7 +58,7 @@ START_TEST(what_is_no_place_to_listen_says_what_is)
         ck_assert_ptr_nonnull(strstr(err.message, "an address of this machine"));
     listener_close(&listener);
     ck_assert_int_eq(open_one("unix:/nonexistent/socket"), ERR_CONFIG);
-    ck_assert_ptr_nonnull(strstr(err.message, "make its folder first"));
+    ck_assert_ptr_nonnull(strstr(err.message, "create its folder first"));
     listener_close(&listener);
 }
 END_TEST
