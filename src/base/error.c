@@ -14,6 +14,8 @@ static const struct {
 #include "base/errors.def"
 };
 
+enum { CONTEXT_MAX = 200 };
+
 static int index_of(int code)
 {
     CHECK(code < 0 && -1 - code < ERR_COUNT);
@@ -40,6 +42,17 @@ int error_set(struct error *err, enum error_code code, const char *format, ...)
     return code;
 }
 
+/* The last CONTEXT_MAX bytes, from the beginning of a character: the end of a path tells most. */
+static const char *tail_of(const char *text)
+{
+    size_t length = strlen(text);
+    if (length > CONTEXT_MAX)
+        text += length - CONTEXT_MAX;
+    while (length > CONTEXT_MAX && ((unsigned char)*text & 0xc0) == 0x80)
+        text++;
+    return text;
+}
+
 int error_prefix(struct error *err, int code, const char *format, ...)
 {
     if (!err || code == ERR_OK)
@@ -50,7 +63,8 @@ int error_prefix(struct error *err, int code, const char *format, ...)
     vsnprintf(context, sizeof context, format, args);
     va_end(args);
     memcpy(old, err->message, sizeof old);
-    return error_set(err, err->code, "%.200s: %.270s", context, old);
+    const char *tail = tail_of(context);
+    return error_set(err, err->code, "%s%s: %s", tail > context ? "..." : "", tail, old);
 }
 
 const char *error_text(int code)

@@ -111,7 +111,7 @@ int conf_load(struct conf *conf, enum conf_action *action, int argc, char *const
         request.action == CONF_PRINT) {
         if (code == ERR_OK)
             code = read_sources(conf, request.file, err);
-        if (code == ERR_OK && (code = conf_read_arguments(conf, argc, argv, err)) != ERR_OK)
+        if (code == ERR_OK && (code = conf_read_arguments(conf, argc, argv, err)) == ERR_CONFIG)
             *action = CONF_USAGE;
     }
     if (code == ERR_OK)

@@ -182,6 +182,15 @@ static int read_setting(const struct reader *reader, config_setting_t *setting)
 static const char syntax_hint[] =
     " here or just before: settings are KEY = VALUE, words stand in double quotes, lists in [ ]";
 
+/* libconfig may see an error behind the end, after the newline that conf_read_text adds. */
+static int error_line(const config_t *config, const char *text)
+{
+    int lines = 0, line = config_error_line(config);
+    for (; *text; text++)
+        lines += *text == '\n';
+    return line < lines ? line : lines;
+}
+
 static int read_settings(const struct reader *reader, const char *text)
 {
     config_t config;
@@ -190,7 +199,7 @@ static int read_settings(const struct reader *reader, const char *text)
     if (!config_read_string(&config, text)) {
         const char *problem = config_error_text(&config);
         code = error_set(reader->err, ERR_CONFIG, "%s:%d: %s%s", reader->name,
-                         config_error_line(&config), problem,
+                         error_line(&config, text), problem,
                          strcmp(problem, "syntax error") == 0 ? syntax_hint : "");
     } else {
         config_setting_t *root = config_root_setting(&config);

@@ -64,7 +64,7 @@ int template_by_rules(const struct design *design, struct template *out, struct 
 /* The help text for the free grammar. */
 #define TEMPLATE_GRAMMAR_HELP                                                                      \
     "TEMPLATE is a name like resnext50_32x4d, or numbers like blocks=3,4,6,3:C=32:d=4, which\n"    \
-    "mean the same. KEY=VALUE in any order with colons between; blocks, C and d are needed:\n"     \
+    "mean the same. KEY=VALUE in any order, separated by colons; blocks, C and d are required:\n"     \
     "  blocks=N,N,...         blocks of each stage, 1 to 8 stages of 1 to 256 blocks\n"            \
     "  C=N                    cardinality: paths of a block; 1 is a ResNet\n"                      \
     "  d=N                    width of a path in the first stage; doubles with every stage\n"      \

@@ -326,17 +326,17 @@ static int run(struct tool *tool, struct error *err)
 const struct command command_bench = {
     .name = "bench",
     .operands = "MODEL|TEMPLATE",
-    .summary = "Measure speed, and its share of what the CPU can do",
+    .summary = "Measure speed, and the share of the CPU's peak",
     .details = "MODEL is a folder with model.safetensors and config.json, TEMPLATE a name like "
                "resnext50_32x4d,\nwhich gets random weights. Times are for one image: those of a "
                "batch, divided by its images. The peak\nis of multiply-adds of the "
                "precision on registers alone, measured with as many threads, before and after.",
     .shared = OPTION_JSON | OPTION_ISA | OPTION_PRECISION | OPTION_PICTURES,
     .options = OPTIONS(
-        INTEGER("workers", 'w', bench.workers, 1, 1024, "batches worked on at a time"),
+        INTEGER("workers", 'w', bench.workers, 1, 1024, "batches computed at the same time"),
         INTEGER("threads", 't', bench.threads, 1, 1024,
                 "threads in all: those beyond the workers help them (default as many as workers)"),
-        INTEGER("batch", 'b', bench.batch, 1, 1024, "images a batch"),
+        INTEGER("batch", 'b', bench.batch, 1, 1024, "images per batch"),
         INTEGER("seconds", 's', bench.seconds, 1, 86400,
                 "how long to measure (default 3 without --iterations)"),
         INTEGER("iterations", 'n', bench.options.iterations, 1, 1000000000,
@@ -345,7 +345,7 @@ const struct command command_bench = {
                 "batches of each worker that are not measured"),
         FLAG("layers", bench.options.layers, "show each layer"),
         TEXT("images", 0, bench.images, "DIR",
-             "JPEGs to take in turn, decoded as part of each batch; random input without")),
+             "JPEGs to take in turn, decoded as part of each batch; random input without it")),
     .check = check,
     .run = run,
 };

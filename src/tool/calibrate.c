@@ -313,7 +313,7 @@ const struct command command_calibrate = {
         INTEGER("images", 'n', calibrate.images, 1, 1000000,
                 "how many pictures to use of those found, evenly spread"),
         TEXT("holdout", 0, calibrate.holdout, "FRACTION",
-             "part of these to compare int8 with float32 on, instead"),
+             "fraction of these held out for the report"),
         TEXT("out", 'o', calibrate.out, "FILE", "what to write (default MODEL/calibration.json)")),
     .check = check,
     .run = run,

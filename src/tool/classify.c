@@ -140,11 +140,12 @@ const struct command command_classify = {
         "in\nthe order of the operands. A file that fails is reported, and the exit code is "
         "then 1.",
     .shared = OPTION_JSON | OPTION_THREADS | OPTION_ISA | OPTION_PRECISION | OPTION_PICTURES,
-    .options = OPTIONS(FLAG("csv", classify.csv, "print CSV, one row a prediction"),
-                       FLAG("logits", classify.logits,
-                            "print logits too: all in JSON, else those of the classes shown"),
-                       INTEGER("top-k", 'k', classify.top_k, 1, 1000000,
-                               "how many of the likeliest classes to print, at most")),
+    .options = OPTIONS(
+        FLAG("csv", classify.csv, "print CSV, one row per prediction"),
+        FLAG("logits", classify.logits,
+             "also print logits: all of them in JSON, otherwise those of the printed classes"),
+        INTEGER("top-k", 'k', classify.top_k, 1, 1000000,
+                "maximum number of classes to print, most probable first")),
     .check = check,
     .run = run,
 };

@@ -58,7 +58,7 @@ static int check(struct tool *tool, struct error *err)
 {
     if (!tool->json && isatty(STDOUT_FILENO))
         return error_set(err, ERR_PARAMETER,
-                         "raw numbers on the terminal are of no use: give --json");
+                         "refusing to write raw numbers to a terminal; use --json");
     return ERR_OK;
 }
 
@@ -81,7 +81,7 @@ static int run(struct tool *tool, struct error *err)
 const struct command command_embed = {
     .name = "embed",
     .operands = "MODEL FILE|DIR...",
-    .summary = "Print the features that the network sees, to compare pictures by",
+    .summary = "Print the pooled features, for comparing pictures",
     .details =
         "A DIR stands for every *.jpg and *.jpeg below it, sorted by path. Without --json the\n"
         "output is raw float32, little-endian, one row a file; the row of a file that fails\n"

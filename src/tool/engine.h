@@ -16,7 +16,7 @@ typedef int engine_compute(void *context, int thread, struct session *session, f
                            struct error *err);
 
 struct engine_options {
-    int64_t threads; /* pictures worked on at a time, at least 1 */
+    int64_t threads; /* pictures computed at the same time, at least 1 */
     struct picture_options pictures;
     /* NULL: the result is the network's logits, all finite. Otherwise a result has `result_length`
      * numbers, and `compute` is called with `compute_context`. */

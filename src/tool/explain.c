@@ -73,7 +73,7 @@ static int check(struct tool *tool, struct error *err)
         return error_set(err, ERR_PARAMETER, "--class and --class-id exclude each other");
     if (!tool->json && !explain.out && isatty(STDOUT_FILENO))
         return error_set(err, ERR_PARAMETER,
-                         "a picture on the terminal is of no use: give --out or --json");
+                         "refusing to write a picture to a terminal; use --out or --json");
     return ERR_OK;
 }
 
@@ -98,7 +98,7 @@ const struct command command_explain = {
     .shared = OPTION_JSON | OPTION_ISA | OPTION_PRECISION | OPTION_PICTURES,
     .options = OPTIONS(
         TEXT("class", 'c', explain.class, "CLASS",
-             "label, or else id, of the class to explain, instead of the likeliest"),
+             "label, or else id, of the class to explain, instead of the most probable one"),
         TEXT("class-id", 0, explain.class_id_text, "ID", "its id, where labels are numbers too"),
         TEXT("out", 'o', explain.out, "OUT.jpg", "write this file instead of standard output")),
     .check = check,

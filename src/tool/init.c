@@ -31,7 +31,7 @@ const struct command command_init = {
     .summary = "Write a randomly initialised model folder",
     .details = "OUT is the folder to make.\n" TEMPLATE_GRAMMAR_HELP,
     .options = OPTIONS(
-        INTEGER("seed", 0, seed, 0, INT64_MAX,
+        INTEGER("seed", 0, seed, 0, INT64_MAX - 1,
                 "start of the random numbers; the same seed gives the same weights"),
         INTEGER("classes", 0, classes, 1, 1000000, "number of classes, instead of the template's"),
         INTEGER("input-size", 0, input_size, 1, 4096,

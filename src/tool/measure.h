@@ -19,7 +19,7 @@ struct picture {
 struct measure_options {
     int workers;              /* batches at a time, at least 1 */
     int threads;              /* at least `workers`, equal with `layers`; the others help workers */
-    int batch;                /* images a batch, at least 1 */
+    int batch;                /* images per batch, at least 1 */
     int64_t warmup;           /* batches of each worker that are not measured */
     int64_t iterations;       /* batches of all workers; 0: measure for `duration_ns` */
     int64_t duration_ns;      /* each worker runs at least one batch */

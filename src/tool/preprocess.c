@@ -11,7 +11,8 @@ static int check(struct tool *tool, struct error *err)
 {
     (void)tool;
     if (!out && isatty(STDOUT_FILENO))
-        return error_set(err, ERR_PARAMETER, "a picture on the terminal is of no use: give -o OUT");
+        return error_set(err, ERR_PARAMETER,
+                         "refusing to write a picture to a terminal; use -o OUT");
     return ERR_OK;
 }
 

@@ -122,9 +122,9 @@ static size_t make_rows(struct tool *tool, const struct command *command, struct
         unsigned option;
         struct option_row row;
     } shared[] = {
-        {OPTION_JSON, FLAG("json", tool->json, "print one JSON object a line")},
-        {OPTION_THREADS,
-         INTEGER("threads", 't', tool->engine.threads, 1, 1024, "pictures worked on at a time")},
+        {OPTION_JSON, FLAG("json", tool->json, "print one JSON object per line")},
+        {OPTION_THREADS, INTEGER("threads", 't', tool->engine.threads, 1, 1024,
+                                 "pictures computed at the same time")},
         {OPTION_ISA,
          CHOICE("isa", tool->isa, kernel_isa_choices, "ISA",
                 "ISA of the kernels; ref, plain loops, is slow and serves for comparison; with any "
@@ -137,10 +137,10 @@ static size_t make_rows(struct tool *tool, const struct command *command, struct
         {OPTION_PICTURES, INTEGER("max-pixels", 0, pictures->max_pixels, 1, INT64_C(1) << 40,
                                   "largest picture decoded, width x height")},
         {OPTION_PICTURES, CHOICE("exif-orientation", pictures->orientation, exif_orientation_names,
-                                 "HOW", "whether a picture is turned as its EXIF data says")},
-        {OPTION_PICTURES,
-         CHOICE("pillow", pictures->pillow, pillow_names, "VERSION",
-                "whose pixels: Pillow 13's, 12.2's and 12.3's, or 9.4's to 12.1's")},
+                                 "HOW", "whether a picture is turned as its EXIF data say")},
+        {OPTION_PICTURES, CHOICE("pillow", pictures->pillow, pillow_names, "VERSION",
+                                 "version of Pillow whose pixels are reproduced: 13, 12.2 (also "
+                                 "12.3) or 9.4 (to 12.1)")},
     };
     size_t count = 0;
     for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++) {

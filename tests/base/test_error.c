@@ -1,5 +1,7 @@
 #include "base/error.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/suite.h"
@@ -34,6 +36,24 @@ START_TEST(a_prefix_goes_before_the_message)
 }
 END_TEST
 
+/* The reason stays whole, and of a long path its end. */
+START_TEST(a_long_prefix_loses_its_beginning)
+{
+    struct error err;
+    char path[300], reason[250], *wanted;
+    memset(path, 'a', sizeof path);
+    memcpy(path + sizeof path - 10, "/b/c.jpg", sizeof "/b/c.jpg");
+    memcpy(path + 97, "\303\244", 2); /* cut within */
+    memset(reason, 'r', sizeof reason - 1);
+    reason[sizeof reason - 1] = '\0';
+    error_set(&err, ERR_IO, "%s", reason);
+    error_prefix(&err, ERR_IO, "%s", path);
+    ck_assert_int_gt(asprintf(&wanted, "...%s: %s", path + strlen(path) - 197, reason), 0);
+    ck_assert_str_eq(err.message, wanted);
+    free(wanted);
+}
+END_TEST
+
 START_TEST(a_missing_error_is_allowed)
 {
     ck_assert_int_eq(error_set(NULL, ERR_IO, "ignored"), ERR_IO);
@@ -43,4 +63,4 @@ END_TEST
 
 TEST_MAIN("base/error", 10, every_error_has_text_code_and_status,
           messages_hold_no_control_characters, a_prefix_goes_before_the_message,
-          a_missing_error_is_allowed)
+          a_long_prefix_loses_its_beginning, a_missing_error_is_allowed)

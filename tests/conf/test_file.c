@@ -168,13 +168,15 @@ START_TEST(listen_is_checked)
 }
 END_TEST
 
+#define HINT                                                                                       \
+    " here or just before: settings are KEY = VALUE, words stand in double quotes, lists in [ ]"
+
 START_TEST(syntax_errors_have_a_line)
 {
     refused("workers = 1;\nworkers = 2;", "f:2: duplicate setting name");
-    refused(
-        "workers = 1;\n\nqueue_limit = ;",
-        "f:3: syntax error here or just before: settings are KEY = VALUE, words stand in double "
-        "quotes, lists in [ ]");
+    refused("workers = 1;\n\nqueue_limit = ;", "f:3: syntax error" HINT);
+    refused("workers =", "f:1: syntax error" HINT);
+    refused("workers =\n", "f:2: syntax error" HINT);
     refused("@include \"/etc/passwd\"\n", "f:1: @include is not allowed; put everything here");
 }
 END_TEST

@@ -1068,6 +1068,7 @@ def test_a_thousand_classes_have_imagenets_names(scratch):
 def test_init_refuses(scratch):
     assert "resnet18" in bad(1, "init", "no-such", os.path.join(scratch, "x"))
     bad(1, "init", "resnet18", os.path.join(scratch, "absent", "x"), "--input-size", "64")
+    assert "--seed" in bad(2, "init", "resnet18", os.path.join(scratch, "x"), "--seed", "9" * 20)
     assert not os.path.exists(os.path.join(scratch, "x"))
 
 
