@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "conf/arguments.h"
@@ -132,32 +133,20 @@ void conf_free(struct conf *conf)
     free(conf->file);
 }
 
-static bool texts_differ(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) != 0 : a != b;
-}
-
 static bool lists_differ(const struct text_list *a, const struct text_list *b)
 {
     bool differ = a->count != b->count;
     for (size_t i = 0; !differ && i < a->count; i++)
-        differ = texts_differ(a->items[i], b->items[i]);
+        differ = strcmp(a->items[i], b->items[i]) != 0;
     return differ;
 }
 
+/* No CHOICE or TEXT needs a restart whatever it was and is. */
 static bool values_differ(const struct conf_option *option, const void *a, const void *b)
 {
-    switch (option->type) {
-    case CONF_INTEGER:
-        return *(const int64_t *)a != *(const int64_t *)b;
-    case CONF_CHOICE:
-        return *(const unsigned *)a != *(const unsigned *)b;
-    case CONF_TEXT:
-        return texts_differ(*(char *const *)a, *(char *const *)b);
-    case CONF_TEXT_LIST:
-        break;
-    }
-    return lists_differ(a, b);
+    CHECK(option->type == CONF_INTEGER || option->type == CONF_TEXT_LIST);
+    return option->type == CONF_INTEGER ? *(const int64_t *)a != *(const int64_t *)b
+                                        : lists_differ(a, b);
 }
 
 int conf_check_reload(const struct conf *running, const struct conf *next, struct error *err)

@@ -16,37 +16,22 @@
 #define UNSIGNED_NAMES(type, names) _Generic((type)0, unsigned : names)
 
 const struct conf_option conf_options[CONF_OPTION_COUNT] = {
+#define OPTION(name, kind, then, text, ...)                                                        \
+    [CONF_OPTION_##name] = {.key = #name,                                                          \
+                            .type = kind,                                                          \
+                            .when = CONF_WHEN_##then,                                              \
+                            .offset = offsetof(struct conf, name),                                 \
+                            .help = text,                                                          \
+                            __VA_ARGS__},
 #define INTEGER(name, then, first, low, high, measure, text)                                       \
-    [CONF_OPTION_##name] = {.key = #name,                                                          \
-                            .type = CONF_INTEGER,                                                  \
-                            .when = CONF_WHEN_##then,                                              \
-                            .offset = offsetof(struct conf, name),                                 \
-                            .initial = first,                                                      \
-                            .min = low,                                                            \
-                            .max = high,                                                           \
-                            .unit = measure,                                                       \
-                            .help = text},
+    OPTION(name, CONF_INTEGER, then, text, .initial = first, .min = low, .max = high,              \
+           .unit = measure)
 #define CHOICE(name, then, first, kind, words, text)                                               \
-    [CONF_OPTION_##name] = {.key = #name,                                                          \
-                            .type = CONF_CHOICE,                                                   \
-                            .when = CONF_WHEN_##then,                                              \
-                            .offset = offsetof(struct conf, name),                                 \
-                            .initial_text = first,                                                 \
-                            .names = UNSIGNED_NAMES(kind, words),                                  \
-                            .help = text},
-#define TEXT(name, then, text)                                                                     \
-    [CONF_OPTION_##name] = {.key = #name,                                                          \
-                            .type = CONF_TEXT,                                                     \
-                            .when = CONF_WHEN_##then,                                              \
-                            .offset = offsetof(struct conf, name),                                 \
-                            .help = text},
+    OPTION(name, CONF_CHOICE, then, text, .initial_text = first,                                   \
+           .names = UNSIGNED_NAMES(kind, words))
+#define TEXT(name, then, text) OPTION(name, CONF_TEXT, then, text, .initial_text = NULL)
 #define TEXT_LIST(name, then, first, text)                                                         \
-    [CONF_OPTION_##name] = {.key = #name,                                                          \
-                            .type = CONF_TEXT_LIST,                                                \
-                            .when = CONF_WHEN_##then,                                              \
-                            .offset = offsetof(struct conf, name),                                 \
-                            .initial_text = sizeof first > 1 ? first : NULL,                       \
-                            .help = text},
+    OPTION(name, CONF_TEXT_LIST, then, text, .initial_text = sizeof first > 1 ? first : NULL)
 #include "conf/options.def"
 };
 
