@@ -37,7 +37,7 @@ static void block_signals(sigset_t *handled)
 /* The next signal, or 0 after `wait_ns`. */
 static int next_signal(const sigset_t *handled, int64_t wait_ns)
 {
-    const struct timespec wait = {.tv_sec = wait_ns / NS_PER_S, .tv_nsec = wait_ns % NS_PER_S};
+    const struct timespec wait = clock_timespec(wait_ns);
     int number = sigtimedwait(handled, NULL, &wait);
     return number > 0 ? number : 0;
 }
@@ -209,9 +209,8 @@ static int start(struct service *s, int argc, char **argv, struct error *err)
     };
     if (code == ERR_OK)
         code = reload_start(&s->reload, &reload, err);
-    const struct http_settings http = {
-        .server = s->server, .reload = s->reload, .heartbeat_ns = s->watchdog_ns / 4};
-    return code == ERR_OK ? http_start(s->http, &http, err) : code;
+    return code == ERR_OK ? http_start(s->http, s->server, s->reload, server.heartbeat_ns, err)
+                          : code;
 }
 
 static int run(const struct conf *conf, int argc, char **argv, struct error *err)

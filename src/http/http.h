@@ -16,14 +16,11 @@ struct http;
  * must outlive it. ERR_CONFIG, ERR_IO, ERR_NO_MEMORY. `*out` belongs to the caller. */
 int http_open(struct http **out, const struct conf *conf, struct error *err);
 
-struct http_settings {
-    struct server *server;
-    struct reload *reload; /* what POST /admin/reload asks; may be NULL without admin_listen */
-    int64_t heartbeat_ns;  /* its threads show that often that they live; 0: they need not */
-};
-
-/* Starts to serve. ERR_THREAD, ERR_NO_MEMORY, ERR_IO. */
-int http_start(struct http *http, const struct http_settings *settings, struct error *err);
+/* Starts to serve. POST /admin/reload asks `reload`, which may be NULL without admin_listen. Every
+ * thread shows each `heartbeat_ns` that it is alive; 0: it need not. ERR_THREAD, ERR_NO_MEMORY,
+ * ERR_IO. */
+int http_start(struct http *http, struct server *server, struct reload *reload,
+               int64_t heartbeat_ns, struct error *err);
 
 /* Puts limits and certificates of a new configuration into effect, or leaves everything as it was:
  * ERR_CONFIG, ERR_IO, ERR_NO_MEMORY. One thread at a time, between http_start and http_close. */

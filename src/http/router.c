@@ -7,7 +7,6 @@
 #include "http/auth.h"
 #include "http/cors.h"
 #include "http/endpoints/asset.h"
-#include "http/oip/oip.h"
 #include "http/reply.h"
 #include "http/throttle.h"
 #include "http/work.h"
@@ -21,15 +20,17 @@ static const int64_t AFTER_ERROR_NS = 250000000;
 
 /* The assets follow. */
 static const struct route routes[] = {
-#define ROUTE(path, method, answer, place, traits) {path, method, answer, NULL, place, traits},
+#define ROUTE(path, method, answer, place, traits)                                                 \
+    {path, method, answer, NULL, place, traits, NULL},
 #define ROUTE_RESUMED(path, method, answer, resume, place, traits)                                 \
-    {path, method, answer, resume, place, traits},
+    {path, method, answer, resume, place, traits, NULL},
+#define ROUTE_WORK(path, prepare) {path, "POST", work_answer, work_resume, AT_SERVICE, 0, prepare},
 #include "http/routes.def"
 };
 
 /* Of any path that exists. */
 static const struct route preflight = {
-    NULL, "OPTIONS", reply_nothing, NULL, AT_BOTH, IS_OPEN,
+    NULL, "OPTIONS", reply_nothing, NULL, AT_BOTH, IS_OPEN, NULL,
 };
 
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0], SMALL_BODY = 262144 };
@@ -61,14 +62,10 @@ const struct route *router_route(size_t index)
 static bool is_at(const struct route *route, const struct exchange *x)
 {
     const struct http_context *context = x->context;
-    bool here = route->place == AT_BOTH;
-    if (route->place == AT_SERVICE)
-        here = !context->is_admin;
-    else if (route->place == AT_ADMIN)
-        here = context->is_admin;
-    else if (route->place == AT_METRICS)
-        here = context->is_admin || !context->has_admin;
-    return here && !x->path_is_cut && matches(route, x->path);
+    unsigned here = context->is_admin    ? AT_ADMIN
+                    : context->has_admin ? AT_SERVICE
+                                         : AT_SERVICE | AT_LONE_SERVICE;
+    return route->place & here && !x->path_is_cut && matches(route, x->path);
 }
 
 static int find_route(struct exchange *x, struct error *err)
@@ -100,7 +97,7 @@ static int find_route(struct exchange *x, struct error *err)
 
 static bool is_work(const struct exchange *x)
 {
-    return x->route && x->route->traits & TAKES_BODY;
+    return x->route && x->route->prepare;
 }
 
 static int check_capacity(struct exchange *x, struct error *err)
@@ -193,11 +190,17 @@ static bool must_wait(struct exchange *x, bool accepted)
     return ns > 0;
 }
 
+/* Errors at the paths of the Open Inference Protocol have its form. */
+static bool is_of_oip(const char *path)
+{
+    return strcmp(path, "/v2") == 0 || strncmp(path, "/v2/", 4) == 0;
+}
+
 static enum MHD_Result handle_headers(struct exchange *x, const char *method, const char *version)
 {
     struct error refusal;
     exchange_identify(x, method);
-    x->plain_errors = oip_owns(x->path);
+    x->plain_errors = is_of_oip(x->path);
     if (x->pause_begin_ns > 0)
         x->paused_ns = clock_monotonic_ns() - x->pause_begin_ns;
     int code = check_headers(x, method, version, &refusal);

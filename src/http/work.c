@@ -154,8 +154,11 @@ int work_make_coded(struct exchange *x, const struct request_codec *codec, struc
     return code;
 }
 
-enum MHD_Result work_submit(struct exchange *x)
+enum MHD_Result work_answer(struct exchange *x)
 {
+    struct error err;
+    if (x->route->prepare(x, &err) != ERR_OK)
+        return reply_error(x, &err);
     if (exchange_suspend(x, &x->request->completion, x->timeout_ns - x->paused_ns))
         server_submit(x->context->server, x->request);
     return MHD_YES;

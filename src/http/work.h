@@ -41,11 +41,11 @@ const char *work_model_name(const struct request *request);
  * ERR_NO_MEMORY. */
 int work_make_coded(struct exchange *x, const struct request_codec *codec, struct error *err);
 
-/* Suspends the connection and hands the request to the workers. */
-enum MHD_Result work_submit(struct exchange *x);
+/* The answer function of these routes: prepares the request, suspends the connection and hands the
+ * request to the workers. */
+enum MHD_Result work_answer(struct exchange *x);
 
-/* The resume function of these endpoints: sends the answer that the worker has made, or says why
- * there is none. */
+/* Their resume function: sends the answer that the worker has made, or says why there is none. */
 enum MHD_Result work_resume(struct exchange *x);
 
 #endif

@@ -1,5 +1,6 @@
 #include "serve/answer.h"
 
+#include <endian.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -63,6 +64,14 @@ void answer_put(struct answer *answer, const void *bytes, size_t length)
 void answer_text(struct answer *answer, const char *text)
 {
     answer_put(answer, text, strlen(text));
+}
+
+void answer_float(struct answer *answer, float number)
+{
+    uint32_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    bits = htole32(bits);
+    answer_put(answer, &bits, sizeof bits);
 }
 
 void answer_printf(struct answer *answer, const char *format, ...)

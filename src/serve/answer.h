@@ -34,9 +34,11 @@ void answer_adopt(struct answer *answer, struct bodies *bodies, char *bytes, siz
  * asks too. */
 bool answer_goes_on(struct answer *answer);
 
-/* Append bytes, a string, and what printf makes. What fails shows in answer_end. */
+/* Append bytes, a string, a float in 4 bytes, little-endian, and what printf makes. What fails
+ * shows in answer_end. */
 void answer_put(struct answer *answer, const void *bytes, size_t length);
 void answer_text(struct answer *answer, const char *text);
+void answer_float(struct answer *answer, float number);
 __attribute__((format(printf, 2, 3))) void answer_printf(struct answer *answer, const char *format,
                                                          ...);
 

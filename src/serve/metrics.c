@@ -110,13 +110,12 @@ static bool fill_codes(struct metrics *m)
     return dimension_add(d, "other");
 }
 
-static bool fill_dimensions(struct metrics *m, const struct metrics_names *names)
+static bool fill_dimensions(struct metrics *m, const char *const *endpoints, size_t endpoint_count)
 {
     struct dimension_values *d = m->dimensions;
     const char *none = "";
     return dimension_fill(&d[DIMENSION_NONE], NULL, &none, 1) &&
-           dimension_fill(&d[DIMENSION_ENDPOINT], "endpoint", names->endpoints,
-                          names->endpoint_count) &&
+           dimension_fill(&d[DIMENSION_ENDPOINT], "endpoint", endpoints, endpoint_count) &&
            dimension_add(&d[DIMENSION_ENDPOINT], "other") &&
            dimension_reserve(&d[DIMENSION_MODEL], "model", METRICS_MODELS_MAX) &&
            dimension_add(&d[DIMENSION_MODEL], "other") && dimension_add(&d[DIMENSION_MODEL], "") &&
@@ -145,12 +144,13 @@ static bool allocate_cells(struct metrics *m)
     return true;
 }
 
-int metrics_create(struct metrics **out, const struct metrics_names *names, struct error *err)
+int metrics_create(struct metrics **out, const char *const *endpoints, size_t endpoint_count,
+                   struct error *err)
 {
     struct metrics *m = calloc(1, sizeof *m);
     if (m)
         pthread_mutex_init(&m->lock, NULL);
-    if (!m || !fill_dimensions(m, names) || !allocate_cells(m)) {
+    if (!m || !fill_dimensions(m, endpoints, endpoint_count) || !allocate_cells(m)) {
         metrics_destroy(m);
         return error_set(err, ERR_NO_MEMORY, "no memory for the metrics");
     }

@@ -56,17 +56,12 @@ enum metric_result { RESULT_OK, RESULT_FAILED, RESULT_COUNT };
 /* How many names of models are told apart in the life of a process; more are "other". */
 enum { METRICS_MODELS_MAX = 64 };
 
-/* Label values that the caller knows. Indices into them are what metrics_add takes; one past the
- * last stands for "other". */
-struct metrics_names {
-    const char *const *endpoints;
-    size_t endpoint_count;
-};
-
 struct metrics;
 
-/* Copies the names. ERR_NO_MEMORY. `*out` belongs to the caller. */
-int metrics_create(struct metrics **out, const struct metrics_names *names, struct error *err);
+/* Copies `endpoints`, the values of the label `endpoint`: metrics_add takes indices into them, and
+ * `endpoint_count` for "other". ERR_NO_MEMORY. `*out` belongs to the caller. */
+int metrics_create(struct metrics **out, const char *const *endpoints, size_t endpoint_count,
+                   struct error *err);
 void metrics_destroy(struct metrics *m);
 
 /* The index for an HTTP status in the dimension CODE: 200 or one of errors.def, else "other". */

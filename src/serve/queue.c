@@ -3,14 +3,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 
 struct queue {
     pthread_mutex_t lock;
-    pthread_cond_t not_empty; /* on CLOCK_MONOTONIC */
+    pthread_cond_t not_empty;
     struct request *first, *last;
     size_t depth;
     atomic_size_t limit; /* both change under the lock */
@@ -27,12 +26,8 @@ int queue_create(struct queue **out, struct error *err)
     struct queue *q = calloc(1, sizeof *q);
     if (!q)
         return error_set(err, ERR_NO_MEMORY, "no memory for the queue");
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&q->lock, NULL);
-    pthread_cond_init(&q->not_empty, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&q->not_empty, NULL);
     *out = q;
     return ERR_OK;
 }
@@ -108,13 +103,13 @@ static bool is_surplus(const struct queue *q, int worker)
 /* Waits until there is something to do for the worker or the time is up. */
 static void wait_for_request(struct queue *q, int worker, int64_t wait_ns)
 {
-    int64_t until = clock_monotonic_ns() + wait_ns;
-    struct timespec at = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
+    const struct timespec until = clock_timespec(clock_monotonic_ns() + wait_ns);
     int code = 0;
     q->idle++;
     while (!q->first && !q->closed && q->calls == 0 && !is_surplus(q, worker) && code == 0)
-        code = wait_ns < 0 ? pthread_cond_wait(&q->not_empty, &q->lock)
-                           : pthread_cond_timedwait(&q->not_empty, &q->lock, &at);
+        code = wait_ns < 0
+                   ? pthread_cond_wait(&q->not_empty, &q->lock)
+                   : pthread_cond_clockwait(&q->not_empty, &q->lock, CLOCK_MONOTONIC, &until);
     q->idle--;
 }
 

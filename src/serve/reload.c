@@ -9,7 +9,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -141,12 +140,8 @@ int reload_start(struct reload **out, const struct reload_settings *settings, st
     if (!r)
         return error_set(err, ERR_NO_MEMORY, "no memory for reloads");
     r->settings = *settings;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&r->changed, NULL);
     int code = thread_start(&r->thread, "reload", reload_main, r, err);
     if (code == ERR_OK)
         *out = r;
@@ -192,13 +187,13 @@ bool reload_halt(struct reload *reload, int64_t deadline_ns)
     if (!reload)
         return true;
     const struct reload_report none = {0};
-    struct timespec at = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+    const struct timespec until = clock_timespec(deadline_ns);
     int code = 0;
     pthread_mutex_lock(&reload->lock);
     reload->stopping = true;
     pthread_cond_signal(&reload->changed);
     while (reload->running && code == 0)
-        code = pthread_cond_timedwait(&reload->changed, &reload->lock, &at);
+        code = pthread_cond_clockwait(&reload->changed, &reload->lock, CLOCK_MONOTONIC, &until);
     bool ends = !reload->running;
     struct reload_result *results = reload->results;
     reload->results = NULL;

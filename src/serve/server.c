@@ -43,9 +43,8 @@ struct server {
 static int create_metrics(struct server *s, const struct server_settings *settings,
                           struct error *err)
 {
-    const struct metrics_names names = {settings->endpoints, settings->endpoint_count};
     const char *const build[] = {"version", PACKAGE_VERSION, "compiler", __VERSION__, NULL};
-    int code = metrics_create(&s->metrics, &names, err);
+    int code = metrics_create(&s->metrics, settings->endpoints, settings->endpoint_count, err);
     if (code != ERR_OK)
         return code;
     char *line = metrics_info_line(build), **lines = calloc(2, sizeof *lines);

@@ -382,11 +382,11 @@ bool monitor_draining(const struct monitor *monitor)
 bool monitor_wait_empty(struct monitor *monitor, int64_t deadline_ns)
 {
     struct peers *peers = &monitor->peers;
-    struct timespec at = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+    const struct timespec until = clock_timespec(deadline_ns);
     pthread_mutex_lock(&peers->lock);
     int code = 0;
     while ((peers->open > 0 || peers->linger.count > 0) && code == 0)
-        code = pthread_cond_timedwait(&peers->changed, &peers->lock, &at);
+        code = pthread_cond_clockwait(&peers->changed, &peers->lock, CLOCK_MONOTONIC, &until);
     bool empty = peers->open == 0;
     pthread_mutex_unlock(&peers->lock);
     return empty;

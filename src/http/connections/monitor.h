@@ -22,7 +22,7 @@ struct monitor_settings {
     const int *listen_fds;
     size_t listen_fd_count;
     bool tls;                /* on TCP: who is turned away cannot be told why */
-    size_t descriptors_kept; /* how many of the last ones it leaves alone: see http_server.c */
+    size_t descriptors_kept; /* how many of the last ones it leaves alone: see http.c */
     int64_t heartbeat_ns;    /* it shows that often that it lives; 0: it need not */
     /* Hands an accepted connection on; false if that failed, and the socket is closed then. It may
      * call monitor_adopted for it right away or later, in any thread. */

@@ -332,16 +332,12 @@ void peers_set_limits(struct peers *all, const struct conf *conf)
 
 int peers_open(struct peers *all, const struct conf *conf, struct server *server, struct error *err)
 {
-    pthread_condattr_t monotonic;
     struct rlimit files = {.rlim_cur = DESCRIPTORS_MAX};
     *all = (struct peers){.server = server, .sleeps_until_ns = DEADLINE_NEVER};
     TAILQ_INIT(&all->idle);
     peers_set_limits(all, conf);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&all->lock, NULL);
-    pthread_cond_init(&all->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&all->changed, NULL);
     getrlimit(RLIMIT_NOFILE, &files);
     all->by_fd_size = files.rlim_cur < DESCRIPTORS_MAX ? files.rlim_cur : DESCRIPTORS_MAX;
     all->by_fd = calloc(all->by_fd_size, sizeof(struct peer *));

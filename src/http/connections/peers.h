@@ -72,7 +72,7 @@ struct peers {
     struct server *server;
     int epoll_fd, wake_fd;
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* nobody is left, or accepting_stopped; on CLOCK_MONOTONIC */
+    pthread_cond_t changed; /* nobody is left, or accepting_stopped */
     int64_t limits_ns[TIMER_COUNT];
     struct deadlines deadlines;
     struct peer **by_fd; /* [by_fd_size], NULL from by_fd_used on */

@@ -1,5 +1,4 @@
-#include "http/oip/oip.h"
-
+/* The Open Inference Protocol v2: what has a path that begins with /v2. */
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,11 +10,6 @@
 
 #define MODELS   "/v2/models/"
 #define VERSIONS "/versions/"
-
-bool oip_owns(const char *path)
-{
-    return strcmp(path, "/v2") == 0 || strncmp(path, "/v2/", 4) == 0;
-}
 
 enum MHD_Result oip_server_answer(struct exchange *x)
 {
@@ -103,7 +97,7 @@ static int read_header_length(const struct exchange *x, int64_t *length, struct 
     return ERR_OK;
 }
 
-static int make_request(struct exchange *x, struct error *err)
+int oip_infer_prepare(struct exchange *x, struct error *err)
 {
     struct infer_terms terms = {.max_images = (size_t)x->conf->max_parts,
                                 .body_length = x->upload.length};
@@ -119,10 +113,4 @@ static int make_request(struct exchange *x, struct error *err)
     terms.size = x->model->input_size;
     terms.classes = x->model->classes;
     return infer_prepare(x->request, x->model->name, &terms, err);
-}
-
-enum MHD_Result oip_infer_answer(struct exchange *x)
-{
-    struct error err;
-    return make_request(x, &err) == ERR_OK ? work_submit(x) : reply_error(x, &err);
 }

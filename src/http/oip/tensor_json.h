@@ -6,6 +6,7 @@
 #define RESNEXT_HTTP_OIP_TENSOR_JSON_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -32,5 +33,8 @@ int tensor_json_read(char *bytes, size_t length, json_t **root,
 
 /* Behind the white space at `at`. */
 char *tensor_json_skip_space(char *at, const char *end);
+
+/* Moves *at behind white space and then the character `c`; false if something else is there. */
+bool tensor_json_take(char **at, const char *end, char c);
 
 #endif

@@ -1,16 +1,27 @@
-/* An inference request while it is read, and its one input. Only infer.c includes this. */
-#ifndef RESNEXT_HTTP_OIP_INFER_INPUT_H
-#define RESNEXT_HTTP_OIP_INFER_INPUT_H
+/* An inference request while it is read, worked on and answered; only the infer*.c see this. */
+#ifndef RESNEXT_HTTP_OIP_INFER_PARTS_H
+#define RESNEXT_HTTP_OIP_INFER_PARTS_H
 
-#include <jansson.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "http/oip/infer.h"
+#include "http/oip/tensor_numbers.h"
 
-#include "base/error.h"
-#include "http/oip/infer_state.h"
-#include "http/oip/tensor_json.h"
-#include "serve/request.h"
+struct infer_output {
+    enum infer_output_kind kind;
+    bool binary;
+    int top; /* classification: so many strings, at most `classes`; 0: all numbers */
+};
+
+/* What a request asks for; request->codec_state. */
+struct infer {
+    char *model; /* its name */
+    struct infer_terms terms;
+    json_t *id; /* a string, or NULL */
+    struct infer_output outputs[INFER_OUTPUT_COUNT];
+    size_t output_count;
+    size_t images;
+    const uint8_t *binary; /* float32 [images][3][size][size], little-endian, unaligned; or NULL: */
+    struct tensor_numbers json;
+};
 
 struct infer_reader {
     struct request *request;
@@ -39,5 +50,8 @@ bool infer_parameters_are_sane(const json_t *object);
 /* Finds the images of the one input, and gives the request a part for each; the outputs have been
  * read. ERR_BAD_REQUEST, ERR_TOO_MANY_PARTS, ERR_NO_MEMORY. */
 int infer_read_input(struct infer_reader *r);
+
+/* Writes request->answer: JSON, then the binary tensors. The worker; never fails. */
+int infer_encode(struct request *request, struct error *err);
 
 #endif
