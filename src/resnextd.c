@@ -124,12 +124,9 @@ static void end(struct service *s, int64_t deadline_ns)
 /* Who connects to a socket that systemd holds and nobody accepts from waits for ever. */
 static void warn_of_idle_sockets(const struct conf *conf)
 {
-    bool named = false;
-    for (size_t i = 0; i < conf->listen.count; i++)
-        named = named || strcmp(conf->listen.items[i], "systemd") == 0;
-    for (size_t i = 0; i < conf->admin_listen.count; i++)
-        named = named || strcmp(conf->admin_listen.items[i], "systemd") == 0;
-    if (!named && sd_listen_fds(0) > 0)
+    bool is_named =
+        conf_list_has(&conf->listen, "systemd") || conf_list_has(&conf->admin_listen, "systemd");
+    if (!is_named && sd_listen_fds(0) > 0)
         log_warning("systemd handed over sockets that are not served: add \"systemd\" to listen, "
                     "or disable resnextd.socket");
 }

@@ -16,6 +16,11 @@ struct text_list {
     size_t count;
 };
 
+/* Appends a copy of `text`. ERR_NO_MEMORY. */
+int conf_list_append(struct text_list *list, const char *text, struct error *err);
+bool conf_list_has(const struct text_list *list, const char *text);
+void conf_list_clear(struct text_list *list);
+
 /* One entry of the models group: NAME = { path = "..."; precision = "int8"; default = true; }. */
 struct conf_model {
     char *name;

@@ -111,7 +111,7 @@ static int set_choice(struct conf *conf, const struct conf_option *option, enum 
     return ERR_OK;
 }
 
-static int list_append(struct text_list *list, const char *text, struct error *err)
+int conf_list_append(struct text_list *list, const char *text, struct error *err)
 {
     char **items = reallocarray(list->items, list->count + 1, sizeof *items);
     char *copy = strdup(text);
@@ -125,6 +125,14 @@ static int list_append(struct text_list *list, const char *text, struct error *e
     return ERR_OK;
 }
 
+bool conf_list_has(const struct text_list *list, const char *text)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i], text) == 0)
+            return true;
+    return false;
+}
+
 static int add_to_list(struct conf *conf, const struct conf_option *option, enum conf_source source,
                        const char *text, struct error *err)
 {
@@ -135,10 +143,9 @@ static int add_to_list(struct conf *conf, const struct conf_option *option, enum
     /* Every list is one of addresses. */
     if (conf_parse_listen(text, &address, err) != ERR_OK)
         return error_prefix(err, ERR_CONFIG, "%s", name);
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->items[i], text) == 0)
-            return error_set(err, ERR_CONFIG, "%s has \"%.100s\" twice", name, text);
-    return list_append(list, text, err);
+    if (conf_list_has(list, text))
+        return error_set(err, ERR_CONFIG, "%s has \"%.100s\" twice", name, text);
+    return conf_list_append(list, text, err);
 }
 
 static int set_text(struct conf *conf, const struct conf_option *option, const char *text,

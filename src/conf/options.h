@@ -55,9 +55,6 @@ int conf_set_integer(struct conf *conf, const struct conf_option *option, enum c
 int conf_set_text(struct conf *conf, const struct conf_option *option, enum conf_source source,
                   const char *text, struct error *err);
 
-/* Empties a TEXT_LIST, before the values of a source that has precedence. */
-void conf_list_clear(struct text_list *list);
-
 /* ERR_CONFIG "unknown key ...; did you mean ...", the nearest of conf_options or else `extra`
  * (NULL-terminated), both as `source` names them. */
 int conf_unknown_key(const char *key, const char *const *extra, enum conf_source source,

@@ -109,14 +109,19 @@ enum MHD_Result reply_json(struct exchange *x, int status, json_t *body)
     return reply_text(x, status, "application/json", text, text ? strlen(text) : 0);
 }
 
+json_t *reply_append(json_t *list, json_t *item)
+{
+    if (json_array_append_new(list, item) == 0)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
 json_t *reply_model_names(const struct generation *generation)
 {
     json_t *names = json_array();
-    for (size_t i = 0; names && i < generation_model_count(generation); i++)
-        if (json_array_append_new(names, json_string(generation_model(generation, i)->name)) != 0) {
-            json_decref(names);
-            return NULL;
-        }
+    for (size_t i = 0; i < generation_model_count(generation); i++)
+        names = reply_append(names, json_string(generation_model(generation, i)->name));
     return names;
 }
 

@@ -41,6 +41,10 @@ enum MHD_Result reply_unfinished(struct exchange *x, int outcome);
 /* 204, without a body. */
 enum MHD_Result reply_nothing(struct exchange *x);
 
+/* Appends `item` to `list`, takes over both and returns the list: NULL without memory, which either
+ * may be already. */
+json_t *reply_append(json_t *list, json_t *item);
+
 /* A list of the models' names; NULL without memory. */
 json_t *reply_model_names(const struct generation *generation);
 

@@ -15,7 +15,7 @@ struct upload {
     size_t limit;            /* max_body_bytes */
     size_t announced;        /* how long it is to be, 0 if unknown */
     size_t received;         /* all bytes that came, kept or not */
-    uint8_t *bytes;          /* [capacity], from malloc, */
+    char *bytes;             /* [capacity], from malloc, */
     size_t length, capacity; /* which counts in `bodies` until it is handed on or freed */
 };
 

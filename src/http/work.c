@@ -60,8 +60,8 @@ static int take_body(struct exchange *x, enum request_kind kind, int top_k, size
                      struct error *err)
 {
     struct upload *u = &x->upload;
-    int code =
-        request_create(&x->request, x->generation, x->model_index, top_k, parts, u->bytes, err);
+    int code = request_create(&x->request, x->generation, x->model_index, top_k, parts,
+                              (uint8_t *)u->bytes, err);
     if (code != ERR_OK)
         return code;
     x->request->kind = kind;

@@ -32,25 +32,10 @@ bool answer_goes_on(struct answer *a)
 
 static bool reserve(struct answer *a, size_t more)
 {
-    size_t needed = a->length + more;
-    if (!answer_goes_on(a))
-        return false;
-    if (needed <= a->capacity)
-        return true;
-    size_t capacity = bodies_grow(a->bodies, a->capacity, needed, FIRST_CAPACITY, SIZE_MAX);
-    if (capacity == 0) {
-        a->failure = ERR_OVERLOADED;
-        return false;
-    }
-    char *bytes = realloc(a->bytes, capacity);
-    if (!bytes) {
-        bodies_return(a->bodies, capacity - a->capacity);
-        a->failure = ERR_NO_MEMORY;
-        return false;
-    }
-    a->bytes = bytes;
-    a->capacity = capacity;
-    return true;
+    if (answer_goes_on(a))
+        a->failure = bodies_resize(a->bodies, &a->bytes, &a->capacity, a->length + more,
+                                   FIRST_CAPACITY, SIZE_MAX);
+    return a->failure == ERR_OK;
 }
 
 void answer_put(struct answer *answer, const void *bytes, size_t length)

@@ -31,6 +31,11 @@ void bodies_count(struct bodies *bodies, size_t bytes);
  * which cannot be with up to BODIES_SMALL bytes. */
 size_t bodies_grow(struct bodies *bodies, size_t capacity, size_t needed, size_t min, size_t max);
 
+/* The same for a buffer itself: moves *bytes (from malloc) of *capacity bytes if it is too small.
+ * ERR_OVERLOADED: there is no space; ERR_NO_MEMORY. Then nothing has changed. */
+int bodies_resize(struct bodies *bodies, char **bytes, size_t *capacity, size_t needed, size_t min,
+                  size_t max);
+
 /* Gives back what was taken. */
 void bodies_return(struct bodies *bodies, size_t bytes);
 

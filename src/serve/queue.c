@@ -10,7 +10,7 @@
 struct queue {
     pthread_mutex_t lock;
     pthread_cond_t not_empty;
-    struct request *first, *last;
+    TAILQ_HEAD(, request) requests; /* the oldest first */
     size_t depth;
     atomic_size_t limit; /* both change under the lock */
     atomic_int workers;
@@ -26,6 +26,7 @@ int queue_create(struct queue **out, struct error *err)
     struct queue *q = calloc(1, sizeof *q);
     if (!q)
         return error_set(err, ERR_NO_MEMORY, "no memory for the queue");
+    TAILQ_INIT(&q->requests);
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->not_empty, NULL);
     *out = q;
@@ -34,14 +35,12 @@ int queue_create(struct queue **out, struct error *err)
 
 static void note_activity(struct queue *q)
 {
-    atomic_store_explicit(&q->active, q->first || q->closed, memory_order_relaxed);
+    atomic_store_explicit(&q->active, q->depth > 0 || q->closed, memory_order_relaxed);
 }
 
 static void unlink_request(struct queue *q, struct request *r)
 {
-    *(r->previous ? &r->previous->next : &q->first) = r->next;
-    *(r->next ? &r->next->previous : &q->last) = r->previous;
-    r->previous = r->next = NULL;
+    TAILQ_REMOVE(&q->requests, r, place);
     r->queued = false;
     q->depth--;
     q->expected_ns -= r->expected_ns;
@@ -52,8 +51,8 @@ void queue_destroy(struct queue *queue)
 {
     if (!queue)
         return;
-    while (queue->first) {
-        struct request *r = queue->first;
+    struct request *r;
+    while ((r = TAILQ_FIRST(&queue->requests))) {
         unlink_request(queue, r);
         request_release(r);
     }
@@ -83,9 +82,7 @@ int queue_push(struct queue *queue, struct request *request)
     } else {
         completion_reference(&request->completion);
         request->queued = true;
-        request->previous = queue->last;
-        *(queue->last ? &queue->last->next : &queue->first) = request;
-        queue->last = request;
+        TAILQ_INSERT_TAIL(&queue->requests, request, place);
         queue->depth++;
         queue->expected_ns += request->expected_ns;
         note_activity(queue);
@@ -106,7 +103,7 @@ static void wait_for_request(struct queue *q, int worker, int64_t wait_ns)
     const struct timespec until = clock_timespec(clock_monotonic_ns() + wait_ns);
     int code = 0;
     q->idle++;
-    while (!q->first && !q->closed && q->calls == 0 && !is_surplus(q, worker) && code == 0)
+    while (q->depth == 0 && !q->closed && q->calls == 0 && !is_surplus(q, worker) && code == 0)
         code = wait_ns < 0
                    ? pthread_cond_wait(&q->not_empty, &q->lock)
                    : pthread_cond_clockwait(&q->not_empty, &q->lock, CLOCK_MONOTONIC, &until);
@@ -119,7 +116,7 @@ enum queue_result queue_pop(struct queue *queue, int worker, int64_t wait_ns, st
     pthread_mutex_lock(&queue->lock);
     wait_for_request(queue, worker, wait_ns);
     bool surplus = is_surplus(queue, worker);
-    *out = surplus ? NULL : queue->first;
+    *out = surplus ? NULL : TAILQ_FIRST(&queue->requests);
     if (*out)
         unlink_request(queue, *out);
     else if (queue->closed || surplus)

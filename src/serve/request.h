@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/error.h"
 #include "serve/answer.h"
@@ -109,8 +110,8 @@ struct request {
     uint8_t *upload;
     size_t upload_size, results_size; /* how much of `bodies` they take */
     struct scored_class *predictions;
-    struct request *previous, *next; /* the queue's */
-    bool queued;                     /* the queue's */
+    TAILQ_ENTRY(request) place; /* the queue's */
+    bool queued;                /* the queue's */
 };
 
 /* A request with one reference, its maker's, and a reference of its own to `generation`. Takes over

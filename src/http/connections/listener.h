@@ -12,8 +12,7 @@
 struct listener {
     int *fds; /* non-blocking, close on exec */
     size_t count;
-    char **unix_paths; /* made by us, to be removed in the end */
-    size_t unix_path_count;
+    struct text_list unix_paths; /* made by us, to be removed in the end */
 };
 
 /* Opens the addresses (conf/listen.h); `systemd` is every stream socket that systemd handed over

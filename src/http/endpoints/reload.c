@@ -33,11 +33,8 @@ enum MHD_Result reload_answer(struct exchange *x)
 static json_t *list_keys(const struct conf_keys *keys)
 {
     json_t *list = json_array();
-    for (size_t i = 0; list && i < keys->count; i++)
-        if (json_array_append_new(list, json_string(keys->items[i])) != 0) {
-            json_decref(list);
-            return NULL;
-        }
+    for (size_t i = 0; i < keys->count; i++)
+        list = reply_append(list, json_string(keys->items[i]));
     return list;
 }
 
