@@ -2,8 +2,6 @@
 #ifndef RESNEXT_BASE_ERROR_H
 #define RESNEXT_BASE_ERROR_H
 
-#include <stdbool.h>
-
 enum error_index {
 #define E(name, status, code, reason, text) ERR_INDEX_##name,
 #include "base/errors.def"

@@ -10,10 +10,17 @@
 #ifndef RESNEXT_SERVE_ADMISSION_H
 #define RESNEXT_SERVE_ADMISSION_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "serve/model_set.h"
+#include "serve/model_info.h"
+
+struct served_model {
+    struct model_info info;
+    _Atomic int64_t
+        picture_ns; /* how long one picture takes a worker; negated while none is done */
+};
 
 /* One picture has taken a worker `ns`. */
 void admission_learn(struct served_model *entry, int64_t ns);

@@ -5,7 +5,6 @@
 #ifndef RESNEXT_SERVE_GENERATION_H
 #define RESNEXT_SERVE_GENERATION_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"

@@ -3,15 +3,17 @@
 #define RESNEXT_SERVE_GENERATION_PARTS_H
 
 #include "model/session.h"
+#include "serve/admission.h"
 #include "serve/generation.h"
-#include "serve/model_set.h"
+#include "serve/metrics.h"
 
 /* Workers that there can be: the most of option `workers`, and of CPUs that an affinity has. */
 enum { WORKERS_MAX = 1024 };
 
 /* Reads the keys and loads and tests the models; no worker has sessions yet. Logs and counts the
- * loads. `conf` must outlive the generation. The errors of model_set_open and keys_read. `*out` has
- * one reference, the caller's. */
+ * loads. `conf` must outlive the generation. The errors of keys_read, those of model_load, which
+ * name the model, and ERR_NO_MEMORY if so many workers would not have the memory to run the models.
+ * `*out` has one reference, the caller's. */
 int generation_create(struct generation **out, const struct conf *conf, int workers,
                       struct metrics *metrics, struct error *err);
 
@@ -33,7 +35,8 @@ int generation_make_sessions(const struct generation *generation, int worker, st
 /* The same, and runs every model once, before the generation is in use. ERR_NO_MEMORY. */
 int generation_warm(const struct generation *generation, int worker, struct error *err);
 
-const struct model_set *generation_models(const struct generation *generation);
+/* What is known of a model. */
+struct served_model *generation_entry(const struct generation *generation, size_t model);
 
 /* Worker `worker`'s with model `model`; NULL: it has none. The worker itself. */
 struct session *generation_session(const struct generation *generation, int worker, size_t model);

@@ -1,6 +1,5 @@
 #include "http/connections/peers.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,5 +1,4 @@
 /* POST /explain. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "http/answer_json.h"
