@@ -17,7 +17,8 @@
 /* The index of `name` in the NULL-terminated `names`, or -1. Any thread. */
 int names_find(const char *const *names, const char *name);
 
-/* Whether `list` has `item`, in either case, between its commas and blanks. Any thread. */
+/* Whether `list`, items with commas and blanks between them, has `item`; case does not matter. Any
+ * thread. */
 bool names_list_has(const char *list, const char *item);
 
 #endif

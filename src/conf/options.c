@@ -11,8 +11,8 @@
 #include "conf/listen.h"
 #include "kernel/kernel.h"
 
-/* A CHOICE is set as an unsigned, which any enum without negative values is compatible with. No
- * other type compiles. */
+/* A CHOICE is stored as an unsigned, which is compatible with every enum without negative values.
+ * No other type compiles. */
 #define UNSIGNED_NAMES(type, names) _Generic((type)0, unsigned : names)
 
 const struct conf_option conf_options[CONF_OPTION_COUNT] = {

@@ -5,7 +5,7 @@
 
 #define PROTOCOL "(tcp|udp|sctp)"
 
-/* A variable is a link if its key and its value match one row. Docker has ranges of ports, too, as
+/* A variable is a link if its key and its value match one row. Docker also has ranges of ports, as
  * in X_PORT_N_TCP_START and X_PORT_N_TCP_PORT_END. */
 static const struct {
     const char *key, *value;

@@ -5,7 +5,7 @@
 
 #include "serve/answer.h"
 
-/* A string of bytes that may be anything: what is not UTF-8 becomes '?'. */
+/* A string from any bytes; bytes that are not UTF-8 become '?'. */
 void answer_json_string(struct answer *answer, const char *bytes, size_t length);
 
 /* The same of a NUL-terminated text. */

@@ -203,7 +203,7 @@ static void drain_server(struct http_server *s, int64_t deadline_ns)
 {
     struct monitor *monitor = s->context.monitor;
     monitor_begin_drain(monitor);
-    listener_close(&s->listener); /* who comes now is refused at once, or waits with systemd */
+    listener_close(&s->listener); /* new clients are refused at once, or wait with systemd */
     if (monitor_wait_empty(monitor, deadline_ns))
         return;
     log_warning("not everything was answered within drain_timeout_s");

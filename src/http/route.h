@@ -1,4 +1,4 @@
-/* What is at a path, for a method: routes.def lists all. */
+/* What answers a method at a path: routes.def lists all. */
 #ifndef RESNEXT_HTTP_ROUTE_H
 #define RESNEXT_HTTP_ROUTE_H
 
@@ -24,8 +24,8 @@ enum route_trait {
 
 struct route {
     const char *path, *method;
-    /* Called once the whole request is there. Queues an answer or, if there is a `resume`, may
-     * suspend the connection; then that is called when the result has come. */
+    /* Called when the whole request has come. Queues an answer or, if there is a `resume`, may
+     * suspend the connection; `resume` is called when the result is there. */
     enum MHD_Result (*answer)(struct exchange *x);
     enum MHD_Result (*resume)(struct exchange *x);
     enum route_place place;

@@ -95,7 +95,7 @@ const char *work_model_name(const struct request *request)
     return generation_model(request->generation, request->model)->name;
 }
 
-/* The request for a body whose parts, if it has some, are known. */
+/* The request for a body. Its parts, if it has some, are in `work`. */
 static int make_request(struct exchange *x, enum request_kind kind, int top_k,
                         const struct work *work, struct error *err)
 {
@@ -187,8 +187,8 @@ static enum MHD_Result reply_work(struct exchange *x)
     return reply_refusal(x, &r->failure, false);
 }
 
-/* Lets go of the request, so that its upload does not stay as long as the client takes to read; the
- * peer has done so once there is an answer. */
+/* Releases the request, so that its upload does not stay in memory while the client reads. Once
+ * there is an answer, the peer holds no reference. */
 static enum MHD_Result reply_failure(struct exchange *x, int outcome)
 {
     enum MHD_Result sent = reply_unfinished(x, outcome);

@@ -348,7 +348,7 @@ static bool is_shown(uint64_t n, const struct dimension_values *const *d, const 
     return n > 0 || !(catch_all || d[LABELS_MAX - 1]->key);
 }
 
-/* False for errors that are no reason, and what is kept free for models to come. */
+/* False for errors without a reason, and for places kept free for more models. */
 static bool is_named(const struct dimension_values *const *d, const size_t *at)
 {
     return d[0]->values[at[0]] && d[1]->values[at[1]] && d[2]->values[at[2]];

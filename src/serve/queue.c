@@ -67,7 +67,7 @@ void queue_resize(struct queue *queue, size_t limit, int workers)
     pthread_mutex_lock(&queue->lock);
     queue->limit = limit;
     queue->workers = workers;
-    pthread_cond_broadcast(&queue->not_empty); /* a push must wake none who is to leave */
+    pthread_cond_broadcast(&queue->not_empty); /* a push must not wake a worker that is to leave */
     pthread_mutex_unlock(&queue->lock);
 }
 

@@ -1,9 +1,9 @@
 /* CONCURRENCY
  *
- * Asking only sets `wanted` and puts the result in a list. The thread takes both at once, so that
- * everybody who asked before it began is answered by one run, and who asks during a run, perhaps
- * after the file was read, by the next. A result that its client left is finished already: to
- * finish it again does nothing. */
+ * reload_ask only sets `wanted` and puts the result in a list. The thread takes both at once. So
+ * one run answers all requests that came before it began, and the next run those that came during
+ * it, perhaps after the file was read. A result whose client left is finished already: finishing it
+ * again does nothing. */
 #include "serve/reload.h"
 
 #include <pthread.h>
@@ -104,7 +104,7 @@ static void finish_all(struct reload_result *results, int outcome,
 static void serve_askers(struct reload *r, struct reload_result *results)
 {
     struct reload_report report = {0};
-    /* Who shuts down has better things to do than to load models. */
+    /* No models are loaded for a service that is shutting down. */
     bool draining = server_draining(r->settings.server);
     if (!draining)
         run(r, &report);

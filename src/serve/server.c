@@ -1,15 +1,15 @@
 /* CONCURRENCY
  *
- * Every reload may change how many workers there are; queue_workers says how many, to everyone. The
- * thread that reloads makes the next generation, with sessions for each, and starts the workers
- * that are missing; they wait. When the generation is installed, queue_resize sets the count first:
- * workers beyond it finish what they have in hand and end, and are joined when they are needed
- * again or the server halts. So none of them takes a request of a generation that has no sessions
- * for it. A worker that is new may, from an older generation that was made for fewer, and makes its
- * sessions there.
+ * Every reload may change the number of workers; queue_workers returns it to every thread. The
+ * reload thread makes the next generation, with sessions for each worker, and starts the missing
+ * workers, which wait. When the generation is installed, queue_resize sets the number first:
+ * surplus workers finish their current request and end, and are joined when they are needed again
+ * or the server halts. So no surplus worker takes a request of a generation that has no sessions
+ * for it. A new worker may get a request of an older generation that was made for fewer workers; it
+ * makes its sessions there.
  *
- * Whoever reads the count looks at as many `workers`, without a lock: each was put there before the
- * count was raised, and stays as long as the server, with or without a thread. */
+ * A thread that reads the number looks at as many `workers`, without a lock: each was stored before
+ * the number was raised, and stays as long as the server, with or without a thread. */
 #include "serve/server.h"
 
 #include <pthread.h>

@@ -9,8 +9,8 @@
 /* A reload takes as long as its models are large. */
 static const int64_t RELOAD_TIMEOUT_NS = 600000000000;
 
-/* A browser says whose page has it ask. No page is to: one from anywhere could, with a browser that
- * reaches admin_listen. */
+/* A browser sends Origin with the requests of a page. No page may ask for a reload: otherwise any
+ * page could, in a browser that reaches admin_listen. */
 static int refuse_pages(const struct exchange *x, struct error *err)
 {
     if (!exchange_header(x, "Origin"))

@@ -19,7 +19,7 @@
 
 enum { INFER_NO_HEADER = -1 };
 
-/* What a request is read against. */
+/* The bounds that a request is checked against. */
 struct infer_terms {
     int size, classes;
     size_t max_images;
@@ -35,11 +35,12 @@ static inline const char *infer_output_name(enum infer_output_kind kind)
     return kind == INFER_LOGITS ? "logits" : "probabilities";
 }
 
-/* Reads and writes in the worker. Requests come from request_create with no parts and the body as
- * upload, which is changed. */
+/* Reads and writes in the worker. The request comes from request_create, with no parts and with the
+ * body as its upload, which the codec changes. */
 extern const struct request_codec infer_codec;
 
-/* The state for a request, which frees it; `model` is the name for the answer. ERR_NO_MEMORY. */
+/* Makes the state of a request, which frees it. `model` is the name for the answer. ERR_NO_MEMORY.
+ */
 int infer_prepare(struct request *request, const char *model, const struct infer_terms *terms,
                   struct error *err);
 

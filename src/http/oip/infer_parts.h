@@ -35,20 +35,21 @@ struct infer_reader {
     struct error *err;
 };
 
-/* ERR_BAD_REQUEST, with what is wrong. */
+/* ERR_BAD_REQUEST with this message. */
 int infer_refuse(const struct infer_reader *r, const char *what);
 
-/* A value of `object`, NULL if it is not there: many clients send null for what they leave out. */
+/* A member of `object`, NULL if it is missing or null: many clients send null for members they
+ * leave out. */
 json_t *infer_member(const json_t *object, const char *key);
 
-/* The same of its parameters. */
+/* The same for a member of its parameters. */
 json_t *infer_parameter(const json_t *object, const char *key);
 
-/* Whether they are an object, or not there. */
+/* Whether its parameters are an object or missing. */
 bool infer_parameters_are_sane(const json_t *object);
 
-/* Finds the images of the one input, and gives the request a part for each; the outputs have been
- * read. ERR_BAD_REQUEST, ERR_TOO_MANY_PARTS, ERR_NO_MEMORY. */
+/* Finds the images of the one input and makes a part of the request for each. The outputs must have
+ * been read. ERR_BAD_REQUEST, ERR_TOO_MANY_PARTS, ERR_NO_MEMORY. */
 int infer_read_input(struct infer_reader *r);
 
 /* Writes request->answer: JSON, then the binary tensors. The worker; never fails. */

@@ -1,4 +1,4 @@
-/* The Open Inference Protocol v2: what has a path that begins with /v2. */
+/* The Open Inference Protocol v2: all paths that begin with /v2. */
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
