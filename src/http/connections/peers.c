@@ -13,7 +13,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/size.h"
 
 enum { DESCRIPTORS_MAX = 1 << 20 };
 
@@ -21,7 +20,7 @@ static const int64_t GONE_NS = 1000000000, FIRST_NS = 500000000;
 
 /* A client that sends everything before it reads is to get its answer, even if it sends several
  * times what we accept. The second number is a large picture under any limit. */
-static const size_t LINGER_BODIES = 4, LINGER_MIN = 64 << 20;
+static const uint64_t LINGER_BODIES = 4, LINGER_MIN = 64 << 20;
 
 void peers_wake(struct peers *all)
 {
@@ -311,14 +310,6 @@ void peers_handle_event(struct peers *all, uint64_t tag, uint32_t events)
     }
 }
 
-static size_t linger_bytes(size_t max_body_bytes)
-{
-    size_t bytes;
-    return size_mul(LINGER_BODIES, max_body_bytes, &bytes) && size_add(bytes, LINGER_MIN, &bytes)
-               ? bytes
-               : SIZE_MAX;
-}
-
 void peers_set_limits(struct peers *all, const struct conf *conf)
 {
     int64_t upload = conf->upload_timeout_ms * 1000000, idle = conf->idle_timeout_s * 1000000000;
@@ -326,7 +317,7 @@ void peers_set_limits(struct peers *all, const struct conf *conf)
     all->limits_ns[TIMER_UPLOAD] = all->limits_ns[TIMER_REPLY] = upload;
     all->limits_ns[TIMER_IDLE] = idle;
     all->limits_ns[TIMER_GONE] = GONE_NS;
-    all->linger_bytes = linger_bytes((size_t)conf->max_body_bytes);
+    all->linger_bytes = LINGER_BODIES * (uint64_t)conf->max_body_bytes + LINGER_MIN;
 }
 
 int peers_open(struct peers *all, const struct conf *conf, struct server *server, struct error *err)

@@ -83,7 +83,7 @@ struct peers {
     /* PAUSED and gone, from the newest on, then OPENING or IDLE, from the longest on */
     TAILQ_HEAD(, peer) idle;
     struct lingerers linger;
-    size_t linger_bytes;     /* that each may still send */
+    uint64_t linger_bytes;   /* that each may still send */
     int64_t sleeps_until_ns; /* the monitor; earlier deadlines wake it */
     bool accepting_stopped;  /* peers are hurried */
     bool cancelled;          /* no request may wait */

@@ -8,9 +8,6 @@
 #include "http/reply.h"
 #include "http/work.h"
 
-#define MODELS   "/v2/models/"
-#define VERSIONS "/versions/"
-
 enum MHD_Result oip_server_answer(struct exchange *x)
 {
     return reply_json(x, 200,
@@ -35,15 +32,12 @@ enum MHD_Result oip_ready_answer(struct exchange *x)
 /* Chooses the model that the path /v2/models/NAME[/versions/V][/...] names. */
 static int choose_model(struct exchange *x, struct error *err)
 {
-    char name[sizeof x->path], version[sizeof x->path];
-    const char *begin = x->path + strlen(MODELS);
-    size_t length = strcspn(begin, "/");
-    snprintf(name, sizeof name, "%.*s", (int)length, begin);
+    char name[sizeof x->path] = "", version[sizeof x->path] = INFER_VERSION;
+    _Static_assert(sizeof name == 256, "the widths below are one less");
+    sscanf(x->path, "/v2/models/%255[^/]/versions/%255[^/]", name, version);
     int code = work_choose_model(x, name, err);
-    if (code != ERR_OK || strncmp(begin + length, VERSIONS, strlen(VERSIONS)) != 0)
+    if (code != ERR_OK)
         return code;
-    begin += length + strlen(VERSIONS);
-    snprintf(version, sizeof version, "%.*s", (int)strcspn(begin, "/"), begin);
     if (strcmp(version, INFER_VERSION) == 0)
         return ERR_OK;
     return error_set(err, ERR_MODEL_UNKNOWN,
