@@ -9,8 +9,6 @@
 #include "http/cors.h"
 #include "http/response.h"
 
-enum { REAL_DIGITS = 9 };
-
 static bool add_headers(struct exchange *x, struct MHD_Response *response, int status,
                         const char *content_type)
 {
@@ -103,7 +101,8 @@ enum MHD_Result reply_constant(struct exchange *x, int status, const char *conte
 
 enum MHD_Result reply_json(struct exchange *x, int status, json_t *body)
 {
-    char *text = body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) : NULL;
+    char *text =
+        body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(ANSWER_JSON_DIGITS)) : NULL;
     json_decref(body);
     return reply_text(x, status, "application/json", text, text ? strlen(text) : 0);
 }

@@ -22,8 +22,8 @@ struct class_text {
 static struct class_text class_text(const float *scores, const struct scored_class *class)
 {
     struct class_text t = {.label = class->label, .label_length = strlen(class->label)};
-    t.head_length = (size_t)snprintf(t.head, sizeof t.head,
-                                     "%.9g:%d:", (double)scores[class->class_id], class->class_id);
+    t.head_length = (size_t)snprintf(t.head, sizeof t.head, "%.*g:%d:", ANSWER_JSON_DIGITS,
+                                     (double)scores[class->class_id], class->class_id);
     return t;
 }
 
@@ -48,7 +48,7 @@ static void put_number(struct answer *a, float number, bool binary, bool first)
     if (binary)
         answer_float(a, number);
     else
-        answer_printf(a, "%s%.9g", first ? "" : ",", (double)number);
+        answer_printf(a, "%s%.*g", first ? "" : ",", ANSWER_JSON_DIGITS, (double)number);
 }
 
 /* The elements of an output, without the brackets of JSON. */
