@@ -4,8 +4,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -23,7 +21,8 @@
 #include "serve/reload.h"
 #include "serve/server.h"
 
-/* Before any thread, so that every signal reaches the main thread, and only when it asks. */
+/* Called before any thread is started, so that signals reach only the main thread, and only when it
+ * waits for them. */
 static void block_signals(sigset_t *handled)
 {
     sigemptyset(handled);
@@ -37,7 +36,7 @@ static void block_signals(sigset_t *handled)
 /* The next signal, or 0 after `wait_ns`. */
 static int next_signal(const sigset_t *handled, int64_t wait_ns)
 {
-    const struct timespec wait = {.tv_sec = wait_ns / NS_PER_S, .tv_nsec = wait_ns % NS_PER_S};
+    const struct timespec wait = clock_timespec(wait_ns);
     int number = sigtimedwait(handled, NULL, &wait);
     return number > 0 ? number : 0;
 }
@@ -48,7 +47,7 @@ struct service {
     struct http *http;
     struct server *server;
     struct reload *reload;
-    int64_t watchdog_ns; /* systemd's patience; 0: it does not watch */
+    int64_t watchdog_ns; /* systemd's watchdog timeout; 0: there is no watchdog */
 };
 
 /* Whether SIGTERM or SIGINT has come. */
@@ -59,8 +58,8 @@ static bool is_told_to_end(void)
     return sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT);
 }
 
-/* Until SIGTERM or SIGINT. A manager that is not told that the service is ready kills it in the
- * end, so that is repeated until it goes out. While every thread moves, the watchdog is told so. */
+/* Runs until SIGTERM or SIGINT. A manager that never gets READY=1 kills the service in the end, so
+ * READY=1 is repeated until it is sent. The watchdog is notified while every thread is alive. */
 static void serve(struct service *s, const sigset_t *handled)
 {
     int64_t wait_ns = s->watchdog_ns > 0 ? s->watchdog_ns / 4 : 3600 * NS_PER_S;
@@ -78,15 +77,15 @@ static void serve(struct service *s, const sigset_t *handled)
     }
 }
 
-/* Nobody tells the watchdog anything during a drain. */
-static void put_watchdog_off(int64_t ms)
+/* The watchdog is not notified during a drain. */
+static void extend_watchdog(int64_t ms)
 {
     char text[64];
     snprintf(text, sizeof text, "WATCHDOG_USEC=%lld\nWATCHDOG=1", (long long)(ms * 1000));
     notify(text);
 }
 
-/* Returns when it should be over, on clock_monotonic_ns. */
+/* Returns the time by which it should be over, on clock_monotonic_ns. */
 static int64_t drain(struct service *s, const sigset_t *handled)
 {
     struct generation *generation = server_generation(s->server);
@@ -98,7 +97,7 @@ static int64_t drain(struct service *s, const sigset_t *handled)
     server_begin_drain(s->server);
     notify("STOPPING=1\nSTATUS=draining");
     if (s->watchdog_ns > 0)
-        put_watchdog_off(grace_ms + (timeout_s + 60) * 1000);
+        extend_watchdog(grace_ms + (timeout_s + 60) * 1000);
     int64_t grace_ends = clock_monotonic_ns() + grace_ms * NS_PER_MS, left;
     while ((left = grace_ends - clock_monotonic_ns()) > 0)
         next_signal(handled, left); /* a second SIGTERM changes nothing */
@@ -107,8 +106,8 @@ static int64_t drain(struct service *s, const sigset_t *handled)
     return deadline_ns;
 }
 
-/* A worker or a reload that ends a request calls libmicrohttpd, so they end before it does. Who
- * waits for a disk that does not answer cannot be ended. */
+/* A worker or a reload that finishes a request calls libmicrohttpd, so both end before it does. A
+ * reload that waits for a disk that does not answer cannot be ended. */
 static void end(struct service *s, int64_t deadline_ns)
 {
     if (!reload_halt(s->reload, deadline_ns)) {
@@ -121,21 +120,18 @@ static void end(struct service *s, int64_t deadline_ns)
     server_stop(s->server);
 }
 
-/* Who connects to a socket that systemd holds and nobody accepts from waits for ever. */
+/* A client that connects to a socket of systemd from which nobody accepts waits for ever. */
 static void warn_of_idle_sockets(const struct conf *conf)
 {
-    bool named = false;
-    for (size_t i = 0; i < conf->listen.count; i++)
-        named = named || strcmp(conf->listen.items[i], "systemd") == 0;
-    for (size_t i = 0; i < conf->admin_listen.count; i++)
-        named = named || strcmp(conf->admin_listen.items[i], "systemd") == 0;
-    if (!named && sd_listen_fds(0) > 0)
+    bool is_named =
+        conf_list_has(&conf->listen, "systemd") || conf_list_has(&conf->admin_listen, "systemd");
+    if (!is_named && sd_listen_fds(0) > 0)
         log_warning("systemd handed over sockets that are not served: add \"systemd\" to listen, "
                     "or disable resnextd.socket");
 }
 
-/* The sum of CAPACITY.md. A service that goes beyond its limit is killed, and its clients' requests
- * with it. */
+/* The formula of CAPACITY.md. A service that exceeds its limit is killed, and with it its clients'
+ * requests. */
 static void warn_of_memory(const struct service *s)
 {
     enum { CONNECTION_BYTES = (80 << 10) + BODIES_SMALL, PART_BYTES = 1 << 10 };
@@ -153,19 +149,19 @@ static void warn_of_memory(const struct service *s)
                     (unsigned long long)(max >> 20), (unsigned long long)(limit >> 20));
 }
 
-/* What a thread does while models load, which may take minutes: on SIGTERM and SIGINT it ends the
- * program, on SIGUSR1 itself. */
-static void *heed_signals(void *arg)
+/* Handles signals in a thread while models load, which may take minutes: SIGTERM and SIGINT end the
+ * program, SIGUSR1 ends the thread. */
+static void *handle_signals(void *arg)
 {
     struct service *s = arg;
-    sigset_t heeded;
+    sigset_t handled;
     int number;
-    sigemptyset(&heeded);
-    sigaddset(&heeded, SIGTERM);
-    sigaddset(&heeded, SIGINT);
-    sigaddset(&heeded, SIGUSR1);
+    sigemptyset(&handled);
+    sigaddset(&handled, SIGTERM);
+    sigaddset(&handled, SIGINT);
+    sigaddset(&handled, SIGUSR1);
     do
-        number = sigwaitinfo(&heeded, NULL);
+        number = sigwaitinfo(&handled, NULL);
     while (number < 0);
     if (number == SIGUSR1)
         return NULL;
@@ -177,7 +173,7 @@ static void *heed_signals(void *arg)
 static int load(struct service *s, const struct server_settings *settings, struct error *err)
 {
     pthread_t thread;
-    int code = thread_start(&thread, "start", heed_signals, s, err);
+    int code = thread_start(&thread, "start", handle_signals, s, err);
     if (code != ERR_OK)
         return code;
     code = server_start(&s->server, settings, err);
@@ -209,9 +205,8 @@ static int start(struct service *s, int argc, char **argv, struct error *err)
     };
     if (code == ERR_OK)
         code = reload_start(&s->reload, &reload, err);
-    const struct http_settings http = {
-        .server = s->server, .reload = s->reload, .heartbeat_ns = s->watchdog_ns / 4};
-    return code == ERR_OK ? http_start(s->http, &http, err) : code;
+    return code == ERR_OK ? http_start(s->http, s->server, s->reload, server.heartbeat_ns, err)
+                          : code;
 }
 
 static int run(const struct conf *conf, int argc, char **argv, struct error *err)
@@ -239,16 +234,17 @@ static int run(const struct conf *conf, int argc, char **argv, struct error *err
     return code;
 }
 
-/* By itself malloc keeps tens of MiB in each thread's heap once large blocks were freed. What is
- * below the first limit stays for the next picture; a heap's free end, up to the second. */
+/* By default malloc keeps tens of MiB in each thread's heap after large blocks were freed. Blocks
+ * below the first limit stay in the heap for the next picture; at most the second stays free at a
+ * heap's end. */
 static void return_large_blocks(void)
 {
     mallopt(M_MMAP_THRESHOLD, 1 << 20);
     mallopt(M_TRIM_THRESHOLD, 2 << 20);
 }
 
-/* What the configuration names must be there and fit, as far as that shows without its doing any
- * work. */
+/* Checks that the files that the configuration names exist and fit together, as far as that shows
+ * without loading them. */
 static int check(const struct conf *conf, struct error *err)
 {
     int code = conf_models_check(conf, err);

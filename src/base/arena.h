@@ -1,5 +1,6 @@
-/* Memory in one piece, carved by bumping a pointer. Mapped once, touched at creation, so that no
- * request pays for a page fault; huge pages are asked for. One owner, one thread at a time. */
+/* One piece of memory, allocated by moving a pointer. It is mapped once and touched at creation, so
+ * that no request pays for a page fault; huge pages are requested. One owner, one thread at a time.
+ */
 #ifndef RESNEXT_BASE_ARENA_H
 #define RESNEXT_BASE_ARENA_H
 
@@ -19,11 +20,11 @@ struct arena {
 /* Maps `size` bytes (zeroed). ERR_NO_MEMORY, see memory_check. A size of 0 is fine. */
 int arena_create(struct arena *arena, size_t size, struct error *err);
 
-/* Takes `size` bytes, aligned to ARENA_ALIGNMENT. Taking more than is there is a programmer error.
+/* Takes `size` bytes, aligned to ARENA_ALIGNMENT. Taking more than is left is a programmer error.
  */
 void *arena_take(struct arena *arena, size_t size);
 
-/* What `size` bytes use of an arena. */
+/* The number of bytes that a block of `size` bytes uses in an arena. */
 size_t arena_rounded(size_t size);
 
 /* Gives the memory back. Harmless on a zeroed or destroyed arena. */

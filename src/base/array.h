@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* `items`, from malloc or NULL, holds `count` elements of `size` bytes and has memory for
- * *capacity. Returns it, moved if need be, with memory for one more; NULL without memory, and
+/* Makes space for one more element. `items`, from malloc or NULL, holds `count` elements of `size`
+ * bytes and has memory for *capacity. Returns it, moved if need be; NULL without memory, and
  * `items` stays as it is. */
 void *array_grow(void *items, size_t count, size_t *capacity, size_t size);
 

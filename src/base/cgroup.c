@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/names.h"
 #include "base/number.h"
 
 /* A resource: the controller's name in version 1, and how one cgroup's folder tells its limit,
@@ -61,16 +62,6 @@ static uint64_t memory_limit(const char *folder)
     return parse(word[0], &bytes) && bytes < UINT64_MAX / 4 ? bytes : UINT64_MAX;
 }
 
-/* Whether a comma-separated list has the name. */
-static bool lists(const char *list, const char *name)
-{
-    size_t length = strlen(name);
-    for (; *list; list += strcspn(list, ","), list += *list == ',')
-        if (strcspn(list, ",") == length && strncmp(list, name, length) == 0)
-            return true;
-    return false;
-}
-
 /* From `path` below the hierarchy's `root` up to it. A container may see its own cgroup at the root
  * although its path is the host's: folders that are not there are passed over. */
 static uint64_t smallest_limit(const struct resource *resource, const char *root, const char *path)
@@ -101,7 +92,7 @@ static uint64_t limit_of_line(const struct resource *resource, char *line, const
     controllers++;
     if (*controllers == '\0')
         return smallest_limit(resource, mount, path);
-    if (!lists(controllers, resource->controller))
+    if (!names_list_has(controllers, resource->controller))
         return UINT64_MAX;
     int length = snprintf(root, sizeof root, "%s/%s", mount, resource->controller);
     return length < PATH_MAX ? smallest_limit(resource, root, path) : UINT64_MAX;

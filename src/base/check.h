@@ -1,5 +1,5 @@
-/* Assertions that stay in release builds. For programmer errors only: never for bytes of a client,
- * a model file or a configuration. */
+/* Assertions, also in release builds. For programmer errors only, never for bytes of a client, a
+ * model file or a configuration. */
 #ifndef RESNEXT_BASE_CHECK_H
 #define RESNEXT_BASE_CHECK_H
 

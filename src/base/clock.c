@@ -1,7 +1,5 @@
 #include "base/clock.h"
 
-#include <time.h>
-
 #include "base/check.h"
 
 int64_t clock_monotonic_ns(void)

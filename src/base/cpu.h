@@ -1,4 +1,4 @@
-/* What the CPU can do, as far as the system lets programs use it. */
+/* The instruction sets of the CPU that the system lets programs use. */
 #ifndef RESNEXT_BASE_CPU_H
 #define RESNEXT_BASE_CPU_H
 
@@ -13,8 +13,8 @@ struct cpu_features {
     bool avx512_vnni, avx512_bf16;
 };
 
-/* The registers that tell, by CPUID leaf (Intel's manual, volume 2, CPUID), and XCR0: the state
- * that the system saves. Zero where the CPU has no such leaf or register. */
+/* The registers that describe the CPU, by CPUID leaf (Intel's manual, volume 2, CPUID), and XCR0:
+ * the state that the system saves. Zero where the CPU has no such leaf or register. */
 struct cpu_registers {
     uint32_t leaf1_ecx, leaf7_ebx, leaf7_ecx, leaf7_1_eax;
     uint64_t xcr0;
@@ -27,7 +27,7 @@ struct cpu_features cpu_features_from(const struct cpu_registers *registers);
 /* Of this machine. Any thread. */
 struct cpu_features cpu_features(void);
 
-/* The CPU's name for people, e.g. "AMD EPYC"; the architecture's where it has none. Any thread. */
+/* The CPU's name for people, as in "AMD EPYC"; without one, the architecture's. Any thread. */
 enum { CPU_NAME_MAX = 66 };
 void cpu_name(char name[CPU_NAME_MAX]);
 

@@ -2,9 +2,9 @@
 #ifndef RESNEXT_BASE_DESCRIPTORS_H
 #define RESNEXT_BASE_DESCRIPTORS_H
 
-/* A file or socket opened later must not become standard input, output or error by accident: those
- * that are closed are replaced by something that fails in the same way. Before anything is opened.
- */
+/* Replaces closed standard descriptors by ones that fail in the same way, so that no file or socket
+ * opened later becomes standard input, output or error by accident. To be called before anything is
+ * opened. */
 void descriptors_fill_standard(void);
 
 #endif

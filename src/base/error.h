@@ -2,8 +2,6 @@
 #ifndef RESNEXT_BASE_ERROR_H
 #define RESNEXT_BASE_ERROR_H
 
-#include <stdbool.h>
-
 enum error_index {
 #define E(name, status, code, reason, text) ERR_INDEX_##name,
 #include "base/errors.def"
@@ -34,7 +32,7 @@ int error_set(struct error *err, enum error_code code, const char *format, ...)
 int error_prefix(struct error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The columns of errors.def, for every code. error_reason is NULL for what is not counted. */
+/* The columns of errors.def for a code. error_reason is NULL for errors that are not counted. */
 const char *error_text(int code);
 int error_status(int code);
 const char *error_json_code(int code);

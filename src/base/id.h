@@ -1,4 +1,4 @@
-/* Names for requests. */
+/* Identifiers of requests. */
 #ifndef RESNEXT_BASE_ID_H
 #define RESNEXT_BASE_ID_H
 
@@ -13,8 +13,8 @@ void id_generate(char id[ID_SIZE]);
 bool id_is_sane(const char *id);
 
 /* Whether this is a valid traceparent of W3C Trace Context (section 3.2): version, trace-id,
- * parent-id and flags, lower-case hexadecimal, no version ff and neither id all zeros. Versions
- * after 00 may have more after a dash; the first TRACEPARENT_LENGTH bytes are what is known of it.
+ * parent-id and flags in lower-case hexadecimal, no version ff, and neither id all zeros. Versions
+ * after 00 may continue after a dash; only the first TRACEPARENT_LENGTH bytes have a known meaning.
  */
 bool id_is_traceparent(const char *text);
 

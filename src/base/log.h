@@ -1,8 +1,8 @@
-/* Log lines to standard error: text or JSON, one line an event, written by one write(2).
- * A line has at most 4 KiB: what does not fit is cut or left out, and the line stays well formed.
- * To systemd's journal (JOURNAL_STREAM) text lines carry a priority prefix. Any thread. A full or
- * closed pipe and a full disk lose lines, never the program. Warnings and errors that repeat are
- * written a few times in ten seconds, then counted. */
+/* Log lines to standard error: text or JSON, one line for each event, written by one write(2). A
+ * line has at most 4 KiB: longer texts are cut, fields that do not fit are left out, and the line
+ * stays well formed. For systemd's journal (JOURNAL_STREAM) text lines have a priority prefix. Any
+ * thread. A full or closed pipe or a full disk loses lines, but never stops the program. Warnings
+ * and errors that repeat are written a few times in ten seconds, then counted. */
 #ifndef RESNEXT_BASE_LOG_H
 #define RESNEXT_BASE_LOG_H
 
@@ -30,10 +30,11 @@ struct log_field {
     double number;
 };
 
-/* What is shown and how. May be called again at any time. Default: info, text. */
+/* Sets the lowest level that is logged and the format. May be called at any time. Default: info,
+ * text. */
 void log_configure(enum log_level level, enum log_format format);
 
-/* How many lines were lost. */
+/* The number of lines lost. */
 unsigned long log_dropped(void);
 
 /* One event with its fields. */

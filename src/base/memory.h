@@ -8,18 +8,19 @@
 
 #include "base/error.h"
 
-/* Pages of this process: all that are mapped, those in memory, and those of these that are a file's
- * or shared. False if that is not known. */
+/* Pages of this process: all mapped ones, those in memory, and the part of these that belongs to
+ * files or is shared. False if unknown. */
 bool memory_pages(unsigned long pages[3]);
 
-/* Bytes this process holds that cannot be read again from a file; 0 if that is not known. */
+/* Bytes in memory that cannot be read again from a file; 0 if unknown. */
 uint64_t memory_held(void);
 
-/* The machine's bytes, or fewer if a cgroup allows no more. */
+/* The machine's memory in bytes, or a cgroup's limit if that is smaller. */
 uint64_t memory_limit(void);
 
-/* Whether there are `size` more bytes, all of which will be touched. ERR_NO_MEMORY has the sizes.
- * What others take in the meantime is not known; nothing is reserved. */
+/* Checks that `size` more bytes are available, all of which will be touched. The message of
+ * ERR_NO_MEMORY has the sizes. Nothing is reserved: other processes may take the memory meanwhile.
+ */
 int memory_check(size_t size, struct error *err);
 
 #endif

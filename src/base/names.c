@@ -1,6 +1,7 @@
 #include "base/names.h"
 
 #include <string.h>
+#include <strings.h>
 
 int names_find(const char *const *names, const char *name)
 {
@@ -8,4 +9,20 @@ int names_find(const char *const *names, const char *name)
         if (strcmp(names[i], name) == 0)
             return i;
     return -1;
+}
+
+bool names_list_has(const char *list, const char *item)
+{
+    size_t wanted = strlen(item);
+    while (*list) {
+        list += strspn(list, ", \t");
+        size_t length = strcspn(list, ",");
+        const char *next = list + length;
+        while (length > 0 && (list[length - 1] == ' ' || list[length - 1] == '\t'))
+            length--;
+        if (length == wanted && strncasecmp(list, item, length) == 0)
+            return true;
+        list = next;
+    }
+    return false;
 }

@@ -9,10 +9,16 @@
 #ifndef RESNEXT_BASE_NAMES_H
 #define RESNEXT_BASE_NAMES_H
 
+#include <stdbool.h>
+
 #define NAME_VALUE(value, text) value,
 #define NAME_TEXT(value, text)  [value] = text,
 
 /* The index of `name` in the NULL-terminated `names`, or -1. Any thread. */
 int names_find(const char *const *names, const char *name);
+
+/* Whether `list`, items with commas and blanks between them, has `item`; case does not matter. Any
+ * thread. */
+bool names_list_has(const char *list, const char *item);
 
 #endif

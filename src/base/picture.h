@@ -1,4 +1,4 @@
-/* How pictures are read: what options say and the code that reads pictures obeys. */
+/* How pictures are read: values of options, shared with the code that reads pictures. */
 #ifndef RESNEXT_BASE_PICTURE_H
 #define RESNEXT_BASE_PICTURE_H
 
@@ -16,8 +16,8 @@ enum decode_mode { DECODE_MODE_NAMES(NAME_VALUE) };
 
 #define PILLOW_NAMES(NAME) NAME(PILLOW_13, "13") NAME(PILLOW_12_2, "12.2") NAME(PILLOW_9_4, "9.4")
 
-/* Whose pixels: Pillow reduces tall pictures in different orders, see preprocess_down_first. 12.2
- * stands for 12.3 too, and 9.4 for all up to 12.1. */
+/* The version of Pillow whose pixels are reproduced: they reduce tall pictures in different orders,
+ * see preprocess_down_first. 12.2 includes 12.3, and 9.4 all versions up to 12.1. */
 enum pillow { PILLOW_NAMES(NAME_VALUE) PILLOW_COUNT };
 
 extern const char *const exif_orientation_names[], *const decode_mode_names[],

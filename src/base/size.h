@@ -17,7 +17,7 @@ static inline bool size_add(size_t a, size_t b, size_t *out)
     return !__builtin_add_overflow(a, b, out);
 }
 
-/* n rounded up to a multiple of `unit`, a power of two. The caller knows that it fits. */
+/* n rounded up to a multiple of `unit`, a power of two. The caller makes sure that it fits. */
 static inline size_t size_round_up(size_t n, size_t unit)
 {
     return (n + unit - 1) & ~(unit - 1);

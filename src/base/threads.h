@@ -11,8 +11,8 @@
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg,
                  struct error *err);
 
-/* How many CPUs this process may use now: the smaller of its main thread's affinity and of what its
- * cgroups allow, at least 1. Never the host's CPU count. */
+/* The number of CPUs that this process may use now: the smaller of its main thread's affinity and
+ * the limit of its cgroups, at least 1. Never the host's CPU count. */
 int thread_cpu_budget(void);
 
 #endif

@@ -84,7 +84,7 @@ int conf_scan_arguments(struct conf_request *request, int argc, char *const *arg
     return ERR_OK;
 }
 
-/* One source of values. Its first value for a list, or for the models, replaces what stands there.
+/* One source of values. Its first value for a list, or for the models, replaces the earlier ones.
  */
 struct source {
     enum conf_source kind;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "conf/arguments.h"
@@ -22,7 +23,7 @@ static bool has_sockets(void)
            number_parse(count, strlen(count)) > 0;
 }
 
-/* A service that systemd starts for a socket listens there without being told so. */
+/* A service that systemd starts for a socket listens there by default. */
 static int set_defaults(struct conf *conf, struct error *err)
 {
     int code = conf_set_defaults(conf, err);
@@ -49,8 +50,8 @@ static bool has_ending(const char *text, const char *ending)
     return length >= n && strcmp(text + length - n, ending) == 0;
 }
 
-/* An origin as browsers send it, in lower case and without a port that goes without saying, or "*".
- * It becomes a header. */
+/* Whether this is "*" or an origin as browsers send it: lower case, and no port that is the
+ * scheme's default. It becomes a header. */
 static bool is_origin(const char *text)
 {
     size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyz");
@@ -79,7 +80,7 @@ static int check_listeners(const struct conf *conf, struct error *err)
     return ERR_OK;
 }
 
-/* What no option can check by itself. */
+/* Checks that involve several options, or that the type of an option does not make. */
 static int check_together(const struct conf *conf, struct error *err)
 {
     if (!conf->tls_cert != !conf->tls_key)
@@ -132,32 +133,20 @@ void conf_free(struct conf *conf)
     free(conf->file);
 }
 
-static bool texts_differ(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) != 0 : a != b;
-}
-
 static bool lists_differ(const struct text_list *a, const struct text_list *b)
 {
     bool differ = a->count != b->count;
     for (size_t i = 0; !differ && i < a->count; i++)
-        differ = texts_differ(a->items[i], b->items[i]);
+        differ = strcmp(a->items[i], b->items[i]) != 0;
     return differ;
 }
 
+/* Options that need a restart for every change are INTEGERs and TEXT_LISTs. */
 static bool values_differ(const struct conf_option *option, const void *a, const void *b)
 {
-    switch (option->type) {
-    case CONF_INTEGER:
-        return *(const int64_t *)a != *(const int64_t *)b;
-    case CONF_CHOICE:
-        return *(const unsigned *)a != *(const unsigned *)b;
-    case CONF_TEXT:
-        return texts_differ(*(char *const *)a, *(char *const *)b);
-    case CONF_TEXT_LIST:
-        break;
-    }
-    return lists_differ(a, b);
+    CHECK(option->type == CONF_INTEGER || option->type == CONF_TEXT_LIST);
+    return option->type == CONF_INTEGER ? *(const int64_t *)a != *(const int64_t *)b
+                                        : lists_differ(a, b);
 }
 
 int conf_check_reload(const struct conf *running, const struct conf *next, struct error *err)
@@ -173,7 +162,7 @@ int conf_check_reload(const struct conf *running, const struct conf *next, struc
     return ERR_OK;
 }
 
-/* What has changed that takes effect only at a restart; NULL: nothing. */
+/* The change that takes effect only at a restart; NULL: there is none. */
 static const char *restart_reason(const struct conf_option *option, const void *running,
                                   const void *wanted)
 {

@@ -16,6 +16,11 @@ struct text_list {
     size_t count;
 };
 
+/* Appends a copy of `text`. ERR_NO_MEMORY. */
+int conf_list_append(struct text_list *list, const char *text, struct error *err);
+bool conf_list_has(const struct text_list *list, const char *text);
+void conf_list_clear(struct text_list *list);
+
 /* One entry of the models group: NAME = { path = "..."; precision = "int8"; default = true; }. */
 struct conf_model {
     char *name;
@@ -32,8 +37,8 @@ struct conf {
 #include "conf/options.def"
     struct conf_model *models; /* never empty; exactly one is the default */
     size_t model_count;
-    char *file;        /* what was to be read */
-    bool has_settings; /* and had at least one */
+    char *file;        /* the configuration file */
+    bool has_settings; /* it had at least one setting */
 };
 
 enum conf_option_index {
@@ -45,7 +50,7 @@ enum conf_option_index {
     CONF_OPTION_COUNT
 };
 
-/* What the command line asks for besides options; those before CONF_RUN by --name. */
+/* The action that the command line asks for. Those before CONF_RUN are options, --name. */
 enum conf_action {
     CONF_CHECK,   /* --check-config */
     CONF_PRINT,   /* --print-config */
@@ -53,22 +58,22 @@ enum conf_action {
     CONF_HELP,    /* --help */
     CONF_VERSION, /* --version */
     CONF_RUN,
-    CONF_USAGE, /* nothing: the command line is wrong */
+    CONF_USAGE, /* none: the command line is wrong */
 };
 
-/* Reads everything. ERR_CONFIG: the message has file and line (or the variable or argument) and
- * what would be right; `*action` is CONF_USAGE if it is an argument. `*conf` is freed by conf_free
- * also after a failure. */
+/* Reads all sources. ERR_CONFIG: the message has file and line, or the variable or argument, and
+ * says what would be right; `*action` is CONF_USAGE if an argument is wrong. conf_free frees
+ * `*conf` also after a failure. */
 int conf_load(struct conf *conf, enum conf_action *action, int argc, char *const *argv,
               struct error *err);
 void conf_free(struct conf *conf);
 
-/* ERR_CONFIG if the only model is the installed one, and it is not there. */
+/* ERR_CONFIG if the only model is the installed one and it is missing. */
 int conf_models_check(const struct conf *conf, struct error *err);
 
-/* Whether a reload may put `next` in the place of `running`: ERR_CONFIG if the configuration file
- * is not there any more or is empty, as it is while somebody writes it, or no keys would be needed
- * where some are. All are more likely a mishap than meant, and who means them can restart. */
+/* Checks whether a reload may replace `running` by `next`. ERR_CONFIG if the configuration file is
+ * missing or empty, as it is while somebody writes it, or if keys were needed and would not be any
+ * more. All of these are more likely a mistake than intended; a restart accepts them. */
 int conf_check_reload(const struct conf *running, const struct conf *next, struct error *err);
 
 /* Names of options. */

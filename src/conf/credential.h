@@ -20,11 +20,11 @@ struct text {
 int text_read(struct text *text, const char *path, size_t limit, struct error *err);
 void text_free(struct text *text);
 
-/* Warns if everybody may read a file that holds a secret; `name` is its path, or says more. */
+/* Warns if everybody may read a file that holds a secret; `name` is its path in the message. */
 void text_warn_if_public(const struct text *text, const char *name);
 
-/* The path that an option means: "credential:NAME" is the file NAME in the folder that systemd
- * keeps credentials in (LoadCredential=, CREDENTIALS_DIRECTORY), anything else the path itself.
+/* The path that an option stands for. "credential:NAME" is the file NAME in the folder of systemd's
+ * credentials (LoadCredential=, CREDENTIALS_DIRECTORY); everything else is the path itself.
  * ERR_CONFIG, with the option's key. */
 int text_resolve(char path[PATH_MAX], const char *key, const char *value, struct error *err);
 

@@ -177,8 +177,7 @@ static int read_setting(const struct reader *reader, config_setting_t *setting)
     return at_line(reader, setting);
 }
 
-/* libconfig says no more than that it did not understand, and what is wrong may end a line above.
- */
+/* libconfig only reports a syntax error, and the error may be on the line above. */
 static const char syntax_hint[] =
     " here or just before: settings are KEY = VALUE, words stand in double quotes, lists in [ ]";
 

@@ -1,6 +1,6 @@
-/* The keys that clients must show: a file of SHA-256 sums, so that who reads the file has no key.
- * One key a line: 64 hexadecimal digits, then, if it is to appear in the log, a name. Empty lines
- * and those that begin with '#' do not count. */
+/* API keys: a file of SHA-256 sums, so that a reader of the file does not get the keys. Each line
+ * has one key: 64 hexadecimal digits, then optionally a name for the log. Empty lines and lines
+ * that begin with '#' are ignored. */
 #ifndef RESNEXT_CONF_KEYS_H
 #define RESNEXT_CONF_KEYS_H
 
@@ -20,19 +20,20 @@ struct key_list {
     size_t count;
 };
 
-/* Reads a file; warns in the log if everybody may read it. ERR_CONFIG with the line, also if there
- * is no key in it, ERR_IO, ERR_NO_MEMORY. To be freed also after a failure. */
+/* Reads a file; warns in the log if everybody may read it. ERR_CONFIG with the line, also if it has
+ * no key; ERR_IO, ERR_NO_MEMORY. To be freed also after a failure. */
 int keys_read(struct key_list *list, const char *path, struct error *err);
 
-/* The same with the text of a file, which is changed; `name` is for messages. */
+/* The same with the text of a file, which is modified; `name` stands in messages. */
 int keys_parse(struct key_list *list, char *text, size_t length, const char *name,
                struct error *err);
 void keys_free(struct key_list *list);
 
-/* The entry of a key that was shown, or NULL. Takes as long whether or where it is found. */
+/* The entry of a key that a client sent, or NULL. The time it takes does not depend on whether or
+ * where the key is found. */
 const struct key *keys_find(const struct key_list *list, const char *shown);
 
-/* Reads a key from standard input (without its line feed) and prints its line. ERR_CONFIG if it is
+/* Reads a key from standard input, without its line feed, and prints its line. ERR_CONFIG if it is
  * too short to be safe, or too long. */
 int keys_hash_input(struct error *err);
 

@@ -1,4 +1,4 @@
-/* Where to listen, parsed. */
+/* Parsed addresses to listen on. */
 #ifndef RESNEXT_CONF_LISTEN_H
 #define RESNEXT_CONF_LISTEN_H
 
@@ -26,7 +26,7 @@ struct listen_address {
  * ERR_CONFIG says what would be right. */
 int conf_parse_listen(const char *text, struct listen_address *out, struct error *err);
 
-/* Whether two good texts name one socket; "systemd" and port 0 stand for any. */
+/* Whether two valid texts name the same socket; "systemd" and port 0 match nothing. */
 bool conf_listen_is_same(const char *a, const char *b);
 
 #endif

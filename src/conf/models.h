@@ -7,13 +7,13 @@
 /* Longest name of a model. */
 enum { CONF_MODEL_NAME_MAX = 64 };
 
-/* Whether a model may be called the first `length` bytes of `name`: a letter, then letters, digits,
- * '_' and '-'. */
+/* Whether the first `length` bytes of `name` are a valid model name: a letter, then letters,
+ * digits, '_' and '-'. */
 bool conf_model_name_is_valid(const char *name, size_t length);
 
-/* Appends a model; `name` and `path` are copied. `precision` is NULL, or one that the option of
- * this name may have. ERR_CONFIG on a bad or second name, an empty path, another precision, a
- * second default. */
+/* Appends a model; `name` and `path` are copied. `precision` is NULL or a value of the option of
+ * this name. ERR_CONFIG: a bad or duplicate name, an empty path, an unknown precision, a second
+ * default. */
 int conf_models_add(struct conf *conf, const char *name, const char *path, const char *precision,
                     bool is_default, struct error *err);
 
@@ -22,8 +22,8 @@ int conf_models_add_text(struct conf *conf, const char *text, struct error *err)
 
 void conf_models_clear(struct conf *conf);
 
-/* Adds the installed model if there is none, makes the first the default if none is, and gives the
- * option `precision` to those that do not say. */
+/* Adds the installed model if there is none, makes the first model the default if none is, and
+ * gives the option `precision` to models without their own. */
 int conf_models_complete(struct conf *conf, struct error *err);
 
 #endif

@@ -11,42 +11,27 @@
 #include "conf/listen.h"
 #include "kernel/kernel.h"
 
-/* A CHOICE is set as an unsigned, which any enum without negative values is compatible with. No
- * other type compiles. */
+/* A CHOICE is stored as an unsigned, which is compatible with every enum without negative values.
+ * No other type compiles. */
 #define UNSIGNED_NAMES(type, names) _Generic((type)0, unsigned : names)
 
 const struct conf_option conf_options[CONF_OPTION_COUNT] = {
+#define OPTION(name, kind, then, text, ...)                                                        \
+    [CONF_OPTION_##name] = {.key = #name,                                                          \
+                            .type = kind,                                                          \
+                            .when = CONF_WHEN_##then,                                              \
+                            .offset = offsetof(struct conf, name),                                 \
+                            .help = text,                                                          \
+                            __VA_ARGS__},
 #define INTEGER(name, then, first, low, high, measure, text)                                       \
-    [CONF_OPTION_##name] = {.key = #name,                                                          \
-                            .type = CONF_INTEGER,                                                  \
-                            .when = CONF_WHEN_##then,                                              \
-                            .offset = offsetof(struct conf, name),                                 \
-                            .initial = first,                                                      \
-                            .min = low,                                                            \
-                            .max = high,                                                           \
-                            .unit = measure,                                                       \
-                            .help = text},
+    OPTION(name, CONF_INTEGER, then, text, .initial = first, .min = low, .max = high,              \
+           .unit = measure)
 #define CHOICE(name, then, first, kind, words, text)                                               \
-    [CONF_OPTION_##name] = {.key = #name,                                                          \
-                            .type = CONF_CHOICE,                                                   \
-                            .when = CONF_WHEN_##then,                                              \
-                            .offset = offsetof(struct conf, name),                                 \
-                            .initial_text = first,                                                 \
-                            .names = UNSIGNED_NAMES(kind, words),                                  \
-                            .help = text},
-#define TEXT(name, then, text)                                                                     \
-    [CONF_OPTION_##name] = {.key = #name,                                                          \
-                            .type = CONF_TEXT,                                                     \
-                            .when = CONF_WHEN_##then,                                              \
-                            .offset = offsetof(struct conf, name),                                 \
-                            .help = text},
+    OPTION(name, CONF_CHOICE, then, text, .initial_text = first,                                   \
+           .names = UNSIGNED_NAMES(kind, words))
+#define TEXT(name, then, text) OPTION(name, CONF_TEXT, then, text, .initial_text = NULL)
 #define TEXT_LIST(name, then, first, text)                                                         \
-    [CONF_OPTION_##name] = {.key = #name,                                                          \
-                            .type = CONF_TEXT_LIST,                                                \
-                            .when = CONF_WHEN_##then,                                              \
-                            .offset = offsetof(struct conf, name),                                 \
-                            .initial_text = sizeof first > 1 ? first : NULL,                       \
-                            .help = text},
+    OPTION(name, CONF_TEXT_LIST, then, text, .initial_text = sizeof first > 1 ? first : NULL)
 #include "conf/options.def"
 };
 
@@ -126,7 +111,7 @@ static int set_choice(struct conf *conf, const struct conf_option *option, enum 
     return ERR_OK;
 }
 
-static int list_append(struct text_list *list, const char *text, struct error *err)
+int conf_list_append(struct text_list *list, const char *text, struct error *err)
 {
     char **items = reallocarray(list->items, list->count + 1, sizeof *items);
     char *copy = strdup(text);
@@ -140,6 +125,14 @@ static int list_append(struct text_list *list, const char *text, struct error *e
     return ERR_OK;
 }
 
+bool conf_list_has(const struct text_list *list, const char *text)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i], text) == 0)
+            return true;
+    return false;
+}
+
 static int add_to_list(struct conf *conf, const struct conf_option *option, enum conf_source source,
                        const char *text, struct error *err)
 {
@@ -150,10 +143,9 @@ static int add_to_list(struct conf *conf, const struct conf_option *option, enum
     /* Every list is one of addresses. */
     if (conf_parse_listen(text, &address, err) != ERR_OK)
         return error_prefix(err, ERR_CONFIG, "%s", name);
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->items[i], text) == 0)
-            return error_set(err, ERR_CONFIG, "%s has \"%.100s\" twice", name, text);
-    return list_append(list, text, err);
+    if (conf_list_has(list, text))
+        return error_set(err, ERR_CONFIG, "%s has \"%.100s\" twice", name, text);
+    return conf_list_append(list, text, err);
 }
 
 static int set_text(struct conf *conf, const struct conf_option *option, const char *text,

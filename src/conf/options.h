@@ -14,7 +14,7 @@ enum conf_when { CONF_WHEN_RELOAD, CONF_WHEN_RELOAD_IF_SET, CONF_WHEN_RESTART };
 struct conf_option {
     const char *key;
     enum conf_type type;
-    enum conf_when when; /* a changed value takes effect */
+    enum conf_when when; /* when a changed value takes effect */
     size_t offset;       /* of the value in struct conf */
     int64_t initial, min, max;
     const char *initial_text; /* of a CHOICE or TEXT_LIST; NULL: not set */
@@ -28,18 +28,18 @@ extern const struct conf_option conf_options[CONF_OPTION_COUNT];
 /* The option called `key`, or NULL. */
 const struct conf_option *conf_option_find(const char *key);
 
-/* Where an option's value stands: an int64_t, an unsigned (of a CHOICE), a pointer to text or a
- * struct text_list. Its type is `type`, as the caller knows. */
+/* A pointer to an option's value: an int64_t, an unsigned (CHOICE), a pointer to text, or a struct
+ * text_list. `type` is the option's type, which the caller knows. */
 void *conf_value(struct conf *conf, const struct conf_option *option, enum conf_type type);
 
-/* What a CHOICE may be, for --help and messages: "one|two". */
+/* The values of a CHOICE, for --help and messages: "one|two". */
 enum { CONF_NAMES_TEXT = 128 };
 void conf_list_names(char text[CONF_NAMES_TEXT], const struct conf_option *option);
 
-/* Where a value comes from, and how it calls an option: key, --key or RESNEXTD_KEY. */
+/* The source of a value, which decides how messages name an option: key, --key or RESNEXTD_KEY. */
 enum conf_source { CONF_FILE, CONF_ARGUMENT, CONF_VARIABLE };
 
-/* Writes what `source` calls `key`, cut to fit, and returns `name`. */
+/* Writes the name that `source` uses for `key`, cut to fit, and returns `name`. */
 enum { CONF_NAME_MAX = 80 };
 const char *conf_name(char name[CONF_NAME_MAX], const char *key, enum conf_source source);
 
@@ -55,15 +55,12 @@ int conf_set_integer(struct conf *conf, const struct conf_option *option, enum c
 int conf_set_text(struct conf *conf, const struct conf_option *option, enum conf_source source,
                   const char *text, struct error *err);
 
-/* Empties a TEXT_LIST, before the values of a source that has precedence. */
-void conf_list_clear(struct text_list *list);
-
-/* ERR_CONFIG "unknown key ...; did you mean ...", the nearest of conf_options or else `extra`
- * (NULL-terminated), both as `source` names them. */
+/* ERR_CONFIG "unknown key ...; did you mean ...", with the nearest key of conf_options or of
+ * `extra` (NULL-terminated), named as `source` names it. */
 int conf_unknown_key(const char *key, const char *const *extra, enum conf_source source,
                      struct error *err);
 
-/* The key of conf_options, or of `extra`, that `key` is likely a misspelling of, or NULL. */
+/* The key of conf_options or of `extra` that `key` probably misspells, or NULL. */
 const char *conf_nearest_key(const char *key, const char *const *extra);
 
 #endif

@@ -22,10 +22,6 @@ static void print_quoted(const char *text)
 
 static void print_list(const struct text_list *list)
 {
-    if (list->count == 0) {
-        printf("[ ]");
-        return;
-    }
     printf("[");
     for (size_t i = 0; i < list->count; i++) {
         printf(i == 0 ? " " : ", ");

@@ -1,4 +1,4 @@
-/* Environment variables that tell a container of its neighbours. */
+/* Environment variables that describe the neighbours of a container. */
 #ifndef RESNEXT_CONF_SERVICE_LINKS_H
 #define RESNEXT_CONF_SERVICE_LINKS_H
 

@@ -5,7 +5,7 @@
 
 #include "base/utf8.h"
 
-enum { REAL_DIGITS = 9, UTF8_LONGEST = 4 };
+enum { UTF8_LONGEST = 4 };
 
 static bool is_utf8(const char *bytes, size_t length)
 {
@@ -69,7 +69,7 @@ void answer_json_text(struct answer *answer, const char *text)
 void answer_json_real(struct answer *answer, double value)
 {
     char text[32];
-    size_t length = (size_t)snprintf(text, sizeof text, "%.*g", REAL_DIGITS, value);
+    size_t length = (size_t)snprintf(text, sizeof text, "%.*g", ANSWER_JSON_DIGITS, value);
     char *exponent = strchr(text, 'e');
     if (!exponent) {
         answer_put(answer, text, length);

@@ -33,7 +33,8 @@ bool cors_is_header_list(const char *text)
     }
 }
 
-/* What the answer would differ by: a cache must not give one origin's to another. */
+/* The headers that the answer depends on: a cache must not give the answer for one origin to
+ * another. */
 static bool add_vary(const struct exchange *x, bool any, struct MHD_Response *response)
 {
     if (strcmp(x->method, "OPTIONS") == 0)
@@ -44,8 +45,8 @@ static bool add_vary(const struct exchange *x, bool any, struct MHD_Response *re
     return any || response_add(response, "Vary", "Origin");
 }
 
-/* What is asked for is allowed by name, since a star would not stand for Authorization. The server
- * of a private network opens itself to pages of the public one only if their origin is named. */
+/* The requested headers are allowed by name, since a star would not include Authorization. A server
+ * in a private network opens itself to public pages only if their origin is named. */
 static bool add_permissions(const struct exchange *x, bool any, struct MHD_Response *response)
 {
     const char *headers = exchange_header(x, "Access-Control-Request-Headers");

@@ -15,8 +15,8 @@ bool cors_is_preflight(const struct exchange *x);
  * 9110) with commas between, of at most CORS_HEADERS_MAX bytes. It is safe as a header then. */
 bool cors_is_header_list(const char *text);
 
-/* Adds what lets the page of cors_origin read an answer; to a preflight also what it may send,
- * which is whatever it asks for. False without memory. */
+/* Adds the headers that let the page of cors_origin read an answer. To a preflight also what the
+ * page may send, which is whatever it asks for. False without memory. */
 bool cors_add_headers(const struct exchange *x, struct MHD_Response *response);
 
 #endif

@@ -254,29 +254,12 @@ static const char *settle_status(struct exchange *x, enum MHD_RequestTermination
     return error_json_code(code);
 }
 
-/* Whether a list with commas has an item. */
-static bool has_item(const char *list, const char *item)
-{
-    size_t wanted = strlen(item);
-    while (*list) {
-        list += strspn(list, ", \t");
-        size_t length = strcspn(list, ",");
-        const char *next = list + length;
-        while (length > 0 && (list[length - 1] == ' ' || list[length - 1] == '\t'))
-            length--;
-        if (length == wanted && strncasecmp(list, item, length) == 0)
-            return true;
-        list = next;
-    }
-    return false;
-}
-
 /* The client will not send another request on this connection, or we shall not answer it. To be
  * sure of that: such a connection is not counted any more. */
 static bool is_last(const struct exchange *x)
 {
     const char *connection = exchange_header(x, "Connection");
-    return x->closes || (connection && has_item(connection, "close")) ||
+    return x->closes || (connection && names_list_has(connection, "close")) ||
            server_draining(x->context->server);
 }
 

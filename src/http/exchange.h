@@ -27,7 +27,7 @@
 struct reload;
 struct reload_result;
 
-/* What the exchanges of an HTTP server share. */
+/* Shared by the exchanges of an HTTP server. */
 struct http_context {
     const struct conf *conf; /* of the start: what takes effect only at a restart */
     struct server *server;
@@ -44,7 +44,7 @@ struct exchange {
     struct http_context *context;
     struct MHD_Connection *connection;
     struct peer *peer;
-    struct generation *generation; /* a reference: what was in use when the request came */
+    struct generation *generation; /* a reference: the one in use when the request came */
     const struct conf *conf;       /* the generation's */
     enum exchange_phase phase;
     LIST_ENTRY(exchange) place; /* among those of its thread whose head is not complete, if: */
@@ -54,7 +54,7 @@ struct exchange {
     char allow[64];            /* the methods of the path, if its own is none of them */
     bool plain_errors;         /* errors have the form of the inference protocol */
     char method[16], path[256];
-    bool path_is_cut; /* there is more of it, and nothing there */
+    bool path_is_cut; /* it was longer, and so leads nowhere */
     char id[ID_SIZE], traceparent[TRACEPARENT_LENGTH + 1];
     struct head head;
     struct error refusal; /* the answer, once the request is complete */
@@ -86,8 +86,8 @@ void exchange_identify(struct exchange *x, const char *method);
 /* Reads X-Request-Timeout-Ms, which can only shorten request_timeout_ms. ERR_PARAMETER. */
 int exchange_read_timeout(struct exchange *x, struct error *err);
 
-/* libmicrohttpd is about to refuse, with `status`, what an exchange of this thread has sent. If it
- * must not answer itself (head_refused), we do, and leave it nothing to send to. */
+/* libmicrohttpd is about to refuse, with `status`, a request of this thread. If it must not answer
+ * itself (head_refused), this sends the answer and shuts the socket down for sending. */
 void exchange_refused(int status);
 
 /* MHD_OPTION_NOTIFY_COMPLETED: counts, logs and frees. */
@@ -95,18 +95,18 @@ void exchange_end(void *context, struct MHD_Connection *connection, void **excha
                   enum MHD_RequestTerminationCode how);
 
 /* Suspends the connection until `completion`, of x->request or x->reload, is finished, for at most
- * that long; then the route's `resume` is called. True: it is to be begun now; false: it is
- * finished already, because the client has left or the service ends. */
+ * `timeout_ns`; then the route's `resume` is called. True: the work is to be started now. False: it
+ * is finished already, because the client has left or the service ends. */
 bool exchange_suspend(struct exchange *x, struct completion *completion, int64_t timeout_ns);
 
-/* Suspends the connection before its body is read, once, for so long or until the service ends;
- * then the handler is called as if the headers had just come. */
+/* Suspends the connection before its body is read, once, for `ns` or until the service ends; then
+ * the handler is called as if the headers had just come. */
 void exchange_pause(struct exchange *x, int64_t ns);
 
 /* A request header's first value, NULL if there is none. */
 const char *exchange_header(const struct exchange *x, const char *name);
 
-/* How many there are of a name, and the last one's value, NULL if it has none. */
+/* How many request headers have this name, and the last one's value, NULL if it has none. */
 size_t exchange_headers(const struct exchange *x, const char *name, const char **last);
 
 #endif

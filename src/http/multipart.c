@@ -49,30 +49,21 @@ static bool is_one_of(char c, const char *characters)
 
 #define BOUNDARY_MARKS TOKEN_MARKS "(),/:=?"
 
-/* Of a boundary: RFC 2046's bchars, and what an HTTP token may have. */
-static bool is_boundary_char(char c)
+/* Of a boundary, and blanks: RFC 2046's bchars, and what an HTTP token may have. */
+#define BOUNDARY_CHARACTERS BOUNDARY_MARKS TOKEN_LETTERS_AND_DIGITS
+
+static struct slice take_characters(struct slice *s, const char *characters)
 {
-    return is_one_of(c, BOUNDARY_MARKS TOKEN_LETTERS_AND_DIGITS " ");
+    struct slice taken = {s->bytes, 0};
+    while (taken.length < s->length && is_one_of(s->bytes[taken.length], characters))
+        taken.length++;
+    slice_skip(s, taken.length);
+    return taken;
 }
 
 static struct slice take_token(struct slice *s)
 {
-    struct slice token = {s->bytes, 0};
-    while (token.length < s->length && is_one_of(s->bytes[token.length], TOKEN_CHARACTERS))
-        token.length++;
-    slice_skip(s, token.length);
-    return token;
-}
-
-/* A value without quotes. Clients that should quote a boundary often do not. */
-static struct slice take_bare(struct slice *s)
-{
-    struct slice value = {s->bytes, 0};
-    while (value.length < s->length && s->bytes[value.length] != ' ' &&
-           is_boundary_char(s->bytes[value.length]))
-        value.length++;
-    slice_skip(s, value.length);
-    return value;
+    return take_characters(s, TOKEN_CHARACTERS);
 }
 
 /* What stands between quotes, backslashes left as they are. False if the closing one is missing. */
@@ -109,7 +100,8 @@ static int take_parameter(struct slice *s, struct slice *key, struct slice *valu
     skip_folds(s);
     if (s->length > 0 && *s->bytes == '"')
         return take_quoted(s, value) ? 1 : -1;
-    *value = take_bare(s);
+    /* Clients that should quote a boundary often do not. */
+    *value = take_characters(s, BOUNDARY_CHARACTERS);
     return value->length > 0 ? 1 : -1;
 }
 
@@ -141,7 +133,7 @@ static int copy_boundary(struct slice from, char boundary[MULTIPART_BOUNDARY_MAX
         if (length == MULTIPART_BOUNDARY_MAX)
             return error_set(err, ERR_MULTIPART, "the boundary is longer than %d characters",
                              MULTIPART_BOUNDARY_MAX);
-        if (!is_boundary_char(from.bytes[i]))
+        if (!is_one_of(from.bytes[i], BOUNDARY_CHARACTERS " "))
             return error_set(
                 err, ERR_MULTIPART,
                 "the boundary has the byte 0x%02x; it may have letters, digits, blanks and %s",

@@ -1,18 +1,17 @@
-/* multipart/form-data (RFC 7578, RFC 2046 section 5.1) over a body that is in memory as a whole:
- * parts are slices of it, nothing is copied. Strict: what is not clearly right is refused. Pure
- * functions; any thread. */
+/* multipart/form-data (RFC 7578, RFC 2046 section 5.1) in a body that is completely in memory:
+ * parts are slices of it, nothing is copied. Strict: anything that is not clearly correct is
+ * refused. Pure functions; any thread. */
 #ifndef RESNEXT_HTTP_MULTIPART_H
 #define RESNEXT_HTTP_MULTIPART_H
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "base/error.h"
 
 enum { MULTIPART_BOUNDARY_MAX = 70 };
 
-/* Bytes of the body, not NUL-terminated; `bytes` is NULL if there are none. */
+/* Bytes of the body, not NUL-terminated; `bytes` is NULL if missing. */
 struct slice {
     const char *bytes;
     size_t length;

@@ -6,8 +6,8 @@
 
 #include "http/exchange.h"
 
-/* One that an endpoint knows. `value` lives as long as the exchange: NULL if it was not given, ""
- * if it has a NUL in it, and then is neither a number nor a name. */
+/* A parameter that an endpoint knows. `value` lives as long as the exchange: NULL if it was not
+ * given, "" if it contains a NUL, and so is neither a number nor a name. */
 struct query_parameter {
     const char *name, *value;
 };
@@ -18,7 +18,7 @@ int query_read(const struct exchange *x, struct query_parameter *known, size_t c
 
 enum { QUERY_COUNT_MAX = 1000000 };
 
-/* A decimal number, digits only; -1 if it is none or above QUERY_COUNT_MAX. */
+/* A decimal number, digits only; -1 if it is not one or is above QUERY_COUNT_MAX. */
 int query_count(const char *text);
 
 #endif

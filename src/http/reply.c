@@ -1,7 +1,6 @@
 #include "http/reply.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -9,8 +8,6 @@
 #include "http/connections/refusal.h"
 #include "http/cors.h"
 #include "http/response.h"
-
-enum { REAL_DIGITS = 9 };
 
 static bool add_headers(struct exchange *x, struct MHD_Response *response, int status,
                         const char *content_type)
@@ -104,19 +101,25 @@ enum MHD_Result reply_constant(struct exchange *x, int status, const char *conte
 
 enum MHD_Result reply_json(struct exchange *x, int status, json_t *body)
 {
-    char *text = body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) : NULL;
+    char *text =
+        body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(ANSWER_JSON_DIGITS)) : NULL;
     json_decref(body);
     return reply_text(x, status, "application/json", text, text ? strlen(text) : 0);
+}
+
+json_t *reply_append(json_t *list, json_t *item)
+{
+    if (json_array_append_new(list, item) == 0)
+        return list;
+    json_decref(list);
+    return NULL;
 }
 
 json_t *reply_model_names(const struct generation *generation)
 {
     json_t *names = json_array();
-    for (size_t i = 0; names && i < generation_model_count(generation); i++)
-        if (json_array_append_new(names, json_string(generation_model(generation, i)->name)) != 0) {
-            json_decref(names);
-            return NULL;
-        }
+    for (size_t i = 0; i < generation_model_count(generation); i++)
+        names = reply_append(names, json_string(generation_model(generation, i)->name));
     return names;
 }
 

@@ -31,9 +31,9 @@ static void free_body(void *cls)
     free(body);
 }
 
-/* A body that libmicrohttpd has whole it sends together with the headers, and notices only in its
- * next round that both are gone: a client that has left by then would seem to have got nothing. One
- * that it asks for it sends by itself, and knows at once. The price is a call of send(2) more. */
+/* libmicrohttpd sends a body from a buffer together with the headers, and notices only in its next
+ * round that both are sent: a client that has left by then would seem to have got nothing. It sends
+ * a body from a callback separately, and knows at once. The price is one more send(2). */
 struct MHD_Response *response_create(struct exchange *x, const void *bytes, size_t length,
                                      struct answer *owned)
 {

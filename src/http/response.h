@@ -1,4 +1,4 @@
-/* libmicrohttpd's responses, made so that it is known how much of a body went out. */
+/* libmicrohttpd's responses, made so that we know how much of a body was sent. */
 #ifndef RESNEXT_HTTP_RESPONSE_H
 #define RESNEXT_HTTP_RESPONSE_H
 
@@ -10,9 +10,9 @@
 
 struct exchange;
 
-/* A response with `length` bytes of body, to be queued for this exchange. `owned`, whose bytes they
- * are, or NULL, is taken over and freed with the response, and at once on failure: NULL without
- * memory. While the body goes out x->sent follows it, up to a block behind. */
+/* A response with `length` bytes of body, to be queued for this exchange. `owned`, the answer that
+ * has these bytes, or NULL, is taken over: it is freed with the response, or at once on failure.
+ * NULL without memory. While the body is sent x->sent follows it, up to one block behind. */
 struct MHD_Response *response_create(struct exchange *x, const void *bytes, size_t length,
                                      struct answer *owned);
 

@@ -7,29 +7,30 @@
 #include "http/auth.h"
 #include "http/cors.h"
 #include "http/endpoints/asset.h"
-#include "http/oip/oip.h"
 #include "http/reply.h"
 #include "http/throttle.h"
 #include "http/work.h"
 
-/* Who is back sooner asks again at once: Retry-After says a second or more, and nobody needs
- * metrics more often than every second. Of health that is the second. */
+/* A client that is back sooner asks again at once: Retry-After says a second or more, and nobody
+ * needs metrics more often than every second. The second value is for health checks. */
 static const int64_t BACK_NS = 900000000, HEALTH_BACK_NS = 100000000;
 
-/* Work after an error waits so long, however little time it has. */
+/* How long work after an error waits, however little time it has. */
 static const int64_t AFTER_ERROR_NS = 250000000;
 
 /* The assets follow. */
 static const struct route routes[] = {
-#define ROUTE(path, method, answer, place, traits) {path, method, answer, NULL, place, traits},
+#define ROUTE(path, method, answer, place, traits)                                                 \
+    {path, method, answer, NULL, place, traits, NULL},
 #define ROUTE_RESUMED(path, method, answer, resume, place, traits)                                 \
-    {path, method, answer, resume, place, traits},
+    {path, method, answer, resume, place, traits, NULL},
+#define ROUTE_WORK(path, prepare) {path, "POST", work_answer, work_resume, AT_SERVICE, 0, prepare},
 #include "http/routes.def"
 };
 
 /* Of any path that exists. */
 static const struct route preflight = {
-    NULL, "OPTIONS", reply_nothing, NULL, AT_BOTH, IS_OPEN,
+    NULL, "OPTIONS", reply_nothing, NULL, AT_BOTH, IS_OPEN, NULL,
 };
 
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0], SMALL_BODY = 262144 };
@@ -61,14 +62,10 @@ const struct route *router_route(size_t index)
 static bool is_at(const struct route *route, const struct exchange *x)
 {
     const struct http_context *context = x->context;
-    bool here = route->place == AT_BOTH;
-    if (route->place == AT_SERVICE)
-        here = !context->is_admin;
-    else if (route->place == AT_ADMIN)
-        here = context->is_admin;
-    else if (route->place == AT_METRICS)
-        here = context->is_admin || !context->has_admin;
-    return here && !x->path_is_cut && matches(route, x->path);
+    unsigned here = context->is_admin    ? AT_ADMIN
+                    : context->has_admin ? AT_SERVICE
+                                         : AT_SERVICE | AT_LONE_SERVICE;
+    return route->place & here && !x->path_is_cut && matches(route, x->path);
 }
 
 static int find_route(struct exchange *x, struct error *err)
@@ -100,7 +97,7 @@ static int find_route(struct exchange *x, struct error *err)
 
 static bool is_work(const struct exchange *x)
 {
-    return x->route && x->route->traits & TAKES_BODY;
+    return x->route && x->route->prepare;
 }
 
 static int check_capacity(struct exchange *x, struct error *err)
@@ -111,7 +108,7 @@ static int check_capacity(struct exchange *x, struct error *err)
     return code == ERR_OK ? upload_check_memory(&x->upload, err) : code;
 }
 
-/* Some clients send a body without saying so. */
+/* Some clients send a body without announcing it. */
 static bool lacks_length(const struct exchange *x)
 {
     return !x->head.has_length &&
@@ -131,7 +128,7 @@ static int check_headers(struct exchange *x, const char *method, const char *ver
                          struct error *err)
 {
     int code = head_check(&x->head, method, version, err);
-    /* What follows must not be read as a request. */
+    /* The bytes that follow must not be read as a request. */
     x->closes = code != ERR_OK || lacks_length(x) || x->head.is_loose;
     if (code != ERR_OK) {
         x->head.has_body = true;
@@ -139,7 +136,7 @@ static int check_headers(struct exchange *x, const char *method, const char *ver
     }
     x->upload.announced = x->head.content_length;
     code = find_route(x, err);
-    /* Before anything else is told, even what there is. */
+    /* Before the client learns anything else, even which paths exist. */
     if (!(x->route && x->route->traits & IS_OPEN) && auth_check(x, err) != ERR_OK)
         return ERR_UNAUTHORIZED;
     if (code == ERR_OK)
@@ -155,8 +152,8 @@ static int check_headers(struct exchange *x, const char *method, const char *ver
     return code;
 }
 
-/* Answering at once spares us the body, but ends the connection, and a new one costs more than to
- * read a small body that is on its way. A drain ends it anyway. */
+/* An answer at once saves reading the body, but ends the connection. A new connection costs more
+ * than reading a small body that is already on its way. A drain ends the connection anyway. */
 static bool is_soon_read(const struct exchange *x)
 {
     if (!x->head.has_body)
@@ -168,10 +165,10 @@ static bool is_soon_read(const struct exchange *x)
            !exchange_header(x, "Expect");
 }
 
-/* What is no work, finds no space or follows what came to nothing waits before it is answered and
- * before its upload costs anything; perhaps there is space then. Work that has space waits for
- * half of its time at most, since it would be refused for certain later; after an error for
- * AFTER_ERROR_NS, if that is more. */
+/* Requests that need no worker, for which there is no space, or whose client's last request failed
+ * wait before they are answered and before their upload costs anything; there may be space then.
+ * Work for which there is space waits for half of its time at most, since later it would certainly
+ * be refused; after an error it waits for AFTER_ERROR_NS, if that is more. */
 static bool must_wait(struct exchange *x, bool accepted)
 {
     const struct http_context *context = x->context;
@@ -193,11 +190,17 @@ static bool must_wait(struct exchange *x, bool accepted)
     return ns > 0;
 }
 
+/* Errors at the paths of the Open Inference Protocol have its form. */
+static bool is_of_oip(const char *path)
+{
+    return strcmp(path, "/v2") == 0 || strncmp(path, "/v2/", 4) == 0;
+}
+
 static enum MHD_Result handle_headers(struct exchange *x, const char *method, const char *version)
 {
     struct error refusal;
     exchange_identify(x, method);
-    x->plain_errors = oip_owns(x->path);
+    x->plain_errors = is_of_oip(x->path);
     if (x->pause_begin_ns > 0)
         x->paused_ns = clock_monotonic_ns() - x->pause_begin_ns;
     int code = check_headers(x, method, version, &refusal);
@@ -208,7 +211,7 @@ static enum MHD_Result handle_headers(struct exchange *x, const char *method, co
             return MHD_YES;
     }
     if (code != ERR_OK) {
-        /* Later is when the body is complete; until then that is thrown away. */
+        /* With `later` the answer follows the whole body, which is discarded. */
         bool later = is_soon_read(x);
         enum MHD_Result result = reply_refusal(x, &refusal, later);
         if (!later)

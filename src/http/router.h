@@ -1,4 +1,4 @@
-/* From a path and a method to the functions that answer. */
+/* Finds the functions that answer a path and a method. */
 #ifndef RESNEXT_HTTP_ROUTER_H
 #define RESNEXT_HTTP_ROUTER_H
 
@@ -9,7 +9,7 @@ enum MHD_Result router_handle(void *context, struct MHD_Connection *connection, 
                               const char *method, const char *version, const char *upload_data,
                               size_t *upload_data_size, void **exchange);
 
-/* Every route, by its index in the metrics' dimension ENDPOINT; NULL beyond the last. */
+/* The route with an index of the metrics' dimension ENDPOINT; NULL after the last. */
 const struct route *router_route(size_t index);
 
 #endif

@@ -4,15 +4,15 @@
 
 #include "base/clock.h"
 
-/* Of a CPU, beside those that no worker needs, all HTTP threads together use 1 / SHARE for what can
- * wait of clients that are new, and as much for those that are back. */
+/* All HTTP threads together use 1 / SHARE of one CPU, beside the CPUs that no worker needs, for new
+ * clients' requests that can wait, and as much for those of clients that are back. */
 enum { SHARE = 32, MEAN_OF = 64 };
 
 static const int64_t WAIT_MOST_NS = 2000000000, WINDOW_NS = 20000000;
 
-/* A thread's own: its use of the CPU when last seen, what a request takes of it on average, when
- * the next turn of each kind is, when the workers were last seen busy, and how many uploads began
- * in this window and have not ended. */
+/* Each thread's own: its CPU time when last measured, the mean CPU time of a request, the next turn
+ * of each kind, when the workers were last seen busy, and how many uploads began in this window and
+ * have not ended. */
 static _Thread_local struct {
     int64_t cpu_ns, request_ns, turn_ns[2], busy_ns, window_ns;
     size_t uploads;

@@ -40,20 +40,11 @@ void upload_free(struct upload *upload)
 
 static int reserve(struct upload *u, struct error *err)
 {
-    if (u->received <= u->capacity)
-        return ERR_OK;
     size_t max = u->received <= u->announced ? u->announced : u->limit;
-    size_t capacity = bodies_grow(u->bodies, u->capacity, u->received, BODIES_SMALL, max);
-    if (capacity == 0)
-        return no_space(err);
-    uint8_t *bytes = realloc(u->bytes, capacity);
-    if (!bytes) {
-        bodies_return(u->bodies, capacity - u->capacity);
-        return error_set(err, ERR_NO_MEMORY, "no memory for the upload; try again later");
-    }
-    u->bytes = bytes;
-    u->capacity = capacity;
-    return ERR_OK;
+    int code = bodies_resize(u->bodies, &u->bytes, &u->capacity, u->received, BODIES_SMALL, max);
+    if (code == ERR_NO_MEMORY)
+        return error_set(err, code, "no memory for the upload; try again later");
+    return code == ERR_OK ? ERR_OK : no_space(err);
 }
 
 int upload_append(struct upload *upload, const char *bytes, size_t length, bool keep,

@@ -60,8 +60,8 @@ static int take_body(struct exchange *x, enum request_kind kind, int top_k, size
                      struct error *err)
 {
     struct upload *u = &x->upload;
-    int code =
-        request_create(&x->request, x->generation, x->model_index, top_k, parts, u->bytes, err);
+    int code = request_create(&x->request, x->generation, x->model_index, top_k, parts,
+                              (uint8_t *)u->bytes, err);
     if (code != ERR_OK)
         return code;
     x->request->kind = kind;
@@ -95,7 +95,7 @@ const char *work_model_name(const struct request *request)
     return generation_model(request->generation, request->model)->name;
 }
 
-/* The request for a body whose parts, if it has some, are known. */
+/* The request for a body. Its parts, if it has some, are in `work`. */
 static int make_request(struct exchange *x, enum request_kind kind, int top_k,
                         const struct work *work, struct error *err)
 {
@@ -154,8 +154,11 @@ int work_make_coded(struct exchange *x, const struct request_codec *codec, struc
     return code;
 }
 
-enum MHD_Result work_submit(struct exchange *x)
+enum MHD_Result work_answer(struct exchange *x)
 {
+    struct error err;
+    if (x->route->prepare(x, &err) != ERR_OK)
+        return reply_error(x, &err);
     if (exchange_suspend(x, &x->request->completion, x->timeout_ns - x->paused_ns))
         server_submit(x->context->server, x->request);
     return MHD_YES;
@@ -184,8 +187,8 @@ static enum MHD_Result reply_work(struct exchange *x)
     return reply_refusal(x, &r->failure, false);
 }
 
-/* Lets go of the request, so that its upload does not stay as long as the client takes to read; the
- * peer has done so once there is an answer. */
+/* Releases the request, so that its upload does not stay in memory while the client reads. Once
+ * there is an answer, the peer holds no reference. */
 static enum MHD_Result reply_failure(struct exchange *x, int outcome)
 {
     enum MHD_Result sent = reply_unfinished(x, outcome);

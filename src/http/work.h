@@ -1,5 +1,5 @@
-/* What the endpoints that need a worker have in common: from the body to a request that waits, and
- * from its outcome to an answer. */
+/* Shared by the endpoints that need a worker: from the body to a waiting request, and from its
+ * outcome to an answer. */
 #ifndef RESNEXT_HTTP_WORK_H
 #define RESNEXT_HTTP_WORK_H
 
@@ -7,7 +7,7 @@
 #include "http/multipart.h"
 #include "http/query.h"
 
-/* What encoders need beside the results: the state of the codecs that are given to work_make. */
+/* The state of the codecs given to work_make: what their encoders need beside the results. */
 struct work {
     char id[ID_SIZE];             /* of the exchange, which may end before the request */
     struct multipart_part *parts; /* of a multipart body, one for each part of the request */
@@ -17,13 +17,12 @@ struct work {
 /* Chooses the exchange's model by name, NULL for the default one. ERR_MODEL_UNKNOWN. */
 int work_choose_model(struct exchange *x, const char *name, struct error *err);
 
-/* Reads the query, of which the first parameter names the model. ERR_PARAMETER, ERR_MODEL_UNKNOWN.
- */
+/* Reads the query, whose first parameter names the model. ERR_PARAMETER, ERR_MODEL_UNKNOWN. */
 int work_read_query(struct exchange *x, struct query_parameter *known, size_t count,
                     struct error *err);
 
-/* Makes the request from a body that is a JPEG or multipart/form-data with file parts; the caller
- * may then set what its kind needs. The codec encodes, and releases with work_release.
+/* Makes the request from a body that is a JPEG or multipart/form-data with file parts. The caller
+ * may then set the fields of its kind. The codec encodes, and releases with work_release.
  * ERR_BODY_EMPTY, ERR_MULTIPART, ERR_MEDIA_TYPE, ERR_TOO_MANY_PARTS, ERR_PARAMETER (more than
  * REQUEST_PREDICTIONS_MAX), ERR_NO_MEMORY. */
 int work_make(struct exchange *x, enum request_kind kind, int top_k,
@@ -37,15 +36,15 @@ void work_release(struct request *request);
 /* The name of a request's model. */
 const char *work_model_name(const struct request *request);
 
-/* Makes a request whose parts `codec` reads from the body, whatever that is. ERR_BODY_EMPTY,
+/* Makes a request whose parts `codec` reads from the body, in any format. ERR_BODY_EMPTY,
  * ERR_NO_MEMORY. */
 int work_make_coded(struct exchange *x, const struct request_codec *codec, struct error *err);
 
-/* Suspends the connection and hands the request to the workers. */
-enum MHD_Result work_submit(struct exchange *x);
+/* The answer function of these routes: prepares the request, suspends the connection and hands the
+ * request to the workers. */
+enum MHD_Result work_answer(struct exchange *x);
 
-/* The resume function of these endpoints: sends the answer that the worker has made, or says why
- * there is none. */
+/* Their resume function: sends the answer that the worker has made, or says why there is none. */
 enum MHD_Result work_resume(struct exchange *x);
 
 #endif

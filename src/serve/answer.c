@@ -1,5 +1,6 @@
 #include "serve/answer.h"
 
+#include <endian.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,25 +32,10 @@ bool answer_goes_on(struct answer *a)
 
 static bool reserve(struct answer *a, size_t more)
 {
-    size_t needed = a->length + more;
-    if (!answer_goes_on(a))
-        return false;
-    if (needed <= a->capacity)
-        return true;
-    size_t capacity = bodies_grow(a->bodies, a->capacity, needed, FIRST_CAPACITY, SIZE_MAX);
-    if (capacity == 0) {
-        a->failure = ERR_OVERLOADED;
-        return false;
-    }
-    char *bytes = realloc(a->bytes, capacity);
-    if (!bytes) {
-        bodies_return(a->bodies, capacity - a->capacity);
-        a->failure = ERR_NO_MEMORY;
-        return false;
-    }
-    a->bytes = bytes;
-    a->capacity = capacity;
-    return true;
+    if (answer_goes_on(a))
+        a->failure = bodies_resize(a->bodies, &a->bytes, &a->capacity, a->length + more,
+                                   FIRST_CAPACITY, SIZE_MAX);
+    return a->failure == ERR_OK;
 }
 
 void answer_put(struct answer *answer, const void *bytes, size_t length)
@@ -63,6 +49,14 @@ void answer_put(struct answer *answer, const void *bytes, size_t length)
 void answer_text(struct answer *answer, const char *text)
 {
     answer_put(answer, text, strlen(text));
+}
+
+void answer_float(struct answer *answer, float number)
+{
+    uint32_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    bits = htole32(bits);
+    answer_put(answer, &bits, sizeof bits);
 }
 
 void answer_printf(struct answer *answer, const char *format, ...)

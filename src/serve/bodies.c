@@ -1,6 +1,9 @@
 #include "serve/bodies.h"
 
+#include <stdlib.h>
+
 #include "base/check.h"
+#include "base/error.h"
 
 bool bodies_have_space(const struct bodies *bodies, size_t bytes)
 {
@@ -44,6 +47,24 @@ size_t bodies_grow(struct bodies *bodies, size_t capacity, size_t needed, size_t
         wanted = needed + (wanted - needed) / 2;
     }
     return wanted;
+}
+
+int bodies_resize(struct bodies *bodies, char **bytes, size_t *capacity, size_t needed, size_t min,
+                  size_t max)
+{
+    if (needed <= *capacity)
+        return ERR_OK;
+    size_t more = bodies_grow(bodies, *capacity, needed, min, max);
+    if (more == 0)
+        return ERR_OVERLOADED;
+    char *moved = realloc(*bytes, more);
+    if (!moved) {
+        bodies_return(bodies, more - *capacity);
+        return ERR_NO_MEMORY;
+    }
+    *bytes = moved;
+    *capacity = more;
+    return ERR_OK;
 }
 
 void bodies_return(struct bodies *bodies, size_t bytes)

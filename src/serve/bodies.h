@@ -1,4 +1,4 @@
-/* The memory that bodies take, of requests and of answers, under one limit for all of them. Any
+/* The memory that the bodies of requests and answers take, under one limit for all of them. Any
  * thread. */
 #ifndef RESNEXT_SERVE_BODIES_H
 #define RESNEXT_SERVE_BODIES_H
@@ -7,31 +7,36 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Zeroed, it has no space. `limit` may change at any time; what was taken stays taken. */
+/* A zeroed one has no space. `limit` may change at any time; memory that was taken stays taken. */
 struct bodies {
     atomic_size_t used, limit;
 };
 
-/* A body of up to so many bytes is small, and has space at all times: so errors and health can be
- * told, and small pictures served, however many large uploads stand still. */
+/* A body of up to this many bytes is small and always has space. So errors and health can be
+ * reported, and small pictures served, however many large uploads are stalled. */
 enum { BODIES_SMALL = 65536 };
 
-/* Whether so many bytes would be given now. */
+/* Whether bodies_take would succeed now. */
 bool bodies_have_space(const struct bodies *bodies, size_t bytes);
 
-/* Takes bytes, or nothing if there is no space: false. */
+/* Takes bytes. False, and nothing is taken, if there is no space. */
 bool bodies_take(struct bodies *bodies, size_t bytes);
 
-/* Takes bytes even beyond the limit, for what is small or there already. */
+/* Takes bytes even above the limit: for small bodies, and for bytes that are in memory already. */
 void bodies_count(struct bodies *bodies, size_t bytes);
 
-/* Takes what a buffer of `capacity` bytes lacks to hold `needed`, and half as much again or what
- * there is space for, since all of it may be copied each time: then it has at least `min`, and at
- * most `max` bytes, which is no less than `needed`. Returns its new capacity; 0: there is no space,
- * which cannot be with up to BODIES_SMALL bytes. */
+/* Takes the bytes that a buffer of `capacity` bytes lacks to hold `needed`, and half as many more,
+ * or as many as there is space for, since each growth may copy the buffer. The new capacity is at
+ * least `min` and at most `max`, which is not less than `needed`. Returns it; 0 if there is no
+ * space, which cannot happen up to BODIES_SMALL bytes. */
 size_t bodies_grow(struct bodies *bodies, size_t capacity, size_t needed, size_t min, size_t max);
 
-/* Gives back what was taken. */
+/* Does the same with the buffer itself: moves *bytes (from malloc) if *capacity is less than
+ * `needed`. ERR_OVERLOADED: there is no space; ERR_NO_MEMORY. Nothing has changed then. */
+int bodies_resize(struct bodies *bodies, char **bytes, size_t *capacity, size_t needed, size_t min,
+                  size_t max);
+
+/* Returns bytes that were taken. */
 void bodies_return(struct bodies *bodies, size_t bytes);
 
 #endif

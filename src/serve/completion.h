@@ -1,8 +1,8 @@
-/* The end of something that somebody waits for: a request or a reload, which contains it.
+/* The end of a request or a reload that somebody waits for. The request or reload contains it.
  *
- * It is PENDING until an outcome is set, once and for ever. Of all that try to set one, the first,
- * and nobody else, calls `done`, which hands the result back to whoever waits. What contains it
- * lives until the last reference is gone. Any thread that holds a reference. */
+ * It is PENDING until an outcome is set, once and for all. Of all that try to set one, only the
+ * first succeeds and calls `done`, which hands the result to the waiter. The container lives until
+ * the last reference is released. Any thread that holds a reference. */
 #ifndef RESNEXT_SERVE_COMPLETION_H
 #define RESNEXT_SERVE_COMPLETION_H
 
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The outcome of what is not finished. Outcomes are 0 or an (always negative) error. */
+/* The outcome before one is set. Outcomes are 0 or an error, which is always negative. */
 enum { COMPLETION_PENDING = 1 };
 
 struct completion {
@@ -20,15 +20,15 @@ struct completion {
     atomic_int outcome, references;
 };
 
-/* Pending, with one reference, its maker's, who sets the other fields. */
+/* Makes it pending, with one reference for the caller, who sets the other fields. */
 void completion_init(struct completion *completion);
 
 void completion_reference(struct completion *completion);
 
-/* Gives up a reference. True if it was the last: the caller frees what contains it. */
+/* Releases a reference. True if it was the last: the caller frees the container. */
 bool completion_release(struct completion *completion);
 
-/* Sets the outcome if there is none yet, and then calls `done`. False if another was quicker. */
+/* Sets the outcome if there is none yet, and then calls `done`. False if there was one. */
 bool completion_finish(struct completion *completion, int outcome);
 
 /* COMPLETION_PENDING or the outcome. */

@@ -7,8 +7,20 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/size.h"
 #include "conf/credential.h"
 #include "serve/generation_parts.h"
+
+/* A generation's models: read-only once loaded. */
+struct model_set {
+    const struct model **models;
+    struct served_model *entries; /* what is known of each */
+    size_t count;
+    size_t default_index;
+};
 
 struct generation {
     atomic_int references;
@@ -20,6 +32,141 @@ struct generation {
     struct session **sessions; /* [WORKERS_MAX][models]; made are those of its workers at least */
     char **info_lines;         /* NULL-terminated; NULL once they are taken */
 };
+
+static int select_isas(const struct conf *conf, struct kernel_isas *isas, struct error *err)
+{
+    const char *isa = kernel_isa_choices[conf->isa];
+    if (kernel_isas_select(isa, isas))
+        return ERR_OK;
+    char here[KERNEL_ISAS_TEXT];
+    kernel_isas_here(here);
+    return error_set(err, ERR_CPU,
+                     "this machine lacks isa = %s; it has %s; use one of these, or auto", isa,
+                     here);
+}
+
+static struct model_options options_of(const struct conf_model *configured, struct kernel_isas isas)
+{
+    return (struct model_options){
+        .isas = isas,
+        .precision = configured->precision,
+    };
+}
+
+/* Whether the workers will have the memory to run the models that are loaded, `path` the last. */
+static int check_memory(const struct model_set *models, int workers, const char *path,
+                        struct error *err)
+{
+    size_t each, all;
+    if (!sessions_bytes(models->models, models->count, &each) ||
+        !size_mul(each, (size_t)workers, &all))
+        return error_set(err, ERR_NO_MEMORY, "%s: more memory is needed than there can be", path);
+    int code = memory_check(all, err);
+    return code == ERR_OK ? code
+                          : error_prefix(err, code, "%s: for %d workers of %zu MiB each", path,
+                                         workers, (each >> 20) + 1);
+}
+
+/* Memory comes before the self-test, which takes some of it, and time. */
+static int load_entry(struct model_set *models, const struct conf_model *configured,
+                      struct kernel_isas isas, int workers, struct error *err)
+{
+    struct model *m = NULL;
+    struct served_model *entry = &models->entries[models->count];
+    int64_t begin = clock_monotonic_ns();
+    const struct model_options options = options_of(configured, isas);
+    int code = model_load(&m, configured->path, &options, err);
+    models->models[models->count++] = m;
+    int64_t loaded = clock_monotonic_ns();
+    if (code == ERR_OK)
+        code = check_memory(models, workers, m->path, err);
+    if (code == ERR_OK)
+        code = model_self_test(m, err);
+    if (code != ERR_OK)
+        return error_prefix(err, code, "model %s", configured->name);
+    entry->info = (struct model_info){
+        .name = configured->name,
+        .path = m->path,
+        .template_name = m->template_name,
+        .precision = precision_name(m->precision),
+        .kernels = network_kernels(m->network),
+        .sha256 = m->sha256,
+        .activation = activation_name(m->activation),
+        .label_source = label_source_name(m->label_source),
+        .classes = m->classes,
+        .input_size = m->preprocess.size,
+        .resize_size = m->preprocess.resize,
+        .squashes = m->preprocess.crop_mode == CROP_SQUASH,
+        .parameters = m->parameters,
+        .multiply_adds = m->multiply_adds,
+        .is_default = configured->is_default,
+    };
+    char kernels[NETWORK_SUMMARY_TEXT];
+    network_summary_text(&entry->info.kernels, kernels);
+    const struct log_field fields[] = {
+        {.key = "model", .text = configured->name},
+        {.key = "template", .text = m->template_name},
+        {.key = "precision", .text = entry->info.precision},
+        {.key = "kernels", .text = kernels},
+        {.key = "activation", .text = entry->info.activation},
+        {.key = "labels", .text = entry->info.label_source},
+        {.key = "path", .text = m->path},
+        {.key = "load_ms", .number = clock_ns_to_ms(loaded - begin)},
+        {.key = "self_test_ms", .number = clock_ns_to_ms(clock_monotonic_ns() - loaded)},
+    };
+    log_event(LOG_LEVEL_INFO, "model loaded", fields, sizeof fields / sizeof fields[0]);
+    return ERR_OK;
+}
+
+/* Loads every model, self-test included, and counts the loads. To be closed also after a failure.
+ */
+static int open_models(struct model_set *models, const struct conf *conf, int workers,
+                       struct metrics *metrics, struct error *err)
+{
+    *models = (struct model_set){0};
+    struct kernel_isas isas;
+    int code = select_isas(conf, &isas, err);
+    if (code != ERR_OK)
+        return code;
+    models->models = calloc(conf->model_count, sizeof(const struct model *));
+    models->entries = calloc(conf->model_count, sizeof *models->entries);
+    if (!models->models || !models->entries)
+        return error_set(err, ERR_NO_MEMORY, "no memory for %zu models", conf->model_count);
+    for (size_t i = 0; i < conf->model_count; i++) {
+        code = load_entry(models, &conf->models[i], isas, workers, err);
+        size_t metric = metrics_model(metrics, conf->models[i].name);
+        models->entries[i].info.metric = metric;
+        metrics_add(metrics, COUNTER_model_loads, metric,
+                    code == ERR_OK ? RESULT_OK : RESULT_FAILED, 0, 1);
+        if (code != ERR_OK)
+            return code;
+        if (conf->models[i].is_default)
+            models->default_index = i;
+    }
+    return ERR_OK;
+}
+
+static int check_models(const struct conf *conf, struct error *err)
+{
+    struct kernel_isas isas;
+    int code = select_isas(conf, &isas, err);
+    for (size_t i = 0; code == ERR_OK && i < conf->model_count; i++) {
+        const struct model_options options = options_of(&conf->models[i], isas);
+        code = model_check(conf->models[i].path, &options, err);
+        if (code != ERR_OK)
+            error_prefix(err, code, "model %s", conf->models[i].name);
+    }
+    return code;
+}
+
+static void close_models(struct model_set *models)
+{
+    for (size_t i = 0; i < models->count; i++)
+        model_destroy((struct model *)models->models[i]);
+    free(models->models);
+    free(models->entries);
+    *models = (struct model_set){0};
+}
 
 static int read_keys(struct generation *g, struct error *err)
 {
@@ -36,7 +183,7 @@ int generation_check(const struct conf *conf, struct error *err)
     struct generation scratch = {.conf = conf};
     int code = read_keys(&scratch, err);
     keys_free(&scratch.keys);
-    return code == ERR_OK ? model_set_check(conf, err) : code;
+    return code == ERR_OK ? check_models(conf, err) : code;
 }
 
 static int make_info_lines(struct generation *g, struct error *err)
@@ -68,7 +215,7 @@ int generation_create(struct generation **out, const struct conf *conf, int work
     int code = g->sessions ? read_keys(g, err)
                            : error_set(err, ERR_NO_MEMORY, "no memory for the workers");
     if (code == ERR_OK)
-        code = model_set_open(&g->models, conf, workers, metrics, err);
+        code = open_models(&g->models, conf, workers, metrics, err);
     if (code == ERR_OK)
         code = make_info_lines(g, err);
     if (code != ERR_OK) {
@@ -128,7 +275,7 @@ void generation_release(struct generation *generation)
         sessions_destroy(generation->sessions[i], generation->models.count);
     free(generation->sessions);
     metrics_free_lines(generation->info_lines);
-    model_set_close(&generation->models);
+    close_models(&generation->models);
     keys_free(&generation->keys);
     if (generation->owns_conf) {
         struct conf *conf = (struct conf *)generation->conf;
@@ -148,9 +295,10 @@ const struct key_list *generation_keys(const struct generation *generation)
     return generation->has_keys ? &generation->keys : NULL;
 }
 
-const struct model_set *generation_models(const struct generation *generation)
+struct served_model *generation_entry(const struct generation *generation, size_t model)
 {
-    return &generation->models;
+    CHECK(model < generation->models.count);
+    return &generation->models.entries[model];
 }
 
 struct session *generation_session(const struct generation *generation, int worker, size_t model)
@@ -167,8 +315,7 @@ size_t generation_model_count(const struct generation *generation)
 
 const struct model_info *generation_model(const struct generation *generation, size_t index)
 {
-    CHECK(index < generation->models.count);
-    return &generation->models.entries[index].info;
+    return &generation_entry(generation, index)->info;
 }
 
 int generation_find_model(const struct generation *generation, const char *name, size_t *index,

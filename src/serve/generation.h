@@ -1,11 +1,10 @@
-/* A generation of what is served: a configuration, its models, its keys, and for each worker the
- * memory to run the models in. It never changes; a reload makes the next one beside it and puts
- * that in its place. Whoever works with one holds a reference, so that a generation goes when its
- * last request has ended. Any thread. */
+/* A generation: a configuration, its models and keys, and for each worker the memory to run the
+ * models. It never changes. A reload makes the next one beside it and then replaces it. Whoever
+ * uses one holds a reference, so that a generation is freed when its last request has ended. Any
+ * thread. */
 #ifndef RESNEXT_SERVE_GENERATION_H
 #define RESNEXT_SERVE_GENERATION_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -15,7 +14,7 @@
 
 struct generation;
 
-/* Whether a generation can be made from a configuration, as far as that shows without the models'
+/* Checks whether a generation can be made from a configuration, without reading the models'
  * weights: keys, kernels, model folders. The errors of server_start. */
 int generation_check(const struct conf *conf, struct error *err);
 
@@ -23,8 +22,8 @@ int generation_check(const struct conf *conf, struct error *err);
 void generation_reference(struct generation *generation);
 void generation_release(struct generation *generation);
 
-/* What it was made from. Options that take effect at a restart only (options.def) need not be what
- * is in effect. */
+/* The configuration it was made from. Options that take effect only at a restart (options.def) may
+ * differ from those in effect. */
 const struct conf *generation_conf(const struct generation *generation);
 
 /* NULL: no keys are needed. */
@@ -33,7 +32,7 @@ const struct key_list *generation_keys(const struct generation *generation);
 size_t generation_model_count(const struct generation *generation);
 const struct model_info *generation_model(const struct generation *generation, size_t index);
 
-/* The index of the model `name` (NULL: the default one). ERR_MODEL_UNKNOWN lists what there is. */
+/* The index of the model `name`; NULL: the default. ERR_MODEL_UNKNOWN lists the models. */
 int generation_find_model(const struct generation *generation, const char *name, size_t *index,
                           struct error *err);
 

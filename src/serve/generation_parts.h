@@ -1,44 +1,48 @@
-/* Making generations and looking into them; only serve sees this. */
+/* Making generations and access to their parts; only serve includes this. */
 #ifndef RESNEXT_SERVE_GENERATION_PARTS_H
 #define RESNEXT_SERVE_GENERATION_PARTS_H
 
 #include "model/session.h"
+#include "serve/admission.h"
 #include "serve/generation.h"
-#include "serve/model_set.h"
+#include "serve/metrics.h"
 
-/* Workers that there can be: the most of option `workers`, and of CPUs that an affinity has. */
+/* The greatest number of workers: the maximum of option `workers`, and of CPUs in an affinity mask.
+ */
 enum { WORKERS_MAX = 1024 };
 
 /* Reads the keys and loads and tests the models; no worker has sessions yet. Logs and counts the
- * loads. `conf` must outlive the generation. The errors of model_set_open and keys_read. `*out` has
- * one reference, the caller's. */
+ * loads. `conf` must outlive the generation. The errors of keys_read and, with the model's name, of
+ * model_load; ERR_NO_MEMORY if this many workers would not have the memory to run the models.
+ * `*out` has one reference, the caller's. */
 int generation_create(struct generation **out, const struct conf *conf, int workers,
                       struct metrics *metrics, struct error *err);
 
 /* How many workers it was made for. */
 int generation_workers(const struct generation *generation);
 
-/* Whether so many more workers (at least 1) will have the address space that they need:
+/* Checks that `more` (at least 1) additional workers will have the address space they need:
  * ERR_NO_MEMORY. */
 int generation_check_memory(const struct generation *generation, int more, struct error *err);
 
-/* From now on the generation's conf, from malloc, goes with it. */
+/* The generation owns its conf, which is from malloc, from now on. */
 void generation_own_conf(struct generation *generation);
 
-/* Makes the sessions of one worker, one a model, unless they are there. Until the generation is in
- * use, any thread; then the worker itself: it may take a request of a generation that was made for
- * fewer. ERR_NO_MEMORY. */
+/* Makes the sessions of one worker, one for each model, unless they exist. Any thread until the
+ * generation is in use; after that the worker itself, which may get a request of a generation made
+ * for fewer workers. ERR_NO_MEMORY. */
 int generation_make_sessions(const struct generation *generation, int worker, struct error *err);
 
-/* The same, and runs every model once, before the generation is in use. ERR_NO_MEMORY. */
+/* Does the same and runs every model once, before the generation is in use. ERR_NO_MEMORY. */
 int generation_warm(const struct generation *generation, int worker, struct error *err);
 
-const struct model_set *generation_models(const struct generation *generation);
+/* The entry of a model. */
+struct served_model *generation_entry(const struct generation *generation, size_t model);
 
-/* Worker `worker`'s with model `model`; NULL: it has none. The worker itself. */
+/* The session of a worker with a model; NULL: there is none. The worker itself. */
 struct session *generation_session(const struct generation *generation, int worker, size_t model);
 
-/* The lines of INFO_model_info, for metrics_set_info. Once. */
+/* Takes the lines of INFO_model_info out, for metrics_set_info. Once. */
 char **generation_take_info_lines(struct generation *generation);
 
 #endif

@@ -1,4 +1,4 @@
-/* The counters of metrics.def and their exposition in Prometheus' text format, version 0.0.4.
+/* The metrics of metrics.def and their exposition in Prometheus' text format, version 0.0.4.
  * Counting is a relaxed atomic addition: any thread, no lock. */
 #ifndef RESNEXT_SERVE_METRICS_H
 #define RESNEXT_SERVE_METRICS_H
@@ -42,7 +42,8 @@ enum metric_stage {
     STAGE_COUNT,
 };
 
-/* Why something was turned away: DIMENSION_REASON. The first ERR_COUNT are those of errors.def. */
+/* Why a request or connection was refused: DIMENSION_REASON. The first ERR_COUNT are those of
+ * errors.def. */
 enum metric_reason {
     REASON_CLIENT_DEADLINE = ERR_COUNT,
     REASON_SLOW_READER,
@@ -53,28 +54,22 @@ enum metric_reason {
 /* Results of loading a model: DIMENSION_RESULT. */
 enum metric_result { RESULT_OK, RESULT_FAILED, RESULT_COUNT };
 
-/* How many names of models are told apart in the life of a process; more are "other". */
+/* The number of model names told apart in the life of a process; all others are "other". */
 enum { METRICS_MODELS_MAX = 64 };
-
-/* Label values that the caller knows. Indices into them are what metrics_add takes; one past the
- * last stands for "other". */
-struct metrics_names {
-    const char *const *endpoints;
-    size_t endpoint_count;
-};
 
 struct metrics;
 
-/* Copies the names. ERR_NO_MEMORY. `*out` belongs to the caller. */
-int metrics_create(struct metrics **out, const struct metrics_names *names, struct error *err);
+/* Makes the counters. `endpoints`, which are copied, are the values of the label `endpoint`:
+ * metrics_add takes their indices, and `endpoint_count` for "other". ERR_NO_MEMORY. `*out` belongs
+ * to the caller. */
+int metrics_create(struct metrics **out, const char *const *endpoints, size_t endpoint_count,
+                   struct error *err);
 void metrics_destroy(struct metrics *m);
 
 /* The index for an HTTP status in the dimension CODE: 200 or one of errors.def, else "other". */
 size_t metrics_code(const struct metrics *m, int status);
 
-/* The index of a model's name in the dimension MODEL, which it is added to if it is new. Any
- * thread.
- */
+/* The index of a model's name in the dimension MODEL; a new name is added. Any thread. */
 size_t metrics_model(struct metrics *m, const char *name);
 
 /* The index of "no model", an empty label, in the dimension MODEL, and that of "other" in the
@@ -86,7 +81,7 @@ size_t metrics_no_endpoint(const struct metrics *m);
 void metrics_add(struct metrics *m, enum metric_counter id, size_t i, size_t j, size_t k,
                  uint64_t n);
 
-/* Counts something that was turned away with an error, if errors.def has a reason for it. */
+/* Counts a refusal with an error, if errors.def has a reason for it. */
 void metrics_reject(struct metrics *m, int code);
 
 /* Counts one duration. */
@@ -99,14 +94,15 @@ char *metrics_info_line(const char *const *labels);
 /* Frees a list of lines that ends with NULL. */
 void metrics_free_lines(char **lines);
 
-/* Replaces all lines of an INFO metric by these, ended by NULL, and takes them over. Any thread. */
+/* Replaces all lines of an INFO metric by `lines`, ended by NULL, and takes them over. Any thread.
+ */
 void metrics_set_info(struct metrics *m, enum metric_info id, char **lines);
 
-/* The exposition; `gauges` has GAUGE_COUNT values, NaN: leave out. Owned by the caller (free);
- * NULL without memory. Any thread. */
+/* The exposition. `gauges` has GAUGE_COUNT values; NaN leaves a gauge out. Owned by the caller
+ * (free); NULL without memory. Any thread. */
 char *metrics_render(struct metrics *m, const double *gauges, size_t *length);
 
-/* Fills the gauges of the process_* family; what cannot be read becomes NaN. */
+/* Fills the gauges of the process_* family; those that cannot be read become NaN. */
 void metrics_process(double *gauges);
 
 #endif

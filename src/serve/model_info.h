@@ -1,4 +1,4 @@
-/* What there is to tell of a model that is served. */
+/* Facts about a model that is served. */
 #ifndef RESNEXT_SERVE_MODEL_INFO_H
 #define RESNEXT_SERVE_MODEL_INFO_H
 

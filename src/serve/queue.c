@@ -3,15 +3,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 
 struct queue {
     pthread_mutex_t lock;
-    pthread_cond_t not_empty; /* on CLOCK_MONOTONIC */
-    struct request *first, *last;
+    pthread_cond_t not_empty;
+    TAILQ_HEAD(, request) requests; /* the oldest first */
     size_t depth;
     atomic_size_t limit; /* both change under the lock */
     atomic_int workers;
@@ -27,26 +26,21 @@ int queue_create(struct queue **out, struct error *err)
     struct queue *q = calloc(1, sizeof *q);
     if (!q)
         return error_set(err, ERR_NO_MEMORY, "no memory for the queue");
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    TAILQ_INIT(&q->requests);
     pthread_mutex_init(&q->lock, NULL);
-    pthread_cond_init(&q->not_empty, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&q->not_empty, NULL);
     *out = q;
     return ERR_OK;
 }
 
 static void note_activity(struct queue *q)
 {
-    atomic_store_explicit(&q->active, q->first || q->closed, memory_order_relaxed);
+    atomic_store_explicit(&q->active, q->depth > 0 || q->closed, memory_order_relaxed);
 }
 
 static void unlink_request(struct queue *q, struct request *r)
 {
-    *(r->previous ? &r->previous->next : &q->first) = r->next;
-    *(r->next ? &r->next->previous : &q->last) = r->previous;
-    r->previous = r->next = NULL;
+    TAILQ_REMOVE(&q->requests, r, place);
     r->queued = false;
     q->depth--;
     q->expected_ns -= r->expected_ns;
@@ -57,8 +51,8 @@ void queue_destroy(struct queue *queue)
 {
     if (!queue)
         return;
-    while (queue->first) {
-        struct request *r = queue->first;
+    struct request *r;
+    while ((r = TAILQ_FIRST(&queue->requests))) {
         unlink_request(queue, r);
         request_release(r);
     }
@@ -73,7 +67,7 @@ void queue_resize(struct queue *queue, size_t limit, int workers)
     pthread_mutex_lock(&queue->lock);
     queue->limit = limit;
     queue->workers = workers;
-    pthread_cond_broadcast(&queue->not_empty); /* a push must wake none who is to leave */
+    pthread_cond_broadcast(&queue->not_empty); /* a push must not wake a worker that is to leave */
     pthread_mutex_unlock(&queue->lock);
 }
 
@@ -88,9 +82,7 @@ int queue_push(struct queue *queue, struct request *request)
     } else {
         completion_reference(&request->completion);
         request->queued = true;
-        request->previous = queue->last;
-        *(queue->last ? &queue->last->next : &queue->first) = request;
-        queue->last = request;
+        TAILQ_INSERT_TAIL(&queue->requests, request, place);
         queue->depth++;
         queue->expected_ns += request->expected_ns;
         note_activity(queue);
@@ -108,13 +100,13 @@ static bool is_surplus(const struct queue *q, int worker)
 /* Waits until there is something to do for the worker or the time is up. */
 static void wait_for_request(struct queue *q, int worker, int64_t wait_ns)
 {
-    int64_t until = clock_monotonic_ns() + wait_ns;
-    struct timespec at = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
+    const struct timespec until = clock_timespec(clock_monotonic_ns() + wait_ns);
     int code = 0;
     q->idle++;
-    while (!q->first && !q->closed && q->calls == 0 && !is_surplus(q, worker) && code == 0)
-        code = wait_ns < 0 ? pthread_cond_wait(&q->not_empty, &q->lock)
-                           : pthread_cond_timedwait(&q->not_empty, &q->lock, &at);
+    while (q->depth == 0 && !q->closed && q->calls == 0 && !is_surplus(q, worker) && code == 0)
+        code = wait_ns < 0
+                   ? pthread_cond_wait(&q->not_empty, &q->lock)
+                   : pthread_cond_clockwait(&q->not_empty, &q->lock, CLOCK_MONOTONIC, &until);
     q->idle--;
 }
 
@@ -124,7 +116,7 @@ enum queue_result queue_pop(struct queue *queue, int worker, int64_t wait_ns, st
     pthread_mutex_lock(&queue->lock);
     wait_for_request(queue, worker, wait_ns);
     bool surplus = is_surplus(queue, worker);
-    *out = surplus ? NULL : queue->first;
+    *out = surplus ? NULL : TAILQ_FIRST(&queue->requests);
     if (*out)
         unlink_request(queue, *out);
     else if (queue->closed || surplus)

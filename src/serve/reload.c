@@ -1,15 +1,14 @@
 /* CONCURRENCY
  *
- * Asking only sets `wanted` and puts the result in a list. The thread takes both at once, so that
- * everybody who asked before it began is answered by one run, and who asks during a run, perhaps
- * after the file was read, by the next. A result that its client left is finished already: to
- * finish it again does nothing. */
+ * reload_ask only sets `wanted` and puts the result in a list. The thread takes both at once. So
+ * one run answers all requests that came before it began, and the next run those that came during
+ * it, perhaps after the file was read. A result whose client left is finished already: finishing it
+ * again does nothing. */
 #include "serve/reload.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -105,7 +104,7 @@ static void finish_all(struct reload_result *results, int outcome,
 static void serve_askers(struct reload *r, struct reload_result *results)
 {
     struct reload_report report = {0};
-    /* Who shuts down has better things to do than to load models. */
+    /* No models are loaded for a service that is shutting down. */
     bool draining = server_draining(r->settings.server);
     if (!draining)
         run(r, &report);
@@ -141,12 +140,8 @@ int reload_start(struct reload **out, const struct reload_settings *settings, st
     if (!r)
         return error_set(err, ERR_NO_MEMORY, "no memory for reloads");
     r->settings = *settings;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&r->changed, NULL);
     int code = thread_start(&r->thread, "reload", reload_main, r, err);
     if (code == ERR_OK)
         *out = r;
@@ -192,13 +187,13 @@ bool reload_halt(struct reload *reload, int64_t deadline_ns)
     if (!reload)
         return true;
     const struct reload_report none = {0};
-    struct timespec at = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+    const struct timespec until = clock_timespec(deadline_ns);
     int code = 0;
     pthread_mutex_lock(&reload->lock);
     reload->stopping = true;
     pthread_cond_signal(&reload->changed);
     while (reload->running && code == 0)
-        code = pthread_cond_timedwait(&reload->changed, &reload->lock, &at);
+        code = pthread_cond_clockwait(&reload->changed, &reload->lock, CLOCK_MONOTONIC, &until);
     bool ends = !reload->running;
     struct reload_result *results = reload->results;
     reload->results = NULL;

@@ -25,17 +25,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/error.h"
 #include "serve/answer.h"
 #include "serve/completion.h"
 
-/* Most predictions of one request, parts x top_k: what its answer may cost. */
+/* The greatest number of predictions of one request, parts x top_k: it bounds the answer. */
 enum { REQUEST_PREDICTIONS_MAX = 1 << 17 };
 
 struct generation;
 
-/* What a worker makes of each part. */
+/* The results of each part. */
 enum request_kind {
     REQUEST_CLASSIFY, /* predictions */
     REQUEST_EMBED,    /* values [channels]: the pooled features */
@@ -49,8 +50,8 @@ struct scored_class {
     const char *label; /* UTF-8, the model's */
 };
 
-/* One picture: in, `jpeg`, a slice of the request's upload (NULL: the codec has the numbers of the
- * network's input); out, an error or what the kind of request asks for. */
+/* One picture. In: `jpeg`, a slice of the request's upload; NULL: the codec has the numbers of the
+ * network's input. Out: an error, or the results of this kind of request. */
 struct request_part {
     const uint8_t *jpeg;
     size_t length;
@@ -67,17 +68,17 @@ struct request_part {
 
 struct request;
 
-/* How a protocol has the worker read and write for it, so that large bodies and answers do not hold
- * up the threads that speak HTTP. The functions run in the worker, in this order. */
+/* The functions of a protocol that read and write in the worker, so that large bodies and answers
+ * do not hold up the HTTP threads. They run in this order. */
 struct request_codec {
     /* Makes the parts from the upload, with request_set_parts. An error is the request's failure,
-     * and nothing is computed. NULL: the parts are there. */
+     * and nothing is computed. NULL: the parts exist already. */
     int (*decode)(struct request *request, struct error *err);
-    /* Writes the network's input, float32 [size][size][3], for a part without a JPEG. Parts are
-     * asked for in order. NULL: all have one. */
+    /* Writes the network's input, float32 [size][size][3], for a part without a JPEG. Called in the
+     * order of the parts. NULL: every part has a JPEG. */
     int (*read_tensor)(struct request *request, size_t part, float *input, struct error *err);
-    /* Writes request->answer, which is begun and will be ended, from the results. With all_or_none
-     * all of them are there. An error is the request's failure. */
+    /* Writes request->answer from the results, between answer_begin and answer_end. With
+     * all_or_none every part has results. An error is the request's failure. */
     int (*encode)(struct request *request, struct error *err);
     void (*release)(struct request *request);
     bool all_or_none; /* the first part that fails is the request's failure */
@@ -109,39 +110,39 @@ struct request {
     uint8_t *upload;
     size_t upload_size, results_size; /* how much of `bodies` they take */
     struct scored_class *predictions;
-    struct request *previous, *next; /* the queue's */
-    bool queued;                     /* the queue's */
+    TAILQ_ENTRY(request) place; /* the queue's */
+    bool queued;                /* the queue's */
 };
 
 /* A request with one reference, its maker's, and a reference of its own to `generation`. Takes over
- * `upload` (from malloc) if it succeeds; the maker then fills in parts[].jpeg and length, the
- * completion, bodies and upload_size, and what its kind needs. part_count is 0 if a codec makes the
- * parts. The errors of request_set_parts. */
+ * `upload` (from malloc) if it succeeds. The maker then sets parts[].jpeg and length, the
+ * completion, `bodies` and upload_size, and the fields of its kind. part_count is 0 if a codec
+ * makes the parts. The errors of request_set_parts. */
 int request_create(struct request **out, struct generation *generation, size_t model, int top_k,
                    size_t part_count, uint8_t *upload, struct error *err);
 
-/* Replaces the parts, none of which has results. ERR_PARAMETER beyond REQUEST_PREDICTIONS_MAX,
- * ERR_NO_MEMORY: there are none then. */
+/* Replaces the parts; the new ones have no results. ERR_PARAMETER above REQUEST_PREDICTIONS_MAX,
+ * ERR_NO_MEMORY: the request has no parts then. */
 int request_set_parts(struct request *request, size_t part_count, int top_k, struct error *err);
 
-/* Memory for the results, which request_shed frees, zeroed, and counted in `bodies` like an answer:
- * of all parts, and of one part. The worker. ERR_OVERLOADED, ERR_NO_MEMORY. */
+/* Reserve zeroed memory for results, of all parts or of one part. It counts in `bodies` like an
+ * answer, and request_shed frees it. The worker. ERR_OVERLOADED, ERR_NO_MEMORY. */
 int request_reserve_predictions(struct request *request, struct error *err);
 int request_reserve_values(struct request *request, struct request_part *part, size_t count,
                            struct error *err);
 
-/* Counts results that are in memory already. ERR_OVERLOADED: there is no space, they do not count.
- */
+/* Counts results that are in memory already. ERR_OVERLOADED: there is no space, and they do not
+ * count. */
 int request_count_results(struct request *request, size_t bytes, struct error *err);
 
-/* Frees what only the making of the answer needed: upload and results. Of the parts there stay
- * errors and times. The worker, before it finishes the request. */
+/* Frees the upload and the results, which only the making of the answer needed. Errors and times of
+ * the parts stay. The worker, before it finishes the request. */
 void request_shed(struct request *request);
 
 /* Gives up a reference. NULL is fine. */
 void request_release(struct request *request);
 
-/* What the stages took, over all parts. */
+/* The time of each stage, summed over all parts. */
 struct request_times {
     int64_t queue_ns, decode_ns, preprocess_ns, inference_ns;
 };

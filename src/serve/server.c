@@ -1,15 +1,15 @@
 /* CONCURRENCY
  *
- * Every reload may change how many workers there are; queue_workers says how many, to everyone. The
- * thread that reloads makes the next generation, with sessions for each, and starts the workers
- * that are missing; they wait. When the generation is installed, queue_resize sets the count first:
- * workers beyond it finish what they have in hand and end, and are joined when they are needed
- * again or the server halts. So none of them takes a request of a generation that has no sessions
- * for it. A worker that is new may, from an older generation that was made for fewer, and makes its
- * sessions there.
+ * Every reload may change the number of workers; queue_workers returns it to every thread. The
+ * reload thread makes the next generation, with sessions for each worker, and starts the missing
+ * workers, which wait. When the generation is installed, queue_resize sets the number first:
+ * surplus workers finish their current request and end, and are joined when they are needed again
+ * or the server halts. So no surplus worker takes a request of a generation that has no sessions
+ * for it. A new worker may get a request of an older generation that was made for fewer workers; it
+ * makes its sessions there.
  *
- * Whoever reads the count looks at as many `workers`, without a lock: each was put there before the
- * count was raised, and stays as long as the server, with or without a thread. */
+ * A thread that reads the number looks at as many `workers`, without a lock: each was stored before
+ * the number was raised, and stays as long as the server, with or without a thread. */
 #include "serve/server.h"
 
 #include <math.h>
@@ -44,9 +44,8 @@ struct server {
 static int create_metrics(struct server *s, const struct server_settings *settings,
                           struct error *err)
 {
-    const struct metrics_names names = {settings->endpoints, settings->endpoint_count};
     const char *const build[] = {"version", PACKAGE_VERSION, "compiler", __VERSION__, NULL};
-    int code = metrics_create(&s->metrics, &names, err);
+    int code = metrics_create(&s->metrics, settings->endpoints, settings->endpoint_count, err);
     if (code != ERR_OK)
         return code;
     char *line = metrics_info_line(build), **lines = calloc(2, sizeof *lines);
@@ -302,10 +301,10 @@ static bool is_in_time(struct server *server, const struct request *r)
 
 void server_submit(struct server *server, struct request *request)
 {
-    const struct model_set *models = generation_models(request->generation);
+    const struct served_model *entry = generation_entry(request->generation, request->model);
     /* What a codec has not read yet has one picture at least. */
     size_t pictures = request->part_count > 0 ? request->part_count : 1;
-    request->expected_ns = admission_expected_ns(&models->entries[request->model], pictures);
+    request->expected_ns = admission_expected_ns(entry, pictures);
     request->queued_ns = clock_monotonic_ns();
     int code = is_in_time(server, request) ? queue_push(server->queue, request) : (int)ERR_NO_TIME;
     if (code == ERR_OK)

@@ -74,7 +74,7 @@ static int begin_job(struct job *job, struct worker *w, struct request *r, struc
     *job = (struct job){
         .worker = w,
         .request = r,
-        .entry = &generation_models(r->generation)->entries[r->model],
+        .entry = generation_entry(r->generation, r->model),
         .session = generation_session(r->generation, w->index, r->model),
         .options = {.limits = {.max_pixels = (uint64_t)conf->max_pixels,
                                .go_on = go_on,

@@ -24,4 +24,18 @@ START_TEST(only_whole_names_are_found)
 }
 END_TEST
 
-TEST_MAIN("base/names", 10, names_belong_to_their_values, only_whole_names_are_found)
+START_TEST(a_list_has_whole_items_in_either_case)
+{
+    static const char *const with[] = {"close",      "CLOSE",   "te, Close",
+                                       "close\t ,x", " ,close", "a,close,b"};
+    static const char *const without[] = {"",          ",",       "clos",   "closed",
+                                          "not close", "close x", "x;close"};
+    for (size_t i = 0; i < sizeof with / sizeof with[0]; i++)
+        ck_assert_msg(names_list_has(with[i], "close"), "%s", with[i]);
+    for (size_t i = 0; i < sizeof without / sizeof without[0]; i++)
+        ck_assert_msg(!names_list_has(without[i], "close"), "%s", without[i]);
+}
+END_TEST
+
+TEST_MAIN("base/names", 10, names_belong_to_their_values, only_whole_names_are_found,
+          a_list_has_whole_items_in_either_case)

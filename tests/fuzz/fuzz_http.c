@@ -59,7 +59,7 @@ static void begin(void)
     need(conf_load(&conf, &action, 7, argv, &err), &err);
     need(http_open(&http, &conf, &err), &err);
     need(server_start(&server, &settings, &err), &err);
-    need(http_start(http, &(struct http_settings){.server = server}, &err), &err);
+    need(http_start(http, server, NULL, 0, &err), &err);
     atexit(end);
 }
 

@@ -2,7 +2,10 @@
 
 #include <pthread.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/error.h"
 #include "tests/suite.h"
 
 static struct bodies bodies;
@@ -52,7 +55,7 @@ START_TEST(a_buffer_grows_by_half_or_into_what_is_left)
 }
 END_TEST
 
-START_TEST(what_is_small_has_room_at_all_times)
+START_TEST(what_is_small_has_space_at_all_times)
 {
     bodies_count(&bodies, 1000);
     ck_assert_uint_eq(bodies_grow(&bodies, 0, 1, 1024, SIZE_MAX), 1024);
@@ -62,6 +65,29 @@ START_TEST(what_is_small_has_room_at_all_times)
     ck_assert_uint_eq(bodies_grow(&bodies, BODIES_SMALL, BODIES_SMALL + 1, 1024, SIZE_MAX), 0);
     ck_assert_uint_eq(bodies_grow(&bodies, 0, 700, BODIES_SMALL, 746), 746);
     ck_assert_uint_eq(bodies_grow(&bodies, 0, BODIES_SMALL, 1, BODIES_SMALL), BODIES_SMALL);
+}
+END_TEST
+
+START_TEST(a_buffer_that_cannot_grow_stays_as_it_is)
+{
+    char *bytes = NULL;
+    size_t capacity = 0;
+    atomic_store(&bodies.limit, 3 * BODIES_SMALL);
+    ck_assert_int_eq(bodies_resize(&bodies, &bytes, &capacity, 10, 1024, SIZE_MAX), ERR_OK);
+    ck_assert_uint_eq(capacity, 1024);
+    memcpy(bytes, "0123456789", 10);
+    ck_assert_int_eq(bodies_resize(&bodies, &bytes, &capacity, 1024, 1024, SIZE_MAX), ERR_OK);
+    ck_assert_uint_eq(capacity, 1024);
+    ck_assert_int_eq(bodies_resize(&bodies, &bytes, &capacity, 2 * BODIES_SMALL, 1024, SIZE_MAX),
+                     ERR_OK);
+    ck_assert_mem_eq(bytes, "0123456789", 10);
+    size_t before = capacity;
+    ck_assert_int_eq(bodies_resize(&bodies, &bytes, &capacity, 4 * BODIES_SMALL, 1024, SIZE_MAX),
+                     ERR_OVERLOADED);
+    ck_assert_uint_eq(capacity, before);
+    ck_assert_uint_eq(atomic_load(&bodies.used), before);
+    ck_assert_mem_eq(bytes, "0123456789", 10);
+    free(bytes);
 }
 END_TEST
 
@@ -98,7 +124,7 @@ static void *ask_for_too_much(void *left)
     return NULL;
 }
 
-START_TEST(who_is_refused_takes_no_room_from_others)
+START_TEST(who_is_refused_takes_no_space_from_others)
 {
     pthread_t greedy;
     atomic_int left = 1;
@@ -114,5 +140,6 @@ END_TEST
 
 TEST_MAIN("serve/bodies", 60, what_fits_is_given_and_no_more,
           what_is_there_already_counts_beyond_the_limit,
-          a_buffer_grows_by_half_or_into_what_is_left, what_is_small_has_room_at_all_times,
-          threads_leave_nothing_behind, who_is_refused_takes_no_room_from_others)
+          a_buffer_grows_by_half_or_into_what_is_left, a_buffer_that_cannot_grow_stays_as_it_is,
+          what_is_small_has_space_at_all_times, threads_leave_nothing_behind,
+          who_is_refused_takes_no_space_from_others)

@@ -15,9 +15,8 @@ static char *page;
 static void create(void)
 {
     static const char *const endpoints[] = {"/a", "/b"};
-    const struct metrics_names names = {endpoints, 2};
     struct error err;
-    ck_assert_int_eq(metrics_create(&metrics, &names, &err), ERR_OK);
+    ck_assert_int_eq(metrics_create(&metrics, endpoints, 2, &err), ERR_OK);
     ck_assert_uint_eq(metrics_model(metrics, "m"), 0);
 }
 

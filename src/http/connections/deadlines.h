@@ -1,5 +1,5 @@
-/* Deadlines, earliest first: a binary heap whose entries lie in what they are for. Guarded by its
- * owner's lock. */
+/* Deadlines, earliest first: a binary heap whose entries are embedded in the structs they belong
+ * to. Guarded by its owner's lock. */
 #ifndef RESNEXT_HTTP_CONNECTIONS_DEADLINES_H
 #define RESNEXT_HTTP_CONNECTIONS_DEADLINES_H
 

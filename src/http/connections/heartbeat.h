@@ -1,6 +1,6 @@
-/* Whether libmicrohttpd's threads live. It has no timer to call us by, but it calls us, in the
- * thread concerned, when it takes over a connection: so each thread is given one that is closed
- * already, and the next when it has let go of that. */
+/* Checks that libmicrohttpd's threads are alive. libmicrohttpd has no timer that could call us. It
+ * does call us, in the thread concerned, when it takes over a connection. So each thread is given a
+ * connection that is already closed, and the next one when it has dropped that. */
 #ifndef RESNEXT_HTTP_CONNECTIONS_HEARTBEAT_H
 #define RESNEXT_HTTP_CONNECTIONS_HEARTBEAT_H
 
@@ -25,18 +25,19 @@ struct heartbeat {
 /* Begins to monitor a daemon with that many threads. */
 void heartbeat_start(struct heartbeat *heartbeat, struct MHD_Daemon *daemon, int threads);
 
-/* False if a thread has not moved for `ns`; gives each a new connection. One thread at a time. */
+/* False if a thread has shown no sign of life for `ns`. Gives each a new connection. One thread at
+ * a time. */
 bool heartbeat_check(struct heartbeat *heartbeat, int64_t ns);
 
-/* `fd` is a client's: libmicrohttpd has dropped what was there without a word, as it does when it
- * is out of memory. */
+/* `fd` now belongs to a client: libmicrohttpd has dropped the connection that had this number
+ * without telling us, as it does when it is out of memory. */
 void heartbeat_forget(struct heartbeat *heartbeat, int fd);
 
-/* A connection has begun: notes it and returns the context for its end if it is one of ours, else
+/* A connection has begun. If it is one of ours, notes it and returns the context for its end, else
  * NULL. */
 void *heartbeat_begun(struct heartbeat *heartbeat, int fd);
 
-/* A connection with this context has ended: true if it was one of ours. */
+/* A connection with this context has ended. True if it was one of ours. */
 bool heartbeat_ended(struct heartbeat *heartbeat, void *context);
 
 #endif

@@ -29,7 +29,7 @@ static size_t count_of(const struct lingerers *l, const struct in6_addr *source)
     return count;
 }
 
-/* The oldest of the client that has most. */
+/* The oldest connection of the client that has the most. */
 static size_t who_gives_way(const struct lingerers *l)
 {
     size_t found = 0, max = 0;
@@ -64,7 +64,7 @@ int64_t linger_add(struct lingerers *l, int fd, uint64_t tag, const struct in6_a
     return due_ns(&l->list[l->count - 1]);
 }
 
-/* Throws away some of what has come. False: it lingers no more. */
+/* Discards some of the bytes that have come. False if the connection lingers no more. */
 static bool throw_away(struct lingerer *one, int64_t now_ns)
 {
     char scratch[SCRATCH_SIZE];
@@ -94,7 +94,8 @@ int64_t linger_expire(struct lingerers *l, int64_t now_ns)
     int64_t next_ns = DEADLINE_NEVER;
     for (size_t i = 0; i < l->count;) {
         struct lingerer *one = &l->list[i];
-        /* When it was us who stood still, what it sent meanwhile is not read yet: no silence. */
+        /* If this thread was delayed, bytes have come meanwhile that are not read yet: no silence.
+         */
         if (due_ns(one) <= now_ns && !throw_away(one, now_ns)) {
             end(l, i);
             continue;

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,18 +27,6 @@ static int add_fd(struct listener *l, int fd, struct error *err)
     l->fds = fds;
     l->fds[l->count++] = fd;
     return ERR_OK;
-}
-
-static int add_unix_path(struct listener *l, const char *path, struct error *err)
-{
-    char **paths = realloc(l->unix_paths, (l->unix_path_count + 1) * sizeof *paths);
-    if (paths) {
-        l->unix_paths = paths;
-        paths[l->unix_path_count] = strdup(path);
-        if (paths[l->unix_path_count++])
-            return ERR_OK;
-    }
-    return error_set(err, ERR_NO_MEMORY, "no memory for a listening socket");
 }
 
 /* What may be done about it. */
@@ -132,7 +119,7 @@ static int open_address(struct listener *l, const char *text, const struct liste
     if (fd < 0)
         return cannot_listen(err, text, strerror(reason), advice(reason, local, admin));
     int code = add_fd(l, fd, err);
-    return code != ERR_OK || !local ? code : add_unix_path(l, local->sun_path, err);
+    return code != ERR_OK || !local ? code : conf_list_append(&l->unix_paths, local->sun_path, err);
 }
 
 static int add_systemd_socket(struct listener *l, int fd, struct error *err)
@@ -203,14 +190,11 @@ void listener_close(struct listener *listener)
 {
     /* Files first: one whose socket is closed is free to be taken by a successor, whose file it
      * would be then. */
-    for (size_t i = 0; i < listener->unix_path_count; i++) {
-        if (listener->unix_paths[i])
-            unlink(listener->unix_paths[i]);
-        free(listener->unix_paths[i]);
-    }
+    for (size_t i = 0; i < listener->unix_paths.count; i++)
+        unlink(listener->unix_paths.items[i]);
     for (size_t i = 0; i < listener->count; i++)
         close(listener->fds[i]);
-    free(listener->unix_paths);
+    conf_list_clear(&listener->unix_paths);
     free(listener->fds);
     *listener = (struct listener){0};
 }

@@ -8,22 +8,22 @@
  * Who owns what. A socket belongs to libmicrohttpd from `adopt` until it says that the connection
  * is closed; it calls peer_closed before it closes the socket, and the monitor only calls
  * shutdown(2) on a socket while it holds the mutex and the peer is still there. So it never touches
- * a descriptor that was closed and given to somebody else. Who lingers does so on a duplicate,
- * which is the monitor's own.
+ * a descriptor that was closed and given to somebody else. A lingering connection uses a duplicate
+ * of its descriptor, which the monitor owns.
  *
- * A request belongs to the exchange that waits for it, and so does a reload's result. It is known
- * to the monitor exactly while its peer is WAITING, that is until the HTTP thread takes the answer;
- * the monitor ends it through peers_cancel, which a worker may beat to it. That calls `done`, which
- * resumes the connection, as the end of a pause does: that takes libmicrohttpd's own mutex under
- * ours. libmicrohttpd never calls us with its mutex held, so there is no cycle.
+ * A request belongs to the exchange that waits for it, and so does a reload's result. The monitor
+ * knows it exactly while its peer is WAITING, that is until the HTTP thread takes the answer. The
+ * monitor ends it through peers_cancel, unless a worker is quicker. That calls `done`, which
+ * resumes the connection, as the end of a pause does. To resume takes libmicrohttpd's own mutex
+ * under ours. libmicrohttpd never calls us with its mutex held, so there is no cycle.
  *
- * A client that closed its side gets an answer to what it had sent before, if that needs no worker,
- * and unless it must make space while it waits for its turn (peers_give_way).
- * libmicrohttpd 0.9.75 can miss the end of the stream when it comes together with data, so
- * such a connection is shut down GONE_NS after it has nothing more to do.
+ * A client that closed its side gets an answer to the request that it had sent before, if that
+ * needs no worker, and unless the connection must make space while it waits for its turn
+ * (peers_give_way). libmicrohttpd 0.9.75 can miss the end of the stream when it comes together with
+ * data, so such a connection is shut down GONE_NS after it has nothing more to do.
  *
- * Events are looked up by descriptor and serial, so that one that was fetched from the kernel
- * before its peer went away finds nothing.
+ * Events are looked up by descriptor and serial, so that an event that was fetched from the kernel
+ * before its peer was removed finds nothing.
  */
 #include "http/connections/monitor.h"
 
@@ -32,7 +32,6 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -63,8 +62,8 @@ struct monitor {
     bool short_of_means;     /* the monitor's own */
 };
 
-/* How many connections stay, all of them or (not NULL) those of one client. Who half-closed and
- * does not take its answers stays: that takes up its place, too. */
+/* How many connections stay, of all clients or (if `source` is not NULL) of one. A half-closed
+ * connection whose client does not read its answers stays: it uses up its place, too. */
 static size_t count_staying(const struct monitor *m, const struct in6_addr *source)
 {
     size_t count = 0;
@@ -87,25 +86,25 @@ static bool fits(struct monitor *m, const struct peer *newcomer, size_t max)
     return peers_give_way(all, newcomer) || count_staying(m, NULL) <= max;
 }
 
-/* The option that a newcomer, counted already, goes against; NULL: none. */
+/* The option whose limit a new connection, already counted, exceeds; NULL: none. */
 static const char *limit_reached(struct monitor *m, const struct peer *newcomer)
 {
     size_t all = (size_t)m->settings.conf->max_connections;
     size_t of_client = (size_t)atomic_load(&m->max_per_ip);
     const struct in6_addr *source = &newcomer->client.source;
-    /* First, since nobody gives way to who has too many. */
+    /* Checked first, since no connection gives way to a client that has too many. */
     if (of_client > 0 && !IN6_IS_ADDR_UNSPECIFIED(source) && count_staying(m, source) > of_client)
         return "max_connections_per_ip";
     return all == 0 || fits(m, newcomer, all) ? NULL : "max_connections";
 }
 
 struct newcomer {
-    const char *limit; /* that it goes against, or NULL */
+    const char *limit; /* the option whose limit it exceeds, or NULL */
     uint32_t serial;
     struct client client;
 };
 
-/* Lingers so that the client can read the answer. */
+/* Refuses a connection. It lingers, so that the client can read the answer. */
 static void turn_away(struct monitor *m, int fd, const struct newcomer *who)
 {
     char id[ID_SIZE];
@@ -124,7 +123,7 @@ static void turn_away(struct monitor *m, int fd, const struct newcomer *who)
     pthread_mutex_unlock(&m->peers.lock);
 }
 
-/* Counts a new connection, unless it goes against a limit. False without memory or descriptors. */
+/* Counts a new connection, unless it exceeds a limit. False without memory or descriptors. */
 static bool admit(struct monitor *m, int fd, const struct sockaddr *address, struct newcomer *out)
 {
     struct peer *p = peers_add(&m->peers, fd);
@@ -139,7 +138,7 @@ static bool admit(struct monitor *m, int fd, const struct sockaddr *address, str
     return true;
 }
 
-/* A connection that could not be handed on; its socket is closed. */
+/* Removes a connection that could not be handed over; its socket is closed. */
 static void forget(struct monitor *m, int fd, uint32_t serial)
 {
     pthread_mutex_lock(&m->peers.lock);
@@ -168,7 +167,7 @@ static void set_accepting(struct monitor *m, bool on)
     for (size_t i = 0; i < m->settings.listen_fd_count; i++) {
         int fd = m->settings.listen_fds[i];
         if (on)
-            peers_watch_descriptor(&m->peers, fd, 0, EPOLLIN);
+            peers_add_descriptor(&m->peers, fd, 0, EPOLLIN);
         else
             epoll_ctl(m->peers.epoll_fd, EPOLL_CTL_DEL, fd, NULL);
     }
@@ -189,7 +188,7 @@ static bool is_shortage(int reason)
     return reason == EMFILE || reason == ENFILE || reason == ENOBUFS || reason == ENOMEM;
 }
 
-/* Whether the next descriptor is none of those that are kept. */
+/* Whether the next descriptor is not one of those kept free. */
 static bool may_take_descriptor(const struct monitor *m)
 {
     size_t kept = m->peers.by_fd_size / KEPT_SHARE;
@@ -228,7 +227,7 @@ static void accept_some(struct monitor *m, int listen_fd, int max)
 
 static void stop_accepting(struct monitor *m)
 {
-    /* Who stands in the backlog has been accepted by the kernel: answer, do not reset. */
+    /* The kernel has accepted the connections in the backlog: answer them, do not reset them. */
     for (size_t i = 0; i < m->settings.listen_fd_count; i++)
         accept_some(m, m->settings.listen_fds[i], SOMAXCONN);
     set_accepting(m, false);
@@ -382,11 +381,11 @@ bool monitor_draining(const struct monitor *monitor)
 bool monitor_wait_empty(struct monitor *monitor, int64_t deadline_ns)
 {
     struct peers *peers = &monitor->peers;
-    struct timespec at = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+    const struct timespec until = clock_timespec(deadline_ns);
     pthread_mutex_lock(&peers->lock);
     int code = 0;
     while ((peers->open > 0 || peers->linger.count > 0) && code == 0)
-        code = pthread_cond_timedwait(&peers->changed, &peers->lock, &at);
+        code = pthread_cond_clockwait(&peers->changed, &peers->lock, CLOCK_MONOTONIC, &until);
     bool empty = peers->open == 0;
     pthread_mutex_unlock(&peers->lock);
     return empty;

@@ -1,6 +1,5 @@
 #include "http/connections/peers.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,15 +13,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/size.h"
 
 enum { DESCRIPTORS_MAX = 1 << 20 };
 
 static const int64_t GONE_NS = 1000000000, FIRST_NS = 500000000;
 
-/* Who sends everything before it reads shall have its answer, also if that is several times what we
- * take; the second is a large picture under any limit. */
-static const size_t LINGER_BODIES = 4, LINGER_MIN = 64 << 20;
+/* A client that sends everything before it reads is to get its answer, even if it sends several
+ * times what we accept. The second number is a large picture under any limit. */
+static const uint64_t LINGER_BODIES = 4, LINGER_MIN = 64 << 20;
 
 void peers_wake(struct peers *all)
 {
@@ -93,7 +91,7 @@ static uint64_t event_tag(int fd, uint32_t serial)
     return (uint64_t)serial << 32 | (uint32_t)fd;
 }
 
-void peers_watch_descriptor(struct peers *all, int fd, uint32_t serial, uint32_t events)
+void peers_add_descriptor(struct peers *all, int fd, uint32_t serial, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.u64 = event_tag(fd, serial)};
     if (epoll_ctl(all->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0 && errno != EEXIST)
@@ -138,7 +136,7 @@ struct peer *peers_add(struct peers *all, int fd)
         all->by_fd_used = (size_t)fd + 1;
     all->open++;
     set_state(p, OPENING);
-    peers_watch_descriptor(all, fd, p->serial, EPOLLRDHUP | EPOLLET);
+    peers_add_descriptor(all, fd, p->serial, EPOLLRDHUP | EPOLLET);
     return p;
 }
 
@@ -151,7 +149,7 @@ void peers_linger(struct peers *all, int fd, const struct in6_addr *source)
     uint32_t serial = next_serial(all);
     int64_t now = clock_monotonic_ns(), max = all->limits_ns[TIMER_UPLOAD];
     max = all->accepting_stopped && max > LINGER_NS ? LINGER_NS : max;
-    peers_watch_descriptor(all, fd, serial, EPOLLIN | EPOLLRDHUP);
+    peers_add_descriptor(all, fd, serial, EPOLLIN | EPOLLRDHUP);
     wake_by(all, linger_add(&all->linger, fd, event_tag(fd, serial), source, now, now + max,
                             all->linger_bytes));
 }
@@ -280,8 +278,8 @@ void peers_hurry(struct peer *p)
         peers_resume(p);
     if (p->state == RECEIVING && p->refused)
         end_within(p, LINGER_NS);
-    /* Who was answered in mid-upload is closed by libmicrohttpd, and lingers, for which it must
-     * still be read from. */
+    /* libmicrohttpd closes a connection that was answered in mid-upload. That lingers then, and
+     * must still be read from. */
     if (p->unread)
         return;
     if (p->state == OPENING || (p->state == IDLE && has_sent(p)))
@@ -312,14 +310,6 @@ void peers_handle_event(struct peers *all, uint64_t tag, uint32_t events)
     }
 }
 
-static size_t linger_bytes(size_t max_body_bytes)
-{
-    size_t bytes;
-    return size_mul(LINGER_BODIES, max_body_bytes, &bytes) && size_add(bytes, LINGER_MIN, &bytes)
-               ? bytes
-               : SIZE_MAX;
-}
-
 void peers_set_limits(struct peers *all, const struct conf *conf)
 {
     int64_t upload = conf->upload_timeout_ms * 1000000, idle = conf->idle_timeout_s * 1000000000;
@@ -327,21 +317,17 @@ void peers_set_limits(struct peers *all, const struct conf *conf)
     all->limits_ns[TIMER_UPLOAD] = all->limits_ns[TIMER_REPLY] = upload;
     all->limits_ns[TIMER_IDLE] = idle;
     all->limits_ns[TIMER_GONE] = GONE_NS;
-    all->linger_bytes = linger_bytes((size_t)conf->max_body_bytes);
+    all->linger_bytes = LINGER_BODIES * (uint64_t)conf->max_body_bytes + LINGER_MIN;
 }
 
 int peers_open(struct peers *all, const struct conf *conf, struct server *server, struct error *err)
 {
-    pthread_condattr_t monotonic;
     struct rlimit files = {.rlim_cur = DESCRIPTORS_MAX};
     *all = (struct peers){.server = server, .sleeps_until_ns = DEADLINE_NEVER};
     TAILQ_INIT(&all->idle);
     peers_set_limits(all, conf);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&all->lock, NULL);
-    pthread_cond_init(&all->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&all->changed, NULL);
     getrlimit(RLIMIT_NOFILE, &files);
     all->by_fd_size = files.rlim_cur < DESCRIPTORS_MAX ? files.rlim_cur : DESCRIPTORS_MAX;
     all->by_fd = calloc(all->by_fd_size, sizeof(struct peer *));
@@ -355,7 +341,7 @@ int peers_open(struct peers *all, const struct conf *conf, struct server *server
         return code;
     if (all->epoll_fd < 0 || all->wake_fd < 0)
         return error_set(err, ERR_IO, "cannot monitor connections: %s", strerror(errno));
-    peers_watch_descriptor(all, all->wake_fd, 0, EPOLLIN);
+    peers_add_descriptor(all, all->wake_fd, 0, EPOLLIN);
     return ERR_OK;
 }
 

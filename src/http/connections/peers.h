@@ -1,6 +1,6 @@
 /* The table of all peers, their states and deadlines. Shared by monitor.c, which owns it, and
- * peers.c; no other source includes this. Everything here is called, and every field read, with
- * `lock` held, but for peers_open and peers_close; monitor.c tells why that is enough.
+ * peers.c; no other source includes this. Every function but peers_open and peers_close is called,
+ * and every field read, with `lock` held; monitor.c explains why that is enough.
  *
  * Each state has a time limit. A reload may change the limits; deadlines that run already stay.
  *
@@ -16,8 +16,8 @@
  *   IDLE       kept alive                                          idle_timeout_s
  *   CUT        shut down by the monitor; libmicrohttpd will notice   none
  *
- * Who was answered in mid-upload and is not libmicrohttpd's any more is no peer, but lingers for at
- * most upload_timeout_ms, and for LINGER_NS in a drain: see linger.h. */
+ * A connection that was answered in mid-upload and that libmicrohttpd has closed is no peer any
+ * more. It lingers for at most upload_timeout_ms, in a drain for LINGER_NS: see linger.h. */
 #ifndef RESNEXT_HTTP_CONNECTIONS_PEERS_H
 #define RESNEXT_HTTP_CONNECTIONS_PEERS_H
 
@@ -55,7 +55,8 @@ struct peer {
     bool ending;  /* the server is about to */
     bool unread;  /* see peer_replying */
     bool refused; /* see peer_refused */
-    /* What a WAITING one waits for; without a request, a reload. */
+    /* While WAITING: the completion it waits for, and the request; without a request it is a
+     * reload's. */
     struct completion *completion;
     struct request *request;
     int64_t answered_ns;    /* when the last exchange ended; 0: this is the first */
@@ -72,7 +73,7 @@ struct peers {
     struct server *server;
     int epoll_fd, wake_fd;
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* nobody is left, or accepting_stopped; on CLOCK_MONOTONIC */
+    pthread_cond_t changed; /* nobody is left, or accepting_stopped */
     int64_t limits_ns[TIMER_COUNT];
     struct deadlines deadlines;
     struct peer **by_fd; /* [by_fd_size], NULL from by_fd_used on */
@@ -82,7 +83,7 @@ struct peers {
     /* PAUSED and gone, from the newest on, then OPENING or IDLE, from the longest on */
     TAILQ_HEAD(, peer) idle;
     struct lingerers linger;
-    size_t linger_bytes;     /* that each may still send */
+    uint64_t linger_bytes;   /* that each may still send */
     int64_t sleeps_until_ns; /* the monitor; earlier deadlines wake it */
     bool accepting_stopped;  /* peers are hurried */
     bool cancelled;          /* no request may wait */
@@ -93,47 +94,50 @@ int peers_open(struct peers *peers, const struct conf *conf, struct server *serv
                struct error *err);
 void peers_close(struct peers *peers);
 
-/* Makes the monitor look at its orders. Needs no lock. */
+/* Wakes the monitor, so that it follows its orders. Needs no lock. */
 void peers_wake(struct peers *peers);
 
-/* Has the monitor told of events on a descriptor; serial 0: it is no peer's. */
-void peers_watch_descriptor(struct peers *peers, int fd, uint32_t serial, uint32_t events);
+/* Adds a descriptor to the monitor's epoll set; serial 0: it belongs to no peer. */
+void peers_add_descriptor(struct peers *peers, int fd, uint32_t serial, uint32_t events);
 
-/* A new peer, OPENING, without a deadline; NULL without memory or beyond by_fd_size. */
+/* A new peer in state OPENING, without a deadline; NULL without memory, or if `fd` is not below
+ * by_fd_size. */
 struct peer *peers_add(struct peers *peers, int fd);
 void peers_remove(struct peer *peer);
 
-/* True if this peer will be closed in a moment, without another byte from or to its client. */
+/* True if this connection will be closed in a moment, without another byte from or to its client.
+ */
 bool peers_is_leaving(const struct peer *peer);
 
-/* Makes space for a newcomer: cuts a connection that waits for its turn and whose client closed its
- * side, or else the one that has waited longest for a request to begin. False: all are busy. */
+/* Makes space for a new connection. Cuts a PAUSED connection whose client has closed its side, or
+ * else the connection that has waited longest for a request to begin. False if all are busy. */
 bool peers_give_way(struct peers *peers, const struct peer *newcomer);
 
-/* Starts a deadline, in place of the one that runs. */
+/* Starts a deadline, which replaces the running one. */
 void peers_arm(struct peer *peer, enum peer_timer timer);
 
 /* The time limits of a configuration, for deadlines that start from now on. */
 void peers_set_limits(struct peers *peers, const struct conf *conf);
 
-/* Takes over an answered socket and closes it when the client has, or after a while. */
+/* Takes over an answered socket. Closes it when the client does, or after a while. */
 void peers_linger(struct peers *peers, int fd, const struct in6_addr *source);
 
-/* Something happened on a peer's descriptor; `tag` is serial << 32 | descriptor. */
+/* Handles events on a peer's descriptor; `tag` is serial << 32 | descriptor. */
 void peers_handle_event(struct peers *peers, uint64_t tag, uint32_t events);
 
-/* Does what is due, and returns the next deadline, DEADLINE_NEVER if there is none. */
+/* Handles the deadlines that have passed. Returns the next one, DEADLINE_NEVER if there is none. */
 int64_t peers_expire(struct peers *peers);
 
-/* Finishes what a peer waits for with an error. */
+/* Finishes, with an error, the request or reload that a peer waits for. */
 void peers_cancel(struct peer *peer, int outcome);
 
 /* Ends a pause: the rest of the request may come. */
 void peers_resume(struct peer *peer);
 
-/* What a drain does to a connection: it has one more request at most. A new one may send its first
- * within FIRST_NS; of one that was answered before, a request is served that has come already, and
- * is ended otherwise. The rest of a refused upload has LINGER_NS to come. A pause ends. */
+/* Hurries a connection during a drain: it may have one more request at most. A new connection may
+ * send its first request within FIRST_NS. A connection that was answered before is served if its
+ * next request has already come, and ends otherwise. The rest of a refused upload may take
+ * LINGER_NS. A pause ends. */
 void peers_hurry(struct peer *peer);
 
 #endif

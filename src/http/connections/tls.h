@@ -9,19 +9,19 @@
 
 struct tls_pair;
 
-/* TLS 1.3, and of 1.2 what is as good: forward secrecy and authenticated encryption. In GnuTLS's
- * words ("Priority strings" in its manual). */
+/* TLS 1.3, and the parts of TLS 1.2 with forward secrecy and authenticated encryption, in the
+ * syntax of GnuTLS ("Priority strings" in its manual). */
 extern const char tls_priorities[];
 
-/* Reads tls_cert and tls_key, which must be set, and checks that they belong together; warns if the
- * certificate has expired. ERR_CONFIG says which file is wrong, ERR_IO, ERR_NO_MEMORY. `*out`
+/* Reads tls_cert and tls_key, which must be set, and checks that they belong together. Warns if the
+ * certificate has expired. ERR_CONFIG says which file is wrong; ERR_IO, ERR_NO_MEMORY. `*out`
  * belongs to the caller until tls_use. */
 int tls_read(struct tls_pair **out, const struct conf *conf, struct error *err);
 void tls_pair_free(struct tls_pair *pair);
 
-/* New handshakes use this pair from now on, and it is tls's; those that have begun go on with the
- * old one, which therefore stays until tls_end. Nothing if they are the same. One thread at a time.
- */
+/* New handshakes use this pair from now on, and tls owns it. Handshakes that have begun go on with
+ * the old pair, which therefore stays until tls_end. If both pairs are the same, nothing changes.
+ * One thread at a time. */
 void tls_use(struct tls_pair *pair);
 
 /* Frees all pairs. There must be no TLS connection left. */

@@ -1,4 +1,4 @@
-/* The web page's files and the contract, as src/http/web/embed.sh puts them into the program.
+/* The web page's files and the contract, which src/http/web/embed.sh puts into the program.
  * Read-only. */
 #ifndef RESNEXT_HTTP_ENDPOINTS_ASSET_H
 #define RESNEXT_HTTP_ENDPOINTS_ASSET_H

@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "http/answer_json.h"
-#include "http/reply.h"
 #include "http/work.h"
 
 static int read_parameters(struct exchange *x, int *top_k, struct error *err)
@@ -145,12 +144,9 @@ static int encode(struct request *r, struct error *err)
 
 static const struct request_codec codec = {.encode = encode, .release = work_release};
 
-enum MHD_Result classify_answer(struct exchange *x)
+int classify_prepare(struct exchange *x, struct error *err)
 {
-    struct error err;
     int top_k = 0;
-    int code = read_parameters(x, &top_k, &err);
-    if (code == ERR_OK)
-        code = work_make(x, REQUEST_CLASSIFY, top_k, &codec, &err);
-    return code == ERR_OK ? work_submit(x) : reply_error(x, &err);
+    int code = read_parameters(x, &top_k, err);
+    return code == ERR_OK ? work_make(x, REQUEST_CLASSIFY, top_k, &codec, err) : code;
 }

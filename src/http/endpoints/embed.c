@@ -1,9 +1,7 @@
 /* POST /embed. */
-#include <endian.h>
 #include <string.h>
 
 #include "http/answer_json.h"
-#include "http/reply.h"
 #include "http/work.h"
 
 static int encode_raw(struct request *r, struct error *err)
@@ -11,12 +9,8 @@ static int encode_raw(struct request *r, struct error *err)
     const struct request_part *part = &r->parts[0];
     (void)err;
     r->answer.type = "application/octet-stream";
-    for (size_t i = 0; i < part->value_count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &part->values[i], sizeof bits);
-        bits = htole32(bits);
-        answer_put(&r->answer, &bits, sizeof bits);
-    }
+    for (size_t i = 0; i < part->value_count; i++)
+        answer_float(&r->answer, part->values[i]);
     return ERR_OK;
 }
 
@@ -43,7 +37,7 @@ static const struct request_codec *choose_codec(const struct exchange *x)
     return accept && strcasestr(accept, "application/octet-stream") ? &raw_codec : &json_codec;
 }
 
-static int make_request(struct exchange *x, struct error *err)
+int embed_prepare(struct exchange *x, struct error *err)
 {
     struct query_parameter q[] = {{"model", NULL}, {"normalize", NULL}};
     int code = work_read_query(x, q, sizeof q / sizeof q[0], err);
@@ -55,10 +49,4 @@ static int make_request(struct exchange *x, struct error *err)
     if (code == ERR_OK)
         x->request->normalized = normalize == 1;
     return code;
-}
-
-enum MHD_Result embed_answer(struct exchange *x)
-{
-    struct error err;
-    return make_request(x, &err) == ERR_OK ? work_submit(x) : reply_error(x, &err);
 }

@@ -1,9 +1,7 @@
 /* POST /explain. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "http/answer_json.h"
-#include "http/reply.h"
 #include "http/work.h"
 
 static void put_map(struct answer *a, const char *model, const struct request_part *part)
@@ -43,7 +41,7 @@ static int copy_class(struct request *r, const char *name, struct error *err)
     return r->class_name ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for the request");
 }
 
-static int make_request(struct exchange *x, struct error *err)
+int explain_prepare(struct exchange *x, struct error *err)
 {
     struct query_parameter q[] = {
         {"model", NULL}, {"class", NULL}, {"class_id", NULL}, {"format", NULL}};
@@ -62,10 +60,4 @@ static int make_request(struct exchange *x, struct error *err)
     x->request->wants_picture = picture;
     x->request->class_is_id = id != NULL;
     return copy_class(x->request, id ? id : label, err);
-}
-
-enum MHD_Result explain_answer(struct exchange *x)
-{
-    struct error err;
-    return make_request(x, &err) == ERR_OK ? work_submit(x) : reply_error(x, &err);
 }

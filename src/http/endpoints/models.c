@@ -21,11 +21,6 @@ enum MHD_Result models_answer(struct exchange *x)
 {
     json_t *models = json_array();
     for (size_t i = 0; i < generation_model_count(x->generation); i++)
-        if (json_array_append_new(models, describe(generation_model(x->generation, i),
-                                                   generation_conf(x->generation))) != 0) {
-            json_decref(models);
-            models = NULL;
-            break;
-        }
+        models = reply_append(models, describe(generation_model(x->generation, i), x->conf));
     return reply_json(x, 200, json_pack("{s:o}", "models", models));
 }

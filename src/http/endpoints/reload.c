@@ -9,8 +9,8 @@
 /* A reload takes as long as its models are large. */
 static const int64_t RELOAD_TIMEOUT_NS = 600000000000;
 
-/* A browser says whose page has it ask. No page is to: one from anywhere could, with a browser that
- * reaches admin_listen. */
+/* A browser sends Origin with the requests of a page. No page may ask for a reload: otherwise any
+ * page could, in a browser that reaches admin_listen. */
 static int refuse_pages(const struct exchange *x, struct error *err)
 {
     if (!exchange_header(x, "Origin"))
@@ -33,11 +33,8 @@ enum MHD_Result reload_answer(struct exchange *x)
 static json_t *list_keys(const struct conf_keys *keys)
 {
     json_t *list = json_array();
-    for (size_t i = 0; list && i < keys->count; i++)
-        if (json_array_append_new(list, json_string(keys->items[i])) != 0) {
-            json_decref(list);
-            return NULL;
-        }
+    for (size_t i = 0; i < keys->count; i++)
+        list = reply_append(list, json_string(keys->items[i]));
     return list;
 }
 

@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "base/jpeg_start.h"
-#include "http/oip/infer_input.h"
-#include "http/oip/infer_reply.h"
+#include "http/oip/infer_parts.h"
 
 static int read_flag(const struct infer_reader *r, const json_t *object, const char *key,
                      bool *flag)

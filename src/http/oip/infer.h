@@ -10,14 +10,37 @@
 #ifndef RESNEXT_HTTP_OIP_INFER_H
 #define RESNEXT_HTTP_OIP_INFER_H
 
-#include "http/oip/infer_state.h"
+#include <stddef.h>
+#include <stdint.h>
+
 #include "serve/request.h"
 
-/* Reads and writes in the worker. Requests come from request_create with no parts and the body as
- * upload, which is changed. */
+#define INFER_VERSION "1"
+
+enum { INFER_NO_HEADER = -1 };
+
+/* The bounds that a request is checked against. */
+struct infer_terms {
+    int size, classes;
+    size_t max_images;
+    int64_t header_length; /* Inference-Header-Content-Length, INFER_NO_HEADER without one; 0: the
+                              body is one JPEG, all of it */
+    size_t body_length;
+};
+
+enum infer_output_kind { INFER_LOGITS, INFER_PROBABILITIES, INFER_OUTPUT_COUNT };
+
+static inline const char *infer_output_name(enum infer_output_kind kind)
+{
+    return kind == INFER_LOGITS ? "logits" : "probabilities";
+}
+
+/* Reads and writes in the worker. The request comes from request_create, with no parts and with the
+ * body as its upload, which the codec changes. */
 extern const struct request_codec infer_codec;
 
-/* The state for a request, which frees it; `model` is the name for the answer. ERR_NO_MEMORY. */
+/* Makes the state of a request, which frees it. `model` is the name for the answer. ERR_NO_MEMORY.
+ */
 int infer_prepare(struct request *request, const char *model, const struct infer_terms *terms,
                   struct error *err);
 

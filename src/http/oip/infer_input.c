@@ -1,10 +1,9 @@
-#include "http/oip/infer_input.h"
-
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
+#include "http/oip/infer_parts.h"
 #include "http/oip/tensor_base64.h"
 
 int infer_refuse(const struct infer_reader *r, const char *what)

@@ -1,11 +1,9 @@
-#include "http/oip/infer_reply.h"
-
 #include <endian.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "http/answer_json.h"
-#include "http/oip/infer_state.h"
+#include "http/oip/infer_parts.h"
 
 /* Logits or probabilities of an image. */
 static const float *scores_of(const struct infer *infer, const struct request_part *part,
@@ -24,65 +22,52 @@ struct class_text {
 static struct class_text class_text(const float *scores, const struct scored_class *class)
 {
     struct class_text t = {.label = class->label, .label_length = strlen(class->label)};
-    t.head_length = (size_t)snprintf(t.head, sizeof t.head,
-                                     "%.9g:%d:", (double)scores[class->class_id], class->class_id);
+    t.head_length = (size_t)snprintf(t.head, sizeof t.head, "%.*g:%d:", ANSWER_JSON_DIGITS,
+                                     (double)scores[class->class_id], class->class_id);
     return t;
 }
 
-static void put_json_class(struct answer *a, const struct class_text *t, bool first)
-{
-    answer_text(a, first ? "\"" : ",\"");
-    answer_put(a, t->head, t->head_length);
-    answer_json_characters(a, t->label, t->label_length);
-    answer_text(a, "\"");
-}
-
-static void put_binary_class(struct answer *a, const struct class_text *t, bool first)
+static void put_class(struct answer *a, const struct class_text *t, bool binary, bool first)
 {
     uint32_t size = htole32((uint32_t)(t->head_length + t->label_length));
-    (void)first;
-    answer_put(a, &size, sizeof size);
+    if (binary)
+        answer_put(a, &size, sizeof size);
+    else
+        answer_text(a, first ? "\"" : ",\"");
     answer_put(a, t->head, t->head_length);
-    answer_put(a, t->label, t->label_length);
-}
-
-/* Calls `put` for each string of a classification. */
-static void each_class(struct answer *a, const struct request *r, const struct infer_output *o,
-                       void (*put)(struct answer *a, const struct class_text *t, bool first))
-{
-    for (size_t i = 0; i < r->part_count; i++) {
-        const struct request_part *part = &r->parts[i];
-        const float *scores = scores_of(r->codec_state, part, o->kind);
-        for (int k = 0; k < o->top && answer_goes_on(a); k++) {
-            const struct class_text t = class_text(scores, &part->predictions[k]);
-            put(a, &t, i == 0 && k == 0);
-        }
+    if (binary) {
+        answer_put(a, t->label, t->label_length);
+    } else {
+        answer_json_characters(a, t->label, t->label_length);
+        answer_text(a, "\"");
     }
 }
 
-static void put_json_number(struct answer *a, float number, bool first)
+static void put_number(struct answer *a, float number, bool binary, bool first)
 {
-    answer_printf(a, "%s%.9g", first ? "" : ",", (double)number);
+    if (binary)
+        answer_float(a, number);
+    else
+        answer_printf(a, "%s%.*g", first ? "" : ",", ANSWER_JSON_DIGITS, (double)number);
 }
 
-static void put_binary_number(struct answer *a, float number, bool first)
-{
-    uint32_t bits;
-    (void)first;
-    memcpy(&bits, &number, sizeof bits);
-    bits = htole32(bits);
-    answer_put(a, &bits, sizeof bits);
-}
-
-/* The same for each number. */
-static void each_number(struct answer *a, const struct request *r, const struct infer_output *o,
-                        void (*put)(struct answer *a, float number, bool first))
+/* The elements of an output, without the brackets of JSON. */
+static void put_elements(struct answer *a, const struct request *r, const struct infer_output *o)
 {
     const struct infer *infer = r->codec_state;
+    int count = o->top ? o->top : infer->terms.classes;
     for (size_t i = 0; i < r->part_count; i++) {
-        const float *scores = scores_of(infer, &r->parts[i], o->kind);
-        for (int c = 0; c < infer->terms.classes && answer_goes_on(a); c++)
-            put(a, scores[c], i == 0 && c == 0);
+        const struct request_part *part = &r->parts[i];
+        const float *scores = scores_of(infer, part, o->kind);
+        for (int k = 0; k < count && answer_goes_on(a); k++) {
+            bool first = i == 0 && k == 0;
+            if (o->top) {
+                const struct class_text t = class_text(scores, &part->predictions[k]);
+                put_class(a, &t, o->binary, first);
+            } else {
+                put_number(a, scores[k], o->binary, first);
+            }
+        }
     }
 }
 
@@ -112,10 +97,7 @@ static void put_output(struct answer *a, const struct request *r, const struct i
         return;
     }
     answer_text(a, "\"data\":[");
-    if (o->top)
-        each_class(a, r, o, put_json_class);
-    else
-        each_number(a, r, o, put_json_number);
+    put_elements(a, r, o);
     answer_text(a, "]}");
 }
 
@@ -149,10 +131,7 @@ static void put_binaries(struct answer *a, const struct request *r)
             continue;
         a->json_length = json_length;
         a->type = "application/octet-stream";
-        if (o->top)
-            each_class(a, r, o, put_binary_class);
-        else
-            each_number(a, r, o, put_binary_number);
+        put_elements(a, r, o);
     }
 }
 

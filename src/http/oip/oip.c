@@ -1,5 +1,4 @@
-#include "http/oip/oip.h"
-
+/* The Open Inference Protocol v2: all paths that begin with /v2. */
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,14 +7,6 @@
 #include "http/oip/infer.h"
 #include "http/reply.h"
 #include "http/work.h"
-
-#define MODELS   "/v2/models/"
-#define VERSIONS "/versions/"
-
-bool oip_owns(const char *path)
-{
-    return strcmp(path, "/v2") == 0 || strncmp(path, "/v2/", 4) == 0;
-}
 
 enum MHD_Result oip_server_answer(struct exchange *x)
 {
@@ -41,15 +32,12 @@ enum MHD_Result oip_ready_answer(struct exchange *x)
 /* Chooses the model that the path /v2/models/NAME[/versions/V][/...] names. */
 static int choose_model(struct exchange *x, struct error *err)
 {
-    char name[sizeof x->path], version[sizeof x->path];
-    const char *begin = x->path + strlen(MODELS);
-    size_t length = strcspn(begin, "/");
-    snprintf(name, sizeof name, "%.*s", (int)length, begin);
+    char name[sizeof x->path] = "", version[sizeof x->path] = INFER_VERSION;
+    _Static_assert(sizeof name == 256, "the widths below are one less");
+    sscanf(x->path, "/v2/models/%255[^/]/versions/%255[^/]", name, version);
     int code = work_choose_model(x, name, err);
-    if (code != ERR_OK || strncmp(begin + length, VERSIONS, strlen(VERSIONS)) != 0)
+    if (code != ERR_OK)
         return code;
-    begin += length + strlen(VERSIONS);
-    snprintf(version, sizeof version, "%.*s", (int)strcspn(begin, "/"), begin);
     if (strcmp(version, INFER_VERSION) == 0)
         return ERR_OK;
     return error_set(err, ERR_MODEL_UNKNOWN,
@@ -103,7 +91,7 @@ static int read_header_length(const struct exchange *x, int64_t *length, struct 
     return ERR_OK;
 }
 
-static int make_request(struct exchange *x, struct error *err)
+int oip_infer_prepare(struct exchange *x, struct error *err)
 {
     struct infer_terms terms = {.max_images = (size_t)x->conf->max_parts,
                                 .body_length = x->upload.length};
@@ -119,10 +107,4 @@ static int make_request(struct exchange *x, struct error *err)
     terms.size = x->model->input_size;
     terms.classes = x->model->classes;
     return infer_prepare(x->request, x->model->name, &terms, err);
-}
-
-enum MHD_Result oip_infer_answer(struct exchange *x)
-{
-    struct error err;
-    return make_request(x, &err) == ERR_OK ? work_submit(x) : reply_error(x, &err);
 }

@@ -118,11 +118,7 @@ static int decode_text(struct decoder *d, struct tensor_json_data *out)
 
 static bool take_text(struct decoder *d, char c)
 {
-    d->at = tensor_json_skip_space(d->at, d->end);
-    if (d->at == d->end || *d->at != c)
-        return false;
-    d->at++;
-    return true;
+    return tensor_json_take(&d->at, d->end, c);
 }
 
 #define WANTED "; JSON holds a JPEG as a string of base64, or binary_data_size says that it follows"

@@ -1,4 +1,4 @@
-/* The strings of base64 in a data array of JSON. Pure functions; any thread. */
+/* Base64 strings in a data array of JSON. Pure functions; any thread. */
 #ifndef RESNEXT_HTTP_OIP_TENSOR_BASE64_H
 #define RESNEXT_HTTP_OIP_TENSOR_BASE64_H
 

@@ -1,6 +1,5 @@
 #include "http/oip/tensor_json.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +40,14 @@ char *tensor_json_skip_space(char *at, const char *end)
     while (at < end && is_space(*at))
         at++;
     return at;
+}
+
+bool tensor_json_take(char **at, const char *end, char c)
+{
+    *at = tensor_json_skip_space(*at, end);
+    bool is_there = *at < end && **at == c;
+    *at += is_there;
+    return is_there;
 }
 
 /* Behind the string that starts at `at`; NULL if it does not end. */

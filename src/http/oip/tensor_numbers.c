@@ -116,11 +116,7 @@ static size_t read_float(const char *at, const char *end, float *out)
 
 static bool take(struct tensor_numbers *t, char c)
 {
-    t->at = tensor_json_skip_space(t->at, t->end);
-    if (t->at == t->end || *t->at != c)
-        return false;
-    t->at++;
-    return true;
+    return tensor_json_take(&t->at, t->end, c);
 }
 
 /* Begins element `i` of a dimension. */
@@ -129,46 +125,26 @@ static bool begin(struct tensor_numbers *t, size_t i)
     return i == 0 || take(t, ',');
 }
 
-/* A row of one channel. */
-static bool take_row(struct tensor_numbers *t, float *out)
+static bool take_number(struct tensor_numbers *t, float *out)
 {
-    if (t->nested && !take(t, '['))
-        return false;
-    for (size_t i = 0; i < t->size; i++) {
-        if (!begin(t, i))
-            return false;
-        t->at = tensor_json_skip_space(t->at, t->end);
-        size_t length = read_float(t->at, t->end, &out[3 * i]);
-        if (length == 0)
-            return false;
-        t->at += length;
-    }
-    return !t->nested || take(t, ']');
+    t->at = tensor_json_skip_space(t->at, t->end);
+    size_t length = read_float(t->at, t->end, out);
+    t->at += length;
+    return length > 0;
 }
 
-static bool take_channel(struct tensor_numbers *t, float *out)
+/* An image (`dimension` 0), a channel of one (1), a row of that (2) or a number (3). */
+static bool take_elements(struct tensor_numbers *t, int dimension, float *out)
 {
+    const size_t counts[] = {3, t->size, t->size}, strides[] = {1, 3 * t->size, 3};
+    if (dimension == 3)
+        return take_number(t, out);
     if (t->nested && !take(t, '['))
         return false;
-    for (size_t row = 0; row < t->size; row++)
-        if (!begin(t, row) || !take_row(t, out + row * t->size * 3))
+    for (size_t i = 0; i < counts[dimension]; i++)
+        if (!begin(t, i) || !take_elements(t, dimension + 1, out + i * strides[dimension]))
             return false;
     return !t->nested || take(t, ']');
-}
-
-static bool take_image(struct tensor_numbers *t, float *out)
-{
-    if (t->nested && !take(t, '['))
-        return false;
-    for (size_t channel = 0; channel < 3; channel++)
-        if (!begin(t, channel) || !take_channel(t, out + channel))
-            return false;
-    return !t->nested || take(t, ']');
-}
-
-static bool take_end(struct tensor_numbers *t)
-{
-    return take(t, ']') && t->at == t->end;
 }
 
 int tensor_numbers_open(struct tensor_numbers *t, const struct tensor_json_data *data, size_t size,
@@ -187,7 +163,7 @@ int tensor_numbers_next(struct tensor_numbers *t, float *out, struct error *err)
 {
     size_t image = t->next++;
     bool last = t->next == t->images;
-    if (begin(t, image) && take_image(t, out) && (!last || take_end(t)))
+    if (begin(t, image) && take_elements(t, 0, out) && (!last || (take(t, ']') && t->at == t->end)))
         return ERR_OK;
     return error_set(
         err, ERR_BAD_REQUEST,

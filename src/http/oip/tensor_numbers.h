@@ -18,9 +18,9 @@ struct tensor_numbers {
 int tensor_numbers_open(struct tensor_numbers *t, const struct tensor_json_data *data, size_t size,
                         size_t images, struct error *err);
 
-/* The next image, float32 [size][size][3] to `out`. A number that a float32 was printed as, with 9
- * digits or more, is read as that float32. ERR_BAD_REQUEST: what is there is no number, out of the
- * range of float32, or (looked for with the last image) not as many as there should be. */
+/* Reads the next image to `out`, float32 [size][size][3]. A float32 printed with 9 digits or more
+ * is read back exactly. ERR_BAD_REQUEST: not a number, out of the range of float32, or (checked
+ * with the last image) the wrong count. */
 int tensor_numbers_next(struct tensor_numbers *t, float *out, struct error *err);
 
 #endif

@@ -20,7 +20,7 @@ asset() { # FILE
     od -An -v -tx1 "$1" | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'
     printf '};\n'
     sum=$(sha256sum < "$1" | cut -c 1-32)
-    table="$table    {{\"$path\", \"GET\", asset_answer, NULL, AT_SERVICE, IS_OPEN},
+    table="$table    {{\"$path\", \"GET\", asset_answer, NULL, AT_SERVICE, IS_OPEN, NULL},
      \"$type\", \"\\\"$sum\\\"\", bytes_$count, sizeof bytes_$count},
 "
     count=$((count + 1))

@@ -1,4 +1,4 @@
-#include "http/oip/infer.h"
+#include "http/oip/infer_parts.h"
 
 #include <math.h>
 #include <stdio.h>
