@@ -83,7 +83,7 @@ static void set_weights(struct network *network, size_t layer, float scale, uint
     }
 }
 
-struct network *block_network(const char *isa_, enum precision precision, float scale)
+struct network *block_network(const char *isa, enum precision precision, float scale)
 {
     struct layer layers[BLOCK_LAYERS];
     struct quantization values[BLOCK_LAYERS + 1];
@@ -92,7 +92,7 @@ struct network *block_network(const char *isa_, enum precision precision, float 
     uint64_t seed = 5;
     block_layers(layers);
     block_scales(layers, values);
-    ck_assert(kernel_isas_select(isa_, &options.isas));
+    ck_assert(kernel_isas_select(isa, &options.isas));
     ck_assert_int_eq(network_create(&network, layers, BLOCK_LAYERS, &options, NULL), 0);
     for (size_t i = 0; i < BLOCK_LAYERS; i++)
         if (layer_has_weights(&layers[i]))

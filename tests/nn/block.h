@@ -21,7 +21,7 @@ void block_scales(const struct layer *layers, struct quantization values[BLOCK_L
 
 /* The network on an ISA (NULL: the best), with weights in -scale..scale and biases in -1..1, always
  * the same; the caller destroys it. Those of its classifier are then in block_classifier. */
-struct network *block_network(const char *isa_, enum precision precision, float scale);
+struct network *block_network(const char *isa, enum precision precision, float scale);
 extern float block_classifier[BLOCK_CLASSES * BLOCK_CHANNELS], block_classifier_bias[BLOCK_CLASSES];
 
 /* Numbers in -1..1, in elements of the precision. */

@@ -121,11 +121,11 @@ static void read_weights(const struct source *source, const struct layer *layer,
     free(norm);
 }
 
-static struct network *make_network(const struct layer *layers, size_t count, const char *isa_)
+static struct network *make_network(const struct layer *layers, size_t count, const char *isa)
 {
     struct network_options options = {.precision = PRECISION_F32};
     struct network *network;
-    ck_assert(kernel_isas_select(isa_, &options.isas));
+    ck_assert(kernel_isas_select(isa, &options.isas));
     ck_assert_int_eq(network_create(&network, layers, count, &options, NULL), ERR_OK);
     return network;
 }
@@ -199,9 +199,9 @@ void cut_destroy(struct cut *cut)
     }
 }
 
-float *cut_run(const struct cut *cut, const char *isa_, const float *x)
+float *cut_run(const struct cut *cut, const char *isa, const float *x)
 {
-    struct network *network = make_network(cut->layers, cut->count, isa_);
+    struct network *network = make_network(cut->layers, cut->count, isa);
     for (size_t i = 0; i < cut->count; i++)
         ck_assert_int_eq(network_set_weights(network, i, cut->weights[i], cut->bias[i], NULL),
                          ERR_OK);

@@ -48,6 +48,6 @@ void cut_block(struct cut *cut, const struct source *source, const char *prefix)
 void cut_destroy(struct cut *cut);
 
 /* What the cut makes of x, on the ISAs up to `isa`. The caller frees it. */
-float *cut_run(const struct cut *cut, const char *isa_, const float *x);
+float *cut_run(const struct cut *cut, const char *isa, const float *x);
 
 #endif

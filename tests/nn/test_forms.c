@@ -163,13 +163,13 @@ static void compare_program(const struct cut *cut, const float *x, const struct 
                             struct furthest *furthest)
 {
     bool rectified = cut->layers[cut->count - 1].relu;
-    for (const char *const *isa_ = kernel_isa_names(); *isa_; isa_++) {
+    for (const char *const *isa = kernel_isa_names(); *isa; isa++) {
         struct kernel_isas isas;
-        if (!kernel_isas_select(*isa_, &isas))
+        if (!kernel_isas_select(*isa, &isas))
             continue;
-        float *y = cut_run(cut, *isa_, x);
+        float *y = cut_run(cut, *isa, x);
         double off = distance_of_floats(expected, rectified, y);
-        ck_assert_msg(off <= float32_limit, "%s on %s: off by %g", cut->layers[0].name, *isa_, off);
+        ck_assert_msg(off <= float32_limit, "%s on %s: off by %g", cut->layers[0].name, *isa, off);
         furthest->float32 = fmax(furthest->float32, off);
         free(y);
     }

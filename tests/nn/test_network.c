@@ -40,13 +40,13 @@ START_TEST(every_rung_equals_the_reference)
     for (enum precision precision = 0; precision < PRECISION_COUNT; precision++) {
         struct network *ref = block_network("ref", precision, 0.2F);
         float *want = logits_of(ref, 2);
-        for (const char *const *isa_ = kernel_isa_names(); *isa_; isa_++) {
+        for (const char *const *isa = kernel_isa_names(); *isa; isa++) {
             struct kernel_isas isas;
-            if (!kernel_isas_select(*isa_, &isas))
+            if (!kernel_isas_select(*isa, &isas))
                 continue;
-            struct network *network = block_network(*isa_, precision, 0.2F);
+            struct network *network = block_network(*isa, precision, 0.2F);
             float *have = logits_of(network, 2);
-            check_logits(precision, *isa_, have, want);
+            check_logits(precision, *isa, have, want);
             free(have);
             network_destroy(network);
         }
@@ -137,9 +137,9 @@ START_TEST(layer_by_layer_is_a_forward)
 END_TEST
 
 /* Tile by tile, backwards, with the scratch of another workspace. */
-static void check_tiles(const char *isa_, enum precision precision)
+static void check_tiles(const char *isa, enum precision precision)
 {
-    struct network *network = block_network(isa_, precision, 0.2F);
+    struct network *network = block_network(isa, precision, 0.2F);
     struct workspace *w, *helper;
     float *want = logits_of(network, 2);
     ck_assert_int_eq(workspace_create(&w, network, 2, NULL), 0);
@@ -150,7 +150,7 @@ static void check_tiles(const char *isa_, enum precision precision)
             network_run_tiles(network, w, tile % 2 ? helper : w, i, 2, tile, tile + 1);
     const float *have = workspace_value(network, w, BLOCK_LAYERS);
     ck_assert_msg(memcmp(have, want, 2 * BLOCK_CLASSES * sizeof *want) == 0,
-                  "%s on %s: tiles one by one give other bits", precision_name(precision), isa_);
+                  "%s on %s: tiles one by one give other bits", precision_name(precision), isa);
     free(want);
     workspace_destroy(w);
     workspace_destroy(helper);
@@ -159,10 +159,10 @@ static void check_tiles(const char *isa_, enum precision precision)
 
 START_TEST(tiles_give_the_same_bits_in_any_order)
 {
-    for (const char *const *isa_ = kernel_isa_names(); *isa_; isa_++) {
+    for (const char *const *isa = kernel_isa_names(); *isa; isa++) {
         struct kernel_isas isas;
-        for (enum precision p = 0; p < PRECISION_COUNT && kernel_isas_select(*isa_, &isas); p++)
-            check_tiles(*isa_, p);
+        for (enum precision p = 0; p < PRECISION_COUNT && kernel_isas_select(*isa, &isas); p++)
+            check_tiles(*isa, p);
     }
 }
 END_TEST

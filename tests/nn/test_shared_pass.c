@@ -93,9 +93,9 @@ static long all_visits(struct helper helpers[HELPERS])
     return visits;
 }
 
-static void check_helped(const char *isa_)
+static void check_helped(const char *isa)
 {
-    struct network *network = block_network(isa_, PRECISION_F32, 1);
+    struct network *network = block_network(isa, PRECISION_F32, 1);
     struct workspace *alone, *helped;
     struct shared_pass *shared;
     struct helper helpers[HELPERS];
@@ -135,10 +135,10 @@ static void check_helped(const char *isa_)
 
 START_TEST(a_helped_pass_gives_the_same_bits)
 {
-    for (const char *const *isa_ = kernel_isa_names(); *isa_; isa_++) {
+    for (const char *const *isa = kernel_isa_names(); *isa; isa++) {
         struct kernel_isas isas;
-        if (kernel_isas_select(*isa_, &isas))
-            check_helped(*isa_);
+        if (kernel_isas_select(*isa, &isas))
+            check_helped(*isa);
     }
 }
 END_TEST
