@@ -80,13 +80,13 @@ void helpers_work(struct helpers *helpers, int worker, void (*report_alive)(void
     struct visit visit = {helpers->queue, report_alive, context};
     int count = helpers->count;
     for (int i = 1; i < count; i++) {
-        struct shared_pass *pass_ = helpers->passes[(worker + i) % count];
-        const struct pass *pass = shared_pass_join(pass_);
+        struct shared_pass *shared = helpers->passes[(worker + i) % count];
+        const struct pass *pass = shared_pass_join(shared);
         if (!pass)
             continue;
         struct session *mine = generation_session(pass->generation, worker, pass->model);
         if (mine)
-            shared_pass_work(pass_, mine->workspace, must_leave, &visit);
-        shared_pass_leave(pass_);
+            shared_pass_work(shared, mine->workspace, must_leave, &visit);
+        shared_pass_leave(shared);
     }
 }
