@@ -1,4 +1,5 @@
-/* The configuration: command line over environment over file over defaults. */
+/* The configuration. The command line overrides the environment, the environment overrides the
+ * file, and the file overrides the defaults. */
 #ifndef RESNEXT_CONF_CONF_H
 #define RESNEXT_CONF_CONF_H
 
@@ -25,7 +26,7 @@ void conf_list_clear(struct text_list *list);
 struct conf_model {
     char *name;
     char *path;
-    enum precision precision; /* the option's where the model does not say */
+    enum precision precision; /* the option `precision`, unless the model has its own */
     bool is_default;
 };
 
@@ -38,7 +39,7 @@ struct conf {
     struct conf_model *models; /* never empty; exactly one is the default */
     size_t model_count;
     char *file;        /* the configuration file */
-    bool has_settings; /* it had at least one setting */
+    bool has_settings; /* the file has at least one setting */
 };
 
 enum conf_option_index {
@@ -50,7 +51,7 @@ enum conf_option_index {
     CONF_OPTION_COUNT
 };
 
-/* The action that the command line asks for. Those before CONF_RUN are options, --name. */
+/* The action that the command line requests. Those before CONF_RUN are options, --name. */
 enum conf_action {
     CONF_CHECK,   /* --check-config */
     CONF_PRINT,   /* --print-config */
@@ -61,9 +62,9 @@ enum conf_action {
     CONF_USAGE, /* none: the command line is wrong */
 };
 
-/* Reads all sources. ERR_CONFIG: the message has file and line, or the variable or argument, and
- * says what would be right; `*action` is CONF_USAGE if an argument is wrong. conf_free frees
- * `*conf` also after a failure. */
+/* Reads all sources. ERR_CONFIG: the message names the file and line, the variable or the argument,
+ * and the valid values; `*action` is CONF_USAGE if an argument is wrong. conf_free frees `*conf`
+ * after a failure, too. */
 int conf_load(struct conf *conf, enum conf_action *action, int argc, char *const *argv,
               struct error *err);
 void conf_free(struct conf *conf);
@@ -72,8 +73,8 @@ void conf_free(struct conf *conf);
 int conf_models_check(const struct conf *conf, struct error *err);
 
 /* Checks whether a reload may replace `running` by `next`. ERR_CONFIG if the configuration file is
- * missing or empty, as it is while somebody writes it, or if keys were needed and would not be any
- * more. All of these are more likely a mistake than intended; a restart accepts them. */
+ * missing or empty, as it can be while somebody writes it, or if `running` has API keys and `next`
+ * has none. Each of these is probably a mistake; a restart accepts them. */
 int conf_check_reload(const struct conf *running, const struct conf *next, struct error *err);
 
 /* Names of options. */
@@ -82,11 +83,11 @@ struct conf_keys {
     size_t count;
 };
 
-/* The options that differ between two configurations but take effect only at a restart; logs each.
- */
+/* Returns and logs the options that differ between two configurations but take effect only at a
+ * restart. */
 struct conf_keys conf_report_restart_only(const struct conf *running, const struct conf *wanted);
 
-/* --help, and the effective configuration in the file's own syntax. */
+/* Print the text of --help, and the effective configuration in the syntax of the file. */
 void conf_print_help(void);
 void conf_print(const struct conf *conf);
 

@@ -1,5 +1,5 @@
-/* From JPEG bytes to the pixels a network sees, equal to Pillow's byte for byte: decode, resize
- * (antialiased, 8 bits between the passes), crop. */
+/* Turns a JPEG into the input pixels of a network: decode, resize (antialiased, 8 bits between the
+ * passes), crop. The pixels are equal to Pillow's, byte for byte. */
 #ifndef RESNEXT_IMAGE_PREPROCESS_H
 #define RESNEXT_IMAGE_PREPROCESS_H
 
@@ -28,15 +28,15 @@ struct preprocess_spec {
 };
 
 /* Resize and crop: the upright picture of width x height pixels is resized to out_width x
- * out_height; the crop begins at (left, top) of that. */
+ * out_height; the crop begins at (left, top) of the result. */
 struct preprocess_geometry {
     int out_width, out_height, left, top;
 };
 struct preprocess_geometry preprocess_geometry(const struct preprocess_spec *spec, int width,
                                                int height);
 
-/* Whether the vertical pass over an upright picture of width x height pixels comes before the
- * horizontal one, as in Pillow's Image.resize. The order matters, because each pass rounds to 8
+/* Whether Image.resize of this version of Pillow makes the vertical pass over an upright picture of
+ * width x height pixels before the horizontal one. The order matters, because each pass rounds to 8
  * bits. */
 bool preprocess_down_first(enum pillow pillow, const struct preprocess_geometry *geometry,
                            int width, int height);
@@ -59,12 +59,13 @@ int preprocessor_create(struct preprocessor **out, struct error *err);
 void preprocessor_destroy(struct preprocessor *p);
 
 /* Writes size * size RGB pixels to `rgb`. ERR_NOT_JPEG, ERR_IMAGE_UNDECODABLE, ERR_IMAGE_TOO_LARGE,
- * ERR_DEADLINE, ERR_NO_MEMORY. On failure the report has what is known until then. */
+ * ERR_DEADLINE, ERR_NO_MEMORY. After a failure, the report has the values that
+ * are known by then. */
 int preprocessor_run(struct preprocessor *p, const struct preprocess_spec *spec,
                      const struct preprocess_options *options, const uint8_t *jpeg, size_t length,
                      uint8_t *rgb, struct preprocess_report *report, struct error *err);
 
-/* out[i] = (rgb[i] / 255 - mean) / std, as PyTorch rounds it; `pixels` RGB triples. */
+/* out[i] = (rgb[i] / 255 - mean) / std, rounded as by PyTorch, for `pixels` RGB triples. */
 void preprocess_normalize(const struct preprocess_spec *spec, const uint8_t *rgb, size_t pixels,
                           float *out);
 

@@ -13,11 +13,11 @@ enum {
 struct layout {
     size_t pixel, wide_pixel; /* bytes of an input pixel, in x and in scratch */
     size_t line_dwords;       /* inputs of an output pixel in one line of the kernel */
-    size_t window_columns;    /* of the input under a whole block */
+    size_t window_columns;    /* input columns under a whole block */
     size_t copied_pixel;      /* bytes between packed pixels of a 1x1 kernel */
     size_t panel_bytes, factor_bytes;
     size_t panels, group_panels;
-    size_t pixels, tile_pixels; /* of all images; of a tile (the last one has the rest) */
+    size_t pixels, tile_pixels; /* of all images; of a tile (the last tile has the rest) */
     size_t groups, group_tiles;
 };
 
@@ -61,7 +61,7 @@ bool dense_supports(const struct conv_shape *s)
     return s->groups == 1;
 }
 
-/* Packed: panels, factors [kind][channels], the padding pixel. */
+/* The packed weights: panels, factors [kind][channels], the padding pixel. */
 static size_t dense_packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     const struct dense_kernel *k = self->impl;
@@ -75,7 +75,7 @@ struct lane {
     size_t step;
 };
 
-/* `bytes` of the weights of a channel of a 1x1 kernel, from byte `begin` on. */
+/* Packs `bytes` bytes of the weights of a channel of a 1x1 kernel, from byte `begin` on. */
 static void pack_piece(const unsigned char *weights, size_t begin, size_t bytes, struct lane lane)
 {
     unsigned char *to = lane.first + begin / 4 * lane.step;
@@ -83,7 +83,7 @@ static void pack_piece(const unsigned char *weights, size_t begin, size_t bytes,
         memcpy(to, weights + i, bytes - i < 4 ? bytes - i : 4);
 }
 
-/* The weights of a channel of a larger kernel: [in][ky][kx] becomes [ky][kx][in]. */
+/* Packs the weights of a channel of a larger kernel: [in][ky][kx] becomes [ky][kx][in]. */
 static void pack_window(const struct dense_kernel *k, const struct conv_shape *s,
                         const struct layout *l, const struct conv_weights *weights, size_t channel,
                         struct lane lane)

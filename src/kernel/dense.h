@@ -5,11 +5,11 @@
  * inputs: for each dword of inputs the panel's vectors of weights are loaded, and the dword of each
  * pixel is broadcast from memory.
  *
- * Inputs. Those of a pixel are `kernel` lines of contiguous elements. A 1x1 kernel of stride 1
- * reads them in x, and so does a window that lies inside the image. Any other window is copied into
- * scratch, padded and widened. The pixels of a 1x1 kernel are packed one by one if there is a
- * stride, if they are widened, or if their distance would map a whole block to one set of the L1
- * cache: once for all panels, if scratch has space for the map.
+ * Inputs. The inputs of an output pixel are `kernel` lines of contiguous elements. They are read in
+ * x for a 1x1 kernel of stride 1, and for a window that lies inside the image. Any other window is
+ * copied into scratch, padded and widened. The pixels of a 1x1 kernel are packed one by one if the
+ * stride is more than 1, if they are widened, or if their distance would map a whole block to one
+ * set of the L1 cache. If scratch has space for the map, they are packed once for all panels.
  *
  * Weights are packed in panels, [panel][line][dword][channel], and read sequentially. As many
  * panels as fit half the L2 cache form a group, which serves a range of pixels before the next
@@ -30,7 +30,7 @@ struct dense_block {
     size_t lines, line;        /* how many, and bytes from one to the next */
     const unsigned char *next; /* weights to prefetch: DENSE_NEXT_BYTES for each dword */
     size_t at, out_c; /* of the first output, in elements, and from one pixel to the next */
-    int channels;     /* of the panel that exist, 1 or more */
+    int channels;     /* that exist in the panel, 1 or more */
     struct lanes_epilogue epilogue;
 };
 
@@ -48,19 +48,20 @@ _Static_assert(DENSE_IS_AT(x) && DENSE_IS_AT(row) && DENSE_IS_AT(weights) && DEN
                    DENSE_IS_AT(lines) && DENSE_IS_AT(line) && DENSE_IS_AT(next),
                "the offsets of fields");
 
-/* What a kernel adds: its micro-kernels, of the largest block first; the last is for 1 pixel. */
+/* The parameters of a kernel. Its micro-kernels are sorted from the largest block down; the last is
+ * for 1 pixel. */
 struct dense_kernel {
     struct lanes_format format;
     size_t panel;  /* channels: one vector or more */
     size_t cached; /* bytes of weights that stay in the L2 cache */
-    size_t min;    /* pixels of a block, if possible: fewer do not hide the latency; or 0 */
+    size_t min;    /* pixels of a block, if possible: fewer do not hide the latency; 0: any */
     struct {
         size_t pixels;
         void (*run)(const struct dense_block *block);
     } blocks[DENSE_BLOCKS];
 };
 
-/* Of a kernel whose `impl` is a struct dense_kernel. */
+/* The method of kernels whose `impl` is a struct dense_kernel. */
 extern const struct conv_method dense_method;
 bool dense_supports(const struct conv_shape *shape);
 

@@ -4,11 +4,11 @@
 
 enum {
     SLAB_BYTES = 36 * 1024,
-    WEIGHT_BYTES = 16 * 1024, /* of a unit that fit the L1 cache beside rows of the slab */
+    WEIGHT_BYTES = 16 * 1024, /* weights of a unit that fit the L1 cache with rows of the slab */
     MAX_LANES = 16,
-    MIN_TILES = 16, /* of an image, for several threads */
+    MIN_TILES = 16, /* tiles of an image, so that several threads have work */
     MIN_ROWS =
-        4, /* of a tile, about: neighbouring tiles both pack the input rows that they share */
+        4, /* of a tile, about: neighbouring tiles each pack the input rows that they share */
 };
 
 /* A shape's sizes. A unit is the channels of one slab: several groups, or one. */
@@ -16,12 +16,12 @@ struct layout {
     size_t lanes;         /* of a vector */
     size_t width;         /* channels of a group, in and out */
     size_t dwords;        /* inputs of a group */
-    size_t together;      /* groups of a vector; 1, too, if a group has several vectors */
-    size_t unit_channels; /* GROUPED_UNIT bytes of inputs, or a group's */
+    size_t together;      /* groups of a vector; also 1 if a group has several vectors */
+    size_t unit_channels; /* those of GROUPED_UNIT bytes of inputs, or of a group */
     size_t units, unit_vectors;
     size_t pixel;        /* dwords of a pixel in the slab */
     size_t columns;      /* of the slab */
-    size_t rows, blocks; /* output rows of a tile, and how many make an image */
+    size_t rows, blocks; /* output rows of a tile, and blocks of such rows in an image */
     size_t vector_bytes, factor_bytes;
     size_t channels; /* factors of one kind */
 };
@@ -31,7 +31,8 @@ static size_t input_rows(const struct conv_shape *s, size_t rows)
     return (rows - 1) * (size_t)s->stride + GROUPED_TAPS;
 }
 
-/* Cuts the rows into blocks of nearly one size that fit the slab, or smaller ones for MIN_TILES. */
+/* Cuts the rows into blocks of about the same size. A block fits the slab; it may be smaller, to
+ * get MIN_TILES tiles. */
 static void cut_rows(const struct conv_shape *s, struct layout *l)
 {
     size_t line = l->columns * l->pixel * 4, rows = SLAB_BYTES / line, out_h = (size_t)s->out_h;
@@ -69,7 +70,7 @@ bool grouped_supports(const struct conv_shape *s)
            s->in_c == s->out_c;
 }
 
-/* Packed: vectors, factors [kind][unit][vector][lane], the padding pixel. */
+/* The packed weights: vectors, factors [kind][unit][vector][lane], the padding pixel. */
 static size_t grouped_packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     const struct grouped_kernel *k = self->impl;
@@ -78,7 +79,7 @@ static size_t grouped_packed_size(const struct conv_kernel *self, const struct c
            (size_t)s->in_c * precision_size(k->format.precision);
 }
 
-/* The number of output channel `o` among the channels of all vectors. */
+/* The index of output channel `o` among the channels of all vectors. */
 static size_t place_of(const struct layout *l, size_t o)
 {
     return o / l->unit_channels * l->unit_vectors * l->lanes + o % l->unit_channels;

@@ -1,14 +1,14 @@
 /* 3x3 convolutions with several groups, for any precision and vector width (see lanes.h).
  *
- * Micro-kernel. A vector of accumulators holds output channels of one pixel: those of several
- * groups if these are narrower than it, or some or all channels of one group. A run of neighbouring
- * pixels of an output row is computed at once: for each kernel row and each dword of a group's
- * inputs, each pixel of the input row is broadcast once, and multiplied with the weights of the
- * kernel columns that meet it.
+ * Micro-kernel. A vector of accumulators holds output channels of one pixel: the channels of
+ * several groups if groups are narrower than the vector; otherwise some or all channels of one
+ * group. A run of neighbouring pixels of an output row is computed at once: for each kernel row and
+ * each dword of a group's inputs, each pixel of the input row is broadcast once, and multiplied
+ * with the weights of the kernel columns that apply to it.
  *
  * If a vector has G groups, lane i belongs to group i % G, and the slab has dword d of all G groups
- * side by side. So a broadcast repeats G dwords across the vector, and only the finished sums are
- * permuted, into the order of channels.
+ * side by side. So a broadcast repeats G dwords across the vector. Only the finished sums are
+ * permuted into the order of channels.
  *
  * Inputs are first packed into a slab, [row][column][dword], with padding around them, so that they
  * are contiguous in the L1 cache: in the image, pixels may be a multiple of 4096 bytes apart.
@@ -37,11 +37,12 @@ struct grouped_run {
     const int32_t *order; /* the lane of each channel, aligned; unused if `together` is 1 */
     int stride;
     size_t at, out_c; /* of the first output, in elements, and from one pixel to the next */
-    int channels;     /* of the vector that exist, 1 or more */
+    int channels;     /* that exist in the vector, 1 or more */
     struct lanes_epilogue epilogue;
 };
 
-/* What a kernel adds: its micro-kernels, those of the longest runs first, the last for 1 pixel. */
+/* The parameters of a kernel. Its micro-kernels are sorted from the longest run down; the last is
+ * for 1 pixel. */
 struct grouped_kernel {
     struct lanes_format format;
     /* Like format.copy, with a `to_step` of GROUPED_UNIT; then dword i of each vector is what dword
@@ -56,7 +57,7 @@ struct grouped_kernel {
     } runs[GROUPED_RUNS];
 };
 
-/* Of a kernel whose `impl` is a struct grouped_kernel. */
+/* The method of kernels whose `impl` is a struct grouped_kernel. */
 extern const struct conv_method grouped_method;
 bool grouped_supports(const struct conv_shape *shape);
 

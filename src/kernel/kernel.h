@@ -3,26 +3,26 @@
  * Layout. Activations are NHWC: [images][height][width][channels], channels fastest, no padding
  * between rows, every buffer aligned to 64 bytes. Their elements are those of the precision (see
  * kernel/element.h): float32, bfloat16, or unsigned bytes that stand for (q - zero point) * scale,
- * with a scale for each channel. Weights arrive as PyTorch has them, [out_channels][in_channels /
- * groups][kernel][kernel], batch norm already folded in, and are packed once, at load, into
- * whatever the kernel likes best; packed weights are read-only and shared.
+ * with a scale for each channel. Weights arrive in PyTorch's order, [out_channels][in_channels /
+ * groups][kernel][kernel], batch norm already folded in. They are packed once, at load, in a format
+ * that the kernel chooses; packed weights are read-only and shared.
  *
  * Work. A kernel cuts a convolution into tiles that can be computed in any order and at the same
- * time; how many there are depends on the shape and the number of images alone. Tiles that follow
- * each other share what they read, so a thread takes runs of them. A call computes tiles
- * [tile_begin, tile_end) and writes nothing else, so calls on disjoint ranges may run at once in
- * several threads, each with its own scratch. A kernel never starts a thread, never allocates and
- * never reads outside the buffers it was given, except that up to KERNEL_OVERREAD bytes behind x
- * and behind the scratch may be read.
+ * time. The number of tiles depends only on the shape and the number of images. Consecutive tiles
+ * read partly the same data, so a thread takes runs of them. A call computes tiles [tile_begin,
+ * tile_end) and writes nothing else, so calls on disjoint ranges may run at once in several
+ * threads, each with its own scratch. A kernel never starts a thread, never allocates, and never
+ * reads outside the buffers that it gets, except up to KERNEL_OVERREAD bytes behind x and behind
+ * the scratch.
  *
- * What is packed, and by which arithmetic outputs are computed, does not depend on a shape's
- * height: models are tried at load on maps that are cut to a few rows.
+ * Neither the packed weights nor the arithmetic of an output depends on a shape's height, since the
+ * test of a model at load uses maps that are cut to a few rows.
  *
  * Padding. Pixels outside the image are 0; in int8, they are the bytes that stand for 0.
  *
- * A kernel is one row of kernel/kernels.def. Rows are tried from the last to the first: the
- * first of the precision that the machine can run and whose `supports` says yes is taken, so the
- * references, which support everything, stand first. */
+ * A kernel is one row of kernel/kernels.def. The search goes from the last row to the first, and
+ * takes the first kernel that has the precision, that the machine can run, and that `supports` the
+ * shape. The references support every shape, so they are the first rows. */
 #ifndef RESNEXT_KERNEL_KERNEL_H
 #define RESNEXT_KERNEL_KERNEL_H
 
@@ -48,17 +48,17 @@ struct conv_shape {
     int kernel, stride, pad, groups;
 };
 
-/* How many weights it has: out_c * (in_c / groups) * kernel * kernel. */
+/* The number of weights: out_c * (in_c / groups) * kernel * kernel. */
 size_t conv_weight_count(const struct conv_shape *shape);
 
-/* What is packed. The arrays stay the caller's.
+/* The weights to pack. The caller keeps the arrays.
  *
- * For int8 a sum of products becomes an output as requantize() in kernel/quantize.h says, with
+ * For int8, requantize() in kernel/quantize.h turns a sum of products into an output, with the
  * `multiplier`, `offset` and `residual_multiplier` (NULL without a residual) of its channel.
  *
- * The weights of a 1x1 kernel are so small that the products of four with bytes can be added up in
- * 16 bits: of a group's input channels 8i + {0, 1, 4, 5}, and of 8i + {2, 3, 6, 7}, weights of one
- * sign add up to CONV_QUAD_LIMIT at most. */
+ * The int8 weights of a 1x1 kernel are limited, so that the sum of four products of a weight and a
+ * byte fits 16 bits: among a group's input channels 8i + {0, 1, 4, 5}, and among 8i + {2, 3, 6, 7},
+ * the weights of one sign add up to CONV_QUAD_LIMIT at most. */
 struct conv_weights {
     const float *weights;    /* [out_c][in_c / groups][kernel][kernel]; not for int8 */
     const float *bias;       /* [out_c]; not for int8 */
@@ -69,15 +69,15 @@ struct conv_weights {
 
 /* One call: y[tiles] = act(conv(x, w) + bias + residual). `residual` (or NULL) has y's layout and
  * elements and may be y itself. With `y_float`, y is float32 whatever the precision is (there is
- * no residual then, and in int8 an output is acc * multiplier + offset). `scratch` is aligned,
- * private to the calling thread, scratch_size bytes. */
+ * no residual then, and in int8 an output is acc * multiplier + offset). `scratch` has scratch_size
+ * bytes, is aligned, and is private to the calling thread. */
 struct conv_call {
     const struct conv_shape *shape;
     const void *packed;
     const void *x;
     const void *residual;
     void *y;
-    bool relu; /* in int8, a zero point of 0 does it, unless y_float */
+    bool relu; /* in int8, a zero point of 0 has this effect, unless y_float */
     bool y_float;
     int images;
     int tile_begin, tile_end;
@@ -93,9 +93,10 @@ struct conv_method {
     int (*tile_count)(const struct conv_kernel *self, const struct conv_shape *shape, int images);
     size_t (*scratch_size)(const struct conv_kernel *self, const struct conv_shape *shape);
     void (*run)(const struct conv_kernel *self, const struct conv_call *call);
-    /* Of a method that runs on a library, NULL otherwise. `check_memory`: whether there is what the
-     * library needs for so many more threads; ERR_NO_MEMORY. Ask before they start. `library`: its
-     * name and that of the core it chose its code for, e.g. "OpenBLAS SkylakeX". */
+    /* NULL unless the method uses a library. `check_memory`: ERR_NO_MEMORY unless there is the
+     * memory that the library needs for `threads` more threads; call it before these start.
+     * `library`: the names of the library and of the core for which it selected its code, e.g.
+     * "OpenBLAS SkylakeX". */
     int (*check_memory)(int threads, struct error *err);
     const char *(*library)(void);
 };
@@ -116,15 +117,15 @@ struct kernel_isas {
     uint32_t mask; /* bit i: ISA i */
 };
 
-/* Every ISA up to `name` (NULL or "auto": the highest that this machine has). False if
- * the name is unknown or the machine lacks it. */
+/* Selects every ISA up to `name` (NULL or "auto": the highest that this machine has). False if the
+ * name is unknown or the machine lacks this ISA. */
 bool kernel_isas_select(const char *name, struct kernel_isas *isas);
 const char *kernel_isas_name(struct kernel_isas isas);
 
 /* The names of the ISAs, lowest first, NULL-terminated; for --help and messages. */
 const char *const *kernel_isa_names(void);
 
-/* What an option can say: "auto", and those names. */
+/* The values of an option: "auto", and those names. */
 extern const char *const kernel_isa_choices[];
 
 /* The ISAs that this machine has, for messages: "ref, generic, avx2". */
@@ -135,7 +136,7 @@ void kernel_isas_here(char text[KERNEL_ISAS_TEXT]);
 const struct conv_kernel *kernel_conv(struct kernel_isas isas, enum precision precision,
                                       const struct conv_shape *shape);
 
-/* What the kernel runs on, for messages: its library with the core, or its ISA. */
+/* For messages: the kernel's library with its core, or the kernel's ISA. */
 const char *kernel_runs_on(const struct conv_kernel *kernel);
 
 /* Whether this machine can run the kernel. */

@@ -1,8 +1,9 @@
-/* Runs a picture through a model: decode, resize and crop, put, forward, and the results. Daemon
- * and tool both use these steps, and can time each of them.
+/* Runs a picture through a model: decode, resize and crop, put, forward, and the results. The
+ * daemon and the tool use the same steps, and can time each of them.
  *
- * Sessions hold the memory in which one thread runs models. All of it is allocated before the first
- * picture, except what the preprocessor needs for larger ones. One thread at a time. */
+ * Sessions own the memory with which one thread runs models. All of it is allocated before the
+ * first picture, except the memory that the preprocessor needs for larger pictures. One thread at a
+ * time. */
 #ifndef RESNEXT_MODEL_SESSION_H
 #define RESNEXT_MODEL_SESSION_H
 
@@ -17,7 +18,7 @@
 struct session {
     const struct model *model;
     struct workspace *workspace;
-    /* All sessions of a thread share these. */
+    /* All sessions of a thread share the following. */
     struct preprocessor *preprocessor;
     uint8_t *rgb;                   /* [size][size][3] */
     float *tensor;                  /* [size][size][3], normalised pixels */
@@ -30,8 +31,8 @@ int sessions_create(struct session **out, const struct model *const *models, siz
                     int max_images, struct error *err);
 void sessions_destroy(struct session *sessions, size_t count);
 
-/* The bytes of such sessions for one image, without what the preprocessor allocates later; false if
- * they do not fit in a size_t. */
+/* Calculates the bytes of such sessions for one image, without the memory that the preprocessor
+ * allocates later. False if they do not fit in a size_t. */
 bool sessions_bytes(const struct model *const *models, size_t count, size_t *bytes);
 
 /* Decodes a JPEG to session->rgb. The report and the errors of preprocessor_run. */
@@ -39,14 +40,14 @@ int session_decode(struct session *session, const struct preprocess_options *opt
                    const uint8_t *jpeg, size_t length, struct preprocess_report *report,
                    struct error *err);
 
-/* Makes session->rgb picture number `image` of the batch, or session->tensor the only one. The
- * errors of model_put_tensor. */
+/* session_put_rgb puts session->rgb into the batch as picture number `image`. session_put_tensor
+ * puts session->tensor as the only picture. The errors of model_put_tensor. */
 void session_put_rgb(struct session *session, int image);
 int session_put_tensor(struct session *session, struct error *err);
 
 /* Runs the network on the pictures that were put: with network_forward_helped and its `terms`, or
- * alone if `pass` is NULL. Returns the logits, [images][classes], which stay until the next pass;
- * NULL if terms->go_on returned false. */
+ * without helpers if `pass` is NULL. Returns the logits, [images][classes], which stay valid until
+ * the next pass; NULL if terms->go_on returned false. */
 const float *session_forward(struct session *session, int images, struct shared_pass *pass,
                              const struct pass_terms *terms);
 
@@ -56,11 +57,11 @@ const float *session_warm_up(struct session *session);
 
 /* The functions below work on one image after its pass. Each may return ERR_NOT_FINITE. */
 
-/* Sets session->predictions[0..k), as model_top_k. */
+/* Sets session->predictions[0..k), as model_top_k does. */
 int session_classify(struct session *session, int k, struct error *err);
 
-/* Finds the class of `name`, which is an id if `is_id`, or else as for model_find_class, and its
- * score. If `name` is NULL, finds the class with the highest score. ERR_PARAMETER. */
+/* Finds the class `name` and its score. `name` is an id if `is_id`; otherwise it is as for
+ * model_find_class. If `name` is NULL, finds the class with the highest score. ERR_PARAMETER. */
 int session_find_class(struct session *session, const char *name, bool is_id,
                        struct prediction *out, struct error *err);
 
@@ -68,7 +69,7 @@ int session_find_class(struct session *session, const char *name, bool is_id,
 int session_embed(const struct session *session, bool normalized, float *out, struct error *err);
 
 /* session_map writes a class's activation map, float32 [rows][cols] of explain_shape. session_draw
- * draws it over the JPEG that was decoded; `*picture` belongs to the caller (free). The errors of
+ * draws the map over the decoded JPEG; `*picture` belongs to the caller (free). The errors of
  * overlay_draw. */
 int session_map(const struct session *session, int class_id, float *map, struct error *err);
 int session_draw(const struct session *session, const struct preprocess_options *options,

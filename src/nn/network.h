@@ -1,6 +1,6 @@
-/* A network ready to run: layers, their kernels and packed weights. Read-only after the last
- * network_set_weights, and then shared by any number of threads, each with a workspace of its own.
- */
+/* A network that is ready to run: layers, their kernels and packed weights. It is read-only after
+ * the last network_set_weights. Any number of threads may then share it, each with its own
+ * workspace. */
 #ifndef RESNEXT_NN_NETWORK_H
 #define RESNEXT_NN_NETWORK_H
 
@@ -18,20 +18,21 @@ struct network;
 struct network_options {
     enum precision precision;
     struct kernel_isas isas;
-    /* For int8, [count + 1]: those of the input and of each layer's output. The last is not used,
-     * as logits are float32. A max pool has those of its input. They are copied. */
+    /* For int8, [count + 1]: the quantization of the input and of each layer's output. The last
+     * element is not used, as logits are float32. The output of a max pool has the quantization of
+     * its input. The elements are copied. */
     const struct quantization *values;
 };
 
-/* Copies the layers, chooses the kernels, reserves the packed weights. ERR_NO_MEMORY;
- * ERR_MODEL_UNSUPPORTED if a size does not fit. `*out` belongs to the caller. */
+/* Copies the layers, chooses the kernels, and reserves memory for the packed weights.
+ * ERR_NO_MEMORY; ERR_MODEL_UNSUPPORTED if a size does not fit. `*out` belongs to the caller. */
 int network_create(struct network **out, const struct layer *layers, size_t count,
                    const struct network_options *options, struct error *err);
 void network_destroy(struct network *network);
 
 /* Packs the weights of layer i (a convolution or the classifier): weights
- * [out_c][in_c / groups][kernel][kernel] and bias [out_c], batch norm folded in. The arrays stay
- * the caller's. Each such layer must be set once before the first forward. ERR_NO_MEMORY. */
+ * [out_c][in_c / groups][kernel][kernel] and bias [out_c], batch norm folded in. The caller
+ * keeps the arrays. Each such layer must be set once before the first pass. ERR_NO_MEMORY. */
 int network_set_weights(struct network *network, size_t i, const float *weights, const float *bias,
                         struct error *err);
 
@@ -42,14 +43,14 @@ enum precision network_precision(const struct network *network);
 /* Bytes of packed weights. */
 size_t network_weight_bytes(const struct network *network);
 
-/* The kernel that layer i runs on; NULL for pooling. */
+/* The kernel that runs layer i; NULL for pooling. */
 const struct conv_kernel *network_kernel(const struct network *network, size_t i);
 
 /* The names of the kernels of all layers. */
 struct network_summary network_kernels(const struct network *network);
 
 /* ERR_NO_MEMORY unless the libraries of its kernels have enough memory for `threads` more threads,
- * workspaces not counted. Call it before they start. */
+ * not counting workspaces. Call it before these threads start. */
 int network_check_memory(const struct network *network, int threads, struct error *err);
 
 /* Activations and scratch of one thread, for up to `max_images` images at once; all of its memory
@@ -59,7 +60,7 @@ int workspace_create(struct workspace **out, const struct network *network, int 
                      struct error *err);
 void workspace_destroy(struct workspace *workspace);
 
-/* The bytes of a workspace; false if they do not fit in a size_t. */
+/* Calculates the bytes of a workspace. False if they do not fit in a size_t. */
 bool network_workspace_bytes(const struct network *network, int max_images, size_t *bytes);
 
 /* The input, [max_images][in_h][in_w][3] in elements of the precision. The caller writes it before
@@ -72,12 +73,12 @@ void *workspace_input(struct workspace *workspace);
 const void *workspace_value(const struct network *network, const struct workspace *workspace,
                             int v);
 
-/* Elements [first, first + count) of value `v` as float32, whatever the precision. Valid as long as
- * workspace_value. */
+/* Copies elements [first, first + count) of value `v` to `out`, as float32 in every precision. They
+ * can be read as long as workspace_value is valid. */
 void network_read_value(const struct network *network, const struct workspace *workspace, int v,
                         size_t first, size_t count, float *out);
 
-/* How many elements value `v` has for one image. */
+/* The number of elements of value `v` for one image. */
 size_t network_value_size(const struct network *network, int v);
 
 /* Runs `images` (1..max_images) images. Returns the logits, float32 [images][classes], which stay
@@ -92,13 +93,13 @@ const float *network_result(const struct network *network, const struct workspac
  * no classifier. */
 const float *network_classifier(const struct network *network);
 
-/* Runs one layer. network_forward is a loop over all of them; benchmarks time each. */
+/* Runs one layer. network_forward is a loop over all layers; benchmarks time each layer. */
 void network_run_layer(const struct network *network, struct workspace *workspace, size_t i,
                        int images);
 
 /* A layer's work is divided into tiles. They may run in any order and in parallel, by threads that
- * each have a workspace for the same network. Activations are in `workspace`; scratch is that of
- * `mine`. */
+ * each have a workspace for the same network. Activations are in `workspace`; `mine` provides the
+ * scratch. */
 int network_tile_count(const struct network *network, size_t i, int images);
 void network_run_tiles(const struct network *network, struct workspace *workspace,
                        struct workspace *mine, size_t i, int images, int begin, int end);

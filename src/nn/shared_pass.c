@@ -1,17 +1,17 @@
 /* Concurrency. `network` is set when a pass begins and cleared when it ends; `helpers` counts the
- * threads that have joined. A helper counts itself before it reads `network`, and the owner clears
- * `network` before it waits for `helpers` to become 0, both sequentially consistent: so either the
- * helper sees that no pass is running, or the owner waits for it.
+ * threads that have joined. A helper increments `helpers` before it reads `network`, and the owner
+ * clears `network` before it waits for `helpers` to become 0. These operations are sequentially
+ * consistent, so either the helper sees that no pass is running, or the owner waits for the helper.
  *
  * Within a pass, `ticket` holds the current layer and its next tile. A thread takes tiles by a
  * compare-and-swap that moves `ticket` past them, and adds their number to `done` when they are
- * computed. The owner waits until all are done, resets `done` and moves `ticket` to the next layer.
- * Reading `done` acquires what the threads that added to it released, and reading `ticket` acquires
- * what the owner released. So a thread that works on a layer sees the results of all layers before
- * it.
+ * computed. The owner waits until all tiles are done, resets `done`, and moves `ticket` to the next
+ * layer. A read of `done` acquires the results that the threads released when they added to it. A
+ * read of `ticket` acquires the state that the owner released. So a thread that works on a layer
+ * sees the results of all layers before it.
  *
- * An owner that gives up moves `ticket` past the last layer: no tiles are left, and helpers leave
- * when they have computed theirs. */
+ * An owner that gives up moves `ticket` past the last layer. Then no tiles are left, and each
+ * helper leaves when it has computed the tiles that it took. */
 #include "nn/shared_pass.h"
 
 #include <sched.h>

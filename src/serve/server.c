@@ -1,15 +1,16 @@
 /* CONCURRENCY
  *
- * Every reload may change the number of workers; queue_workers returns it to every thread. The
+ * Every reload may change the number of workers. Any thread can read it with queue_workers. The
  * reload thread makes the next generation, with sessions for each worker, and starts the missing
- * workers, which wait. When the generation is installed, queue_resize sets the number first:
- * surplus workers finish their current request and end, and are joined when they are needed again
- * or the server halts. So no surplus worker takes a request of a generation that has no sessions
- * for it. A new worker may get a request of an older generation that was made for fewer workers; it
- * makes its sessions there.
+ * workers, which wait. When the generation is installed, queue_resize first sets the number of
+ * workers. Each surplus worker then finishes its current request and ends; it is joined when it is
+ * needed again, or when the server halts. So no surplus worker takes a request of a generation that
+ * has no sessions for it. A new worker may get a request of an older generation that was made for
+ * fewer workers; the worker then makes its own sessions in that generation.
  *
- * A thread that reads the number looks at as many `workers`, without a lock: each was stored before
- * the number was raised, and stays as long as the server, with or without a thread. */
+ * A thread that has read this number may use that many elements of `workers` without a lock: an
+ * element is stored before the number is raised, and it exists as long as the server, with or
+ * without a thread. */
 #include "serve/server.h"
 
 #include <math.h>
@@ -72,13 +73,13 @@ static int start_worker(struct server *s, const struct generation *generation, i
 {
     int code = ERR_OK;
     if (s->workers[i])
-        worker_join(s->workers[i]); /* it may have been surplus, with a last request in hand */
+        worker_join(s->workers[i]); /* a surplus worker may still be running its last request */
     else
         code = worker_create(&s->workers[i], &s->context, i, err);
     return code == ERR_OK ? worker_start(s->workers[i], generation, err) : code;
 }
 
-/* Starts the workers that a generation has more, and waits until they are warm. */
+/* Starts the workers that a generation has in addition, and waits until they are warm. */
 static int start_workers(struct server *s, const struct generation *generation, struct error *err)
 {
     int first = queue_workers(s->queue), count = generation_workers(generation);

@@ -41,7 +41,7 @@ int64_t worker_free_at_ns(const struct worker *worker)
     return atomic_load_explicit(&worker->free_at_ns, memory_order_relaxed);
 }
 
-/* The request in a worker's hands, and what it works on it with. */
+/* The request that a worker is running, and the data that it needs for it. */
 struct job {
     struct worker *worker;
     struct request *request;

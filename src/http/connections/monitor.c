@@ -1,29 +1,31 @@
 /* CONCURRENCY
  *
  * One thread, the connection monitor, accepts connections and waits for three kinds of events: new
- * connections, clients that close or half-close theirs, and deadlines. HTTP threads tell it what
- * state each connection is in. One mutex guards all peers; it is held for a few pointer moves at a
- * time, a handful of times a request, never across a system call that could wait.
+ * connections, clients that close or half-close their connection, and deadlines. HTTP threads tell
+ * it the state of each connection. One mutex guards all peers. It is held for a few pointer moves
+ * at a time, a few times per request, and never during a system call that could wait.
  *
- * Who owns what. A socket belongs to libmicrohttpd from `adopt` until it says that the connection
- * is closed; it calls peer_closed before it closes the socket, and the monitor only calls
- * shutdown(2) on a socket while it holds the mutex and the peer is still there. So it never touches
- * a descriptor that was closed and given to somebody else. A lingering connection uses a duplicate
- * of its descriptor, which the monitor owns.
+ * Ownership. A socket belongs to libmicrohttpd from `adopt` until libmicrohttpd reports that the
+ * connection is closed. It calls peer_closed before it closes the socket, and the monitor calls
+ * shutdown(2) on a socket only while it holds the mutex and the peer exists. So the monitor never
+ * uses a descriptor that was closed and then reused for something else. A lingering connection uses
+ * a duplicate of its descriptor, which the monitor owns.
  *
- * A request belongs to the exchange that waits for it, and so does a reload's result. The monitor
- * knows it exactly while its peer is WAITING, that is until the HTTP thread takes the answer. The
- * monitor ends it through peers_cancel, unless a worker is quicker. That calls `done`, which
- * resumes the connection, as the end of a pause does. To resume takes libmicrohttpd's own mutex
- * under ours. libmicrohttpd never calls us with its mutex held, so there is no cycle.
+ * A request, or the result of a reload, belongs to the exchange that waits for it. The monitor has
+ * a pointer to it only while the peer is WAITING, that is until the HTTP thread takes the answer.
+ * The monitor ends the request with peers_cancel, unless a worker finishes it first. peers_cancel
+ * calls `done`, which resumes the connection; the end of a pause also resumes it. Resuming locks
+ * libmicrohttpd's own mutex while ours is held. libmicrohttpd never calls us while it holds its
+ * mutex, so there is no deadlock.
  *
- * A client that closed its side gets an answer to the request that it had sent before, if that
- * needs no worker, and unless the connection must make space while it waits for its turn
- * (peers_give_way). libmicrohttpd 0.9.75 can miss the end of the stream when it comes together with
- * data, so such a connection is shut down GONE_NS after it has nothing more to do.
+ * A client that has closed its side still gets the answer to the request that it sent before, if
+ * that request needs no worker. The exception is a connection that waits for its turn and is cut to
+ * make space (peers_give_way). libmicrohttpd 0.9.75 can miss the end of the stream if it arrives
+ * together with data, so the monitor shuts a half-closed connection down GONE_NS after it has
+ * nothing more to do.
  *
- * Events are looked up by descriptor and serial, so that an event that was fetched from the kernel
- * before its peer was removed finds nothing.
+ * The monitor looks up events by descriptor and serial. So an event that the kernel returned before
+ * its peer was removed finds no peer.
  */
 #include "http/connections/monitor.h"
 
@@ -138,7 +140,7 @@ static bool admit(struct monitor *m, int fd, const struct sockaddr *address, str
     return true;
 }
 
-/* Removes a connection that could not be handed over; its socket is closed. */
+/* Removes a connection after `adopt` failed; its socket is closed. */
 static void forget(struct monitor *m, int fd, uint32_t serial)
 {
     pthread_mutex_lock(&m->peers.lock);
