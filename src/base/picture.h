@@ -6,7 +6,7 @@
 
 #define EXIF_ORIENTATION_NAMES(NAME) NAME(EXIF_APPLY, "apply") NAME(EXIF_IGNORE, "ignore")
 
-/* Whether a picture is turned as its EXIF data says. */
+/* Whether a picture is turned by its EXIF orientation. */
 enum exif_orientation { EXIF_ORIENTATION_NAMES(NAME_VALUE) };
 
 #define DECODE_MODE_NAMES(NAME) NAME(DECODE_EXACT, "exact") NAME(DECODE_FAST, "fast")

@@ -28,11 +28,11 @@ int64_t admission_expected_ns(const struct served_model *entry, size_t pictures)
            (int64_t)pictures;
 }
 
-int64_t admission_wait_ns(const struct admission_hands *hands, size_t depth, int64_t queued_ns)
+int64_t admission_wait_ns(const struct admission_work *work, size_t depth, int64_t queued_ns)
 {
-    if (hands->busy + (int64_t)depth < hands->workers)
+    if (work->busy + (int64_t)depth < work->workers)
         return 0;
-    return (queued_ns + hands->remaining_ns) / hands->workers;
+    return (queued_ns + work->remaining_ns) / work->workers;
 }
 
 int admission_retry_after_s(int64_t wait_ns)

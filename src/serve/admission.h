@@ -33,13 +33,13 @@ int64_t admission_expected_ns(const struct served_model *entry, size_t pictures)
 
 /* The work that the workers have taken. Each has announced when it expects to be free (0: it is).
  */
-struct admission_hands {
+struct admission_work {
     int workers, busy;
     int64_t remaining_ns; /* of all together */
 };
 
 /* The wait behind `depth` requests that are expected to take `queued_ns` together. */
-int64_t admission_wait_ns(const struct admission_hands *hands, size_t depth, int64_t queued_ns);
+int64_t admission_wait_ns(const struct admission_work *work, size_t depth, int64_t queued_ns);
 
 /* Retry-After in whole seconds, 1 to 3600: when the waiting requests are expected to be done. */
 int admission_retry_after_s(int64_t wait_ns);

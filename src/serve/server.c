@@ -236,18 +236,18 @@ bool server_draining(const struct server *server)
 void server_load(struct server *server, struct server_load *load)
 {
     int64_t queued_ns, now = clock_monotonic_ns();
-    struct admission_hands hands = {.workers = queue_workers(server->queue)};
-    for (int i = 0; i < hands.workers; i++) {
+    struct admission_work work = {.workers = queue_workers(server->queue)};
+    for (int i = 0; i < work.workers; i++) {
         int64_t free_at_ns = worker_free_at_ns(server->workers[i]);
-        hands.busy += free_at_ns != 0;
-        hands.remaining_ns += free_at_ns > now ? free_at_ns - now : 0;
+        work.busy += free_at_ns != 0;
+        work.remaining_ns += free_at_ns > now ? free_at_ns - now : 0;
     }
     load->queue_depth = queue_depth(server->queue, &queued_ns);
     load->queue_limit = queue_limit(server->queue);
-    load->workers = hands.workers;
-    load->workers_busy = hands.busy;
+    load->workers = work.workers;
+    load->workers_busy = work.busy;
     load->spare_cpus = atomic_load(&server->spare_cpus);
-    load->wait_ns = admission_wait_ns(&hands, load->queue_depth, queued_ns);
+    load->wait_ns = admission_wait_ns(&work, load->queue_depth, queued_ns);
 }
 
 int server_retry_after_s(struct server *server)

@@ -19,7 +19,8 @@ struct server_settings {
     const struct conf *conf;      /* must outlive the server and every request */
     const char *const *endpoints; /* values of the metrics' label */
     size_t endpoint_count;
-    int64_t heartbeat_ns; /* interval at which idle workers show that they are alive; 0: never */
+    int64_t heartbeat_ns; /* idle workers show this often that they are alive, busy ones at every
+                             step; 0: never */
 };
 
 struct server;

@@ -137,7 +137,7 @@ static size_t make_rows(struct tool *tool, const struct command *command, struct
         {OPTION_PICTURES, INTEGER("max-pixels", 0, pictures->max_pixels, 1, INT64_C(1) << 40,
                                   "largest picture decoded, width x height")},
         {OPTION_PICTURES, CHOICE("exif-orientation", pictures->orientation, exif_orientation_names,
-                                 "HOW", "whether a picture is turned as its EXIF data say")},
+                                 "HOW", "whether a picture is turned by its EXIF orientation")},
         {OPTION_PICTURES, CHOICE("pillow", pictures->pillow, pillow_names, "VERSION",
                                  "version of Pillow whose pixels are reproduced: 13, 12.2 (also "
                                  "12.3) or 9.4 (to 12.1)")},

@@ -47,17 +47,17 @@ END_TEST
 
 START_TEST(the_wait_is_what_is_ahead_by_the_workers)
 {
-    struct admission_hands hands = {.workers = 4, .busy = 4, .remaining_ns = 20 * MS};
-    ck_assert_int_eq(admission_wait_ns(&hands, 0, 0), 5 * MS);
-    ck_assert_int_eq(admission_wait_ns(&hands, 10, 100 * MS), 30 * MS);
+    struct admission_work work = {.workers = 4, .busy = 4, .remaining_ns = 20 * MS};
+    ck_assert_int_eq(admission_wait_ns(&work, 0, 0), 5 * MS);
+    ck_assert_int_eq(admission_wait_ns(&work, 10, 100 * MS), 30 * MS);
 }
 END_TEST
 
 START_TEST(with_a_worker_to_spare_there_is_no_wait)
 {
-    struct admission_hands hands = {.workers = 4, .busy = 3, .remaining_ns = 1000 * MS};
-    ck_assert_int_eq(admission_wait_ns(&hands, 0, 0), 0);
-    ck_assert_int_gt(admission_wait_ns(&hands, 1, 10 * MS), 0);
+    struct admission_work work = {.workers = 4, .busy = 3, .remaining_ns = 1000 * MS};
+    ck_assert_int_eq(admission_wait_ns(&work, 0, 0), 0);
+    ck_assert_int_gt(admission_wait_ns(&work, 1, 10 * MS), 0);
 }
 END_TEST
 

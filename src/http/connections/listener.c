@@ -125,7 +125,7 @@ static int open_address(struct listener *l, const char *text, const struct liste
 static int add_systemd_socket(struct listener *l, int fd, struct error *err)
 {
     if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
-        return cannot_listen(err, "systemd", "what was handed over is no listening socket", "");
+        return cannot_listen(err, "systemd", "the socket from systemd is not a listening stream socket", "");
     if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0)
         return cannot_listen(err, "systemd", strerror(errno), "");
     return add_fd(l, fd, err);

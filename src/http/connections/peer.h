@@ -33,7 +33,8 @@ int peer_waiting(struct peer *peer, struct completion *completion, struct reques
 void peer_replying(struct peer *peer, bool unread);
 
 /* The exchange is over; the next one must begin within idle_timeout_s. `ending`: no exchange
- * follows, and the connection no longer counts. `status` is that of the answer. */
+ * follows, and the connection no longer counts towards max_connections. `status` is that of the
+ * answer. */
 void peer_idle(struct peer *peer, bool ending, int status);
 
 /* The status of the last answer to this client, if that was less than `ns` ago; otherwise 0. */

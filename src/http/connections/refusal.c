@@ -14,7 +14,7 @@ void refusal_log(const char *id, const char *client, const char *option)
         {.key = "status", .number = 503},
         {.key = "limit", .text = option},
     };
-    log_event(LOG_LEVEL_WARNING, "connection turned away", fields,
+    log_event(LOG_LEVEL_WARNING, "connection refused", fields,
               sizeof fields / sizeof fields[0]);
 }
 
