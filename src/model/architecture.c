@@ -1,6 +1,5 @@
 #include "model/architecture.h"
 
-#include <regex.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,34 +7,52 @@
 
 #include "model/strict_json.h"
 
-#define NETWORK "(resnet[0-9]*|wide_resnet[0-9]*(_[0-9]+)?|resnext[0-9]*(_[0-9]+x[0-9]+d)?)"
-enum { NAME_SIZE = 64, GROUPS = 7, PLAIN = 3, PLAIN_OF_GLUON = 6 };
+enum { NAME_SIZE = 64 };
+
+/* Behind the name of a network that is served; NULL if there is none. Not a regular expression:
+ * glibc's regcomp leaks when memory is short. */
+static const char *network_end(const char *name)
+{
+    static const char *const forms[] = {"resnet", "wide_resnet", "resnext"};
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        size_t length = strlen(forms[i]);
+        int more = 0;
+        if (strncmp(name, forms[i], length) != 0)
+            continue;
+        name += length + strspn(name + length, "0123456789");
+        if (i == 1)
+            sscanf(name, "_%*[0-9]%n", &more);
+        else if (i == 2)
+            sscanf(name, "_%*[0-9]x%*[0-9]d%n", &more);
+        return name + more;
+    }
+    return NULL;
+}
 
 /* The names that are served, without a tag ("resnet50.a1_in1k"), which only says how the weights
  * were trained; before there were tags, a prefix named the author. GluonCV's v1b is the plain
  * network. timm's other names, even with the same tensors, compute something else: resnet50d has an
  * average pool in its shortcut, resnetaa50 and resnetblur50 filter before they stride, ...
  */
-static const char served[] = "^((tv_|ssl_|swsl_|ig_)?" NETWORK "|gluon_" NETWORK "(_v1b)?)$";
-
-/* What a name says of the network alone. */
 static int take_plain_name(const char *name, char plain[NAME_SIZE], struct error *err)
 {
-    regex_t regex;
-    regmatch_t groups[GROUPS];
-    if (regcomp(&regex, served, REG_EXTENDED) != 0)
-        return error_set(err, ERR_NO_MEMORY, "no memory for config.json");
-    snprintf(plain, NAME_SIZE, "%.*s", (int)strcspn(name, "."), name);
-    bool found = strcspn(name, ".") < NAME_SIZE && regexec(&regex, plain, GROUPS, groups, 0) == 0;
-    regfree(&regex);
-    if (!found)
+    static const char *const authors[] = {"tv_", "ssl_", "swsl_", "ig_", "gluon_"};
+    const char *begin = name, *end;
+    size_t length = strcspn(name, ".");
+    bool gluon = false;
+    for (size_t i = 0; begin == name && i < sizeof authors / sizeof authors[0]; i++)
+        if (strncmp(name, authors[i], strlen(authors[i])) == 0) {
+            begin += strlen(authors[i]);
+            gluon = authors[i][0] == 'g';
+        }
+    end = network_end(begin);
+    const char *rest = end && gluon && strncmp(end, "_v1b", 4) == 0 ? end + 4 : end;
+    if (length >= NAME_SIZE || rest != name + length)
         return error_set(err, ERR_MODEL_UNSUPPORTED,
                          "architecture %.60s is not served; resnet50, wide_resnet50_2, "
                          "resnext50_32x4d and others of these three forms are",
                          name);
-    const regmatch_t *part = &groups[groups[PLAIN].rm_so < 0 ? PLAIN_OF_GLUON : PLAIN];
-    plain[part->rm_eo] = '\0';
-    memmove(plain, plain + part->rm_so, (size_t)(part->rm_eo - part->rm_so) + 1);
+    snprintf(plain, NAME_SIZE, "%.*s", (int)(end - begin), begin);
     return ERR_OK;
 }
 

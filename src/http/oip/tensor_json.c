@@ -30,26 +30,6 @@ static int copy(struct cut *c, const char *bytes, size_t length)
     return ERR_OK;
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
-
-char *tensor_json_skip_space(char *at, const char *end)
-{
-    while (at < end && is_space(*at))
-        at++;
-    return at;
-}
-
-bool tensor_json_take(char **at, const char *end, char c)
-{
-    *at = tensor_json_skip_space(*at, end);
-    bool is_there = *at < end && **at == c;
-    *at += is_there;
-    return is_there;
-}
-
 /* Behind the string that starts at `at`; NULL if it does not end. */
 static char *string_end(char *at, char *end)
 {
@@ -150,7 +130,7 @@ static int cut_all(struct cut *c)
             code = take_string(c);
         } else if (here == '{' || here == '[' || here == '}' || here == ']') {
             code = take_bracket(c);
-        } else if (is_space(here)) {
+        } else if (tensor_json_is_space(here)) {
             c->at = tensor_json_skip_space(c->at, c->end);
             code = copy(c, " ", 1);
         } else {
