@@ -18,13 +18,13 @@ static int decode(struct jpeg_decoder *decoder, struct bytes file, const struct 
     int width = 0, height = 0;
     uint8_t *rows = NULL;
     int code = jpeg_decoder_open(decoder, file.data, file.length, within, &header, err);
-    if (!code)
+    if (code == ERR_OK)
         code = jpeg_decoder_start(decoder, JPEG_EIGHTHS_FULL, &width, &height, err);
-    if (!code) {
+    if (code == ERR_OK) {
         rows = malloc((size_t)width * 4 * 5);
         ck_assert_ptr_nonnull(rows);
     }
-    for (int count = 1; !code && count > 0;) {
+    for (int count = 1; code == ERR_OK && count > 0;) {
         count = jpeg_decoder_read(decoder, rows, 5, err);
         if (count < 0)
             code = count;
@@ -39,7 +39,7 @@ static int decode(struct jpeg_decoder *decoder, struct bytes file, const struct 
 static struct jpeg_decoder *new_decoder(void)
 {
     struct jpeg_decoder *decoder;
-    ck_assert_int_eq(jpeg_decoder_create(&decoder, NULL), 0);
+    ck_assert_int_eq(jpeg_decoder_create(&decoder, NULL), ERR_OK);
     return decoder;
 }
 
@@ -154,7 +154,7 @@ START_TEST(a_file_cut_anywhere_is_refused)
             ck_assert_msg(got == want, "%s cut at %zu: %d", small_samples[i], length, got);
         }
         uint32_t sum = 0;
-        ck_assert_int_eq(decode(decoder, file, &limits, &sum, NULL), 0);
+        ck_assert_int_eq(decode(decoder, file, &limits, &sum, NULL), ERR_OK);
         free(file.data);
     }
     jpeg_decoder_destroy(decoder);
@@ -183,7 +183,7 @@ START_TEST(no_flipped_bit_is_a_fault_of_ours)
     struct jpeg_decoder *decoder = new_decoder();
     struct bytes good = sample("width=21 height=9 colour=1");
     uint32_t want = 0;
-    ck_assert_int_eq(decode(decoder, good, &limits, &want, NULL), 0);
+    ck_assert_int_eq(decode(decoder, good, &limits, &want, NULL), ERR_OK);
     for (int i = 0; i < SMALL_SAMPLES; i++) {
         struct bytes file = sample(small_samples[i]);
         for (size_t bit = 0; bit < 8 * file.length; bit++) {
@@ -196,7 +196,7 @@ START_TEST(no_flipped_bit_is_a_fault_of_ours)
                           "%s bit %zu: %d", small_samples[i], bit, code);
         }
         uint32_t sum = 0;
-        ck_assert_int_eq(decode(decoder, good, &limits, &sum, NULL), 0);
+        ck_assert_int_eq(decode(decoder, good, &limits, &sum, NULL), ERR_OK);
         ck_assert_uint_eq(sum, want);
         free(file.data);
     }
@@ -301,8 +301,8 @@ START_TEST(scans_read_32_samples_for_each_of_max_pixels)
         {"\xff\xd3\xff\x01", 4},
     };
     struct bytes four = sample("width=16 height=16 colour=3 scans=2");
-    ck_assert_int_eq(decode_alone(four, NULL), 0);
-    ck_assert_int_eq(open_alone(four, &tight, NULL), 0);
+    ck_assert_int_eq(decode_alone(four, NULL), ERR_OK);
+    ck_assert_int_eq(open_alone(four, &tight, NULL), ERR_OK);
     for (size_t i = 0; i < sizeof between / sizeof between[0]; i++) {
         struct bytes file = sample("width=16 height=16 colour=1 scans=2");
         struct error err;
@@ -310,7 +310,7 @@ START_TEST(scans_read_32_samples_for_each_of_max_pixels)
         while (file.data[last] != 0xff || file.data[last + 1] != 0xda)
             last--;
         for (int scans = SCRIPT + 1; scans <= JPEG_SCAN_SAMPLES + 1; scans++) {
-            ck_assert_int_eq(open_alone(file, &tight, NULL), 0);
+            ck_assert_int_eq(open_alone(file, &tight, NULL), ERR_OK);
             uint8_t scan[1000];
             ck_assert_uint_lt(end - last, sizeof scan);
             memcpy(scan, file.data + last, end - last);
@@ -319,7 +319,7 @@ START_TEST(scans_read_32_samples_for_each_of_max_pixels)
         }
         ck_assert_int_eq(open_alone(file, &tight, &err), ERR_IMAGE_TOO_LARGE);
         ck_assert_ptr_nonnull(strstr(err.message, "max_pixels (256)"));
-        ck_assert_int_eq(open_alone(file, &wider, NULL), 0);
+        ck_assert_int_eq(open_alone(file, &wider, NULL), ERR_OK);
         free(file.data);
     }
     free(four.data);
@@ -382,7 +382,7 @@ START_TEST(what_stands_instead_of_the_end_does_not_matter)
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
             struct bytes file = sample(words);
             uint32_t want = 0, got = 0;
-            ck_assert_int_eq(decode(decoder, file, &limits, &want, NULL), 0);
+            ck_assert_int_eq(decode(decoder, file, &limits, &want, NULL), ERR_OK);
             splice(&file, file.length - 2, 2, cases[i].text, cases[i].length);
             int code = decode(decoder, file, &limits, &got, NULL);
             ck_assert_msg(code == (several ? ERR_IMAGE_UNDECODABLE : 0), "case %zu: %d", i, code);
@@ -434,7 +434,8 @@ START_TEST(ten_thousand_markers_are_passed_over)
     struct jpeg_decoder *decoder = new_decoder();
     struct jpeg_header header;
     ck_assert_uint_gt(file.length, 100000);
-    ck_assert_int_eq(jpeg_decoder_open(decoder, file.data, file.length, &limits, &header, NULL), 0);
+    ck_assert_int_eq(jpeg_decoder_open(decoder, file.data, file.length, &limits, &header, NULL),
+                     ERR_OK);
     ck_assert_int_eq(header.orientation, 6);
     jpeg_decoder_destroy(decoder);
     free(file.data);
@@ -453,7 +454,8 @@ START_TEST(many_exif_segments_are_passed_over)
     struct jpeg_decoder *decoder = new_decoder();
     struct jpeg_header header;
     clock_t start = clock();
-    ck_assert_int_eq(jpeg_decoder_open(decoder, file.data, file.length, &limits, &header, NULL), 0);
+    ck_assert_int_eq(jpeg_decoder_open(decoder, file.data, file.length, &limits, &header, NULL),
+                     ERR_OK);
     ck_assert_int_lt(clock() - start, MAX_SECONDS * CLOCKS_PER_SEC);
     ck_assert_int_eq(header.orientation, 6);
     jpeg_decoder_destroy(decoder);
@@ -470,7 +472,8 @@ START_TEST(the_first_exif_segment_counts)
     struct jpeg_decoder *decoder = new_decoder();
     struct jpeg_header header;
     splice(&file, 2, 0, other, sizeof other - 1);
-    ck_assert_int_eq(jpeg_decoder_open(decoder, file.data, file.length, &limits, &header, NULL), 0);
+    ck_assert_int_eq(jpeg_decoder_open(decoder, file.data, file.length, &limits, &header, NULL),
+                     ERR_OK);
     ck_assert_int_eq(header.orientation, 3);
     jpeg_decoder_destroy(decoder);
     free(file.data);
@@ -491,7 +494,7 @@ START_TEST(tables_of_the_last_picture_are_not_used)
     struct bytes bare = sample("width=16 height=16 colour=1");
     uint32_t sum = 0;
     remove_segments(&bare, 0xdb, 2);
-    ck_assert_int_eq(decode(decoder, good, &limits, &sum, NULL), 0);
+    ck_assert_int_eq(decode(decoder, good, &limits, &sum, NULL), ERR_OK);
     ck_assert_int_eq(decode(decoder, bare, &limits, &sum, NULL), ERR_IMAGE_UNDECODABLE);
     jpeg_decoder_destroy(decoder);
     free(good.data);
@@ -508,9 +511,9 @@ START_TEST(missing_huffman_tables_are_the_standard_ones)
     struct bytes own_tables = sample("width=16 height=16 colour=1 optimize=1 seed=7");
     uint32_t want = 0, got = 0, other = 0;
     remove_segments(&bare, 0xc4, 4);
-    ck_assert_int_eq(decode(decoder, full, &limits, &want, NULL), 0);
-    ck_assert_int_eq(decode(decoder, own_tables, &limits, &other, NULL), 0);
-    ck_assert_int_eq(decode(decoder, bare, &limits, &got, NULL), 0);
+    ck_assert_int_eq(decode(decoder, full, &limits, &want, NULL), ERR_OK);
+    ck_assert_int_eq(decode(decoder, own_tables, &limits, &other, NULL), ERR_OK);
+    ck_assert_int_eq(decode(decoder, bare, &limits, &got, NULL), ERR_OK);
     ck_assert_uint_eq(got, want);
     jpeg_decoder_destroy(decoder);
     free(full.data);
@@ -542,7 +545,7 @@ START_TEST(decoding_goes_on_only_while_it_is_told_to)
         uint32_t sum = 0;
         struct patience patience = {.max = ALWAYS};
         const struct jpeg_limits within = {1000000, is_patient, &patience};
-        ck_assert_int_eq(decode(decoder, file, &within, &sum, NULL), 0);
+        ck_assert_int_eq(decode(decoder, file, &within, &sum, NULL), ERR_OK);
         int all = patience.asked;
         ck_assert_int_ge(all, ROWS);
         for (int max = 0; max < all; max += max < 3 ? 1 : all / 7) {
@@ -568,7 +571,8 @@ START_TEST(dct_scaling_rounds_sizes_up)
         int width, height;
         ck_assert_int_eq(jpeg_decoder_open(decoder, file.data, file.length, &limits, &header, NULL),
                          0);
-        ck_assert_int_eq(jpeg_decoder_start(decoder, cases[i].eighths, &width, &height, NULL), 0);
+        ck_assert_int_eq(jpeg_decoder_start(decoder, cases[i].eighths, &width, &height, NULL),
+                         ERR_OK);
         ck_assert_int_eq(width, cases[i].width);
         ck_assert_int_eq(height, cases[i].height);
         jpeg_decoder_close(decoder);

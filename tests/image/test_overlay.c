@@ -23,10 +23,10 @@ static struct picture decode(const uint8_t *bytes, size_t length)
     struct jpeg_header header;
     const struct jpeg_limits limits = {.max_pixels = 100000000};
     struct picture p;
-    ck_assert_int_eq(jpeg_decoder_create(&decoder, &err), 0);
+    ck_assert_int_eq(jpeg_decoder_create(&decoder, &err), ERR_OK);
     ck_assert_msg(jpeg_decoder_open(decoder, bytes, length, &limits, &header, &err) == 0, "%s",
                   err.message);
-    ck_assert_int_eq(jpeg_decoder_start(decoder, 8, &p.width, &p.height, &err), 0);
+    ck_assert_int_eq(jpeg_decoder_start(decoder, 8, &p.width, &p.height, &err), ERR_OK);
     p.orientation = header.orientation;
     p.rgbx = malloc((size_t)p.width * (size_t)p.height * 4);
     ck_assert_int_eq(jpeg_decoder_read(decoder, p.rgbx, p.height, &err), p.height);
@@ -42,10 +42,10 @@ static void make_gray(int width, int height, enum orientation orientation, uint8
     struct jpeg_writer *writer;
     uint8_t *rows = malloc((size_t)width * 4);
     memset(rows, 128, (size_t)width * 4);
-    ck_assert_int_eq(jpeg_writer_create(&writer, &format, &err), 0);
+    ck_assert_int_eq(jpeg_writer_create(&writer, &format, &err), ERR_OK);
     for (int y = 0; y < height; y++)
-        ck_assert_int_eq(jpeg_writer_put(writer, rows, 1, &err), 0);
-    ck_assert_int_eq(jpeg_writer_finish(writer, bytes, length, &err), 0);
+        ck_assert_int_eq(jpeg_writer_put(writer, rows, 1, &err), ERR_OK);
+    ck_assert_int_eq(jpeg_writer_finish(writer, bytes, length, &err), ERR_OK);
     jpeg_writer_destroy(writer);
     free(rows);
 }
@@ -252,15 +252,15 @@ START_TEST(the_writer_grows)
     uint8_t *bytes, row[EDGE * 4];
     size_t length;
     uint32_t state = 1;
-    ck_assert_int_eq(jpeg_writer_create(&writer, &format, &err), 0);
+    ck_assert_int_eq(jpeg_writer_create(&writer, &format, &err), ERR_OK);
     for (int y = 0; y < EDGE; y++) {
         for (size_t i = 0; i < sizeof row; i++) {
             state = state * 1664525 + 1013904223;
             row[i] = (uint8_t)(state >> 24);
         }
-        ck_assert_int_eq(jpeg_writer_put(writer, row, 1, &err), 0);
+        ck_assert_int_eq(jpeg_writer_put(writer, row, 1, &err), ERR_OK);
     }
-    ck_assert_int_eq(jpeg_writer_finish(writer, &bytes, &length, &err), 0);
+    ck_assert_int_eq(jpeg_writer_finish(writer, &bytes, &length, &err), ERR_OK);
     jpeg_writer_destroy(writer);
     ck_assert_uint_gt(length, 300000);
     struct picture p = decode(bytes, length);

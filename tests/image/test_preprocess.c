@@ -23,7 +23,7 @@ static struct bytes sample(const char *words)
 static struct preprocessor *new_preprocessor(void)
 {
     struct preprocessor *p;
-    ck_assert_int_eq(preprocessor_create(&p, NULL), 0);
+    ck_assert_int_eq(preprocessor_create(&p, NULL), ERR_OK);
     return p;
 }
 

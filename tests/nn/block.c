@@ -76,7 +76,7 @@ static void set_weights(struct network *network, size_t layer, float scale, uint
     random_floats(seed, bias, MAX_BIASES);
     for (size_t w = 0; w < MAX_WEIGHTS; w++)
         weights[w] *= scale;
-    ck_assert_int_eq(network_set_weights(network, layer, weights, bias, NULL), 0);
+    ck_assert_int_eq(network_set_weights(network, layer, weights, bias, NULL), ERR_OK);
     if (layer == CLASSIFIER) {
         memcpy(block_classifier, weights, sizeof block_classifier);
         memcpy(block_classifier_bias, bias, sizeof block_classifier_bias);
@@ -93,7 +93,7 @@ struct network *block_network(const char *isa, enum precision precision, float s
     block_layers(layers);
     block_scales(layers, values);
     ck_assert(kernel_isas_select(isa, &options.isas));
-    ck_assert_int_eq(network_create(&network, layers, BLOCK_LAYERS, &options, NULL), 0);
+    ck_assert_int_eq(network_create(&network, layers, BLOCK_LAYERS, &options, NULL), ERR_OK);
     for (size_t i = 0; i < BLOCK_LAYERS; i++)
         if (layer_has_weights(&layers[i]))
             set_weights(network, i, scale, &seed);

@@ -47,7 +47,7 @@ START_TEST(a_map_adds_up_to_its_logit)
     for (int precision = 0; precision < PRECISION_COUNT; precision++) {
         struct network *network = block_network(NULL, (enum precision)precision, 0.2F);
         struct workspace *w;
-        ck_assert_int_eq(workspace_create(&w, network, 3, NULL), 0);
+        ck_assert_int_eq(workspace_create(&w, network, 3, NULL), ERR_OK);
         const float *logits = forward(network, w);
         struct feature_shape shape = explain_shape(network);
         ck_assert(shape.rows == ROWS && shape.cols == COLS && shape.channels == CHANNELS);
@@ -75,7 +75,7 @@ START_TEST(an_embedding_makes_the_logits)
         struct network *network = block_network(NULL, (enum precision)precision, 0.2F);
         struct workspace *w;
         float embedding[CHANNELS];
-        ck_assert_int_eq(workspace_create(&w, network, 3, NULL), 0);
+        ck_assert_int_eq(workspace_create(&w, network, 3, NULL), ERR_OK);
         const float *logits = forward(network, w);
         for (int i = 0; i < IMAGES; i++) {
             ck_assert_int_eq(explain_embedding(network, w, i, embedding, NULL), ERR_OK);
@@ -93,7 +93,7 @@ START_TEST(what_overflowed_is_an_error)
     struct network *network = block_network(NULL, PRECISION_F32, 1e12F);
     struct workspace *w;
     float map[ROWS * COLS], embedding[CHANNELS];
-    ck_assert_int_eq(workspace_create(&w, network, IMAGES, NULL), 0);
+    ck_assert_int_eq(workspace_create(&w, network, IMAGES, NULL), ERR_OK);
     const float *logits = forward(network, w);
     ck_assert(!isfinite(logits[0]));
     struct error err;

@@ -14,7 +14,7 @@ static float *logits_of(const struct network *network, int images)
     size_t bytes = (size_t)images * BLOCK_CLASSES * sizeof(float);
     float *logits = malloc(bytes);
     ck_assert_ptr_nonnull(logits);
-    ck_assert_int_eq(workspace_create(&w, network, images, NULL), 0);
+    ck_assert_int_eq(workspace_create(&w, network, images, NULL), ERR_OK);
     block_fill(network_precision(network), workspace_input(w), images);
     memcpy(logits, network_forward(network, w, images), bytes);
     workspace_destroy(w);
@@ -83,8 +83,8 @@ START_TEST(several_images_at_once_equal_one_by_one)
     struct workspace *all, *one;
     static float images[3 * BLOCK_INPUT], expected[3 * BLOCK_CLASSES];
     block_fill(PRECISION_F32, images, 3);
-    ck_assert_int_eq(workspace_create(&all, network, 4, NULL), 0);
-    ck_assert_int_eq(workspace_create(&one, network, 1, NULL), 0);
+    ck_assert_int_eq(workspace_create(&all, network, 4, NULL), ERR_OK);
+    ck_assert_int_eq(workspace_create(&one, network, 1, NULL), ERR_OK);
     for (int i = 0; i < 3; i++) {
         memcpy(workspace_input(one), images + i * BLOCK_INPUT, BLOCK_INPUT * sizeof(float));
         memcpy(expected + i * BLOCK_CLASSES, network_forward(network, one, 1),
@@ -105,7 +105,7 @@ START_TEST(a_workspace_can_be_used_again)
     struct network *network = block_network(NULL, PRECISION_F32, 0.2F);
     struct workspace *w;
     float first[BLOCK_CLASSES];
-    ck_assert_int_eq(workspace_create(&w, network, 1, NULL), 0);
+    ck_assert_int_eq(workspace_create(&w, network, 1, NULL), ERR_OK);
     block_fill(PRECISION_F32, workspace_input(w), 1);
     memcpy(first, network_forward(network, w, 1), sizeof first);
     block_fill(PRECISION_F32, workspace_input(w), 1);
@@ -119,8 +119,8 @@ START_TEST(layer_by_layer_is_a_forward)
 {
     struct network *network = block_network(NULL, PRECISION_F32, 0.2F);
     struct workspace *whole, *single;
-    ck_assert_int_eq(workspace_create(&whole, network, 2, NULL), 0);
-    ck_assert_int_eq(workspace_create(&single, network, 2, NULL), 0);
+    ck_assert_int_eq(workspace_create(&whole, network, 2, NULL), ERR_OK);
+    ck_assert_int_eq(workspace_create(&single, network, 2, NULL), ERR_OK);
     block_fill(PRECISION_F32, workspace_input(whole), 2);
     block_fill(PRECISION_F32, workspace_input(single), 2);
     /* The place of the logits, which both workspaces have alike. */
@@ -142,8 +142,8 @@ static void check_tiles(const char *isa, enum precision precision)
     struct network *network = block_network(isa, precision, 0.2F);
     struct workspace *w, *helper;
     float *want = logits_of(network, 2);
-    ck_assert_int_eq(workspace_create(&w, network, 2, NULL), 0);
-    ck_assert_int_eq(workspace_create(&helper, network, 1, NULL), 0);
+    ck_assert_int_eq(workspace_create(&w, network, 2, NULL), ERR_OK);
+    ck_assert_int_eq(workspace_create(&helper, network, 1, NULL), ERR_OK);
     block_fill(precision, workspace_input(w), 2);
     for (size_t i = 0; i < network_layer_count(network); i++)
         for (int tile = network_tile_count(network, i, 2); tile-- > 0;)

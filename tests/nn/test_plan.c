@@ -24,7 +24,7 @@ static void make_plan(struct plan *plan, struct layer layers[BLOCK_LAYERS],
                       enum precision precision)
 {
     block_layers(layers);
-    ck_assert_int_eq(plan_create(plan, layers, BLOCK_LAYERS, precision, NULL), 0);
+    ck_assert_int_eq(plan_create(plan, layers, BLOCK_LAYERS, precision, NULL), ERR_OK);
     ck_assert_uint_eq(plan->value_count, BLOCK_LAYERS + 1);
 }
 

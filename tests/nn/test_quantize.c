@@ -67,7 +67,8 @@ START_TEST(weights_are_within_half_a_step)
 {
     struct given g;
     make(&g);
-    ck_assert_int_eq(quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, NULL, &g.out, NULL), 0);
+    ck_assert_int_eq(quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, NULL, &g.out, NULL),
+                     ERR_OK);
     for (int o = 0; o < OUT; o++) {
         double step = (double)g.out.multiplier[o] * g.y_scale[o];
         int max = 0;
@@ -122,7 +123,8 @@ START_TEST(logits_are_numbers)
 {
     struct given g;
     make(&g);
-    ck_assert_int_eq(quantize_layer(&layer, g.weights, g.bias, &g.x, NULL, NULL, &g.out, NULL), 0);
+    ck_assert_int_eq(quantize_layer(&layer, g.weights, g.bias, &g.x, NULL, NULL, &g.out, NULL),
+                     ERR_OK);
     for (int o = 0; o < OUT; o++) { /* all inputs 0: what is left is the bias */
         double sum = 0;
         for (int i = 0; i < EACH; i++)
@@ -167,7 +169,8 @@ START_TEST(nothing_but_zeros_is_fine)
     make(&g);
     for (int i = 0; i < WEIGHTS; i++)
         g.weights[i] = i % 2 ? 0 : FLT_MIN / 1024;
-    ck_assert_int_eq(quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, NULL, &g.out, NULL), 0);
+    ck_assert_int_eq(quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, NULL, &g.out, NULL),
+                     ERR_OK);
     for (int i = 0; i < WEIGHTS; i++)
         ck_assert_int_eq(g.out.quantized[i], 0);
     quantize_destroy(&g.out);

@@ -61,7 +61,7 @@ static void *helper_main(void *arg)
 {
     struct helper *h = arg;
     struct workspace *mine;
-    ck_assert_int_eq(workspace_create(&mine, h->network, 1, NULL), 0);
+    ck_assert_int_eq(workspace_create(&mine, h->network, 1, NULL), ERR_OK);
     while (!atomic_load(&h->stop)) {
         if (!shared_pass_join(h->shared))
             continue;
@@ -102,9 +102,9 @@ static void check_helped(const char *isa)
     static float input[IMAGES * BLOCK_INPUT];
     uint64_t seed = 3;
     random_floats(&seed, input, sizeof input / sizeof input[0]);
-    ck_assert_int_eq(workspace_create(&alone, network, IMAGES, NULL), 0);
-    ck_assert_int_eq(workspace_create(&helped, network, IMAGES, NULL), 0);
-    ck_assert_int_eq(shared_pass_create(&shared, NULL), 0);
+    ck_assert_int_eq(workspace_create(&alone, network, IMAGES, NULL), ERR_OK);
+    ck_assert_int_eq(workspace_create(&helped, network, IMAGES, NULL), ERR_OK);
+    ck_assert_int_eq(shared_pass_create(&shared, NULL), ERR_OK);
     for (int i = 0; i < HELPERS; i++) {
         helpers[i] = (struct helper){.shared = shared, .network = network};
         helpers[i].patience = i == 0 ? 1 << 30 : 7 * i;
@@ -151,8 +151,8 @@ START_TEST(a_pass_ends_whenever_its_helpers_come)
     struct workspace *w;
     struct shared_pass *shared;
     struct helper helper = {.network = network, .patience = 1 << 30};
-    ck_assert_int_eq(workspace_create(&w, network, 1, NULL), 0);
-    ck_assert_int_eq(shared_pass_create(&shared, NULL), 0);
+    ck_assert_int_eq(workspace_create(&w, network, 1, NULL), ERR_OK);
+    ck_assert_int_eq(shared_pass_create(&shared, NULL), ERR_OK);
     memset(workspace_input(w), 0, BLOCK_INPUT * sizeof(float));
     helper.shared = shared;
     ck_assert_int_eq(pthread_create(&helper.thread, NULL, helper_main, &helper), 0);
@@ -175,8 +175,8 @@ START_TEST(nobody_is_let_in_between_passes)
     struct network *network = block_network(NULL, PRECISION_F32, 1);
     struct workspace *w;
     struct shared_pass *shared;
-    ck_assert_int_eq(workspace_create(&w, network, 1, NULL), 0);
-    ck_assert_int_eq(shared_pass_create(&shared, NULL), 0);
+    ck_assert_int_eq(workspace_create(&w, network, 1, NULL), ERR_OK);
+    ck_assert_int_eq(shared_pass_create(&shared, NULL), ERR_OK);
     ck_assert_ptr_null(shared_pass_join(shared));
     memset(workspace_input(w), 0, BLOCK_INPUT * sizeof(float));
     struct patience patience = {.max = 1};
@@ -202,8 +202,8 @@ START_TEST(a_run_leaves_tiles_for_those_who_are_expected)
     struct workspace *w;
     struct shared_pass *shared;
     bool is_split = false;
-    ck_assert_int_eq(workspace_create(&w, network, IMAGES, NULL), 0);
-    ck_assert_int_eq(shared_pass_create(&shared, NULL), 0);
+    ck_assert_int_eq(workspace_create(&w, network, IMAGES, NULL), ERR_OK);
+    ck_assert_int_eq(shared_pass_create(&shared, NULL), ERR_OK);
     memset(workspace_input(w), 0, IMAGES * BLOCK_INPUT * sizeof(float));
     for (int helpers = 0; helpers <= MAX_HELPERS; helpers++) {
         memset(&seen, 0, sizeof seen);
@@ -243,8 +243,8 @@ static struct network *wide_network(int64_t operations)
     float *zeros = calloc((size_t)out * CHANNELS, sizeof *zeros);
     ck_assert_ptr_nonnull(zeros);
     ck_assert(kernel_isas_select("auto", &options.isas));
-    ck_assert_int_eq(network_create(&network, &layer, 1, &options, NULL), 0);
-    ck_assert_int_eq(network_set_weights(network, 0, zeros, zeros, NULL), 0);
+    ck_assert_int_eq(network_create(&network, &layer, 1, &options, NULL), ERR_OK);
+    ck_assert_int_eq(network_set_weights(network, 0, zeros, zeros, NULL), ERR_OK);
     free(zeros);
     return network;
 }
@@ -258,8 +258,8 @@ START_TEST(a_long_layer_can_be_given_up_between_its_runs)
     struct shared_pass *shared;
     struct patience patience = {.max = ALWAYS};
     const struct pass_terms terms = {.go_on = is_patient, .arg = &patience, .context = network};
-    ck_assert_int_eq(workspace_create(&w, network, 1, NULL), 0);
-    ck_assert_int_eq(shared_pass_create(&shared, NULL), 0);
+    ck_assert_int_eq(workspace_create(&w, network, 1, NULL), ERR_OK);
+    ck_assert_int_eq(shared_pass_create(&shared, NULL), ERR_OK);
     memset(&seen, 0, sizeof seen);
     seen.counts = true;
     ck_assert_ptr_nonnull(network_forward_helped(network, w, 1, shared, &terms));

@@ -43,8 +43,8 @@ START_TEST(a_tree_is_sorted_by_path)
     ck_assert_int_eq(symlink("..", "t/a/up"), 0);
     struct file_list list = {0};
     struct error err;
-    ck_assert_int_eq(files_add(&list, "t/c.png", 1, &err), 0);
-    ck_assert_int_eq(files_add(&list, "t", 2, &err), 0);
+    ck_assert_int_eq(files_add(&list, "t/c.png", 1, &err), ERR_OK);
+    ck_assert_int_eq(files_add(&list, "t", 2, &err), ERR_OK);
     ck_assert_uint_eq(list.count, 4);
     ck_assert_str_eq(list.entries[0].path, "t/c.png");
     ck_assert_str_eq(list.entries[1].path, "t/a.jpg");
@@ -72,9 +72,9 @@ START_TEST(what_is_hidden_is_passed_over_unless_it_is_named)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         put(names[i], "");
     struct file_list list = {0};
-    ck_assert_int_eq(files_add(&list, "t", 0, NULL), 0);
-    ck_assert_int_eq(files_add(&list, ".h", 0, NULL), 0);
-    ck_assert_int_eq(files_add(&list, "t/._a.jpg", 0, NULL), 0);
+    ck_assert_int_eq(files_add(&list, "t", 0, NULL), ERR_OK);
+    ck_assert_int_eq(files_add(&list, ".h", 0, NULL), ERR_OK);
+    ck_assert_int_eq(files_add(&list, "t/._a.jpg", 0, NULL), ERR_OK);
     ck_assert_uint_eq(list.count, 4);
     ck_assert_str_eq(list.entries[0].path, "t/a.b/b.JPEG");
     ck_assert_str_eq(list.entries[1].path, "t/a.jpg");
@@ -90,7 +90,7 @@ START_TEST(a_tree_without_pictures_is_a_problem)
     enter_scratch();
     mkdir("t", 0755);
     struct file_list list = {0};
-    ck_assert_int_eq(files_add(&list, "t", 0, NULL), 0);
+    ck_assert_int_eq(files_add(&list, "t", 0, NULL), ERR_OK);
     ck_assert_uint_eq(list.count, 1);
     ck_assert_ptr_nonnull(list.entries[0].problem);
     files_free(&list);
@@ -106,11 +106,11 @@ START_TEST(reading_keeps_to_the_limit)
     put("empty", "");
     struct file_bytes bytes = {0};
     struct error err;
-    ck_assert_int_eq(files_read("five", 5, &bytes, &err), 0);
+    ck_assert_int_eq(files_read("five", 5, &bytes, &err), ERR_OK);
     ck_assert_uint_eq(bytes.length, 5);
     ck_assert_mem_eq(bytes.data, "12345", 5);
     ck_assert_int_eq(files_read("five", 4, &bytes, &err), ERR_BODY_TOO_LARGE);
-    ck_assert_int_eq(files_read("empty", 5, &bytes, &err), 0);
+    ck_assert_int_eq(files_read("empty", 5, &bytes, &err), ERR_OK);
     ck_assert_uint_eq(bytes.length, 0);
     free(bytes.data);
     leave_scratch();
