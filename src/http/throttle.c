@@ -8,7 +8,7 @@
  * clients' requests that can wait, and as much for those of clients that are back. */
 enum { SHARE = 32, MEAN_OF = 64 };
 
-static const int64_t WAIT_MOST_NS = 2000000000, WINDOW_NS = 20000000;
+static const int64_t WAIT_MAX_NS = 2000000000, WINDOW_NS = 20000000;
 
 /* Each thread's own: its CPU time when last measured, the mean CPU time of a request, the next turn
  * of each kind, when the workers were last seen busy, and how many uploads began in this window and
@@ -22,7 +22,7 @@ void throttle_measure(void)
 {
     struct timespec t = {0};
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    int64_t cpu_ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    int64_t cpu_ns = (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
     own.request_ns += (cpu_ns - own.cpu_ns - own.request_ns) / MEAN_OF;
     own.cpu_ns = cpu_ns;
 }
@@ -37,8 +37,8 @@ int64_t throttle_turn_ns(struct server *server, int threads, bool is_back)
     if (now - own.busy_ns > WINDOW_NS || load.spare_cpus >= threads)
         return 0;
     int64_t wait = *turn > now ? *turn - now : 0;
-    if (wait > WAIT_MOST_NS)
-        return WAIT_MOST_NS;
+    if (wait > WAIT_MAX_NS)
+        return WAIT_MAX_NS;
     *turn = now + wait + own.request_ns * threads * SHARE / (1 + SHARE * load.spare_cpus);
     return wait;
 }

@@ -120,12 +120,8 @@ struct kernel_isas {
 /* Selects every ISA up to `name` (NULL or "auto": the highest that this machine has). False if the
  * name is unknown or the machine lacks this ISA. */
 bool kernel_isas_select(const char *name, struct kernel_isas *isas);
-const char *kernel_isas_name(struct kernel_isas isas);
 
-/* The names of the ISAs, lowest first, NULL-terminated; for --help and messages. */
-const char *const *kernel_isa_names(void);
-
-/* The values of an option: "auto", and those names. */
+/* The values of an option: "auto", and the names of the ISAs, lowest first; NULL-terminated. */
 extern const char *const kernel_isa_choices[];
 
 /* The ISAs that this machine has, for messages: "ref, generic, avx2". */

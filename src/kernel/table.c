@@ -62,16 +62,6 @@ size_t conv_weight_count(const struct conv_shape *s)
     return (size_t)s->out_c * (size_t)(s->in_c / s->groups) * (size_t)s->kernel * (size_t)s->kernel;
 }
 
-const char *kernel_isas_name(struct kernel_isas isas)
-{
-    return isa_names[isas.top];
-}
-
-const char *const *kernel_isa_names(void)
-{
-    return isa_names;
-}
-
 void kernel_isas_here(char text[KERNEL_ISAS_TEXT])
 {
     struct kernel_isas isas;

@@ -2,7 +2,9 @@
 
 #include <stdlib.h>
 
-enum { WEIGHT = 8, RETRY_MOST_S = 3600 };
+#include "base/clock.h"
+
+enum { WEIGHT = 8, RETRY_MAX_S = 3600 };
 
 void admission_learn(struct served_model *entry, int64_t ns)
 {
@@ -37,6 +39,6 @@ int64_t admission_wait_ns(const struct admission_work *work, size_t depth, int64
 
 int admission_retry_after_s(int64_t wait_ns)
 {
-    int64_t seconds = (wait_ns + 999999999) / 1000000000;
-    return seconds < 1 ? 1 : seconds > RETRY_MOST_S ? RETRY_MOST_S : (int)seconds;
+    int64_t seconds = (wait_ns + NS_PER_S - 1) / NS_PER_S;
+    return seconds < 1 ? 1 : seconds > RETRY_MAX_S ? RETRY_MAX_S : (int)seconds;
 }

@@ -281,7 +281,7 @@ int server_ready(struct server *server, struct error *err)
         return error_set(err, ERR_DRAINING, "%s", error_text(ERR_DRAINING));
     struct generation *generation = server_generation(server);
     const struct conf *conf = generation_conf(generation);
-    int64_t timeout_ns = conf->request_timeout_ms * 1000000, small = conf->max_body_bytes;
+    int64_t timeout_ns = conf->request_timeout_ms * NS_PER_MS, small = conf->max_body_bytes;
     generation_release(generation);
     if (!bodies_have_space(&server->bodies, (size_t)(small < BODIES_SMALL ? small : BODIES_SMALL)))
         return error_set(err, ERR_OVERLOADED,

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/threads.h"
 #include "tool/args.h"
 #include "tool/measure.h"
@@ -318,7 +319,7 @@ static int run(struct tool *tool, struct error *err)
     b->options.workers = (int)b->workers;
     b->options.threads = (int)(b->threads ? b->threads : b->workers);
     b->options.batch = (int)b->batch;
-    b->options.duration_ns = (b->seconds ? b->seconds : DEFAULT_SECONDS) * 1000000000;
+    b->options.duration_ns = (b->seconds ? b->seconds : DEFAULT_SECONDS) * NS_PER_S;
     b->options.preprocess = picture_preprocess_options(&tool->engine.pictures);
     return bench_model(b, err);
 }

@@ -140,7 +140,7 @@ struct totals {
 static void add_to_totals(struct totals *t, const struct layer *layer, const struct runner *runners,
                           size_t count)
 {
-    const char *const *names = kernel_isa_names();
+    const char *const *names = kernel_isa_choices + 1;
     for (int i = 0; names[i]; i++) {
         struct kernel_isas isas;
         if (!kernel_isas_select(names[i], &isas))
@@ -167,7 +167,7 @@ static void print_layer(const struct layer *layer, const struct runner *runners,
 
 static void print_totals(const struct totals *t, const char *template)
 {
-    const char *const *names = kernel_isa_names();
+    const char *const *names = kernel_isa_choices + 1;
     printf("%s, all convolutions and the classifier, one image, one thread:\n", template);
     for (enum precision p = 0; p < PRECISION_COUNT; p++)
         for (int i = 0; names[i]; i++)

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { FORMS_MOST_FILTERS = 3 };
+enum { FORMS_MAX_FILTERS = 3 };
 
 /* [height][width][channels]. `magnitude`, of the same shape, is the sum of |a b| over the products
  * and other terms that each value was last added up from. */
@@ -24,7 +24,7 @@ struct filter {
 /* Filters one after the other, with ReLU between; all but the last have one width. */
 struct chain {
     int depth;
-    struct filter filters[FORMS_MOST_FILTERS];
+    struct filter filters[FORMS_MAX_FILTERS];
 };
 
 enum shortcut { SHORTCUT_NONE, SHORTCUT_IDENTITY, SHORTCUT_PROJECTION };

@@ -168,7 +168,7 @@ float *source_value(const struct source *source, size_t v)
 void cut_layers(struct cut *cut, const struct source *source, size_t first, size_t count)
 {
     *cut = (struct cut){.count = count, .input = first};
-    ck_assert(count <= CUT_MOST_LAYERS && first + count <= source->count);
+    ck_assert(count <= CUT_MAX_LAYERS && first + count <= source->count);
     for (size_t i = 0; i < count; i++) {
         struct layer *layer = &cut->layers[i];
         *layer = source->layers[first + i];

@@ -5,7 +5,7 @@
 #include "model/model.h"
 #include "model/safetensors.h"
 
-enum { CUT_MOST_LAYERS = 4 };
+enum { CUT_MAX_LAYERS = 4 };
 
 /* A model, its weights, and a picture as its network sees it. */
 struct source {
@@ -37,8 +37,8 @@ float *source_value(const struct source *source, size_t v);
 /* Layers that follow each other and read nothing before value `input` but that, with their weights
  * as they are packed: batch norm folded in. */
 struct cut {
-    struct layer layers[CUT_MOST_LAYERS];
-    float *weights[CUT_MOST_LAYERS], *bias[CUT_MOST_LAYERS];
+    struct layer layers[CUT_MAX_LAYERS];
+    float *weights[CUT_MAX_LAYERS], *bias[CUT_MAX_LAYERS];
     size_t count, input;
 };
 void cut_layers(struct cut *cut, const struct source *source, size_t first, size_t count);

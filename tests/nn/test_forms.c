@@ -163,7 +163,7 @@ static void compare_program(const struct cut *cut, const float *x, const struct 
                             struct furthest *furthest)
 {
     bool rectified = cut->layers[cut->count - 1].relu;
-    for (const char *const *isa = kernel_isa_names(); *isa; isa++) {
+    for (const char *const *isa = kernel_isa_choices + 1; *isa; isa++) {
         struct kernel_isas isas;
         if (!kernel_isas_select(*isa, &isas))
             continue;

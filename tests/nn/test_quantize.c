@@ -198,7 +198,7 @@ END_TEST
  * the most that a sum of 32 bits holds. */
 START_TEST(sums_that_int32_cannot_hold_are_refused)
 {
-    enum { MOST = INT32_MAX / (255 * 63), CHANNELS = MOST + 1 };
+    enum { MAX = INT32_MAX / (255 * 63), CHANNELS = MAX + 1 };
     static float weights[CHANNELS], ones[CHANNELS], zeros[CHANNELS];
     const struct quantization x = {ones, zeros, NULL};
     const float bias = 0;
@@ -206,7 +206,7 @@ START_TEST(sums_that_int32_cannot_hold_are_refused)
     struct error err;
     struct layer wide = {.kind = LAYER_LINEAR,
                          .name = "wide",
-                         .shape = {1, 1, MOST, 1, 1, 1, 1, 1, 0, 1},
+                         .shape = {1, 1, MAX, 1, 1, 1, 1, 1, 0, 1},
                          .residual = LAYER_NO_VALUE};
     for (int i = 0; i < CHANNELS; i++) {
         weights[i] = i % 2 ? -0.5F : 0.5F;

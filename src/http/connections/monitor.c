@@ -273,7 +273,7 @@ static int sleep_time(struct monitor *m)
     pthread_mutex_unlock(&m->peers.lock);
     if (until == DEADLINE_NEVER)
         return -1;
-    int64_t ms = (until - clock_monotonic_ns() + 999999) / 1000000;
+    int64_t ms = (until - clock_monotonic_ns() + NS_PER_MS - 1) / NS_PER_MS;
     return ms < 0 ? 0 : ms > 3600000 ? 3600000 : (int)ms;
 }
 

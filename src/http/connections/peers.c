@@ -312,7 +312,7 @@ void peers_handle_event(struct peers *all, uint64_t tag, uint32_t events)
 
 void peers_set_limits(struct peers *all, const struct conf *conf)
 {
-    int64_t upload = conf->upload_timeout_ms * 1000000, idle = conf->idle_timeout_s * 1000000000;
+    int64_t upload = conf->upload_timeout_ms * NS_PER_MS, idle = conf->idle_timeout_s * NS_PER_S;
     all->limits_ns[TIMER_OPENING] = upload < idle ? upload : idle;
     all->limits_ns[TIMER_UPLOAD] = all->limits_ns[TIMER_REPLY] = upload;
     all->limits_ns[TIMER_IDLE] = idle;
