@@ -64,10 +64,12 @@ struct conv_weights {
     const float *bias;       /* [out_c]; not for int8 */
     const int8_t *quantized; /* the same, -127..127; int8 only, as is what follows */
     const float *multiplier, *offset, *residual_multiplier; /* [out_c] */
-    const uint8_t *padding;                                 /* [in_c] */
+    const float *gated_offset; /* [out_c]: added after the gate; NULL without one */
+    const uint8_t *padding;    /* [in_c] */
 };
 
-/* One call: y[tiles] = act(conv(x, w) + bias + residual). `residual` (or NULL) has y's layout and
+/* One call: y[tiles] = act((conv(x, w) + bias) * gate + residual). `gate` (or NULL) is float32,
+ * [images][out_c]; only a shape with one group has it. `residual` (or NULL) has y's layout and
  * elements and may be y itself. With `y_float`, y is float32 whatever the precision is (there is
  * no residual then, and in int8 an output is acc * multiplier + offset). `scratch` has scratch_size
  * bytes, is aligned, and is private to the calling thread. */
@@ -75,6 +77,7 @@ struct conv_call {
     const struct conv_shape *shape;
     const void *packed;
     const void *x;
+    const float *gate;
     const void *residual;
     void *y;
     bool relu; /* in int8, a zero point of 0 has this effect, unless y_float */

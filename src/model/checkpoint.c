@@ -101,27 +101,27 @@ static int take_stage(const struct tensor_table *tensors, struct template *t, in
                       struct error *err)
 {
     struct stage *stage = &t->stages[index];
-    bool bottleneck = t->block == BLOCK_BOTTLENECK;
+    bool bottleneck = has(tensors, index, 0, "conv3.weight");
     const struct tensor_info *wide =
         find_conv(tensors, index, bottleneck ? "conv2.weight" : "conv1.weight", err);
     const struct tensor_info *last =
         wide ? find_conv(tensors, index, bottleneck ? "conv3.weight" : "conv2.weight", err) : NULL;
     if (!last)
         return ERR_MODEL_UNSUPPORTED;
-    int per_group = (int)wide->shape[1];
-    *stage =
-        (struct stage){.width = (int)wide->shape[0], .out = (int)last->shape[0], .cardinality = 1};
-    if (bottleneck && stage->width % per_group != 0)
+    int per_group = (int)wide->shape[1], width = (int)wide->shape[0];
+    *stage = template_stage(bottleneck ? BLOCK_BOTTLENECK : BLOCK_BASIC, 0, 0, (int)last->shape[0],
+                            1, false);
+    if (bottleneck && width % per_group != 0)
         return error_set(
             err, ERR_MODEL_UNSUPPORTED,
             "tensor layer%d.0.conv2.weight: %d channels are no multiple of a group's %d", index + 1,
-            stage->width, per_group);
+            width, per_group);
     if (bottleneck)
-        stage->cardinality = stage->width / per_group;
+        stage->cardinality = width / per_group;
     stage->projection = has(tensors, index, 0, "downsample.0.weight") ||
                         has(tensors, index, 0, "downsample.1.weight");
     while (stage->blocks < TEMPLATE_MAX_BLOCKS && has_block(tensors, index, stage->blocks))
-        stage->blocks++;
+        stage->widths[stage->blocks++] = (struct block_width){width, width};
     return ERR_OK;
 }
 
@@ -130,7 +130,6 @@ int checkpoint_template(const struct tensor_table *tensors, struct template *t, 
     int code = take_stem(tensors, t, err);
     if (code != ERR_OK)
         return code;
-    t->block = has(tensors, 0, 0, "conv3.weight") ? BLOCK_BOTTLENECK : BLOCK_BASIC;
     t->stage_count = 0;
     do {
         code = take_stage(tensors, t, t->stage_count++, err);

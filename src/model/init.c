@@ -69,7 +69,7 @@ static struct moments layer_output(const struct layer *layer, double scale,
                                    const struct moments *values)
 {
     struct moments y = {0, scale * scale};
-    if (layer->kind == LAYER_MAX_POOL || layer->kind == LAYER_AVG_POOL)
+    if (layer->kind == LAYER_MAX_POOL || layer->kind == LAYER_GLOBAL_POOL)
         return values[layer->input];
     if (layer->residual != LAYER_NO_VALUE) {
         y.mean += values[layer->residual].mean;

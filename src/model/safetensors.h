@@ -50,10 +50,14 @@ struct tensor_info {
     size_t bytes;
 };
 
+/* Whose names a file's tensors had; they are renamed to torchvision's. */
+enum tensor_naming { NAMING_TORCHVISION, NAMING_LEGACY_SENET, NAMING_HUGGING_FACE };
+
 /* The tensors of a file, sorted by name. */
 struct tensor_table {
     struct tensor_info *tensors;
     size_t count;
+    enum tensor_naming naming;
     uint64_t data_start; /* where in the file the tensors' bytes begin */
 };
 

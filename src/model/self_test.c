@@ -268,7 +268,7 @@ static bool trial_passes(const struct trial *t)
 
 static bool same_work(const struct layer *a, const struct layer *b)
 {
-    return layer_has_weights(a) && a->relu == b->relu &&
+    return layer_has_kernel(a) && a->relu == b->relu &&
            (a->residual == LAYER_NO_VALUE) == (b->residual == LAYER_NO_VALUE) &&
            memcmp(&a->shape, &b->shape, sizeof a->shape) == 0;
 }
@@ -280,7 +280,7 @@ static bool is_new(const struct network *network, size_t i)
     for (size_t k = 0; k < i; k++)
         if (same_work(network_layer(network, k), layer))
             return false;
-    return layer_has_weights(layer);
+    return layer_has_kernel(layer);
 }
 
 static size_t largest_trial(const struct network *network)

@@ -8,6 +8,22 @@
 
 enum { LAYERS_PER_BLOCK = 4, LAYERS_BESIDE = 4 };
 
+struct stage template_stage(enum block_kind block, int blocks, int width, int out, int cardinality,
+                            bool projection)
+{
+    struct stage stage = {
+        .block = block,
+        .blocks = blocks,
+        .out = out,
+        .cardinality = cardinality,
+        .projection = projection,
+        .down_kernel = 1,
+    };
+    for (int i = 0; i < blocks; i++)
+        stage.widths[i] = (struct block_width){width, width};
+    return stage;
+}
+
 /* The two rules of section 3.1, which leave few free choices. Rule 1: blocks that make
  * maps of the same size share their width and the sizes of their filters, so one struct stage
  * stands for all of them. Rule 2: each time the map is halved, the width is doubled. */
@@ -17,7 +33,6 @@ int template_by_rules(const struct design *d, struct template *t, struct error *
     *t = (struct template){
         .stem = d->stem,
         .stem_channels = d->stem_channels,
-        .block = d->block,
         .stage_count = d->stage_count,
         .classes = d->classes,
         .input_size = d->input_size,
@@ -27,13 +42,8 @@ int template_by_rules(const struct design *d, struct template *t, struct error *
             return error_set(err, ERR_MODEL_UNSUPPORTED,
                              "stage %d would have more than %d channels; make C, d or out smaller",
                              i + 1, TEMPLATE_MAX_CHANNELS);
-        t->stages[i] = (struct stage){
-            .blocks = d->blocks[i],
-            .width = (int)width,
-            .out = (int)out,
-            .cardinality = d->cardinality,
-            .projection = i > 0 || d->stem_channels != d->out,
-        };
+        t->stages[i] = template_stage(d->block, d->blocks[i], (int)width, (int)out, d->cardinality,
+                                      i > 0 || d->stem_channels != d->out);
     }
     return ERR_OK;
 }
@@ -73,7 +83,7 @@ static bool is_servable(const struct layer *layer)
     if (!positive || !fits_int(s->in_h, s->in_w, s->in_c) ||
         !fits_int(s->out_h, s->out_w, s->out_c))
         return false;
-    if (layer->kind == LAYER_MAX_POOL || layer->kind == LAYER_AVG_POOL)
+    if (layer->kind == LAYER_MAX_POOL || layer->kind == LAYER_GLOBAL_POOL)
         return true;
     return s->in_c % s->groups == 0 && s->out_c % s->groups == 0 &&
            fits_int(s->kernel * s->kernel, s->in_c / s->groups, s->out_c);
@@ -125,13 +135,14 @@ static void add_block(struct builder *b, const struct template *t, int stride)
 {
     const struct stage *stage = &t->stages[b->stage];
     int input = newest(b), in_size = b->size, in_channels = b->channels;
+    const struct block_width *width = &stage->widths[b->block];
     int shortcut = input, last = 2;
-    if (t->block == BLOCK_BOTTLENECK) {
-        add_block_conv(b, 1, 1, 1, 1, stage->width);
-        add_block_conv(b, 2, 3, stride, stage->cardinality, stage->width);
+    if (stage->block == BLOCK_BOTTLENECK) {
+        add_block_conv(b, 1, 1, 1, 1, width->reduced);
+        add_block_conv(b, 2, 3, stride, stage->cardinality, width->width);
         last = 3;
     } else {
-        add_block_conv(b, 1, 3, stride, stage->cardinality, stage->width);
+        add_block_conv(b, 1, 3, stride, stage->cardinality, width->width);
     }
     int before = newest(b), size = b->size, channels = b->channels;
     if (stage->projection && b->block == 0) {
@@ -143,7 +154,7 @@ static void add_block(struct builder *b, const struct template *t, int stride)
     }
     b->size = size;
     b->channels = channels;
-    int kernel = t->block == BLOCK_BOTTLENECK ? 1 : 3;
+    int kernel = stage->block == BLOCK_BOTTLENECK ? 1 : 3;
     struct layer *layer = add_block_conv(b, last, kernel, 1, 1, stage->out);
     layer->input = before;
     layer->residual = shortcut;
@@ -180,7 +191,7 @@ static void add_stem(struct builder *b, const struct template *t)
 
 static void add_head(struct builder *b, const struct template *t)
 {
-    add(b, LAYER_AVG_POOL, newest(b), b->size, b->channels,
+    add(b, LAYER_GLOBAL_POOL, newest(b), b->size, b->channels,
         (struct conv_shape){.kernel = b->size, .stride = 1, .groups = 1, .out_c = b->channels});
     struct layer *layer =
         add(b, LAYER_LINEAR, newest(b), 1, b->channels,

@@ -14,8 +14,15 @@ enum {
 };
 
 enum stem_kind {
-    STEM_IMAGENET, /* 7x7 stride 2, 3x3 max pool stride 2 */
-    STEM_CIFAR,    /* 3x3 stride 1 */
+    STEM_IMAGENET, /* 7x7 stride 2, then a pool */
+    STEM_CIFAR,    /* 3x3 stride 1, no pool */
+    STEM_DEEP,     /* three 3x3, the first with stride 2, then a pool (ResNet-C, -D, tiered) */
+};
+
+enum stem_pool {
+    STEM_POOL_MAX,  /* 3x3 max pool, stride 2, padding 1 */
+    STEM_POOL_CEIL, /* the same without padding, its output rounded up (legacy SENet) */
+    STEM_POOL_CONV, /* 3x3 convolution, stride 2 (ResNet-RS) */
 };
 
 enum block_kind {
@@ -23,24 +30,61 @@ enum block_kind {
     BLOCK_BASIC,      /* 3x3, 3x3 (ResNet-18, -34) */
 };
 
+/* How a projection shortcut halves the map. */
+enum down_kind {
+    DOWN_CONV, /* its convolution has stride 2 */
+    DOWN_AVG,  /* 2x2 average pool before its 1x1 (ResNet-D) */
+};
+
+/* What filters where the 3x3 would have stride 2, which then has stride 1. */
+enum antialias {
+    ANTIALIAS_NONE,
+    ANTIALIAS_AVG,  /* 2x2 average pool, also instead of the stem's max pool */
+    ANTIALIAS_BLUR, /* 3x3 blur with stride 2, also after the stem's max pool, with stride 1 */
+};
+
+/* The gate of each block's output: see nn/attention.h. */
+enum attention {
+    ATTENTION_NONE,
+    ATTENTION_SE,  /* two layers, ReLU between, sigmoid or hard sigmoid */
+    ATTENTION_ESE, /* one layer, hard sigmoid */
+    ATTENTION_ECA, /* a convolution over neighbouring channels, sigmoid */
+};
+
 struct stage {
+    enum block_kind block;
     int blocks;
-    int width;       /* channels of the 3x3: C * d */
     int out;         /* channels of the block's output */
     int cardinality; /* C */
     bool projection; /* the first block has a projection shortcut */
+    int down_kernel; /* of the shortcut's convolution: 1, or 3 */
+    int attention;   /* SE: channels between its layers; ECA: channels of its kernel */
+    struct block_width {
+        int reduced;               /* channels of a bottleneck's first 1x1, usually `width` */
+        int width;                 /* channels of the 3x3 with C groups: C * d */
+    } widths[TEMPLATE_MAX_BLOCKS]; /* of each block; they differ where channels were pruned */
 };
 
 struct template
 {
     enum stem_kind stem;
+    int stem_widths[2]; /* of a deep stem: channels of its first two convolutions */
     int stem_channels;
-    enum block_kind block;
+    enum stem_pool stem_pool;
+    enum down_kind down;
+    enum antialias antialias;
+    enum attention attention;
+    bool hard_sigmoid; /* of SE */
+    bool stride_first; /* bottlenecks have their stride on the first 1x1 */
     int stage_count;
     struct stage stages[TEMPLATE_MAX_STAGES];
     int classes;
     int input_size;
 };
+
+/* A stage whose blocks all have the same widths, as the paper's rules make them. */
+struct stage template_stage(enum block_kind block, int blocks, int width, int out, int cardinality,
+                            bool projection);
 
 /* The free choices of a network that follows the paper's rules: the number of stages, their blocks,
  * and the sizes of the first stage. */
@@ -64,7 +108,7 @@ int template_by_rules(const struct design *design, struct template *out, struct 
 /* The help text for the free grammar. */
 #define TEMPLATE_GRAMMAR_HELP                                                                      \
     "TEMPLATE is a name like resnext50_32x4d, or numbers like blocks=3,4,6,3:C=32:d=4, which\n"    \
-    "mean the same. KEY=VALUE in any order, separated by colons; blocks, C and d are required:\n"     \
+    "mean the same. KEY=VALUE in any order, separated by colons; blocks, C and d are required:\n"  \
     "  blocks=N,N,...         blocks of each stage, 1 to 8 stages of 1 to 256 blocks\n"            \
     "  C=N                    cardinality: paths of a block; 1 is a ResNet\n"                      \
     "  d=N                    width of a path in the first stage; doubles with every stage\n"      \

@@ -56,15 +56,19 @@ int template_from_name(const char *name, struct template *out, struct error *err
 
 static bool same_stage(const struct stage *a, const struct stage *b)
 {
-    return a->blocks == b->blocks && a->width == b->width && a->out == b->out &&
-           a->cardinality == b->cardinality && a->projection == b->projection;
+    bool same = a->block == b->block && a->blocks == b->blocks && a->out == b->out &&
+                a->cardinality == b->cardinality && a->projection == b->projection;
+    for (int i = 0; same && i < a->blocks; i++)
+        same = a->widths[i].reduced == b->widths[i].reduced &&
+               a->widths[i].width == b->widths[i].width;
+    return same;
 }
 
 /* The same network but for the number of classes and the size of its input. */
 static bool same_network(const struct template *a, const struct template *b)
 {
     bool same = a->stem == b->stem && a->stem_channels == b->stem_channels &&
-                a->block == b->block && a->stage_count == b->stage_count;
+                a->stage_count == b->stage_count;
     for (int i = 0; same && i < a->stage_count; i++)
         same = same_stage(&a->stages[i], &b->stages[i]);
     return same;
@@ -73,17 +77,17 @@ static bool same_network(const struct template *a, const struct template *b)
 /* The number in a name: layers with weights on the longest path. */
 static int depth_of(const struct template *t)
 {
-    int blocks = 0;
+    int depth = 2;
     for (int i = 0; i < t->stage_count; i++)
-        blocks += t->stages[i].blocks;
-    return blocks * (t->block == BLOCK_BOTTLENECK ? 3 : 2) + 2;
+        depth += t->stages[i].blocks * (t->stages[i].block == BLOCK_BOTTLENECK ? 3 : 2);
+    return depth;
 }
 
 static void describe(const struct template *t, char name[TEMPLATE_NAME_MAX])
 {
     const struct stage *first = &t->stages[0];
-    int depth = depth_of(t), width = first->width / first->cardinality;
-    int usual = t->block == BLOCK_BOTTLENECK ? first->out / 4 : first->out;
+    int depth = depth_of(t), width = first->widths[0].width / first->cardinality;
+    int usual = first->block == BLOCK_BOTTLENECK ? first->out / 4 : first->out;
     if (first->cardinality > 1)
         snprintf(name, TEMPLATE_NAME_MAX, "resnext%d_%dx%dd", depth, first->cardinality, width);
     else if (width == usual)

@@ -16,7 +16,7 @@ static const struct layer *from_end(const struct network *n, size_t i)
 struct feature_shape explain_shape(const struct network *n)
 {
     CHECK(network_layer_count(n) > MEAN_FROM_END &&
-          from_end(n, MEAN_FROM_END)->kind == LAYER_AVG_POOL &&
+          from_end(n, MEAN_FROM_END)->kind == LAYER_GLOBAL_POOL &&
           from_end(n, CLASSIFIER_FROM_END)->kind == LAYER_LINEAR);
     const struct conv_shape *s = &from_end(n, MEAN_FROM_END)->shape;
     return (struct feature_shape){s->in_h, s->in_w, s->in_c};

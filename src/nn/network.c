@@ -42,7 +42,7 @@ static size_t packed_size(const struct network *n, size_t i)
     const struct layer *layer = &n->layers[i];
     if (n->steps[i].kernel)
         return n->steps[i].kernel->method->packed_size(n->steps[i].kernel, &layer->shape);
-    bool scales = n->precision == PRECISION_INT8 && layer->kind == LAYER_AVG_POOL;
+    bool scales = n->precision == PRECISION_INT8 && layer->kind == LAYER_GLOBAL_POOL;
     return scales ? 2 * (size_t)layer->shape.out_c * sizeof(float) : 0;
 }
 
@@ -54,7 +54,7 @@ static int choose_kernels(struct network *n, struct kernel_isas isas, size_t *we
     for (size_t i = 0; i < n->count; i++) {
         const struct conv_shape *shape = &n->layers[i].shape;
         struct step *step = &n->steps[i];
-        if (layer_has_weights(&n->layers[i])) {
+        if (layer_has_kernel(&n->layers[i])) {
             step->kernel = kernel_conv(isas, n->precision, shape);
             size_t scratch = step->kernel->method->scratch_size(step->kernel, shape);
             n->scratch_size = scratch > n->scratch_size ? scratch : n->scratch_size;
@@ -138,7 +138,7 @@ static int fill(struct network *n, const struct network_options *options, struct
         return ERR_OK;
     code = copy_scales(n, options->values, err);
     for (size_t i = 0; code == ERR_OK && i < n->count; i++)
-        if (n->layers[i].kind == LAYER_AVG_POOL)
+        if (n->layers[i].kind == LAYER_GLOBAL_POOL)
             scale_average(n, i);
     return code;
 }
@@ -386,7 +386,7 @@ void network_run_tiles(const struct network *n, struct workspace *w, struct work
     void *y = value(n, w, (int)i + 1);
     if (layer->kind == LAYER_MAX_POOL)
         pool_max(n->precision, &layer->shape, x, y, begin, end);
-    else if (layer->kind == LAYER_AVG_POOL)
+    else if (layer->kind == LAYER_GLOBAL_POOL)
         pool_average(n->precision, &layer->shape, x, y, scales,
                      scales ? scales + layer->shape.out_c : NULL, begin, end);
     else

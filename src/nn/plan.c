@@ -22,7 +22,7 @@ static size_t product(int a, int b, int c)
 static void keep_features(const struct layer *layers, size_t count, struct value *values)
 {
     for (size_t i = 0; i < count; i++)
-        if (layers[i].kind == LAYER_AVG_POOL)
+        if (layers[i].kind == LAYER_GLOBAL_POOL)
             values[layers[i].input].last_read = values[i + 1].last_read = (int)count;
 }
 

@@ -175,7 +175,7 @@ static void print_layer(const struct bench *b, size_t i)
            kernel_name(b->model->network, i), per_image_ms(b, (double)b->measure.layers[i].min_ns),
            mean_ms(b, b->measure.layers[i].total_ns),
            100 * (double)b->measure.layers[i].total_ns / (double)b->measure.inference_ns);
-    if (layer_has_weights(layer))
+    if (layer_has_kernel(layer))
         printf(" %8.1f %6.1f%%", layer_gflops(b, i), 100 * layer_share_of_peak(b, i));
     putchar('\n');
 }

@@ -45,13 +45,13 @@ static void describe_conv(struct row *row, int kernel, int channels, int cardina
 static void describe_stage(const struct template *t, int i, struct row *row)
 {
     const struct stage *s = &t->stages[i];
-    bool bottleneck = t->block == BLOCK_BOTTLENECK;
+    bool bottleneck = s->block == BLOCK_BOTTLENECK;
     snprintf(row->name, sizeof row->name, "conv%d", i + 2);
     if (i == 0 && t->stem == STEM_IMAGENET)
         snprintf(row->before, sizeof row->before, "3x3 max pool, stride 2");
     if (bottleneck)
-        describe_conv(row, 1, s->width, 1);
-    describe_conv(row, 3, s->width, s->cardinality);
+        describe_conv(row, 1, s->widths[0].reduced, 1);
+    describe_conv(row, 3, s->widths[0].width, s->cardinality);
     describe_conv(row, bottleneck ? 1 : 3, s->out, 1);
     row->blocks = s->blocks;
 }
@@ -75,7 +75,7 @@ static void describe_rows(struct info *info)
 static size_t row_of(const struct info *info, const struct layer *layer, size_t row)
 {
     int stage;
-    if (layer->kind == LAYER_AVG_POOL || layer->kind == LAYER_LINEAR)
+    if (layer->kind == LAYER_GLOBAL_POOL || layer->kind == LAYER_LINEAR)
         return info->row_count - 1;
     if (layer->kind == LAYER_MAX_POOL)
         return 1;
@@ -93,7 +93,7 @@ static void add_layer(struct info *info, const struct layer *layer, size_t row)
     r->multiply_adds += layer_multiply_adds(layer);
     info->parameters += layer_parameters(layer);
     info->multiply_adds += layer_multiply_adds(layer);
-    if (layer_has_weights(layer))
+    if (layer_has_kernel(layer))
         network_summary_add(&info->kernels, kernel_conv(info->isas, info->precision, &layer->shape),
                             &layer->shape);
 }

@@ -195,7 +195,7 @@ int main(int argc, char **argv)
     cpu_name(cpu);
     printf("%s, %s, float32 peak %.0f GFLOP/s (%s)\n", cpu, library(), peak.gflops, peak.isa);
     for (size_t i = 0; i < count; i++) {
-        if (!layer_has_weights(&layers[i]))
+        if (!layer_has_kernel(&layers[i]))
             continue;
         size_t kernels = time_layer(&layers[i], &numbers, argc > 2 ? argv[2] : NULL, runners);
         print_layer(&layers[i], runners, kernels, peak.gflops);

@@ -65,10 +65,9 @@ static inline struct template folder_template(void)
     return (struct template){
         .stem = STEM_CIFAR,
         .stem_channels = 8,
-        .block = BLOCK_BOTTLENECK,
         .stage_count = 2,
-        .stages = {{.blocks = 2, .width = 8, .out = 16, .cardinality = 2, .projection = true},
-                   {.blocks = 1, .width = 16, .out = 32, .cardinality = 2, .projection = true}},
+        .stages = {template_stage(BLOCK_BOTTLENECK, 2, 8, 16, 2, true),
+                   template_stage(BLOCK_BOTTLENECK, 1, 16, 32, 2, true)},
         .classes = 5,
         .input_size = 16,
     };

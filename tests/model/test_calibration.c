@@ -24,7 +24,7 @@ static const struct layer layers[LAYERS] = {
     {.kind = LAYER_CONV, .name = "conv1", .shape = {.out_c = 2}, .relu = true},
     {.kind = LAYER_MAX_POOL, .shape = {.out_c = 2}},
     {.kind = LAYER_CONV, .name = "layer1.0.conv1", .shape = {.out_c = 3}},
-    {.kind = LAYER_AVG_POOL, .shape = {.out_c = 3}},
+    {.kind = LAYER_GLOBAL_POOL, .shape = {.out_c = 3}},
     {.kind = LAYER_LINEAR, .name = "fc", .shape = {.out_c = 5}},
 };
 

@@ -85,7 +85,7 @@ START_TEST(rule_1_blocks_of_one_map_size_are_alike)
 {
     for (int n = 0; n < PAPER_NAMES; n++) {
         struct list list = list_of(paper_names[n]);
-        int depth = list.template.block == BLOCK_BOTTLENECK ? 3 : 2;
+        int depth = list.template.stages[0].block == BLOCK_BOTTLENECK ? 3 : 2;
         for (int stage = 0; stage < list.template.stage_count; stage++) {
             const struct layer *model = plain_block(&list, stage);
             int blocks = list.template.stages[stage].blocks;
@@ -105,7 +105,7 @@ START_TEST(rule_2_width_doubles_where_the_map_halves)
 {
     for (int n = 0; n < PAPER_NAMES; n++) {
         struct list list = list_of(paper_names[n]);
-        size_t depth = list.template.block == BLOCK_BOTTLENECK ? 3 : 2;
+        size_t depth = list.template.stages[0].block == BLOCK_BOTTLENECK ? 3 : 2;
         for (int stage = 1; stage < list.template.stage_count; stage++) {
             const struct layer *before = plain_block(&list, stage - 1);
             const struct layer *now = plain_block(&list, stage);

@@ -89,12 +89,12 @@ static void one_block_less(struct template *t)
 
 static void five_wide(struct template *t)
 {
-    t->stages[0].width = 320;
+    t->stages[0] = template_stage(BLOCK_BOTTLENECK, 3, 320, 256, t->stages[0].cardinality, true);
 }
 
 static void odd_width(struct template *t)
 {
-    t->stages[0].width = 100;
+    t->stages[0] = template_stage(BLOCK_BOTTLENECK, 3, 100, 256, t->stages[0].cardinality, true);
 }
 
 START_TEST(other_networks_are_described)
@@ -122,13 +122,13 @@ static void check_same(const struct template *a, const struct template *b)
 {
     ck_assert_int_eq(a->stem, b->stem);
     ck_assert_int_eq(a->stem_channels, b->stem_channels);
-    ck_assert_int_eq(a->block, b->block);
     ck_assert_int_eq(a->classes, b->classes);
     ck_assert_int_eq(a->input_size, b->input_size);
     ck_assert_int_eq(a->stage_count, b->stage_count);
     for (int i = 0; i < a->stage_count; i++) {
         ck_assert_int_eq(a->stages[i].blocks, b->stages[i].blocks);
-        ck_assert_int_eq(a->stages[i].width, b->stages[i].width);
+        ck_assert_int_eq(a->stages[i].block, b->stages[i].block);
+        ck_assert_mem_eq(a->stages[i].widths, b->stages[i].widths, sizeof a->stages[i].widths);
         ck_assert_int_eq(a->stages[i].out, b->stages[i].out);
         ck_assert_int_eq(a->stages[i].cardinality, b->stages[i].cardinality);
         ck_assert_int_eq(a->stages[i].projection, b->stages[i].projection);
@@ -141,11 +141,10 @@ START_TEST(numbers_are_read_into_the_stages)
     const struct template wanted = {
         .stem = STEM_CIFAR,
         .stem_channels = 16,
-        .block = BLOCK_BOTTLENECK,
         .stage_count = 3,
-        .stages = {{.blocks = 1, .width = 15, .out = 16, .cardinality = 5, .projection = false},
-                   {.blocks = 20, .width = 30, .out = 32, .cardinality = 5, .projection = true},
-                   {.blocks = 3, .width = 60, .out = 64, .cardinality = 5, .projection = true}},
+        .stages = {template_stage(BLOCK_BOTTLENECK, 1, 15, 16, 5, false),
+                   template_stage(BLOCK_BOTTLENECK, 20, 30, 32, 5, true),
+                   template_stage(BLOCK_BOTTLENECK, 3, 60, 64, 5, true)},
         .classes = 100,
         .input_size = 33,
     };
@@ -237,7 +236,7 @@ static void check_shape(const struct layer *l, int in, int in_c, int out, int ou
     ck_assert_int_eq(s->kernel, kernel);
     ck_assert_int_eq(s->stride, stride);
     ck_assert_int_eq(s->groups, groups);
-    ck_assert_int_eq(s->pad, l->kind == LAYER_AVG_POOL ? 0 : kernel / 2);
+    ck_assert_int_eq(s->pad, l->kind == LAYER_GLOBAL_POOL ? 0 : kernel / 2);
 }
 
 START_TEST(resnext50_runs_as_the_paper_says)
@@ -281,7 +280,7 @@ START_TEST(resnext50_runs_as_the_paper_says)
     check_shape(&l[13], 56, 256, 28, 256, 3, 2, 32);
     check_shape(&l[14], 56, 256, 28, 512, 1, 2, 1);
     check_shape(&l[15], 28, 256, 28, 512, 1, 1, 1);
-    ck_assert_int_eq(l[count - 2].kind, LAYER_AVG_POOL);
+    ck_assert_int_eq(l[count - 2].kind, LAYER_GLOBAL_POOL);
     check_shape(&l[count - 2], 7, 2048, 1, 2048, 7, 1, 1);
     ck_assert_int_eq(l[count - 1].kind, LAYER_LINEAR);
     check_shape(&l[count - 1], 1, 2048, 1, 1000, 1, 1, 1);

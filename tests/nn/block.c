@@ -29,7 +29,7 @@ void block_layers(struct layer layers[BLOCK_LAYERS])
         {LAYER_CONV, "b.conv1", "b.bn1", block_shape(4, 24, 8, 1, 1, 1), true, 6, LAYER_NO_VALUE},
         {LAYER_CONV, "b.conv2", "b.bn2", block_shape(4, 8, 8, 3, 1, 2), true, 7, LAYER_NO_VALUE},
         {LAYER_CONV, "b.conv3", "b.bn3", block_shape(4, 8, 24, 1, 1, 1), true, 8, 6},
-        {LAYER_AVG_POOL, "", "", {4, 4, 24, 1, 1, 24, 4, 1, 0, 1}, false, 9, LAYER_NO_VALUE},
+        {LAYER_GLOBAL_POOL, "", "", {4, 4, 24, 1, 1, 24, 4, 1, 0, 1}, false, 9, LAYER_NO_VALUE},
         {LAYER_LINEAR, "fc", "", block_shape(1, 24, BLOCK_CLASSES, 1, 1, 1), false, 10,
          LAYER_NO_VALUE},
     };
@@ -47,7 +47,7 @@ void block_scales(const struct layer *layers, struct quantization values[BLOCK_L
     }
     for (int v = 0; v <= BLOCK_LAYERS; v++) {
         int maker = v - 1;
-        while (maker > 0 && !layer_has_weights(&layers[maker]))
+        while (maker > 0 && !layer_has_kernel(&layers[maker]))
             maker = layers[maker].input - 1;
         bool positive = v > 0 && layers[maker].relu;
         values[v] = (struct quantization){scale[positive], zero[positive], NULL};
@@ -95,7 +95,7 @@ struct network *block_network(const char *isa, enum precision precision, float s
     ck_assert(kernel_isas_select(isa, &options.isas));
     ck_assert_int_eq(network_create(&network, layers, BLOCK_LAYERS, &options, NULL), ERR_OK);
     for (size_t i = 0; i < BLOCK_LAYERS; i++)
-        if (layer_has_weights(&layers[i]))
+        if (layer_has_kernel(&layers[i]))
             set_weights(network, i, scale, &seed);
     return network;
 }
