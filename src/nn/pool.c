@@ -169,7 +169,8 @@ enum {
 };
 struct weighted {
     const unsigned char *pixel[AXIS_MAX * AXIS_MAX];
-    uint8_t weight[AXIS_MAX * AXIS_MAX];
+    uint16_t weight[AXIS_MAX * AXIS_MAX];
+    float part[AXIS_MAX * AXIS_MAX]; /* weight / WEIGHTS */
     size_t count;
 };
 
@@ -179,7 +180,7 @@ INLINE void weigh_floats(const struct weighted *w, size_t at, size_t vectors, fl
     for (size_t i = 0; i < w->count; i++) {
         const float *x = (const float *)(const void *)w->pixel[i] + at;
         for (size_t v = 0; v < vectors; v++)
-            sums[v] += vecf_load(x + v * LANES) * ((float)w->weight[i] / WEIGHTS);
+            sums[v] += vecf_load(x + v * LANES) * w->part[i];
     }
     for (size_t v = 0; v < vectors; v++)
         vec_put(PRECISION_F32, y, at + v * LANES, sums[v]);
@@ -191,12 +192,12 @@ INLINE void weigh_halves(const struct weighted *w, size_t at, size_t vectors, ui
     vecf lower[VECTORS_MAX] = {{0}}, upper[VECTORS_MAX] = {{0}};
     for (size_t i = 0; i < w->count; i++) {
         const uint16_t *x = (const uint16_t *)(const void *)w->pixel[i] + at;
-        float weight = (float)w->weight[i] / WEIGHTS;
+        float part = w->part[i];
         for (size_t v = 0; v < vectors; v++) {
             vec both;
             memcpy(&both, x + v * 2 * LANES, sizeof both);
-            lower[v] += (vecf)(both << 16) * weight;
-            upper[v] += (vecf)(both & ~0xffff) * weight;
+            lower[v] += (vecf)(both << 16) * part;
+            upper[v] += (vecf)(both & ~0xffff) * part;
         }
     }
     for (size_t v = 0; v < vectors; v++) {
@@ -232,7 +233,7 @@ static float weigh_one_float(enum precision precision, const struct weighted *w,
         const void *x = w->pixel[i];
         sum += (precision == PRECISION_F32 ? ((const float *)x)[at]
                                            : f32_from_bf16(((const uint16_t *)x)[at])) *
-               ((float)w->weight[i] / WEIGHTS);
+               w->part[i];
     }
     return sum;
 }
@@ -316,7 +317,8 @@ static struct weighted cross(const struct axis *rows, const struct axis *columns
     for (int r = 0; r < rows->count; r++)
         for (int c = 0; c < columns->count; c++, w.count++) {
             w.pixel[w.count] = image + (size_t)rows->at[r] * row + (size_t)columns->at[c] * pixel;
-            w.weight[w.count] = (uint8_t)(rows->weight[r] * columns->weight[c]);
+            w.weight[w.count] = (uint16_t)(rows->weight[r] * columns->weight[c]);
+            w.part[w.count] = (float)w.weight[w.count] / WEIGHTS;
         }
     return w;
 }
