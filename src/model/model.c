@@ -97,7 +97,7 @@ static int open_files(struct loader *l, struct error *err)
     if (code != ERR_OK)
         return code;
     const struct tensor_info *head = tensor_table_find(safetensors_tensors(l->file), "fc.weight");
-    return model_config_read(&l->config, config, head && head->rank > 0 ? head->shape[0] : 0, err);
+    return model_config_read(&l->config, l->path, head && head->rank > 0 ? head->shape[0] : 0, err);
 }
 
 static int read_template(struct loader *l, struct error *err)

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++) {
         struct model_config config;
         struct error err;
-        if (model_config_parse(&config, (const char *)data, size, outputs[i], &err) == ERR_OK)
+        if (model_config_parse(&config, (const char *)data, size, NULL, outputs[i], &err) == ERR_OK)
             model_config_destroy(&config);
     }
     return 0;

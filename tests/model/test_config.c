@@ -9,7 +9,7 @@
 
 static int parse(struct model_config *config, const char *text, struct error *err)
 {
-    return model_config_parse(config, text, strlen(text), 3, err);
+    return model_config_parse(config, text, strlen(text), NULL, 3, err);
 }
 
 static void check_refused(const char *text, int code, const char *says)
@@ -721,7 +721,7 @@ static void check_unread(const char *keys, size_t outputs, const char *unread)
     struct model_config c;
     char text[2048];
     snprintf(text, sizeof text, "{%s," PICTURE "}", keys);
-    ck_assert_int_eq(model_config_parse(&c, text, strlen(text), outputs, NULL), ERR_OK);
+    ck_assert_int_eq(model_config_parse(&c, text, strlen(text), NULL, outputs, NULL), ERR_OK);
     ck_assert_msg(strcmp(c.unread_labels, unread) == 0, "%s: %s", text, c.unread_labels);
     ck_assert_uint_eq(c.labels.count, 0);
     model_config_destroy(&c);
@@ -833,14 +833,13 @@ START_TEST(a_file_that_is_too_large_or_absent_is_refused)
     struct model_config c;
     struct error err;
     folder_make(folder);
-    const char *path = folder_file(folder, "config.json");
-    ck_assert_int_eq(model_config_read(&c, path, 3, &err), ERR_IO);
+    ck_assert_int_eq(model_config_read(&c, folder, 3, &err), ERR_IO);
     folder_put_text(folder, "config.json", "{" PICTURE "}");
-    path = folder_file(folder, "config.json");
-    ck_assert_int_eq(model_config_read(&c, path, 3, &err), ERR_OK);
+    const char *path = folder_file(folder, "config.json");
+    ck_assert_int_eq(model_config_read(&c, folder, 3, &err), ERR_OK);
     model_config_destroy(&c);
     ck_assert_int_eq(truncate(path, MODEL_CONFIG_FILE_MAX + 1), 0);
-    ck_assert_int_eq(model_config_read(&c, path, 3, &err), ERR_MODEL_INVALID);
+    ck_assert_int_eq(model_config_read(&c, folder, 3, &err), ERR_MODEL_INVALID);
     ck_assert_ptr_nonnull(strstr(err.message, "config.json has 16777217 bytes"));
     folder_remove(folder);
 }
