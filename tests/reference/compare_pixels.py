@@ -184,7 +184,7 @@ def generated_sample(rng, index):
 def generated_spec(rng, extreme):
     size = rng.randint(1, 9) if extreme else rng.randint(1, 260)
     return (size, size + rng.choice([0, 0, rng.randint(0, 4 if extreme else 80)]),
-            rng.choice(["bilinear", "bicubic"]), rng.choice(["center", "squash"]),
+            rng.choice(["bilinear", "bicubic"]), rng.choice(["center", "squash", "center-floor", "squash-floor"]),
             rng.choice(["ignore", "apply"]))
 
 
