@@ -1,10 +1,14 @@
 #!/usr/bin/python3
 """The tool's logits equal those of transformers, for folders as its save_pretrained writes them.
 
-The whole way is compared: JPEG, image processor (on Pillow), forward pass. The networks are
-ResNetForImageClassification and TimmWrapperForImageClassification with random weights and batch-norm
-statistics of made-up pictures; the pictures are photos of ../shared, where present, and one made here.
-Needs transformers, timm, torch and Pillow from pip; skips without them.
+The pixels are compared byte for byte, and then the whole way: JPEG, image processor (on Pillow),
+forward pass. The networks are ResNetForImageClassification and TimmWrapperForImageClassification with
+random weights and batch-norm statistics of made-up pictures; the pictures are photos of ../shared,
+where present, and one made here. Needs transformers 5, timm, torch and Pillow 13 from pip; skips
+without them:
+
+    python3 -m venv other && other/bin/pip install transformers timm torch pillow
+    top_builddir=build other/bin/python tests/reference/huggingface_parity.py
 """
 import json
 import os
@@ -102,6 +106,22 @@ def answer(folder, paths):
     return np.array([json.loads(line)['logits'] for line in done.stdout.splitlines()])
 
 
+def crop(folder, path):
+    """The tool's pixels, [size, size, 3], from a P6 picture."""
+    data = subprocess.run([TOOL, 'preprocess', folder, path], stdout=subprocess.PIPE, check=True).stdout
+    _, edges, _, pixels = data.split(b'\n', 3)
+    width, height = map(int, edges.split())
+    return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+
+
+def compare_pixels(tap, processor, paths, folder):
+    """Bytes, not numbers: without the processor's last steps."""
+    wrong = [os.path.basename(path) for path in paths if not np.array_equal(
+        processor(load(path), do_rescale=False, do_normalize=False)['pixel_values'][0].transpose(1, 2, 0),
+        crop(folder, path))]
+    return tap.check(wrong, f'pixels of {os.path.basename(folder)}')
+
+
 @torch.no_grad()
 def compare(tap, name, network, processor, paths, folder):
     pixels = torch.cat([processor(load(path), return_tensors='pt')['pixel_values'] for path in paths])
@@ -128,6 +148,16 @@ def compare_resnets(tap, paths, scratch):
             compare(tap, f'{name}, {kind}', network, processor, paths, folder)
 
 
+def compare_processors(tap, paths, scratch):
+    network = transformers.ResNetForImageClassification(transformers.ResNetConfig(
+        embedding_size=8, hidden_sizes=[8], depths=[1], num_labels=CLASSES))
+    for kind, (make, arguments) in PROCESSORS.items():
+        folder, processor = os.path.join(scratch, kind), make(**arguments)
+        network.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        compare_pixels(tap, processor, paths, folder)
+
+
 def compare_wrapper(tap, paths, scratch):
     torch.manual_seed(1)
     config = transformers.TimmWrapperConfig(architecture='resnet18', num_labels=CLASSES,
@@ -147,6 +177,7 @@ def main():
     tap = Tap()
     with tempfile.TemporaryDirectory() as scratch:
         paths = pictures(scratch)
+        compare_processors(tap, paths, scratch)
         compare_resnets(tap, paths, scratch)
         compare_wrapper(tap, paths, scratch)
     return tap.end()
