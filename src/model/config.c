@@ -43,7 +43,7 @@ static int take_resize(const json_t *picture, struct preprocess_spec *spec, stru
         return ERR_OK;
     if (!crop)
         return picture_missing("crop_pct", "add it (timm's default is 0.875), or resize_size", err);
-    return picture_resize(crop, spec, err);
+    return picture_resize(json_number_value(crop), spec, err);
 }
 
 /* The index of a string in `names`, or -1. */
@@ -180,10 +180,8 @@ static int check_aliases(const json_t *object, const json_t *picture, struct err
     return ERR_OK;
 }
 
-/* Hugging Face writes the filter as Pillow's number. */
 static int check_resample(const json_t *object, enum interpolation interpolation, struct error *err)
 {
-    enum { PILLOW_BILINEAR = 2, PILLOW_BICUBIC = 3 };
     const json_t *value = json_object_get(object, "resample");
     int number = interpolation == INTERPOLATION_BILINEAR ? PILLOW_BILINEAR : PILLOW_BICUBIC;
     if (!json_is_said(value) || json_integer_value(value) == number)

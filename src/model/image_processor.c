@@ -167,9 +167,9 @@ static int take_size(const json_t *root, const struct processor *p, struct prepr
         return code;
     if (!json_is_said(value))
         return picture_missing("size", "add it ({\"shortest_edge\": 224} for most ResNets)", err);
-    const json_t *edge = json_is_integer(value) ? value : square_edge(value);
-    if (!json_is_integer(value))
-        squares = edge != NULL;
+    bool is_number = json_is_integer(value);
+    const json_t *edge = is_number ? value : square_edge(value);
+    squares = is_number ? squares : edge != NULL;
     if (!edge)
         edge = alone(value, "shortest_edge", NULL);
     spec->crop_mode = squares ? CROP_SQUASH : CROP_CENTER;
@@ -190,10 +190,8 @@ static int take_crop_pct(const json_t *root, struct preprocess_spec *spec, struc
         spec->crop_mode = CROP_SQUASH;
         return ERR_OK;
     }
-    json_t *usual = json_is_said(crop_pct) ? NULL : json_real(224.0 / 256);
-    int code = picture_resize(usual ? usual : crop_pct, spec, err);
-    json_decref(usual);
-    return code;
+    double usual = 224.0 / 256;
+    return picture_resize(json_is_said(crop_pct) ? json_number_value(crop_pct) : usual, spec, err);
 }
 
 static int take_crop_size(const json_t *root, struct preprocess_spec *spec, struct error *err)
@@ -233,10 +231,9 @@ static int take_crop(const json_t *root, const struct processor *p, struct prepr
                   "without a crop, {\"height\": N, \"width\": N} is, with N up to 1024", err);
 }
 
-/* Pillow's numbers. Their defaults depend on the version of transformers. */
+/* The default depends on the version of transformers. */
 static int take_resample(const json_t *root, struct preprocess_spec *spec, struct error *err)
 {
-    enum { PILLOW_BILINEAR = 2, PILLOW_BICUBIC = 3 };
     const json_t *value = json_object_get(root, "resample");
     int number;
     if (!json_is_said(value))

@@ -16,10 +16,10 @@ int picture_missing(const char *key, const char *advice, struct error *err)
     return error_set(err, ERR_MODEL_INVALID, "%s is missing: %s", key, advice);
 }
 
-int picture_resize(const json_t *crop_pct, struct preprocess_spec *spec, struct error *err)
+int picture_resize(double crop_pct, struct preprocess_spec *spec, struct error *err)
 {
-    double resize = floor(spec->size / json_number_value(crop_pct));
-    if (!json_is_number(crop_pct) || !(resize >= spec->size && resize <= MODEL_RESIZE_MAX))
+    double resize = floor(spec->size / crop_pct);
+    if (!(resize >= spec->size && resize <= MODEL_RESIZE_MAX))
         return error_set(err, ERR_MODEL_INVALID,
                          "crop_pct is not a number up to 1 that makes the resized edge at most %d",
                          MODEL_RESIZE_MAX);
