@@ -73,8 +73,9 @@ class Variant:
     down: str = 'conv'  # 'avg': a 2x2 average before the shortcut's convolution
     antialias: str = ''  # 'avg', 'blur': what halves the maps instead of strided convolutions
     attention: str = ''  # 'se', 'ese', 'eca'
-    hard_sigmoid: bool = False  # of SE
+    hard_sigmoid: bool = False  # the gate's function
     stride_first: bool = False  # of bottlenecks: on the first 1x1
+    relu_first: bool = False  # of basic blocks: a ReLU before the attention (legacy SENet)
 
 
 PLAIN = Variant()
@@ -83,7 +84,7 @@ PLAIN = Variant()
 class SqueezeExcite(nn.Module):
     """Squeeze-and-excitation, arXiv 1709.01507."""
 
-    def __init__(self, channels, reduced, gate=torch.sigmoid):
+    def __init__(self, channels, reduced, gate):
         super().__init__()
         self.fc1 = nn.Conv2d(channels, reduced, 1)
         self.fc2 = nn.Conv2d(reduced, channels, 1)
@@ -96,34 +97,35 @@ class SqueezeExcite(nn.Module):
 class EffectiveSqueezeExcite(nn.Module):
     """One layer instead of two, arXiv 1911.06667."""
 
-    def __init__(self, channels):
+    def __init__(self, channels, gate):
         super().__init__()
         self.fc = nn.Conv2d(channels, channels, 1)
+        self.gate = gate
 
     def forward(self, x):
-        return x * F.hardsigmoid(self.fc(x.mean((2, 3), keepdim=True)))
+        return x * self.gate(self.fc(x.mean((2, 3), keepdim=True)))
 
 
 class ChannelConvolution(nn.Module):
     """Efficient channel attention (ECA), arXiv 1910.03151."""
 
-    def __init__(self, kernel):
+    def __init__(self, kernel, gate):
         super().__init__()
         self.conv = nn.Conv1d(1, 1, kernel, padding=kernel // 2, bias=False)
+        self.gate = gate
 
     def forward(self, x):
-        gate = torch.sigmoid(self.conv(x.mean((2, 3))[:, None]))
-        return x * gate[:, 0, :, None, None]
+        return x * self.gate(self.conv(x.mean((2, 3))[:, None]))[:, 0, :, None, None]
 
 
 def make_attention(variant, channels, size):
     """size: SE: channels between its layers; ECA: its kernel."""
+    gate = F.hardsigmoid if variant.hard_sigmoid else torch.sigmoid
     if variant.attention == 'se':
-        gate = F.hardsigmoid if variant.hard_sigmoid else torch.sigmoid
         return SqueezeExcite(channels, size, gate)
     if variant.attention == 'ese':
-        return EffectiveSqueezeExcite(channels)
-    return ChannelConvolution(size) if variant.attention == 'eca' else nn.Identity()
+        return EffectiveSqueezeExcite(channels, gate)
+    return ChannelConvolution(size, gate) if variant.attention == 'eca' else nn.Identity()
 
 
 class Blur(nn.Module):
@@ -173,6 +175,7 @@ class Unit(nn.Module):
                             groups if kernel == 3 else 1)
             self.add_module(f'conv{i + 1}', conv)
             self.add_module(f'bn{i + 1}', nn.BatchNorm2d(channels[i + 1]))
+        self.relu_first = variant.relu_first and self.depth == 2
         self.aa = antialias_pool(variant)
         self.se = make_attention(variant, channels[-1], attention)
         self.downsample = make_shortcut(variant, channels[0], channels[-1], projection, stride)
@@ -181,7 +184,7 @@ class Unit(nn.Module):
         y = x
         for i in range(1, self.depth + 1):
             y = getattr(self, f'bn{i}')(getattr(self, f'conv{i}')(y))
-            if i < self.depth:
+            if i < self.depth or self.relu_first:
                 y = F.relu(y)
             if i == self.filtered:
                 y = self.aa(y)
@@ -306,11 +309,6 @@ def antialias_of(config):
     return {'aa': 'avg', 'avgpool': 'avg', 'blurpool': 'blur'}.get(layer, layer)
 
 
-def hard_sigmoid_of(config):
-    attention = config.get('model_args', {}).get('block_args', {}).get('attn_kwargs', {})
-    return attention.get('gate_layer') == 'hard_sigmoid'
-
-
 def attention_of(tensors):
     for name, attention in {'fc1.weight': 'se', 'fc.weight': 'ese', 'conv.weight': 'eca'}.items():
         if f'layer1.0.se.{name}' in tensors:
@@ -321,15 +319,16 @@ def attention_of(tensors):
 def variant_from(tensors, config):
     """From the tensors; config.json says what they do not show."""
     legacy, tensors = is_legacy(tensors), current_names(tensors)
-    deep = 'conv1.0.weight' in tensors
+    deep, attention = 'conv1.0.weight' in tensors, attention_of(tensors)
+    gate = config.get('gate_layer', 'hard_sigmoid' if attention == 'ese' else 'sigmoid')
     stride_first = config.get('downsample_in_bottleneck', False) or \
         config.get('architecture', '').startswith('legacy_seresnet')
     return Variant(
         deep_stem=tuple(len(tensors[f'conv1.{i}.weight']) for i in (0, 3)) if deep else (),
         stem_pool='ceil' if legacy else 'conv' if 'maxpool.0.weight' in tensors else 'max',
         down='avg' if any(name.endswith('downsample.2.weight') for name in tensors) else 'conv',
-        antialias=antialias_of(config), attention=attention_of(tensors),
-        hard_sigmoid=hard_sigmoid_of(config), stride_first=stride_first)
+        antialias=antialias_of(config), attention=attention, hard_sigmoid=gate == 'hard_sigmoid',
+        stride_first=stride_first, relu_first=legacy)
 
 
 def block_from_tensors(tensors, prefix, stride, variant):
@@ -345,8 +344,6 @@ def block_from_tensors(tensors, prefix, stride, variant):
     if shape('conv3'):
         return bottleneck(channels_in, (reduced, width), shape('conv3')[0], reduced // path_width,
                           *rest)
-    if variant.stem_pool == 'ceil':
-        raise ValueError('basic blocks of legacy SENets have another ReLU, before their attention')
     return basic(channels_in, reduced, width, 1, *rest)
 
 
