@@ -303,10 +303,20 @@ def current_names(tensors):
     return renamed
 
 
+def said(config, key, otherwise):
+    """A setting of config.json, at its root or among the arguments that made the network."""
+    arguments = config.get('model_args', {})
+    for place in (arguments.get('block_args', {}), arguments, config):
+        if place.get(key) is not None:
+            return place[key]
+    return otherwise
+
+
 def antialias_of(config):
     named = re.search(r'res(net|next)(aa|blur)', config.get('architecture', ''))
-    layer = config.get('model_args', {}).get('aa_layer', named[2] if named else '')
-    return {'aa': 'avg', 'avgpool': 'avg', 'blurpool': 'blur'}.get(layer, layer)
+    layer = said(config, 'aa_layer', named[2] if named else '').lower()
+    return {'aa': 'avg', 'avgpool': 'avg', 'avgpool2d': 'avg',
+            'blurpool': 'blur', 'blurpool2d': 'blur'}.get(layer, layer)
 
 
 def attention_of(tensors):
@@ -320,9 +330,9 @@ def variant_from(tensors, config):
     """From the tensors; config.json says what they do not show."""
     legacy, tensors = is_legacy(tensors), current_names(tensors)
     deep, attention = 'conv1.0.weight' in tensors, attention_of(tensors)
-    gate = config.get('gate_layer', 'hard_sigmoid' if attention == 'ese' else 'sigmoid')
-    stride_first = config.get('downsample_in_bottleneck', False) or \
-        config.get('architecture', '').startswith('legacy_seresnet')
+    gate = said(config, 'gate_layer', 'hard_sigmoid' if attention == 'ese' else 'sigmoid')
+    dense = len(tensors['layer1.0.conv1.weight']) == tensors['layer1.0.conv2.weight'].shape[1]
+    stride_first = said(config, 'downsample_in_bottleneck', False) or (legacy and dense)
     return Variant(
         deep_stem=tuple(len(tensors[f'conv1.{i}.weight']) for i in (0, 3)) if deep else (),
         stem_pool='ceil' if legacy else 'conv' if 'maxpool.0.weight' in tensors else 'max',
