@@ -328,7 +328,8 @@ def attention_of(tensors):
 
 def variant_from(tensors, config):
     """From the tensors; config.json says what they do not show."""
-    legacy, tensors = is_legacy(tensors), current_names(tensors)
+    legacy = is_legacy(tensors) or config.get('architecture', '').startswith('legacy_')
+    tensors = current_names(tensors)
     deep, attention = 'conv1.0.weight' in tensors, attention_of(tensors)
     gate = said(config, 'gate_layer', 'hard_sigmoid' if attention == 'ese' else 'sigmoid')
     dense = len(tensors['layer1.0.conv1.weight']) == tensors['layer1.0.conv2.weight'].shape[1]

@@ -5,7 +5,7 @@ logits are those of timm's own pipeline, and of reference.py.
 usage: timm_parity.py [--all] [--precision f32|bf16|int8] [--reference] [NAME ...]
 
 A NAME is a part of the names of the networks to compare. The weights are random, with the
-statistics of made-up pictures; int8 is calibrated with the drawn pictures. --reference compares
+statistics of the drawn pictures, which also calibrate int8. --reference compares
 reference.py only, without the tool. Without --all only the networks of at most 45 million
 parameters. Needs timm 1.0, for example of a virtual environment whose Python runs this:
 
@@ -15,6 +15,8 @@ parameters. Needs timm 1.0, for example of a virtual environment whose Python ru
 Skips without timm.
 """
 import argparse
+import functools
+import glob
 import json
 import os
 import subprocess
@@ -37,7 +39,7 @@ PICTURE = os.path.join(PICTURES, 'flowers_422.jpg')
 MODULES = ('resnet', 'senet')
 TOLERANCES = {'f32': 2e-5, 'bf16': 5e-2, 'int8': 1e-1}  # of the largest logit
 SMALL = 45e6  # parameters
-BATCH, EDGE = 4, 128  # of the pictures that give the statistics
+EDGE = 128  # of the pictures that give the statistics
 # Group norm needs statistics of each picture, and so cannot be folded into a convolution.
 REFUSED = ('resnet50_gn',)
 HARD_SIGMOID = 'seresnet18 with hard sigmoids'
@@ -53,9 +55,16 @@ EXTRA.update({
                                                       replace_stem_pool=True)})
 
 
+@functools.lru_cache
+def drawn_pictures():
+    transform = timm.data.create_transform((3, EDGE, EDGE), crop_mode='squash')
+    images = [Image.open(path).convert('RGB') for path in sorted(glob.glob(f'{PICTURES}/*.jpg'))]
+    return torch.stack([transform(image) for image in images])
+
+
 @torch.no_grad()
 def trained_looking(name, arguments):
-    """Statistics of made-up pictures; scales, shifts and gates that matter."""
+    """Statistics of the drawn pictures; scales, shifts and gates that matter."""
     torch.manual_seed(len(arguments['model_name']))
     network = timm.create_model(**arguments)
     for module in network.modules():
@@ -65,7 +74,7 @@ def trained_looking(name, arguments):
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.normal_(module.bias, 0, 0.2)
             module.momentum = None
-    network.train()(torch.randn(BATCH, 3, EDGE, EDGE))
+    network.train()(drawn_pictures())
     return network.eval()
 
 
