@@ -37,7 +37,8 @@ with or_skip():
 PICTURES = os.path.join(SOURCE, 'tests', 'data', 'pictures')
 PICTURE = os.path.join(PICTURES, 'flowers_422.jpg')
 MODULES = ('resnet', 'senet')
-TOLERANCES = {'f32': 2e-5, 'bf16': 5e-2, 'int8': 1e-1}  # of the largest logit
+# Of the largest logit; PyTorch itself is off by up to 2e-5 from its own float64.
+TOLERANCES = {'f32': 1e-4, 'bf16': 5e-2, 'int8': 1e-1}
 SMALL = 45e6  # parameters
 EDGE = 128  # of the pictures that give the statistics
 # Group norm needs statistics of each picture, and so cannot be folded into a convolution.
