@@ -1,9 +1,7 @@
 #include "model/init.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +9,7 @@
 
 #include "model/checkpoint.h"
 #include "model/config.h"
+#include "model/config_writer.h"
 
 /* Mean and variance of a value's elements under the assumption that they are normal. */
 struct moments {
@@ -170,37 +169,20 @@ static int write_weights(const char *path, const struct layer *layers, size_t co
     return code;
 }
 
-static json_t *describe(const struct template *t)
+static int write_config(const char *path, const struct template *t, struct error *err)
 {
     char name[TEMPLATE_NAME_MAX];
     template_name(t, name);
-    json_t *picture =
-        json_pack("{s:[i,i,i], s:s, s:f, s:s, s:[f,f,f], s:[f,f,f], s:i}", "input_size", 3,
-                  t->input_size, t->input_size, "interpolation", "bilinear", "crop_pct",
-                  t->stem == STEM_IMAGENET ? 0.875 : 1.0, "crop_mode", "center", "mean", 0.485,
-                  0.456, 0.406, "std", 0.229, 0.224, 0.225, "num_classes", t->classes);
-    return json_pack("{s:s, s:i, s:o}", "architecture", name, "num_classes", t->classes,
-                     "pretrained_cfg", picture);
-}
-
-static int write_config(const char *path, const struct template *t, struct error *err)
-{
-    json_t *root = describe(t);
-    FILE *file = root ? fopen(path, "wxe") : NULL;
-    int code = ERR_OK;
-    if (!root)
-        code = error_set(err, ERR_NO_MEMORY, "no memory for %s", path);
-    else if (!file)
-        code = error_set(err, ERR_IO, "cannot create %s: %s", path, strerror(errno));
-    else if (json_dumpf(root, file, JSON_INDENT(1)) != 0 || fputc('\n', file) == EOF ||
-             fflush(file) != 0)
-        code = error_set(err, ERR_IO, "cannot write %s: %s", path, strerror(errno));
-    if (file)
-        fclose(file);
-    if (file && code != ERR_OK)
-        unlink(path);
-    json_decref(root);
-    return code;
+    const struct config_text text = {
+        .architecture = name,
+        .classes = t->classes,
+        .size = t->input_size,
+        .crop_pct = t->stem == STEM_CIFAR ? 1 : 0.875,
+        .interpolation = INTERPOLATION_BILINEAR,
+        .mean = {0.485, 0.456, 0.406},
+        .std = {0.229, 0.224, 0.225},
+    };
+    return model_config_write(path, &text, err);
 }
 
 static int check_sizes(const struct template *t, struct error *err)
