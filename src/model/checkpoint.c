@@ -30,34 +30,12 @@ static const struct tensor_info *find(const struct tensor_table *tensors, const 
     return NULL;
 }
 
-/* DataParallel, Lightning and others put a prefix before every name. */
-static int refuse_prefix(const struct tensor_table *tensors, struct error *err)
-{
-    static const char first[] = "conv1.weight";
-    for (size_t i = 0; i < tensors->count; i++) {
-        const char *name = tensors->tensors[i].name;
-        size_t length = strlen(name);
-        if (length < sizeof first || strcmp(name + length - (sizeof first - 1), first) != 0)
-            continue;
-        char head[SAFETENSORS_NAME_MAX + sizeof "fc.weight"];
-        int prefix = (int)(length - (sizeof first - 1));
-        snprintf(head, sizeof head, "%.*sfc.weight", prefix, name);
-        if (tensor_table_find(tensors, head))
-            return error_set(err, ERR_MODEL_UNSUPPORTED,
-                             "tensor conv1.weight is called %s: take \"%.*s\" off the names", name,
-                             prefix, name);
-    }
-    return ERR_OK;
-}
-
 static int take_stem(const struct tensor_table *tensors, struct template *t, struct error *err)
 {
     char shape[SAFETENSORS_SHAPE_TEXT];
     if (tensor_table_find(tensors, "conv1.0.weight"))
         return error_set(err, ERR_MODEL_UNSUPPORTED,
                          "tensor conv1.0.weight belongs to a deep stem, which is not served");
-    if (!tensor_table_find(tensors, "conv1.weight") && refuse_prefix(tensors, err) != ERR_OK)
-        return ERR_MODEL_UNSUPPORTED;
     const struct tensor_info *conv = find(tensors, "conv1.weight", 4, err);
     if (!conv)
         return ERR_MODEL_UNSUPPORTED;
