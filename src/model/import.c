@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/size.h"
 #include "model/file.h"
+#include "model/tensor_names.h"
 #include "model/torch_file.h"
 
 /* A state dict that could be meant. */
@@ -241,21 +242,15 @@ static int take_plain_tensors(struct import *import, struct error *err)
     return code;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    const struct tensor_info *x = a, *y = b;
-    return strcmp(x->name, y->name);
-}
-
 /* Two of one name can only be in a file that was made by hand. */
-static int sort_table(struct tensor_table *table, struct error *err)
+static int name_tensors(struct tensor_table *table, struct error *err)
 {
-    qsort(table->tensors, table->count, sizeof *table->tensors, compare_names);
-    for (size_t i = 1; i < table->count; i++)
+    int code = tensor_names_rename(table, err);
+    for (size_t i = 1; code == ERR_OK && i < table->count; i++)
         if (strcmp(table->tensors[i - 1].name, table->tensors[i].name) == 0)
             return error_set(err, ERR_MODEL_INVALID, "two tensors are named %s",
                              table->tensors[i].name);
-    return ERR_OK;
+    return code;
 }
 
 /* A header of JSON behind its length. */
@@ -281,7 +276,7 @@ static int open_torch(struct import *import, const char *path, const char *key, 
     if (code == ERR_OK)
         code = take_torch_tensors(import, err);
     if (code == ERR_OK)
-        code = sort_table(&import->table, err);
+        code = name_tensors(&import->table, err);
     return error_prefix(err, code, "%s", path);
 }
 

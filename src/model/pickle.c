@@ -40,6 +40,7 @@ static int no_memory(struct error *err)
 static int take_memory(struct machine *m, size_t size, void **out, struct error *err)
 {
     struct pickle *p = m->out;
+    *out = NULL;
     if (p->values++ >= 2 * (size_t)PICKLE_MAX_VALUES)
         return damaged(m, "it has too many values", err);
     if (p->left < size) {
@@ -72,6 +73,7 @@ static int push_new(struct machine *m, enum pickle_kind kind, struct pickle_valu
                     struct error *err)
 {
     void *memory;
+    *out = NULL;
     int code = take_memory(m, sizeof **out, &memory, err);
     if (code != ERR_OK)
         return code;
@@ -95,6 +97,7 @@ static int need(const struct machine *m, size_t count, struct error *err)
  * must be before it. */
 static int pop_mark(struct machine *m, size_t below, size_t *begin, struct error *err)
 {
+    *begin = 0;
     if (m->mark_count == 0)
         return damaged(m, "it has no mark", err);
     *begin = m->marks[--m->mark_count];
@@ -132,6 +135,7 @@ static int take_items(struct machine *m, struct pickle_value *container, size_t 
 static int take_bytes(struct machine *m, size_t count, const unsigned char **bytes,
                       struct error *err)
 {
+    *bytes = NULL;
     if ((size_t)(m->end - m->at) < count)
         return damaged(m, "it ends too early", err);
     *bytes = m->at;
@@ -155,6 +159,8 @@ static int take_counted(struct machine *m, size_t length_bytes, const unsigned c
                         size_t *length, struct error *err)
 {
     uint64_t n;
+    *bytes = NULL;
+    *length = 0;
     int code = take_number(m, length_bytes, &n, err);
     if (code != ERR_OK)
         return code;
@@ -432,6 +438,8 @@ static int push_global(struct machine *m, const char *module, size_t module_leng
 static int take_line(struct machine *m, const char **line, size_t *length, struct error *err)
 {
     const unsigned char *end = memchr(m->at, '\n', (size_t)(m->end - m->at));
+    *line = NULL;
+    *length = 0;
     if (!end)
         return damaged(m, "it ends too early", err);
     *line = (const char *)m->at;
