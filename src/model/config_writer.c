@@ -53,8 +53,8 @@ int model_config_write(const char *path, const struct config_text *text, struct 
         code = error_set(err, ERR_NO_MEMORY, "no memory for %s", path);
     else if (!file)
         code = error_set(err, ERR_IO, "cannot create %s: %s", path, strerror(errno));
-    else if (json_dumpf(root, file, JSON_INDENT(1)) != 0 || fputc('\n', file) == EOF ||
-             fflush(file) != 0)
+    else if (json_dumpf(root, file, JSON_INDENT(1) | JSON_REAL_PRECISION(15)) != 0 ||
+             fputc('\n', file) == EOF || fflush(file) != 0)
         code = error_set(err, ERR_IO, "cannot write %s: %s", path, strerror(errno));
     if (file)
         fclose(file);
