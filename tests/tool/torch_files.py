@@ -96,9 +96,9 @@ def dump(thing, protocol=2, view=()):
 
 def archive(entries, compression=zipfile.ZIP_STORED):
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression) as out:
+    with zipfile.ZipFile(file, "w") as out:
         for name, data in entries:
-            out.writestr(name, data)
+            out.writestr(zipfile.ZipInfo(name), data, compression)
     return file.getvalue()
 
 
