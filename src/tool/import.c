@@ -184,7 +184,9 @@ static int write_folder(struct run *r, struct error *err)
     code = import_write(r->import, r->weights, step, progress, err);
     progress_clear(progress);
     if (code == ERR_OK)
-        code = model_check(r->folder, &r->tool->load, err);
+        code = error_prefix(err, model_check(r->folder, &r->tool->load, err),
+                            "the folder would not be served (--architecture and other options "
+                            "change its config.json)");
     if (code == ERR_OK && rename(r->folder, r->out) != 0)
         code = error_set(err, ERR_IO, "cannot make %s: %s", r->out, strerror(errno));
     return code;

@@ -149,12 +149,14 @@ static bool is_cifar(const struct settings *s)
     return s->template->stem == STEM_CIFAR;
 }
 
+/* The training scripts of timm and torchvision save their options. Without any, a checkpoint is
+ * more likely from a program like PyTorch's example for ImageNet, whose pictures are torchvision's.
+ */
 static enum like guess_like(const struct settings *s)
 {
-    return import_option(s->import, "img_size") || import_option(s->import, "crop_pct") ||
-                   import_fact(s->import, "state_dict_ema")
-               ? LIKE_TIMM
-               : LIKE_TORCHVISION_V1;
+    bool has_options = import_fact(s->import, "args") != NULL;
+    return has_options && !import_option(s->import, "val_crop_size") ? LIKE_TIMM
+                                                                     : LIKE_TORCHVISION_V1;
 }
 
 static void choose_size(struct settings *s)

@@ -149,6 +149,16 @@ def test_a_training_checkpoint_says_more(scratch):
     assert lines[0] == "taken: state_dict; there is also: state_dict_ema (--key)"
     assert lines[-1].endswith("input 64x64") and numbers(out) == numbers(TINY)
     bad(scratch, new(checkpoint), "there is state_dict, state_dict_ema", "--key", "model")
+    other = {"state_dict": tiny(), "args": namespace(model="resnet18", val_crop_size=64, val_resize_size=70,
+                                                     interpolation="bilinear")}
+    lines, out = good(scratch, new(other), *labels)
+    assert lines[2:6] == ["assumed: pictures like those of torchvision-v1 (--like)",
+                          "in the checkpoint: input size 64",
+                          "in the checkpoint: short edge resized to 70",
+                          "in the checkpoint: interpolation bilinear"], lines
+    other["args"] = namespace(model="vgg16")
+    bad(scratch, new(other), "architecture vgg16 is not served")
+    good(scratch, new(other), "--architecture", "resnet18", *LIKE_TINY)
 
 
 def test_prefixes_and_wrappers_come_off(scratch):
