@@ -470,6 +470,24 @@ static int do_stack_global(struct machine *m, struct error *err)
     return push_global(m, module->text, module->length, name->text, name->length, err);
 }
 
+/* The items of a dict that Python 2 wrote as an argument: a list of lists of key and value. */
+static int take_pairs(struct machine *m, struct pickle_value *object, struct error *err)
+{
+    const struct pickle_value *list = pickle_item(object->arguments, 0);
+    const struct pickle_item *i = list && list->kind == PICKLE_LIST ? list->first : NULL;
+    int code = ERR_OK;
+    for (; code == ERR_OK && i; i = i->next) {
+        const struct pickle_value *key = pickle_item(i->value, 0),
+                                  *value = pickle_item(i->value, 1);
+        if (!key || !value)
+            return damaged(m, "a key has no value", err);
+        code = append(m, &object->first, &object->last, key, err);
+        if (code == ERR_OK)
+            code = append(m, &object->first, &object->last, value, err);
+    }
+    return code;
+}
+
 /* REDUCE, NEWOBJ, and NEWOBJ_EX, which has named arguments, too. */
 static int do_object(struct machine *m, struct error *err)
 {
@@ -487,7 +505,7 @@ static int do_object(struct machine *m, struct error *err)
         return code;
     value->global = class->global;
     value->arguments = arguments;
-    return ERR_OK;
+    return value->global->role == PICKLE_MAPPING ? take_pairs(m, value, err) : ERR_OK;
 }
 
 static int do_build(struct machine *m, struct error *err)

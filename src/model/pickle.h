@@ -24,7 +24,7 @@ enum pickle_role {
     PICKLE_NAMESPACE, /* its state is a dict of options */
     PICKLE_STORAGE,   /* the numbers of tensors, of a type */
     PICKLE_TENSOR,    /* called with a storage, offset, shape and strides */
-    PICKLE_PARAMETER, /* called with a tensor */
+    PICKLE_PARAMETER, /* called with a tensor, or its state begins with one */
     PICKLE_SUBCLASS,  /* called with a function, a class and the function's arguments */
 };
 

@@ -32,7 +32,7 @@ static const struct pickle_global globals[] = {
     {"torch.BoolStorage", PICKLE_STORAGE, TENSOR_BOOL},
     {"torch.storage.UntypedStorage", PICKLE_STORAGE, TENSOR_U8},
     {"torch.Tensor", PICKLE_DATA, 0},
-    {"torch.nn.parameter.Parameter", PICKLE_DATA, 0},
+    {"torch.nn.parameter.Parameter", PICKLE_PARAMETER, 0},
     {"torch.nn.parameter.Buffer", PICKLE_DATA, 0},
     {"torch.Size", PICKLE_DATA, 0},
     {"torch.device", PICKLE_DATA, 0},

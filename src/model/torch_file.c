@@ -196,25 +196,34 @@ struct torch_storage *torch_find_storage(const struct torch_container *c, const 
 
 enum { WRAPPERS = 4 };
 
+/* The arguments of the function that makes the tensor of a subclass; NULL if it makes none. */
+static const struct pickle_value *subclass_arguments(const struct pickle_value *object)
+{
+    const struct pickle_value *function = pickle_item(object->arguments, 0);
+    return function && function->kind == PICKLE_GLOBAL && function->global->role == PICKLE_TENSOR
+               ? pickle_item(object->arguments, 2)
+               : NULL;
+}
+
+/* The tensor of a parameter; before PyTorch 0.4 it was in its state. NULL if there is none. */
+static const struct pickle_value *parameter_tensor(const struct pickle_value *object)
+{
+    const struct pickle_value *tensor = pickle_item(object->arguments, 0);
+    return tensor ? tensor : pickle_item(object->state, 0);
+}
+
 /* The arguments of the function that makes a tensor, perhaps inside a parameter; NULL if the value
  * is none. */
 static const struct pickle_value *tensor_arguments(const struct pickle_value *value)
 {
-    for (int i = 0; value && i < WRAPPERS; i++) {
-        const struct pickle_value *function =
-            pickle_item(value->kind == PICKLE_OBJECT ? value->arguments : NULL, 0);
-        if (value->kind != PICKLE_OBJECT)
-            return NULL;
+    for (int i = 0; value && value->kind == PICKLE_OBJECT && i < WRAPPERS; i++) {
         if (value->global->role == PICKLE_TENSOR)
             return value->arguments;
         if (value->global->role == PICKLE_SUBCLASS)
-            return function && function->kind == PICKLE_GLOBAL &&
-                           function->global->role == PICKLE_TENSOR
-                       ? pickle_item(value->arguments, 2)
-                       : NULL;
+            return subclass_arguments(value);
         if (value->global->role != PICKLE_PARAMETER)
             return NULL;
-        value = function;
+        value = parameter_tensor(value);
     }
     return NULL;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 """resnext import: files as PyTorch writes them become the folder that they were made of; files that ask
 for anything else are refused, and nothing of them is run."""
+import collections
 import json
 import os
 import pickle
@@ -173,8 +174,15 @@ def test_prefixes_and_wrappers_come_off(scratch):
                                                      "dirpath": "/tmp"}},
                  "hyper_parameters": mapping(lr=0.1)}
     parameters = {name: Called(torch_files.PARAMETER, (t, True, {})) for name, t in tiny().items()}
+    python_2 = Called(collections.OrderedDict, ([[name, t] for name, t in tiny().items()],))
+    kind = torch_files.named("torch.nn.parameter.Parameter", type("Parameter", (), {}))
+    old_ones = {name: Called(kind, (), (t, None, None, True, None)) for name, t in tiny().items()}
+    rebuild = function("torch._tensor._rebuild_from_type_v2")
+    subclass = {name: Called(rebuild, (torch_files.REBUILD, kind, t.reduced[1], {}))
+                for name, t in tiny().items()}
     nested = {"model_ema": {"decay": 0.99, "module": tiny()}, "best_acc1": tensor([], bytes(4))}
-    for what in (averaged, {"state_dict": averaged}, lightning, parameters, nested):
+    for what in (averaged, {"state_dict": averaged}, lightning, parameters, nested, python_2, old_ones,
+                 subclass):
         lines, out = good(scratch, new(what), *LIKE_TINY)
         assert numbers(out) == numbers(TINY), lines
 
