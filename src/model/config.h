@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "image/preprocess.h"
 #include "model/activation.h"
+#include "model/architecture.h"
 #include "model/labels.h"
 
 enum {
@@ -20,6 +21,7 @@ enum {
 
 struct model_config {
     int classes; /* 0 if the file does not say */
+    struct architecture architecture;
     struct preprocess_spec preprocess;
     bool activation_is_known; /* the file says which */
     enum activation activation;

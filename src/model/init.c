@@ -49,6 +49,9 @@ static struct moments rectified(struct moments x)
     return (struct moments){mean, square - mean * mean};
 }
 
+/* About what a sigmoid of a small number is. */
+static const double GATE = 0.5;
+
 /* Batch norm's scale. The last convolution of a block gets 0.5 / sqrt(n) where its stage has n
  * blocks, so that all of them together add a quarter of the shortcut's variance. With 1 each, deep
  * stages would grow with their depth, and magnify rounding errors ten thousandfold. */
@@ -61,7 +64,7 @@ static double norm_scale(const struct layer *layers, size_t count, const struct 
         blocks += layers[i].residual != LAYER_NO_VALUE &&
                   layers[i].shape.out_h == layer->shape.out_h &&
                   layers[i].shape.out_c == layer->shape.out_c;
-    return 0.5 / sqrt(blocks);
+    return (layer->gate ? 0.5 / GATE : 0.5) / sqrt(blocks);
 }
 
 /* What batch norm (of that scale, shift 0), shortcut and ReLU make of a convolution's output. */
@@ -69,8 +72,14 @@ static struct moments layer_output(const struct layer *layer, double scale,
                                    const struct moments *values)
 {
     struct moments y = {0, scale * scale};
-    if (layer->kind == LAYER_MAX_POOL || layer->kind == LAYER_GLOBAL_POOL)
-        return values[layer->input];
+    if (!layer_has_weights(layer) || checkpoint_is_identity(layer))
+        y = values[layer->input];
+    if (!layer_has_weights(layer))
+        return y;
+    if (layer->gate) {
+        y.mean *= GATE;
+        y.variance *= GATE * GATE;
+    }
     if (layer->residual != LAYER_NO_VALUE) {
         y.mean += values[layer->residual].mean;
         y.variance += values[layer->residual].variance;
@@ -106,8 +115,10 @@ static void fill_tensor(uint64_t *state, const struct layer *layer,
 {
     enum { WEIGHT, NORM_WEIGHT, NORM_BIAS, NORM_MEAN, NORM_VARIANCE };
     size_t rows = tensor->shape[0], each = tensor->elements / rows;
-    bool linear = layer->kind == LAYER_LINEAR;
-    if (i == WEIGHT)
+    bool linear = layer->kind != LAYER_CONV;
+    if (i == WEIGHT && layer->excitation.kernel)
+        fill(out, each, 1.0 / (double)each);
+    else if (i == WEIGHT)
         fill_filters(state, out, rows, each, sqrt((linear ? 1.0 : 2.0) / (double)each));
     else if (i == NORM_WEIGHT && !linear)
         fill(out, rows, scale);
@@ -170,6 +181,34 @@ static int write_weights(const char *path, const struct layer *layers, size_t co
     return code;
 }
 
+static bool is_plain(const struct template *t)
+{
+    return t->stem != STEM_DEEP && t->stem_pool == STEM_POOL_MAX && t->down == DOWN_CONV &&
+           t->antialias == ANTIALIAS_NONE && t->attention == ATTENTION_NONE && !t->stride_first;
+}
+
+/* The arguments of timm's ResNet that make this variant; no argument makes a legacy SENet's pool.
+ */
+static json_t *arguments(const struct template *t)
+{
+    static const char *const filters[] = {
+        [ANTIALIAS_NONE] = "", [ANTIALIAS_AVG] = "avg", [ANTIALIAS_BLUR] = "blur"};
+    static const char *const attentions[] = {[ATTENTION_NONE] = "",
+                                             [ATTENTION_SE] = "se",
+                                             [ATTENTION_ESE] = "ese",
+                                             [ATTENTION_ECA] = "eca"};
+    bool deep = t->stem == STEM_DEEP, tiered = deep && t->stem_widths[0] != t->stem_widths[1];
+    json_t *all = json_pack("{s:s, s:b, s:s, s:{s:s}}", "stem_type",
+                            tiered ? "deep_tiered"
+                            : deep ? "deep"
+                                   : "",
+                            "avg_down", t->down == DOWN_AVG, "aa_layer", filters[t->antialias],
+                            "block_args", "attn_layer", attentions[t->attention]);
+    if (t->stem_pool != STEM_POOL_CEIL)
+        json_object_set_new(all, "replace_stem_pool", json_boolean(t->stem_pool == STEM_POOL_CONV));
+    return all;
+}
+
 static json_t *describe(const struct template *t)
 {
     char name[TEMPLATE_NAME_MAX];
@@ -177,10 +216,15 @@ static json_t *describe(const struct template *t)
     json_t *picture =
         json_pack("{s:[i,i,i], s:s, s:f, s:s, s:[f,f,f], s:[f,f,f], s:i}", "input_size", 3,
                   t->input_size, t->input_size, "interpolation", "bilinear", "crop_pct",
-                  t->stem == STEM_IMAGENET ? 0.875 : 1.0, "crop_mode", "center", "mean", 0.485,
-                  0.456, 0.406, "std", 0.229, 0.224, 0.225, "num_classes", t->classes);
-    return json_pack("{s:s, s:i, s:o}", "architecture", name, "num_classes", t->classes,
-                     "pretrained_cfg", picture);
+                  t->stem == STEM_CIFAR ? 1.0 : 0.875, "crop_mode", "center", "mean", 0.485, 0.456,
+                  0.406, "std", 0.229, 0.224, 0.225, "num_classes", t->classes);
+    json_t *root = json_pack("{s:s, s:i, s:o}", "architecture", name, "num_classes", t->classes,
+                             "pretrained_cfg", picture);
+    if (!is_plain(t)) {
+        json_object_set_new(root, "model_args", arguments(t));
+        json_object_set_new(root, "downsample_in_bottleneck", json_boolean(t->stride_first));
+    }
+    return root;
 }
 
 static int write_config(const char *path, const struct template *t, struct error *err)
