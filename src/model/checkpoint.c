@@ -179,7 +179,7 @@ static void take_variant(const struct tensor_table *tensors, struct template *t,
     if (t->attention == ATTENTION_SE)
         stage->attention = size_in(tensors, index, 0, "se.fc1.weight", 4, 0, 1);
     else if (t->attention == ATTENTION_ECA)
-        stage->attention = size_in(tensors, index, 0, "se.conv.weight", 3, 2, 1);
+        stage->attention = size_in(tensors, index, 0, "se.conv.weight", 3, 2, 1) | 1;
 }
 
 /* Counts the blocks; pruned networks have their own widths in each. */
@@ -207,15 +207,14 @@ static int take_stage(const struct tensor_table *tensors, struct template *t, in
     if (!last)
         return ERR_MODEL_UNSUPPORTED;
     int per_group = (int)wide->shape[1], width = (int)wide->shape[0];
+    int reduced = size_in(tensors, index, 0, "conv1.weight", 4, 0, width);
     *stage = template_stage(bottleneck ? BLOCK_BOTTLENECK : BLOCK_BASIC, 0, 0, (int)last->shape[0],
-                            1, false);
-    if (bottleneck && width % per_group != 0)
-        return error_set(
-            err, ERR_MODEL_UNSUPPORTED,
-            "tensor layer%d.0.conv2.weight: %d channels are no multiple of a group's %d", index + 1,
-            width, per_group);
-    if (bottleneck)
-        stage->cardinality = width / per_group;
+                            bottleneck ? reduced / per_group : 1, false);
+    if (bottleneck && reduced % per_group != 0)
+        return error_set(err, ERR_MODEL_UNSUPPORTED,
+                         "tensor layer%d.0.conv2.weight: %d channels are no multiple of a group's "
+                         "%d",
+                         index + 1, reduced, per_group);
     take_variant(tensors, t, index);
     take_blocks(tensors, stage, index, width);
     return ERR_OK;
