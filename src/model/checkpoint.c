@@ -31,27 +31,25 @@ static const struct tensor_info *find(const struct tensor_table *tensors, const 
     return NULL;
 }
 
-/* DataParallel, Lightning and others put a prefix before every name. */
-static int refuse_prefix(const struct tensor_table *tensors, struct error *err)
+/* Whether a name holds `part`, or begins with it if that does not begin with a dot. */
+static bool shows(const char *name, const char *part)
 {
-    static const char first[] = "conv1.weight";
-    for (size_t i = 0; i < tensors->count; i++) {
-        const char *name = tensors->tensors[i].name;
-        size_t length = strlen(name);
-        if (length < sizeof first || strcmp(name + length - (sizeof first - 1), first) != 0)
-            continue;
-        char head[SAFETENSORS_NAME_MAX + sizeof "fc.weight"];
-        int prefix = (int)(length - (sizeof first - 1));
-        snprintf(head, sizeof head, "%.*sfc.weight", prefix, name);
-        if (tensor_table_find(tensors, head))
-            return error_set(err, ERR_MODEL_UNSUPPORTED,
-                             "tensor conv1.weight is called %s: take \"%.*s\" off the names", name,
-                             prefix, name);
-    }
-    return ERR_OK;
+    return *part == '.' ? strstr(name, part) != NULL : strncmp(name, part, strlen(part)) == 0;
 }
 
-/* Tensors of networks that compute something else. */
+static int refuse_group_norm(const struct tensor_table *tensors, struct error *err)
+{
+    if (!tensor_table_find(tensors, "bn1.weight") ||
+        tensor_table_find(tensors, "bn1.running_mean") ||
+        tensor_table_find(tensors, "bn1.running_var"))
+        return ERR_OK;
+    return error_set(
+        err, ERR_MODEL_UNSUPPORTED,
+        "tensor bn1.running_mean is missing: this is group norm, and only batch norm is "
+        "served");
+}
+
+/* Networks that compute something else. */
 static int refuse_families(const struct tensor_table *tensors, struct error *err)
 {
     static const struct {
@@ -61,21 +59,14 @@ static int refuse_families(const struct tensor_table *tensors, struct error *err
         {".conv2.fc1.", "split attention (ResNeSt)"},
         {".convs.", "Res2Net"},
         {"stem.conv", "timm's ByobNet (resnext26ts and others)"},
-        {"stages.0.", "timm's ByobNet or RegNet"},
     };
     for (size_t i = 0; i < tensors->count; i++)
         for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++)
-            if (strstr(tensors->tensors[i].name, rows[k].part))
+            if (shows(tensors->tensors[i].name, rows[k].part))
                 return error_set(err, ERR_MODEL_UNSUPPORTED,
-                                 "tensor %s shows %s, which is not served",
+                                 "tensor %s is of %s, which is not served",
                                  tensors->tensors[i].name, rows[k].family);
-    if (tensor_table_find(tensors, "bn1.weight") &&
-        !tensor_table_find(tensors, "bn1.running_mean") &&
-        !tensor_table_find(tensors, "bn1.running_var"))
-        return error_set(err, ERR_MODEL_UNSUPPORTED,
-                         "tensor bn1.running_mean is missing: group norm is not served, only batch "
-                         "norm is");
-    return ERR_OK;
+    return refuse_group_norm(tensors, err);
 }
 
 /* The number of filters of a convolution, or 0 and `err` filled. */
@@ -113,9 +104,6 @@ static int take_single_stem(const struct tensor_table *tensors, struct template 
 static int take_stem(const struct tensor_table *tensors, struct template *t, struct error *err)
 {
     bool deep = tensor_table_find(tensors, "conv1.0.weight") != NULL;
-    if (!deep && !tensor_table_find(tensors, "conv1.weight") &&
-        refuse_prefix(tensors, err) != ERR_OK)
-        return ERR_MODEL_UNSUPPORTED;
     if (tensor_table_find(tensors, "maxpool.0.weight"))
         t->stem_pool = STEM_POOL_CONV;
     return deep ? take_deep_stem(tensors, t, err) : take_single_stem(tensors, t, err);

@@ -119,7 +119,7 @@ int safetensors_read(const struct safetensors *file, const struct tensor_info *t
     size_t bad = first_not_finite(out, tensor->elements);
     if (bad != tensor->elements)
         return error_set(err, ERR_MODEL_INVALID, "%s: tensor %s holds NaN or infinity at index %zu",
-                         file->path, tensor->name, bad);
+                         file->path, tensor->stored, bad);
     return ERR_OK;
 }
 

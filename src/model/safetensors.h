@@ -41,7 +41,8 @@ enum {
 };
 
 struct tensor_info {
-    char name[SAFETENSORS_NAME_MAX]; /* printable ASCII */
+    char name[SAFETENSORS_NAME_MAX];   /* printable ASCII */
+    char stored[SAFETENSORS_NAME_MAX]; /* the name in the file, for messages */
     enum tensor_type type;
     int rank;
     size_t shape[SAFETENSORS_MAX_RANK];
@@ -50,7 +51,7 @@ struct tensor_info {
     size_t bytes;
 };
 
-/* Whose names a file's tensors had; they are renamed to torchvision's. */
+/* Whose names a file's tensors had; they are renamed to torchvision's (model/tensor_names.h). */
 enum tensor_naming { NAMING_TORCHVISION, NAMING_LEGACY_SENET, NAMING_HUGGING_FACE };
 
 /* The tensors of a file, sorted by name. */
@@ -75,12 +76,15 @@ const char *tensor_shape_text(const struct tensor_info *tensor, char text[SAFETE
 int tensor_table_header_length(const unsigned char prefix[8], uint64_t file_size, size_t *length,
                                struct error *err);
 
-/* Parses a header of `length` bytes of a file of `file_size` bytes. After ERR_OK the caller
- * destroys `*out`. ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED (an unknown type), ERR_NO_MEMORY; the
- * message names the tensor. */
+/* Parses a header of `length` bytes of a file of `file_size` bytes, and renames the tensors. After
+ * ERR_OK the caller destroys `*out`. ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED (an unknown type, or
+ * names as in tensor_names_rename), ERR_NO_MEMORY; the message names the tensor. */
 int tensor_table_parse(struct tensor_table *out, const char *header, size_t length,
                        uint64_t file_size, struct error *err);
 void tensor_table_destroy(struct tensor_table *table);
+
+/* Sorts the tensors by name, as tensor_table_find needs them. */
+void tensor_table_sort(struct tensor_table *table);
 
 /* NULL if there is no tensor of this name. */
 const struct tensor_info *tensor_table_find(const struct tensor_table *table, const char *name);

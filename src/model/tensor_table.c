@@ -6,6 +6,7 @@
 #include "base/size.h"
 #include "model/safetensors.h"
 #include "model/strict_json.h"
+#include "model/tensor_names.h"
 
 static const struct {
     const char *name;
@@ -225,12 +226,16 @@ int tensor_table_parse(struct tensor_table *out, const char *header, size_t leng
     json_decref(root);
     if (code == ERR_OK)
         code = check_places(out, file_size - out->data_start, err);
-    if (code != ERR_OK) {
+    if (code == ERR_OK)
+        code = tensor_names_rename(out, err);
+    if (code != ERR_OK)
         tensor_table_destroy(out);
-        return code;
-    }
-    qsort(out->tensors, out->count, sizeof *out->tensors, compare_name);
-    return ERR_OK;
+    return code;
+}
+
+void tensor_table_sort(struct tensor_table *table)
+{
+    qsort(table->tensors, table->count, sizeof *table->tensors, compare_name);
 }
 
 void tensor_table_destroy(struct tensor_table *table)
