@@ -1,7 +1,5 @@
 #include "nn/attention.h"
 
-#include <math.h>
-
 #include "base/check.h"
 #include "base/size.h"
 #include "kernel/isa/generic.h"
@@ -12,7 +10,7 @@
 
 /* A tile has outputs that fill a cache line and, if there are as many, TILE_WEIGHTS weights, so
  * that it takes longer than handing it to a thread. ROWS rows share what is loaded of x. */
-enum { TAPS_MAX = 3, TILE_OUTPUTS = 16, TILE_WEIGHTS = 1 << 14, ROWS = 4 };
+enum { TAPS_MAX = 3, TILE_OUTPUTS = 16, TILE_WEIGHTS = 1 << 14, ROWS = LANES, PAIR = 2 * LANES };
 
 /* Which pixels the tap at (dy, dx) from a kernel's centre never sees: the row at the edge away from
  * it and the column. The four sums are over the map, that row, that column, and where they cross;
@@ -90,51 +88,123 @@ void attention_squeeze(enum precision precision, const struct conv_shape *s, con
     }
 }
 
-static float apply(enum excite_function function, float x)
+/* e^x to 1e-7 of it for -87 <= x <= 87: 2^n times e^r, with n whole and |r| <= ln(2) / 2, by the
+ * polynomial of the Cephes library. */
+static vecf exponential(vecf x)
+{
+    static const float terms[] = {1.3981999507e-3F, 8.3334519073e-3F, 4.1665795894e-2F,
+                                  1.6666665459e-1F, 5.0000001201e-1F};
+    const vecf large = (vecf){0} + 0x1.8p23F; /* leaves no space for a fraction */
+    vecf n = x * 1.44269504F + large, p = (vecf){0} + 1.9875691500e-4F;
+    vec power = ((vec)n - (vec)large + 127) << 23;
+    n -= large;
+    vecf r = x - n * 0.693359375F + n * 2.12194440e-4F;
+    for (size_t i = 0; i < sizeof terms / sizeof terms[0]; i++)
+        p = p * r + terms[i];
+    return (p * r * r + r + 1) * (vecf)power;
+}
+
+/* NaNs stay NaNs. */
+static vecf clip(vecf x, float min, float max)
+{
+    const vecf low = (vecf){0} + min, high = (vecf){0} + max;
+    return vec_select(x < low, low, vec_select(x > high, high, x));
+}
+
+static vecf apply(enum excite_function function, vecf x)
 {
     if (function == EXCITE_SIGMOID)
-        return 1 / (1 + expf(-x));
-    if (function == EXCITE_HARD_SIGMOID)
-        x = x / 6 + 0.5F;
-    x = x < 0 ? 0 : x; /* a NaN stays one */
-    return function == EXCITE_HARD_SIGMOID && x > 1 ? 1 : x;
+        return 1 / (1 + exponential(clip(-x, -87, 87)));
+    return function == EXCITE_RELU ? vec_relu(x) : clip(x / 6 + 0.5F, 0, 1);
+}
+
+INLINE float weight_at(enum precision precision, const void *weights, size_t at)
+{
+    return precision == PRECISION_F32 ? ((const float *)weights)[at]
+                                      : f32_from_bf16(((const uint16_t *)weights)[at]);
+}
+
+/* PAIR elements in two vectors: the first half and the second of float32, the even and the odd of
+ * bfloat16. */
+struct pair {
+    vecf a, b;
+};
+
+INLINE struct pair load_weights(enum precision precision, const void *weights, size_t at)
+{
+    vec both;
+    if (precision == PRECISION_F32)
+        return (struct pair){vecf_load((const float *)weights + at),
+                             vecf_load((const float *)weights + at + LANES)};
+    memcpy(&both, (const uint16_t *)weights + at, sizeof both);
+    return (struct pair){(vecf)(both << 16), (vecf)(both & (int32_t)0xffff0000)};
+}
+
+INLINE struct pair load_inputs(enum precision precision, const float *x)
+{
+    vecf a = vecf_load(x), b = vecf_load(x + LANES);
+    if (precision == PRECISION_F32)
+        return (struct pair){a, b};
+    return (struct pair){__builtin_shufflevector(a, b, 0, 2, 4, 6),
+                         __builtin_shufflevector(a, b, 1, 3, 5, 7)};
+}
+
+/* The sum of each vector's elements. */
+static vecf add_across(const vecf v[ROWS])
+{
+    vecf a = __builtin_shufflevector(v[0], v[1], 0, 4, 1, 5) +
+             __builtin_shufflevector(v[0], v[1], 2, 6, 3, 7);
+    vecf b = __builtin_shufflevector(v[2], v[3], 0, 4, 1, 5) +
+             __builtin_shufflevector(v[2], v[3], 2, 6, 3, 7);
+    return __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
 }
 
 /* The products of x with `rows` rows of `each` weights, a constant number. The order of additions
  * in a row does not depend on how many there are. */
-INLINE void multiply_rows(const float *weights, size_t each, const float *x, size_t rows,
-                          float products[ROWS])
+INLINE vecf multiply_rows(enum precision precision, const void *weights, size_t first, size_t each,
+                          const float *x, size_t rows)
 {
-    vecf even[ROWS] = {{0}}, odd[ROWS] = {{0}};
+    vecf a[ROWS] = {{0}}, b[ROWS] = {{0}};
     size_t i = 0;
-    for (; i + 2 * LANES <= each; i += 2 * LANES)
+    for (; i + PAIR <= each; i += PAIR) {
+        struct pair in = load_inputs(precision, x + i);
         for (size_t r = 0; r < rows; r++) {
-            even[r] += vecf_load(weights + r * each + i) * vecf_load(x + i);
-            odd[r] += vecf_load(weights + r * each + i + LANES) * vecf_load(x + i + LANES);
+            struct pair w = load_weights(precision, weights, first + r * each + i);
+            a[r] += w.a * in.a;
+            b[r] += w.b * in.b;
         }
-    for (size_t r = 0; r < rows; r++) {
-        vecf sums = even[r] + odd[r];
-        products[r] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-        for (size_t k = i; k < each; k++)
-            products[r] += weights[r * each + k] * x[k];
+    }
+    for (size_t r = 0; r < rows; r++)
+        a[r] += b[r];
+    vecf products = add_across(a);
+    for (; i < each; i++)
+        for (size_t r = 0; r < rows; r++)
+            products[r] += x[i] * weight_at(precision, weights, first + r * each + i);
+    return products;
+}
+
+/* Outputs [row, row + rows) of all images: only the first image waits for the weights. */
+INLINE void excite_rows(enum precision precision, const struct excite_call *call, size_t row,
+                        size_t rows)
+{
+    size_t each = (size_t)call->shape->in_c, outputs = (size_t)call->shape->out_c;
+    vecf bias = {0};
+    memcpy(&bias, call->bias + row, rows * sizeof *call->bias);
+    for (size_t i = 0; i < (size_t)call->images; i++) {
+        vecf sums =
+            multiply_rows(precision, call->weights, row * each, each, call->x + i * each, rows);
+        vecf y = apply(call->function, sums + bias);
+        memcpy(call->y + i * outputs + row, &y, rows * sizeof *call->y);
     }
 }
 
-/* Up to ROWS outputs of all images: only the first image waits for the weights. */
-static void excite_rows(const struct conv_shape *s, enum excite_function function,
-                        const float *weights, const float *bias, const float *x, float *y,
-                        int images, size_t rows)
+INLINE void excite(enum precision precision, const struct excite_call *call, size_t row,
+                   size_t last)
 {
-    for (int image = 0; image < images; image++, x += s->in_c, y += s->out_c) {
-        float products[ROWS];
-        if (rows == ROWS)
-            multiply_rows(weights, (size_t)s->in_c, x, ROWS, products);
-        else
-            for (size_t r = 0; r < rows; r++)
-                multiply_rows(weights + r * (size_t)s->in_c, (size_t)s->in_c, x, 1, products + r);
-        for (size_t r = 0; r < rows; r++)
-            y[r] = apply(function, products[r] + bias[r]);
-    }
+    for (; row + ROWS <= last; row += ROWS)
+        excite_rows(precision, call, row, ROWS);
+    for (; row < last; row++)
+        excite_rows(precision, call, row, 1);
 }
 
 static size_t tile_outputs(const struct conv_shape *s)
@@ -147,13 +217,13 @@ int attention_excite_tiles(const struct conv_shape *s)
     return (int)size_ceil_div((size_t)s->out_c, tile_outputs(s));
 }
 
-void attention_excite(const struct conv_shape *s, enum excite_function function,
-                      const float *weights, const float *bias, const float *x, float *y, int images,
-                      int begin, int end)
+void attention_excite(const struct excite_call *call)
 {
-    size_t last = (size_t)end * tile_outputs(s);
-    last = last < (size_t)s->out_c ? last : (size_t)s->out_c;
-    for (size_t row = (size_t)begin * tile_outputs(s); row < last; row += ROWS)
-        excite_rows(s, function, weights + row * (size_t)s->in_c, bias + row, x, y + row, images,
-                    last - row < ROWS ? last - row : ROWS);
+    size_t each = tile_outputs(call->shape), outputs = (size_t)call->shape->out_c;
+    size_t row = (size_t)call->tile_begin * each, last = (size_t)call->tile_end * each;
+    last = last < outputs ? last : outputs;
+    if (call->precision == PRECISION_F32)
+        excite(PRECISION_F32, call, row, last);
+    else
+        excite(PRECISION_BF16, call, row, last);
 }

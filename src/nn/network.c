@@ -12,7 +12,7 @@
 
 /* A layer with its kernel (NULL for pooling and attention) and its place in the packed weights. Of
  * the head's pool in int8, `packed` is scale and offset of pool_average, [2][channels]; of a
- * LAYER_EXCITE, the weights, then the bias. */
+ * LAYER_EXCITE, the bias, then the weights. */
 struct step {
     const struct conv_kernel *kernel;
     size_t packed_size;
@@ -39,6 +39,12 @@ struct workspace {
     int max_images;
 };
 
+/* Of the weights of a LAYER_EXCITE. */
+static enum precision excite_precision(const struct network *n)
+{
+    return n->precision == PRECISION_F32 ? PRECISION_F32 : PRECISION_BF16;
+}
+
 static size_t packed_size(const struct network *n, size_t i)
 {
     const struct layer *layer = &n->layers[i];
@@ -46,7 +52,8 @@ static size_t packed_size(const struct network *n, size_t i)
         return n->steps[i].kernel->method->packed_size(n->steps[i].kernel, &layer->shape);
     size_t channels = (size_t)layer->shape.out_c;
     if (layer->kind == LAYER_EXCITE)
-        return (conv_weight_count(&layer->shape) + channels) * sizeof(float);
+        return channels * sizeof(float) +
+               conv_weight_count(&layer->shape) * precision_size(excite_precision(n));
     bool scales = n->precision == PRECISION_INT8 && layer->kind == LAYER_GLOBAL_POOL;
     return scales ? 2 * channels * sizeof(float) : 0;
 }
@@ -193,12 +200,18 @@ void network_destroy(struct network *n)
     free(n);
 }
 
-static void copy_weights(struct network *n, size_t i, const float *weights, const float *bias)
+static void set_excite(struct network *n, size_t i, const float *weights, const float *bias)
 {
     const struct conv_shape *s = &n->layers[i].shape;
+    size_t count = conv_weight_count(s);
     float *to = n->steps[i].packed;
-    memcpy(to, weights, conv_weight_count(s) * sizeof *to);
-    memcpy(to + conv_weight_count(s), bias, (size_t)s->out_c * sizeof *to);
+    memcpy(to, bias, (size_t)s->out_c * sizeof *to);
+    to += s->out_c;
+    if (excite_precision(n) == PRECISION_F32)
+        memcpy(to, weights, count * sizeof *to);
+    else
+        for (size_t w = 0; w < count; w++)
+            ((uint16_t *)(void *)to)[w] = bf16_from_f32(weights[w]);
 }
 
 int network_set_weights(struct network *n, size_t i, const float *weights, const float *bias,
@@ -207,7 +220,7 @@ int network_set_weights(struct network *n, size_t i, const float *weights, const
     CHECK(i < n->count && layer_has_weights(&n->layers[i]));
     const struct layer *layer = &n->layers[i];
     if (layer->kind == LAYER_EXCITE) {
-        copy_weights(n, i, weights, bias);
+        set_excite(n, i, weights, bias);
         return ERR_OK;
     }
     struct conv_weights w = {.weights = weights, .bias = bias};
@@ -405,6 +418,27 @@ static void run_convolution(const struct network *n, struct workspace *w, struct
     n->steps[i].kernel->method->run(n->steps[i].kernel, &call);
 }
 
+static void run_excite(const struct network *n, struct workspace *w, size_t i, int images,
+                       int begin, int end)
+{
+    const struct layer *layer = &n->layers[i];
+    const float *bias = n->steps[i].packed;
+    const void *x = value(n, w, layer->input);
+    void *y = value(n, w, (int)i + 1);
+    attention_excite(&(struct excite_call){
+        .precision = excite_precision(n),
+        .shape = &layer->shape,
+        .function = layer->excitation.function,
+        .weights = bias + layer->shape.out_c,
+        .bias = bias,
+        .x = x,
+        .y = y,
+        .images = images,
+        .tile_begin = begin,
+        .tile_end = end,
+    });
+}
+
 void network_run_tiles(const struct network *n, struct workspace *w, struct workspace *mine,
                        size_t i, int images, int begin, int end)
 {
@@ -437,8 +471,7 @@ void network_run_tiles(const struct network *n, struct workspace *w, struct work
                           begin, end);
         break;
     case LAYER_EXCITE:
-        attention_excite(shape, layer->excitation.function, numbers,
-                         numbers + conv_weight_count(shape), x, y, images, begin, end);
+        run_excite(n, w, i, images, begin, end);
         break;
     }
 }
