@@ -94,12 +94,12 @@ static void book(struct job *job, int64_t *account)
     job->mark_ns = now;
 }
 
-/* (total - part) / 2, a half rounded to the even neighbour. */
-static int crop_offset(int total, int part)
+/* Half of what a crop of spec->size leaves out. */
+static int crop_begin(const struct preprocess_spec *spec, int total)
 {
-    int whole = (total - part) / 2;
-    bool half = (total - part) % 2;
-    return whole + (half && whole % 2);
+    int whole = (total - spec->size) / 2;
+    bool half = (total - spec->size) % 2;
+    return whole + (spec->crop_offset == CROP_OFFSET_EVEN && half && whole % 2);
 }
 
 static int proportional(int edge, int length, int shortest)
@@ -115,8 +115,8 @@ struct preprocess_geometry preprocess_geometry(const struct preprocess_spec *spe
         g.out_height = proportional(spec->resize, height, width);
     else if (spec->crop_mode == CROP_CENTER)
         g.out_width = proportional(spec->resize, width, height);
-    g.left = crop_offset(g.out_width, spec->size);
-    g.top = crop_offset(g.out_height, spec->size);
+    g.left = crop_begin(spec, g.out_width);
+    g.top = crop_begin(spec, g.out_height);
     return g;
 }
 

@@ -18,12 +18,19 @@ enum crop_mode {
     CROP_SQUASH, /* both edges to `resize`, centre crop */
 };
 
+/* Where the centre crop begins if half of what it leaves out is no whole number of pixels. */
+enum crop_offset {
+    CROP_OFFSET_EVEN,  /* at the even neighbour (torchvision, timm) */
+    CROP_OFFSET_FLOOR, /* at the lower one (transformers) */
+};
+
 /* How a model's pictures are prepared. 1 <= size <= resize <= 4096. */
 struct preprocess_spec {
     int size;   /* edge of the network's input */
     int resize; /* edge before the crop */
     enum interpolation interpolation;
     enum crop_mode crop_mode;
+    enum crop_offset crop_offset;
     float mean[3], std[3]; /* of pixels scaled to 0..1, in RGB order */
 };
 

@@ -1,39 +1,26 @@
 #include "model/config.h"
 
-#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/config_labels.h"
 #include "model/file.h"
+#include "model/image_processor.h"
 #include "model/strict_json.h"
-
-enum { RESIZE_MAX = 4096 };
-
-static int missing(const char *key, const char *advice, struct error *err)
-{
-    return error_set(err, ERR_MODEL_INVALID, "%s is missing: %s", key, advice);
-}
-
-static bool integer_in(const json_t *value, int low, int high, int *out)
-{
-    json_int_t n = json_integer_value(value);
-    if (!json_is_integer(value) || n < low || n > high)
-        return false;
-    *out = (int)n;
-    return true;
-}
 
 static int take_size(const json_t *picture, struct preprocess_spec *spec, struct error *err)
 {
     const json_t *value = json_object_get(picture, "input_size");
     int channels, height, width;
     if (!value)
-        return missing("input_size", "add it ([3, 224, 224] for most networks)", err);
-    if (json_array_size(value) != 3 || !integer_in(json_array_get(value, 0), 3, 3, &channels) ||
-        !integer_in(json_array_get(value, 1), MODEL_EDGE_MIN, MODEL_EDGE_MAX, &height) ||
-        !integer_in(json_array_get(value, 2), MODEL_EDGE_MIN, MODEL_EDGE_MAX, &width))
+        return picture_missing(
+            "input_size", "add it ([3, 224, 224] for most networks), or preprocessor_config.json",
+            err);
+    if (json_array_size(value) != 3 ||
+        !picture_integer(json_array_get(value, 0), 3, 3, &channels) ||
+        !picture_integer(json_array_get(value, 1), MODEL_EDGE_MIN, MODEL_EDGE_MAX, &height) ||
+        !picture_integer(json_array_get(value, 2), MODEL_EDGE_MIN, MODEL_EDGE_MAX, &width))
         return error_set(err, ERR_MODEL_INVALID, "input_size is not [3, N, N] with N from %d to %d",
                          MODEL_EDGE_MIN, MODEL_EDGE_MAX);
     if (height != width)
@@ -48,20 +35,14 @@ static int take_resize(const json_t *picture, struct preprocess_spec *spec, stru
 {
     const json_t *edge = json_object_get(picture, "resize_size");
     const json_t *crop = json_object_get(picture, "crop_pct");
-    if (edge && !integer_in(edge, spec->size, RESIZE_MAX, &spec->resize))
+    if (edge && !picture_integer(edge, spec->size, MODEL_RESIZE_MAX, &spec->resize))
         return error_set(err, ERR_MODEL_INVALID, "resize_size is not an integer from %d to %d",
-                         spec->size, RESIZE_MAX);
+                         spec->size, MODEL_RESIZE_MAX);
     if (edge)
         return ERR_OK;
     if (!crop)
-        return missing("crop_pct", "add it (timm's default is 0.875), or resize_size", err);
-    double resize = floor(spec->size / json_number_value(crop));
-    if (!json_is_number(crop) || !(resize >= spec->size && resize <= RESIZE_MAX))
-        return error_set(err, ERR_MODEL_INVALID,
-                         "crop_pct is not a number up to 1 that makes the resized edge at most %d",
-                         RESIZE_MAX);
-    spec->resize = (int)resize;
-    return ERR_OK;
+        return picture_missing("crop_pct", "add it (timm's default is 0.875), or resize_size", err);
+    return picture_resize(json_number_value(crop), spec, err);
 }
 
 /* The index of a string in `names`, or -1. */
@@ -93,7 +74,8 @@ static int take_choices(const json_t *picture, struct preprocess_spec *spec, str
     const json_t *crop_mode = json_object_get(picture, "crop_mode");
     int filter, crop = CROP_CENTER;
     if (!interpolation)
-        return missing("interpolation", "add \"bilinear\" or \"bicubic\" (timm's default)", err);
+        return picture_missing("interpolation", "add \"bilinear\" or \"bicubic\" (timm's default)",
+                               err);
     int code = take_choice(interpolation, "interpolation", filters, &filter, err);
     if (code == ERR_OK && crop_mode)
         code = take_choice(crop_mode, "crop_mode", crops, &crop, err);
@@ -101,26 +83,6 @@ static int take_choices(const json_t *picture, struct preprocess_spec *spec, str
         return code;
     spec->interpolation = (enum interpolation)filter;
     spec->crop_mode = (enum crop_mode)crop;
-    return ERR_OK;
-}
-
-static int take_triple(const json_t *picture, const char *key, double low, double high,
-                       const char *usual, float out[3], struct error *err)
-{
-    const json_t *value = json_object_get(picture, key);
-    if (!value)
-        return error_set(err, ERR_MODEL_INVALID, "%s is missing: add it (ImageNet's is %s)", key,
-                         usual);
-    bool right = json_array_size(value) == 3;
-    for (size_t i = 0; right && i < 3; i++) {
-        const json_t *item = json_array_get(value, i);
-        double x = json_number_value(item);
-        right = json_is_number(item) && x >= low && x <= high;
-        out[i] = (float)x;
-    }
-    if (!right)
-        return error_set(err, ERR_MODEL_INVALID, "%s is not three numbers from %g to %g", key, low,
-                         high);
     return ERR_OK;
 }
 
@@ -132,9 +94,9 @@ static int take_picture(const json_t *picture, struct preprocess_spec *spec, str
     if (code == ERR_OK)
         code = take_choices(picture, spec, err);
     if (code == ERR_OK)
-        code = take_triple(picture, "mean", 0, 1, "[0.485, 0.456, 0.406]", spec->mean, err);
+        code = picture_mean(picture, "mean", spec, err);
     if (code == ERR_OK)
-        code = take_triple(picture, "std", 1e-3, 1e3, "[0.229, 0.224, 0.225]", spec->std, err);
+        code = picture_std(picture, "std", spec, err);
     return code;
 }
 
@@ -145,7 +107,7 @@ static int take_classes(const json_t *root, const json_t *picture, int *classes,
     if (!json_is_said(value))
         value = json_object_get(picture, "num_classes");
     *classes = 0;
-    if (json_is_said(value) && !integer_in(value, 1, MODEL_CLASSES_MAX, classes))
+    if (json_is_said(value) && !picture_integer(value, 1, MODEL_CLASSES_MAX, classes))
         return error_set(err, ERR_MODEL_INVALID, "num_classes is not an integer from 1 to %d",
                          MODEL_CLASSES_MAX);
     return ERR_OK;
@@ -178,22 +140,26 @@ static int take_activation(const json_t *picture, struct model_config *out, stru
     return ERR_OK;
 }
 
-/* Collects the keys of the picture, from the root and from pretrained_cfg. */
+/* The keys of the picture, and then those of the answers. */
+static const char *const merged_keys[] = {"input_size", "resize_size",   "crop_pct",
+                                          "crop_mode",  "interpolation", "mean",
+                                          "std",        "activation",    "problem_type"};
+enum { PICTURE_KEYS = 7, MERGED_KEYS = sizeof merged_keys / sizeof merged_keys[0] };
+
+/* Collects them from the root and from pretrained_cfg. */
 static int merge(json_t *picture, const json_t *root, const json_t *own, struct error *err)
 {
-    static const char *const keys[] = {"input_size", "resize_size",   "crop_pct",
-                                       "crop_mode",  "interpolation", "mean",
-                                       "std",        "activation",    "problem_type"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        json_t *outer = json_object_get(root, keys[i]);
-        json_t *inner = json_object_get(own, keys[i]);
+    for (size_t i = 0; i < MERGED_KEYS; i++) {
+        const char *key = merged_keys[i];
+        json_t *outer = json_object_get(root, key);
+        json_t *inner = json_object_get(own, key);
         json_t *value = json_is_said(outer) ? outer : inner;
         if (json_is_said(outer) && json_is_said(inner) && !json_is_same(outer, inner))
             return error_set(err, ERR_MODEL_INVALID,
                              "%s is one thing at the root and another in pretrained_cfg; "
                              "leave the wrong one out",
-                             keys[i]);
-        if (value && json_object_set(picture, keys[i], value) != 0)
+                             key);
+        if (value && json_object_set(picture, key, value) != 0)
             return error_set(err, ERR_NO_MEMORY, "no memory for config.json");
     }
     return ERR_OK;
@@ -213,10 +179,8 @@ static int check_aliases(const json_t *object, const json_t *picture, struct err
     return ERR_OK;
 }
 
-/* Hugging Face writes the filter as Pillow's number. */
 static int check_resample(const json_t *object, enum interpolation interpolation, struct error *err)
 {
-    enum { PILLOW_BILINEAR = 2, PILLOW_BICUBIC = 3 };
     const json_t *value = json_object_get(object, "resample");
     int number = interpolation == INTERPOLATION_BILINEAR ? PILLOW_BILINEAR : PILLOW_BICUBIC;
     if (!json_is_said(value) || json_integer_value(value) == number)
@@ -254,8 +218,59 @@ static int check_beside(const json_t *object, const json_t *picture,
     return code == ERR_OK ? check_crop_size(object, spec->size, err) : code;
 }
 
-static int take_all(struct model_config *out, const json_t *root, const json_t *own, size_t outputs,
-                    struct error *err)
+/* Whether config.json says how pictures are prepared, be it in part. */
+static bool says_pictures(const json_t *picture)
+{
+    bool says = false;
+    for (size_t i = 0; !says && i < PICTURE_KEYS; i++)
+        says = json_is_said(json_object_get(picture, merged_keys[i]));
+    return says;
+}
+
+/* preprocessor_config.json beside a config.json that says how pictures are prepared, too. */
+static int check_processor(const struct preprocess_spec *spec,
+                           const struct preprocess_spec *processor, struct error *err)
+{
+    const struct {
+        const char *key;
+        bool same;
+    } all[] = {
+        {"input_size", spec->size == processor->size},
+        {"crop_pct or resize_size", spec->resize == processor->resize},
+        {"interpolation", spec->interpolation == processor->interpolation},
+        {"crop_mode", spec->crop_mode == processor->crop_mode},
+        {"mean", memcmp(spec->mean, processor->mean, sizeof spec->mean) == 0},
+        {"std", memcmp(spec->std, processor->std, sizeof spec->std) == 0},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (!all[i].same)
+            return error_set(err, ERR_MODEL_INVALID,
+                             "%s says something else than preprocessor_config.json; make them "
+                             "agree, or leave one out",
+                             all[i].key);
+    return ERR_OK;
+}
+
+/* From config.json, or else from preprocessor_config.json. */
+static int take_preprocess(struct model_config *out, const json_t *root, const json_t *own,
+                           const json_t *picture, const struct preprocess_spec *processor,
+                           struct error *err)
+{
+    struct preprocess_spec *spec = &out->preprocess;
+    if (processor && !says_pictures(picture)) {
+        *spec = *processor;
+        return ERR_OK;
+    }
+    int code = take_picture(picture, spec, err);
+    if (code == ERR_OK)
+        code = check_beside(root, picture, spec, err);
+    if (code == ERR_OK)
+        code = check_beside(own, picture, spec, err);
+    return code == ERR_OK && processor ? check_processor(spec, processor, err) : code;
+}
+
+static int take_all(struct model_config *out, const json_t *root, const json_t *own,
+                    const struct preprocess_spec *processor, size_t outputs, struct error *err)
 {
     json_t *picture = json_object();
     int code = picture ? architecture_read(&out->architecture, root, own, err)
@@ -263,11 +278,7 @@ static int take_all(struct model_config *out, const json_t *root, const json_t *
     if (code == ERR_OK)
         code = merge(picture, root, own, err);
     if (code == ERR_OK)
-        code = take_picture(picture, &out->preprocess, err);
-    if (code == ERR_OK)
-        code = check_beside(root, picture, &out->preprocess, err);
-    if (code == ERR_OK)
-        code = check_beside(own, picture, &out->preprocess, err);
+        code = take_preprocess(out, root, own, picture, processor, err);
     if (code == ERR_OK)
         code = take_classes(root, own, &out->classes, err);
     if (code == ERR_OK)
@@ -278,8 +289,8 @@ static int take_all(struct model_config *out, const json_t *root, const json_t *
     return code;
 }
 
-int model_config_parse(struct model_config *out, const char *bytes, size_t length, size_t outputs,
-                       struct error *err)
+int model_config_parse(struct model_config *out, const char *bytes, size_t length,
+                       const struct preprocess_spec *processor, size_t outputs, struct error *err)
 {
     json_t *root;
     *out = (struct model_config){0};
@@ -288,7 +299,7 @@ int model_config_parse(struct model_config *out, const char *bytes, size_t lengt
         return code;
     const json_t *own = json_object_get(root, "pretrained_cfg");
     code = !json_is_said(own) || json_is_object(own)
-               ? take_all(out, root, json_is_said(own) ? own : root, outputs, err)
+               ? take_all(out, root, json_is_said(own) ? own : root, processor, outputs, err)
                : error_set(err, ERR_MODEL_INVALID, "pretrained_cfg is not an object");
     json_decref(root);
     if (code != ERR_OK)
@@ -296,14 +307,21 @@ int model_config_parse(struct model_config *out, const char *bytes, size_t lengt
     return code;
 }
 
-int model_config_read(struct model_config *out, const char *path, size_t outputs, struct error *err)
+int model_config_read(struct model_config *out, const char *folder, size_t outputs,
+                      struct error *err)
 {
-    char *bytes;
+    char path[FILE_PATH_MAX], *bytes;
     size_t length;
-    int code = file_read_all(path, MODEL_CONFIG_FILE_MAX, &bytes, &length, err);
+    bool has_processor;
+    struct preprocess_spec processor;
+    int code = image_processor_read(&processor, &has_processor, folder, err);
+    if (code == ERR_OK)
+        code = file_path(path, folder, "config.json", err);
+    if (code == ERR_OK)
+        code = file_read_all(path, MODEL_CONFIG_FILE_MAX, &bytes, &length, err);
     if (code != ERR_OK)
         return code;
-    code = model_config_parse(out, bytes, length, outputs, err);
+    code = model_config_parse(out, bytes, length, has_processor ? &processor : NULL, outputs, err);
     free(bytes);
     return error_prefix(err, code, "%s", path);
 }

@@ -1,6 +1,7 @@
-/* config.json as timm writes it: the architecture, the preprocessing and the names of the classes.
- * The keys of the preprocessing are in "pretrained_cfg" or at the root; a key that is in both has
- * the same value. Keys that change nothing are ignored. */
+/* config.json as timm and transformers write it: the architecture, the preprocessing and the names
+ * of the classes. The keys of the preprocessing are in "pretrained_cfg" or at the root; a key that
+ * is in both has the same value. If there are none, preprocessor_config.json has the preprocessing.
+ * Keys that change nothing are ignored. */
 #ifndef RESNEXT_MODEL_CONFIG_H
 #define RESNEXT_MODEL_CONFIG_H
 
@@ -8,16 +9,12 @@
 #include <stddef.h>
 
 #include "base/error.h"
-#include "image/preprocess.h"
 #include "model/activation.h"
 #include "model/architecture.h"
 #include "model/labels.h"
+#include "model/picture_values.h"
 
-enum {
-    MODEL_CONFIG_FILE_MAX = 16 << 20,
-    MODEL_EDGE_MIN = 8,
-    MODEL_EDGE_MAX = 1024,
-};
+enum { MODEL_CONFIG_FILE_MAX = 16 << 20 };
 
 struct model_config {
     int classes; /* 0 if the file does not say */
@@ -30,14 +27,15 @@ struct model_config {
     char unread_labels[64];    /* a key that seems to name the classes in an unknown form, or "" */
 };
 
-/* Reads the bytes of a config.json of a network with `outputs` outputs (0: unknown). After ERR_OK
- * the caller destroys `*out`. ERR_MODEL_INVALID (the message names the key and what would be
+/* Reads the bytes of a config.json of a network with `outputs` outputs (0: unknown). `processor` is
+ * what preprocessor_config.json beside it says, or NULL; it must not contradict config.json. After
+ * ERR_OK the caller destroys `*out`. ERR_MODEL_INVALID (the message names the key and what would be
  * right), ERR_MODEL_UNSUPPORTED (the message names what is not served), ERR_NO_MEMORY. */
-int model_config_parse(struct model_config *out, const char *bytes, size_t length, size_t outputs,
-                       struct error *err);
+int model_config_parse(struct model_config *out, const char *bytes, size_t length,
+                       const struct preprocess_spec *processor, size_t outputs, struct error *err);
 
-/* The same for a file; ERR_IO too. */
-int model_config_read(struct model_config *out, const char *path, size_t outputs,
+/* The same for the files of a model folder; ERR_IO too. */
+int model_config_read(struct model_config *out, const char *folder, size_t outputs,
                       struct error *err);
 void model_config_destroy(struct model_config *config);
 

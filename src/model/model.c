@@ -29,8 +29,8 @@ struct loader {
 };
 
 #define WHAT_IT_IS                                                                                 \
-    "a model is a folder with model.safetensors and config.json; RECIPES.md says how to "          \
-    "make one from a .pth"
+    "a model is a folder with model.safetensors and config.json; `resnext import FILE OUT` makes " \
+    "one of a .pth"
 
 static int check_folder(const char *path, struct error *err)
 {
@@ -55,18 +55,22 @@ static bool is_checkpoint_name(const char *name)
     return false;
 }
 
-/* If a folder without model.safetensors has a checkpoint, `err` says how to convert it. */
-static void explain_checkpoint(const char *folder, struct error *err)
+/* If a folder without model.safetensors has weights in another form, `err` says what to do. */
+static void explain_weights(const char *folder, struct error *err)
 {
     DIR *dir = opendir(folder);
     for (const struct dirent *entry; dir && (entry = readdir(dir));)
-        if (is_checkpoint_name(entry->d_name))
-            error_set(
-                err, ERR_IO,
-                "%.90s has no model.safetensors; RECIPES.md, PyTorch, says how Python "
-                "makes it from %.40s: safetensors.torch.save_file({n: t.contiguous() for n, t in "
-                "torch.load(FILE).items()}, \"model.safetensors\")",
-                folder, entry->d_name);
+        if (strcmp(entry->d_name, "model.safetensors.index.json") == 0)
+            error_set(err, ERR_IO,
+                      "%.90s has its weights in several files, which %.40s lists; only a single "
+                      "model.safetensors is served: save_pretrained(FOLDER, "
+                      "max_shard_size=\"100GB\") of transformers writes one",
+                      folder, entry->d_name);
+        else if (is_checkpoint_name(entry->d_name))
+            error_set(err, ERR_IO,
+                      "%.90s has no model.safetensors; `resnext import FILE OUT` makes a model "
+                      "folder of its %.40s",
+                      folder, entry->d_name);
     if (dir)
         closedir(dir);
 }
@@ -88,7 +92,7 @@ static int open_files(struct loader *l, struct error *err)
     if (code == ERR_OK) {
         code = find_file(l->path, "model.safetensors", weights, err);
         if (code != ERR_OK)
-            explain_checkpoint(l->path, err);
+            explain_weights(l->path, err);
     }
     if (code == ERR_OK)
         code = find_file(l->path, "config.json", config, err);
@@ -97,7 +101,7 @@ static int open_files(struct loader *l, struct error *err)
     if (code != ERR_OK)
         return code;
     const struct tensor_info *head = tensor_table_find(safetensors_tensors(l->file), "fc.weight");
-    return model_config_read(&l->config, config, head && head->rank > 0 ? head->shape[0] : 0, err);
+    return model_config_read(&l->config, l->path, head && head->rank > 0 ? head->shape[0] : 0, err);
 }
 
 static int read_template(struct loader *l, struct error *err)

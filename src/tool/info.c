@@ -181,9 +181,10 @@ static const char *interpolation_name(const struct preprocess_spec *p)
 
 static json_t *preprocess_json(const struct preprocess_spec *p)
 {
-    return json_pack("{s:i, s:i, s:s, s:s, s:o, s:o}", "size", p->size, "resize", p->resize,
+    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:o, s:o}", "size", p->size, "resize", p->resize,
                      "interpolation", interpolation_name(p), "crop_mode",
-                     p->crop_mode == CROP_SQUASH ? "squash" : "center", "mean",
+                     p->crop_mode == CROP_SQUASH ? "squash" : "center", "crop_offset",
+                     p->crop_offset == CROP_OFFSET_FLOOR ? "floor" : "even", "mean",
                      output_json_floats(p->mean, 3), "std", output_json_floats(p->std, 3));
 }
 
@@ -286,10 +287,11 @@ static void print_table(const struct info *info)
 static void print_model(const struct model *model)
 {
     const struct preprocess_spec *p = &model->preprocess;
-    printf("pictures   %s, %s to %d, crop %d; mean %.4g %.4g %.4g, std %.4g %.4g %.4g\n",
+    printf("pictures   %s, %s to %d, crop %d%s; mean %.4g %.4g %.4g, std %.4g %.4g %.4g\n",
            interpolation_name(p), p->crop_mode == CROP_SQUASH ? "both edges" : "short edge",
-           p->resize, p->size, (double)p->mean[0], (double)p->mean[1], (double)p->mean[2],
-           (double)p->std[0], (double)p->std[1], (double)p->std[2]);
+           p->resize, p->size, p->crop_offset == CROP_OFFSET_FLOOR ? " (offset rounded down)" : "",
+           (double)p->mean[0], (double)p->mean[1], (double)p->mean[2], (double)p->std[0],
+           (double)p->std[1], (double)p->std[2]);
     printf("sha256     %s\n", model->sha256);
 }
 

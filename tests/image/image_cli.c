@@ -1,7 +1,7 @@
 /* What the comparison with the reference needs of src/image, for any specification:
  *   image_cli make KEY=VALUE...        writes a sample JPEG (samples.h) to standard output;
  *                                      picture=FILE draws the RGB bytes of the file
- *   image_cli pixels SIZE RESIZE bilinear|bicubic center|squash ignore|apply exact|fast
+ *   image_cli pixels SIZE RESIZE bilinear|bicubic center|squash[-floor] ignore|apply exact|fast
  *                    13|12.2|9.4 FILE... [-- SIZE ...]
  *   image_cli witness FILE...
  * `pixels` writes a P6 PPM for each file, or a line "error CODE MESSAGE"; `witness` a line each,
@@ -84,7 +84,8 @@ static int pixels_as_said(int count, char **words)
         .resize = atoi(words[1]),
         .interpolation =
             strcmp(words[2], "bicubic") == 0 ? INTERPOLATION_BICUBIC : INTERPOLATION_BILINEAR,
-        .crop_mode = strcmp(words[3], "squash") == 0 ? CROP_SQUASH : CROP_CENTER,
+        .crop_mode = strncmp(words[3], "squash", 6) == 0 ? CROP_SQUASH : CROP_CENTER,
+        .crop_offset = strstr(words[3], "-floor") ? CROP_OFFSET_FLOOR : CROP_OFFSET_EVEN,
     };
     const struct preprocess_options options = {
         .limits.max_pixels = 100000000,

@@ -1,12 +1,14 @@
 """Model folders with something wrong, made from the default model."""
 import json
 import os
+import re
 import shutil
 import struct
 
 import harness
 
 WEIGHTS, CONFIG, CALIBRATION = "model.safetensors", "config.json", "calibration.json"
+PROCESSOR = "preprocessor_config.json"
 
 
 def read(folder=harness.MODEL):
@@ -45,7 +47,27 @@ def remove(target):
         os.unlink(target)
 
 
-def make(name, weights=None, config=None, calibration=None):
+def renamed(header, rename):
+    """A header whose tensors have other names."""
+    return {name if name == "__metadata__" else rename(name): entry for name, entry in header.items()}
+
+
+def hugging_face(name):
+    """The name that transformers' ResNetForImageClassification has for one of torchvision's."""
+    block = re.fullmatch(r"layer(\d+)\.(\d+)\.(conv|bn|downsample\.)(\d)\.(\w+)", name)
+    kinds = {"conv": "convolution", "bn": "normalization", "0": "convolution", "1": "normalization"}
+    if block and block[3] == "downsample.":
+        return f"resnet.encoder.stages.{int(block[1]) - 1}.layers.{block[2]}.shortcut.{kinds[block[4]]}.{block[5]}"
+    if block:
+        return (f"resnet.encoder.stages.{int(block[1]) - 1}.layers.{block[2]}.layer.{int(block[4]) - 1}."
+                f"{kinds[block[3]]}.{block[5]}")
+    outer = {"conv1": "resnet.embedder.embedder.convolution", "bn1": "resnet.embedder.embedder.normalization",
+             "fc": "classifier.1"}
+    module, number = name.rsplit(".", 1)
+    return f"{outer[module]}.{number}"
+
+
+def make(name, weights=None, config=None, calibration=None, processor=None):
     """A folder: the default model's weights and config, except for what is given, as put() takes it."""
     folder = harness.path(name)
     os.makedirs(folder)
@@ -54,8 +76,9 @@ def make(name, weights=None, config=None, calibration=None):
             shutil.copy(os.path.join(harness.MODEL, file), folder)
         else:
             put(folder, file, content)
-    if calibration is not None:
-        put(folder, CALIBRATION, calibration)
+    for file, content in ((CALIBRATION, calibration), (PROCESSOR, processor)):
+        if content is not None:
+            put(folder, file, content)
     return folder
 
 

@@ -10,7 +10,7 @@ import struct
 
 import folders
 import harness
-from folders import CALIBRATION, CONFIG, WEIGHTS
+from folders import CALIBRATION, CONFIG, PROCESSOR, WEIGHTS
 from harness import Daemon, case, path, refuse, sample, write
 
 CONV, BIAS = "conv1.weight", "fc.bias"
@@ -26,7 +26,7 @@ def counts(daemon):
             for result in ("ok", "failed")]
 
 
-def refused_on_reload(daemon, folder, file, content, words):
+def refused_on_reload(daemon, folder, file, content, words, good=None):
     """The fault put into the folder that is served, and taken out again."""
     ok, failed = counts(daemon)
     folders.put(folder, file, content)
@@ -40,14 +40,15 @@ def refused_on_reload(daemon, folder, file, content, words):
     assert len(lines) == 1 or failed >= 5, lines
     for word in words:
         assert all(word in line for line in lines), (word, lines)
-    folders.put(folder, file, folders.original(file))
+    folders.put(folder, file, good or folders.original(file))
 
 
-def refused(file, faults, words=(), options=(), **more):
+def refused(file, faults, words=(), options=(), good=None, **more):
     """Each of the faults {name: content of the file, as folders.put takes it, or (content, words that
-    the message must hold)} is refused by a start and on a reload. `more` is for the daemons."""
-    key = {WEIGHTS: "weights", CONFIG: "config", CALIBRATION: "calibration"}[file]
-    good = {"calibration": folders.original(CALIBRATION)} if file == CALIBRATION else {}
+    the message must hold)} is refused by a start and on a reload. `good` is what the folder has
+    otherwise, as folders.make takes it; `more` is for the daemons."""
+    key = {WEIGHTS: "weights", CONFIG: "config", CALIBRATION: "calibration", PROCESSOR: "processor"}[file]
+    good = good or ({"calibration": folders.original(CALIBRATION)} if file == CALIBRATION else {})
     served = folders.make(f"served-{next(iter(faults))}-{key}", **good)
     with Daemon(["--model", f"served={served}", *options], model=False, **more) as daemon:
         tried = sample(list(faults.items()))
@@ -55,7 +56,7 @@ def refused(file, faults, words=(), options=(), **more):
             content, own_words = fault if isinstance(fault, tuple) else (fault, ())
             broken = folders.make(name, **{**good, key: content})
             refused_at_start(broken, options, [broken, *words, *own_words], **more)
-            refused_on_reload(daemon, served, file, content, [served, *words, *own_words])
+            refused_on_reload(daemon, served, file, content, [served, *words, *own_words], good.get(key))
         daemon.reload()
         assert counts(daemon)[1] == len(tried) and counts(daemon)[0] >= 1
 
@@ -280,6 +281,35 @@ def row_60_descriptions_that_lack_something_or_are_absurd():
         "other-family": edit(architecture="resnetaa50"), "not-a-resnext": edit(architecture="vit_base"),
         "other-class-count": edit(num_classes=1000),
     })
+
+
+@case(own=None, seconds=60)
+def row_60_image_processors_that_lack_something_or_are_absurd():
+    pictures = folders.config()["pretrained_cfg"]
+    config = {key: value for key, value in folders.config().items() if key != "pretrained_cfg"}
+    good = {"image_processor_type": "BitImageProcessor", "size": {"shortest_edge": 32},
+            "crop_size": {"height": 32, "width": 32}, "resample": 2, "image_mean": pictures["mean"],
+            "image_std": pictures["std"]}
+
+    def edit(**changes):
+        return {key: value for key, value in {**good, **changes}.items() if value is not ...}
+    refused(PROCESSOR, {
+        "processor-no-json": b"{", "processor-a-list": b"[]", "processor-nothing": b"",
+        "processor-deep": b'{"a":' * 100000, "processor-long": b"{}" + b" " * (64 << 10),
+        "processor-twice": b'{"size":32,"size":32}', "processor-fifo": os.mkfifo,
+        "processor-directory": os.mkdir, "processor-device": lambda target: os.symlink("/dev/zero", target),
+        "processor-no-type": (edit(image_processor_type=...), ["image_processor_type is missing"]),
+        "processor-no-size": (edit(size=...), ["size is missing"]),
+        "processor-zero-size": (edit(size=0), ["size 0"]),
+        "processor-huge-size": (edit(size=1 << 62), ["size"]),
+        "processor-crop-beyond": (edit(crop_size=33), ["crop_size 33"]),
+        "processor-no-filter": (edit(resample=...), ["resample is missing"]),
+        "processor-zero-std": (edit(image_std=[0, 0, 0]), ["image_std"]),
+        "processor-no-resize": (edit(do_resize=False), ["do_resize false"]),
+        "processor-other-factor": (edit(rescale_factor=1), ["rescale_factor 1"]),
+        "processor-unknown": (edit(image_processor_type="DetrImageProcessor"), ["DetrImageProcessor"]),
+        "processor-unknown-step": (edit(do_pad=True), ["do_pad true"]),
+    }, [PROCESSOR], good={"config": config, "processor": good})
 
 
 def refused_within_memory(file, content, options, words="so many values", rest=16 << 20):

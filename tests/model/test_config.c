@@ -9,7 +9,7 @@
 
 static int parse(struct model_config *config, const char *text, struct error *err)
 {
-    return model_config_parse(config, text, strlen(text), 3, err);
+    return model_config_parse(config, text, strlen(text), NULL, 3, err);
 }
 
 static void check_refused(const char *text, int code, const char *says)
@@ -721,7 +721,7 @@ static void check_unread(const char *keys, size_t outputs, const char *unread)
     struct model_config c;
     char text[2048];
     snprintf(text, sizeof text, "{%s," PICTURE "}", keys);
-    ck_assert_int_eq(model_config_parse(&c, text, strlen(text), outputs, NULL), ERR_OK);
+    ck_assert_int_eq(model_config_parse(&c, text, strlen(text), NULL, outputs, NULL), ERR_OK);
     ck_assert_msg(strcmp(c.unread_labels, unread) == 0, "%s: %s", text, c.unread_labels);
     ck_assert_uint_eq(c.labels.count, 0);
     model_config_destroy(&c);
@@ -833,16 +833,76 @@ START_TEST(a_file_that_is_too_large_or_absent_is_refused)
     struct model_config c;
     struct error err;
     folder_make(folder);
-    const char *path = folder_file(folder, "config.json");
-    ck_assert_int_eq(model_config_read(&c, path, 3, &err), ERR_IO);
+    ck_assert_int_eq(model_config_read(&c, folder, 3, &err), ERR_IO);
     folder_put_text(folder, "config.json", "{" PICTURE "}");
-    path = folder_file(folder, "config.json");
-    ck_assert_int_eq(model_config_read(&c, path, 3, &err), ERR_OK);
+    const char *path = folder_file(folder, "config.json");
+    ck_assert_int_eq(model_config_read(&c, folder, 3, &err), ERR_OK);
     model_config_destroy(&c);
     ck_assert_int_eq(truncate(path, MODEL_CONFIG_FILE_MAX + 1), 0);
-    ck_assert_int_eq(model_config_read(&c, path, 3, &err), ERR_MODEL_INVALID);
+    ck_assert_int_eq(model_config_read(&c, folder, 3, &err), ERR_MODEL_INVALID);
     ck_assert_ptr_nonnull(strstr(err.message, "config.json has 16777217 bytes"));
     folder_remove(folder);
+}
+END_TEST
+
+#define FACE "\"model_type\":\"resnet\",\"num_channels\":3,\"hidden_act\":\"relu\""
+
+static int parse_beside(struct model_config *config, const char *text,
+                        const struct preprocess_spec *processor, struct error *err)
+{
+    return model_config_parse(config, text, strlen(text), processor, 3, err);
+}
+
+/* What preprocessor_config.json says. */
+static const struct preprocess_spec processor = {
+    .size = 224,
+    .resize = 235,
+    .interpolation = INTERPOLATION_BICUBIC,
+    .crop_offset = CROP_OFFSET_FLOOR,
+    .mean = {0.485F, 0.456F, 0.406F},
+    .std = {0.229F, 0.224F, 0.225F},
+};
+
+START_TEST(preprocessor_config_speaks_where_config_is_silent)
+{
+    struct model_config c;
+    struct error err;
+    const char *text = "{" FACE ",\"id2label\":{\"0\":\"a\",\"1\":\"b\",\"2\":\"c\"},"
+                       "\"pretrained_cfg\":null,\"input_size\":null}";
+    ck_assert_msg(parse_beside(&c, text, &processor, &err) == ERR_OK, "%s", err.message);
+    ck_assert_int_eq(c.preprocess.resize, 235);
+    ck_assert_int_eq(c.preprocess.crop_offset, CROP_OFFSET_FLOOR);
+    ck_assert_uint_eq(c.labels.count, 3);
+    model_config_destroy(&c);
+    check_refused("{" FACE "}", ERR_MODEL_INVALID, "or preprocessor_config.json");
+    ck_assert_int_eq(parse_beside(&c, "{\"crop_pct\":0.95}", &processor, &err), ERR_MODEL_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.message, "input_size is missing"));
+}
+END_TEST
+
+START_TEST(preprocessor_config_must_not_contradict_config)
+{
+    static const char *const keys[] = {
+        "input_size", "crop_pct or resize_size", "interpolation", "crop_mode", "mean", "std"};
+    struct preprocess_spec wrong[] = {processor, processor, processor,
+                                      processor, processor, processor};
+    wrong[0].size = 223;
+    wrong[1].resize = 236;
+    wrong[2].interpolation = INTERPOLATION_BILINEAR;
+    wrong[3].crop_mode = CROP_SQUASH;
+    wrong[4].mean[2] = wrong[5].std[2] = 0.5F;
+    struct model_config c;
+    struct error err;
+    const char *text = "{" PICTURE "}";
+    ck_assert_msg(parse_beside(&c, text, &processor, &err) == ERR_OK, "%s", err.message);
+    ck_assert_int_eq(c.preprocess.crop_offset, CROP_OFFSET_EVEN);
+    model_config_destroy(&c);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        ck_assert_int_eq(parse_beside(&c, text, &wrong[i], &err), ERR_MODEL_INVALID);
+        ck_assert_msg(strncmp(err.message, keys[i], strlen(keys[i])) == 0 &&
+                          strstr(err.message, "preprocessor_config.json"),
+                      "%s: %s", keys[i], err.message);
+    }
 }
 END_TEST
 
@@ -861,4 +921,6 @@ TEST_MAIN("model/config", 10, who_trained_an_architecture_is_no_difference,
           defaults_beside_names_in_other_places,
           as_many_names_as_classes_are_noticed_if_those_are_many,
           keys_that_do_not_name_classes_are_let_by, names_in_an_unknown_form_are_noticed,
-          wrong_labels_are_refused, a_file_that_is_too_large_or_absent_is_refused)
+          wrong_labels_are_refused, preprocessor_config_speaks_where_config_is_silent,
+          preprocessor_config_must_not_contradict_config,
+          a_file_that_is_too_large_or_absent_is_refused)

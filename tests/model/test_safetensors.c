@@ -150,9 +150,11 @@ static struct safetensors *open_bytes(const char *type, size_t elements, const v
 {
     unsigned char file[1024] = {0};
     struct safetensors *opened;
-    int header = sprintf((char *)file + 8,
-                         "{\"a\":{\"dtype\":\"%s\",\"shape\":[%zu],\"data_offsets\":[0,%zu]}}",
-                         type, elements, length);
+    /* Its name becomes "a". */
+    int header =
+        sprintf((char *)file + 8,
+                "{\"model.a\":{\"dtype\":\"%s\",\"shape\":[%zu],\"data_offsets\":[0,%zu]}}", type,
+                elements, length);
     file[0] = (unsigned char)header;
     memcpy(file + 8 + header, bytes, length);
     folder_put(folder, "f", file, 8 + (size_t)header + length);
@@ -203,7 +205,7 @@ static void check_not_finite(const char *type, const void *bytes, size_t length)
     struct safetensors *file = open_bytes(type, 2, bytes, length);
     const struct tensor_info *a = tensor_table_find(safetensors_tensors(file), "a");
     ck_assert_int_eq(safetensors_read(file, a, out, &err), ERR_MODEL_INVALID);
-    ck_assert_ptr_nonnull(strstr(err.message, "tensor a holds NaN or infinity at index 1"));
+    ck_assert_ptr_nonnull(strstr(err.message, "tensor model.a holds NaN or infinity at index 1"));
     safetensors_close(file);
 }
 

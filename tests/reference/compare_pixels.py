@@ -71,10 +71,15 @@ def crop_bytes(image, spec, order="13"):
     return crop(turned(image, spec[4]), spec, order)
 
 
+def offset(rest, mode):
+    """Where a crop begins: as torchvision has it or, "-floor", as transformers' center_crop has."""
+    return rest // 2 if mode.endswith("-floor") else int(round(rest / 2.0))
+
+
 def crop(image, spec, order):
     size, short, name, mode, _ = spec
     w, h = image.size
-    if mode == "squash":
+    if mode.startswith("squash"):
         nw, nh = short, short
     elif w <= h:
         nw, nh = short, int(short * h / w)
@@ -82,7 +87,7 @@ def crop(image, spec, order):
         nw, nh = int(short * w / h), short
     if (nw, nh) != (w, h):
         image = pillow.resize(image, (nw, nh), FILTERS[name], order)
-    top, left = int(round((nh - size) / 2.0)), int(round((nw - size) / 2.0))
+    top, left = (offset(edge - size, mode) for edge in (nh, nw))
     return image.crop((left, top, left + size, top + size)).tobytes()
 
 
@@ -179,7 +184,7 @@ def generated_sample(rng, index):
 def generated_spec(rng, extreme):
     size = rng.randint(1, 9) if extreme else rng.randint(1, 260)
     return (size, size + rng.choice([0, 0, rng.randint(0, 4 if extreme else 80)]),
-            rng.choice(["bilinear", "bicubic"]), rng.choice(["center", "squash"]),
+            rng.choice(["bilinear", "bicubic"]), rng.choice(["center", "squash", "center-floor", "squash-floor"]),
             rng.choice(["ignore", "apply"]))
 
 

@@ -11,9 +11,10 @@ import tempfile
 os.environ["top_builddir"] = sys.argv[1]
 import numpy
 import torch
+from PIL import Image
 
 import pillow
-from compare_pixels import CLI, reference
+from compare_pixels import CLI, crop_bytes
 
 SAMPLES = [
     ("width=40 height=30 colour=1 sampling=2x2,1x1", (5, 6, "bilinear", "center", "ignore")),
@@ -35,6 +36,11 @@ SAMPLES = [
 ] + [(f"width=33 height=20 colour=1 orientation={o}", (4, 5, "bilinear", "center", "apply"))
      for o in range(1, 9)] + [
     ("width=33 height=20 colour=1 orientation=6", (4, 5, "bilinear", "center", "ignore")),
+    ("width=40 height=30 colour=1", (5, 8, "bilinear", "center", "ignore")),
+    ("width=40 height=30 colour=1", (5, 8, "bilinear", "center-floor", "ignore")),
+    ("width=30 height=40 colour=1", (5, 8, "bicubic", "center-floor", "ignore")),
+    ("width=30 height=41 colour=1", (6, 8, "bicubic", "center-floor", "ignore")),
+    ("width=40 height=30 colour=1", (5, 8, "bicubic", "squash-floor", "ignore")),
 ]
 # Tall, upright or once turned, and so narrow that 12.2 takes note: each order gives other pixels.
 TALL = [
@@ -53,10 +59,13 @@ def pixel_golden(folder, words, spec, order):
     with open(path, "wb") as out:
         subprocess.run([CLI, "make", *words.split()], check=True, stdout=out)
     size, short, interpolation, crop, orientation = spec
-    pixels = ", ".join(map(str, reference(path, spec, order)))
+    mode, _, rounding = crop.partition("-")
+    offset = f", .crop_offset = CROP_OFFSET_{rounding.upper()}" if rounding else ""
+    with Image.open(path) as image:
+        pixels = ", ".join(map(str, crop_bytes(image, spec, order)))
     return (f'    {{"{words}",\n     {{.size = {size}, .resize = {short}, '
             f'.interpolation = INTERPOLATION_{interpolation.upper()}, '
-            f'.crop_mode = CROP_{crop.upper()}}},\n     EXIF_{orientation.upper()},\n     PILLOW_{order.replace(".", "_")},\n'
+            f'.crop_mode = CROP_{mode.upper()}{offset}}},\n     EXIF_{orientation.upper()},\n     PILLOW_{order.replace(".", "_")},\n'
             f'     {{{pixels}}}}},\n')
 
 
