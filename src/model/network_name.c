@@ -88,10 +88,11 @@ static bool take_width(const char **at, struct network_name *name)
 /* GluonCV's own letters; its v1b is the plain network. */
 static void take_gluon(const char **at, struct network_name *name)
 {
-    if (name->letter || !take(at, "_v1"))
+    const char *after = *at;
+    if (name->letter || !take(&after, "_v1") || !*after || !strchr("bcds", *after))
         return;
-    if (!take(at, "b") && **at && strchr("cds", **at))
-        name->letter = *(*at)++;
+    name->letter = *after == 'b' ? 0 : *after;
+    *at = after + 1;
 }
 
 bool network_name_parse(const char *text, struct network_name *out)
