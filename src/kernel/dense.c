@@ -16,7 +16,7 @@ struct layout {
     size_t window_columns;    /* input columns under a whole block */
     size_t copied_pixel;      /* bytes between packed pixels of a 1x1 kernel */
     size_t panel_bytes, factor_bytes;
-    size_t panels, group_panels;
+    size_t panels, group_panels, group_channels;
     size_t pixels, tile_pixels; /* of all images; of a tile (the last tile has the rest) */
     size_t groups, group_tiles;
 };
@@ -30,6 +30,12 @@ static size_t tile_end(const struct layout *l, size_t t)
 static size_t at_least_1(size_t n)
 {
     return n ? n : 1;
+}
+
+/* Output pixels of an image. */
+static size_t map_of(const struct conv_shape *s)
+{
+    return (size_t)s->out_h * (size_t)s->out_w;
 }
 
 static struct layout layout_of(const struct dense_kernel *k, const struct conv_shape *s, int images)
@@ -46,7 +52,8 @@ static struct layout layout_of(const struct dense_kernel *k, const struct conv_s
     l.factor_bytes = lanes_factor_kinds(k->format.precision) * l.panels * k->panel * sizeof(float);
     l.groups = size_ceil_div(l.panels, at_least_1(k->cached / l.panel_bytes));
     l.group_panels = size_ceil_div(l.panels, l.groups);
-    l.pixels = (size_t)images * (size_t)s->out_h * (size_t)s->out_w;
+    l.group_channels = l.group_panels * k->panel;
+    l.pixels = (size_t)images * map_of(s);
     size_t block_steps =
         block * (k->panel / k->format.lanes) * lines * l.line_dwords * l.group_panels;
     l.tile_pixels = at_least_1(TILE_STEPS / block_steps) * block;
@@ -152,17 +159,26 @@ static bool is_in_place(const struct conv_shape *s, const struct layout *l)
 static size_t copied_pixels(const struct dense_kernel *k, const struct conv_shape *s,
                             const struct layout *l)
 {
-    size_t map = (size_t)s->out_h * (size_t)s->out_w, block = k->blocks[0].pixels;
+    size_t map = map_of(s), block = k->blocks[0].pixels;
     return map > block && map * l->copied_pixel <= COPY_BYTES ? map : block;
 }
 
+/* Bytes of scratch for inputs. */
+static size_t inputs_size(const struct dense_kernel *k, const struct conv_shape *s,
+                          const struct layout *l)
+{
+    size_t bytes = s->kernel > 1
+                       ? (size_t)s->kernel * l->window_columns * l->wide_pixel + sizeof(lanes_dword)
+                       : copied_pixels(k, s, l) * l->copied_pixel;
+    return size_round_up(bytes, CACHE_LINE);
+}
+
+/* Scratch: inputs, and factors with a gate, [kind][channels of a group]. */
 static size_t dense_scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     const struct dense_kernel *k = self->impl;
     struct layout l = layout_of(k, s, 1);
-    if (s->kernel > 1)
-        return (size_t)s->kernel * l.window_columns * l.wide_pixel + sizeof(lanes_dword);
-    return copied_pixels(k, s, &l) * l.copied_pixel;
+    return inputs_size(k, s, &l) + LANES_GATED_KINDS * l.group_channels * sizeof(float);
 }
 
 /* Where inputs come from, and the pixels that are packed in scratch for the whole call, if any. */
@@ -336,18 +352,64 @@ static size_t next_offset(const struct dense_kernel *k, const struct layout *l, 
     return part < parts ? l->group_panels * l->panel_bytes + part * l->panel_bytes / parts : 0;
 }
 
+/* The factors of a group of panels, [kind][channel], kinds `stride` floats apart. */
+struct factors {
+    const float *first;
+    size_t stride;
+};
+
+/* The factors in scratch with the gate of `image` multiplied in. */
+struct gated {
+    float *factors;
+    size_t group, image; /* SIZE_MAX: of none yet */
+};
+
+static struct factors packed_factors(const struct dense_kernel *k, const struct inputs *in,
+                                     size_t group)
+{
+    const struct layout *l = in->layout;
+    const unsigned char *packed = in->call->packed;
+    return (struct factors){
+        (const float *)(const void *)(packed + l->panels * l->panel_bytes) +
+            group * l->group_channels,
+        l->panels * k->panel,
+    };
+}
+
+/* Makes them, if they are not there yet. */
+static struct factors gated_factors(const struct dense_kernel *k, const struct inputs *in,
+                                    size_t group, size_t image, struct gated *gated)
+{
+    const struct factors packed = packed_factors(k, in, group);
+    size_t out = (size_t)in->call->shape->out_c, channels = in->layout->group_channels;
+    size_t first = group * channels, left = first < out ? out - first : 0;
+    if (gated->group != group || gated->image != image) {
+        memset(gated->factors, 0, LANES_GATED_KINDS * channels * sizeof *gated->factors);
+        lanes_gate_factors(k->format.precision, packed.first, packed.stride,
+                           in->call->gate + image * out + first, left < channels ? left : channels,
+                           gated->factors, channels);
+        gated->group = group;
+        gated->image = image;
+    }
+    return (struct factors){gated->factors, channels};
+}
+
 /* A block of pixels of a tile, for all panels of the group. */
 static void run_pixels(const struct dense_kernel *kernel, const struct inputs *in, size_t group,
-                       size_t first, int function)
+                       size_t first, int function, struct gated *gated)
 {
     const struct conv_call *call = in->call;
     const struct layout *l = in->layout;
     const unsigned char *weights = call->packed;
     size_t begin = group * l->group_panels, end = begin + l->group_panels, width = kernel->panel;
     size_t next = next_offset(kernel, l, first);
+    const struct factors factors =
+        call->gate ? gated_factors(kernel, in, group, first / map_of(call->shape), gated)
+                   : packed_factors(kernel, in, group);
     struct dense_block block = {
         .out_c = (size_t)call->shape->out_c,
-        .epilogue = {.factor_stride = l->panels * width,
+        .gated = call->gate != NULL,
+        .epilogue = {.factor_stride = factors.stride,
                      .residual = call->residual,
                      .y = call->y,
                      .relu = call->relu,
@@ -358,21 +420,22 @@ static void run_pixels(const struct dense_kernel *kernel, const struct inputs *i
         size_t channel = panel * width, left = block.out_c - channel;
         block.weights = weights + panel * l->panel_bytes;
         block.next = block.weights + (panel + l->group_panels < l->panels ? next : 0);
-        block.epilogue.factors =
-            (const float *)(const void *)(weights + l->panels * l->panel_bytes) + channel;
+        block.epilogue.factors = factors.first + (panel - begin) * width;
         block.at = first * block.out_c + channel;
         block.channels = (int)(left < width ? left : width);
         kernel->blocks[function].run(&block);
     }
 }
 
-/* How many of `left` pixels from `first` on may form a block: a window lies in one output row. */
-static size_t block_limit(const struct conv_shape *s, size_t first, size_t left)
+/* How many of `left` pixels from `first` on may form a block: a window lies in one output row, and
+ * a gate is that of one image. */
+static size_t block_limit(const struct conv_call *call, size_t first, size_t left)
 {
-    if (s->kernel == 1)
+    const struct conv_shape *s = call->shape;
+    if (s->kernel == 1 && !call->gate)
         return left;
-    size_t row = (size_t)s->out_w - first % (size_t)s->out_w;
-    return row < left ? row : left;
+    size_t unit = s->kernel == 1 ? map_of(s) : (size_t)s->out_w, rest = unit - first % unit;
+    return rest < left ? rest : left;
 }
 
 /* The micro-kernel for the next of `left` pixels: the largest, unless it leaves fewer than `min`.
@@ -399,14 +462,16 @@ static void dense_run_tiles(const struct conv_kernel *self, const struct conv_ca
         .copy = kernel->format.copy,
         .padding = (const unsigned char *)call->packed + l.panels * l.panel_bytes + l.factor_bytes,
     };
+    unsigned char *behind_inputs = (unsigned char *)call->scratch + inputs_size(kernel, s, &l);
+    struct gated gated = {(float *)(void *)behind_inputs, SIZE_MAX, SIZE_MAX};
     if (s->kernel == 1 && !is_in_place(s, &l) && call->tile_begin < call->tile_end)
         copy_whole_call(kernel, &in);
     for (int t = call->tile_begin; t < call->tile_end; t++) {
         size_t at = (size_t)t % l.group_tiles * l.tile_pixels;
         size_t end = tile_end(&l, (size_t)t % l.group_tiles);
         for (int f; at < end; at += kernel->blocks[f].pixels) {
-            f = choose_block(kernel, block_limit(s, at, end - at));
-            run_pixels(kernel, &in, (size_t)t / l.group_tiles, at, f);
+            f = choose_block(kernel, block_limit(call, at, end - at));
+            run_pixels(kernel, &in, (size_t)t / l.group_tiles, at, f, &gated);
         }
     }
 }

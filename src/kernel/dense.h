@@ -13,7 +13,11 @@
  *
  * Weights are packed in panels, [panel][line][dword][channel], and read sequentially. As many
  * panels as fit half the L2 cache form a group, which serves a range of pixels before the next
- * group does. A tile is a group of panels for a range of pixels. */
+ * group does. A tile is a group of panels for a range of pixels.
+ *
+ * Gate. A block lies in one image, whose gate is multiplied into the factors of a group of panels
+ * in scratch, before the group's first block. So int8 costs what it costs without a gate; floats
+ * are multiplied by it once more, in registers. */
 #ifndef RESNEXT_KERNEL_DENSE_H
 #define RESNEXT_KERNEL_DENSE_H
 
@@ -31,6 +35,7 @@ struct dense_block {
     const unsigned char *next; /* weights to prefetch: DENSE_NEXT_BYTES for each dword */
     size_t at, out_c; /* of the first output, in elements, and from one pixel to the next */
     int channels;     /* that exist in the panel, 1 or more */
+    bool gated;       /* factors are lanes_gate_factors() */
     struct lanes_epilogue epilogue;
 };
 

@@ -54,7 +54,8 @@ size_t conv_weight_count(const struct conv_shape *shape);
 /* The weights to pack. The caller keeps the arrays.
  *
  * For int8, requantize() in kernel/quantize.h turns a sum of products into an output, with the
- * `multiplier`, `offset` and `residual_multiplier` (NULL without a residual) of its channel.
+ * `multiplier`, `offset` and `residual_multiplier` (NULL without a residual) of its channel. With a
+ * gate, sum * multiplier + offset is multiplied by it, and `gated_offset` is added afterwards.
  *
  * The int8 weights of a 1x1 kernel are limited, so that the sum of four products of a weight and a
  * byte fits 16 bits: among a group's input channels 8i + {0, 1, 4, 5}, and among 8i + {2, 3, 6, 7},
@@ -64,15 +65,15 @@ struct conv_weights {
     const float *bias;       /* [out_c]; not for int8 */
     const int8_t *quantized; /* the same, -127..127; int8 only, as is what follows */
     const float *multiplier, *offset, *residual_multiplier; /* [out_c] */
-    const float *gated_offset; /* [out_c]: added after the gate; NULL without one */
-    const uint8_t *padding;    /* [in_c] */
+    const float *gated_offset;                              /* [out_c]; NULL without a gate */
+    const uint8_t *padding;                                 /* [in_c] */
 };
 
 /* One call: y[tiles] = act((conv(x, w) + bias) * gate + residual). `gate` (or NULL) is float32,
  * [images][out_c]; only a shape with one group has it. `residual` (or NULL) has y's layout and
  * elements and may be y itself. With `y_float`, y is float32 whatever the precision is (there is
- * no residual then, and in int8 an output is acc * multiplier + offset). `scratch` has scratch_size
- * bytes, is aligned, and is private to the calling thread. */
+ * no gate and no residual then, and in int8 an output is acc * multiplier + offset). `scratch` has
+ * scratch_size bytes, is aligned, and is private to the calling thread. */
 struct conv_call {
     const struct conv_shape *shape;
     const void *packed;

@@ -7,7 +7,7 @@ size_t lanes_dwords(const struct lanes_format *format, size_t elements)
 
 size_t lanes_factor_kinds(enum precision precision)
 {
-    return precision == PRECISION_INT8 ? 3 : 1;
+    return precision == PRECISION_INT8 ? 4 : 1;
 }
 
 /* (The first bytes of the dword are the lowest: CPUs are little-endian.) */
@@ -42,10 +42,37 @@ void lanes_put_factors(enum precision precision, const struct conv_weights *weig
         *to = weights->bias[channel];
         return;
     }
-    to[0] = weights->multiplier[channel];
-    to[stride] = weights->offset[channel];
-    if (weights->residual_multiplier)
-        to[2 * stride] = weights->residual_multiplier[channel];
+    const struct requantization f = requantization_of(weights, channel);
+    to[0] = f.multiplier;
+    to[stride] = f.offset;
+    to[2 * stride] = f.residual_multiplier;
+    to[3 * stride] = f.gated_offset;
+}
+
+struct requantization lanes_requantization(const float *factors, size_t stride)
+{
+    return (struct requantization){
+        .multiplier = factors[0],
+        .offset = factors[stride],
+        .residual_multiplier = factors[2 * stride],
+        .gated_offset = factors[3 * stride],
+    };
+}
+
+void lanes_gate_factors(enum precision precision, const float *factors, size_t stride,
+                        const float *gate, size_t channels, float *restrict to, size_t to_stride)
+{
+    for (size_t c = 0; precision != PRECISION_INT8 && c < channels; c++) {
+        to[c] = factors[c] * gate[c];
+        to[to_stride + c] = gate[c];
+    }
+    for (size_t c = 0; precision == PRECISION_INT8 && c < channels; c++) {
+        const struct requantization f =
+            requantization_gated(lanes_requantization(factors + c, stride), gate[c]);
+        to[c] = f.multiplier;
+        to[to_stride + c] = f.offset;
+        to[2 * to_stride + c] = f.residual_multiplier;
+    }
 }
 
 void lanes_put_padding(enum precision precision, const struct conv_weights *weights,

@@ -8,6 +8,7 @@
 #define RESNEXT_KERNEL_LANES_H
 
 #include "kernel/kernel.h"
+#include "kernel/quantize.h"
 
 /* For functions with constant arguments: inlined, they have no branches and no indirect calls. */
 #define LANES_INLINE static inline __attribute__((always_inline))
@@ -45,8 +46,8 @@ struct lanes_format {
 };
 
 /* How the sums of a vector's channels become outputs. `factors` points to those of the first
- * channel; the kinds (bias; in int8 multiplier, offset, residual multiplier) are `factor_stride`
- * floats apart. */
+ * channel; the kinds (bias; in int8 multiplier, offset, residual multiplier, and gated offset,
+ * which is not read here) are `factor_stride` floats apart. */
 struct lanes_epilogue {
     const float *factors;
     size_t factor_stride;
@@ -58,7 +59,7 @@ struct lanes_epilogue {
 /* The dwords that hold `elements`, rounded up. */
 size_t lanes_dwords(const struct lanes_format *format, size_t elements);
 
-/* Kinds of factors: 1, or 3 for int8. */
+/* Kinds of factors: 1, or 4 for int8. */
 size_t lanes_factor_kinds(enum precision precision);
 
 /* Weights [first, first + count) in the format's elements, contiguous. */
@@ -68,6 +69,18 @@ void lanes_put_weights(const struct lanes_format *format, const struct conv_weig
 /* The factors of channel `channel`: kind k is to[k * stride]. */
 void lanes_put_factors(enum precision precision, const struct conv_weights *weights, size_t channel,
                        size_t stride, float *to);
+
+/* Those of int8 at `factors`. */
+struct requantization lanes_requantization(const float *factors, size_t stride);
+
+/* Kinds that lanes_gate_factors() writes, whatever the precision. */
+enum { LANES_GATED_KINDS = 3 };
+
+/* The factors of `channels` channels with a gate: kind k of channel c is to[k * to_stride + c]. In
+ * int8 the same kinds as without a gate, which is multiplied in: so nothing else has to know of it.
+ * In other precisions the bias, multiplied, and the gate, by which sums have to be multiplied. */
+void lanes_gate_factors(enum precision precision, const float *factors, size_t stride,
+                        const float *gate, size_t channels, float *to, size_t to_stride);
 
 /* The padding pixel, `channels` elements as in x. */
 void lanes_put_padding(enum precision precision, const struct conv_weights *weights,

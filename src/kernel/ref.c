@@ -1,13 +1,11 @@
 /* The C reference: plain loops, any shape, the meaning of every other kernel.
  *
- * Packed: factors (bias; in int8 multiplier, offset, residual multiplier), each [out_c], and
- * weights [out_c][ky][kx][in_c / groups], all in float32; the pixel outside the image, [in_c]
- * elements. */
+ * Packed: factors (the kinds of lanes.h), each [out_c], and weights [out_c][ky][kx][in_c / groups],
+ * all in float32; the pixel outside the image, [in_c] elements. */
 #include "kernel/kernel.h"
 #include "kernel/lanes.h"
-#include "kernel/quantize.h"
 
-enum { FACTORS = 3 };
+enum { FACTORS = 4 };
 
 /* Weights of one output channel. */
 static size_t patch_size(const struct conv_shape *s)
@@ -75,20 +73,30 @@ static double sum_at(const struct conv_kernel *self, const struct conv_call *cal
     return sum;
 }
 
+/* The gate of output `at`; 1 if there is none. */
+static float gate_at(const struct conv_call *call, int channel, size_t at)
+{
+    const struct conv_shape *s = call->shape;
+    size_t image = at / ((size_t)s->out_h * (size_t)s->out_w * (size_t)s->out_c);
+    return call->gate ? call->gate[image * (size_t)s->out_c + (size_t)channel] : 1;
+}
+
 static void put(const struct conv_kernel *self, const struct conv_call *call, int channel,
                 size_t at, double sum)
 {
-    size_t out = (size_t)call->shape->out_c;
     const float *factors = (const float *)call->packed + channel;
-    bool bytes = self->precision == PRECISION_INT8;
+    float gate = gate_at(call, channel, at);
     float residual = call->residual ? element(self->precision, call->residual, at) : 0;
-    if (bytes && !call->y_float) {
-        ((uint8_t *)call->y)[at] =
-            requantize((int32_t)sum, factors[0], factors[out], (uint8_t)residual, factors[2 * out]);
-        return;
+    float value = ((float)sum + factors[0]) * gate + residual;
+    if (self->precision == PRECISION_INT8) {
+        struct requantization f = lanes_requantization(factors, (size_t)call->shape->out_c);
+        f = call->gate ? requantization_gated(f, gate) : f;
+        value = fmaf((float)sum, f.multiplier, f.offset);
+        if (!call->y_float) {
+            ((uint8_t *)call->y)[at] = requantize((int32_t)sum, f, (uint8_t)residual);
+            return;
+        }
     }
-    float value =
-        bytes ? fmaf((float)sum, factors[0], factors[out]) : (float)sum + factors[0] + residual;
     value = call->relu && value < 0 ? 0 : value;
     if (call->y_float || self->precision == PRECISION_F32)
         ((float *)call->y)[at] = value;

@@ -13,8 +13,8 @@
 
 const char *calibration_layer_name(const struct layer *layers, size_t count, size_t i)
 {
-    bool has_entry = i + 1 < count && layers[i].kind != LAYER_MAX_POOL;
-    return has_entry ? layer_label(&layers[i]) : NULL;
+    bool has_entry = layer_has_kernel(&layers[i]) || layers[i].kind == LAYER_GLOBAL_POOL;
+    return has_entry && i + 1 < count ? layer_label(&layers[i]) : NULL;
 }
 
 int calibration_create(struct calibration *out, const struct layer *layers, size_t count,

@@ -5,10 +5,11 @@
  *    "method": "mse", "images": 900,
  *    "layers": {"conv1": {"scale": S, "zero": Z, "mean": M}, ..., "avg_pool": {...}}}
  *
- * with one entry for each layer's output. S, Z and M, and the pixels' mean and std, are one number
- * for all channels or a list with one number per channel; struct quantization of nn/quantize.h says
- * what they mean. There is no entry for a max pool, whose output has the scales of its input; for
- * the network's input, which has the scales of the pixels; or for the logits, which are float32. */
+ * with one entry for the output of each convolution and of the head's pool. S, Z and M, and the
+ * pixels' mean and std, are one number for all channels or a list with one number per channel;
+ * struct quantization of nn/quantize.h says what they mean. There is no entry for other pools,
+ * whose output has the scales of their input; for the network's input, which has the scales of the
+ * pixels; or for attention and the logits, which are float32. */
 #ifndef RESNEXT_MODEL_CALIBRATION_H
 #define RESNEXT_MODEL_CALIBRATION_H
 

@@ -32,10 +32,43 @@ static json_t *name_list(const struct label_list *labels)
     return list;
 }
 
+static bool is_plain(const struct template *t)
+{
+    return t->stem != STEM_DEEP && t->stem_pool == STEM_POOL_MAX && t->down == DOWN_CONV &&
+           t->antialias == ANTIALIAS_NONE && t->attention == ATTENTION_NONE && !t->stride_first;
+}
+
+/* The arguments of timm's ResNet that make this variant; no argument makes a legacy SENet's pool.
+ */
+static json_t *arguments(const struct template *t)
+{
+    static const char *const filters[] = {
+        [ANTIALIAS_NONE] = "", [ANTIALIAS_AVG] = "avg", [ANTIALIAS_BLUR] = "blur"};
+    static const char *const attentions[] = {[ATTENTION_NONE] = "",
+                                             [ATTENTION_SE] = "se",
+                                             [ATTENTION_ESE] = "ese",
+                                             [ATTENTION_ECA] = "eca"};
+    bool deep = t->stem == STEM_DEEP, tiered = deep && t->stem_widths[0] != t->stem_widths[1];
+    json_t *all = json_pack("{s:s, s:b, s:s, s:{s:s}}", "stem_type",
+                            tiered ? "deep_tiered"
+                            : deep ? "deep"
+                                   : "",
+                            "avg_down", t->down == DOWN_AVG, "aa_layer", filters[t->antialias],
+                            "block_args", "attn_layer", attentions[t->attention]);
+    if (t->stem_pool != STEM_POOL_CEIL)
+        json_object_set_new(all, "replace_stem_pool", json_boolean(t->stem_pool == STEM_POOL_CONV));
+    return all;
+}
+
 static json_t *describe(const struct config_text *text)
 {
     json_t *root = json_pack("{s:s, s:i, s:o}", "architecture", text->architecture, "num_classes",
                              text->classes, "pretrained_cfg", describe_picture(text));
+    if (root && text->variant && !is_plain(text->variant)) {
+        json_object_set_new(root, "model_args", arguments(text->variant));
+        json_object_set_new(root, "downsample_in_bottleneck",
+                            json_boolean(text->variant->stride_first));
+    }
     if (root && text->labels && text->labels->count > 0 &&
         json_object_set_new(root, "label_names", name_list(text->labels)) != 0) {
         json_decref(root);

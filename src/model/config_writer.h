@@ -5,13 +5,15 @@
 #include "base/error.h"
 #include "image/preprocess.h"
 #include "model/labels.h"
+#include "model/template.h"
 
 struct config_text {
     const char *architecture;
-    int classes;     /* outputs of the network */
-    int size;        /* edge of the input */
-    int resize;      /* short edge before the crop; 0: as crop_pct says */
-    double crop_pct; /* of the short edge */
+    const struct template *variant; /* what the name may not say; NULL if it says all */
+    int classes;                    /* outputs of the network */
+    int size;                       /* edge of the input */
+    int resize;                     /* short edge before the crop; 0: as crop_pct says */
+    double crop_pct;                /* of the short edge */
     enum interpolation interpolation;
     double mean[3], std[3];
     const struct label_list *labels; /* NULL or count 0: none */

@@ -48,6 +48,9 @@ static struct moments rectified(struct moments x)
     return (struct moments){mean, square - mean * mean};
 }
 
+/* About what a sigmoid of a small number is. */
+static const double GATE = 0.5;
+
 /* Batch norm's scale. The last convolution of a block gets 0.5 / sqrt(n) where its stage has n
  * blocks, so that all of them together add a quarter of the shortcut's variance. With 1 each, deep
  * stages would grow with their depth, and magnify rounding errors ten thousandfold. */
@@ -60,7 +63,7 @@ static double norm_scale(const struct layer *layers, size_t count, const struct 
         blocks += layers[i].residual != LAYER_NO_VALUE &&
                   layers[i].shape.out_h == layer->shape.out_h &&
                   layers[i].shape.out_c == layer->shape.out_c;
-    return 0.5 / sqrt(blocks);
+    return (layer->gate ? 0.5 / GATE : 0.5) / sqrt(blocks);
 }
 
 /* What batch norm (of that scale, shift 0), shortcut and ReLU make of a convolution's output. */
@@ -68,8 +71,14 @@ static struct moments layer_output(const struct layer *layer, double scale,
                                    const struct moments *values)
 {
     struct moments y = {0, scale * scale};
-    if (layer->kind == LAYER_MAX_POOL || layer->kind == LAYER_GLOBAL_POOL)
-        return values[layer->input];
+    if (!layer_has_weights(layer) || checkpoint_is_identity(layer))
+        y = values[layer->input];
+    if (!layer_has_weights(layer))
+        return y;
+    if (layer->gate) {
+        y.mean *= GATE;
+        y.variance *= GATE * GATE;
+    }
     if (layer->residual != LAYER_NO_VALUE) {
         y.mean += values[layer->residual].mean;
         y.variance += values[layer->residual].variance;
@@ -105,8 +114,10 @@ static void fill_tensor(uint64_t *state, const struct layer *layer,
 {
     enum { WEIGHT, NORM_WEIGHT, NORM_BIAS, NORM_MEAN, NORM_VARIANCE };
     size_t rows = tensor->shape[0], each = tensor->elements / rows;
-    bool linear = layer->kind == LAYER_LINEAR;
-    if (i == WEIGHT)
+    bool linear = layer->kind != LAYER_CONV;
+    if (i == WEIGHT && layer->excitation.kernel)
+        fill(out, each, 1.0 / (double)each);
+    else if (i == WEIGHT)
         fill_filters(state, out, rows, each, sqrt((linear ? 1.0 : 2.0) / (double)each));
     else if (i == NORM_WEIGHT && !linear)
         fill(out, rows, scale);
@@ -175,6 +186,7 @@ static int write_config(const char *path, const struct template *t, struct error
     template_name(t, name);
     const struct config_text text = {
         .architecture = name,
+        .variant = t,
         .classes = t->classes,
         .size = t->input_size,
         .crop_pct = t->stem == STEM_CIFAR ? 1 : 0.875,

@@ -11,7 +11,7 @@ enum {
     REF_STRIP = 1,  /* the reference is too slow to spend more on it */
     PIXELS = 3,     /* compared in a row, in each of three rows */
     CHANNELS = 16,  /* compared in a pixel */
-    BLOCKS = 10,    /* that a trial takes of the arena, at most */
+    BLOCKS = 12,    /* that a trial takes of the arena, at most */
 };
 
 /* Tolerances: relative to the sum of |a b|, for float32 sums in any order or by Winograd's method;
@@ -25,6 +25,7 @@ struct trial {
     struct conv_shape shape; /* the layer's, with fewer rows */
     bool y_float;
     struct conv_weights weights;
+    float *gate;            /* NULL if it has none */
     void *x, *residual, *y; /* in elements of the precision */
     void *packed, *scratch;
 };
@@ -56,7 +57,7 @@ static size_t out_count(const struct conv_shape *s)
 static size_t trial_bytes(const struct trial *t)
 {
     const struct conv_shape *s = &t->shape;
-    size_t floats = in_count(s) + 2 * out_count(s) + conv_weight_count(s) + 3 * (size_t)s->out_c;
+    size_t floats = in_count(s) + 2 * out_count(s) + conv_weight_count(s) + 5 * (size_t)s->out_c;
     return floats * sizeof(float) + (size_t)s->in_c + t->kernel->method->packed_size(t->kernel, s) +
            t->kernel->method->scratch_size(t->kernel, s) + KERNEL_OVERREAD +
            BLOCKS * ARENA_ALIGNMENT;
@@ -97,6 +98,24 @@ static void *take_activations(struct arena *arena, enum precision precision, siz
     return numbers;
 }
 
+/* As a sigmoid's: 0..1. */
+static float *take_gate(struct arena *arena, size_t count, const float pattern[PATTERN])
+{
+    float *gate = take_filled(arena, count, pattern, 500);
+    for (size_t i = 0; i < count; i++)
+        gate[i] = 0.5F + 0.5F * gate[i];
+    return gate;
+}
+
+/* What is added behind a gate: -40..40. */
+static float *take_gated_offset(struct arena *arena, size_t count, const float pattern[PATTERN])
+{
+    float *offset = take_filled(arena, count, pattern, 1500);
+    for (size_t i = 0; i < count; i++)
+        offset[i] *= 40;
+    return offset;
+}
+
 static void take_bytes(struct trial *t, struct arena *arena, const float pattern[PATTERN])
 {
     const struct conv_shape *s = &t->shape;
@@ -121,6 +140,7 @@ static void take_bytes(struct trial *t, struct arena *arena, const float pattern
         .multiplier = multiplier,
         .offset = offset,
         .residual_multiplier = take_filled(arena, (size_t)s->out_c, pattern, 3500),
+        .gated_offset = t->gate ? take_gated_offset(arena, (size_t)s->out_c, pattern) : NULL,
         .padding = padding,
     };
 }
@@ -133,6 +153,7 @@ static void set_up(struct trial *t, struct arena *arena, const float pattern[PAT
     t->x = take_activations(arena, precision, in_count(s), pattern, 0);
     t->residual = take_activations(arena, precision, out_count(s), pattern, 3000);
     t->y = arena_take(arena, out_count(s) * sizeof(float));
+    t->gate = t->layer->gate ? take_gate(arena, (size_t)s->out_c, pattern) : NULL;
     if (precision == PRECISION_INT8) {
         take_bytes(t, arena, pattern);
     } else {
@@ -195,12 +216,12 @@ static bool adds(const struct trial *t)
 /* int8, exactly. */
 static bool byte_is_right(const struct trial *t, int32_t sum, size_t at, int c)
 {
-    const struct conv_weights *w = &t->weights;
+    struct requantization f = requantization_of(&t->weights, (size_t)c);
     if (t->y_float)
-        return ((const float *)t->y)[at] == fmaf((float)sum, w->multiplier[c], w->offset[c]);
+        return ((const float *)t->y)[at] == fmaf((float)sum, f.multiplier, f.offset);
     uint8_t residual = adds(t) ? ((const uint8_t *)t->residual)[at] : 0;
-    return ((const uint8_t *)t->y)[at] ==
-           requantize(sum, w->multiplier[c], w->offset[c], residual, w->residual_multiplier[c]);
+    f = t->gate ? requantization_gated(f, t->gate[c]) : f;
+    return ((const uint8_t *)t->y)[at] == requantize(sum, f, residual);
 }
 
 static bool is_right(const struct trial *t, int row, int column, int channel)
@@ -212,8 +233,9 @@ static bool is_right(const struct trial *t, int row, int column, int channel)
     double size, right = convolve(t, row, column, channel, &size);
     if (precision == PRECISION_INT8)
         return byte_is_right(t, (int32_t)right, at, channel);
-    right += t->weights.bias[channel];
-    size += fabsf(t->weights.bias[channel]);
+    double gate = t->gate ? t->gate[channel] : 1;
+    right = (right + t->weights.bias[channel]) * gate;
+    size = (size + fabsf(t->weights.bias[channel])) * gate;
     if (adds(t)) {
         double residual = number_at(precision, t->residual, at);
         right += residual;
@@ -252,6 +274,7 @@ static bool trial_passes(const struct trial *t)
                                .shape = s,
                                .packed = t->packed,
                                .x = t->x,
+                               .gate = t->gate,
                                .residual = adds(t) ? t->residual : NULL,
                                .y = t->y,
                                .relu = t->layer->relu,
@@ -270,7 +293,7 @@ static bool same_work(const struct layer *a, const struct layer *b)
 {
     return layer_has_kernel(a) && a->relu == b->relu &&
            (a->residual == LAYER_NO_VALUE) == (b->residual == LAYER_NO_VALUE) &&
-           memcmp(&a->shape, &b->shape, sizeof a->shape) == 0;
+           (a->gate == 0) == (b->gate == 0) && memcmp(&a->shape, &b->shape, sizeof a->shape) == 0;
 }
 
 /* Whether no earlier layer does the same work as layer i. */

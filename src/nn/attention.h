@@ -2,7 +2,7 @@
  * last convolution z = W x + b is multiplied by a gate, a number from 0 to 1 for each channel that
  * depends on the mean of z alone. As mean(z) = W mean(x) + b, where mean(x) has one row for each
  * tap of the kernel, the gate is computed from x before the convolution runs, which then multiplies
- * its sums by it: z is never stored. All of it is float32 in every precision. */
+ * its sums by it: z is never stored. Means and gates are float32 in every precision. */
 #ifndef RESNEXT_NN_ATTENTION_H
 #define RESNEXT_NN_ATTENTION_H
 
@@ -17,12 +17,21 @@ int attention_strips(const struct conv_shape *shape);
 void attention_squeeze(enum precision precision, const struct conv_shape *shape, const void *x,
                        const struct quantization *q, float *y, int begin, int end);
 
-/* x [images][in_c] -> y [images][out_c]: function(weights x + bias), with weights [out_c][in_c] and
- * bias [out_c]. Computes tiles [begin, end) of attention_excite_tiles(shape); a tile is some
- * outputs of all images. */
+/* x [images][in_c] -> y [images][out_c]: function(weights x + bias). Weights [out_c][in_c] are
+ * float32, or bfloat16 in a network of another precision: reading them is what takes the time.
+ * Computes tiles [tile_begin, tile_end) of attention_excite_tiles(shape); a tile is some outputs of
+ * all images. An output does not depend on tiles or on other images. */
+struct excite_call {
+    enum precision precision; /* of the weights: not PRECISION_INT8 */
+    const struct conv_shape *shape;
+    enum excite_function function;
+    const void *weights;
+    const float *bias, *x;
+    float *y;
+    int images;
+    int tile_begin, tile_end;
+};
 int attention_excite_tiles(const struct conv_shape *shape);
-void attention_excite(const struct conv_shape *shape, enum excite_function function,
-                      const float *weights, const float *bias, const float *x, float *y, int images,
-                      int begin, int end);
+void attention_excite(const struct excite_call *call);
 
 #endif

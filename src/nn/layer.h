@@ -54,14 +54,23 @@ bool layer_has_weights(const struct layer *layer);
 /* Whether one of kernel.h's kernels runs it: a convolution or the classifier. */
 bool layer_has_kernel(const struct layer *layer);
 
-/* Whether its output is float32 in every precision: attention. (So are logits: see network.h.) */
+/* Whether its output is float32 in every precision: attention. */
 bool layer_is_float32(const struct layer *layer);
+
+/* The precision of value v of `count` layers that run in `precision`: float32 for attention and the
+ * last value, the logits. */
+enum precision layer_value_precision(const struct layer *layers, size_t count, size_t v,
+                                     enum precision precision);
+
+/* Whether the layers make a network: each reads earlier values of its shape, float32 only where
+ * float32 is read, and has a shape that its kind can run. */
+bool layers_are_sound(const struct layer *layers, size_t count);
 
 /* The name in messages and reports: its own, or "max_pool", "avg_pool". */
 const char *layer_label(const struct layer *layer);
 
 /* The layer's parameters as PyTorch counts them (weights, biases, batch norm's scale and
- * shift), and multiply-adds for one image (convolutions and classifier only). */
+ * shift), and multiply-adds for one image (of layers with weights only). */
 int64_t layer_parameters(const struct layer *layer);
 int64_t layer_multiply_adds(const struct layer *layer);
 

@@ -6,11 +6,13 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/size.h"
+#include "nn/attention.h"
 #include "nn/plan.h"
 #include "nn/pool.h"
 
-/* A layer with its kernel (NULL for pooling) and its place in the packed weights; for an average
- * pool in int8, `packed` is scale and offset of pool_average, [2][channels]. */
+/* A layer with its kernel (NULL for pooling and attention) and its place in the packed weights. Of
+ * the head's pool in int8, `packed` is scale and offset of pool_average, [2][channels]; of a
+ * LAYER_EXCITE, the bias, then the weights. */
 struct step {
     const struct conv_kernel *kernel;
     size_t packed_size;
@@ -37,13 +39,23 @@ struct workspace {
     int max_images;
 };
 
+/* Of the weights of a LAYER_EXCITE. */
+static enum precision excite_precision(const struct network *n)
+{
+    return n->precision == PRECISION_F32 ? PRECISION_F32 : PRECISION_BF16;
+}
+
 static size_t packed_size(const struct network *n, size_t i)
 {
     const struct layer *layer = &n->layers[i];
     if (n->steps[i].kernel)
         return n->steps[i].kernel->method->packed_size(n->steps[i].kernel, &layer->shape);
+    size_t channels = (size_t)layer->shape.out_c;
+    if (layer->kind == LAYER_EXCITE)
+        return channels * sizeof(float) +
+               conv_weight_count(&layer->shape) * precision_size(excite_precision(n));
     bool scales = n->precision == PRECISION_INT8 && layer->kind == LAYER_GLOBAL_POOL;
-    return scales ? 2 * (size_t)layer->shape.out_c * sizeof(float) : 0;
+    return scales ? 2 * channels * sizeof(float) : 0;
 }
 
 /* Chooses the kernels; `*weight_size` is what all packed weights need. */
@@ -72,7 +84,12 @@ static size_t channels_of(const struct network *n, size_t v)
     return (size_t)(v ? n->layers[v - 1].shape.out_c : n->layers[0].shape.in_c);
 }
 
-/* An average pool changes the scale: y = mean * scale + offset. */
+static enum precision precision_of(const struct network *n, size_t v)
+{
+    return layer_value_precision(n->layers, n->count, v, n->precision);
+}
+
+/* The head's pool changes the scale: y = mean * scale + offset. */
 static void scale_average(const struct network *n, size_t i)
 {
     const struct quantization *x = &n->values[n->layers[i].input], *y = &n->values[i + 1];
@@ -94,6 +111,8 @@ static int copy_scales(struct network *n, const struct quantization *values, str
     if (!n->values || !to)
         return error_set(err, ERR_NO_MEMORY, "no memory for the scales of activations");
     for (size_t v = 0; v < n->count; v++) {
+        if (precision_of(n, v) != PRECISION_INT8)
+            continue;
         size_t channels = channels_of(n, v);
         const float *mean = values[v].mean;
         n->values[v] = (struct quantization){to, to + channels, mean ? to + 2 * channels : NULL};
@@ -146,7 +165,7 @@ static int fill(struct network *n, const struct network_options *options, struct
 int network_create(struct network **out, const struct layer *layers, size_t count,
                    const struct network_options *options, struct error *err)
 {
-    CHECK(count > 0);
+    CHECK(layers_are_sound(layers, count));
     struct network *n = calloc(1, sizeof *n);
     if (!n)
         return error_set(err, ERR_NO_MEMORY, "no memory for a network");
@@ -181,11 +200,29 @@ void network_destroy(struct network *n)
     free(n);
 }
 
+static void set_excite(struct network *n, size_t i, const float *weights, const float *bias)
+{
+    const struct conv_shape *s = &n->layers[i].shape;
+    size_t count = conv_weight_count(s);
+    float *to = n->steps[i].packed;
+    memcpy(to, bias, (size_t)s->out_c * sizeof *to);
+    to += s->out_c;
+    if (excite_precision(n) == PRECISION_F32)
+        memcpy(to, weights, count * sizeof *to);
+    else
+        for (size_t w = 0; w < count; w++)
+            ((uint16_t *)(void *)to)[w] = bf16_from_f32(weights[w]);
+}
+
 int network_set_weights(struct network *n, size_t i, const float *weights, const float *bias,
                         struct error *err)
 {
-    CHECK(i < n->count && n->steps[i].kernel);
+    CHECK(i < n->count && layer_has_weights(&n->layers[i]));
     const struct layer *layer = &n->layers[i];
+    if (layer->kind == LAYER_EXCITE) {
+        set_excite(n, i, weights, bias);
+        return ERR_OK;
+    }
     struct conv_weights w = {.weights = weights, .bias = bias};
     if (n->precision == PRECISION_INT8) {
         const struct quantization *residual =
@@ -331,9 +368,10 @@ void network_read_value(const struct network *n, const struct workspace *w, int 
                         size_t count, float *out)
 {
     const void *from = workspace_value(n, w, v);
-    if (n->precision == PRECISION_F32 || (size_t)v == n->count) {
+    enum precision precision = precision_of(n, (size_t)v);
+    if (precision == PRECISION_F32) {
         memcpy(out, (const float *)from + first, count * sizeof *out);
-    } else if (n->precision == PRECISION_BF16) {
+    } else if (precision == PRECISION_BF16) {
         for (size_t i = 0; i < count; i++)
             out[i] = f32_from_bf16(((const uint16_t *)from)[first + i]);
     } else {
@@ -351,8 +389,11 @@ int network_tile_count(const struct network *n, size_t i, int images)
     const struct layer *layer = &n->layers[i];
     if (n->steps[i].kernel)
         return n->steps[i].kernel->method->tile_count(n->steps[i].kernel, &layer->shape, images);
-    return images *
-           (layer->kind == LAYER_MAX_POOL ? layer->shape.out_h : pool_strips(&layer->shape));
+    if (layer->kind == LAYER_EXCITE)
+        return attention_excite_tiles(&layer->shape);
+    return images * (layer->kind == LAYER_SQUEEZE       ? attention_strips(&layer->shape)
+                     : layer->kind == LAYER_GLOBAL_POOL ? pool_strips(&layer->shape)
+                                                        : layer->shape.out_h);
 }
 
 static void run_convolution(const struct network *n, struct workspace *w, struct workspace *mine,
@@ -364,6 +405,7 @@ static void run_convolution(const struct network *n, struct workspace *w, struct
         .shape = &layer->shape,
         .packed = n->steps[i].packed,
         .x = value(n, w, layer->input),
+        .gate = layer->gate ? (const float *)(const void *)value(n, w, layer->gate) : NULL,
         .residual = adds ? value(n, w, layer->residual) : NULL,
         .y = value(n, w, (int)i + 1),
         .relu = layer->relu,
@@ -376,21 +418,62 @@ static void run_convolution(const struct network *n, struct workspace *w, struct
     n->steps[i].kernel->method->run(n->steps[i].kernel, &call);
 }
 
+static void run_excite(const struct network *n, struct workspace *w, size_t i, int images,
+                       int begin, int end)
+{
+    const struct layer *layer = &n->layers[i];
+    const float *bias = n->steps[i].packed;
+    const void *x = value(n, w, layer->input);
+    void *y = value(n, w, (int)i + 1);
+    attention_excite(&(struct excite_call){
+        .precision = excite_precision(n),
+        .shape = &layer->shape,
+        .function = layer->excitation.function,
+        .weights = bias + layer->shape.out_c,
+        .bias = bias,
+        .x = x,
+        .y = y,
+        .images = images,
+        .tile_begin = begin,
+        .tile_end = end,
+    });
+}
+
 void network_run_tiles(const struct network *n, struct workspace *w, struct workspace *mine,
                        size_t i, int images, int begin, int end)
 {
     CHECK(i < n->count && images > 0 && images <= w->max_images);
     const struct layer *layer = &n->layers[i];
-    const float *scales = n->steps[i].packed;
+    const struct conv_shape *shape = &layer->shape;
+    const float *numbers = n->steps[i].packed;
     const void *x = value(n, w, layer->input);
     void *y = value(n, w, (int)i + 1);
-    if (layer->kind == LAYER_MAX_POOL)
-        pool_max(n->precision, &layer->shape, x, y, begin, end);
-    else if (layer->kind == LAYER_GLOBAL_POOL)
-        pool_average(n->precision, &layer->shape, x, y, scales,
-                     scales ? scales + layer->shape.out_c : NULL, begin, end);
-    else
+    switch (layer->kind) {
+    case LAYER_CONV:
+    case LAYER_LINEAR:
         run_convolution(n, w, mine, i, images, begin, end);
+        break;
+    case LAYER_MAX_POOL:
+        pool_max(n->precision, shape, x, y, begin, end);
+        break;
+    case LAYER_AVG_POOL:
+        pool_mean(n->precision, shape, x, y, begin, end);
+        break;
+    case LAYER_BLUR_POOL:
+        pool_blur(n->precision, shape, x, y, begin, end);
+        break;
+    case LAYER_GLOBAL_POOL:
+        pool_average(n->precision, shape, x, y, numbers, numbers ? numbers + shape->out_c : NULL,
+                     begin, end);
+        break;
+    case LAYER_SQUEEZE:
+        attention_squeeze(n->precision, shape, x, n->values ? &n->values[layer->input] : NULL, y,
+                          begin, end);
+        break;
+    case LAYER_EXCITE:
+        run_excite(n, w, i, images, begin, end);
+        break;
+    }
 }
 
 void network_run_layer(const struct network *n, struct workspace *w, size_t i, int images)

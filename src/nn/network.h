@@ -19,8 +19,8 @@ struct network_options {
     enum precision precision;
     struct kernel_isas isas;
     /* For int8, [count + 1]: the quantization of the input and of each layer's output. The last
-     * element is not used, as logits are float32. The output of a max pool has the quantization of
-     * its input. The elements are copied. */
+     * element is not used, as logits are float32, and so are those of attention. The output of a
+     * pool over windows has the quantization of its input. The elements are copied. */
     const struct quantization *values;
 };
 
@@ -30,9 +30,10 @@ int network_create(struct network **out, const struct layer *layers, size_t coun
                    const struct network_options *options, struct error *err);
 void network_destroy(struct network *network);
 
-/* Packs the weights of layer i (a convolution or the classifier): weights
- * [out_c][in_c / groups][kernel][kernel] and bias [out_c], batch norm folded in. The caller
- * keeps the arrays. Each such layer must be set once before the first pass. ERR_NO_MEMORY. */
+/* Packs the weights of layer i: weights [out_c][in_c / groups][kernel][kernel] and bias [out_c],
+ * batch norm folded in; of a LAYER_EXCITE [out_c][in_c], multiplied with those of its convolution.
+ * The caller keeps the arrays. Each such layer must be set once before the first pass.
+ * ERR_NO_MEMORY. */
 int network_set_weights(struct network *network, size_t i, const float *weights, const float *bias,
                         struct error *err);
 
@@ -43,7 +44,7 @@ enum precision network_precision(const struct network *network);
 /* Bytes of packed weights. */
 size_t network_weight_bytes(const struct network *network);
 
-/* The kernel that runs layer i; NULL for pooling. */
+/* The kernel that runs layer i; NULL for pooling and attention. */
 const struct conv_kernel *network_kernel(const struct network *network, size_t i);
 
 /* The names of the kernels of all layers. */
@@ -68,8 +69,8 @@ bool network_workspace_bytes(const struct network *network, int max_images, size
 void *workspace_input(struct workspace *workspace);
 
 /* Value `v` of the last forward pass (numbered as in layer.h), [images][height][width][channels] in
- * elements of the precision. It is valid until a later layer reuses its memory. The input and
- * output of an average pool, and the logits, stay until the next pass. */
+ * elements of layer_value_precision. It is valid until a later layer reuses its memory. The input
+ * and output of an average pool, and the logits, stay until the next pass. */
 const void *workspace_value(const struct network *network, const struct workspace *workspace,
                             int v);
 

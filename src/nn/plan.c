@@ -37,11 +37,13 @@ static int describe(const struct layer *layers, size_t count, enum precision pre
         values[layers[i].input].last_read = (int)i;
         if (layers[i].residual != LAYER_NO_VALUE)
             values[layers[i].residual].last_read = (int)i;
+        if (layers[i].gate)
+            values[layers[i].gate].last_read = (int)i;
     }
     values[count].last_read = (int)count;
     keep_features(layers, count, values);
     for (size_t i = 0; i <= count; i++) {
-        size_t element = i == count ? sizeof(float) : precision_size(precision);
+        size_t element = precision_size(layer_value_precision(layers, count, i, precision));
         if (!size_mul(values[i].size, element, &values[i].size) || values[i].size > MAX_BYTES)
             return error_set(err, ERR_MODEL_UNSUPPORTED, "layer %s: its output is too large",
                              i ? layer_label(&layers[i - 1]) : "input");

@@ -14,7 +14,7 @@ struct plan {
     size_t total;       /* bytes for one image */
 };
 
-/* Elements have the precision, and float32 in the last value. An output may reuse the memory of its
+/* Elements are those of layer_value_precision. An output may reuse the memory of its
  * layer's residual if no later layer reads that. The input and output of an average pool live to
  * the end. ERR_NO_MEMORY; ERR_MODEL_UNSUPPORTED if a size does not fit. */
 int plan_create(struct plan *plan, const struct layer *layers, size_t count,

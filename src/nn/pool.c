@@ -2,15 +2,15 @@
 
 #include <math.h>
 
+#include "base/check.h"
 #include "kernel/isa/generic.h"
+#include "nn/sums.h"
 
 /* Inlined where `count` is a constant. */
 #define INLINE static inline __attribute__((always_inline))
 
-/* Channels averaged, and bytes of channels compared, at a time. RUN pixels are added in float32,
- * and these sums in double: the mean of a map of any size is then off by at most 5e-7 of the mean
- * magnitude of its numbers. */
-enum { STRIP = 64, STRIP_BYTES = 64, RUN = 8 };
+/* Bytes of channels compared at a time. */
+enum { STRIP_BYTES = 64 };
 
 /* The part of a window that lies inside the map. */
 struct window {
@@ -159,36 +159,169 @@ void pool_max(enum precision precision, const struct conv_shape *s, const void *
                        (size_t)s->in_c, pixel, out);
 }
 
-/* Adds a run of `pixels` pixels, of each `count` of its `channels`, the first at element `i`. */
-INLINE void add_run(enum precision precision, const void *x, size_t i, size_t channels,
-                    size_t pixels, double sums[STRIP], size_t count)
+/* An output pixel is a sum of pixels times weights, which add up to WEIGHTS. */
+enum { WEIGHTS_BITS = 4, WEIGHTS = 1 << WEIGHTS_BITS, AXIS_MAX = 3, VECTOR_BYTES = 16 };
+struct weighted {
+    const unsigned char *pixel[AXIS_MAX * AXIS_MAX];
+    uint8_t weight[AXIS_MAX * AXIS_MAX];
+    size_t count;
+};
+
+INLINE void weigh_floats(enum precision precision, const struct weighted *w, size_t at,
+                         size_t vectors, void *y)
 {
-    for (size_t c = 0; c < count; c++) {
-        float sum = -0.0F; /* the compiler drops this addition */
-        uint16_t bytes = 0;
-#pragma GCC unroll 8
-        for (size_t p = 0; p < pixels; p++) {
-            size_t at = i + p * channels + c;
-            if (precision == PRECISION_F32)
-                sum += ((const float *)x)[at];
-            else if (precision == PRECISION_BF16)
-                sum += f32_from_bf16(((const uint16_t *)x)[at]);
-            else
-                bytes = (uint16_t)(bytes + ((const uint8_t *)x)[at]);
+    vecf sums[4] = {{0}};
+    for (size_t i = 0; i < w->count; i++)
+        for (size_t v = 0; v < vectors; v++)
+            sums[v] +=
+                vec_get(precision, w->pixel[i], at + v * LANES) * ((float)w->weight[i] / WEIGHTS);
+    for (size_t v = 0; v < vectors; v++)
+        vec_put(precision, y, at + v * LANES, sums[v]);
+}
+
+/* Sums of the lower and of the upper bytes of words. */
+INLINE void weigh_bytes(const struct weighted *w, size_t at, size_t vectors, unsigned char *y)
+{
+    typedef uint16_t words __attribute__((vector_size(VECTOR_BYTES)));
+    words lower[4], upper[4];
+    for (size_t v = 0; v < vectors; v++)
+        lower[v] = upper[v] = (words){0} + WEIGHTS / 2;
+    for (size_t i = 0; i < w->count; i++)
+        for (size_t v = 0; v < vectors; v++) {
+            words x;
+            memcpy(&x, w->pixel[i] + at + v * VECTOR_BYTES, sizeof x);
+            lower[v] += (x & 0xff) * w->weight[i];
+            upper[v] += (x >> 8) * w->weight[i];
         }
-        sums[c] += precision == PRECISION_INT8 ? (double)bytes : (double)sum;
+    for (size_t v = 0; v < vectors; v++) {
+        words bytes = lower[v] >> WEIGHTS_BITS | upper[v] >> WEIGHTS_BITS << 8;
+        memcpy(y + at + v * VECTOR_BYTES, &bytes, sizeof bytes);
     }
 }
 
-/* Channels [at, at + count) of one image: their sums. */
-INLINE void add_map(enum precision precision, const void *x, size_t at, size_t channels,
-                    size_t pixels, double sums[STRIP], size_t count)
+static float weigh_one_float(enum precision precision, const struct weighted *w, size_t at)
 {
-    size_t p = 0;
-    for (; p + RUN <= pixels; p += RUN)
-        add_run(precision, x, p * channels + at, channels, RUN, sums, count);
-    for (; p < pixels; p++)
-        add_run(precision, x, p * channels + at, channels, 1, sums, count);
+    float sum = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const void *x = w->pixel[i];
+        sum += (precision == PRECISION_F32 ? ((const float *)x)[at]
+                                           : f32_from_bf16(((const uint16_t *)x)[at])) *
+               ((float)w->weight[i] / WEIGHTS);
+    }
+    return sum;
+}
+
+static uint8_t weigh_one_byte(const struct weighted *w, size_t at)
+{
+    int sum = WEIGHTS / 2;
+    for (size_t i = 0; i < w->count; i++)
+        sum += w->pixel[i][at] * w->weight[i];
+    return (uint8_t)(sum >> WEIGHTS_BITS);
+}
+
+INLINE void weigh_vectors(enum precision precision, const struct weighted *w, size_t at,
+                          size_t vectors, void *y)
+{
+    if (precision == PRECISION_INT8)
+        weigh_bytes(w, at, vectors, y);
+    else
+        weigh_floats(precision, w, at, vectors, y);
+}
+
+static void weigh_one(enum precision precision, const struct weighted *w, size_t at, void *y)
+{
+    if (precision == PRECISION_F32)
+        ((float *)y)[at] = weigh_one_float(precision, w, at);
+    else if (precision == PRECISION_BF16)
+        ((uint16_t *)y)[at] = bf16_from_f32(weigh_one_float(precision, w, at));
+    else
+        ((uint8_t *)y)[at] = weigh_one_byte(w, at);
+}
+
+INLINE void weigh_channels(enum precision precision, const struct weighted *w, size_t channels,
+                           void *y)
+{
+    size_t each = precision == PRECISION_INT8 ? VECTOR_BYTES : LANES, c = 0;
+    for (; c + 4 * each <= channels; c += 4 * each)
+        weigh_vectors(precision, w, c, 4, y);
+    for (; c + each <= channels; c += each)
+        weigh_vectors(precision, w, c, 1, y);
+    for (; c < channels; c++)
+        weigh_one(precision, w, c, y);
+}
+
+static void weigh(enum precision precision, const struct weighted *w, size_t channels, void *y)
+{
+    if (precision == PRECISION_F32)
+        weigh_channels(PRECISION_F32, w, channels, y);
+    else if (precision == PRECISION_BF16)
+        weigh_channels(PRECISION_BF16, w, channels, y);
+    else
+        weigh_channels(PRECISION_INT8, w, channels, y);
+}
+
+/* The rows, or columns, of a window, and their weights, which add up to 4. */
+struct axis {
+    int at[AXIS_MAX];
+    uint8_t weight[AXIS_MAX];
+    int count;
+};
+typedef struct axis axis_function(int out, int size);
+
+static struct axis mean_axis(int out, int size)
+{
+    bool inside = 2 * out + 1 < size;
+    return (struct axis){{2 * out, 2 * out + 1}, {inside ? 2 : 4, 2}, inside ? 2 : 1};
+}
+
+static struct axis blur_axis(int out, int size)
+{
+    int at = 2 * out;
+    return (struct axis){
+        {at > 0 ? at - 1 : 1, at, at + 1 < size ? at + 1 : size - 2}, {1, 2, 1}, 3};
+}
+
+static struct weighted cross(const struct axis *rows, const struct axis *columns,
+                             const unsigned char *image, size_t row, size_t pixel)
+{
+    struct weighted w = {.count = 0};
+    for (int r = 0; r < rows->count; r++)
+        for (int c = 0; c < columns->count; c++, w.count++) {
+            w.pixel[w.count] = image + (size_t)rows->at[r] * row + (size_t)columns->at[c] * pixel;
+            w.weight[w.count] = (uint8_t)(rows->weight[r] * columns->weight[c]);
+        }
+    return w;
+}
+
+static void weigh_rows(axis_function *axis, enum precision precision, const struct conv_shape *s,
+                       const void *x, void *y, int row_begin, int row_end)
+{
+    size_t pixel = (size_t)s->in_c * precision_size(precision), row = (size_t)s->in_w * pixel;
+    unsigned char *out = (unsigned char *)y + (size_t)row_begin * (size_t)s->out_w * pixel;
+    for (int r = row_begin; r < row_end; r++) {
+        size_t image = (size_t)(r / s->out_h) * (size_t)s->in_h * row;
+        struct axis rows = axis(r % s->out_h, s->in_h);
+        for (int c = 0; c < s->out_w; c++, out += pixel) {
+            struct axis columns = axis(c, s->in_w);
+            struct weighted w =
+                cross(&rows, &columns, (const unsigned char *)x + image, row, pixel);
+            weigh(precision, &w, (size_t)s->in_c, out);
+        }
+    }
+}
+
+void pool_mean(enum precision precision, const struct conv_shape *s, const void *x, void *y,
+               int row_begin, int row_end)
+{
+    CHECK(s->kernel == 2 && s->stride == 2 && s->pad == 0);
+    weigh_rows(mean_axis, precision, s, x, y, row_begin, row_end);
+}
+
+void pool_blur(enum precision precision, const struct conv_shape *s, const void *x, void *y,
+               int row_begin, int row_end)
+{
+    CHECK(s->kernel == 3 && s->stride == 2 && s->pad == 1 && s->in_h > 1 && s->in_w > 1);
+    weigh_rows(blur_axis, precision, s, x, y, row_begin, row_end);
 }
 
 static uint8_t clip(float value)
@@ -201,13 +334,9 @@ static void average_strip(enum precision precision, const struct conv_shape *s, 
                           void *y, const float *scale, const float *offset, size_t at, size_t count)
 {
     size_t channels = (size_t)s->in_c, pixels = (size_t)s->in_h * (size_t)s->in_w;
-    double sums[STRIP] = {0};
-    if (precision == PRECISION_F32)
-        add_map(PRECISION_F32, x, at, channels, pixels, sums, count);
-    else if (precision == PRECISION_BF16)
-        add_map(PRECISION_BF16, x, at, channels, pixels, sums, count);
-    else
-        add_map(PRECISION_INT8, x, at, channels, pixels, sums, count);
+    double sums[SUMS_CHANNELS] = {0};
+    sums_add(precision, (const unsigned char *)x + at * precision_size(precision), channels, pixels,
+             count, sums);
     for (size_t c = 0; c < count; c++) {
         float mean = (float)(sums[c] / (double)pixels);
         if (precision == PRECISION_F32)
@@ -221,7 +350,7 @@ static void average_strip(enum precision precision, const struct conv_shape *s, 
 
 int pool_strips(const struct conv_shape *s)
 {
-    return (s->in_c + STRIP - 1) / STRIP;
+    return (s->in_c + SUMS_CHANNELS - 1) / SUMS_CHANNELS;
 }
 
 void pool_average(enum precision precision, const struct conv_shape *s, const void *x, void *y,
@@ -231,9 +360,9 @@ void pool_average(enum precision precision, const struct conv_shape *s, const vo
     size_t image_bytes = (size_t)s->in_h * (size_t)s->in_w * channels * size;
     size_t strips = (size_t)pool_strips(s);
     for (size_t i = (size_t)begin; i < (size_t)end; i++) {
-        size_t image = i / strips, at = i % strips * STRIP;
+        size_t image = i / strips, at = i % strips * SUMS_CHANNELS;
         average_strip(precision, s, (const unsigned char *)x + image * image_bytes,
                       (unsigned char *)y + image * channels * size, scale, offset, at,
-                      channels - at < STRIP ? channels - at : STRIP);
+                      channels - at < SUMS_CHANNELS ? channels - at : SUMS_CHANNELS);
     }
 }

@@ -10,6 +10,18 @@
 void pool_max(enum precision precision, const struct conv_shape *shape, const void *x, void *y,
               int row_begin, int row_end);
 
+/* The same, for the mean of the part of each 2x2 window that lies inside the map, with stride 2, as
+ * PyTorch's AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False); out_h and out_w may be
+ * rounded down too. In int8, halves are rounded up. */
+void pool_mean(enum precision precision, const struct conv_shape *shape, const void *x, void *y,
+               int row_begin, int row_end);
+
+/* The same, for 3x3 windows with stride 2, times [1 2 1] x [1 2 1] / 16, as timm's BlurPool2d. The
+ * pixel beyond an edge is the one on its other side, so a map has at least two rows and columns. In
+ * int8, halves are rounded up. (arXiv 1904.11486) */
+void pool_blur(enum precision precision, const struct conv_shape *shape, const void *x, void *y,
+               int row_begin, int row_end);
+
 /* x [images][in_h][in_w][c] -> y [images][c]: the mean over the map. Computes strips [begin, end)
  * of images * pool_strips(shape); a strip is some channels of an image. In int8 a byte of y is mean
  * * scale[c] + offset[c], where the mean is that of the bytes of x. In other precisions scale and

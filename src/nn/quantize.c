@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-enum { LARGEST = 127, LARGEST_BYTE = 255, LANES = 4, QUAD = 4, OCTET = 8 };
+enum { FACTORS = 4, LARGEST = 127, LARGEST_BYTE = 255, LANES = 4, QUAD = 4, OCTET = 8 };
 
 /* The input channels of one output channel: as in struct quantization, but for `mean`, which is in
  * steps of the channel, and 0 if it is unknown. */
@@ -16,10 +16,24 @@ struct inputs {
 
 /* The arrays of a struct conv_weights, while they are written; they follow each other in memory. */
 struct arrays {
-    float *multiplier, *offset, *residual_multiplier;
+    float *multiplier, *offset, *residual_multiplier, *gated_offset;
     int8_t *quantized;
     uint8_t *padding;
 };
+
+/* The arrays in `block`, FACTORS * channels floats and then `count` weights. */
+static struct arrays arrays_of(float *block, size_t channels, size_t count)
+{
+    int8_t *quantized = (int8_t *)(block + FACTORS * channels);
+    return (struct arrays){
+        .multiplier = block,
+        .offset = block + channels,
+        .residual_multiplier = block + 2 * channels,
+        .gated_offset = block + 3 * channels,
+        .quantized = quantized,
+        .padding = (uint8_t *)quantized + count,
+    };
+}
 
 static double larger(double a, double b)
 {
@@ -160,8 +174,11 @@ static bool fill(const struct layer *layer, const float *weights, const float *b
         out->residual_multiplier[o] = residual ? (float)(residual->scale[o] / y_scale) : 0;
         if (residual)
             y_zero -= (double)residual->zero[o] * out->residual_multiplier[o];
-        out->offset[o] = (float)((bias[o] - shift) / y_scale + y_zero);
-        if (!isfinite(out->multiplier[o] + out->residual_multiplier[o] + out->offset[o]))
+        double number = (bias[o] - shift) / y_scale;
+        out->offset[o] = (float)(layer->gate ? number : number + y_zero);
+        out->gated_offset[o] = (float)(layer->gate ? y_zero : 0);
+        if (!isfinite(out->multiplier[o] + out->residual_multiplier[o] + out->offset[o] +
+                      out->gated_offset[o]))
             return false;
     }
     for (size_t c = 0; c < (size_t)s->in_c; c++)
@@ -184,16 +201,14 @@ int quantize_layer(const struct layer *layer, const float *weights, const float 
 {
     const struct conv_shape *s = &layer->shape;
     size_t channels = (size_t)s->out_c, in_channels = (size_t)s->in_c, count = conv_weight_count(s);
-    float *block = malloc(3 * channels * sizeof *block + count + in_channels);
+    float *block = malloc(FACTORS * channels * sizeof *block + count + in_channels);
     double *means = means_in_steps(x, in_channels);
     if (!block || !means) {
         free(block);
         free(means);
         return error_set(err, ERR_NO_MEMORY, "no memory to quantise layer %s", layer->name);
     }
-    int8_t *bytes = (int8_t *)(block + 3 * channels);
-    const struct arrays a = {block, block + channels, block + 2 * channels, bytes,
-                             (uint8_t *)bytes + count};
+    const struct arrays a = arrays_of(block, channels, count);
     const struct inputs inputs = {x->scale, x->zero, means};
     bool filled = fill(layer, weights, bias, &inputs, y, residual, &a);
     free(means);
@@ -202,6 +217,7 @@ int quantize_layer(const struct layer *layer, const float *weights, const float 
         .multiplier = a.multiplier,
         .offset = a.offset,
         .residual_multiplier = a.residual_multiplier,
+        .gated_offset = layer->gate ? a.gated_offset : NULL,
         .padding = a.padding,
     };
     if (filled)

@@ -14,10 +14,11 @@ struct quantization {
 
 /* Quantises the weights of a layer for each output channel to what struct conv_weights allows, with
  * the input's scales multiplied in, and makes the factors that turn a sum into a byte of y (into a
- * number, if `y` is NULL), with `residual` (or NULL) added. The bias corrects the mean error of an
- * output that comes from rounding its weights: the sum of each weight's error times the mean of its
- * input. After ERR_OK the caller calls quantize_destroy. ERR_MODEL_UNSUPPORTED if weights and
- * scales make a number that float32 cannot hold or sums that int32 cannot, ERR_NO_MEMORY. */
+ * number, if `y` is NULL), with `residual` (or NULL) added; the layer may have a gate. The bias
+ * corrects the mean error of an output that comes from rounding its weights: the sum of each
+ * weight's error times the mean of its input. After ERR_OK the caller calls quantize_destroy.
+ * ERR_MODEL_UNSUPPORTED if weights and scales make a number that float32 cannot hold or sums that
+ * int32 cannot, ERR_NO_MEMORY. */
 int quantize_layer(const struct layer *layer, const float *weights, const float *bias,
                    const struct quantization *x, const struct quantization *y,
                    const struct quantization *residual, struct conv_weights *out,

@@ -139,6 +139,7 @@ static void choose_architecture(struct settings *s)
         printf("in the checkpoint: architecture %s\n", architecture);
     } else {
         template_name(s->template, architecture);
+        s->out->variant = s->template;
         printf("assumed: architecture %s, by the shapes of the tensors (--architecture)\n",
                architecture);
     }

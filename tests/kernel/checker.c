@@ -14,7 +14,7 @@ enum residual_place { RESIDUAL_APART, RESIDUAL_IN_PLACE, RESIDUAL_NONE };
 enum order { ORDER_AT_ONCE, ORDER_SHUFFLED, ORDER_BACKWARDS_BY_THREE, ORDER_COUNT };
 struct variant {
     enum residual_place place;
-    bool relu, y_float;
+    bool relu, y_float, gated;
 };
 
 static bool wrong(struct check *c, const char *what, size_t at)
@@ -40,6 +40,7 @@ static bool run_tiles(struct check *c, struct variant v, unsigned char *y, int b
                                .shape = &d->shape,
                                .packed = c->packed.data,
                                .x = d->x.data,
+                               .gate = v.gated ? (const void *)d->gate.data : NULL,
                                .residual = v.place == RESIDUAL_NONE       ? NULL
                                            : v.place == RESIDUAL_IN_PLACE ? y
                                                                           : d->residual.data,
@@ -86,6 +87,13 @@ static bool run_in_order(struct check *c, struct variant v, unsigned char *y, en
     return fine;
 }
 
+/* The gate of output `at`; 1 if there is none. */
+static float gate_at(const struct conv_data *d, struct variant v, size_t at)
+{
+    size_t channels = (size_t)d->shape.out_c, image = at / (d->out / (size_t)d->images);
+    return v.gated ? ((const float *)(void *)d->gate.data)[image * channels + at % channels] : 1;
+}
+
 static double half_bf16_ulp(double value)
 {
     return value > 0 ? ldexp(1, ilogb(value) - 8) : 0;
@@ -93,16 +101,15 @@ static double half_bf16_ulp(double value)
 
 static bool is_right_int8(const struct conv_data *d, struct variant v, size_t at, const void *y)
 {
-    size_t channel = at % (size_t)d->shape.out_c;
-    const struct conv_weights *w = &d->weights;
+    struct requantization f = requantization_of(&d->weights, at % (size_t)d->shape.out_c);
     int32_t sum = (int32_t)d->sum[at];
     if (v.y_float) {
-        float want = fmaf((float)sum, w->multiplier[channel], w->offset[channel]);
+        float want = fmaf((float)sum, f.multiplier, f.offset);
         return ((const float *)y)[at] == (v.relu && want < 0 ? 0 : want);
     }
     uint8_t residual = v.place == RESIDUAL_NONE ? 0 : d->residual.data[at];
-    return ((const uint8_t *)y)[at] == requantize(sum, w->multiplier[channel], w->offset[channel],
-                                                  residual, w->residual_multiplier[channel]);
+    f = v.gated ? requantization_gated(f, gate_at(d, v, at)) : f;
+    return ((const uint8_t *)y)[at] == requantize(sum, f, residual);
 }
 
 static bool is_right(const struct conv_data *d, struct variant v, size_t at, const void *y)
@@ -112,8 +119,8 @@ static bool is_right(const struct conv_data *d, struct variant v, size_t at, con
     double bias = (double)d->weights.bias[at % (size_t)d->shape.out_c];
     double residual =
         v.place == RESIDUAL_NONE ? 0 : conv_element(d->precision, d->residual.data, at);
-    double want = d->sum[at] + bias + residual;
-    double max = 1e-5 * (d->magnitude[at] + fabs(bias) + fabs(residual));
+    double gate = (double)gate_at(d, v, at), want = (d->sum[at] + bias) * gate + residual;
+    double max = 1e-5 * ((d->magnitude[at] + fabs(bias)) * gate + fabs(residual));
     want = v.relu && want < 0 ? 0 : want;
     double is = v.y_float ? (double)((const float *)y)[at] : conv_element(d->precision, y, at);
     if (isnan(want))
@@ -145,7 +152,7 @@ static bool check_variant(struct check *c, struct variant v, enum order order)
 static bool check_ownership(struct check *c)
 {
     const struct conv_data *d = c->data;
-    const struct variant plain = {RESIDUAL_NONE, true, false};
+    const struct variant plain = {RESIDUAL_NONE, true, false, false};
     size_t size = precision_size(d->precision);
     int count = c->kernel->method->tile_count(c->kernel, &d->shape, d->images);
     struct guarded a = guarded_create(d->out * size, 0, 0x5a);
@@ -174,10 +181,12 @@ static bool check_ownership(struct check *c)
 bool check_kernel(struct check *c, size_t turn)
 {
     static const struct variant variants[] = {
-        {RESIDUAL_APART, false, false}, {RESIDUAL_IN_PLACE, true, false},
-        {RESIDUAL_NONE, true, false},   {RESIDUAL_NONE, false, true},
-        {RESIDUAL_NONE, true, true},
+        {RESIDUAL_APART, false, false, false},  {RESIDUAL_IN_PLACE, true, false, false},
+        {RESIDUAL_NONE, true, false, false},    {RESIDUAL_NONE, false, true, false},
+        {RESIDUAL_NONE, true, true, false},     {RESIDUAL_APART, false, false, true},
+        {RESIDUAL_IN_PLACE, true, false, true}, {RESIDUAL_NONE, true, false, true},
     };
+    enum { ALL = sizeof variants / sizeof variants[0], GATED = 3 };
     const struct conv_shape *s = &c->data->shape;
     size_t packed = c->kernel->method->packed_size(c->kernel, s);
     struct conv_shape cut = *s;
@@ -190,7 +199,7 @@ bool check_kernel(struct check *c, size_t turn)
     c->packed = guarded_create(packed, 0, 0xff);
     c->kernel->method->pack(c->kernel, s, &c->data->weights, c->packed.data);
     bool fine = guarded_intact(&c->packed) || wrong(c, "packs outside", 0);
-    size_t all = sizeof variants / sizeof variants[0], count = c->brief ? 2 : all;
+    size_t all = s->groups == 1 ? ALL : ALL - GATED, count = c->brief ? 2 : all;
     for (size_t i = turn * count; fine && i < (turn + 1) * count; i++)
         fine = check_variant(c, variants[i % all], i % ORDER_COUNT);
     fine = fine && run_tiles(c, variants[0], NULL, 0, 0); /* no tile: nothing */

@@ -1,7 +1,7 @@
 /* Checks a kernel on a case: its results are those of plain loops, with the residual apart, in
- * place or absent, with and without ReLU, and with float32 outputs; tiles may run in one call, one
- * by one and in any order; one tile writes each output; nothing else is read or written. Scratch is
- * full of NaN. */
+ * place or absent, with and without ReLU and gate, and with float32 outputs; tiles may run in one
+ * call, one by one and in any order; one tile writes each output; nothing else is read or written.
+ * Scratch is full of NaN. */
 #ifndef RESNEXT_TESTS_KERNEL_CHECKER_H
 #define RESNEXT_TESTS_KERNEL_CHECKER_H
 

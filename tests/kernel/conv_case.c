@@ -1,6 +1,7 @@
 #include "tests/kernel/conv_case.h"
 
 #include <check.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -17,12 +18,12 @@ static const struct conv_case dense[] = {
     {3, 5, 63, 64, 1, 1, 1, 1},    {3, 9, 64, 65, 1, 1, 1, 1},    {4, 7, 65, 96, 1, 1, 1, 1},
     {7, 7, 64, 48, 1, 1, 1, 2},    {1, 1, 512, 10, 1, 1, 1, 3},   {15, 13, 40, 24, 1, 1, 1, 1},
     {25, 27, 256, 64, 1, 1, 1, 1}, {3, 5, 1024, 40, 1, 1, 1, 1},  {3, 3, 2048, 33, 1, 1, 1, 1},
-    {1, 3, 4096, 32, 1, 1, 1, 2},  {7, 7, 2048, 96, 1, 1, 1, 1},  {2, 3, 512, 2048, 1, 1, 1, 1},
+    {1, 3, 4096, 32, 1, 1, 1, 2},  {7, 7, 2048, 96, 1, 1, 1, 1},  {2, 3, 512, 2048, 1, 1, 1, 2},
     {9, 7, 5, 3, 1, 2, 1, 1},      {14, 14, 32, 64, 1, 2, 1, 2},  {40, 41, 96, 32, 1, 2, 1, 1},
     {11, 9, 8, 12, 3, 1, 1, 2},    {10, 10, 16, 16, 3, 2, 1, 1},  {32, 32, 3, 32, 3, 1, 1, 1},
     {31, 33, 3, 16, 7, 2, 1, 2},   {56, 56, 3, 64, 7, 2, 1, 1},   {3, 2, 5, 9, 5, 1, 1, 2},
     {2, 2, 6, 7, 7, 2, 1, 1},      {14, 14, 160, 40, 3, 2, 1, 1}, {2, 3, 2, 16, 1, 1, 1, 1},
-    {2, 3, 6, 16, 1, 1, 1, 1},
+    {2, 3, 6, 16, 1, 1, 1, 1},     {5, 5, 24, 70, 1, 1, 1, 3},    {1, 2, 16, 40, 1, 1, 1, 9},
 };
 
 /* Special groups; the last cases are large maps with every remainder of output lines by 4. */
@@ -133,18 +134,20 @@ static void *array(size_t count, size_t size)
 
 /* Some outputs are below 0 and some above 255. */
 static void make_factors(struct conv_data *d, uint64_t *seed, float *multiplier, float *offset,
-                         float *residual_multiplier)
+                         float *residual_multiplier, float *gated_offset)
 {
     float terms = (float)conv_weight_count(&d->shape) / (float)d->shape.out_c;
     for (int o = 0; o < d->shape.out_c; o++) {
         multiplier[o] = (1.5F + random_float(seed)) / (127 * sqrtf(terms));
         offset[o] = 128 + 100 * random_float(seed);
         residual_multiplier[o] = 0.6F * random_float(seed);
+        gated_offset[o] = 60 * random_float(seed);
     }
 }
 
+/* Like those of quantize_layer(), factors are finite. */
 static void make_extreme(struct conv_data *d, uint64_t *seed, int8_t *weights, float *multiplier,
-                         float *offset, float *residual_multiplier)
+                         float *offset, float *residual_multiplier, float *gated_offset)
 {
     static const float factors[] = {1e30F, -1e30F, 3.4e38F, 1, -1, 1e-40F, 0, 1e-5F, -1e-5F, 0.5F};
     enum { FACTORS = sizeof factors / sizeof factors[0] };
@@ -156,8 +159,9 @@ static void make_extreme(struct conv_data *d, uint64_t *seed, int8_t *weights, f
         for (size_t i = 0; i < each; i++)
             weights[o * each + i] = o % 5 == 4 && i % 2 ? (int8_t)-weight : weight;
         multiplier[o] = factors[random_next(seed) % FACTORS];
-        offset[o] = 255 * factors[random_next(seed) % FACTORS] / 4;
+        offset[o] = fminf(255 * factors[random_next(seed) % FACTORS] / 4, FLT_MAX);
         residual_multiplier[o] = factors[random_next(seed) % FACTORS] / 256;
+        gated_offset[o] = fminf(255 * factors[random_next(seed) % FACTORS] / 4, FLT_MAX);
     }
 }
 
@@ -193,14 +197,15 @@ static void make_int8(struct conv_data *d, enum conv_numbers numbers, uint64_t *
     int8_t *weights = array(count, 1);
     float *multiplier = array(out, sizeof(float)), *offset = array(out, sizeof(float));
     float *residual_multiplier = array(out, sizeof(float));
+    float *gated_offset = array(out, sizeof(float));
     uint8_t *padding = array((size_t)d->shape.in_c, 1);
     for (size_t i = 0; i < count; i++)
         weights[i] =
             (int8_t)((int)(random_next(seed) >> 40) % (LARGEST_WEIGHT + 1) * (i % 3 ? 1 : -1));
     fill(PRECISION_INT8, seed, padding, (size_t)d->shape.in_c);
-    make_factors(d, seed, multiplier, offset, residual_multiplier);
+    make_factors(d, seed, multiplier, offset, residual_multiplier, gated_offset);
     if (numbers == NUMBERS_EXTREME)
-        make_extreme(d, seed, weights, multiplier, offset, residual_multiplier);
+        make_extreme(d, seed, weights, multiplier, offset, residual_multiplier, gated_offset);
     for (size_t o = 0; d->shape.kernel == 1 && o < out; o++)
         limit_quads(weights + o * (count / out), d->shape.in_c / d->shape.groups);
     d->weights = (struct conv_weights){
@@ -208,6 +213,7 @@ static void make_int8(struct conv_data *d, enum conv_numbers numbers, uint64_t *
         .multiplier = multiplier,
         .offset = offset,
         .residual_multiplier = residual_multiplier,
+        .gated_offset = gated_offset,
         .padding = padding,
     };
 }
@@ -223,6 +229,22 @@ static void make_floats(struct conv_data *d, enum conv_numbers numbers, uint64_t
     if (numbers == NUMBERS_EXTREME)
         bias[out / 2] = NAN;
     d->weights = (struct conv_weights){.weights = weights, .bias = bias};
+}
+
+/* Numbers of 0..1, some of them 0, 1 or very small. */
+static void make_gate(struct conv_data *d, enum conv_numbers numbers, uint64_t *seed)
+{
+    static const float special[] = {0, 1, 0x1p-24F, 0x1p-100F};
+    size_t count = (size_t)(d->images * d->shape.out_c);
+    bool extreme = numbers == NUMBERS_EXTREME;
+    d->gate = guarded_create(count * sizeof(float), 0, 0xff);
+    float *gate = (float *)(void *)d->gate.data;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t choice = random_next(seed) % (extreme ? 6 : 20);
+        gate[i] = choice < 4 ? special[choice] : 0.5F + 0.5F * random_float(seed);
+    }
+    if (extreme && d->precision != PRECISION_INT8)
+        gate[count - 1] = NAN;
 }
 
 /* The padding pixel, x and the weights as doubles. */
@@ -294,6 +316,7 @@ void conv_data_create(struct conv_data *d, const struct conv_case *c, enum preci
         make_int8(d, numbers, &seed);
     else
         make_floats(d, numbers, &seed);
+    make_gate(d, numbers, &seed);
     d->sum = array(d->out, sizeof *d->sum);
     d->magnitude = array(d->out, sizeof *d->magnitude);
     struct plain p = plain_create(d);
@@ -308,12 +331,14 @@ void conv_data_destroy(struct conv_data *d)
 {
     guarded_destroy(&d->x);
     guarded_destroy(&d->residual);
+    guarded_destroy(&d->gate);
     free((void *)d->weights.weights);
     free((void *)d->weights.bias);
     free((void *)d->weights.quantized);
     free((void *)d->weights.multiplier);
     free((void *)d->weights.offset);
     free((void *)d->weights.residual_multiplier);
+    free((void *)d->weights.gated_offset);
     free((void *)d->weights.padding);
     free(d->sum);
     free(d->magnitude);

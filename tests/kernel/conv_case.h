@@ -16,16 +16,16 @@ const struct conv_case *conv_cases(size_t *count);
 /* Whether it is one of the twenty that have three quarters of all products. */
 bool conv_is_large(const struct conv_case *c);
 
-/* Extreme numbers: in int8 the largest sums and factors, in the other precisions a channel of NaN.
- */
+/* Extreme numbers: in int8 the largest sums and factors, in the other precisions a channel of NaN
+ * and a gate of NaN. */
 enum conv_numbers { NUMBERS_USUAL, NUMBERS_EXTREME };
 
 struct conv_data {
     struct conv_shape shape;
     enum precision precision;
     int images;
-    size_t in, out; /* elements of x and y */
-    struct guarded x, residual;
+    size_t in, out;                   /* elements of x and y */
+    struct guarded x, residual, gate; /* gate: floats, [images][out_c] */
     struct conv_weights weights;
     double *sum, *magnitude; /* of the products, and of their absolute values; [out] */
 };

@@ -90,6 +90,28 @@ static void run_all_tiles(const struct conv_kernel *self, const struct conv_call
     sound->method->run(sound, call->residual == call->y ? call : &more);
 }
 
+static void run_without_gate(const struct conv_kernel *self, const struct conv_call *call)
+{
+    const struct conv_kernel *sound = self->impl;
+    struct conv_call without = *call;
+    without.gate = NULL;
+    sound->method->run(sound, &without);
+}
+
+/* All images with the gate of the first one. */
+static void run_with_one_gate(const struct conv_kernel *self, const struct conv_call *call)
+{
+    const struct conv_kernel *sound = self->impl;
+    size_t channels = (size_t)call->shape->out_c;
+    struct conv_call one = *call;
+    float gate[64];
+    ck_assert_uint_le((size_t)call->images * channels, sizeof gate / sizeof gate[0]);
+    for (size_t i = 0; call->gate && i < (size_t)call->images * channels; i++)
+        gate[i] = call->gate[i % channels];
+    one.gate = call->gate ? gate : NULL;
+    sound->method->run(sound, &one);
+}
+
 static void run_beyond_y(const struct conv_kernel *self, const struct conv_call *call)
 {
     const struct conv_kernel *sound = self->impl;
@@ -143,7 +165,7 @@ static bool passes(void (*run)(const struct conv_kernel *self, const struct conv
                    size_t (*packed_size)(const struct conv_kernel *self,
                                          const struct conv_shape *shape))
 {
-    static const struct conv_case small = {5, 5, 9, 21, 3, 1, 1, 1};
+    static const struct conv_case small = {5, 5, 9, 21, 3, 1, 1, 2};
     struct kernel_isas isas;
     struct conv_data d;
     ck_assert(kernel_isas_select("ref", &isas));
@@ -175,6 +197,8 @@ START_TEST(spoiled_kernels_are_found_out)
     ck_assert(!passes(run_off_by_one, NULL));
     ck_assert(!passes(run_without_last_tile, NULL));
     ck_assert(!passes(run_all_tiles, NULL));
+    ck_assert(!passes(run_without_gate, NULL));
+    ck_assert(!passes(run_with_one_gate, NULL));
     ck_assert(!passes(run_beyond_y, NULL));
     ck_assert(!passes(run_beyond_scratch, NULL));
     ck_assert(!passes(run_with_old_scratch, NULL));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/nn/block.h"
+#include "tests/nn/se_block.h"
 #include "tests/suite.h"
 
 /* The logits of `images` images; the caller frees them. */
@@ -167,6 +168,76 @@ START_TEST(tiles_give_the_same_bits_in_any_order)
 }
 END_TEST
 
+/* The logits of two images by tiles, backwards, one by one; they must be those of a whole pass. */
+static void run_se(const struct network *network, float logits[2 * SE_CLASSES])
+{
+    enum precision precision = network_precision(network);
+    struct workspace *w;
+    size_t bytes = 2 * SE_CLASSES * sizeof *logits;
+    ck_assert_int_eq(workspace_create(&w, network, 2, NULL), ERR_OK);
+    se_fill(precision, workspace_input(w), 2);
+    memcpy(logits, network_forward(network, w, 2), bytes);
+    se_fill(precision, workspace_input(w), 2);
+    for (size_t i = 0; i < SE_LAYERS; i++)
+        for (int tile = network_tile_count(network, i, 2); tile-- > 0;)
+            network_run_tiles(network, w, w, i, 2, tile, tile + 1);
+    ck_assert_mem_eq(network_result(network, w), logits, bytes);
+    workspace_destroy(w);
+}
+
+static void check_se(const char *isa, enum precision precision, int kernel)
+{
+    static const double limits[PRECISION_COUNT] = {1e-5, 0.05, 0.25};
+    static float input[2 * SE_INPUT];
+    struct network *network = se_network(isa, precision, kernel);
+    float logits[2 * SE_CLASSES];
+    run_se(network, logits);
+    network_destroy(network);
+    se_fill(PRECISION_F32, input, 2);
+    for (int image = 0; image < 2; image++) {
+        double want[SE_CLASSES];
+        se_expected(kernel, input + image * SE_INPUT, want);
+        for (int c = 0; c < SE_CLASSES; c++) {
+            double have = (double)logits[image * SE_CLASSES + c];
+            ck_assert_msg(fabs(have - want[c]) <= limits[precision],
+                          "%s, %s, kernel %d: logit %d is %g, not %g", precision_name(precision),
+                          isa, kernel, c, have, want[c]);
+        }
+    }
+}
+
+START_TEST(attention_is_as_its_paper_has_it)
+{
+    for (const char *const *isa = kernel_isa_choices + 1; *isa; isa++) {
+        struct kernel_isas isas;
+        for (enum precision p = 0; p < PRECISION_COUNT && kernel_isas_select(*isa, &isas); p++)
+            for (int kernel = 1; kernel <= 3; kernel += 2)
+                check_se(*isa, p, kernel);
+    }
+}
+END_TEST
+
+START_TEST(a_gate_can_be_read)
+{
+    for (enum precision precision = 0; precision < PRECISION_COUNT; precision++) {
+        struct network *network = se_network("ref", precision, 1);
+        struct workspace *w;
+        float gate[2 * 24];
+        ck_assert_uint_eq(network_value_size(network, SE_GATE), 24);
+        ck_assert_int_eq(workspace_create(&w, network, 2, NULL), ERR_OK);
+        se_fill(precision, workspace_input(w), 2);
+        for (size_t i = 0; i < SE_GATE; i++)
+            network_run_layer(network, w, i, 2);
+        network_read_value(network, w, SE_GATE, 0, 2 * 24, gate);
+        ck_assert_mem_eq(gate, workspace_value(network, w, SE_GATE), sizeof gate);
+        for (int i = 0; i < 2 * 24; i++)
+            ck_assert(gate[i] > 0 && gate[i] < 1);
+        workspace_destroy(w);
+        network_destroy(network);
+    }
+}
+END_TEST
+
 START_TEST(it_describes_itself)
 {
     struct network *network = block_network("generic", PRECISION_F32, 0.2F);
@@ -213,5 +284,6 @@ END_TEST
 
 TEST_MAIN("nn/network", 30, every_rung_equals_the_reference, precisions_agree,
           several_images_at_once_equal_one_by_one, a_workspace_can_be_used_again,
-          layer_by_layer_is_a_forward, tiles_give_the_same_bits_in_any_order, it_describes_itself,
+          layer_by_layer_is_a_forward, tiles_give_the_same_bits_in_any_order,
+          attention_is_as_its_paper_has_it, a_gate_can_be_read, it_describes_itself,
           it_says_what_it_runs_on, a_library_needs_room_for_its_threads)

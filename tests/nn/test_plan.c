@@ -1,6 +1,7 @@
 #include "nn/plan.h"
 
 #include "tests/nn/block.h"
+#include "tests/nn/se_block.h"
 #include "tests/suite.h"
 
 /* Bytes of a value: elements of the precision, logits in float32. */
@@ -96,6 +97,29 @@ START_TEST(a_sum_takes_the_place_of_its_dead_residual)
 }
 END_TEST
 
+/* Attention is float32 in every precision. A gate lives until its convolution has run, and so does
+ * what both that and the squeeze read. */
+START_TEST(gates_live_until_they_are_used)
+{
+    struct layer layers[SE_LAYERS];
+    for (enum precision precision = 0; precision < PRECISION_COUNT; precision++)
+        for (int kernel = 1; kernel <= 3; kernel += 2) {
+            struct plan plan;
+            se_layers(kernel, layers);
+            ck_assert_int_eq(plan_create(&plan, layers, SE_LAYERS, precision, NULL), ERR_OK);
+            for (int v = SE_GATE + 1; v <= SE_SHORTCUT + 1; v++) {
+                const struct conv_shape *s = &layers[v - 1].shape;
+                size_t size = (size_t)(s->out_h * s->out_w * s->out_c) * precision_size(precision);
+                size_t gate = plan.offset[SE_GATE], read = plan.offset[SE_SQUEEZED - 1];
+                size_t gate_end = gate + (size_t)layers[SE_GATE - 1].shape.out_c * sizeof(float);
+                ck_assert(plan.offset[v] >= gate_end || plan.offset[v] + size <= gate);
+                ck_assert(plan.offset[v] > read || plan.offset[v] + size <= read);
+            }
+            plan_destroy(&plan);
+        }
+}
+END_TEST
+
 START_TEST(an_absurd_size_is_refused)
 {
     struct layer layers[BLOCK_LAYERS];
@@ -111,4 +135,4 @@ END_TEST
 
 TEST_MAIN("nn/plan", 10, values_that_live_together_do_not_overlap, everything_is_aligned_and_inside,
           a_smaller_element_needs_less, a_sum_takes_the_place_of_its_dead_residual,
-          an_absurd_size_is_refused)
+          gates_live_until_they_are_used, an_absurd_size_is_refused)

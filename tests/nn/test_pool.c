@@ -1,6 +1,7 @@
 #include "nn/pool.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "tests/random.h"
@@ -33,64 +34,148 @@ static void fill(enum precision precision, void *x, size_t count)
     }
 }
 
-static float maximum(enum precision precision, const struct conv_shape *s, const void *x, int image,
-                     int oy, int ox, int c)
+/* What a window's numbers become. */
+enum window { MAXIMUM, MEAN, BLUR };
+
+static int reflected(int i, int size)
 {
-    float best = -INFINITY;
+    return i < 0 ? -i : i >= size ? 2 * (size - 1) - i : i;
+}
+
+static double window_at(enum window kind, enum precision precision, const struct conv_shape *s,
+                        const void *x, int image, int oy, int ox, int c)
+{
+    static const double weights[] = {0.25, 0.5, 0.25};
+    double best = -INFINITY, sum = 0, count = 0, blurred = 0;
     for (int ky = 0; ky < s->kernel; ky++)
         for (int kx = 0; kx < s->kernel; kx++) {
             int y = oy * s->stride - s->pad + ky, column = ox * s->stride - s->pad + kx;
-            if (y < 0 || column < 0 || y >= s->in_h || column >= s->in_w)
+            bool inside = y >= 0 && column >= 0 && y < s->in_h && column < s->in_w;
+            if (!inside && kind != BLUR)
                 continue;
+            y = reflected(y, s->in_h);
+            column = reflected(column, s->in_w);
             size_t at = (size_t)(((image * s->in_h + y) * s->in_w + column) * CHANNELS + c);
-            best = fmaxf(best, element(precision, x, at));
+            double value = (double)element(precision, x, at);
+            best = fmax(best, value);
+            sum += value;
+            count++;
+            blurred += weights[ky % 3] * weights[kx % 3] * value;
         }
-    return best;
+    return kind == MAXIMUM ? best : kind == MEAN ? sum / count : blurred;
 }
 
-/* bfloat16 is compared as bits: numbers on both sides of 0 must stand in order too. */
+typedef void pool_function(enum precision precision, const struct conv_shape *s, const void *x,
+                           void *y, int row_begin, int row_end);
+static pool_function *const functions[] = {pool_max, pool_mean, pool_blur};
+
+/* Bytes are exact, halves rounded up. */
+static void check_element(enum precision precision, double value, double want)
+{
+    if (precision == PRECISION_INT8)
+        ck_assert_double_eq(value, floor(want + 0.5));
+    else
+        ck_assert_double_eq_tol(value, want,
+                                (precision == PRECISION_F32 ? 0 : fabs(want) / 256) + 4e-7);
+}
+
+enum { EDGE_MAX = 11 };
+
+static void check_windows(enum window kind, enum precision precision, const struct conv_shape *s)
+{
+    static float x[IMAGES * EDGE_MAX * EDGE_MAX * CHANNELS],
+        y[IMAGES * EDGE_MAX * EDGE_MAX * CHANNELS];
+    size_t count = (size_t)(IMAGES * s->in_h * s->in_w * CHANNELS);
+    fill(precision, x, count);
+    if (precision == PRECISION_BF16)
+        for (size_t i = 0; i < count; i += 5)
+            ((uint16_t *)(void *)x)[i] ^= 0x8000;
+    for (int row = IMAGES * s->out_h; row-- > 0;) /* rows in any order */
+        functions[kind](precision, s, x, y, row, row + 1);
+    for (int image = 0; image < IMAGES; image++)
+        for (int oy = 0; oy < s->out_h; oy++)
+            for (int ox = 0; ox < s->out_w; ox++)
+                for (int c = 0; c < CHANNELS; c++) {
+                    size_t at = (size_t)(((image * s->out_h + oy) * s->out_w + ox) * CHANNELS + c);
+                    check_element(precision, (double)element(precision, y, at),
+                                  window_at(kind, precision, s, x, image, oy, ox, c));
+                }
+}
+
+static void check_shapes(enum window kind, const struct conv_shape *shapes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (enum precision precision = 0; precision < PRECISION_COUNT; precision++)
+            check_windows(kind, precision, &shapes[i]);
+}
+
+/* bfloat16 is compared as bits: numbers on both sides of 0 must stand in order too. With stride 1,
+ * and with windows that end outside the map. */
 START_TEST(max_equals_plain_loops)
 {
-    const struct conv_shape s = {11, 8, CHANNELS, 6, 4, CHANNELS, 3, 2, 1, 1};
-    static float x[IMAGES * 11 * 8 * CHANNELS], y[IMAGES * 6 * 4 * CHANNELS];
-    for (enum precision precision = 0; precision < PRECISION_COUNT; precision++) {
-        fill(precision, x, sizeof x / sizeof x[0]);
-        if (precision == PRECISION_BF16)
-            for (size_t i = 0; i < sizeof x / sizeof x[0]; i += 5)
-                ((uint16_t *)(void *)x)[i] ^= 0x8000;
-        for (int row = IMAGES * 6; row-- > 0;) /* rows in any order */
-            pool_max(precision, &s, x, y, row, row + 1);
-        for (int image = 0; image < IMAGES; image++)
-            for (int oy = 0; oy < 6; oy++)
-                for (int ox = 0; ox < 4; ox++)
-                    for (int c = 0; c < CHANNELS; c++) {
-                        size_t at = (size_t)(((image * 6 + oy) * 4 + ox) * CHANNELS + c);
-                        ck_assert_float_eq(element(precision, y, at),
-                                           maximum(precision, &s, x, image, oy, ox, c));
-                    }
-    }
+    static const struct conv_shape shapes[] = {
+        {11, 8, CHANNELS, 6, 4, CHANNELS, 3, 2, 1, 1}, {5, 6, CHANNELS, 5, 6, CHANNELS, 3, 1, 1, 1},
+        {8, 11, CHANNELS, 4, 5, CHANNELS, 3, 2, 0, 1}, {8, 4, CHANNELS, 4, 2, CHANNELS, 3, 2, 0, 1},
+        {1, 1, CHANNELS, 1, 1, CHANNELS, 3, 2, 1, 1},
+    };
+    check_shapes(MAXIMUM, shapes, sizeof shapes / sizeof shapes[0]);
 }
 END_TEST
 
-/* As in PyTorch: what a convolution got wrong must not be hidden by the pool behind it. */
-START_TEST(the_most_of_a_nan_and_numbers_is_a_nan)
+START_TEST(mean_equals_plain_loops)
 {
-    const struct conv_shape s = {3, 3, CHANNELS, 1, 1, CHANNELS, 3, 1, 0, 1};
+    static const struct conv_shape shapes[] = {
+        {8, 6, CHANNELS, 4, 3, CHANNELS, 2, 2, 0, 1}, {7, 5, CHANNELS, 4, 3, CHANNELS, 2, 2, 0, 1},
+        {7, 5, CHANNELS, 3, 2, CHANNELS, 2, 2, 0, 1}, {1, 3, CHANNELS, 1, 2, CHANNELS, 2, 2, 0, 1},
+        {1, 1, CHANNELS, 1, 1, CHANNELS, 2, 2, 0, 1},
+    };
+    check_shapes(MEAN, shapes, sizeof shapes / sizeof shapes[0]);
+}
+END_TEST
+
+START_TEST(blur_equals_plain_loops)
+{
+    static const struct conv_shape shapes[] = {
+        {8, 6, CHANNELS, 4, 3, CHANNELS, 3, 2, 1, 1},
+        {7, 5, CHANNELS, 4, 3, CHANNELS, 3, 2, 1, 1},
+        {2, 3, CHANNELS, 1, 2, CHANNELS, 3, 2, 1, 1},
+        {2, 2, CHANNELS, 1, 1, CHANNELS, 3, 2, 1, 1},
+    };
+    check_shapes(BLUR, shapes, sizeof shapes / sizeof shapes[0]);
+}
+END_TEST
+
+static void check_nan(enum window kind, enum precision precision, uint32_t nan, int at)
+{
+    static const struct conv_shape shapes[] = {
+        [MAXIMUM] = {3, 3, CHANNELS, 1, 1, CHANNELS, 3, 1, 0, 1},
+        [MEAN] = {2, 2, CHANNELS, 1, 1, CHANNELS, 2, 2, 0, 1},
+        [BLUR] = {2, 2, CHANNELS, 1, 1, CHANNELS, 3, 2, 1, 1},
+    };
     static float x[9 * CHANNELS], y[CHANNELS];
+    const struct conv_shape *s = &shapes[kind];
+    if (at >= s->in_h * s->in_w)
+        return;
+    fill(precision, x, 9 * CHANNELS);
+    for (int c = 0; c < CHANNELS; c += 2)
+        if (precision == PRECISION_F32)
+            memcpy(&x[at * CHANNELS + c], &nan, sizeof nan);
+        else
+            ((uint16_t *)(void *)x)[at * CHANNELS + c] = (uint16_t)(nan >> 16);
+    functions[kind](precision, s, x, y, 0, 1);
+    for (size_t c = 0; c < CHANNELS; c++)
+        ck_assert_int_eq(isnan(element(precision, y, c)) != 0, c % 2 == 0);
+}
+
+/* As in PyTorch: what a convolution got wrong must not be hidden by the pool behind it. */
+START_TEST(a_nan_among_numbers_makes_a_nan)
+{
     static const uint32_t nans[] = {0x7fc00000, 0xffc00000};
-    for (enum precision precision = 0; precision < PRECISION_INT8; precision++)
-        for (int at = 0; at < 9; at++)
-            for (size_t sign = 0; sign < 2; sign++) {
-                fill(precision, x, 9 * CHANNELS);
-                for (int c = 0; c < CHANNELS; c += 2)
-                    if (precision == PRECISION_F32)
-                        memcpy(&x[at * CHANNELS + c], &nans[sign], sizeof nans[sign]);
-                    else
-                        ((uint16_t *)(void *)x)[at * CHANNELS + c] = (uint16_t)(nans[sign] >> 16);
-                pool_max(precision, &s, x, y, 0, 1);
-                for (size_t c = 0; c < CHANNELS; c++)
-                    ck_assert_int_eq(isnan(element(precision, y, c)) != 0, c % 2 == 0);
-            }
+    for (enum window kind = MAXIMUM; kind <= BLUR; kind++)
+        for (enum precision precision = 0; precision < PRECISION_INT8; precision++)
+            for (int at = 0; at < 9; at++)
+                for (size_t sign = 0; sign < 2; sign++)
+                    check_nan(kind, precision, nans[sign], at);
 }
 END_TEST
 
@@ -245,8 +330,8 @@ START_TEST(the_mean_of_a_large_map_is_exact_in_int8)
 }
 END_TEST
 
-TEST_MAIN("nn/pool", 10, max_equals_plain_loops, the_most_of_a_nan_and_numbers_is_a_nan,
-          the_most_of_equal_numbers_is_that_number, rows_outside_the_range_are_left_alone,
-          average_equals_the_mean, an_int8_average_changes_the_scale,
-          the_mean_of_a_large_map_is_exact_in_f32, the_mean_of_a_large_map_is_exact_in_bf16,
-          the_mean_of_a_large_map_is_exact_in_int8)
+TEST_MAIN("nn/pool", 10, max_equals_plain_loops, mean_equals_plain_loops, blur_equals_plain_loops,
+          a_nan_among_numbers_makes_a_nan, the_most_of_equal_numbers_is_that_number,
+          rows_outside_the_range_are_left_alone, average_equals_the_mean,
+          an_int8_average_changes_the_scale, the_mean_of_a_large_map_is_exact_in_f32,
+          the_mean_of_a_large_map_is_exact_in_bf16, the_mean_of_a_large_map_is_exact_in_int8)

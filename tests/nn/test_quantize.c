@@ -89,17 +89,18 @@ END_TEST
 
 /* Bytes at random through the integer sum, the factors and requantize(), against the sum of the
  * numbers that the bytes stand for. */
-START_TEST(a_byte_stands_for_the_sum)
+static void check_bytes(const struct layer *of, float gate)
 {
     struct given g;
     uint64_t state = 11;
     make(&g);
-    int code = quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, &g.residual, &g.out, NULL);
+    int code = quantize_layer(of, g.weights, g.bias, &g.x, &g.y, &g.residual, &g.out, NULL);
     ck_assert_int_eq(code, ERR_OK);
+    ck_assert((g.out.gated_offset != NULL) == (of->gate != 0));
     for (int o = 0; o < OUT; o++) {
         double step = (double)g.out.multiplier[o] * g.y_scale[o];
         uint8_t residual = (uint8_t)random_next(&state);
-        double exact = g.bias[o] + g.r_scale[o] * ((double)residual - g.r_zero[o]), slack = 0;
+        double exact = g.bias[o], slack = 0;
         int32_t sum = 0;
         for (int i = 0; i < EACH; i++) {
             int c = input_of(o, i);
@@ -109,13 +110,30 @@ START_TEST(a_byte_stands_for_the_sum)
             exact += steps * g.x_scale[c] * g.weights[o * EACH + i];
             slack += 0.5 * step * fabs(steps);
         }
+        exact = exact * gate + g.r_scale[o] * ((double)residual - g.r_zero[o]);
         double right = exact / g.y_scale[o] + g.y_zero[o];
         right = fmin(fmax(right, 0), 255);
-        uint8_t byte = requantize(sum, g.out.multiplier[o], g.out.offset[o], residual,
-                                  g.out.residual_multiplier[o]);
+        struct requantization f = requantization_of(&g.out, (size_t)o);
+        uint8_t byte = requantize(sum, of->gate ? requantization_gated(f, gate) : f, residual);
         ck_assert_double_le(fabs(byte - right), 0.501 + slack / g.y_scale[o]);
     }
     quantize_destroy(&g.out);
+}
+
+START_TEST(a_byte_stands_for_the_sum)
+{
+    check_bytes(&layer, 1);
+}
+END_TEST
+
+/* A gate multiplies the sum and the bias, but neither the residual nor y's zero point. */
+START_TEST(a_byte_stands_for_the_gated_sum)
+{
+    static const float gates[] = {0, 0.25F, 0.7F, 1};
+    struct layer gated = layer;
+    gated.gate = 1;
+    for (size_t i = 0; i < sizeof gates / sizeof gates[0]; i++)
+        check_bytes(&gated, gates[i]);
 }
 END_TEST
 
@@ -270,6 +288,7 @@ START_TEST(quads_of_1x1_kernels_fit_16_bits)
 END_TEST
 
 TEST_MAIN("nn/quantize", 10, weights_are_within_half_a_step, a_byte_stands_for_the_sum,
-          logits_are_numbers, the_mean_gives_back_what_rounding_takes, nothing_but_zeros_is_fine,
+          a_byte_stands_for_the_gated_sum, logits_are_numbers,
+          the_mean_gives_back_what_rounding_takes, nothing_but_zeros_is_fine,
           what_float32_cannot_hold_is_refused, quads_of_1x1_kernels_fit_16_bits,
           sums_that_int32_cannot_hold_are_refused)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/nn/block.h"
+#include "tests/nn/se_block.h"
 #include "tests/random.h"
 #include "tests/suite.h"
 
@@ -93,15 +94,35 @@ static long all_visits(struct helper helpers[HELPERS])
     return visits;
 }
 
-static void check_helped(const char *isa)
+/* Any numbers of the network's elements, none of them a NaN. */
+static void fill_input(const struct network *network, void *out, size_t count)
 {
-    struct network *network = block_network(isa, PRECISION_F32, 1);
+    enum precision precision = network_precision(network);
+    uint64_t seed = 3;
+    for (size_t i = 0; i < count; i++) {
+        float value;
+        random_floats(&seed, &value, 1);
+        if (precision == PRECISION_F32)
+            ((float *)out)[i] = value;
+        else if (precision == PRECISION_BF16)
+            ((uint16_t *)out)[i] = bf16_from_f32(value);
+        else
+            ((uint8_t *)out)[i] = (uint8_t)(128 + 127 * value);
+    }
+}
+
+/* Destroys the network. */
+static void check_helped(struct network *network)
+{
+    const size_t input_size =
+        network_value_size(network, 0) * precision_size(network_precision(network));
+    const size_t classes = network_value_size(network, (int)network_layer_count(network));
     struct workspace *alone, *helped;
     struct shared_pass *shared;
     struct helper helpers[HELPERS];
-    static float input[IMAGES * BLOCK_INPUT];
-    uint64_t seed = 3;
-    random_floats(&seed, input, sizeof input / sizeof input[0]);
+    unsigned char *input = malloc(IMAGES * input_size);
+    ck_assert_ptr_nonnull(input);
+    fill_input(network, input, IMAGES * network_value_size(network, 0));
     ck_assert_int_eq(workspace_create(&alone, network, IMAGES, NULL), ERR_OK);
     ck_assert_int_eq(workspace_create(&helped, network, IMAGES, NULL), ERR_OK);
     ck_assert_int_eq(shared_pass_create(&shared, NULL), ERR_OK);
@@ -112,8 +133,8 @@ static void check_helped(const char *isa)
     }
     for (int pass = 0; pass < PASSES || all_visits(helpers) == 0; pass++) {
         int images = 1 + pass % IMAGES;
-        memcpy(workspace_input(alone), input, sizeof input);
-        memcpy(workspace_input(helped), input, sizeof input);
+        memcpy(workspace_input(alone), input, IMAGES * input_size);
+        memcpy(workspace_input(helped), input, IMAGES * input_size);
         const float *expected = network_forward(network, alone, images);
         struct patience patience = {.max = pass % 2 ? pass : ALWAYS};
         const struct pass_terms terms = {shared, pass % 3, is_patient, &patience};
@@ -121,7 +142,7 @@ static void check_helped(const char *isa)
         ck_assert(logits || patience.asked == patience.max + 1);
         if (!logits) /* and the next pass finds all in order */
             continue;
-        ck_assert_mem_eq(expected, logits, (size_t)images * BLOCK_CLASSES * sizeof *logits);
+        ck_assert_mem_eq(expected, logits, (size_t)images * classes * sizeof *logits);
     }
     for (int i = 0; i < HELPERS; i++) {
         atomic_store(&helpers[i].stop, true);
@@ -130,6 +151,7 @@ static void check_helped(const char *isa)
     shared_pass_destroy(shared);
     workspace_destroy(alone);
     workspace_destroy(helped);
+    free(input);
     network_destroy(network);
 }
 
@@ -138,8 +160,16 @@ START_TEST(a_helped_pass_gives_the_same_bits)
     for (const char *const *isa = kernel_isa_choices + 1; *isa; isa++) {
         struct kernel_isas isas;
         if (kernel_isas_select(*isa, &isas))
-            check_helped(*isa);
+            check_helped(block_network(*isa, PRECISION_F32, 1));
     }
+}
+END_TEST
+
+START_TEST(attention_is_helped_with)
+{
+    for (enum precision precision = 0; precision < PRECISION_COUNT; precision++)
+        for (int kernel = 1; kernel <= 3; kernel += 2)
+            check_helped(se_network(NULL, precision, kernel));
 }
 END_TEST
 
@@ -281,4 +311,5 @@ END_TEST
 
 TEST_MAIN("nn/help", 60, a_long_layer_can_be_given_up_between_its_runs,
           a_run_leaves_tiles_for_those_who_are_expected, a_helped_pass_gives_the_same_bits,
-          a_pass_ends_whenever_its_helpers_come, nobody_is_let_in_between_passes)
+          attention_is_helped_with, a_pass_ends_whenever_its_helpers_come,
+          nobody_is_let_in_between_passes)

@@ -40,7 +40,7 @@ def run(*arguments):
 def known_names():
     """What the tool says when it does not know a name."""
     done = subprocess.run([TOOL, 'info', 'unknown'], stderr=subprocess.PIPE, text=True, check=False)
-    return done.stderr.split('known are ')[1].strip().split(', ')
+    return done.stderr.split('known are ')[1].split(';')[0].split(', ')
 
 
 def parameters(name):

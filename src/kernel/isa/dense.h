@@ -15,9 +15,23 @@ enum {
 /* The accumulators of pixel m: the lower and the upper vector of channels. */
 typedef vec dense_sums[DENSE_MAX][2];
 
+/* Multiplies sums of floats by the gate, which is the second kind of factors. */
+LANES_INLINE void dense_gate(const struct lanes_epilogue *f, int pixels, dense_sums sums)
+{
+    const float *gate = f->factors + f->factor_stride;
+    vecf low = vecf_load(gate), high = vecf_load(gate + LANES);
+#pragma GCC unroll 14
+    for (int m = 0; m < pixels; m++) {
+        sums[m][0] = (vec)((vecf)sums[m][0] * low);
+        sums[m][1] = (vec)((vecf)sums[m][1] * high);
+    }
+}
+
 LANES_INLINE void dense_epilogue(const struct dense_block *b, int pixels, enum precision precision,
                                  dense_sums sums)
 {
+    if (precision != PRECISION_INT8 && b->gated)
+        dense_gate(&b->epilogue, pixels, sums);
     const struct vec_sums s = {b->at, b->out_c, b->channels, pixels, 2};
     vec_epilogue_all(precision, &b->epilogue, s, sums[0]);
 }
