@@ -194,11 +194,10 @@ static int write_folder(struct run *r, struct error *err)
 
 static void print_result(const struct run *r)
 {
-    char name[TEMPLATE_NAME_MAX];
-    template_name(&r->template, name);
     tool_plain(stdout, r->out);
-    printf(": %s, %d classes, input %dx%d\n", name, r->template.classes, r->config.size,
-           r->config.size);
+    fputs(": ", stdout);
+    tool_plain(stdout, r->config.architecture);
+    printf(", %d classes, input %dx%d\n", r->template.classes, r->config.size, r->config.size);
 }
 
 static int import_file(struct run *r, struct error *err)
