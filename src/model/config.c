@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/architecture.h"
 #include "model/config_labels.h"
 #include "model/file.h"
 #include "model/image_processor.h"
@@ -274,7 +273,7 @@ static int take_all(struct model_config *out, const json_t *root, const json_t *
                     const struct preprocess_spec *processor, size_t outputs, struct error *err)
 {
     json_t *picture = json_object();
-    int code = picture ? architecture_check(root, own, err)
+    int code = picture ? architecture_read(&out->architecture, root, own, err)
                        : error_set(err, ERR_NO_MEMORY, "no memory for config.json");
     if (code == ERR_OK)
         code = merge(picture, root, own, err);

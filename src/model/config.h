@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "model/activation.h"
+#include "model/architecture.h"
 #include "model/labels.h"
 #include "model/picture_values.h"
 
@@ -17,6 +18,7 @@ enum { MODEL_CONFIG_FILE_MAX = 16 << 20 };
 
 struct model_config {
     int classes; /* 0 if the file does not say */
+    struct architecture architecture;
     struct preprocess_spec preprocess;
     bool activation_is_known; /* the file says which */
     enum activation activation;

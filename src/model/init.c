@@ -1,9 +1,7 @@
 #include "model/init.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +9,7 @@
 
 #include "model/checkpoint.h"
 #include "model/config.h"
+#include "model/config_writer.h"
 
 /* Mean and variance of a value's elements under the assumption that they are normal. */
 struct moments {
@@ -49,6 +48,9 @@ static struct moments rectified(struct moments x)
     return (struct moments){mean, square - mean * mean};
 }
 
+/* About what a sigmoid of a small number is. */
+static const double GATE = 0.5;
+
 /* Batch norm's scale. The last convolution of a block gets 0.5 / sqrt(n) where its stage has n
  * blocks, so that all of them together add a quarter of the shortcut's variance. With 1 each, deep
  * stages would grow with their depth, and magnify rounding errors ten thousandfold. */
@@ -61,7 +63,7 @@ static double norm_scale(const struct layer *layers, size_t count, const struct 
         blocks += layers[i].residual != LAYER_NO_VALUE &&
                   layers[i].shape.out_h == layer->shape.out_h &&
                   layers[i].shape.out_c == layer->shape.out_c;
-    return 0.5 / sqrt(blocks);
+    return (layer->gate ? 0.5 / GATE : 0.5) / sqrt(blocks);
 }
 
 /* What batch norm (of that scale, shift 0), shortcut and ReLU make of a convolution's output. */
@@ -69,8 +71,14 @@ static struct moments layer_output(const struct layer *layer, double scale,
                                    const struct moments *values)
 {
     struct moments y = {0, scale * scale};
-    if (layer->kind == LAYER_MAX_POOL || layer->kind == LAYER_GLOBAL_POOL)
-        return values[layer->input];
+    if (!layer_has_weights(layer) || checkpoint_is_identity(layer))
+        y = values[layer->input];
+    if (!layer_has_weights(layer))
+        return y;
+    if (layer->gate) {
+        y.mean *= GATE;
+        y.variance *= GATE * GATE;
+    }
     if (layer->residual != LAYER_NO_VALUE) {
         y.mean += values[layer->residual].mean;
         y.variance += values[layer->residual].variance;
@@ -106,8 +114,10 @@ static void fill_tensor(uint64_t *state, const struct layer *layer,
 {
     enum { WEIGHT, NORM_WEIGHT, NORM_BIAS, NORM_MEAN, NORM_VARIANCE };
     size_t rows = tensor->shape[0], each = tensor->elements / rows;
-    bool linear = layer->kind == LAYER_LINEAR;
-    if (i == WEIGHT)
+    bool linear = layer->kind != LAYER_CONV;
+    if (i == WEIGHT && layer->excitation.kernel)
+        fill(out, each, 1.0 / (double)each);
+    else if (i == WEIGHT)
         fill_filters(state, out, rows, each, sqrt((linear ? 1.0 : 2.0) / (double)each));
     else if (i == NORM_WEIGHT && !linear)
         fill(out, rows, scale);
@@ -170,37 +180,21 @@ static int write_weights(const char *path, const struct layer *layers, size_t co
     return code;
 }
 
-static json_t *describe(const struct template *t)
+static int write_config(const char *path, const struct template *t, struct error *err)
 {
     char name[TEMPLATE_NAME_MAX];
     template_name(t, name);
-    json_t *picture =
-        json_pack("{s:[i,i,i], s:s, s:f, s:s, s:[f,f,f], s:[f,f,f], s:i}", "input_size", 3,
-                  t->input_size, t->input_size, "interpolation", "bilinear", "crop_pct",
-                  t->stem == STEM_IMAGENET ? 0.875 : 1.0, "crop_mode", "center", "mean", 0.485,
-                  0.456, 0.406, "std", 0.229, 0.224, 0.225, "num_classes", t->classes);
-    return json_pack("{s:s, s:i, s:o}", "architecture", name, "num_classes", t->classes,
-                     "pretrained_cfg", picture);
-}
-
-static int write_config(const char *path, const struct template *t, struct error *err)
-{
-    json_t *root = describe(t);
-    FILE *file = root ? fopen(path, "wxe") : NULL;
-    int code = ERR_OK;
-    if (!root)
-        code = error_set(err, ERR_NO_MEMORY, "no memory for %s", path);
-    else if (!file)
-        code = error_set(err, ERR_IO, "cannot create %s: %s", path, strerror(errno));
-    else if (json_dumpf(root, file, JSON_INDENT(1)) != 0 || fputc('\n', file) == EOF ||
-             fflush(file) != 0)
-        code = error_set(err, ERR_IO, "cannot write %s: %s", path, strerror(errno));
-    if (file)
-        fclose(file);
-    if (file && code != ERR_OK)
-        unlink(path);
-    json_decref(root);
-    return code;
+    const struct config_text text = {
+        .architecture = name,
+        .variant = t,
+        .classes = t->classes,
+        .size = t->input_size,
+        .crop_pct = t->stem == STEM_CIFAR ? 1 : 0.875,
+        .interpolation = INTERPOLATION_BILINEAR,
+        .mean = {0.485, 0.456, 0.406},
+        .std = {0.229, 0.224, 0.225},
+    };
+    return model_config_write(path, &text, err);
 }
 
 static int check_sizes(const struct template *t, struct error *err)

@@ -110,8 +110,12 @@ static int read_template(struct loader *l, struct error *err)
     const struct tensor_table *tensors = safetensors_tensors(l->file);
     t->input_size = l->config.preprocess.size;
     int code = checkpoint_template(tensors, t, err);
-    if (code == ERR_OK)
-        code = template_layers(t, &l->layers, &l->layer_count, err);
+    if (code != ERR_OK)
+        return error_prefix(err, code, "%s/model.safetensors", l->path);
+    code = architecture_apply(&l->config.architecture, t, err);
+    if (code != ERR_OK)
+        return error_prefix(err, code, "%s/config.json", l->path);
+    code = template_layers(t, &l->layers, &l->layer_count, err);
     if (code == ERR_OK)
         code = checkpoint_check(tensors, l->layers, l->layer_count, err);
     if (code != ERR_OK)
@@ -188,24 +192,46 @@ static int describe_model(struct loader *l, struct error *err)
     return model->path ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory for a model");
 }
 
-/* The maximum number of weights, and of outputs, of a layer. */
-static void largest_layer(const struct loader *l, size_t *weights, size_t *channels)
+/* The space to read a layer: its folded weights and bias, batch norm's four numbers, and for the
+ * attention to it the weights of the file and those with the layer's multiplied in. */
+struct space {
+    size_t weights, channels, own, composed; /* floats */
+    float *floats;
+};
+
+static void raise(size_t *most, size_t count)
 {
-    *weights = *channels = 1;
+    *most = count > *most ? count : *most;
+}
+
+static struct space space_for(const struct loader *l)
+{
+    struct space space = {.weights = 1, .channels = 1};
     for (size_t i = 0; i < l->layer_count; i++) {
-        const struct conv_shape *s = &l->layers[i].shape;
-        size_t count = layer_has_weights(&l->layers[i]) ? conv_weight_count(s) : 0;
-        *weights = count > *weights ? count : *weights;
-        *channels = (size_t)s->out_c > *channels ? (size_t)s->out_c : *channels;
+        const struct layer *layer = &l->layers[i];
+        bool composed = layer->kind == LAYER_EXCITE && layer->excitation.conv != 0;
+        raise(&space.channels, (size_t)layer->shape.out_c);
+        if (layer_has_weights(layer))
+            raise(composed ? &space.composed : &space.weights, conv_weight_count(&layer->shape));
+        if (composed)
+            raise(&space.own, layer->excitation.kernel ? (size_t)layer->excitation.kernel
+                                                       : (size_t)layer->excitation.channels *
+                                                             (size_t)layer->shape.out_c);
     }
+    return space;
+}
+
+static size_t space_floats(const struct space *space)
+{
+    return space->weights + space->own + space->composed + 6 * space->channels;
 }
 
 /* Checks the memory for packing a layer: its floats and, for int8, its bytes. */
-static int check_layer_fits(const struct loader *l, size_t weights, size_t channels,
-                            struct error *err)
+static int check_space(const struct loader *l, const struct space *space, struct error *err)
 {
-    size_t bytes = (weights + 5 * channels) * sizeof(float);
-    return memory_check(l->model->precision == PRECISION_INT8 ? bytes + weights : bytes, err);
+    size_t bytes = space_floats(space) * sizeof(float);
+    return memory_check(l->model->precision == PRECISION_INT8 ? bytes + space->weights : bytes,
+                        err);
 }
 
 /* Adds the row of the negative class before the only row of a classifier. */
@@ -234,26 +260,46 @@ static int read_layer(const struct loader *l, const struct layer *layer, float *
     return code;
 }
 
+/* The attention that reads layer i's output, which is a few layers before; 0 if there is none. */
+static size_t attention_to(const struct loader *l, size_t i)
+{
+    for (size_t e = i; l->layers[i].gate && e > 0; e--)
+        if (l->layers[e].kind == LAYER_EXCITE && (size_t)l->layers[e].excitation.conv == i)
+            return e;
+    return 0;
+}
+
+/* Reads layer i and the attention to it. */
+static int read_with_attention(const struct loader *l, size_t i, const struct space *space,
+                               struct error *err)
+{
+    float *weights = space->floats, *bias = weights + space->weights,
+          *norm = bias + space->channels, *beside = norm + 4 * space->channels,
+          *own = beside + space->channels, *composed = own + space->own;
+    size_t e = attention_to(l, i);
+    int code = read_layer(l, &l->layers[i], weights, bias, norm, err);
+    if (code == ERR_OK)
+        code = network_set_weights(l->model->network, i, weights, bias, err);
+    if (code == ERR_OK && e)
+        code = checkpoint_read_excite(l->file, &l->layers[e], &l->layers[i], weights, bias, own,
+                                      composed, beside, err);
+    return code == ERR_OK && e ? network_set_weights(l->model->network, e, composed, beside, err)
+                               : code;
+}
+
 static int read_weights(struct loader *l, struct error *err)
 {
-    size_t weight_count, channels;
-    largest_layer(l, &weight_count, &channels);
-    int code = check_layer_fits(l, weight_count, channels, err);
+    struct space space = space_for(l);
+    int code = check_space(l, &space, err);
     if (code != ERR_OK)
         return code;
-    float *weights = calloc(weight_count + 5 * channels, sizeof *weights);
-    if (!weights)
+    space.floats = calloc(space_floats(&space), sizeof *space.floats);
+    if (!space.floats)
         return error_set(err, ERR_NO_MEMORY, "no memory to read weights");
-    float *bias = weights + weight_count, *norm = bias + channels;
-    for (size_t i = 0; code == ERR_OK && i < l->layer_count; i++) {
-        const struct layer *layer = &l->layers[i];
-        if (!layer_has_weights(layer))
-            continue;
-        code = read_layer(l, layer, weights, bias, norm, err);
-        if (code == ERR_OK)
-            code = network_set_weights(l->model->network, i, weights, bias, err);
-    }
-    free(weights);
+    for (size_t i = 0; code == ERR_OK && i < l->layer_count; i++)
+        if (layer_has_weights(&l->layers[i]) && l->layers[i].excitation.conv == 0)
+            code = read_with_attention(l, i, &space, err);
+    free(space.floats);
     return code;
 }
 

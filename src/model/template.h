@@ -46,9 +46,9 @@ enum antialias {
 /* The gate of each block's output: see nn/attention.h. */
 enum attention {
     ATTENTION_NONE,
-    ATTENTION_SE,  /* two layers, ReLU between, sigmoid or hard sigmoid */
-    ATTENTION_ESE, /* one layer, hard sigmoid */
-    ATTENTION_ECA, /* a convolution over neighbouring channels, sigmoid */
+    ATTENTION_SE,  /* two layers, ReLU between; usually a sigmoid */
+    ATTENTION_ESE, /* one layer; usually a hard sigmoid */
+    ATTENTION_ECA, /* a convolution over neighbouring channels; usually a sigmoid */
 };
 
 struct stage {
@@ -74,8 +74,9 @@ struct template
     enum down_kind down;
     enum antialias antialias;
     enum attention attention;
-    bool hard_sigmoid; /* of SE */
+    bool hard_sigmoid; /* the gate's function, instead of the sigmoid */
     bool stride_first; /* bottlenecks have their stride on the first 1x1 */
+    bool relu_first;   /* basic blocks with attention have a ReLU before it (legacy SENet) */
     int stage_count;
     struct stage stages[TEMPLATE_MAX_STAGES];
     int classes;
@@ -87,10 +88,18 @@ struct stage template_stage(enum block_kind block, int blocks, int width, int ou
                             bool projection);
 
 /* The free choices of a network that follows the paper's rules: the number of stages, their blocks,
- * and the sizes of the first stage. */
+ * the sizes of the first stage, and the variant. */
 struct design {
-    enum stem_kind stem;
+    enum stem_form { STEM_FORM_IMAGENET, STEM_FORM_CIFAR, STEM_FORM_DEEP, STEM_FORM_TIERED } stem;
     int stem_channels;
+    enum stem_pool stem_pool;
+    enum down_kind down;
+    enum antialias antialias;
+    enum attention attention;
+    int reduction;                          /* SE: channels divided by it, a multiple of 8 */
+    enum { STRIDE_3X3, STRIDE_1X1 } stride; /* of bottlenecks */
+    bool legacy; /* SENet as Caffe has it: pools, strides, ReLUs; any quotient of channels */
+    bool senet;  /* first 1x1 of half the width, shortcuts of 3x3 (SENet-154) */
     enum block_kind block;
     int stage_count;
     int blocks[TEMPLATE_MAX_STAGES];
@@ -105,16 +114,34 @@ struct design {
  * ERR_MODEL_UNSUPPORTED if a stage would have more than TEMPLATE_MAX_CHANNELS. */
 int template_by_rules(const struct design *design, struct template *out, struct error *err);
 
+/* Makes it a SENet as Caffe has it: the stem's pool is not padded; bottlenecks of a ResNet have
+ * their stride on the first 1x1; basic blocks have a ReLU before their attention. (timm's senet.py)
+ */
+void template_make_legacy(struct template *t);
+
 /* The help text for the free grammar. */
 #define TEMPLATE_GRAMMAR_HELP                                                                      \
-    "TEMPLATE is a name like resnext50_32x4d, or numbers like blocks=3,4,6,3:C=32:d=4, which\n"    \
-    "mean the same. KEY=VALUE in any order, separated by colons; blocks, C and d are required:\n"  \
+    "TEMPLATE is a name as timm has them, like resnext50_32x4d or seresnextaa101d_32x8d, or "      \
+    "numbers\n"                                                                                    \
+    "like blocks=3,4,6,3:C=32:d=4. KEY=VALUE in any order, separated by colons; blocks, C and d "  \
+    "are\n"                                                                                        \
+    "required:\n"                                                                                  \
     "  blocks=N,N,...         blocks of each stage, 1 to 8 stages of 1 to 256 blocks\n"            \
     "  C=N                    cardinality: paths of a block; 1 is a ResNet\n"                      \
     "  d=N                    width of a path in the first stage; doubles with every stage\n"      \
     "  block=bottleneck|basic 1x1, 3x3, 1x1 (default), or 3x3, 3x3 with C=1\n"                     \
-    "  stem=imagenet|cifar    7x7 stride 2 and max pool (default), or 3x3\n"                       \
+    "  stem=imagenet|cifar|deep|tiered\n"                                                          \
+    "                         7x7 with stride 2 (default), 3x3, or three 3x3 whose first two "     \
+    "have\n"                                                                                       \
+    "                         half the channels of the last (tiered: the first still fewer)\n"     \
     "  stem_width=N           channels of the stem (default 64)\n"                                 \
+    "  pool=max|ceil|conv     behind the stem: max pool, without padding, or 3x3 convolution\n"    \
+    "  down=conv|avg          a shortcut halves the map by its convolution, or by a 2x2 pool\n"    \
+    "  aa=none|avg|blur       what filters before a map is halved\n"                               \
+    "  attn=none|se|ese|eca   channel attention of each block\n"                                   \
+    "  reduction=N            attn=se: channels between its layers are divided by N (default "     \
+    "16)\n"                                                                                        \
+    "  stride=3x3|1x1         which convolution of a bottleneck has the stride\n"                  \
     "  out=N                  channels of the first stage's output; doubles as d does\n"           \
     "                         (default 256, with block=basic 64)\n"                                \
     "  classes=N              (default 1000, with stem=cifar 10)\n"                                \
@@ -124,13 +151,13 @@ int template_by_rules(const struct design *design, struct template *out, struct 
  * duplicate, or has a bad value. */
 int template_parse(const char *text, struct template *out, struct error *err);
 
-/* Finds a template by its name ("resnext50_32x4d", "resnet18", ...), or parses the free grammar if
- * `name` has a '='. ERR_MODEL_UNSUPPORTED if the name is unknown (the message lists the known
- * ones), or as template_parse. */
+/* Finds a template by its name ("resnext50_32x4d", "seresnet18", ...), or parses the free grammar
+ * if `name` has a '='. ERR_MODEL_UNSUPPORTED if the name is unknown (the message lists known ones),
+ * or as template_parse. */
 int template_from_name(const char *name, struct template *out, struct error *err);
 
-/* The usual name of a network: resnext50_32x4d, resnet18, wide_resnet50_2. A network without one
- * gets a name of the same form, with the tag ".variant" if another network has that name. Input
+/* The usual name of a network: resnext50_32x4d, resnet18, ecaresnet50d_pruned. A network without
+ * one gets a name of the same form, with the tag ".variant" if another network has that name. Input
  * size and classes do not matter. */
 void template_name(const struct template *t, char name[TEMPLATE_NAME_MAX]);
 

@@ -8,18 +8,29 @@
 #define A_NUMBER    "a number from 1 to 131072"
 #define FIELD(name) offsetof(struct design, name)
 
+enum { WORDS = 4 };
+
 /* What a key sets: an int of struct design, or the enumerator whose word it is. */
 static const struct key {
     const char *name, *wants;
     size_t field;
-    const char *words[2]; /* by enumerator */
+    const char *words[WORDS]; /* by enumerator */
 } keys[] = {
     {"blocks", "1 to 8 numbers from 1 to 256, with commas between", FIELD(blocks), {NULL}},
     {"C", A_NUMBER, FIELD(cardinality), {NULL}},
     {"d", A_NUMBER, FIELD(path_width), {NULL}},
     {"block", "bottleneck or basic", FIELD(block), {"bottleneck", "basic"}},
-    {"stem", "imagenet or cifar", FIELD(stem), {"imagenet", "cifar"}},
+    {"stem",
+     "imagenet, cifar, deep or tiered",
+     FIELD(stem),
+     {"imagenet", "cifar", "deep", "tiered"}},
     {"stem_width", A_NUMBER, FIELD(stem_channels), {NULL}},
+    {"pool", "max, ceil or conv", FIELD(stem_pool), {"max", "ceil", "conv"}},
+    {"down", "conv or avg", FIELD(down), {"conv", "avg"}},
+    {"aa", "none, avg or blur", FIELD(antialias), {"none", "avg", "blur"}},
+    {"attn", "none, se, ese or eca", FIELD(attention), {"none", "se", "ese", "eca"}},
+    {"reduction", A_NUMBER, FIELD(reduction), {NULL}},
+    {"stride", "3x3 or 1x1", FIELD(stride), {"3x3", "1x1"}},
     {"out", A_NUMBER, FIELD(out), {NULL}},
     {"classes", A_NUMBER, FIELD(classes), {NULL}},
     {"size", A_NUMBER, FIELD(input_size), {NULL}},
@@ -80,8 +91,12 @@ static bool read_value(const struct key *key, struct span value, struct design *
         return read_blocks(value, d);
     if (!key->words[0])
         return read_number(value, TEMPLATE_MAX_CHANNELS, field);
-    *field = is_word(value, key->words[1]);
-    return *field == 1 || is_word(value, key->words[0]);
+    for (int i = 0; i < WORDS && key->words[i]; i++)
+        if (is_word(value, key->words[i])) {
+            *field = i;
+            return true;
+        }
+    return false;
 }
 
 static int read_pair(const char **rest, struct design *d, bool seen[KEY_COUNT], struct error *err)
@@ -94,10 +109,11 @@ static int read_pair(const char **rest, struct design *d, bool seen[KEY_COUNT], 
     while (key < KEY_COUNT && !is_word(name, keys[key].name))
         key++;
     if (key == KEY_COUNT || !equals)
-        return error_set(err, ERR_MODEL_UNSUPPORTED,
-                         "'%.*s': KEY=VALUE is needed, KEY being blocks, C, d, block, stem, "
-                         "stem_width, out, classes or size",
-                         shown, pair.at);
+        return error_set(
+            err, ERR_MODEL_UNSUPPORTED,
+            "'%.*s': KEY=VALUE is needed, KEY being blocks, C, d, block, stem, "
+            "stem_width, pool, down, aa, attn, reduction, stride, out, classes or size",
+            shown, pair.at);
     if (seen[key])
         return error_set(err, ERR_MODEL_UNSUPPORTED, "'%.*s': %s is there twice", shown, pair.at,
                          keys[key].name);
@@ -117,8 +133,9 @@ static void set_default(int *number, int value)
 
 static void set_defaults(struct design *d)
 {
-    bool cifar = d->stem == STEM_CIFAR;
+    bool cifar = d->stem == STEM_FORM_CIFAR;
     set_default(&d->stem_channels, 64);
+    set_default(&d->reduction, 16);
     set_default(&d->out, d->block == BLOCK_BOTTLENECK ? 256 : 64);
     set_default(&d->classes, cifar ? 10 : 1000);
     set_default(&d->input_size, cifar ? 32 : 224);
@@ -142,6 +159,11 @@ int template_parse(const char *text, struct template *out, struct error *err)
                          "C=%d: paths of a basic block make one wide dense block (figure 4 of the "
                          "paper); use C=1 and d as wide as all paths together",
                          d.cardinality);
+    if (d.stem == STEM_FORM_CIFAR && d.stem_pool != STEM_POOL_MAX)
+        return error_set(err, ERR_MODEL_UNSUPPORTED, "pool=...: no pool follows stem=cifar");
     set_defaults(&d);
+    if (d.stem >= STEM_FORM_DEEP && d.stem_channels < 8)
+        return error_set(err, ERR_MODEL_UNSUPPORTED,
+                         "stem_width=%d: 8 is the least for three convolutions", d.stem_channels);
     return template_by_rules(&d, out, err);
 }

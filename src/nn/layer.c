@@ -135,6 +135,8 @@ int64_t layer_parameters(const struct layer *layer)
     const struct excitation *e = &layer->excitation;
     if (layer->kind == LAYER_EXCITE)
         return e->kernel ? e->kernel : ((int64_t)e->channels + 1) * layer->shape.out_c;
+    if (layer->kind == LAYER_CONV && !*layer->norm)
+        return 0; /* the identity */
     int64_t beside =
         layer->kind == LAYER_LINEAR ? 1 : 2; /* bias, or batch norm's scale and shift */
     return (int64_t)conv_weight_count(&layer->shape) + beside * layer->shape.out_c;

@@ -6,7 +6,7 @@
 #include "tool/output.h"
 #include "tool/tool.h"
 
-enum { MAX_ROWS = TEMPLATE_MAX_STAGES + 2, MAX_DEPTH = 3, LAYERS_WIDTH = 48 };
+enum { MAX_ROWS = TEMPLATE_MAX_STAGES + 2, MAX_DEPTH = 4, LAYERS_WIDTH = 48 };
 
 /* One row of the paper's Table 1: the stem, a stage, or the head. */
 struct row {
@@ -14,7 +14,7 @@ struct row {
     int output;      /* edge of its output map */
     char before[64]; /* layers before the blocks; "" if there are none */
     char block[MAX_DEPTH][32];
-    int depth, blocks; /* convolutions per block; number of blocks */
+    int depth, blocks; /* convolutions and attention of a block; number of blocks */
     int64_t parameters, multiply_adds;
 };
 
@@ -42,27 +42,87 @@ static void describe_conv(struct row *row, int kernel, int channels, int cardina
         snprintf(out + used, size - (size_t)used, ", C=%d", cardinality);
 }
 
+static void describe_attention(const struct template *t, const struct stage *s, struct row *row)
+{
+    static const char *const names[] = {
+        [ATTENTION_SE] = "SE", [ATTENTION_ESE] = "ESE", [ATTENTION_ECA] = "ECA"};
+    if (t->attention == ATTENTION_NONE)
+        return;
+    char *out = row->block[row->depth++];
+    int used = snprintf(out, sizeof row->block[0], "%s", names[t->attention]);
+    if (s->attention)
+        snprintf(out + used, sizeof row->block[0] - (size_t)used, ", %d", s->attention);
+}
+
+/* Appends to what runs before a stage's blocks, or in the first of them. */
+static void add_before(struct row *row, const char *text)
+{
+    size_t used = strlen(row->before);
+    snprintf(row->before + used, sizeof row->before - used, "%s%s", used ? "; " : "", text);
+}
+
+static void describe_pool(const struct template *t, struct row *row)
+{
+    if (t->stem_pool == STEM_POOL_CONV)
+        snprintf(row->before, sizeof row->before, "3x3, %d, stride 2", t->stem_channels);
+    else if (t->antialias == ANTIALIAS_AVG)
+        add_before(row, "2x2 average pool, stride 2");
+    else if (t->antialias == ANTIALIAS_BLUR)
+        add_before(row, "3x3 max pool; 3x3 blur, stride 2");
+    else if (t->stem_pool == STEM_POOL_CEIL)
+        add_before(row, "3x3 max pool, stride 2, no padding");
+    else
+        add_before(row, "3x3 max pool, stride 2");
+}
+
+/* How the first block halves the map, unless it does so by its 3x3 and a 1x1 shortcut. */
+static void describe_halving(const struct template *t, const struct stage *s, struct row *row)
+{
+    if (t->antialias == ANTIALIAS_AVG)
+        add_before(row, "aa: 2x2 average pool");
+    else if (t->antialias == ANTIALIAS_BLUR)
+        add_before(row, "aa: 3x3 blur");
+    else if (t->stride_first && s->block == BLOCK_BOTTLENECK)
+        add_before(row, "stride on the 1x1");
+    if (t->down == DOWN_AVG)
+        add_before(row, "shortcut: 2x2 average pool");
+    else if (s->down_kernel == 3)
+        add_before(row, "shortcut: 3x3");
+}
+
 static void describe_stage(const struct template *t, int i, struct row *row)
 {
     const struct stage *s = &t->stages[i];
     bool bottleneck = s->block == BLOCK_BOTTLENECK;
     snprintf(row->name, sizeof row->name, "conv%d", i + 2);
-    if (i == 0 && t->stem == STEM_IMAGENET)
-        snprintf(row->before, sizeof row->before, "3x3 max pool, stride 2");
+    if (i > 0)
+        describe_halving(t, s, row);
+    else if (t->stem != STEM_CIFAR)
+        describe_pool(t, row);
     if (bottleneck)
         describe_conv(row, 1, s->widths[0].reduced, 1);
     describe_conv(row, 3, s->widths[0].width, s->cardinality);
     describe_conv(row, bottleneck ? 1 : 3, s->out, 1);
+    describe_attention(t, s, row);
     row->blocks = s->blocks;
+}
+
+static void describe_stem(const struct template *t, struct row *row)
+{
+    snprintf(row->name, sizeof row->name, "conv1");
+    if (t->stem == STEM_DEEP)
+        snprintf(row->before, sizeof row->before, "3x3, %d, stride 2; 3x3, %d; 3x3, %d",
+                 t->stem_widths[0], t->stem_widths[1], t->stem_channels);
+    else
+        snprintf(row->before, sizeof row->before,
+                 t->stem == STEM_IMAGENET ? "7x7, %d, stride 2" : "3x3, %d", t->stem_channels);
 }
 
 static void describe_rows(struct info *info)
 {
     const struct template *t = &info->template;
-    struct row *stem = &info->rows[0], *head = &info->rows[t->stage_count + 1];
-    snprintf(stem->name, sizeof stem->name, "conv1");
-    snprintf(stem->before, sizeof stem->before,
-             t->stem == STEM_IMAGENET ? "7x7, %d, stride 2" : "3x3, %d", t->stem_channels);
+    struct row *head = &info->rows[t->stage_count + 1];
+    describe_stem(t, &info->rows[0]);
     for (int i = 0; i < t->stage_count; i++)
         describe_stage(t, i, &info->rows[i + 1]);
     snprintf(head->name, sizeof head->name, "head");
@@ -77,7 +137,7 @@ static size_t row_of(const struct info *info, const struct layer *layer, size_t 
     int stage;
     if (layer->kind == LAYER_GLOBAL_POOL || layer->kind == LAYER_LINEAR)
         return info->row_count - 1;
-    if (layer->kind == LAYER_MAX_POOL)
+    if (layer->kind == LAYER_MAX_POOL || strncmp(layer->name, "maxpool", 7) == 0)
         return 1;
     if (sscanf(layer->name, "layer%d.", &stage) == 1)
         row = (size_t)stage;

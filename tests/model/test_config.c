@@ -125,7 +125,19 @@ START_TEST(architectures_of_the_family_are_served)
                                         "gluon_resnet18_v1b",
                                         "gluon_resnet152_v1b",
                                         "gluon_resnext50_32x4d",
-                                        "gluon_resnext101_64x4d"};
+                                        "gluon_resnext101_64x4d",
+                                        "gluon_resnet50_v1d",
+                                        "gluon_seresnext50_32x4d",
+                                        "gluon_senet154",
+                                        "seresnextaa101d_32x8d.sw_in12k_ft_in1k",
+                                        "seresnext26tn_32x4d",
+                                        "ecaresnet50d_pruned.miil_in1k",
+                                        "ecaresnetlight",
+                                        "resnetrs50",
+                                        "resnetblur50d",
+                                        "legacy_senet154",
+                                        "legacy_seresnext50_32x4d",
+                                        "test_resnet.r160_in1k"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         ck_assert_msg(parse_architecture(names[i]) == ERR_OK, "%s", names[i]);
 }
@@ -133,34 +145,55 @@ END_TEST
 
 START_TEST(architectures_that_compute_something_else_are_refused)
 {
-    static const char *const names[] = {"resnetaa50",         "resnetaa50d",
-                                        "resnetblur50",       "resnetblur50d",
-                                        "resnetrs50",         "resnet50_gn",
-                                        "resnet50d",          "resnet50c",
-                                        "resnet50s",          "resnet50t",
-                                        "resnet10t",          "resnet26d",
-                                        "resnet51q",          "resnet61q",
-                                        "resnet32ts",         "resnet33ts",
-                                        "resnet50_clip",      "resnet50x4_clip",
-                                        "resnet50_mlp",       "resnetv2_50",
-                                        "resnetv2_50x1_bit",  "resnext50d_32x4d",
-                                        "resnext26ts",        "resnext50_32x4dx",
-                                        "resnext50_32x",      "resnext50_",
-                                        "resnext50_32",       "resnextaa101d_32x8d",
-                                        "seresnet50",         "seresnext50_32x4d",
-                                        "skresnext50_32x4d",  "ecaresnet50t",
-                                        "gcresnext50ts",      "cspresnext50",
-                                        "resnest50d",         "res2net50_26w_4s",
-                                        "wide_resnet50_",     "wide_resnet50_2d",
-                                        "regnety_032",        "vit_base_patch16_224",
-                                        "ResNet50",           "",
-                                        "resnet 50",          "resnet-50",
-                                        "gluon_resnet50_v1c", "gluon_resnet50_v1d",
-                                        "gluon_resnet50_v1s", "gluon_seresnext50_32x4d",
-                                        "gluon_senet154",     "resnet50_v1b",
-                                        "tv_resnet50_v1b",    "tv_densenet121",
-                                        "ssl_gluon_resnet50", "tv_ssl_resnet50",
-                                        "x_resnet50",         "tv_"};
+    static const char *const names[] = {"resnet50_gn",
+                                        "resnet51q",
+                                        "resnet61q",
+                                        "resnet32ts",
+                                        "resnet33ts",
+                                        "resnet50_clip",
+                                        "resnet50x4_clip",
+                                        "resnet50_mlp",
+                                        "resnetv2_50",
+                                        "resnetv2_50x1_bit",
+                                        "resnext26ts",
+                                        "resnext50_32x4dx",
+                                        "resnext50_32x",
+                                        "resnext50_",
+                                        "resnext50_32",
+                                        "seresnext26ts",
+                                        "skresnext50_32x4d",
+                                        "gcresnext50ts",
+                                        "cspresnext50",
+                                        "resnest50d",
+                                        "eca_resnext26ts",
+                                        "cecaresnet50d",
+                                        "resnet50e",
+                                        "resnet50dt",
+                                        "resnetaablur50",
+                                        "resnetrs50d",
+                                        "seresnet50_32x4d",
+                                        "ecanet154",
+                                        "net154",
+                                        "res2net50_26w_4s",
+                                        "wide_resnet50_",
+                                        "wide_resnet50_2d",
+                                        "regnety_032",
+                                        "vit_base_patch16_224",
+                                        "ResNet50",
+                                        "",
+                                        "resnet 50",
+                                        "resnet-50",
+                                        "gluon_resnet50_v1",
+                                        "gluon_resnet50_v1e",
+                                        "gluon_resnet50d_v1d",
+                                        "resnet50_v1b",
+                                        "tv_resnet50_v1b",
+                                        "tv_densenet121",
+                                        "ssl_gluon_resnet50",
+                                        "tv_ssl_resnet50",
+                                        "x_resnet50",
+                                        "tv_",
+                                        "resnet999999999999999999"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         ck_assert_msg(parse_architecture(names[i]) == ERR_MODEL_UNSUPPORTED, "%s", names[i]);
 }
@@ -193,24 +226,11 @@ END_TEST
 
 START_TEST(what_changed_the_network_is_refused)
 {
-    static const char *const arguments[] = {"\"act_layer\":\"silu\"",
-                                            "\"global_pool\":\"max\"",
-                                            "\"global_pool\":\"catavgmax\"",
-                                            "\"output_stride\":16",
-                                            "\"output_stride\":8",
-                                            "\"avg_down\":true",
-                                            "\"stem_type\":\"deep\"",
-                                            "\"replace_stem_pool\":true",
-                                            "\"down_kernel_size\":3",
-                                            "\"aa_layer\":\"avg\"",
-                                            "\"norm_layer\":\"groupnorm\"",
-                                            "\"attn_layer\":\"se\"",
-                                            "\"block_args\":{\"attn_layer\":\"se\"}",
-                                            "\"features_only\":true",
-                                            "\"block\":\"SEBottleneck\"",
-                                            "\"invented\":1",
-                                            "\"avg_down\":\"false\"",
-                                            "\"output_stride\":32.0"};
+    static const char *const arguments[] = {
+        "\"act_layer\":\"silu\"", "\"global_pool\":\"max\"",    "\"global_pool\":\"catavgmax\"",
+        "\"output_stride\":16",   "\"output_stride\":8",        "\"norm_layer\":\"groupnorm\"",
+        "\"features_only\":true", "\"block\":\"SEBottleneck\"", "\"invented\":1",
+        "\"avg_down\":\"false\"", "\"output_stride\":32.0"};
     for (size_t i = 0; i < sizeof arguments / sizeof arguments[0]; i++) {
         char text[512], key[32];
         snprintf(text, sizeof text, "{\"model_args\":{%s}," PICTURE "}", arguments[i]);
@@ -266,7 +286,7 @@ START_TEST(keys_that_change_the_answers_are_not_passed_over)
         const char *key, *plain, *other;
     } rows[] = {
         {"hidden_act", "\"relu\"", "\"gelu\""},
-        {"downsample_in_bottleneck", "false", "true"},
+        {"downsample_in_bottleneck", "true", "1"},
         {"downsample_in_first_stage", "false", "true"},
         {"input_space", "\"RGB\"", "\"BGR\""},
         {"input_range", "[0,1]", "[0,255]"},
@@ -372,8 +392,8 @@ START_TEST(what_pretrained_cfg_says_of_the_network_counts)
         ERR_MODEL_INVALID, "activation");
     check_refused("{\"pretrained_cfg\":{\"problem_type\":\"regression\"," PICTURE "}}",
                   ERR_MODEL_UNSUPPORTED, "problem_type");
-    check_refused("{\"pretrained_cfg\":{\"architecture\":\"resnet50d\"," PICTURE "}}",
-                  ERR_MODEL_UNSUPPORTED, "pretrained_cfg: architecture resnet50d");
+    check_refused("{\"pretrained_cfg\":{\"architecture\":\"resnest50d\"," PICTURE "}}",
+                  ERR_MODEL_UNSUPPORTED, "pretrained_cfg: architecture resnest50d");
     check_refused("{\"architecture\":\"resnext50_32x4d\",\"pretrained_cfg\":{\"architecture\":"
                   "\"resnet50\"," PICTURE "}}",
                   ERR_MODEL_INVALID, "but resnet50 in pretrained_cfg");
@@ -395,6 +415,7 @@ START_TEST(who_trained_an_architecture_is_no_difference)
         {"resnext50_32x4d", "gluon_resnext50_32x4d"},
         {"ssl_resnext101_32x8d", "resnext101_32x8d.fb_ssl_yfcc100m_ft_in1k"},
         {"gluon_resnet50_v1b", "resnet50.gluon_in1k"},
+        {"gluon_resnet50_v1d", "resnet50d.gluon_in1k"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         struct model_config c;

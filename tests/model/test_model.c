@@ -100,7 +100,7 @@ END_TEST
 
 START_TEST(an_unknown_tensor_is_named)
 {
-    static const char *const names[] = {"layer1.0.se.fc1.weight",
+    static const char *const names[] = {"layer1.1.se.fc1.weight",
                                         "layer1.1.downsample.0.weight",
                                         "layer1.0.conv1.bias",
                                         "layer3.1.conv1.weight",
@@ -119,11 +119,33 @@ START_TEST(an_unknown_tensor_is_named)
 }
 END_TEST
 
-START_TEST(a_deep_stem_is_named)
+/* Half a deep stem. */
+START_TEST(what_a_deep_stem_lacks_is_named)
 {
     struct folder_tensors *all = begin();
     strcpy(all->tensors[folder_tensor(all, "conv1.weight")].name, "conv1.0.weight");
-    check_refused(all, ERR_MODEL_UNSUPPORTED, "deep stem");
+    check_refused(all, ERR_MODEL_UNSUPPORTED, "conv1.3.weight is missing");
+}
+END_TEST
+
+START_TEST(networks_of_other_families_are_told)
+{
+    static const struct {
+        const char *tensor, *family;
+    } rows[] = {
+        {"layer1.0.conv2.paths.0.conv.weight", "SKNet"},  {"layer1.0.conv2.fc1.weight", "ResNeSt"},
+        {"layer1.0.convs.0.weight", "Res2Net"},           {"stem.conv1.conv.weight", "ByobNet"},
+        {"layer1.0.se.spatial.conv.weight", "attention"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct folder_tensors *all = begin();
+        folder_add(all, rows[i].tensor, TENSOR_F32, 8);
+        check_refused(all, ERR_MODEL_UNSUPPORTED, rows[i].family);
+    }
+    struct folder_tensors *all = begin();
+    folder_drop(all, "bn1.running_mean");
+    folder_drop(all, "bn1.running_var");
+    check_refused(all, ERR_MODEL_UNSUPPORTED, "group norm");
 }
 END_TEST
 
@@ -243,7 +265,7 @@ START_TEST(a_config_that_does_not_fit_is_refused)
                          "\"crop_pct\":1,\"interpolation\":\"bilinear\",\"mean\":[0,0,0],"
                          "\"std\":[1,1,1]}",
                          ERR_MODEL_INVALID, "config.json has 4 labels for 5 classes");
-    check_config_refused("{\"architecture\":\"resnetaa50\"}", ERR_MODEL_UNSUPPORTED, "resnetaa50");
+    check_config_refused("{\"architecture\":\"resnest50d\"}", ERR_MODEL_UNSUPPORTED, "resnest50d");
 }
 END_TEST
 
@@ -759,7 +781,8 @@ START_TEST(the_source_of_labels_is_known)
 END_TEST
 
 TEST_MAIN("model/model", 60, a_whole_model_is_loaded, a_missing_tensor_is_named,
-          an_unknown_tensor_is_named, a_deep_stem_is_named, a_prefix_of_all_names_is_taken_off,
+          an_unknown_tensor_is_named, what_a_deep_stem_lacks_is_named,
+          networks_of_other_families_are_told, a_prefix_of_all_names_is_taken_off,
           a_wrong_shape_is_named, a_wrong_type_is_named, bad_numbers_are_named,
           a_counter_of_batches_may_have_any_type_and_shape, a_config_that_does_not_fit_is_refused,
           a_missing_file_is_named, a_checkpoint_is_told_what_makes_a_model_of_it,
