@@ -245,7 +245,7 @@ START_TEST(wrong_numbers_are_refused)
         {"blocks=1:C=1:d=1:attn=sk", "none, se, ese or eca"},
         {"blocks=1:C=1:d=1:aa=yes", "none, avg or blur"},
         {"blocks=1:C=1:d=1:down=", "conv or avg"},
-        {"blocks=1:C=1:d=1:pool=avg", "max, ceil or conv"},
+        {"blocks=1:C=1:d=1:pool=avg", "max or conv"},
         {"blocks=1:C=1:d=1:stride=2", "3x3 or 1x1"},
         {"blocks=1:C=1:d=1:reduction=0", "reduction=0"},
         {"blocks=1:C=1:d=1:stem=cifar:pool=conv", "stem=cifar"},
