@@ -31,7 +31,7 @@ import reference  # noqa: E402
 
 SIZE, SMALL_SIZE = 32, 24
 SHIFT = 4
-STEM, BLOCKS, WIDTHS, OUTS, CARDINALITY = 32, (3, 3, 3), (32, 64, 128), (128, 256, 512), 8
+WIDTH, BLOCKS, CARDINALITY = 32, (3, 3, 3), 8
 WANTS = {'input_size': [3, SIZE, SIZE], 'interpolation': 'bilinear', 'crop_pct': 1.0,
          'crop_mode': 'center', 'mean': [0.4914, 0.4822, 0.4465], 'std': [0.247, 0.2435, 0.2616]}
 MOMENTUM = 0.9
@@ -210,20 +210,27 @@ def accuracy(network, pictures):
     return top1 / len(pictures.classes), top5 / len(pictures.classes)
 
 
+def make_network(options, classes):
+    """A ResNeXt-29 whose stem and first stage have options.width channels."""
+    widths = [options.width << stage for stage in range(len(BLOCKS))]
+    network = reference.build(3, options.width, reference.bottleneck, BLOCKS, widths,
+                              [4 * width for width in widths], CARDINALITY, classes,
+                              reference.Variant(attention=options.attention))
+    reference.initialise(network)
+    for block in network.modules():
+        if isinstance(block, reference.Unit):  # each begins as its shortcut: the start is calm
+            torch.nn.init.zeros_(block.bn3.weight)
+    return network.to(memory_format=torch.channels_last)
+
+
 class State:
     """What an interrupted training needs to go on: `run` and `epoch` are the next to do."""
 
     def __init__(self, options, classes, runs):
         torch.manual_seed(options.seed)
-        self.settings = [options.seed, options.batch, options.bf16, classes,
-                         [dataclasses.astuple(run) for run in runs]]
-        self.network = reference.build(3, STEM, reference.bottleneck, BLOCKS, WIDTHS, OUTS,
-                                       CARDINALITY, classes)
-        reference.initialise(self.network)
-        for block in self.network.modules():
-            if isinstance(block, reference.Unit):  # each begins as its shortcut: the start is calm
-                torch.nn.init.zeros_(block.bn3.weight)
-        self.network.to(memory_format=torch.channels_last)
+        self.settings = [options.seed, options.batch, options.bf16, options.width,
+                         options.attention, classes, [dataclasses.astuple(run) for run in runs]]
+        self.network = make_network(options, classes)
         self.start_run(0, runs[0])
 
     def start_run(self, number, run):
@@ -264,12 +271,14 @@ def shortened(runs, epochs):
     return chosen
 
 
-def write_result(folder, network, names):
-    config = {'architecture': 'resnext29_8x4d', 'num_classes': len(names), 'num_features': OUTS[-1],
+def write_result(options, network, names):
+    config = {'architecture': f'{options.attention}resnext29_{CARDINALITY}x'
+                              f'{options.width // CARDINALITY}d',
+              'num_classes': len(names), 'num_features': network.fc.in_features,
               'label_names': names,
               'pretrained_cfg': dict(WANTS, num_classes=len(names), first_conv='conv1',
                                      classifier='fc')}
-    reference.write_model(folder, network.state_dict(), config)
+    reference.write_model(options.out, network.state_dict(), config)
 
 
 def fit(options, pictures, test=None, report=print):
@@ -296,7 +305,7 @@ def fit(options, pictures, test=None, report=print):
         if state.run + 1 == len(runs):
             break
         state.start_run(state.run + 1, runs[state.run + 1])
-    write_result(options.out, state.average.network, pictures.names)
+    write_result(options, state.average.network, pictures.names)
     os.remove(checkpoint)
     return state.average.network
 
@@ -327,6 +336,16 @@ def positive(text):
     return int(text)
 
 
+def width(text):
+    if positive(text) % CARDINALITY:
+        raise argparse.ArgumentTypeError(f'{text}: a multiple of {CARDINALITY} is wanted')
+    return int(text)
+
+
+def attention(text):
+    return '' if text == 'none' else text
+
+
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -340,6 +359,10 @@ def parse(arguments):
                         help='epochs of each run; the recipe: 26,10')
     parser.add_argument('--subset', metavar='N', type=positive,
                         help='train with about N pictures only')
+    parser.add_argument('--width', metavar='N', type=width, default=WIDTH,
+                        help=f'channels of the first stage; default: {WIDTH}')
+    parser.add_argument('--attention', type=attention, choices=['', 'se', 'eca'], default='',
+                        metavar='none|se|eca', help='of each block; default: none')
     parser.add_argument('--batch', metavar='N', type=positive, default=128, help='default: 128')
     parser.add_argument('--seed', metavar='N', type=int, default=0, help='default: 0')
     parser.add_argument('--threads', metavar='N', type=positive, help='default: one a CPU')

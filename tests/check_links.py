@@ -6,8 +6,8 @@ import sys
 import urllib.parse
 
 PAGES = ("README.md", "BENCHMARKS.md", "CAPACITY.md", "RECIPES.md", "SECURITY.md", "clients/README.md",
-         "clients/python/README.md", "models/resnext29-cifar10/README.md", "src/nn/PAPER.md", "tests/FAULTS.md",
-         "tests/reference/README.md")
+         "clients/python/README.md", "models/resnext29-cifar10/README.md", "src/nn/PAPER.md",
+         "src/nn/VARIANTS.md", "tests/FAULTS.md", "tests/reference/README.md")
 LINK = re.compile(r'\]\(([^()\s]+)\)|(?:src|srcset|href)="([^"]+)"')
 
 

@@ -12,9 +12,9 @@
  * that it takes longer than handing it to a thread. ROWS rows share what is loaded of x. */
 enum { TAPS_MAX = 3, TILE_OUTPUTS = 16, TILE_WEIGHTS = 1 << 14, ROWS = LANES, PAIR = 2 * LANES };
 
-/* Which pixels the tap at (dy, dx) from a kernel's centre never sees: the row at the edge away from
- * it and the column. The four sums are over the map, that row, that column, and where they cross;
- * a direction of 0 stands for all rows or columns. */
+/* The tap at (dy, dx) from a kernel's centre never sees the row, and the column, at the edge away
+ * from it: adds the pixels where they cross, of that row if dx is 0, of that column if dy is 0, or
+ * of the whole map. */
 static void sum_missed(enum precision precision, const struct conv_shape *s, const void *x, int dy,
                        int dx, size_t count, double *sums)
 {
@@ -159,8 +159,8 @@ static vecf add_across(const vecf v[ROWS])
     return __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
 }
 
-/* The products of x with `rows` rows of `each` weights, a constant number. The order of additions
- * in a row does not depend on how many there are. */
+/* The products of x with `rows` rows, a constant number, of `each` weights. The order of additions
+ * in a row does not depend on how many rows there are. */
 INLINE vecf multiply_rows(enum precision precision, const void *weights, size_t first, size_t each,
                           const float *x, size_t rows)
 {

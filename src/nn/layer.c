@@ -115,10 +115,17 @@ bool layers_are_sound(const struct layer *layers, size_t count)
 
 const char *layer_label(const struct layer *layer)
 {
-    return *layer->name                       ? layer->name
-           : layer->kind == LAYER_GLOBAL_POOL ? "avg_pool"
-           : layer->kind == LAYER_SQUEEZE     ? "squeeze"
-                                              : "max_pool";
+    static const char *const labels[] = {
+        [LAYER_CONV] = "conv",
+        [LAYER_MAX_POOL] = "max_pool",
+        [LAYER_AVG_POOL] = "mean_pool",
+        [LAYER_BLUR_POOL] = "blur_pool",
+        [LAYER_GLOBAL_POOL] = "avg_pool",
+        [LAYER_SQUEEZE] = "squeeze",
+        [LAYER_EXCITE] = "excite",
+        [LAYER_LINEAR] = "linear",
+    };
+    return *layer->name ? layer->name : labels[layer->kind];
 }
 
 int64_t layer_parameters(const struct layer *layer)

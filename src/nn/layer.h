@@ -66,7 +66,7 @@ enum precision layer_value_precision(const struct layer *layers, size_t count, s
  * float32 is read, and has a shape that its kind can run. */
 bool layers_are_sound(const struct layer *layers, size_t count);
 
-/* The name in messages and reports: its own, or "max_pool", "avg_pool". */
+/* The name in messages and reports: its own, or that of its kind; "avg_pool" is the head's. */
 const char *layer_label(const struct layer *layer);
 
 /* The layer's parameters as PyTorch counts them (weights, biases, batch norm's scale and

@@ -160,30 +160,57 @@ void pool_max(enum precision precision, const struct conv_shape *s, const void *
 }
 
 /* An output pixel is a sum of pixels times weights, which add up to WEIGHTS. */
-enum { WEIGHTS_BITS = 4, WEIGHTS = 1 << WEIGHTS_BITS, AXIS_MAX = 3, VECTOR_BYTES = 16 };
+enum {
+    WEIGHTS_BITS = 4,
+    WEIGHTS = 1 << WEIGHTS_BITS,
+    AXIS_MAX = 3,
+    VECTOR_BYTES = 16,
+    VECTORS_MAX = 4
+};
 struct weighted {
     const unsigned char *pixel[AXIS_MAX * AXIS_MAX];
-    uint8_t weight[AXIS_MAX * AXIS_MAX];
+    uint16_t weight[AXIS_MAX * AXIS_MAX];
+    float part[AXIS_MAX * AXIS_MAX]; /* weight / WEIGHTS */
     size_t count;
 };
 
-INLINE void weigh_floats(enum precision precision, const struct weighted *w, size_t at,
-                         size_t vectors, void *y)
+INLINE void weigh_floats(const struct weighted *w, size_t at, size_t vectors, float *y)
 {
-    vecf sums[4] = {{0}};
-    for (size_t i = 0; i < w->count; i++)
+    vecf sums[VECTORS_MAX] = {{0}};
+    for (size_t i = 0; i < w->count; i++) {
+        const float *x = (const float *)(const void *)w->pixel[i] + at;
         for (size_t v = 0; v < vectors; v++)
-            sums[v] +=
-                vec_get(precision, w->pixel[i], at + v * LANES) * ((float)w->weight[i] / WEIGHTS);
+            sums[v] += vecf_load(x + v * LANES) * w->part[i];
+    }
     for (size_t v = 0; v < vectors; v++)
-        vec_put(precision, y, at + v * LANES, sums[v]);
+        vec_put(PRECISION_F32, y, at + v * LANES, sums[v]);
+}
+
+/* Sums of the lower and of the upper halves of dwords. */
+INLINE void weigh_halves(const struct weighted *w, size_t at, size_t vectors, uint16_t *y)
+{
+    vecf lower[VECTORS_MAX] = {{0}}, upper[VECTORS_MAX] = {{0}};
+    for (size_t i = 0; i < w->count; i++) {
+        const uint16_t *x = (const uint16_t *)(const void *)w->pixel[i] + at;
+        float part = w->part[i];
+        for (size_t v = 0; v < vectors; v++) {
+            vec both;
+            memcpy(&both, x + v * 2 * LANES, sizeof both);
+            lower[v] += (vecf)(both << 16) * part;
+            upper[v] += (vecf)(both & ~0xffff) * part;
+        }
+    }
+    for (size_t v = 0; v < vectors; v++) {
+        vec halves = (vec_round_halves(lower[v]) & 0xffff) | vec_round_halves(upper[v]) << 16;
+        memcpy(y + at + v * 2 * LANES, &halves, sizeof halves);
+    }
 }
 
 /* Sums of the lower and of the upper bytes of words. */
 INLINE void weigh_bytes(const struct weighted *w, size_t at, size_t vectors, unsigned char *y)
 {
     typedef uint16_t words __attribute__((vector_size(VECTOR_BYTES)));
-    words lower[4], upper[4];
+    words lower[VECTORS_MAX], upper[VECTORS_MAX];
     for (size_t v = 0; v < vectors; v++)
         lower[v] = upper[v] = (words){0} + WEIGHTS / 2;
     for (size_t i = 0; i < w->count; i++)
@@ -206,7 +233,7 @@ static float weigh_one_float(enum precision precision, const struct weighted *w,
         const void *x = w->pixel[i];
         sum += (precision == PRECISION_F32 ? ((const float *)x)[at]
                                            : f32_from_bf16(((const uint16_t *)x)[at])) *
-               ((float)w->weight[i] / WEIGHTS);
+               w->part[i];
     }
     return sum;
 }
@@ -222,10 +249,12 @@ static uint8_t weigh_one_byte(const struct weighted *w, size_t at)
 INLINE void weigh_vectors(enum precision precision, const struct weighted *w, size_t at,
                           size_t vectors, void *y)
 {
-    if (precision == PRECISION_INT8)
-        weigh_bytes(w, at, vectors, y);
+    if (precision == PRECISION_F32)
+        weigh_floats(w, at, vectors, y);
+    else if (precision == PRECISION_BF16)
+        weigh_halves(w, at, vectors, y);
     else
-        weigh_floats(precision, w, at, vectors, y);
+        weigh_bytes(w, at, vectors, y);
 }
 
 static void weigh_one(enum precision precision, const struct weighted *w, size_t at, void *y)
@@ -241,9 +270,9 @@ static void weigh_one(enum precision precision, const struct weighted *w, size_t
 INLINE void weigh_channels(enum precision precision, const struct weighted *w, size_t channels,
                            void *y)
 {
-    size_t each = precision == PRECISION_INT8 ? VECTOR_BYTES : LANES, c = 0;
-    for (; c + 4 * each <= channels; c += 4 * each)
-        weigh_vectors(precision, w, c, 4, y);
+    size_t each = VECTOR_BYTES / precision_size(precision), c = 0;
+    for (; c + VECTORS_MAX * each <= channels; c += VECTORS_MAX * each)
+        weigh_vectors(precision, w, c, VECTORS_MAX, y);
     for (; c + each <= channels; c += each)
         weigh_vectors(precision, w, c, 1, y);
     for (; c < channels; c++)
@@ -288,7 +317,8 @@ static struct weighted cross(const struct axis *rows, const struct axis *columns
     for (int r = 0; r < rows->count; r++)
         for (int c = 0; c < columns->count; c++, w.count++) {
             w.pixel[w.count] = image + (size_t)rows->at[r] * row + (size_t)columns->at[c] * pixel;
-            w.weight[w.count] = (uint8_t)(rows->weight[r] * columns->weight[c]);
+            w.weight[w.count] = (uint16_t)(rows->weight[r] * columns->weight[c]);
+            w.part[w.count] = (float)w.weight[w.count] / WEIGHTS;
         }
     return w;
 }

@@ -80,6 +80,7 @@ static void set_up(struct runner *r, const struct conv_shape *s, const struct nu
         .multiplier = n->floats,
         .offset = n->floats,
         .residual_multiplier = n->floats,
+        .gated_offset = n->floats,
         .padding = n->x,
     };
     r->packed = aligned(r->kernel->method->packed_size(r->kernel, s));
@@ -97,6 +98,7 @@ static void run_once(struct runner *r, const struct layer *layer, const struct n
                                .shape = s,
                                .packed = r->packed,
                                .x = n->x,
+                               .gate = layer->gate ? n->floats : NULL,
                                .residual = layer->residual == LAYER_NO_VALUE ? NULL : n->residual,
                                .y = n->y,
                                .relu = layer->relu,

@@ -24,9 +24,10 @@ MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 TOLERANCE = 2e-5  # of the largest logit
 PICTURES = 2
 BASIC, BOTTLENECK = reference.basic, reference.bottleneck
+VARIANT = reference.Variant
 
 # name: type, input size, arguments of reference.build: stem kernel, stem channels, kind of block,
-# blocks, widths, outputs, groups, classes
+# blocks, widths, outputs, groups, classes, variant, kernel of shortcuts that halve the map
 MADE = {
     'two_stages_C3': ('float32', 33, (3, 12, BOTTLENECK, (2, 1), (24, 48), (40, 80), 3, 7)),
     'first_stage_without_projection': (
@@ -43,9 +44,73 @@ MADE = {
     'resnext50_stages_brain': ('bfloat16', 64, (7, 64, BOTTLENECK, (1, 1, 1, 1),
                                                 (128, 256, 512, 1024), (256, 512, 1024, 2048),
                                                 32, 20)),
+    'deep_stem': ('float32', 64, (7, 16, BASIC, (1, 1), (16, 32), (16, 32), 1, 5,
+                                  VARIANT(deep_stem=(8, 8)))),
+    'tiered_stem_odd_input': ('float16', 75, (7, 32, BOTTLENECK, (1, 1), (16, 32), (32, 64), 4, 5,
+                                              VARIANT(deep_stem=(12, 16)))),
+    'convolution_for_the_pool': ('float32', 64, (7, 16, BASIC, (1, 1), (16, 32), (16, 32), 1, 5,
+                                                 VARIANT(stem_pool='conv'))),
+    'average_in_the_shortcut': ('float32', 66, (7, 16, BOTTLENECK, (1, 1, 1), (16, 32, 64),
+                                                (32, 64, 128), 2, 5, VARIANT(down='avg'))),
+    'antialias_by_averages': ('float32', 65, (7, 16, BOTTLENECK, (1, 1, 1), (16, 32, 64),
+                                              (32, 64, 128), 2, 5, VARIANT(antialias='avg'))),
+    'antialias_by_blurs': ('float32', 75, (7, 16, BASIC, (1, 1, 1), (16, 32, 64), (16, 32, 64), 1,
+                                           5, VARIANT(antialias='blur', down='avg'))),
+    'se_in_bottlenecks': ('float32', 64, (7, 16, BOTTLENECK, (1, 2), (16, 32), (64, 128), 4, 5,
+                                          VARIANT(attention='se'))),
+    'se_in_basic_blocks': ('float32', 39, (3, 16, BASIC, (1, 2), (16, 24), (16, 24), 1, 5,
+                                           VARIANT(attention='se'))),
+    'se_with_hard_sigmoids': ('bfloat16', 32, (3, 16, BOTTLENECK, (1, 1), (16, 32), (32, 64), 1, 5,
+                                               VARIANT(attention='se', hard_sigmoid=True))),
+    'ese': ('float32', 32, (3, 16, BOTTLENECK, (1, 1), (16, 32), (32, 64), 2, 5,
+                            VARIANT(attention='ese', hard_sigmoid=True))),
+    'eca': ('float32', 32, (3, 16, BOTTLENECK, (1, 1), (16, 64), (64, 256), 2, 5,
+                            VARIANT(attention='eca'))),
+    'stride_on_the_first_1x1': ('float32', 65, (7, 16, BOTTLENECK, (1, 1, 1), (16, 32, 64),
+                                                (32, 64, 128), 1, 5, VARIANT(stride_first=True))),
+    'senet': ('float32', 64, (7, 16, BOTTLENECK, (1, 1), [[(8, 16)], [(16, 32)]], (32, 64), 4, 5,
+                              VARIANT(attention='se', deep_stem=(8, 8)), 3)),
+    'legacy_bottlenecks': ('float32', 67, (7, 16, BOTTLENECK, (1, 1), (16, 32), (32, 64), 1, 5,
+                                           VARIANT(attention='se', stem_pool='ceil',
+                                                   stride_first=True, relu_first=True))),
+    'legacy_basic_blocks': ('float32', 64, (7, 16, BASIC, (1, 2), (16, 32), (16, 32), 1, 5,
+                                            VARIANT(attention='se', stem_pool='ceil',
+                                                    relu_first=True))),
+    'legacy_senet': ('float32', 64, (7, 16, BOTTLENECK, (1, 1), [[(8, 16)], [(16, 32)]], (32, 64),
+                                     4, 5, VARIANT(attention='se', deep_stem=(8, 8),
+                                                   stem_pool='ceil', relu_first=True), 3)),
+    'pruned': ('float32', 32, (3, 12, BOTTLENECK, (3, 2), [[(5, 7), (9, 3), (4, 4)],
+                                                           [(11, 13), (2, 6)]], (20, 33), 1, 5,
+                               VARIANT(attention='eca', down='avg'))),
 }
 FOLDERS = ['tests/data/tiny-imagenet-style', 'tests/data/tiny-resnet18-style',
            'models/resnext29-cifar10', '../shared/models/mini-imagenet-random']
+
+
+def settings_of(variant):
+    """What the tensors do not show."""
+    settings = {}
+    if variant.antialias:
+        settings['aa_layer'] = variant.antialias
+    if variant.hard_sigmoid:
+        settings['gate_layer'] = 'hard_sigmoid'
+    if variant.stride_first and variant.stem_pool != 'ceil':
+        settings['downsample_in_bottleneck'] = True
+    return settings
+
+
+def legacy_names(tensors):
+    """The names of timm's senet module."""
+    stem = {'conv1': 'conv1', 'bn1': 'bn1'}
+    if 'conv1.0.weight' in tensors:
+        stem = {new: old for old, new in reference.LEGACY_STEM.items()}
+    renamed = {}
+    for name, tensor in tensors.items():
+        module, rest = name.rsplit('.', 1)
+        module = f'layer0.{stem[module]}' if module in stem else module
+        module = 'last_linear' if module == 'fc' else module.replace('.se.', '.se_module.')
+        renamed[f'{module}.{rest}'] = tensor
+    return renamed
 
 
 @torch.no_grad()
@@ -62,14 +127,18 @@ def make(folder, seed, dtype, size, arguments):
     network.train()(torch.randn(8, 3, size, size))
     tensors = {name: t if t.dtype == torch.int64 else t.to(getattr(torch, dtype))
                for name, t in network.state_dict().items()}
-    reference.write_model(folder, tensors, {'pretrained_cfg': {
+    variant = arguments[8] if len(arguments) > 8 else reference.PLAIN
+    if variant.stem_pool == 'ceil':
+        tensors = legacy_names(tensors)
+    reference.write_model(folder, tensors, {**settings_of(variant), 'pretrained_cfg': {
         'input_size': [3, size, size], 'interpolation': 'bilinear', 'crop_pct': 1.0,
         'crop_mode': 'center', 'mean': MEAN, 'std': STD}})
 
 
 def expected_logits(folder, inputs):
     tensors = reference.read_safetensors(os.path.join(folder, 'model.safetensors'))
-    network = reference.network_from_tensors(tensors)
+    with open(os.path.join(folder, 'config.json'), encoding='utf-8') as file:
+        network = reference.network_from_tensors(tensors, json.load(file))
     with torch.no_grad():
         return network(inputs).numpy()
 

@@ -1,5 +1,6 @@
 #include "model/tensor_names.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/suite.h"

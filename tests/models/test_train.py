@@ -53,6 +53,19 @@ def same(first, second):
                                                  second.state_dict().values()))
 
 
+def check_attention(scratch, shown, pictures, kind):
+    out = os.path.join(scratch, kind)
+    options = train.parse([shown, '--out', out, '--epochs', '1', '--batch', '12', '--no-bf16',
+                           '--width', '16', '--attention', kind])
+    network = train.fit(options, pictures, report=lambda line: None)
+    model = reference.Model(out)
+    yield same(network, model.network), f'{kind}: what it wrote is what it trained'
+    yield model.config['architecture'] == f'{kind}resnext29_8x2d' and \
+        model.network.layer1[0].conv2.out_channels == 16, f'{kind}: as narrow as asked for'
+    tensors = reference.read_safetensors(os.path.join(out, 'model.safetensors'))
+    yield reference.attention_of(tensors) == kind, f'{kind}: blocks have it'
+
+
 def check_all(scratch):
     """Yields (holds, what must hold)."""
     shown, unseen = os.path.join(scratch, 'shown'), os.path.join(scratch, 'unseen')
@@ -106,6 +119,8 @@ def check_all(scratch):
     except SystemExit as error:
         refused = 'other options' in str(error)
     yield refused, 'a checkpoint of another training is refused'
+    for kind in ('se', 'eca'):
+        yield from check_attention(scratch, shown, pictures, kind)
 
 
 def main():

@@ -105,9 +105,11 @@ START_TEST(every_layer_is_called_something)
 {
     const struct layer conv = {.kind = LAYER_CONV, .name = "layer1.0.conv2"};
     const struct layer max = {.kind = LAYER_MAX_POOL}, mean = {.kind = LAYER_GLOBAL_POOL};
+    const struct layer blur = {.kind = LAYER_BLUR_POOL};
     ck_assert_str_eq(layer_label(&conv), "layer1.0.conv2");
     ck_assert_str_eq(layer_label(&max), "max_pool");
     ck_assert_str_eq(layer_label(&mean), "avg_pool");
+    ck_assert_str_eq(layer_label(&blur), "blur_pool");
 }
 END_TEST
 
