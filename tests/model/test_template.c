@@ -129,8 +129,10 @@ START_TEST(an_unknown_name_lists_the_known)
     ck_assert_ptr_nonnull(strstr(err.message, "resnext50_32x4d"));
     ck_assert_ptr_nonnull(strstr(err.message, "wide_resnet101_2"));
     static const char *const unknown[] = {
-        "resnext50", "resnet50_32x4d", "resnext18_32x4d", "wide_resnet50",    "ecaresnet50d_pruned",
-        "senet50",   "seresnet154",    "resnet270",       "ecaresnetlight50", "resnet50.a1_in1k"};
+        "resnext50",           "resnet50_32x4d", "resnext18_32x4d", "wide_resnet50",
+        "ecaresnet50d_pruned", "senet50",        "seresnet154",     "resnet270",
+        "ecaresnetlight50",    "resnext50_4x0d", "resnext50_0x4d",  "wide_resnet50_0",
+        "resnet50.a1_in1k"};
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
         ck_assert_msg(template_from_name(unknown[i], &t, &err) == ERR_MODEL_UNSUPPORTED, "%s",
                       unknown[i]);
