@@ -73,6 +73,8 @@ static struct moments layer_output(const struct layer *layer, double scale,
     struct moments y = {0, scale * scale};
     if (!layer_has_weights(layer) || checkpoint_is_identity(layer))
         y = values[layer->input];
+    if (layer->kind == LAYER_AVG_POOL || layer->kind == LAYER_BLUR_POOL)
+        y.variance /= 2; /* neighbours resemble each other */
     if (!layer_has_weights(layer))
         return y;
     if (layer->gate) {

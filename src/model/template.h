@@ -21,8 +21,8 @@ enum stem_kind {
 
 enum stem_pool {
     STEM_POOL_MAX,  /* 3x3 max pool, stride 2, padding 1 */
-    STEM_POOL_CEIL, /* the same without padding, its output rounded up (legacy SENet) */
     STEM_POOL_CONV, /* 3x3 convolution, stride 2 (ResNet-RS) */
+    STEM_POOL_CEIL, /* the max pool without padding, its output rounded up (legacy SENet) */
 };
 
 enum block_kind {
@@ -135,7 +135,7 @@ void template_make_legacy(struct template *t);
     "have\n"                                                                                       \
     "                         half the channels of the last (tiered: the first still fewer)\n"     \
     "  stem_width=N           channels of the stem (default 64)\n"                                 \
-    "  pool=max|ceil|conv     behind the stem: max pool, without padding, or 3x3 convolution\n"    \
+    "  pool=max|conv          behind the stem: a max pool, or a 3x3 convolution\n"                 \
     "  down=conv|avg          a shortcut halves the map by its convolution, or by a 2x2 pool\n"    \
     "  aa=none|avg|blur       what filters before a map is halved\n"                               \
     "  attn=none|se|ese|eca   channel attention of each block\n"                                   \

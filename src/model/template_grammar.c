@@ -25,7 +25,7 @@ static const struct key {
      FIELD(stem),
      {"imagenet", "cifar", "deep", "tiered"}},
     {"stem_width", A_NUMBER, FIELD(stem_channels), {NULL}},
-    {"pool", "max, ceil or conv", FIELD(stem_pool), {"max", "ceil", "conv"}},
+    {"pool", "max or conv", FIELD(stem_pool), {"max", "conv"}},
     {"down", "conv or avg", FIELD(down), {"conv", "avg"}},
     {"aa", "none, avg or blur", FIELD(antialias), {"none", "avg", "blur"}},
     {"attn", "none, se, ese or eca", FIELD(attention), {"none", "se", "ese", "eca"}},

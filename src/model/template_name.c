@@ -129,6 +129,7 @@ static bool is_complete(const struct network_name *name, const struct depth *dep
 {
     bool basic = depth->block == BLOCK_BASIC;
     if (name->pruned || (name->family == FAMILY_RESNEXT) != (name->cardinality > 0) ||
+        (name->cardinality > 0) != (name->path_width > 0) ||
         (name->family == FAMILY_WIDE) != (name->widening > 0))
         return false;
     return !basic || (name->cardinality == 0 && name->widening == 0);

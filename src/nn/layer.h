@@ -37,7 +37,8 @@ struct excitation {
 struct layer {
     enum layer_kind kind;
     char name[LAYER_NAME_MAX]; /* the prefix of its tensors: "layer1.0.conv2"; "" if it has none */
-    char norm[LAYER_NAME_MAX]; /* the prefix of its batch norm: "layer1.0.bn2"; "" if it has none */
+    char norm[LAYER_NAME_MAX]; /* the prefix of its batch norm: "layer1.0.bn2"; "" if it has none: a
+                                  convolution without one is the identity, and only scales */
     struct conv_shape shape;
     bool relu;
     /* Values are numbered: 0 is the input, layer i produces value i + 1. */

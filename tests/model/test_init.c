@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "model/file.h"
+#include "model/model.h"
 #include "tests/model/folder.h"
 #include "tests/nn/production.h"
 #include "tests/suite.h"
@@ -145,5 +146,40 @@ START_TEST(nothing_is_overwritten_or_left_behind)
 }
 END_TEST
 
-TEST_MAIN("model/init", 60, the_same_seed_gives_the_same_bytes, activations_keep_a_realistic_size,
+/* What tensors do not show, config.json says. */
+START_TEST(variants_are_loaded_as_what_they_were_made)
+{
+    static const char *const templates[] = {
+        "blocks=1,1:C=2:d=4:stem_width=8:out=16:size=32:down=avg",
+        "blocks=1,1:C=1:d=8:stem_width=8:out=16:size=32:stride=1x1",
+        "blocks=1,2:C=1:d=8:stem_width=8:out=16:size=32:stem=tiered:attn=eca:aa=avg",
+        "blocks=1,1:C=1:d=8:stem_width=8:out=8:size=32:block=basic:stem=deep:attn=ese:aa=blur",
+        "blocks=1,1:C=1:d=8:stem_width=8:out=16:size=32:pool=conv:attn=none",
+        "blocks=1,1:C=1:d=8:stem_width=8:out=16:size=32:pool=conv:attn=se:reduction=2",
+        "blocks=1,1:C=1:d=8:stem_width=8:out=8:size=32:block=basic:stem=cifar:attn=se",
+        "legacy_seresnet18",
+        "test_resnet",
+    };
+    for (size_t i = 0; i < sizeof templates / sizeof templates[0]; i++) {
+        struct template t;
+        struct model *model;
+        struct error err;
+        struct model_options options = {0};
+        ck_assert_msg(template_from_name(templates[i], &t, &err) == ERR_OK, "%s", err.message);
+        t.input_size = 32;
+        folder_make(folder);
+        ck_assert_int_eq(model_init_folder(&t, 1, folder, NULL), ERR_OK);
+        ck_assert(kernel_isas_select(NULL, &options.isas));
+        ck_assert_msg(model_load(&model, folder, &options, &err) == ERR_OK, "%s: %s", templates[i],
+                      err.message);
+        ck_assert_mem_eq(&model->template, &t, sizeof t);
+        ck_assert_msg(model_self_test(model, &err) == ERR_OK, "%s: %s", templates[i], err.message);
+        model_destroy(model);
+        folder_remove(folder);
+    }
+}
+END_TEST
+
+TEST_MAIN("model/init", 60, variants_are_loaded_as_what_they_were_made,
+          the_same_seed_gives_the_same_bytes, activations_keep_a_realistic_size,
           sizes_that_could_not_be_loaded_are_refused, nothing_is_overwritten_or_left_behind)

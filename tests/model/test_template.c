@@ -129,8 +129,10 @@ START_TEST(an_unknown_name_lists_the_known)
     ck_assert_ptr_nonnull(strstr(err.message, "resnext50_32x4d"));
     ck_assert_ptr_nonnull(strstr(err.message, "wide_resnet101_2"));
     static const char *const unknown[] = {
-        "resnext50", "resnet50_32x4d", "resnext18_32x4d", "wide_resnet50",    "ecaresnet50d_pruned",
-        "senet50",   "seresnet154",    "resnet270",       "ecaresnetlight50", "resnet50.a1_in1k"};
+        "resnext50",           "resnet50_32x4d", "resnext18_32x4d", "wide_resnet50",
+        "ecaresnet50d_pruned", "senet50",        "seresnet154",     "resnet270",
+        "ecaresnetlight50",    "resnext50_4x0d", "resnext50_0x4d",  "wide_resnet50_0",
+        "resnet50.a1_in1k"};
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
         ck_assert_msg(template_from_name(unknown[i], &t, &err) == ERR_MODEL_UNSUPPORTED, "%s",
                       unknown[i]);
@@ -245,7 +247,7 @@ START_TEST(wrong_numbers_are_refused)
         {"blocks=1:C=1:d=1:attn=sk", "none, se, ese or eca"},
         {"blocks=1:C=1:d=1:aa=yes", "none, avg or blur"},
         {"blocks=1:C=1:d=1:down=", "conv or avg"},
-        {"blocks=1:C=1:d=1:pool=avg", "max, ceil or conv"},
+        {"blocks=1:C=1:d=1:pool=avg", "max or conv"},
         {"blocks=1:C=1:d=1:stride=2", "3x3 or 1x1"},
         {"blocks=1:C=1:d=1:reduction=0", "reduction=0"},
         {"blocks=1:C=1:d=1:stem=cifar:pool=conv", "stem=cifar"},

@@ -7,9 +7,12 @@
 
 START_TEST(a_convolution_counts_its_batch_norm)
 {
-    struct layer grouped = {.kind = LAYER_CONV, .shape = {56, 56, 128, 56, 56, 128, 3, 1, 1, 32}};
+    struct layer grouped = {
+        .kind = LAYER_CONV, .norm = "bn1", .shape = {56, 56, 128, 56, 56, 128, 3, 1, 1, 32}};
     ck_assert_int_eq(layer_parameters(&grouped), 128 * 4 * 9 + 2 * 128);
     ck_assert_int_eq(layer_multiply_adds(&grouped), 128LL * 4 * 9 * 56 * 56);
+    strcpy(grouped.norm, ""); /* the identity */
+    ck_assert_int_eq(layer_parameters(&grouped), 0);
 }
 END_TEST
 
