@@ -1,9 +1,7 @@
 #include "model/init.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +9,7 @@
 
 #include "model/checkpoint.h"
 #include "model/config.h"
+#include "model/config_writer.h"
 
 /* Mean and variance of a value's elements under the assumption that they are normal. */
 struct moments {
@@ -183,70 +182,21 @@ static int write_weights(const char *path, const struct layer *layers, size_t co
     return code;
 }
 
-static bool is_plain(const struct template *t)
-{
-    return t->stem != STEM_DEEP && t->stem_pool == STEM_POOL_MAX && t->down == DOWN_CONV &&
-           t->antialias == ANTIALIAS_NONE && t->attention == ATTENTION_NONE && !t->stride_first;
-}
-
-/* The arguments of timm's ResNet that make this variant; no argument makes a legacy SENet's pool.
- */
-static json_t *arguments(const struct template *t)
-{
-    static const char *const filters[] = {
-        [ANTIALIAS_NONE] = "", [ANTIALIAS_AVG] = "avg", [ANTIALIAS_BLUR] = "blur"};
-    static const char *const attentions[] = {[ATTENTION_NONE] = "",
-                                             [ATTENTION_SE] = "se",
-                                             [ATTENTION_ESE] = "ese",
-                                             [ATTENTION_ECA] = "eca"};
-    bool deep = t->stem == STEM_DEEP, tiered = deep && t->stem_widths[0] != t->stem_widths[1];
-    json_t *all = json_pack("{s:s, s:b, s:s, s:{s:s}}", "stem_type",
-                            tiered ? "deep_tiered"
-                            : deep ? "deep"
-                                   : "",
-                            "avg_down", t->down == DOWN_AVG, "aa_layer", filters[t->antialias],
-                            "block_args", "attn_layer", attentions[t->attention]);
-    if (t->stem_pool != STEM_POOL_CEIL)
-        json_object_set_new(all, "replace_stem_pool", json_boolean(t->stem_pool == STEM_POOL_CONV));
-    return all;
-}
-
-static json_t *describe(const struct template *t)
+static int write_config(const char *path, const struct template *t, struct error *err)
 {
     char name[TEMPLATE_NAME_MAX];
     template_name(t, name);
-    json_t *picture =
-        json_pack("{s:[i,i,i], s:s, s:f, s:s, s:[f,f,f], s:[f,f,f], s:i}", "input_size", 3,
-                  t->input_size, t->input_size, "interpolation", "bilinear", "crop_pct",
-                  t->stem == STEM_CIFAR ? 1.0 : 0.875, "crop_mode", "center", "mean", 0.485, 0.456,
-                  0.406, "std", 0.229, 0.224, 0.225, "num_classes", t->classes);
-    json_t *root = json_pack("{s:s, s:i, s:o}", "architecture", name, "num_classes", t->classes,
-                             "pretrained_cfg", picture);
-    if (!is_plain(t)) {
-        json_object_set_new(root, "model_args", arguments(t));
-        json_object_set_new(root, "downsample_in_bottleneck", json_boolean(t->stride_first));
-    }
-    return root;
-}
-
-static int write_config(const char *path, const struct template *t, struct error *err)
-{
-    json_t *root = describe(t);
-    FILE *file = root ? fopen(path, "wxe") : NULL;
-    int code = ERR_OK;
-    if (!root)
-        code = error_set(err, ERR_NO_MEMORY, "no memory for %s", path);
-    else if (!file)
-        code = error_set(err, ERR_IO, "cannot create %s: %s", path, strerror(errno));
-    else if (json_dumpf(root, file, JSON_INDENT(1)) != 0 || fputc('\n', file) == EOF ||
-             fflush(file) != 0)
-        code = error_set(err, ERR_IO, "cannot write %s: %s", path, strerror(errno));
-    if (file)
-        fclose(file);
-    if (file && code != ERR_OK)
-        unlink(path);
-    json_decref(root);
-    return code;
+    const struct config_text text = {
+        .architecture = name,
+        .variant = t,
+        .classes = t->classes,
+        .size = t->input_size,
+        .crop_pct = t->stem == STEM_CIFAR ? 1 : 0.875,
+        .interpolation = INTERPOLATION_BILINEAR,
+        .mean = {0.485, 0.456, 0.406},
+        .std = {0.229, 0.224, 0.225},
+    };
+    return model_config_write(path, &text, err);
 }
 
 static int check_sizes(const struct template *t, struct error *err)

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/number.h"
 #include "model/file.h"
+#include "model/half.h"
 #include "nn/finite.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file format is little-endian");
@@ -77,21 +78,6 @@ const struct tensor_table *safetensors_tensors(const struct safetensors *file)
     return &file->table;
 }
 
-/* IEEE binary16 to binary32, exact. */
-static uint32_t widen_f16(uint16_t half)
-{
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16;
-    uint32_t exponent = half >> 10 & 0x1f, fraction = half & 0x3ff;
-    if (exponent == 0x1f)
-        return sign | 0x7f800000 | fraction << 13;
-    if (exponent != 0)
-        return sign | (exponent + 112) << 23 | fraction << 13;
-    if (fraction == 0)
-        return sign;
-    uint32_t shift = (uint32_t)__builtin_clz(fraction) - 21; /* to bring the leading 1 to bit 10 */
-    return sign | (113 - shift) << 23 | (fraction << shift & 0x3ff) << 13;
-}
-
 /* The 16-bit values lie in the upper half of `out`, so that going upwards no value is overwritten
  * before it is read. */
 static void widen(enum tensor_type type, float *out, size_t count)
@@ -100,7 +86,7 @@ static void widen(enum tensor_type type, float *out, size_t count)
     for (size_t i = 0; i < count; i++) {
         uint16_t half;
         memcpy(&half, in + 2 * i, sizeof half);
-        uint32_t bits = type == TENSOR_F16 ? widen_f16(half) : (uint32_t)half << 16;
+        uint32_t bits = type == TENSOR_F16 ? half_widen(half) : (uint32_t)half << 16;
         memcpy(&out[i], &bits, sizeof bits);
     }
 }

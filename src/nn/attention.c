@@ -207,6 +207,20 @@ INLINE void excite(enum precision precision, const struct excite_call *call, siz
         excite_rows(precision, call, row, 1);
 }
 
+double attention_reach(const struct conv_shape *s, const float *weights, const float *bias,
+                       double reach)
+{
+    size_t each = (size_t)s->in_c;
+    double max = 0;
+    for (size_t o = 0; o < (size_t)s->out_c; o++, weights += each) {
+        double sum = fabs((double)bias[o]);
+        for (size_t i = 0; i < each; i++)
+            sum += fabs((double)weights[i]) * reach;
+        max = sum > max ? sum : max;
+    }
+    return max;
+}
+
 static size_t tile_outputs(const struct conv_shape *s)
 {
     return size_round_up(size_ceil_div(TILE_WEIGHTS, (size_t)s->in_c), TILE_OUTPUTS);

@@ -31,6 +31,11 @@ struct excite_call {
     int images;
     int tile_begin, tile_end;
 };
+/* The largest size that an output can have before its function, if no input is larger than `reach`.
+ */
+double attention_reach(const struct conv_shape *shape, const float *weights, const float *bias,
+                       double reach);
+
 int attention_excite_tiles(const struct conv_shape *shape);
 void attention_excite(const struct excite_call *call);
 

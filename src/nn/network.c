@@ -1,5 +1,6 @@
 #include "nn/network.h"
 
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ struct step {
     const struct conv_kernel *kernel;
     size_t packed_size;
     void *packed;
+    double reach; /* of a LAYER_EXCITE in int8: no output is larger */
 };
 
 struct network {
@@ -39,7 +41,7 @@ struct workspace {
     int max_images;
 };
 
-/* Of the weights of a LAYER_EXCITE. */
+/* The weights of a LAYER_EXCITE. */
 static enum precision excite_precision(const struct network *n)
 {
     return n->precision == PRECISION_F32 ? PRECISION_F32 : PRECISION_BF16;
@@ -200,7 +202,31 @@ void network_destroy(struct network *n)
     free(n);
 }
 
-static void set_excite(struct network *n, size_t i, const float *weights, const float *bias)
+/* The largest size of a number in the float32 value that layer i reads, in int8. */
+static double reach_of_input(const struct network *n, size_t i)
+{
+    size_t before = (size_t)n->layers[i].input - 1;
+    if (n->layers[before].kind == LAYER_EXCITE)
+        return n->steps[before].reach;
+    size_t v = (size_t)n->layers[before].input;
+    return quantize_reach(&n->values[v], channels_of(n, v));
+}
+
+/* Bytes cannot be NaN: so that no logit is finite but wrong, no sum of an attention may overflow.
+ */
+static int check_reach(struct network *n, size_t i, const float *weights, const float *bias,
+                       struct error *err)
+{
+    const struct layer *layer = &n->layers[i];
+    n->steps[i].reach = attention_reach(&layer->shape, weights, bias, reach_of_input(n, i));
+    return n->steps[i].reach <= (double)FLT_MAX / 2
+               ? ERR_OK
+               : error_set(err, ERR_MODEL_UNSUPPORTED,
+                           "layer %s: its weights are too large for int8; use another precision",
+                           layer->name);
+}
+
+static void pack_excite(struct network *n, size_t i, const float *weights, const float *bias)
 {
     const struct conv_shape *s = &n->layers[i].shape;
     size_t count = conv_weight_count(s);
@@ -220,8 +246,8 @@ int network_set_weights(struct network *n, size_t i, const float *weights, const
     CHECK(i < n->count && layer_has_weights(&n->layers[i]));
     const struct layer *layer = &n->layers[i];
     if (layer->kind == LAYER_EXCITE) {
-        set_excite(n, i, weights, bias);
-        return ERR_OK;
+        pack_excite(n, i, weights, bias);
+        return n->precision == PRECISION_INT8 ? check_reach(n, i, weights, bias, err) : ERR_OK;
     }
     struct conv_weights w = {.weights = weights, .bias = bias};
     if (n->precision == PRECISION_INT8) {

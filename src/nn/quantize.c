@@ -234,3 +234,13 @@ void quantize_destroy(struct conv_weights *w)
     free((void *)w->multiplier);
     *w = (struct conv_weights){0};
 }
+
+double quantize_reach(const struct quantization *q, size_t channels)
+{
+    double max = 0;
+    for (size_t c = 0; c < channels; c++) {
+        double zero = (double)q->zero[c];
+        max = larger(max, (double)q->scale[c] * larger(zero, LARGEST_BYTE - zero));
+    }
+    return max;
+}

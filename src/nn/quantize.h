@@ -25,4 +25,7 @@ int quantize_layer(const struct layer *layer, const float *weights, const float 
                    struct error *err);
 void quantize_destroy(struct conv_weights *weights);
 
+/* The largest size of a number that the bytes of these channels can stand for. */
+double quantize_reach(const struct quantization *q, size_t channels);
+
 #endif

@@ -9,8 +9,9 @@
 #include "tool/tool.h"
 
 static const struct command *const commands[] = {
-    &command_info,  &command_classify, &command_eval, &command_preprocess, &command_explain,
-    &command_embed, &command_verify,   &command_init, &command_bench,      &command_calibrate,
+    &command_info,    &command_classify, &command_eval,      &command_preprocess,
+    &command_explain, &command_embed,    &command_verify,    &command_init,
+    &command_import,  &command_bench,    &command_calibrate,
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 

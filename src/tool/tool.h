@@ -58,7 +58,8 @@ struct command {
 };
 
 extern const struct command command_info, command_classify, command_eval, command_preprocess,
-    command_verify, command_init, command_bench, command_explain, command_embed, command_calibrate;
+    command_verify, command_init, command_import, command_bench, command_explain, command_embed,
+    command_calibrate;
 
 /* Runs a command. argv[0] is its name. Returns the exit code. */
 int tool_run(const struct command *command, int argc, char **argv);

@@ -217,6 +217,26 @@ START_TEST(attention_is_as_its_paper_has_it)
 }
 END_TEST
 
+/* Layer SE_GATE - 1 makes the gate. A gate of NaN would be seen in floats only. */
+START_TEST(a_gate_that_overflows_is_refused_where_it_would_not_be_seen)
+{
+    static float weights[24 * 5], bias[24];
+    const int wanted[] = {[PRECISION_F32] = ERR_OK,
+                          [PRECISION_BF16] = ERR_OK,
+                          [PRECISION_INT8] = ERR_MODEL_UNSUPPORTED};
+    for (enum precision p = 0; p < PRECISION_COUNT; p++) {
+        struct network *network = se_network("ref", p, 1);
+        struct error err = {0};
+        weights[7] = 1e38F;
+        ck_assert_int_eq(network_set_weights(network, SE_GATE - 1, weights, bias, &err), wanted[p]);
+        ck_assert(p != PRECISION_INT8 || strstr(err.message, "se.fc2"));
+        weights[7] = 1e30F;
+        ck_assert_int_eq(network_set_weights(network, SE_GATE - 1, weights, bias, NULL), ERR_OK);
+        network_destroy(network);
+    }
+}
+END_TEST
+
 START_TEST(a_gate_can_be_read)
 {
     for (enum precision precision = 0; precision < PRECISION_COUNT; precision++) {
@@ -285,5 +305,6 @@ END_TEST
 TEST_MAIN("nn/network", 30, every_rung_equals_the_reference, precisions_agree,
           several_images_at_once_equal_one_by_one, a_workspace_can_be_used_again,
           layer_by_layer_is_a_forward, tiles_give_the_same_bits_in_any_order,
-          attention_is_as_its_paper_has_it, a_gate_can_be_read, it_describes_itself,
-          it_says_what_it_runs_on, a_library_needs_room_for_its_threads)
+          attention_is_as_its_paper_has_it,
+          a_gate_that_overflows_is_refused_where_it_would_not_be_seen, a_gate_can_be_read,
+          it_describes_itself, it_says_what_it_runs_on, a_library_needs_room_for_its_threads)

@@ -25,8 +25,8 @@ sys.path.insert(0, os.path.join(SOURCE, "tests", "integration"))
 import jpegs
 
 TINY = os.path.join(DATA, "tiny-resnet18-style")
-COMMANDS = ["info", "classify", "eval", "preprocess", "explain", "embed", "verify", "init", "bench",
-            "calibrate"]
+COMMANDS = ["info", "classify", "eval", "preprocess", "explain", "embed", "verify", "init", "import",
+            "bench", "calibrate"]
 TIMEOUT = 120
 
 with open(os.path.join(DATA, "goldens.json"), encoding="utf-8") as goldens_file:

@@ -9,7 +9,9 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
+import folders
 import harness
+import torch_files
 from harness import SLOW, case, path
 from interposer import KINDS, Interposer, named, sample
 
@@ -177,6 +179,18 @@ def calls_that_fail_in_init():
         return ["init", "blocks=1:C=2:d=4:stem=cifar:stem_width=8",
                 os.path.join(fresh("made"), "model")]
     torture(make, path("made"))
+
+
+@case(own=None, seconds=TIME)
+def calls_that_fail_in_import():
+    checkpoint = path("checkpoint.pth")
+
+    def make():
+        return ["import", "--size", "72", checkpoint, os.path.join(fresh("imported"), "model")]
+    for form in (torch_files.new, torch_files.old):
+        with open(checkpoint, "wb") as file:
+            file.write(form(torch_files.state_dict(*folders.read(TINY))))
+        torture(make, path("imported"))
 
 
 @case(own=None, seconds=TIME)
