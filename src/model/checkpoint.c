@@ -16,8 +16,9 @@ static const struct tensor_info *find(const struct tensor_table *tensors, const 
     const struct tensor_info *t = tensor_table_find(tensors, name);
     if (!t) {
         error_set(err, ERR_MODEL_UNSUPPORTED,
-                  "tensor %s is missing: neither a ResNet nor a ResNeXt as torchvision names them",
-                  name);
+                  "tensor %s is missing: neither a ResNet nor a ResNeXt as torchvision, timm or "
+                  "transformers name their tensors; one here is %s",
+                  name, tensors->count > 0 ? tensors->tensors[0].stored : "none");
         return NULL;
     }
     bool sane = t->rank == rank;
@@ -26,7 +27,7 @@ static const struct tensor_info *find(const struct tensor_table *tensors, const 
     if (sane)
         return t;
     error_set(err, ERR_MODEL_UNSUPPORTED,
-              "tensor %s has shape %s; %d dimensions of 1 to %d are served", name,
+              "tensor %s has shape %s; %d dimensions of 1 to %d are served", t->stored,
               tensor_shape_text(t, shape), rank, TEMPLATE_MAX_CHANNELS);
     return NULL;
 }
@@ -65,7 +66,7 @@ static int refuse_families(const struct tensor_table *tensors, struct error *err
             if (shows(tensors->tensors[i].name, rows[k].part))
                 return error_set(err, ERR_MODEL_UNSUPPORTED,
                                  "tensor %s is of %s, which is not served",
-                                 tensors->tensors[i].name, rows[k].family);
+                                 tensors->tensors[i].stored, rows[k].family);
     return refuse_group_norm(tensors, err);
 }
 
@@ -289,10 +290,10 @@ static int check_tensor(const struct tensor_info *found, const struct tensor_inf
         return error_set(err, ERR_MODEL_INVALID, "tensor %s is missing", expected->name);
     if (found->type >= TENSOR_READABLE)
         return error_set(err, ERR_MODEL_INVALID, "tensor %s has type %s, not F32, F16 or BF16",
-                         found->name, tensor_type_name(found->type));
+                         found->stored, tensor_type_name(found->type));
     if (found->rank != expected->rank ||
         memcmp(found->shape, expected->shape, (size_t)found->rank * sizeof found->shape[0]) != 0)
-        return error_set(err, ERR_MODEL_INVALID, "tensor %s has shape %s, not %s", found->name,
+        return error_set(err, ERR_MODEL_INVALID, "tensor %s has shape %s, not %s", found->stored,
                          tensor_shape_text(found, is), tensor_shape_text(expected, should));
     return ERR_OK;
 }
@@ -324,16 +325,16 @@ static int check_layer(const struct tensor_table *tensors, const struct layer *l
     return ERR_OK;
 }
 
-static int refuse_tensor(const char *name, struct error *err)
+static int refuse_tensor(const struct tensor_info *tensor, struct error *err)
 {
-    if (strstr(name, ".se."))
+    if (strstr(tensor->name, ".se."))
         return error_set(err, ERR_MODEL_UNSUPPORTED,
                          "tensor %s shows an attention that is not served; SE, ESE and ECA are, in "
                          "every block or in none",
-                         name);
+                         tensor->stored);
     return error_set(err, ERR_MODEL_UNSUPPORTED,
                      "tensor %s is not part of a ResNet or ResNeXt of a variant that is served",
-                     name);
+                     tensor->stored);
 }
 
 int checkpoint_check(const struct tensor_table *tensors, const struct layer *layers, size_t count,
@@ -347,7 +348,7 @@ int checkpoint_check(const struct tensor_table *tensors, const struct layer *lay
         code = check_layer(tensors, &layers[i], accounted, err);
     for (size_t i = 0; code == ERR_OK && i < tensors->count; i++)
         if (!accounted[i])
-            code = refuse_tensor(tensors->tensors[i].name, err);
+            code = refuse_tensor(&tensors->tensors[i], err);
     free(accounted);
     return code;
 }

@@ -97,10 +97,6 @@ static void apply_to_all(struct tensor_table *table, const struct rule *rules)
         apply(rules, &table->tensors[i]);
 }
 
-static const char *const prefixes[] = {"module.", "model.", "backbone.", "timm_model.",
-                                       "_orig_mod."};
-enum { PREFIXES = sizeof prefixes / sizeof prefixes[0] };
-
 static bool carries(const char *name, const char *prefix)
 {
     size_t length = strlen(prefix);
@@ -117,38 +113,69 @@ static const struct tensor_info *first(const struct tensor_table *table, const c
     return NULL;
 }
 
-static void take_off(struct tensor_table *table, const char *prefix)
+/* A tensor that every network has, in each naming. */
+static const char *const marks[] = {"layer1.0.conv1.weight",
+                                    "resnet.embedder.embedder.convolution.weight"};
+
+/* Whether `name` is a mark behind nothing or behind a dot; `prefix` is then what is before it. */
+static bool shows_prefix(const char *name, const char *mark, char prefix[SAFETENSORS_NAME_MAX])
 {
-    size_t length = strlen(prefix);
+    size_t length = strlen(name), end = strlen(mark), before = length - end;
+    if (length < end || strcmp(name + before, mark) != 0 || (before > 0 && name[before - 1] != '.'))
+        return false;
+    memcpy(prefix, name, before);
+    prefix[before] = '\0';
+    return true;
+}
+
+/* The tensor that shows the prefix of the network's names, be it empty; or NULL. */
+static const struct tensor_info *find_prefix(const struct tensor_table *table,
+                                             char prefix[SAFETENSORS_NAME_MAX])
+{
+    for (size_t i = 0; i < table->count; i++)
+        for (size_t k = 0; k < sizeof marks / sizeof marks[0]; k++)
+            if (shows_prefix(table->tensors[i].name, marks[k], prefix))
+                return &table->tensors[i];
+    return NULL;
+}
+
+/* Whether a part of a prefix is a number. */
+static bool is_in_sequence(const char *prefix)
+{
+    bool is = false;
+    for (size_t n; !is && *prefix; prefix += n + 1) {
+        n = strcspn(prefix, ".");
+        is = n > 0 && strspn(prefix, "0123456789") == n;
+    }
+    return is;
+}
+
+static void take_off(struct tensor_table *table, size_t length)
+{
     for (size_t i = 0; i < table->count; i++) {
         char *name = table->tensors[i].name;
         memmove(name, name + length, strlen(name + length) + 1);
     }
 }
 
-static int check_prefixes(const struct tensor_table *table, struct error *err)
+static int take_prefix_off(struct tensor_table *table, struct error *err)
 {
-    for (int i = 0; i < PREFIXES; i++) {
-        const struct tensor_info *with = first(table, prefixes[i], true);
-        if (with)
-            return error_set(err, ERR_MODEL_UNSUPPORTED,
-                             "tensor %s has the prefix \"%s\", but tensor %s does not; a prefix is "
-                             "taken off if all tensors have it: leave out those that are not of "
-                             "the network",
-                             with->stored, prefixes[i], first(table, prefixes[i], false)->stored);
-    }
+    char prefix[SAFETENSORS_NAME_MAX] = "";
+    const struct tensor_info *with = find_prefix(table, prefix);
+    const struct tensor_info *without = with ? first(table, prefix, false) : NULL;
+    if (without)
+        return error_set(err, ERR_MODEL_UNSUPPORTED,
+                         "tensor %s has the prefix \"%s\", but tensor %s does not; a prefix is "
+                         "taken off if all tensors have it: leave out those that are not of the "
+                         "network",
+                         with->stored, prefix, without->stored);
+    if (is_in_sequence(prefix))
+        return error_set(err, ERR_MODEL_UNSUPPORTED,
+                         "tensor %s is of one part of a sequence, and what its other parts compute "
+                         "does not show; save the state dict of this part alone",
+                         with->stored);
+    take_off(table, strlen(prefix));
     return ERR_OK;
-}
-
-static int take_prefixes_off(struct tensor_table *table, struct error *err)
-{
-    for (int i = 0; table->count > 0 && i < PREFIXES;) {
-        bool all = !first(table, prefixes[i], false);
-        if (all)
-            take_off(table, prefixes[i]);
-        i = all ? 0 : i + 1;
-    }
-    return check_prefixes(table, err);
 }
 
 static void rename_all(struct tensor_table *table)
@@ -156,7 +183,7 @@ static void rename_all(struct tensor_table *table)
     if (first(table, "resnet.", true)) {
         table->naming = NAMING_HUGGING_FACE;
         apply_to_all(table, hugging_face);
-    } else if (first(table, "layer0.", true)) {
+    } else if (first(table, "layer1.0.se_module.", true)) {
         table->naming = NAMING_LEGACY_SENET;
         if (first(table, "layer0.conv2.", true))
             apply_to_all(table, legacy_deep_stem);
@@ -181,7 +208,7 @@ int tensor_names_rename(struct tensor_table *table, struct error *err)
 {
     for (size_t i = 0; i < table->count; i++)
         strcpy(table->tensors[i].stored, table->tensors[i].name);
-    int code = take_prefixes_off(table, err);
+    int code = take_prefix_off(table, err);
     if (code != ERR_OK)
         return code;
     rename_all(table);

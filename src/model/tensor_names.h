@@ -8,14 +8,15 @@
  * names these were, and sorts the tensors by the new names. A name that stands for nothing known
  * stays as it is. In this order:
  *
- *   prefixes that all tensors carry, any number of them: module., model., backbone., timm_model.,
- *   _orig_mod. (PyTorch's DataParallel and compile, Lightning, timm's port to transformers)
+ *   a prefix that all tensors carry, such as module., model., timm_model. or _orig_mod. (PyTorch's
+ *   DataParallel and compile, Lightning, timm's port to transformers)
  *   legacy SENet (timm/models/senet.py): layer0.conv1, se_module, last_linear, ...
  *   Hugging Face (transformers/models/resnet/modeling_resnet.py):
  *   resnet.encoder.stages.0.layers.0.layer.0.convolution, classifier.1, ...
  *
- * ERR_MODEL_UNSUPPORTED if only some tensors carry a prefix, or if two would have one name; the
- * message has the names as they were. */
+ * ERR_MODEL_UNSUPPORTED if only some tensors carry a prefix, if a part of it is a number (the
+ * network is then one part of a sequence), or if two would have one name; the message has the names
+ * as they were. */
 int tensor_names_rename(struct tensor_table *table, struct error *err);
 
 #endif

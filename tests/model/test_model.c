@@ -119,6 +119,34 @@ START_TEST(an_unknown_tensor_is_named)
 }
 END_TEST
 
+static struct folder_tensors *begin_wrapped(void)
+{
+    struct folder_tensors *all = begin();
+    for (size_t i = 0; i < all->count; i++) {
+        char *name = all->tensors[i].name;
+        memmove(name + strlen("net."), name, strlen(name) + 1);
+        memcpy(name, "net.", strlen("net."));
+    }
+    return all;
+}
+
+START_TEST(messages_name_tensors_as_the_file_does)
+{
+    struct folder_tensors *all = begin_wrapped();
+    folder_add(all, "net.layer1.0.bn4.weight", TENSOR_F32, 8);
+    check_refused(all, ERR_MODEL_UNSUPPORTED, "tensor net.layer1.0.bn4.weight is not part");
+    all = begin_wrapped();
+    all->tensors[folder_tensor(all, "net.bn1.bias")].type = TENSOR_I64;
+    check_refused(all, ERR_MODEL_INVALID, "tensor net.bn1.bias has type I64");
+    all = begin_wrapped();
+    strcpy(all->tensors[folder_tensor(all, "net.conv1.weight")].name, "net.stem.weight");
+    check_refused(all, ERR_MODEL_UNSUPPORTED, "conv1.weight is missing");
+    all = begin_wrapped();
+    strcpy(all->tensors[folder_tensor(all, "net.fc.weight")].name, "net.head.weight");
+    check_refused(all, ERR_MODEL_UNSUPPORTED, "one here is net.bn1.bias");
+}
+END_TEST
+
 /* Half a deep stem. */
 START_TEST(what_a_deep_stem_lacks_is_named)
 {
@@ -781,13 +809,14 @@ START_TEST(the_source_of_labels_is_known)
 END_TEST
 
 TEST_MAIN("model/model", 60, a_whole_model_is_loaded, a_missing_tensor_is_named,
-          an_unknown_tensor_is_named, what_a_deep_stem_lacks_is_named,
-          networks_of_other_families_are_told, a_prefix_of_all_names_is_taken_off,
-          a_wrong_shape_is_named, a_wrong_type_is_named, bad_numbers_are_named,
-          a_counter_of_batches_may_have_any_type_and_shape, a_config_that_does_not_fit_is_refused,
-          a_missing_file_is_named, a_checkpoint_is_told_what_makes_a_model_of_it,
-          weights_in_several_files_are_refused, a_file_is_no_model, a_model_outlives_its_file,
-          bf16_weights_load, the_self_test_finds_a_wrong_kernel, an_absent_model_can_be_destroyed,
+          an_unknown_tensor_is_named, messages_name_tensors_as_the_file_does,
+          what_a_deep_stem_lacks_is_named, networks_of_other_families_are_told,
+          a_prefix_of_all_names_is_taken_off, a_wrong_shape_is_named, a_wrong_type_is_named,
+          bad_numbers_are_named, a_counter_of_batches_may_have_any_type_and_shape,
+          a_config_that_does_not_fit_is_refused, a_missing_file_is_named,
+          a_checkpoint_is_told_what_makes_a_model_of_it, weights_in_several_files_are_refused,
+          a_file_is_no_model, a_model_outlives_its_file, bf16_weights_load,
+          the_self_test_finds_a_wrong_kernel, an_absent_model_can_be_destroyed,
           top_k_is_softmax_in_order, scores_of_sigmoids_stand_alone, top_k_agrees_with_sorting,
           logits_that_are_no_numbers_are_an_error, the_largest_logits_give_scores,
           a_label_is_taken_before_an_id, where_labels_are_numbers_ids_are_not_taken,

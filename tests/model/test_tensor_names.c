@@ -54,55 +54,64 @@ START_TEST(torchvisions_names_stay)
 }
 END_TEST
 
-START_TEST(prefixes_of_all_names_are_taken_off)
+START_TEST(a_prefix_of_all_names_is_taken_off)
 {
     static const char *const prefixes[] = {
-        "module.",           "model.",       "backbone.",
-        "timm_model.",       "_orig_mod.",   "_orig_mod.module.",
-        "module._orig_mod.", "model.model.", "model.backbone._orig_mod.module.timm_model.",
+        "module.", "_orig_mod.module.", "net.", "resnet.", "model.backbone.timm_model.", "v2.",
     };
-    static const char *const new[MOST] = {"fc.weight", "conv1.weight"};
+    static const char *const new[MOST] = {"fc.weight", "layer1.0.conv1.weight"};
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         char a[64], b[64];
         snprintf(a, sizeof a, "%sfc.weight", prefixes[i]);
-        snprintf(b, sizeof b, "%sconv1.weight", prefixes[i]);
+        snprintf(b, sizeof b, "%slayer1.0.conv1.weight", prefixes[i]);
         const char *const old[MOST] = {a, b};
         check_names(old, new, NAMING_TORCHVISION);
     }
 }
 END_TEST
 
-START_TEST(other_prefixes_stay)
+START_TEST(what_is_no_prefix_stays)
 {
-    static const char *const names[MOST] = {"net.fc.weight", "net.conv1.weight"};
-    static const char *const similar[MOST] = {"models.fc.weight", "modelconv1.weight", "model"};
-    check_names(names, names, NAMING_TORCHVISION);
+    static const char *const similar[MOST] = {"modellayer1.0.conv1.weight", "modelfc.weight"};
+    static const char *const incomplete[MOST] = {"net.layer1.0.conv1", "net.fc.weight"};
     check_names(similar, similar, NAMING_TORCHVISION);
+    check_names(incomplete, incomplete, NAMING_TORCHVISION);
 }
 END_TEST
 
 START_TEST(a_prefix_of_some_names_is_refused)
 {
-    static const char *const some[MOST] = {"model.conv1.weight", "criterion.weight",
+    static const char *const some[MOST] = {"criterion.weight", "model.layer1.0.conv1.weight",
                                            "model.fc.weight"};
-    check_refused(some, "tensor model.conv1.weight has the prefix \"model.\", but tensor "
+    check_refused(some, "tensor model.layer1.0.conv1.weight has the prefix \"model.\", but tensor "
                         "criterion.weight does not");
-    static const char *const inner[MOST] = {"module.model.fc.weight", "module.fc.bias"};
-    check_refused(inner, "tensor module.model.fc.weight has the prefix \"model.\", but tensor "
-                         "module.fc.bias does not");
-    static const char *const different[MOST] = {"module.fc.weight", "model.fc.bias"};
-    check_refused(different, "does not");
-    static const char *const bare[MOST] = {"model.", "model.fc.bias"};
+    static const char *const inner[MOST] = {
+        "module.model.resnet.embedder.embedder.convolution.weight", "module.classifier.1.bias"};
+    check_refused(inner, "has the prefix \"module.model.\", but tensor module.classifier.1.bias");
+    static const char *const two[MOST] = {"student.layer1.0.conv1.weight",
+                                          "teacher.layer1.0.conv1.weight"};
+    check_refused(two, "but tensor teacher.layer1.0.conv1.weight does not");
+    static const char *const bare[MOST] = {"model.", "model.layer1.0.conv1.weight"};
     check_refused(bare, "but tensor model. does not");
+}
+END_TEST
+
+START_TEST(a_part_of_a_sequence_is_refused)
+{
+    static const char *const first[MOST] = {"1.layer1.0.conv1.weight", "1.fc.weight"};
+    static const char *const inner[MOST] = {"model.12.layer1.0.conv1.weight", "model.12.fc.weight"};
+    check_refused(first, "tensor 1.layer1.0.conv1.weight is of one part of a sequence");
+    check_refused(inner, "of one part of a sequence");
 }
 END_TEST
 
 START_TEST(legacy_senet_gets_timms_names)
 {
     static const char *const old[MOST] = {
-        "layer0.conv1.weight",       "layer0.bn1.running_mean",      "layer3.12.se_module.fc1.bias",
-        "layer3.12.conv2.weight",    "layer1.0.downsample.0.weight", "last_linear.weight",
-        "layer1.se_module.fc1.bias", "layer0.conv3.weight",
+        "layer0.conv1.weight",          "layer0.bn1.running_mean",
+        "layer3.12.se_module.fc1.bias", "layer3.12.conv2.weight",
+        "layer1.0.downsample.0.weight", "last_linear.weight",
+        "layer1.0.se_module.fc1.bias",  "layer0.conv3.weight",
     };
     static const char *const new[MOST] = {
         "conv1.weight",
@@ -111,21 +120,31 @@ START_TEST(legacy_senet_gets_timms_names)
         "layer3.12.conv2.weight",
         "layer1.0.downsample.0.weight",
         "fc.weight",
-        "layer1.se_module.fc1.bias",
+        "layer1.0.se.fc1.bias",
         "layer0.conv3.weight",
     };
     check_names(old, new, NAMING_LEGACY_SENET);
 }
 END_TEST
 
+/* Without attention, its names do not show the pools and strides of Caffe. */
+START_TEST(only_a_senet_is_a_legacy_senet)
+{
+    static const char *const names[MOST] = {"layer0.conv1.weight", "last_linear.weight",
+                                            "layer1.0.conv1.weight"};
+    check_names(names, names, NAMING_TORCHVISION);
+}
+END_TEST
+
 START_TEST(the_deep_stem_of_legacy_senet_gets_timms_names)
 {
-    static const char *const old[MOST] = {
-        "layer0.conv1.weight", "layer0.bn1.bias", "layer0.conv2.weight", "layer0.bn2.bias",
-        "layer0.conv3.weight", "layer0.bn3.bias", "last_linear.bias"};
-    static const char *const new[MOST] = {"conv1.0.weight", "conv1.1.bias",   "conv1.3.weight",
-                                          "conv1.4.bias",   "conv1.6.weight", "bn1.bias",
-                                          "fc.bias"};
+    static const char *const old[MOST] = {"layer0.conv1.weight", "layer0.bn1.bias",
+                                          "layer0.conv2.weight", "layer0.bn2.bias",
+                                          "layer0.conv3.weight", "layer0.bn3.bias",
+                                          "last_linear.bias",    "layer1.0.se_module.fc1.bias"};
+    static const char *const new[MOST] = {"conv1.0.weight", "conv1.1.bias",        "conv1.3.weight",
+                                          "conv1.4.bias",   "conv1.6.weight",      "bn1.bias",
+                                          "fc.bias",        "layer1.0.se.fc1.bias"};
     check_names(old, new, NAMING_LEGACY_SENET);
 }
 END_TEST
@@ -183,13 +202,15 @@ START_TEST(two_tensors_of_one_name_are_refused)
     check_refused(face, "fc.weight and ");
     check_refused(face, "classifier.1.weight");
     check_refused(face, "would both be fc.weight");
-    static const char *const legacy[MOST] = {"layer0.conv1.weight", "conv1.weight"};
+    static const char *const legacy[MOST] = {"layer0.conv1.weight", "conv1.weight",
+                                             "layer1.0.se_module.fc1.bias"};
     check_refused(legacy, "would both be conv1.weight");
 }
 END_TEST
 
-TEST_MAIN("model/tensor_names", 10, torchvisions_names_stay, prefixes_of_all_names_are_taken_off,
-          other_prefixes_stay, a_prefix_of_some_names_is_refused, legacy_senet_gets_timms_names,
-          the_deep_stem_of_legacy_senet_gets_timms_names,
+TEST_MAIN("model/tensor_names", 10, torchvisions_names_stay, a_prefix_of_all_names_is_taken_off,
+          what_is_no_prefix_stays, a_prefix_of_some_names_is_refused,
+          a_part_of_a_sequence_is_refused, legacy_senet_gets_timms_names,
+          only_a_senet_is_a_legacy_senet, the_deep_stem_of_legacy_senet_gets_timms_names,
           hugging_faces_resnet_gets_torchvisions_names, names_that_only_resemble_stay,
           two_tensors_of_one_name_are_refused)
