@@ -69,7 +69,8 @@ static void explain_weights(const char *folder, struct error *err)
         else if (is_checkpoint_name(entry->d_name))
             error_set(err, ERR_IO,
                       "%.90s has no model.safetensors; `resnext import FILE OUT` makes a model "
-                      "folder of its %.40s",
+                      "folder of its %.40s; a config.json and a preprocessor_config.json of "
+                      "transformers are then to be copied to OUT",
                       folder, entry->d_name);
     if (dir)
         closedir(dir);

@@ -198,6 +198,9 @@ static void print_result(const struct run *r)
     fputs(": ", stdout);
     tool_plain(stdout, r->config.architecture);
     printf(", %d classes, input %dx%d\n", r->template.classes, r->config.size, r->config.size);
+    if (import_tensors(r->import)->naming == NAMING_HUGGING_FACE)
+        puts("the network is of transformers: where its config.json and preprocessor_config.json "
+             "are at hand, copy both to OUT; they say what is assumed above");
 }
 
 static int import_file(struct run *r, struct error *err)

@@ -2,6 +2,7 @@
 """Model folders in the forms in which others write them are served with the same answers as timm's."""
 import json
 import os
+import shutil
 import subprocess
 
 import folders
@@ -71,6 +72,18 @@ def hugging_faces_resnet_is_served_as_it_is():
             assert (best["class_id"], best["label"]) == (row["top1"], row["label"]), (best, row)
 
 
+@case(own=None)
+def an_imported_one_is_served_with_its_own_json():
+    original = folders.make("whole", renamed_weights(RESNET, folders.hugging_face), hugging_face_config(),
+                            processor=PROCESSOR)
+    folder = os.path.join(os.path.dirname(original), "imported")
+    code, out, err = tool("import", os.path.join(original, WEIGHTS), folder)
+    assert code == 0 and "copy both to OUT" in out, (out, err)
+    for name in (CONFIG, "preprocessor_config.json"):
+        shutil.copy(os.path.join(original, name), folder)
+    served_as(folder, original)
+
+
 @case(own=None, seconds=60)
 def a_prefix_of_all_tensors_does_not_matter():
     config = folders.config(RESNEXT)
@@ -78,7 +91,7 @@ def a_prefix_of_all_tensors_does_not_matter():
     wrapper = {**config, "label_names": [names[str(i)] for i in range(len(names))],
                "architectures": ["TimmWrapperForImageClassification"],
                "model_type": "timm_wrapper", "model_args": None, "do_pooling": True, "initializer_range": 0.02}
-    for prefix in ("timm_model.", "module.", "_orig_mod.model."):
+    for prefix in ("timm_model.", "module.", "_orig_mod.net."):
         folder = folders.make(prefix, renamed_weights(RESNEXT, lambda name: prefix + name), wrapper)
         served_as(folder, RESNEXT)
 
@@ -93,7 +106,7 @@ def a_prefix_of_some_tensors_is_refused():
 
 @case(own=None)
 def weights_in_other_forms_are_told_what_to_do():
-    for name, words in (("pytorch_model.bin", "resnext import"),
+    for name, words in (("pytorch_model.bin", "preprocessor_config.json of transformers are then to be copied"),
                         ("model.safetensors.index.json", "several files")):
         folder = folders.make(name, config=hugging_face_config(), processor=PROCESSOR)
         folders.remove(os.path.join(folder, WEIGHTS))
