@@ -218,13 +218,13 @@ static int check_beside(const json_t *object, const json_t *picture,
     return code == ERR_OK ? check_crop_size(object, spec->size, err) : code;
 }
 
-/* Whether config.json says how pictures are prepared, be it in part. */
-static bool says_pictures(const json_t *picture)
+/* The first key by which config.json says how pictures are prepared, be it in part; or NULL. */
+static const char *picture_key(const json_t *picture)
 {
-    bool says = false;
-    for (size_t i = 0; !says && i < PICTURE_KEYS; i++)
-        says = json_is_said(json_object_get(picture, merged_keys[i]));
-    return says;
+    for (size_t i = 0; i < PICTURE_KEYS; i++)
+        if (json_is_said(json_object_get(picture, merged_keys[i])))
+            return merged_keys[i];
+    return NULL;
 }
 
 /* preprocessor_config.json beside a config.json that says how pictures are prepared, too. */
@@ -257,7 +257,8 @@ static int take_preprocess(struct model_config *out, const json_t *root, const j
                            struct error *err)
 {
     struct preprocess_spec *spec = &out->preprocess;
-    if (processor && !says_pictures(picture)) {
+    const char *key = picture_key(picture);
+    if (processor && !key) {
         *spec = *processor;
         return ERR_OK;
     }
@@ -266,7 +267,10 @@ static int take_preprocess(struct model_config *out, const json_t *root, const j
         code = check_beside(root, picture, spec, err);
     if (code == ERR_OK)
         code = check_beside(own, picture, spec, err);
-    return code == ERR_OK && processor ? check_processor(spec, processor, err) : code;
+    if (!processor)
+        return code;
+    code = error_prefix(err, code, "%s is here and not only in preprocessor_config.json", key);
+    return code == ERR_OK ? check_processor(spec, processor, err) : code;
 }
 
 static int take_all(struct model_config *out, const json_t *root, const json_t *own,
