@@ -144,17 +144,18 @@ END_TEST
 
 static char folder[FOLDER_PATH];
 
-/* Opens FOLDER/f with a tensor "a" of a type and these bytes. */
+#define NAME "layer1.0.conv1.weight"
+
+/* Opens FOLDER/f with a tensor NAME, behind a prefix, of a type and these bytes. */
 static struct safetensors *open_bytes(const char *type, size_t elements, const void *bytes,
                                       size_t length)
 {
     unsigned char file[1024] = {0};
     struct safetensors *opened;
-    /* Its name becomes "a". */
     int header =
         sprintf((char *)file + 8,
-                "{\"model.a\":{\"dtype\":\"%s\",\"shape\":[%zu],\"data_offsets\":[0,%zu]}}", type,
-                elements, length);
+                "{\"model." NAME "\":{\"dtype\":\"%s\",\"shape\":[%zu],\"data_offsets\":[0,%zu]}}",
+                type, elements, length);
     file[0] = (unsigned char)header;
     memcpy(file + 8 + header, bytes, length);
     folder_put(folder, "f", file, 8 + (size_t)header + length);
@@ -167,7 +168,7 @@ static void check_read(const char *type, const void *bytes, size_t length, const
 {
     float out[16];
     struct safetensors *file = open_bytes(type, count, bytes, length);
-    const struct tensor_info *a = tensor_table_find(safetensors_tensors(file), "a");
+    const struct tensor_info *a = tensor_table_find(safetensors_tensors(file), NAME);
     ck_assert_int_eq(safetensors_read(file, a, out, NULL), ERR_OK);
     for (size_t i = 0; i < count; i++) {
         ck_assert_float_eq(out[i], expected[i]);
@@ -203,9 +204,10 @@ static void check_not_finite(const char *type, const void *bytes, size_t length)
     float out[2];
     struct error err;
     struct safetensors *file = open_bytes(type, 2, bytes, length);
-    const struct tensor_info *a = tensor_table_find(safetensors_tensors(file), "a");
+    const struct tensor_info *a = tensor_table_find(safetensors_tensors(file), NAME);
     ck_assert_int_eq(safetensors_read(file, a, out, &err), ERR_MODEL_INVALID);
-    ck_assert_ptr_nonnull(strstr(err.message, "tensor model.a holds NaN or infinity at index 1"));
+    ck_assert_ptr_nonnull(
+        strstr(err.message, "tensor model." NAME " holds NaN or infinity at index 1"));
     safetensors_close(file);
 }
 
@@ -271,7 +273,7 @@ START_TEST(a_file_cut_after_opening_is_an_error_not_a_signal)
     char sum[SAFETENSORS_SHA256_TEXT];
     folder_make(folder);
     struct safetensors *file = open_bytes("F32", 2, (const float[]){1, 2}, 8);
-    const struct tensor_info *a = tensor_table_find(safetensors_tensors(file), "a");
+    const struct tensor_info *a = tensor_table_find(safetensors_tensors(file), NAME);
     ck_assert_int_eq(truncate(folder_file(folder, "f"), 20), 0);
     ck_assert_int_eq(safetensors_read(file, a, out, NULL), ERR_IO);
     ck_assert_int_eq(safetensors_sha256(file, sum, NULL), ERR_IO);
