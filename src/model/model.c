@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,25 +56,39 @@ static bool is_checkpoint_name(const char *name)
     return false;
 }
 
+#define WEIGHTS_INDEX "model.safetensors.index.json"
+
+/* How surely a file of this name holds the weights: programs that train leave others beside them.
+ */
+static int weights_rank(const char *name)
+{
+    if (strcmp(name, WEIGHTS_INDEX) == 0)
+        return 3;
+    return strcmp(name, "pytorch_model.bin") == 0 ? 2 : is_checkpoint_name(name);
+}
+
 /* If a folder without model.safetensors has weights in another form, `err` says what to do. */
 static void explain_weights(const char *folder, struct error *err)
 {
+    char name[NAME_MAX + 1] = "";
     DIR *dir = opendir(folder);
     for (const struct dirent *entry; dir && (entry = readdir(dir));)
-        if (strcmp(entry->d_name, "model.safetensors.index.json") == 0)
-            error_set(err, ERR_IO,
-                      "%.90s has its weights in several files, which %.40s lists; only a single "
-                      "model.safetensors is served: save_pretrained(FOLDER, "
-                      "max_shard_size=\"100GB\") of transformers writes one",
-                      folder, entry->d_name);
-        else if (is_checkpoint_name(entry->d_name))
-            error_set(err, ERR_IO,
-                      "%.90s has no model.safetensors; `resnext import FILE OUT` makes a model "
-                      "folder of its %.40s; a config.json and a preprocessor_config.json of "
-                      "transformers are then to be copied to OUT",
-                      folder, entry->d_name);
+        if (weights_rank(entry->d_name) > weights_rank(name))
+            snprintf(name, sizeof name, "%s", entry->d_name);
     if (dir)
         closedir(dir);
+    if (strcmp(name, WEIGHTS_INDEX) == 0)
+        error_set(err, ERR_IO,
+                  "%.90s has its weights in several files, which " WEIGHTS_INDEX " lists; only a "
+                  "single model.safetensors is served: save_pretrained(FOLDER, "
+                  "max_shard_size=\"100GB\") of transformers writes one",
+                  folder);
+    else if (*name)
+        error_set(err, ERR_IO,
+                  "%.90s has no model.safetensors; `resnext import FILE OUT` makes a model folder "
+                  "of its %.40s; a config.json and a preprocessor_config.json of transformers are "
+                  "then to be copied to OUT",
+                  folder, name);
 }
 
 /* Sets `path` to that of a file which every model must have. */

@@ -339,6 +339,26 @@ START_TEST(a_checkpoint_is_told_what_makes_a_model_of_it)
 }
 END_TEST
 
+/* What transformers' Trainer leaves. */
+START_TEST(the_weights_are_told_from_other_checkpoints)
+{
+    static const char *const names[] = {"optimizer.pt",      "rng_state.pth", "training_args.bin",
+                                        "pytorch_model.bin", "scheduler.pt",  "scaler.pt"};
+    struct folder_tensors *all = begin();
+    struct model *model;
+    struct error err;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        folder_put(folder, names[i], "x", 1);
+    ck_assert_int_eq(load(&model, &err), ERR_IO);
+    ck_assert_msg(strstr(err.message, "of its pytorch_model.bin;"), "%s", err.message);
+    folder_put(folder, "model.safetensors.index.json", "x", 1);
+    ck_assert_int_eq(load(&model, &err), ERR_IO);
+    ck_assert_msg(strstr(err.message, "in several files"), "%s", err.message);
+    free(all);
+    folder_remove(folder);
+}
+END_TEST
+
 START_TEST(weights_in_several_files_are_refused)
 {
     struct folder_tensors *all = begin();
@@ -814,7 +834,8 @@ TEST_MAIN("model/model", 60, a_whole_model_is_loaded, a_missing_tensor_is_named,
           a_prefix_of_all_names_is_taken_off, a_wrong_shape_is_named, a_wrong_type_is_named,
           bad_numbers_are_named, a_counter_of_batches_may_have_any_type_and_shape,
           a_config_that_does_not_fit_is_refused, a_missing_file_is_named,
-          a_checkpoint_is_told_what_makes_a_model_of_it, weights_in_several_files_are_refused,
+          a_checkpoint_is_told_what_makes_a_model_of_it,
+          the_weights_are_told_from_other_checkpoints, weights_in_several_files_are_refused,
           a_file_is_no_model, a_model_outlives_its_file, bf16_weights_load,
           the_self_test_finds_a_wrong_kernel, an_absent_model_can_be_destroyed,
           top_k_is_softmax_in_order, scores_of_sigmoids_stand_alone, top_k_agrees_with_sorting,
