@@ -10,7 +10,7 @@ enum {
     TEMPLATE_MAX_STAGES = 8,
     TEMPLATE_MAX_BLOCKS = 256,       /* a stage */
     TEMPLATE_MAX_CHANNELS = 1 << 17, /* also classes; small enough for checked arithmetic */
-    TEMPLATE_NAME_MAX = 72,
+    TEMPLATE_NAME_MAX = 96,
 };
 
 enum stem_kind {

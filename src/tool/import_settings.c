@@ -34,7 +34,7 @@ struct settings {
     struct config_text *out;
 };
 
-static char architecture[64];
+static char architecture[TEMPLATE_NAME_MAX];
 
 static bool is_number(const char *text, double *out)
 {
