@@ -175,7 +175,9 @@ static int take_size(const json_t *root, const struct processor *p, struct prepr
     spec->crop_mode = squares ? CROP_SQUASH : CROP_CENTER;
     if (picture_integer(edge, MODEL_EDGE_MIN, MODEL_RESIZE_MAX, &spec->resize))
         return ERR_OK;
-    return refuse("size", value, "{\"shortest_edge\": N} and {\"height\": N, \"width\": N} are",
+    return refuse("size", value,
+                  "{\"shortest_edge\": N} and {\"height\": N, \"width\": N} are, with N from 8 to "
+                  "4096",
                   err);
 }
 
@@ -185,7 +187,8 @@ static int take_crop_pct(const json_t *root, struct preprocess_spec *spec, struc
     const json_t *crop_pct = json_object_get(root, "crop_pct");
     spec->size = spec->resize;
     if (spec->crop_mode != CROP_CENTER || spec->size > MODEL_EDGE_MAX)
-        return refuse("size", json_object_get(root, "size"), "{\"shortest_edge\": N} is", err);
+        return refuse("size", json_object_get(root, "size"),
+                      "{\"shortest_edge\": N} is, with N from 8 to 1024", err);
     if (spec->size >= CONVNEXT_SQUASHED) {
         spec->crop_mode = CROP_SQUASH;
         return ERR_OK;
@@ -228,7 +231,7 @@ static int take_crop(const json_t *root, const struct processor *p, struct prepr
     if (spec->crop_mode == CROP_SQUASH && spec->size <= MODEL_EDGE_MAX)
         return ERR_OK;
     return refuse("size", json_object_get(root, "size"),
-                  "without a crop, {\"height\": N, \"width\": N} is, with N up to 1024", err);
+                  "without a crop, {\"height\": N, \"width\": N} is, with N from 8 to 1024", err);
 }
 
 /* The default depends on the version of transformers. */

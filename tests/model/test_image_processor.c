@@ -82,7 +82,8 @@ START_TEST(convnext_crops_below_384)
     check_geometry(CONVNEXT("\"size\":{\"shortest_edge\":1024}"), 1024, 1024, CROP_SQUASH);
     check_refused(CONVNEXT("\"size\":{\"height\":224,\"width\":224}"), ERR_MODEL_UNSUPPORTED,
                   "size {\"height\":224,\"width\":224} is not served");
-    check_refused(CONVNEXT("\"size\":1025"), ERR_MODEL_UNSUPPORTED, "size 1025");
+    check_refused(CONVNEXT("\"size\":1025"), ERR_MODEL_UNSUPPORTED,
+                  "size 1025 is not served; {\"shortest_edge\": N} is, with N from 8 to 1024");
     check_refused(CONVNEXT("\"size\":224,\"crop_pct\":1.1"), ERR_MODEL_INVALID, "crop_pct");
     check_refused(CONVNEXT("\"size\":224,\"crop_pct\":0"), ERR_MODEL_INVALID, "crop_pct");
     check_refused(CONVNEXT("\"size\":224,\"crop_pct\":-1"), ERR_MODEL_INVALID, "crop_pct");
@@ -154,6 +155,7 @@ START_TEST(other_sizes_are_refused)
         snprintf(text, sizeof text, BIT("\"crop_size\":8,\"size\":%s"), sizes[i]);
         snprintf(says, sizeof says, "size %s is not served", sizes[i]);
         check_refused(text, ERR_MODEL_UNSUPPORTED, says);
+        check_refused(text, ERR_MODEL_UNSUPPORTED, "are, with N from 8 to 4096");
     }
     check_geometry(BIT("\"crop_size\":8,\"size\":{\"shortest_edge\":9,\"longest_edge\":null}"), 8,
                    9, CROP_CENTER);
