@@ -7,6 +7,7 @@
 
 #include "base/names.h"
 #include "model/config.h"
+#include "model/network_name.h"
 #include "tool/tool.h"
 
 const char *const like_names[] = {LIKE_NAMES(NAME_TEXT) NULL};
@@ -130,19 +131,36 @@ static bool stored_architecture(const struct settings *s)
            strpbrk(architecture, "0123456789");
 }
 
-static void choose_architecture(struct settings *s)
+/* The tensors of a legacy SENet lose the names that show it, so the architecture must. */
+static bool shows_legacy(const struct settings *s, const char *text)
 {
-    s->out->architecture = architecture;
-    if (s->options->architecture) {
-        s->out->architecture = s->options->architecture;
-    } else if (stored_architecture(s)) {
-        printf("in the checkpoint: architecture %s\n", architecture);
-    } else {
+    struct network_name name;
+    return s->template->stem_pool != STEM_POOL_CEIL ||
+           (network_name_parse(text, &name) && name.legacy);
+}
+
+static int choose_architecture(struct settings *s, struct error *err)
+{
+    const char *given = s->options->architecture;
+    s->out->architecture = given ? given : architecture;
+    if (given && !shows_legacy(s, given)) {
         template_name(s->template, architecture);
-        s->out->variant = s->template;
-        printf("assumed: architecture %s, by the shapes of the tensors (--architecture)\n",
-               architecture);
+        return error_set(
+            err, ERR_PARAMETER,
+            "--architecture %.60s: the tensors have the names of a legacy SENet, which "
+            "computes something else; %s is one",
+            given, architecture);
     }
+    if (given)
+        return ERR_OK;
+    if (stored_architecture(s) && shows_legacy(s, architecture)) {
+        printf("in the checkpoint: architecture %s\n", architecture);
+        return ERR_OK;
+    }
+    template_name(s->template, architecture);
+    s->out->variant = s->template;
+    printf("assumed: architecture %s, by the tensors (--architecture)\n", architecture);
+    return ERR_OK;
 }
 
 static bool is_cifar(const struct settings *s)
@@ -241,13 +259,15 @@ int import_settings(const struct import_options *options, const struct import *i
     *out = (struct config_text){.classes = template->classes};
     if (!s.like)
         s.like = guess_like(&s);
-    choose_architecture(&s);
+    int code = choose_architecture(&s, err);
+    if (code != ERR_OK)
+        return code;
     if (!options->like && !is_cifar(&s))
         printf("assumed: pictures like those of %s (--like)\n", like_names[s.like]);
     choose_size(&s);
     choose_resize(&s);
     choose_interpolation(&s);
-    int code = choose_triple(&s, "mean", options->mean, imagenet_mean, out->mean, err);
+    code = choose_triple(&s, "mean", options->mean, imagenet_mean, out->mean, err);
     if (code == ERR_OK)
         code = choose_triple(&s, "std", options->std, imagenet_std, out->std, err);
     if (code == ERR_OK && out->resize && out->resize < out->size)

@@ -3,6 +3,7 @@
 for anything else are refused, and nothing of them is run."""
 import collections
 import json
+import math
 import os
 import pickle
 import struct
@@ -97,7 +98,7 @@ def test_a_folder_is_made_that_can_be_served(scratch):
     lines, out = good(scratch, new(tiny()), "--like", "timm", "--interpolation", "bilinear",
                       *LIKE_TINY)
     assert lines == ["taken: the tensors at the root",
-                     "assumed: architecture resnet18.variant, by the shapes of the tensors "
+                     "assumed: architecture resnet18.variant, by the tensors "
                      "(--architecture)",
                      f"{os.path.join(scratch, 'out')}: resnet18.variant, 20 classes, input 72x72"], lines
     assert "self-test  passed" in resnext("verify", out).stdout
@@ -160,6 +161,48 @@ def test_a_training_checkpoint_says_more(scratch):
     other["args"] = namespace(model="vgg16")
     bad(scratch, new(other), "architecture vgg16 is not served")
     good(scratch, new(other), "--architecture", "resnet18", *LIKE_TINY)
+
+
+def legacy():
+    """A network of timm's senet module, one block a stage, in its names."""
+    network, width = {}, 16
+
+    def add(name, *shape):
+        network[name] = tensor(list(shape), struct.pack("<f", 0.25) * math.prod(shape))
+
+    def convolve(conv, norm, *shape):
+        add(conv + ".weight", *shape)
+        for rest in ("weight", "bias", "running_mean", "running_var"):
+            add(f"{norm}.{rest}", shape[0])
+    convolve("layer0.conv1", "layer0.bn1", width, 3, 7, 7)
+    for stage in "1234":
+        block = f"layer{stage}.0."
+        convolve(block + "conv1", block + "bn1", 4, width, 1, 1)
+        convolve(block + "conv2", block + "bn2", 4, 4, 3, 3)
+        convolve(block + "conv3", block + "bn3", 16, 4, 1, 1)
+        if stage > "1":
+            convolve(block + "downsample.0", block + "downsample.1", 16, 16, 1, 1)
+        for layer, rows, columns in (("fc1", 1, 16), ("fc2", 16, 1)):
+            add(f"{block}se_module.{layer}.weight", rows, columns, 1, 1)
+            add(f"{block}se_module.{layer}.bias", rows)
+    add("last_linear.weight", 5, 16)
+    add("last_linear.bias", 5)
+    return network
+
+
+def test_a_legacy_senet_stays_one(scratch):
+    """The folder has other names for its tensors."""
+    old_name = {"arch": "se_resnet14", "state_dict": legacy()}
+    for what in (legacy(), {"arch": "seresnet14", "state_dict": legacy()}, old_name):
+        lines, out = good(scratch, new(what))
+        assert lines[1] == ("assumed: architecture legacy_seresnet14.variant, by the tensors "
+                            "(--architecture)"), lines
+        assert "no padding" in resnext("info", out).stdout
+    for name in ("legacy_seresnet14", "legacy_seresnet14.in1k"):
+        _, out = good(scratch, new(old_name), "--architecture", name)
+        table = resnext("info", out).stdout
+        assert "no padding" in table and "stride on the 1x1" in table, table
+    bad(scratch, new(legacy()), "names of a legacy SENet", "--architecture", "seresnet14")
 
 
 def test_prefixes_and_wrappers_come_off(scratch):
