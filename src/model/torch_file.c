@@ -33,7 +33,6 @@ static const struct {
     {257, 5, "ustar",
      "a tar archive; unpack it, or, if PyTorch before 0.2 wrote it, load and save it with a newer "
      "one"},
-    {0, 3, "GIF", "a picture"},
     {0, 6, "\x93NUMPY", "a file of NumPy; save a PyTorch state dict instead"},
     {0, 2, "\x08\x03", "probably an ONNX network; save a PyTorch state dict instead"},
     {0, 2, "\x08\x04", "probably an ONNX network; save a PyTorch state dict instead"},
@@ -43,6 +42,8 @@ static const struct {
     {0, 2, "\x08\x09", "probably an ONNX network; save a PyTorch state dict instead"},
     {0, 2, "\x08\x0a", "probably an ONNX network; save a PyTorch state dict instead"},
     {0, 9, "<!DOCTYPE", "a web page; fetch the file itself"},
+    {0, 9, "<!doctype", "a web page; fetch the file itself"},
+    {0, 5, "<html", "a web page; fetch the file itself"},
     {0, 7, "version", "a Git LFS pointer; fetch the file itself with git lfs pull"},
 };
 
