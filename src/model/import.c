@@ -323,6 +323,19 @@ const struct tensor_table *import_tensors(const struct import *import)
     return &import->table;
 }
 
+void import_ends(const struct import *import, const char **first, const char **last)
+{
+    size_t low = SIZE_MAX, high = 0;
+    *first = *last = "";
+    for (size_t i = 0; i < import->table.count; i++) {
+        const struct tensor_info *t = &import->table.tensors[i];
+        if (t->begin <= low)
+            *first = t->stored, low = t->begin;
+        if (t->begin >= high)
+            *last = t->stored, high = t->begin;
+    }
+}
+
 const char *import_taken(const struct import *import)
 {
     return import->parts[import->taken].name;
@@ -334,15 +347,9 @@ const char *import_other(const struct import *import, size_t i)
     return i < import->part_count ? import->parts[i].name : NULL;
 }
 
-static const struct pickle_value *said(const struct pickle_value *mapping, const char *key)
-{
-    const struct pickle_value *value = pickle_get(mapping, key);
-    return value && value->kind != PICKLE_NONE ? value : NULL;
-}
-
 const struct pickle_value *import_fact(const struct import *import, const char *key)
 {
-    return import->torch ? said(torch_file_root(import->torch), key) : NULL;
+    return import->torch ? pickle_get(torch_file_root(import->torch), key) : NULL;
 }
 
 const struct pickle_value *import_option(const struct import *import, const char *key)
@@ -350,7 +357,7 @@ const struct pickle_value *import_option(const struct import *import, const char
     const struct pickle_value *args = import_fact(import, "args");
     if (args && args->kind == PICKLE_OBJECT && args->global->role == PICKLE_NAMESPACE)
         args = args->state;
-    return args ? said(args, key) : NULL;
+    return pickle_get(args, key);
 }
 
 static int read_values(struct import *import, const struct tensor_info *info, float *out,

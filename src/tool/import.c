@@ -16,6 +16,7 @@
 #include "model/strict_json.h"
 #include "tool/args.h"
 #include "tool/import_settings.h"
+#include "tool/signals.h"
 
 static const char *const filter_names[] = {"guess", "bilinear", "bicubic", NULL};
 static struct import_options options;
@@ -73,20 +74,26 @@ static void print_taken(const struct import *import)
     puts(import_other(import, 0) ? " (--key)" : "");
 }
 
-/* Reads the network from the shapes, and checks that it has all tensors and no others. */
+/* Reads the network from the shapes. If the tensors are those of another one, their names tell. */
+static int find_template(struct run *r, struct error *err)
+{
+    const char *first, *last;
+    int code = checkpoint_template(import_tensors(r->import), &r->template, err);
+    import_ends(r->import, &first, &last);
+    r->template.input_size = 224;
+    return error_prefix(err, code, "%s, with tensors %s to %s", r->tool->operands[0], first, last);
+}
+
+/* Checks that the network has all its tensors and no others. */
 static int check_tensors(struct run *r, struct error *err)
 {
     struct layer *layers;
     size_t count;
-    const struct tensor_table *tensors = import_tensors(r->import);
-    int code = checkpoint_template(tensors, &r->template, err);
-    r->template.input_size = 224;
-    if (code == ERR_OK)
-        code = template_layers(&r->template, &layers, &count, err);
-    if (code != ERR_OK)
-        return error_prefix(err, code, "%s", r->tool->operands[0]);
-    code = checkpoint_check(tensors, layers, count, err);
-    free(layers);
+    int code = template_layers(&r->template, &layers, &count, err);
+    if (code == ERR_OK) {
+        code = checkpoint_check(import_tensors(r->import), layers, count, err);
+        free(layers);
+    }
     return error_prefix(err, code, "%s", r->tool->operands[0]);
 }
 
@@ -157,7 +164,7 @@ static int make_folder(struct run *r, struct error *err)
     umask(mask);
     snprintf(r->folder, sizeof r->folder, "%.*s.XXXXXX", FILE_PATH_MAX - 32, r->out);
     if (!mkdtemp(r->folder) || chmod(r->folder, 0777 & ~mask) != 0)
-        return error_set(err, ERR_IO, "cannot make %s: %s", r->folder, strerror(errno));
+        return error_set(err, ERR_IO, "cannot make %s: %s", r->out, strerror(errno));
     int code = file_path(r->weights, r->folder, "model.safetensors", err);
     return code == ERR_OK ? file_path(r->text, r->folder, "config.json", err) : code;
 }
@@ -192,6 +199,18 @@ static int write_folder(struct run *r, struct error *err)
     return code;
 }
 
+/* Leaves either the whole folder or nothing. */
+static int make_out(struct run *r, struct error *err)
+{
+    sigset_t before;
+    signals_hold(&before);
+    int code = make_folder(r, err);
+    if (code == ERR_OK && (code = write_folder(r, err)) != ERR_OK)
+        remove_folder(r);
+    signals_release(&before);
+    return code;
+}
+
 static void print_result(const struct run *r)
 {
     tool_plain(stdout, r->out);
@@ -206,6 +225,8 @@ static int import_file(struct run *r, struct error *err)
     if (code == ERR_OK)
         code = import_open(&r->import, r->tool->operands[0], options.key, err);
     if (code == ERR_OK)
+        code = find_template(r, err);
+    if (code == ERR_OK)
         code = check_tensors(r, err);
     if (code != ERR_OK)
         return code;
@@ -214,9 +235,7 @@ static int import_file(struct run *r, struct error *err)
     if (code == ERR_OK)
         code = take_labels(r, err);
     if (code == ERR_OK)
-        code = make_folder(r, err);
-    if (code == ERR_OK && (code = write_folder(r, err)) != ERR_OK)
-        remove_folder(r);
+        code = make_out(r, err);
     if (code == ERR_OK)
         print_result(r);
     return code;
