@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/names.h"
+#include "base/utf8.h"
 #include "model/checkpoint.h"
 #include "model/config.h"
 #include "model/config_labels.h"
@@ -48,6 +49,10 @@ static int check_out(struct run *r, struct error *err)
     if (length == 0 ||
         snprintf(r->out, sizeof r->out, "%.*s", (int)length, out) >= FILE_PATH_MAX - 32)
         return error_set(err, ERR_PARAMETER, "the path of OUT is empty or too long");
+    struct stat status;
+    if (lstat(r->out, &status) == 0 && S_ISLNK(status.st_mode))
+        return error_set(err, ERR_IO, "%s is a symbolic link; name a folder that is to be made",
+                         r->out);
     DIR *dir = opendir(r->out);
     if (!dir)
         return errno == ENOENT ? ERR_OK
@@ -116,9 +121,9 @@ static int parse_json_labels(const char *bytes, size_t length, struct model_conf
         if (json_object_get(inner, keys[i]))
             from = inner;
     code = config_labels_read(config, from, from, 0, err);
+    if (code == ERR_OK && (config->labels.count == 0 || json_object_size(root) != 1))
+        code = error_set(err, ERR_MODEL_INVALID, "it is not one list or map of names");
     json_decref(root);
-    if (code == ERR_OK && config->labels.count == 0)
-        code = error_set(err, ERR_MODEL_INVALID, "it has no names");
     return code;
 }
 
@@ -130,9 +135,11 @@ static int read_labels(struct run *r, struct error *err)
     int code = file_read_all(options.labels, LABELS_FILE_MAX, &bytes, &length, err);
     if (code != ERR_OK)
         return code;
-    size_t blank = strspn(bytes, " \t\r\n");
-    if (bytes[blank] == '[' || bytes[blank] == '{') {
-        code = parse_json_labels(bytes, length, &config, err);
+    size_t mark = utf8_mark_length(bytes, length);
+    const char *text = bytes + mark;
+    char first = text[strspn(text, " \t\r\n")];
+    if (first == '[' || first == '{') {
+        code = parse_json_labels(text, length - mark, &config, err);
         r->labels = config.labels;
     } else {
         code = labels_parse(&r->labels, bytes, length, err);

@@ -336,7 +336,7 @@ def test_safetensors_without_a_folder(scratch):
 def test_labels_in_all_forms(scratch):
     names = [f"name {i}" for i in range(20)]
     forms = ["\n".join(names), json.dumps(names), json.dumps({str(i): n for i, n in enumerate(names)}),
-             json.dumps({"id2label": {str(i): n for i, n in enumerate(names)}})]
+             json.dumps({"id2label": {str(i): n for i, n in enumerate(names)}}), "\ufeff" + json.dumps(names)]
     for number, text in enumerate(forms):
         path = os.path.join(scratch, f"labels{number}")
         with open(path, "w", encoding="utf-8") as file:
@@ -347,6 +347,10 @@ def test_labels_in_all_forms(scratch):
     with open(path, "w", encoding="utf-8") as file:
         file.write("a\nb\n")
     bad(scratch, new(tiny()), "2 names, but the network has 20 classes", "--labels", path)
+    for text in (json.dumps(names) + ', "more": 1', "[]", "{}"):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        bad(scratch, new(tiny()), "not one list or map of names", "--labels", path)
 
 
 def test_wrong_usage(scratch):
@@ -356,6 +360,11 @@ def test_wrong_usage(scratch):
     cifar = torch_files.state_dict(*weights(CIFAR))
     bad(scratch, new(cifar), "--mean")
     out = os.path.join(scratch, "out")
+    for target in (scratch, "nowhere"):
+        os.symlink(target, out)
+        done, _ = run(scratch, new(tiny()), *LIKE_TINY)
+        assert done.returncode == 1 and "symbolic link" in done.stderr, done.stderr
+        os.unlink(out)
     os.mkdir(out)
     done, _ = run(scratch, new(tiny()), *LIKE_TINY)
     assert done.returncode == 0, done.stderr  # an empty folder
