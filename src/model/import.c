@@ -7,7 +7,6 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/size.h"
 #include "model/file.h"
 #include "model/tensor_names.h"
 #include "model/torch_file.h"
@@ -242,17 +241,6 @@ static int take_plain_tensors(struct import *import, struct error *err)
     return code;
 }
 
-/* Two of one name can only be in a file that was made by hand. */
-static int name_tensors(struct tensor_table *table, struct error *err)
-{
-    int code = tensor_names_rename(table, err);
-    for (size_t i = 1; code == ERR_OK && i < table->count; i++)
-        if (strcmp(table->tensors[i - 1].name, table->tensors[i].name) == 0)
-            return error_set(err, ERR_MODEL_INVALID, "two tensors are named %s",
-                             table->tensors[i].name);
-    return code;
-}
-
 /* A header of JSON behind its length. */
 static int is_safetensors(const char *path, bool *result, struct error *err)
 {
@@ -276,7 +264,7 @@ static int open_torch(struct import *import, const char *path, const char *key, 
     if (code == ERR_OK)
         code = take_torch_tensors(import, err);
     if (code == ERR_OK)
-        code = name_tensors(&import->table, err);
+        code = tensor_names_rename(&import->table, err);
     return error_prefix(err, code, "%s", path);
 }
 

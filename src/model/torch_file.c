@@ -1,6 +1,5 @@
 #include "model/torch_file.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -69,7 +69,7 @@ static int check_out(struct run *r, struct error *err)
 
 static void print_taken(const struct import *import)
 {
-    const char *taken = import_taken(import), *other = import_other(import, 0);
+    const char *taken = import_taken(import), *other;
     printf("taken: ");
     tool_plain(stdout, *taken ? taken : "the tensors at the root");
     for (size_t i = 0; (other = import_other(import, i)); i++) {
