@@ -155,15 +155,18 @@ static bool shows_legacy(const struct settings *s, const char *text)
            (network_name_parse(text, &name) && name.legacy);
 }
 
-/* Checks the name that the options or the checkpoint say, and prints that of the tensors, which
- * show all but few variants, if it is another one. */
+/* Checks the name that the options or the checkpoint say, and prints that of the tensors if it is
+ * another one. They do not show anti-aliasing. */
 static int compare_architecture(const struct settings *s, const char *said, struct error *err)
 {
     struct network_name name;
     char shown[TEMPLATE_NAME_MAX];
+    struct template t = *s->template;
     size_t length = strcspn(said, ".");
-    template_name(s->template, shown);
-    if (!network_name_parse(said, &name))
+    bool known = network_name_parse(said, &name);
+    t.antialias = known ? name.antialias : t.antialias;
+    template_name(&t, shown);
+    if (!known)
         return error_set(err, ERR_PARAMETER,
                          "architecture %.60s is not served; the tensors are those of %s: if it is "
                          "the same network, give --architecture %s",

@@ -253,6 +253,8 @@ def test_only_options_of_timm_mean_pictures_of_timm(scratch):
 def test_a_name_is_compared_with_the_tensors(scratch):
     lines, _ = good(scratch, new({"state_dict": tiny(), "arch": "resnext101_32x8d"}), "--size", "72")
     assert "by its tensors: architecture resnet18.variant" in lines, lines
+    lines, _ = good(scratch, new(tiny()), "--size", "64", "--architecture", "resnetaa18")
+    assert "by its tensors: architecture resnetaa18.variant" in lines, lines
     lines, _ = good(scratch, new(tiny()), "--size", "72", "--architecture", "resnet34")
     assert "by its tensors: architecture resnet18.variant" in lines, lines
 
