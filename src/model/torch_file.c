@@ -274,6 +274,8 @@ int torch_file_tensor(const struct torch_file *file, const struct pickle_value *
     const struct pickle_value *key =
         storage && storage->kind == PICKLE_PERSISTENT ? pickle_item(storage->id, 2) : NULL;
     *out = (struct torch_tensor){0};
+    if (pickle_get(pickle_item(arguments, 6), "neg")) /* a view with the other sign */
+        key = NULL;
     if (!key || !pickle_size(pickle_item(arguments, 1), &out->offset) ||
         (out->rank = take_sizes(pickle_item(arguments, 2), out->shape)) < 0 ||
         take_sizes(pickle_item(arguments, 3), out->stride) != out->rank)

@@ -459,6 +459,8 @@ def row_94_files_that_lie_are_refused(scratch):
     bad(scratch, with_bias(twenty, [20], [1, 1]), "unknown way")
     bad(scratch, with_bias(twenty, [1] * 9, [1] * 9), "unknown way")
     bad(scratch, with_bias("0", [20]), "unknown way")
+    negative = Called(torch_files.REBUILD, (*Tensor(twenty, [20]).reduced[1], {"neg": True}))
+    bad(scratch, new({**tiny(), "fc.bias": negative}), "unknown way")
     short = Storage("F32", bytes(76))
     short.numbers = 20
     for make in (new, old):
