@@ -197,6 +197,22 @@ static int choose_architecture(struct settings *s, struct error *err)
     return ERR_OK;
 }
 
+/* Options of timm's training script that change the network, and do not show in its tensors. */
+static int check_network(const struct settings *s, struct error *err)
+{
+    static const char option[] = "--architecture";
+    const struct pickle_value *pool = said(s, "gp"), *eps = said(s, "bn_eps");
+    const struct pickle_value *more = said(s, "model_kwargs");
+    double number;
+    if (s->options->architecture)
+        return ERR_OK;
+    if (pool && !pickle_is_text(pool, "avg"))
+        return not_served("gp", "avg", option, err);
+    if (eps && !(is_real(eps, &number) && number == 1e-5))
+        return not_served("bn_eps", "1e-5", option, err);
+    return more && more->first ? not_served("model_kwargs", "empty", option, err) : ERR_OK;
+}
+
 static bool is_cifar(const struct settings *s)
 {
     return s->template->stem == STEM_CIFAR;
@@ -334,6 +350,8 @@ int import_settings(const struct import_options *options, const struct import *i
     if (!s.like)
         s.like = guess_like(&s);
     int code = choose_architecture(&s, err);
+    if (code == ERR_OK)
+        code = check_network(&s, err);
     if (code == ERR_OK && !options->like && !is_cifar(&s))
         printf("assumed: pictures like those of %s (--like)\n", like_names[s.like]);
     if (code == ERR_OK)

@@ -226,6 +226,8 @@ def test_options_of_the_training_are_kept(scratch):
     _, config = settings(scratch, "--size", "64", "--resize", "80", crop_mode="border", img_size=72)
     picture = config["pretrained_cfg"]
     assert picture["input_size"] == [3, 64, 64] and picture["crop_mode"] == "center", picture
+    settings(scratch, img_size=72, gp="avg", bn_eps=1e-5, model_kwargs={})
+    settings(scratch, "--architecture", "resnet18", img_size=72, model_kwargs={"zero_init_last": True})
     _, config = settings(scratch, val_resize_size=1100, val_crop_size=72)
     assert config["pretrained_cfg"]["resize_size"] == 1100, config
 
@@ -236,6 +238,8 @@ def test_options_that_cannot_be_kept_are_no_assumptions(scratch):
                                ("val_crop_size", -1, "--size"), ("crop_mode", "border", "--resize"),
                                ("crop_pct", 1.5, "--crop-pct"), ("val_resize_size", 2 ** 70, "--resize"),
                                ("interpolation", "lanczos", "--interpolation"),
+                               ("gp", "max", "--architecture"), ("bn_eps", 1e-3, "--architecture"),
+                               ("model_kwargs", {"act_layer": "silu"}, "--architecture"),
                                ("mean", [0.5, 0.5], "--mean"), ("std", "0.5", "--std")):
         content = new({"state_dict": tiny(), "args": namespace(**{key: value})})
         bad(scratch, content, f"{option}")
