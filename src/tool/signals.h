@@ -1,5 +1,5 @@
-/* Keeps the signals that end a program (SIGHUP, SIGINT, SIGTERM) back while it has files that it must
- * remove. One thread; others must not take these signals. */
+/* Keeps the signals that end a program (SIGHUP, SIGINT, SIGTERM) back while it has files that it
+ * must remove. One thread; others must not take these signals. */
 #ifndef RESNEXT_TOOL_SIGNALS_H
 #define RESNEXT_TOOL_SIGNALS_H
 
