@@ -6,7 +6,7 @@
 
 /* A tile of the product: ROWS rows of `own` times COLUMNS columns of z's weights. DEPTH products
  * are added up in float32, and these sums in double. */
-enum { ROWS = 4, COLUMNS = 64, DEPTH = 16, STEP = 4 };
+enum { ROWS = 16, COLUMNS = 64, DEPTH = 16, STEP = 4 };
 
 struct tile {
     double sum[ROWS][COLUMNS];

@@ -14,11 +14,12 @@ static json_t *triple(const double numbers[3])
 static json_t *describe_picture(const struct config_text *text)
 {
     const char *filter = text->interpolation == INTERPOLATION_BICUBIC ? "bicubic" : "bilinear";
+    const char *mode = text->crop_mode == CROP_SQUASH ? "squash" : "center";
     json_t *crop = text->resize ? json_integer(text->resize) : json_real(text->crop_pct);
     return json_pack("{s:[i,i,i], s:s, s:o, s:s, s:o, s:o, s:i}", "input_size", 3, text->size,
                      text->size, "interpolation", filter, text->resize ? "resize_size" : "crop_pct",
-                     crop, "crop_mode", "center", "mean", triple(text->mean), "std",
-                     triple(text->std), "num_classes", text->classes);
+                     crop, "crop_mode", mode, "mean", triple(text->mean), "std", triple(text->std),
+                     "num_classes", text->classes);
 }
 
 static json_t *name_list(const struct label_list *labels)
@@ -87,7 +88,7 @@ int model_config_write(const char *path, const struct config_text *text, struct 
     else if (!file)
         code = error_set(err, ERR_IO, "cannot create %s: %s", path, strerror(errno));
     else if (json_dumpf(root, file, JSON_INDENT(1) | JSON_REAL_PRECISION(15)) != 0 ||
-             fputc('\n', file) == EOF || fflush(file) != 0)
+             fputc('\n', file) == EOF || fflush(file) != 0 || fsync(fileno(file)) != 0)
         code = error_set(err, ERR_IO, "cannot write %s: %s", path, strerror(errno));
     if (file)
         fclose(file);

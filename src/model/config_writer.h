@@ -14,6 +14,7 @@ struct config_text {
     int size;                       /* edge of the input */
     int resize;                     /* short edge before the crop; 0: as crop_pct says */
     double crop_pct;                /* of the short edge */
+    enum crop_mode crop_mode;
     enum interpolation interpolation;
     double mean[3], std[3];
     const struct label_list *labels; /* NULL or count 0: none */

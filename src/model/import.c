@@ -7,7 +7,6 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/size.h"
 #include "model/file.h"
 #include "model/tensor_names.h"
 #include "model/torch_file.h"
@@ -242,17 +241,6 @@ static int take_plain_tensors(struct import *import, struct error *err)
     return code;
 }
 
-/* Two of one name can only be in a file that was made by hand. */
-static int name_tensors(struct tensor_table *table, struct error *err)
-{
-    int code = tensor_names_rename(table, err);
-    for (size_t i = 1; code == ERR_OK && i < table->count; i++)
-        if (strcmp(table->tensors[i - 1].name, table->tensors[i].name) == 0)
-            return error_set(err, ERR_MODEL_INVALID, "two tensors are named %s",
-                             table->tensors[i].name);
-    return code;
-}
-
 /* A header of JSON behind its length. */
 static int is_safetensors(const char *path, bool *result, struct error *err)
 {
@@ -276,7 +264,7 @@ static int open_torch(struct import *import, const char *path, const char *key, 
     if (code == ERR_OK)
         code = take_torch_tensors(import, err);
     if (code == ERR_OK)
-        code = name_tensors(&import->table, err);
+        code = tensor_names_rename(&import->table, err);
     return error_prefix(err, code, "%s", path);
 }
 
@@ -323,6 +311,19 @@ const struct tensor_table *import_tensors(const struct import *import)
     return &import->table;
 }
 
+void import_ends(const struct import *import, const char **first, const char **last)
+{
+    size_t low = SIZE_MAX, high = 0;
+    *first = *last = "";
+    for (size_t i = 0; i < import->table.count; i++) {
+        const struct tensor_info *t = &import->table.tensors[i];
+        if (t->begin <= low)
+            *first = t->stored, low = t->begin;
+        if (t->begin >= high)
+            *last = t->stored, high = t->begin;
+    }
+}
+
 const char *import_taken(const struct import *import)
 {
     return import->parts[import->taken].name;
@@ -334,15 +335,9 @@ const char *import_other(const struct import *import, size_t i)
     return i < import->part_count ? import->parts[i].name : NULL;
 }
 
-static const struct pickle_value *said(const struct pickle_value *mapping, const char *key)
-{
-    const struct pickle_value *value = pickle_get(mapping, key);
-    return value && value->kind != PICKLE_NONE ? value : NULL;
-}
-
 const struct pickle_value *import_fact(const struct import *import, const char *key)
 {
-    return import->torch ? said(torch_file_root(import->torch), key) : NULL;
+    return import->torch ? pickle_get(torch_file_root(import->torch), key) : NULL;
 }
 
 const struct pickle_value *import_option(const struct import *import, const char *key)
@@ -350,7 +345,7 @@ const struct pickle_value *import_option(const struct import *import, const char
     const struct pickle_value *args = import_fact(import, "args");
     if (args && args->kind == PICKLE_OBJECT && args->global->role == PICKLE_NAMESPACE)
         args = args->state;
-    return args ? said(args, key) : NULL;
+    return pickle_get(args, key);
 }
 
 static int read_values(struct import *import, const struct tensor_info *info, float *out,

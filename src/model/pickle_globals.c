@@ -84,6 +84,7 @@ static const struct {
     {"torch._utils._rebuild_sparse_tensor", "a sparse tensor"},
     {"torch._utils._rebuild_sparse_csr_tensor", "a sparse tensor"},
     {"torch._utils._rebuild_nested_tensor", "a nested tensor"},
+    {"torch._utils._rebuild_tensor_v3", "a tensor of a rare type, such as float8"},
     {"torch._utils._rebuild_meta_tensor_no_storage", "a tensor without numbers"},
     {"torch.QInt8Storage", "quantized numbers"},
     {"torch.QUInt8Storage", "quantized numbers"},

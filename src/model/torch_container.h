@@ -2,7 +2,9 @@
 #ifndef RESNEXT_MODEL_TORCH_CONTAINER_H
 #define RESNEXT_MODEL_TORCH_CONTAINER_H
 
-#include <sys/stat.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "model/pickle.h"

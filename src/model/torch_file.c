@@ -1,6 +1,5 @@
 #include "model/torch_file.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,7 +32,6 @@ static const struct {
     {257, 5, "ustar",
      "a tar archive; unpack it, or, if PyTorch before 0.2 wrote it, load and save it with a newer "
      "one"},
-    {0, 3, "GIF", "a picture"},
     {0, 6, "\x93NUMPY", "a file of NumPy; save a PyTorch state dict instead"},
     {0, 2, "\x08\x03", "probably an ONNX network; save a PyTorch state dict instead"},
     {0, 2, "\x08\x04", "probably an ONNX network; save a PyTorch state dict instead"},
@@ -43,6 +41,8 @@ static const struct {
     {0, 2, "\x08\x09", "probably an ONNX network; save a PyTorch state dict instead"},
     {0, 2, "\x08\x0a", "probably an ONNX network; save a PyTorch state dict instead"},
     {0, 9, "<!DOCTYPE", "a web page; fetch the file itself"},
+    {0, 9, "<!doctype", "a web page; fetch the file itself"},
+    {0, 5, "<html", "a web page; fetch the file itself"},
     {0, 7, "version", "a Git LFS pointer; fetch the file itself with git lfs pull"},
 };
 
@@ -274,6 +274,8 @@ int torch_file_tensor(const struct torch_file *file, const struct pickle_value *
     const struct pickle_value *key =
         storage && storage->kind == PICKLE_PERSISTENT ? pickle_item(storage->id, 2) : NULL;
     *out = (struct torch_tensor){0};
+    if (pickle_get(pickle_item(arguments, 6), "neg")) /* a view with the other sign */
+        key = NULL;
     if (!key || !pickle_size(pickle_item(arguments, 1), &out->offset) ||
         (out->rank = take_sizes(pickle_item(arguments, 2), out->shape)) < 0 ||
         take_sizes(pickle_item(arguments, 3), out->stride) != out->rank)

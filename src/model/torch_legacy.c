@@ -32,7 +32,8 @@ static int next_pickle(const struct torch_container *c, size_t *at, struct pickl
 static int not_torch(struct error *err)
 {
     return error_set(err, ERR_MODEL_UNSUPPORTED,
-                     "it is no file of torch.save: another program wrote it, or another function");
+                     "it is no file of torch.save: another program wrote it, or another function; "
+                     "save a state dict, in Python: torch.save(model.state_dict(), FILE)");
 }
 
 /* The sizes of the machine's types need no check: the storages' are fixed. */
@@ -42,20 +43,30 @@ static bool is_little_endian(const struct pickle_value *machine)
     return !order || (order->kind == PICKLE_BOOL && order->integer);
 }
 
+/* Other programs' pickles are not read any further than the magic number would be. */
+static bool has_magic(const struct torch_container *c, size_t *at)
+{
+    enum { FIRST_BYTES = 64 };
+    struct pickle p;
+    if (pickle_read(&p, c->bytes, c->length < FIRST_BYTES ? c->length : FIRST_BYTES, NULL) !=
+        ERR_OK)
+        return false;
+    bool right = p.root->kind == PICKLE_TEXT && p.root->length == sizeof magic &&
+                 memcmp(p.root->text, magic, sizeof magic) == 0;
+    *at = p.length;
+    pickle_destroy(&p);
+    return right;
+}
+
 static int read_head(const struct torch_container *c, size_t *at, struct error *err)
 {
     struct pickle p;
+    if (!has_magic(c, at))
+        return not_torch(err);
     int code = next_pickle(c, at, &p, err);
     if (code != ERR_OK)
         return code;
-    bool right = p.root->kind == PICKLE_TEXT && p.root->length == sizeof magic &&
-                 memcmp(p.root->text, magic, sizeof magic) == 0;
-    pickle_destroy(&p);
-    if (!right)
-        return not_torch(err);
-    if ((code = next_pickle(c, at, &p, err)) != ERR_OK)
-        return code;
-    right = p.root->kind == PICKLE_INT && p.root->integer == PROTOCOL;
+    bool right = p.root->kind == PICKLE_INT && p.root->integer == PROTOCOL;
     pickle_destroy(&p);
     if (!right)
         return not_torch(err);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/names.h"
+#include "base/utf8.h"
 #include "model/checkpoint.h"
 #include "model/config.h"
 #include "model/config_labels.h"
@@ -16,6 +17,7 @@
 #include "model/strict_json.h"
 #include "tool/args.h"
 #include "tool/import_settings.h"
+#include "tool/signals.h"
 
 static const char *const filter_names[] = {"guess", "bilinear", "bicubic", NULL};
 static struct import_options options;
@@ -47,6 +49,10 @@ static int check_out(struct run *r, struct error *err)
     if (length == 0 ||
         snprintf(r->out, sizeof r->out, "%.*s", (int)length, out) >= FILE_PATH_MAX - 32)
         return error_set(err, ERR_PARAMETER, "the path of OUT is empty or too long");
+    struct stat status;
+    if (lstat(r->out, &status) == 0 && S_ISLNK(status.st_mode))
+        return error_set(err, ERR_IO, "%s is a symbolic link; name a folder that is to be made",
+                         r->out);
     DIR *dir = opendir(r->out);
     if (!dir)
         return errno == ENOENT ? ERR_OK
@@ -63,7 +69,7 @@ static int check_out(struct run *r, struct error *err)
 
 static void print_taken(const struct import *import)
 {
-    const char *taken = import_taken(import), *other = import_other(import, 0);
+    const char *taken = import_taken(import), *other;
     printf("taken: ");
     tool_plain(stdout, *taken ? taken : "the tensors at the root");
     for (size_t i = 0; (other = import_other(import, i)); i++) {
@@ -73,20 +79,26 @@ static void print_taken(const struct import *import)
     puts(import_other(import, 0) ? " (--key)" : "");
 }
 
-/* Reads the network from the shapes, and checks that it has all tensors and no others. */
+/* Reads the network from the shapes. If the tensors are those of another one, their names tell. */
+static int find_template(struct run *r, struct error *err)
+{
+    const char *first, *last;
+    int code = checkpoint_template(import_tensors(r->import), &r->template, err);
+    import_ends(r->import, &first, &last);
+    r->template.input_size = 224;
+    return error_prefix(err, code, "%s, with tensors %s to %s", r->tool->operands[0], first, last);
+}
+
+/* Checks that the network has all its tensors and no others. */
 static int check_tensors(struct run *r, struct error *err)
 {
     struct layer *layers;
     size_t count;
-    const struct tensor_table *tensors = import_tensors(r->import);
-    int code = checkpoint_template(tensors, &r->template, err);
-    r->template.input_size = 224;
-    if (code == ERR_OK)
-        code = template_layers(&r->template, &layers, &count, err);
-    if (code != ERR_OK)
-        return error_prefix(err, code, "%s", r->tool->operands[0]);
-    code = checkpoint_check(tensors, layers, count, err);
-    free(layers);
+    int code = template_layers(&r->template, &layers, &count, err);
+    if (code == ERR_OK) {
+        code = checkpoint_check(import_tensors(r->import), layers, count, err);
+        free(layers);
+    }
     return error_prefix(err, code, "%s", r->tool->operands[0]);
 }
 
@@ -109,9 +121,9 @@ static int parse_json_labels(const char *bytes, size_t length, struct model_conf
         if (json_object_get(inner, keys[i]))
             from = inner;
     code = config_labels_read(config, from, from, 0, err);
+    if (code == ERR_OK && (config->labels.count == 0 || json_object_size(root) != 1))
+        code = error_set(err, ERR_MODEL_INVALID, "it is not one list or map of names");
     json_decref(root);
-    if (code == ERR_OK && config->labels.count == 0)
-        code = error_set(err, ERR_MODEL_INVALID, "it has no names");
     return code;
 }
 
@@ -123,9 +135,11 @@ static int read_labels(struct run *r, struct error *err)
     int code = file_read_all(options.labels, LABELS_FILE_MAX, &bytes, &length, err);
     if (code != ERR_OK)
         return code;
-    size_t blank = strspn(bytes, " \t\r\n");
-    if (bytes[blank] == '[' || bytes[blank] == '{') {
-        code = parse_json_labels(bytes, length, &config, err);
+    size_t mark = utf8_mark_length(bytes, length);
+    const char *text = bytes + mark;
+    char first = text[strspn(text, " \t\r\n")];
+    if (first == '[' || first == '{') {
+        code = parse_json_labels(text, length - mark, &config, err);
         r->labels = config.labels;
     } else {
         code = labels_parse(&r->labels, bytes, length, err);
@@ -157,7 +171,7 @@ static int make_folder(struct run *r, struct error *err)
     umask(mask);
     snprintf(r->folder, sizeof r->folder, "%.*s.XXXXXX", FILE_PATH_MAX - 32, r->out);
     if (!mkdtemp(r->folder) || chmod(r->folder, 0777 & ~mask) != 0)
-        return error_set(err, ERR_IO, "cannot make %s: %s", r->folder, strerror(errno));
+        return error_set(err, ERR_IO, "cannot make %s: %s", r->out, strerror(errno));
     int code = file_path(r->weights, r->folder, "model.safetensors", err);
     return code == ERR_OK ? file_path(r->text, r->folder, "config.json", err) : code;
 }
@@ -192,6 +206,18 @@ static int write_folder(struct run *r, struct error *err)
     return code;
 }
 
+/* Leaves either the whole folder or nothing. */
+static int make_out(struct run *r, struct error *err)
+{
+    sigset_t before;
+    signals_hold(&before);
+    int code = make_folder(r, err);
+    if (code == ERR_OK && (code = write_folder(r, err)) != ERR_OK)
+        remove_folder(r);
+    signals_release(&before);
+    return code;
+}
+
 static void print_result(const struct run *r)
 {
     tool_plain(stdout, r->out);
@@ -209,6 +235,8 @@ static int import_file(struct run *r, struct error *err)
     if (code == ERR_OK)
         code = import_open(&r->import, r->tool->operands[0], options.key, err);
     if (code == ERR_OK)
+        code = find_template(r, err);
+    if (code == ERR_OK)
         code = check_tensors(r, err);
     if (code != ERR_OK)
         return code;
@@ -217,9 +245,7 @@ static int import_file(struct run *r, struct error *err)
     if (code == ERR_OK)
         code = take_labels(r, err);
     if (code == ERR_OK)
-        code = make_folder(r, err);
-    if (code == ERR_OK && (code = write_folder(r, err)) != ERR_OK)
-        remove_folder(r);
+        code = make_out(r, err);
     if (code == ERR_OK)
         print_result(r);
     return code;

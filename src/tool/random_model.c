@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "model/observer.h"
 #include "model/session.h"
 #include "tool/pictures.h"
+#include "tool/signals.h"
 
 static void remove_file(const char *folder, const char *name)
 {
@@ -90,13 +90,9 @@ static int load(struct model **out, const struct template *t, const struct model
 int random_model_load(struct model **out, const struct template *t,
                       const struct model_options *options, struct error *err)
 {
-    sigset_t ending, before;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGHUP);
-    sigaddset(&ending, SIGINT);
-    sigaddset(&ending, SIGTERM);
-    sigprocmask(SIG_BLOCK, &ending, &before);
+    sigset_t before;
+    signals_hold(&before);
     int code = load(out, t, options, err);
-    sigprocmask(SIG_SETMASK, &before, NULL);
+    signals_release(&before);
     return code;
 }

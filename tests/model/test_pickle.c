@@ -193,6 +193,9 @@ static const struct {
         "ctorch._utils\n_rebuild_qtensor\n.",
         ERR_MODEL_UNSUPPORTED, "quantized"),
     BAD("\x80\x02"
+        "ctorch._utils\n_rebuild_tensor_v3\n.",
+        ERR_MODEL_UNSUPPORTED, "float8"),
+    BAD("\x80\x02"
         "ctorch\nComplexFloatStorage\n.",
         ERR_MODEL_UNSUPPORTED, "complex"),
     BAD("\x80\x02(ios\nsystem\n.", ERR_MODEL_UNSUPPORTED, "opcode 0x69"),

@@ -2,9 +2,13 @@
 """resnext import: files as PyTorch writes them become the folder that they were made of; files that ask
 for anything else are refused, and nothing of them is run."""
 import collections
+import glob
 import json
+import math
 import os
 import pickle
+import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -97,7 +101,7 @@ def test_a_folder_is_made_that_can_be_served(scratch):
     lines, out = good(scratch, new(tiny()), "--like", "timm", "--interpolation", "bilinear",
                       *LIKE_TINY)
     assert lines == ["taken: the tensors at the root",
-                     "assumed: architecture resnet18.variant, by the shapes of the tensors "
+                     "assumed: architecture resnet18.variant, by the tensors "
                      "(--architecture)",
                      f"{os.path.join(scratch, 'out')}: resnet18.variant, 20 classes, input 72x72"], lines
     assert "self-test  passed" in resnext("verify", out).stdout
@@ -137,8 +141,9 @@ def test_a_training_checkpoint_says_more(scratch):
                   "version": 2, "args": args, "state_dict_ema": moved, "metric": 71.5}
     labels = ("--labels", os.path.join(TINY, "labels.txt"))
     lines, out = good(scratch, new(checkpoint), *labels)
-    assert lines[:8] == ["taken: state_dict_ema; there is also: state_dict (--key)",
+    assert lines[:9] == ["taken: state_dict_ema; there is also: state_dict (--key)",
                          "in the checkpoint: architecture resnet18",
+                         "by its tensors: architecture resnet18.variant",
                          "assumed: pictures like those of timm (--like)",
                          "in the checkpoint: input size 72",
                          "assumed: short edge resized to 82 (--resize or --crop-pct)",
@@ -153,13 +158,129 @@ def test_a_training_checkpoint_says_more(scratch):
     other = {"state_dict": tiny(), "args": namespace(model="resnet18", val_crop_size=64, val_resize_size=70,
                                                      interpolation="bilinear")}
     lines, out = good(scratch, new(other), *labels)
-    assert lines[2:6] == ["assumed: pictures like those of torchvision-v1 (--like)",
+    assert lines[3:7] == ["assumed: pictures like those of torchvision-v1 (--like)",
                           "in the checkpoint: input size 64",
                           "in the checkpoint: short edge resized to 70",
                           "in the checkpoint: interpolation bilinear"], lines
     other["args"] = namespace(model="vgg16")
-    bad(scratch, new(other), "architecture vgg16 is not served")
+    bad(scratch, new(other), "architecture vgg16 is not served; the tensors are those of resnet18.variant")
     good(scratch, new(other), "--architecture", "resnet18", *LIKE_TINY)
+
+
+def legacy():
+    """A network of timm's senet module, one block a stage, in its names."""
+    network, width = {}, 16
+
+    def add(name, *shape):
+        network[name] = tensor(list(shape), struct.pack("<f", 0.25) * math.prod(shape))
+
+    def convolve(conv, norm, *shape):
+        add(conv + ".weight", *shape)
+        for rest in ("weight", "bias", "running_mean", "running_var"):
+            add(f"{norm}.{rest}", shape[0])
+    convolve("layer0.conv1", "layer0.bn1", width, 3, 7, 7)
+    for stage in "1234":
+        block = f"layer{stage}.0."
+        convolve(block + "conv1", block + "bn1", 4, width, 1, 1)
+        convolve(block + "conv2", block + "bn2", 4, 4, 3, 3)
+        convolve(block + "conv3", block + "bn3", 16, 4, 1, 1)
+        if stage > "1":
+            convolve(block + "downsample.0", block + "downsample.1", 16, 16, 1, 1)
+        for layer, rows, columns in (("fc1", 1, 16), ("fc2", 16, 1)):
+            add(f"{block}se_module.{layer}.weight", rows, columns, 1, 1)
+            add(f"{block}se_module.{layer}.bias", rows)
+    add("last_linear.weight", 5, 16)
+    add("last_linear.bias", 5)
+    return network
+
+
+def test_a_legacy_senet_stays_one(scratch):
+    """The folder has other names for its tensors."""
+    old_name = {"arch": "se_resnet14", "state_dict": legacy()}
+    for what in (legacy(), {"arch": "seresnet14", "state_dict": legacy()}, old_name):
+        lines, out = good(scratch, new(what))
+        assert lines[1] == ("assumed: architecture legacy_seresnet14.variant, by the tensors "
+                            "(--architecture)"), lines
+        assert "no padding" in resnext("info", out).stdout
+    for name in ("legacy_seresnet14", "legacy_seresnet14.in1k"):
+        _, out = good(scratch, new(old_name), "--architecture", name)
+        table = resnext("info", out).stdout
+        assert "no padding" in table and "stride on the 1x1" in table, table
+    bad(scratch, new(legacy()), "names of a legacy SENet", "--architecture", "seresnet14")
+
+
+def settings(scratch, *options, **args):
+    """(the lines, what config.json says of the pictures) for a checkpoint with these options"""
+    lines, out = good(scratch, new({"state_dict": tiny(), "args": namespace(**args)}), *options)
+    with open(os.path.join(out, "config.json"), encoding="utf-8") as file:
+        return lines, json.load(file)
+
+
+def test_options_of_the_training_are_kept(scratch):
+    _, config = settings(scratch, img_size=96, input_size=[3, 72, 72], mean=[0.5], std=(0.25,), crop_pct=1,
+                         crop_mode="squash", interpolation="bilinear", model="hf_hub:timm/resnet18.a1_in1k")
+    assert config["architecture"] == "resnet18.a1_in1k", config
+    picture = config["pretrained_cfg"]
+    assert picture["input_size"] == [3, 72, 72] and picture["crop_mode"] == "squash", picture
+    assert picture["mean"] == [0.5] * 3 and picture["std"] == [0.25] * 3, picture
+    _, config = settings(scratch, "--size", "64", "--resize", "80", crop_mode="border", img_size=72)
+    picture = config["pretrained_cfg"]
+    assert picture["input_size"] == [3, 64, 64] and picture["crop_mode"] == "center", picture
+    settings(scratch, img_size=72, gp="avg", bn_eps=1e-5, model_kwargs={})
+    settings(scratch, "--architecture", "resnet18", img_size=72, model_kwargs={"zero_init_last": True})
+    _, config = settings(scratch, val_resize_size=1100, val_crop_size=72)
+    assert config["pretrained_cfg"]["resize_size"] == 1100, config
+
+
+def test_options_that_cannot_be_kept_are_no_assumptions(scratch):
+    for key, value, option in (("input_size", [3, 72, 64], "--size"), ("input_size", [72], "--size"),
+                               ("img_size", 5000, "--size"), ("img_size", 72.5, "--size"),
+                               ("val_crop_size", -1, "--size"), ("crop_mode", "border", "--resize"),
+                               ("crop_pct", 1.5, "--crop-pct"), ("val_resize_size", 2 ** 70, "--resize"),
+                               ("interpolation", "lanczos", "--interpolation"),
+                               ("gp", "max", "--architecture"), ("bn_eps", 1e-3, "--architecture"),
+                               ("model_kwargs", {"act_layer": "silu"}, "--architecture"),
+                               ("mean", [0.5, 0.5], "--mean"), ("std", "0.5", "--std")):
+        content = new({"state_dict": tiny(), "args": namespace(**{key: value})})
+        bad(scratch, content, f"{option}")
+        bad(scratch, content, "in the checkpoint is not")
+
+
+def test_only_options_of_timm_mean_pictures_of_timm(scratch):
+    """Every training program has options."""
+    lines, _ = settings(scratch, "--size", "72", lr=0.1, model="resnet18")
+    assert "assumed: pictures like those of torchvision-v1 (--like)" in lines, lines
+    lines, _ = settings(scratch, "--size", "72", lr=0.1, model="resnet18", crop_pct=None)
+    assert "assumed: pictures like those of timm (--like)" in lines, lines
+
+
+def test_a_name_is_compared_with_the_tensors(scratch):
+    lines, _ = good(scratch, new({"state_dict": tiny(), "arch": "resnext101_32x8d"}), "--size", "72")
+    assert "by its tensors: architecture resnet18.variant" in lines, lines
+    lines, _ = good(scratch, new(tiny()), "--size", "64", "--architecture", "resnetaa18")
+    assert "by its tensors: architecture resnetaa18.variant" in lines, lines
+    lines, _ = good(scratch, new(tiny()), "--size", "72", "--architecture", "resnet34")
+    assert "by its tensors: architecture resnet18.variant" in lines, lines
+
+
+def test_a_signal_leaves_no_part(scratch):
+    """It comes while the folder is made: OUT is whole, or it is not there."""
+    path, out = os.path.join(scratch, "file.pth"), os.path.join(scratch, "out")
+    padding = {f"layer1.{i}.num_batches_tracked": tensor([], bytes(8), "I64") for i in range(3000)}
+    with open(path, "wb") as file:
+        file.write(new({**tiny(), **padding}))
+    ends = []
+    for _ in range(20):
+        process = subprocess.Popen([RESNEXT, "import", "--size", "72", path, out], stdout=subprocess.DEVNULL)
+        while process.poll() is None and not glob.glob(out + ".*"):
+            pass
+        process.terminate()
+        ends.append(process.wait())
+        assert not glob.glob(out + ".*"), ends
+        if os.path.exists(out):
+            assert sorted(os.listdir(out)) == ["config.json", "model.safetensors"], ends
+            shutil.rmtree(out)
+    assert -signal.SIGTERM in ends, ends
 
 
 def test_prefixes_and_wrappers_come_off(scratch):
@@ -221,7 +342,7 @@ def test_safetensors_without_a_folder(scratch):
 def test_labels_in_all_forms(scratch):
     names = [f"name {i}" for i in range(20)]
     forms = ["\n".join(names), json.dumps(names), json.dumps({str(i): n for i, n in enumerate(names)}),
-             json.dumps({"id2label": {str(i): n for i, n in enumerate(names)}})]
+             json.dumps({"id2label": {str(i): n for i, n in enumerate(names)}}), "\ufeff" + json.dumps(names)]
     for number, text in enumerate(forms):
         path = os.path.join(scratch, f"labels{number}")
         with open(path, "w", encoding="utf-8") as file:
@@ -232,6 +353,10 @@ def test_labels_in_all_forms(scratch):
     with open(path, "w", encoding="utf-8") as file:
         file.write("a\nb\n")
     bad(scratch, new(tiny()), "2 names, but the network has 20 classes", "--labels", path)
+    for text in (json.dumps(names) + ', "more": 1', "[]", "{}"):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        bad(scratch, new(tiny()), "not one list or map of names", "--labels", path)
 
 
 def test_wrong_usage(scratch):
@@ -241,6 +366,11 @@ def test_wrong_usage(scratch):
     cifar = torch_files.state_dict(*weights(CIFAR))
     bad(scratch, new(cifar), "--mean")
     out = os.path.join(scratch, "out")
+    for target in (scratch, "nowhere"):
+        os.symlink(target, out)
+        done, _ = run(scratch, new(tiny()), *LIKE_TINY)
+        assert done.returncode == 1 and "symbolic link" in done.stderr, done.stderr
+        os.unlink(out)
     os.mkdir(out)
     done, _ = run(scratch, new(tiny()), *LIKE_TINY)
     assert done.returncode == 0, done.stderr  # an empty folder
@@ -250,6 +380,8 @@ def test_wrong_usage(scratch):
 
 def test_what_is_no_state_dict_is_refused(scratch):
     bad(scratch, new({"a": 1}), "no state dict")
+    bad(scratch, new({"0.1.weight": tensor([1], bytes(4)), "9.bias": tensor([1], bytes(4)),
+                      "1.weight": tensor([1], bytes(4))}), "with tensors 0.1.weight to 1.weight: ")
     bad(scratch, new([tensor([1], bytes(4))]), "no state dict")
     bad(scratch, new({"a": tiny(), "b": tiny()}), "--key")
     bad(scratch, new({**tiny(), "more.weight": tensor([1], bytes(4))}), "more.weight")
@@ -259,7 +391,8 @@ def test_what_is_no_state_dict_is_refused(scratch):
     huge = struct.pack("<20d", *[0] * 19, 1e300)
     bad(scratch, new({**tiny(), "fc.bias": tensor([20], huge, "F64")}), "beyond float32")
     for content, says in ((b"", "no file of torch.save"), (b"\x89HDF\r\n\x1a\nxxxx", "HDF5"),
-                          (b"\x1f\x8b\x08xxxxx", "gzip"), (b"\x08\x07\x12\x07pytorch", "ONNX"),
+                          (b"\x1f\x8b\x08xxxxx", "gzip"), (b"<html><body>", "web page"),
+                          (pickle.dumps({"a": bytes(17 << 20)}, 4), "no file of torch.save"), (b"\x08\x07\x12\x07pytorch", "ONNX"),
                           (b"x" * 257 + b"ustar\0" + b"x" * 300, "tar"),
                           (torch_files.archive([("a/b", b"x")]), "without data.pkl"),
                           (new(tiny(), more=[("constants.pkl", b"")]), "TorchScript"),
@@ -330,6 +463,8 @@ def row_94_files_that_lie_are_refused(scratch):
     bad(scratch, with_bias(twenty, [20], [1, 1]), "unknown way")
     bad(scratch, with_bias(twenty, [1] * 9, [1] * 9), "unknown way")
     bad(scratch, with_bias("0", [20]), "unknown way")
+    negative = Called(torch_files.REBUILD, (*Tensor(twenty, [20]).reduced[1], {"neg": True}))
+    bad(scratch, new({**tiny(), "fc.bias": negative}), "unknown way")
     short = Storage("F32", bytes(76))
     short.numbers = 20
     for make in (new, old):
