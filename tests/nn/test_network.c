@@ -1,5 +1,6 @@
 #include "nn/network.h"
 
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -220,6 +221,7 @@ END_TEST
 /* Layer SE_GATE - 1 makes the gate. A gate of NaN would be seen in floats only. */
 START_TEST(a_gate_that_overflows_is_refused_where_it_would_not_be_seen)
 {
+    static const float zeros[5 * 24];
     static float weights[24 * 5], bias[24];
     const int wanted[] = {[PRECISION_F32] = ERR_OK,
                           [PRECISION_BF16] = ERR_OK,
@@ -230,6 +232,9 @@ START_TEST(a_gate_that_overflows_is_refused_where_it_would_not_be_seen)
         weights[7] = 1e38F;
         ck_assert_int_eq(network_set_weights(network, SE_GATE - 1, weights, bias, &err), wanted[p]);
         ck_assert(p != PRECISION_INT8 || strstr(err.message, "se.fc2"));
+        ck_assert_int_eq(network_set_weights(network, SE_GATE - 2, zeros, zeros, NULL), ERR_OK);
+        weights[7] = FLT_MAX; /* of which bfloat16 makes infinity */
+        ck_assert_int_eq(network_set_weights(network, SE_GATE - 1, weights, bias, &err), wanted[p]);
         weights[7] = 1e30F;
         ck_assert_int_eq(network_set_weights(network, SE_GATE - 1, weights, bias, NULL), ERR_OK);
         network_destroy(network);
