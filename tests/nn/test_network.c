@@ -242,9 +242,9 @@ START_TEST(a_gate_that_overflows_is_refused_where_it_would_not_be_seen)
 }
 END_TEST
 
-START_TEST(all_tiles_of_an_excite_are_run)
+START_TEST(all_tiles_of_attention_are_run)
 {
-    enum { IN = 64, OUT = 2063, IMAGES = 2 };
+    enum { IN = 70, OUT = 2063, IMAGES = 2, PIXELS = 4 };
     static float weights[IN * OUT], bias[OUT];
     const struct layer layers[] = {
         {.kind = LAYER_SQUEEZE,
@@ -258,16 +258,20 @@ START_TEST(all_tiles_of_an_excite_are_run)
     const struct network_options options = {.precision = PRECISION_F32};
     struct network *network;
     struct workspace *w;
-    for (int o = 0; o < OUT; o++)
+    for (int o = 0; o < OUT; o++) {
         bias[o] = (float)o;
+        weights[o * IN + IN - 1] = 1;
+    }
     ck_assert_int_eq(network_create(&network, layers, 2, &options, NULL), ERR_OK);
     ck_assert_int_eq(network_set_weights(network, 1, weights, bias, NULL), ERR_OK);
     ck_assert_int_eq(workspace_create(&w, network, IMAGES, NULL), ERR_OK);
-    memset(workspace_input(w), 0, (size_t)IMAGES * 4 * IN * sizeof(float));
-    ck_assert_int_gt(network_tile_count(network, 1, IMAGES), 1);
+    for (int i = 0; i < IMAGES * PIXELS * IN; i++)
+        ((float *)workspace_input(w))[i] = 1;
+    ck_assert_int_gt(network_tile_count(network, 0, 1), 1);
+    ck_assert_int_gt(network_tile_count(network, 1, 1), 1);
     const float *y = network_forward(network, w, IMAGES);
     for (int i = 0; i < IMAGES * OUT; i++)
-        ck_assert_float_eq(y[i], (float)(i % OUT));
+        ck_assert_float_eq(y[i], (float)(i % OUT + 1));
     workspace_destroy(w);
     network_destroy(network);
 }
@@ -343,5 +347,5 @@ TEST_MAIN("nn/network", 30, every_rung_equals_the_reference, precisions_agree,
           layer_by_layer_is_a_forward, tiles_give_the_same_bits_in_any_order,
           attention_is_as_its_paper_has_it,
           a_gate_that_overflows_is_refused_where_it_would_not_be_seen,
-          all_tiles_of_an_excite_are_run, a_gate_can_be_read, it_describes_itself,
+          all_tiles_of_attention_are_run, a_gate_can_be_read, it_describes_itself,
           it_says_what_it_runs_on, a_library_needs_room_for_its_threads)
