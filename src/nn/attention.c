@@ -64,16 +64,11 @@ static void squeeze_strip(enum precision precision, const struct conv_shape *s, 
             put_means(s, sums, dy, dx, q, y, count);
 }
 
-int attention_strips(const struct conv_shape *s)
-{
-    return (s->in_c + SUMS_CHANNELS - 1) / SUMS_CHANNELS;
-}
-
 void attention_squeeze(enum precision precision, const struct conv_shape *s, const void *x,
                        const struct quantization *q, float *y, int begin, int end)
 {
     CHECK(s->kernel == 1 || s->kernel == TAPS_MAX);
-    size_t channels = (size_t)s->in_c, strips = (size_t)attention_strips(s);
+    size_t channels = (size_t)s->in_c, strips = (size_t)sums_strips(s->in_c);
     size_t image_size = (size_t)s->in_h * (size_t)s->in_w * channels;
     for (size_t i = (size_t)begin; i < (size_t)end; i++) {
         size_t image = i / strips, at = i % strips * SUMS_CHANNELS;

@@ -12,8 +12,7 @@
 /* x [images][in_h][in_w][c] -> y [images][kernel * kernel][c], float32: the means, over the output
  * pixels of a convolution of this kernel with stride 1 and padding kernel / 2, of what each tap
  * sees; padding is 0. shape->out_c is kernel * kernel * c. `q` says what bytes mean; NULL in other
- * precisions. Computes strips [begin, end) of images * attention_strips(shape). */
-int attention_strips(const struct conv_shape *shape);
+ * precisions. Computes strips [begin, end) of images * sums_strips(in_c). */
 void attention_squeeze(enum precision precision, const struct conv_shape *shape, const void *x,
                        const struct quantization *q, float *y, int begin, int end);
 
@@ -31,12 +30,12 @@ struct excite_call {
     int images;
     int tile_begin, tile_end;
 };
+int attention_excite_tiles(const struct conv_shape *shape);
+void attention_excite(const struct excite_call *call);
+
 /* The largest size that an output can have before its function, if no input is larger than `reach`.
  */
 double attention_reach(const struct conv_shape *shape, const float *weights, const float *bias,
                        double reach);
-
-int attention_excite_tiles(const struct conv_shape *shape);
-void attention_excite(const struct excite_call *call);
 
 #endif

@@ -1,6 +1,7 @@
 #include "nn/network.h"
 
 #include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "nn/attention.h"
 #include "nn/plan.h"
 #include "nn/pool.h"
+#include "nn/sums.h"
 
 /* A layer with its kernel (NULL for pooling and attention) and its place in the packed weights. Of
  * the head's pool in int8, `packed` is scale and offset of pool_average, [2][channels]; of a
@@ -212,13 +214,14 @@ static double reach_of_input(const struct network *n, size_t i)
     return quantize_reach(&n->values[v], channels_of(n, v));
 }
 
-/* Bytes cannot be NaN: so that no logit is finite but wrong, no sum of an attention may overflow.
- */
+/* Bytes cannot be NaN: so that no logit is finite but wrong, neither a sum of an attention may
+ * overflow nor, whatever it is multiplied by, a weight as bfloat16. */
 static int check_reach(struct network *n, size_t i, const float *weights, const float *bias,
                        struct error *err)
 {
     const struct layer *layer = &n->layers[i];
-    n->steps[i].reach = attention_reach(&layer->shape, weights, bias, reach_of_input(n, i));
+    n->steps[i].reach =
+        attention_reach(&layer->shape, weights, bias, fmax(reach_of_input(n, i), 1));
     return n->steps[i].reach <= (double)FLT_MAX / 2
                ? ERR_OK
                : error_set(err, ERR_MODEL_UNSUPPORTED,
@@ -417,9 +420,8 @@ int network_tile_count(const struct network *n, size_t i, int images)
         return n->steps[i].kernel->method->tile_count(n->steps[i].kernel, &layer->shape, images);
     if (layer->kind == LAYER_EXCITE)
         return attention_excite_tiles(&layer->shape);
-    return images * (layer->kind == LAYER_SQUEEZE       ? attention_strips(&layer->shape)
-                     : layer->kind == LAYER_GLOBAL_POOL ? pool_strips(&layer->shape)
-                                                        : layer->shape.out_h);
+    bool sums = layer->kind == LAYER_SQUEEZE || layer->kind == LAYER_GLOBAL_POOL;
+    return images * (sums ? sums_strips(layer->shape.in_c) : layer->shape.out_h);
 }
 
 static void run_convolution(const struct network *n, struct workspace *w, struct workspace *mine,

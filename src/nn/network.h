@@ -70,7 +70,7 @@ void *workspace_input(struct workspace *workspace);
 
 /* Value `v` of the last forward pass (numbered as in layer.h), [images][height][width][channels] in
  * elements of layer_value_precision. It is valid until a later layer reuses its memory. The input
- * and output of an average pool, and the logits, stay until the next pass. */
+ * and output of the head's pool, and the logits, stay until the next pass. */
 const void *workspace_value(const struct network *network, const struct workspace *workspace,
                             int v);
 

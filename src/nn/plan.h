@@ -15,7 +15,7 @@ struct plan {
 };
 
 /* Elements are those of layer_value_precision. An output may reuse the memory of its
- * layer's residual if no later layer reads that. The input and output of an average pool live to
+ * layer's residual if no later layer reads that. The input and output of the head's pool live to
  * the end. ERR_NO_MEMORY; ERR_MODEL_UNSUPPORTED if a size does not fit. */
 int plan_create(struct plan *plan, const struct layer *layers, size_t count,
                 enum precision precision, struct error *err);

@@ -378,17 +378,12 @@ static void average_strip(enum precision precision, const struct conv_shape *s, 
     }
 }
 
-int pool_strips(const struct conv_shape *s)
-{
-    return (s->in_c + SUMS_CHANNELS - 1) / SUMS_CHANNELS;
-}
-
 void pool_average(enum precision precision, const struct conv_shape *s, const void *x, void *y,
                   const float *scale, const float *offset, int begin, int end)
 {
     size_t channels = (size_t)s->in_c, size = precision_size(precision);
     size_t image_bytes = (size_t)s->in_h * (size_t)s->in_w * channels * size;
-    size_t strips = (size_t)pool_strips(s);
+    size_t strips = (size_t)sums_strips(s->in_c);
     for (size_t i = (size_t)begin; i < (size_t)end; i++) {
         size_t image = i / strips, at = i % strips * SUMS_CHANNELS;
         average_strip(precision, s, (const unsigned char *)x + image * image_bytes,

@@ -77,6 +77,11 @@ INLINE void add_map(enum precision precision, const void *x, size_t step, size_t
         add_floats(precision, x, p * step, step, 1, count, sums);
 }
 
+int sums_strips(int channels)
+{
+    return (channels + SUMS_CHANNELS - 1) / SUMS_CHANNELS;
+}
+
 void sums_add(enum precision precision, const void *x, size_t step, size_t pixels, size_t count,
               double sums[SUMS_CHANNELS])
 {

@@ -6,6 +6,9 @@
 
 enum { SUMS_CHANNELS = 64 };
 
+/* Strips of at most SUMS_CHANNELS channels, which are summed by themselves. */
+int sums_strips(int channels);
+
 /* Adds `pixels` pixels, `step` elements apart, to the sums of `count` channels; x is the first
  * channel of the first pixel. Bytes are added exactly. Others are added in float32 over 8 pixels at
  * a time, and these sums in double: the mean of a map of any size is then off by at most 5e-7 of

@@ -57,7 +57,9 @@ static double layer_share_of_peak(const struct bench *b, size_t i)
 static const char *kernel_name(const struct network *network, size_t i)
 {
     const struct conv_kernel *kernel = network_kernel(network, i);
-    return kernel ? kernel->name : "pool";
+    if (kernel)
+        return kernel->name;
+    return layer_is_float32(network_layer(network, i)) ? "attention" : "pool";
 }
 
 static json_t *layer_json(const struct bench *b, size_t i)

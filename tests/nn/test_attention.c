@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/sums.h"
 #include "tests/random.h"
 #include "tests/suite.h"
 
@@ -69,7 +70,7 @@ static void check_squeeze(enum precision precision, int kernel, int h, int w)
     fill(precision, x, (size_t)(IMAGES * h * w * CHANNELS));
     for (size_t i = 0; i < sizeof y / sizeof y[0]; i++)
         y[i] = 1e9F;
-    for (int strip = IMAGES * attention_strips(&s); strip-- > 0;) /* in any order */
+    for (int strip = IMAGES * sums_strips(CHANNELS); strip-- > 0;) /* in any order */
         attention_squeeze(precision, &s, x, precision == PRECISION_INT8 ? &quantization : NULL, y,
                           strip, strip + 1);
     for (int i = 0; i < IMAGES * taps * CHANNELS; i++) {
@@ -102,7 +103,7 @@ START_TEST(squeeze_holds_the_largest_bytes)
     const struct quantization plain = {.scale = ones, .zero = zeros};
     float y[CHANNELS];
     memset(x, 255, sizeof x);
-    attention_squeeze(PRECISION_INT8, &s, x, &plain, y, 0, attention_strips(&s));
+    attention_squeeze(PRECISION_INT8, &s, x, &plain, y, 0, sums_strips(CHANNELS));
     ck_assert_float_eq(y[0], 255);
 }
 END_TEST

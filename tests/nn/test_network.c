@@ -1,5 +1,6 @@
 #include "nn/network.h"
 
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -220,6 +221,7 @@ END_TEST
 /* Layer SE_GATE - 1 makes the gate. A gate of NaN would be seen in floats only. */
 START_TEST(a_gate_that_overflows_is_refused_where_it_would_not_be_seen)
 {
+    static const float zeros[5 * 24];
     static float weights[24 * 5], bias[24];
     const int wanted[] = {[PRECISION_F32] = ERR_OK,
                           [PRECISION_BF16] = ERR_OK,
@@ -230,10 +232,48 @@ START_TEST(a_gate_that_overflows_is_refused_where_it_would_not_be_seen)
         weights[7] = 1e38F;
         ck_assert_int_eq(network_set_weights(network, SE_GATE - 1, weights, bias, &err), wanted[p]);
         ck_assert(p != PRECISION_INT8 || strstr(err.message, "se.fc2"));
+        ck_assert_int_eq(network_set_weights(network, SE_GATE - 2, zeros, zeros, NULL), ERR_OK);
+        weights[7] = FLT_MAX; /* of which bfloat16 makes infinity */
+        ck_assert_int_eq(network_set_weights(network, SE_GATE - 1, weights, bias, &err), wanted[p]);
         weights[7] = 1e30F;
         ck_assert_int_eq(network_set_weights(network, SE_GATE - 1, weights, bias, NULL), ERR_OK);
         network_destroy(network);
     }
+}
+END_TEST
+
+START_TEST(all_tiles_of_attention_are_run)
+{
+    enum { IN = 70, OUT = 2063, IMAGES = 2, PIXELS = 4 };
+    static float weights[IN * OUT], bias[OUT];
+    const struct layer layers[] = {
+        {.kind = LAYER_SQUEEZE,
+         .shape = {2, 2, IN, 1, 1, IN, 1, 1, 0, 1},
+         .residual = LAYER_NO_VALUE},
+        {.kind = LAYER_EXCITE,
+         .shape = {1, 1, IN, 1, 1, OUT, 1, 1, 0, 1},
+         .input = 1,
+         .residual = LAYER_NO_VALUE},
+    };
+    const struct network_options options = {.precision = PRECISION_F32};
+    struct network *network;
+    struct workspace *w;
+    for (int o = 0; o < OUT; o++) {
+        bias[o] = (float)o;
+        weights[o * IN + IN - 1] = 1;
+    }
+    ck_assert_int_eq(network_create(&network, layers, 2, &options, NULL), ERR_OK);
+    ck_assert_int_eq(network_set_weights(network, 1, weights, bias, NULL), ERR_OK);
+    ck_assert_int_eq(workspace_create(&w, network, IMAGES, NULL), ERR_OK);
+    for (int i = 0; i < IMAGES * PIXELS * IN; i++)
+        ((float *)workspace_input(w))[i] = 1;
+    ck_assert_int_gt(network_tile_count(network, 0, 1), 1);
+    ck_assert_int_gt(network_tile_count(network, 1, 1), 1);
+    const float *y = network_forward(network, w, IMAGES);
+    for (int i = 0; i < IMAGES * OUT; i++)
+        ck_assert_float_eq(y[i], (float)(i % OUT + 1));
+    workspace_destroy(w);
+    network_destroy(network);
 }
 END_TEST
 
@@ -306,5 +346,6 @@ TEST_MAIN("nn/network", 30, every_rung_equals_the_reference, precisions_agree,
           several_images_at_once_equal_one_by_one, a_workspace_can_be_used_again,
           layer_by_layer_is_a_forward, tiles_give_the_same_bits_in_any_order,
           attention_is_as_its_paper_has_it,
-          a_gate_that_overflows_is_refused_where_it_would_not_be_seen, a_gate_can_be_read,
-          it_describes_itself, it_says_what_it_runs_on, a_library_needs_room_for_its_threads)
+          a_gate_that_overflows_is_refused_where_it_would_not_be_seen,
+          all_tiles_of_attention_are_run, a_gate_can_be_read, it_describes_itself,
+          it_says_what_it_runs_on, a_library_needs_room_for_its_threads)

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "nn/sums.h"
 #include "tests/random.h"
 #include "tests/suite.h"
 
@@ -229,7 +230,7 @@ START_TEST(average_equals_the_mean)
     static float x[IMAGES * 35 * CHANNELS], y[IMAGES * CHANNELS];
     for (enum precision precision = PRECISION_F32; precision <= PRECISION_BF16; precision++) {
         fill(precision, x, sizeof x / sizeof x[0]);
-        pool_average(precision, &s, x, y, NULL, NULL, 1, IMAGES * pool_strips(&s));
+        pool_average(precision, &s, x, y, NULL, NULL, 1, IMAGES * sums_strips(CHANNELS));
         pool_average(precision, &s, x, y, NULL, NULL, 0, 1);
         for (int image = 0; image < IMAGES; image++)
             for (int c = 0; c < CHANNELS; c++) {
@@ -256,7 +257,7 @@ START_TEST(an_int8_average_changes_the_scale)
         scale[c] = 1.5F + scale[c]; /* so that some channels leave 0..255 at either end */
         offset[c] = 180 * offset[c];
     }
-    pool_average(PRECISION_INT8, &s, x, y, scale, offset, 0, IMAGES * pool_strips(&s));
+    pool_average(PRECISION_INT8, &s, x, y, scale, offset, 0, IMAGES * sums_strips(CHANNELS));
     for (int image = 0; image < IMAGES; image++)
         for (int c = 0; c < CHANNELS; c++) {
             double value =

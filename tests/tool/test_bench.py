@@ -157,6 +157,14 @@ def test_max_pool_has_a_row(scratch):
         [[16, 16, 64], [8, 8, 64], 3, 2]
 
 
+def test_attention_has_rows(scratch):
+    model = os.path.join(scratch, "model")
+    tool.good("init", "blocks=1:C=1:d=4:out=16:attn=se:stem=cifar", model)
+    rows = bench("--layers", "-n", "1", model=model)["layers"]
+    assert [row["name"] for row in rows if row["kernel"] == "attention"] == \
+        ["layer1.0.se", "layer1.0.se.fc1", "layer1.0.se.fc2"]
+
+
 def test_images(_):
     out = bench("--images", tool.PICTURES, "-n", "20", "--workers", "2", "--batch", "3")
     assert list(out) == [*CONTRACT, "pictures", "decode_ms", "preprocess_ms", "inference_ms"]
