@@ -2,6 +2,7 @@
 """resnext import: files as PyTorch writes them become the folder that they were made of; files that ask
 for anything else are refused, and nothing of them is run."""
 import collections
+import itertools
 import json
 import math
 import os
@@ -163,9 +164,9 @@ def test_a_training_checkpoint_says_more(scratch):
     good(scratch, new(other), "--architecture", "resnet18", *LIKE_TINY)
 
 
-def legacy():
-    """A network of timm's senet module, one block a stage, in its names."""
-    network, width = {}, 16
+def legacy(widths=(4,)):
+    """A network of timm's senet module, in its names; in each stage, blocks of these widths."""
+    network = {}
 
     def add(name, *shape):
         network[name] = tensor(list(shape), struct.pack("<f", 0.25) * math.prod(shape))
@@ -174,13 +175,13 @@ def legacy():
         add(conv + ".weight", *shape)
         for rest in ("weight", "bias", "running_mean", "running_var"):
             add(f"{norm}.{rest}", shape[0])
-    convolve("layer0.conv1", "layer0.bn1", width, 3, 7, 7)
-    for stage in "1234":
-        block = f"layer{stage}.0."
-        convolve(block + "conv1", block + "bn1", 4, width, 1, 1)
-        convolve(block + "conv2", block + "bn2", 4, 4, 3, 3)
-        convolve(block + "conv3", block + "bn3", 16, 4, 1, 1)
-        if stage > "1":
+    convolve("layer0.conv1", "layer0.bn1", 16, 3, 7, 7)
+    for stage, (number, width) in itertools.product("1234", enumerate(widths)):
+        block = f"layer{stage}.{number}."
+        convolve(block + "conv1", block + "bn1", width, 16, 1, 1)
+        convolve(block + "conv2", block + "bn2", width, width, 3, 3)
+        convolve(block + "conv3", block + "bn3", 16, width, 1, 1)
+        if stage > "1" and number == 0:
             convolve(block + "downsample.0", block + "downsample.1", 16, 16, 1, 1)
         for layer, rows, columns in (("fc1", 1, 16), ("fc2", 16, 1)):
             add(f"{block}se_module.{layer}.weight", rows, columns, 1, 1)
@@ -203,6 +204,12 @@ def test_a_legacy_senet_stays_one(scratch):
         table = resnext("info", out).stdout
         assert "no padding" in table and "stride on the 1x1" in table, table
     bad(scratch, new(legacy()), "names of a legacy SENet", "--architecture", "seresnet14")
+
+
+def test_widths_of_each_block(scratch):
+    _, out = good(scratch, new(legacy((6, 4))))
+    table = resnext("info", out).stdout
+    assert table.count("[ 1x1, 4-6 ]") == table.count("[ 3x3, 4-6 ]") == 4, table
 
 
 def test_prefixes_and_wrappers_come_off(scratch):
