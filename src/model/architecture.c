@@ -243,6 +243,8 @@ static int take_argument(struct architecture *out, const char *key, json_t *valu
     const struct choice *choice = choice_of(key);
     if (is_among(key, free_arguments, FREE_ARGUMENTS))
         return ERR_OK;
+    if (choice && choice->fact == FACT_ANTIALIAS && json_is_null(value))
+        say(out, choice->fact, key, ANTIALIAS_NONE); /* timm: also if the name says one */
     if (choice)
         return take_choice(out, choice, value, err);
     if (strcmp(key, "block_args") == 0)

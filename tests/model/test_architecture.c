@@ -148,6 +148,11 @@ START_TEST(arguments_override_the_name)
                             &t, NULL),
                      ERR_OK);
     ck_assert_int_eq(t.antialias, ANTIALIAS_NONE);
+    ck_assert_int_eq(reread(&plain,
+                            "{\"architecture\":\"resnetaa50\",\"model_args\":{\"aa_layer\":null}}",
+                            &t, NULL),
+                     ERR_OK);
+    ck_assert_int_eq(t.antialias, ANTIALIAS_NONE);
     ck_assert_int_eq(
         reread(&avg,
                "{\"architecture\":\"resnet50\",\"model_args\":{\"avg_down\":true,\"stem_type\":"
