@@ -99,8 +99,8 @@ def test_a_folder_is_made_that_can_be_served(scratch):
     lines, out = good(scratch, new(tiny()), "--like", "timm", "--interpolation", "bilinear",
                       *LIKE_TINY)
     assert lines == ["taken: the tensors at the root",
-                     "assumed: architecture resnet18.variant, by the tensors "
-                     "(--architecture)",
+                     "assumed: architecture resnet18.variant, by the tensors; no anti-aliasing, "
+                     "which they do not show (--architecture)",
                      f"{os.path.join(scratch, 'out')}: resnet18.variant, 20 classes, input 72x72"], lines
     assert "self-test  passed" in resnext("verify", out).stdout
     with open(os.path.join(out, "config.json"), encoding="utf-8") as file:
@@ -196,8 +196,7 @@ def test_a_legacy_senet_stays_one(scratch):
     old_name = {"arch": "se_resnet14", "state_dict": legacy()}
     for what in (legacy(), {"arch": "seresnet14", "state_dict": legacy()}, old_name):
         lines, out = good(scratch, new(what))
-        assert lines[1] == ("assumed: architecture legacy_seresnet14.variant, by the tensors "
-                            "(--architecture)"), lines
+        assert "assumed: architecture legacy_seresnet14.variant, by the tensors" in lines[1], lines
         assert "no padding" in resnext("info", out).stdout
     for name in ("legacy_seresnet14", "legacy_seresnet14.in1k"):
         _, out = good(scratch, new(old_name), "--architecture", name)
