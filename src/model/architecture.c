@@ -180,6 +180,19 @@ static int check_value(const struct setting *setting, const json_t *value, struc
     return code;
 }
 
+/* What an argument says overrides the name, but not the same argument elsewhere. */
+static int say_argument(struct architecture *out, const struct choice *choice, int value,
+                        struct error *err)
+{
+    const struct said *before = &out->facts[choice->fact];
+    if (before->key == choice->key && before->value != value)
+        return error_set(err, ERR_MODEL_INVALID,
+                         "%s is one thing here and another elsewhere; leave the wrong one out",
+                         choice->key);
+    say(out, choice->fact, choice->key, value);
+    return ERR_OK;
+}
+
 static int take_choice(struct architecture *out, const struct choice *choice, const json_t *value,
                        struct error *err)
 {
@@ -191,7 +204,7 @@ static int take_choice(struct architecture *out, const struct choice *choice, co
     for (int i = 0; text && !known && i < WORDS && choice->words[i].text; i++) {
         known = strcmp(text, choice->words[i].text) == 0;
         if (known)
-            say(out, choice->fact, choice->key, choice->words[i].value);
+            code = say_argument(out, choice, choice->words[i].value, err);
     }
     if (code == ERR_OK && !known)
         code = not_served(choice->key, text, choice->words[1].text, err);
@@ -243,8 +256,8 @@ static int take_argument(struct architecture *out, const char *key, json_t *valu
     const struct choice *choice = choice_of(key);
     if (is_among(key, free_arguments, FREE_ARGUMENTS))
         return ERR_OK;
-    if (choice && choice->fact == FACT_ANTIALIAS && json_is_null(value))
-        say(out, choice->fact, key, ANTIALIAS_NONE); /* timm: also if the name says one */
+    if (choice && choice->fact == FACT_ANTIALIAS && json_is_null(value)) /* as in timm */
+        return say_argument(out, choice, ANTIALIAS_NONE, err);
     if (choice)
         return take_choice(out, choice, value, err);
     if (strcmp(key, "block_args") == 0)

@@ -162,6 +162,29 @@ START_TEST(arguments_override_the_name)
 }
 END_TEST
 
+/* Wherever it stands: at the root, in block_args or in model_args. */
+START_TEST(an_argument_has_one_value)
+{
+    static const char *const configs[] = {
+        "{\"aa_layer\":\"avg\",\"model_args\":{\"aa_layer\":\"blur\"}}",
+        "{\"aa_layer\":\"avg\",\"model_args\":{\"aa_layer\":null}}",
+        "{\"downsample_in_bottleneck\":true,\"model_args\":{\"downsample_in_bottleneck\":false}}",
+        "{\"gate_layer\":\"sigmoid\",\"block_args\":{\"gate_layer\":\"hard_sigmoid\"}}",
+    };
+    const struct template plain = named("resnet50");
+    struct template t;
+    struct error err;
+    for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++) {
+        ck_assert_msg(reread(&plain, configs[i], &t, &err) == ERR_MODEL_INVALID, "%s", configs[i]);
+        ck_assert_ptr_nonnull(strstr(err.message, "leave the wrong one out"));
+    }
+    ck_assert_int_eq(reread(&plain,
+                            "{\"aa_layer\":\"avg\",\"model_args\":{\"aa_layer\":\"avgpool\"}}", &t,
+                            &err),
+                     ERR_OK);
+}
+END_TEST
+
 static void check_contradiction(const char *tensors, const char *config, const char *a,
                                 const char *b)
 {
@@ -217,4 +240,5 @@ END_TEST
 
 TEST_MAIN("model/architecture", 20, networks_of_timm_have_its_sizes_and_names,
           what_tensors_do_not_show_is_taken_from_the_config, arguments_override_the_name,
-          what_the_tensors_contradict_is_refused, other_values_of_arguments_are_refused_by_name)
+          an_argument_has_one_value, what_the_tensors_contradict_is_refused,
+          other_values_of_arguments_are_refused_by_name)
