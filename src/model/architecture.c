@@ -316,12 +316,17 @@ static bool has_projection(const struct template *t)
     return any;
 }
 
+static bool is_named(const struct said *said)
+{
+    return said->key && strcmp(said->key, "architecture") == 0;
+}
+
 /* Compares what the file says with what the tensors show, in words by value. */
 static int agree(const struct architecture *said, enum architecture_fact fact, int shown,
                  const char *const *words, struct error *err)
 {
     const struct said *s = &said->facts[fact];
-    bool named = s->key && strcmp(s->key, "architecture") == 0;
+    bool named = is_named(s);
     if (!s->key || s->value == shown)
         return ERR_OK;
     return error_set(err, ERR_MODEL_INVALID,
@@ -357,18 +362,36 @@ static int check_shown(const struct architecture *said, const struct template *t
     return code == ERR_OK ? agree(said, FACT_ATTENTION, (int)t->attention, attentions, err) : code;
 }
 
+/* Where a name alone says what tensors do not show, it has to be that of the tensors. */
+static int check_name(const struct architecture *said, const struct template *t, struct error *err)
+{
+    char name[TEMPLATE_NAME_MAX];
+    template_name(t, name);
+    name[strcspn(name, ".")] = '\0';
+    if (strcmp(name, said->name) == 0)
+        return ERR_OK;
+    return error_set(
+        err, ERR_MODEL_INVALID,
+        "architecture %s is not that of the tensors, which would be %s; make it that of these "
+        "weights",
+        said->name, name);
+}
+
 int architecture_apply(const struct architecture *said, struct template *t, struct error *err)
 {
     const struct said *facts = said->facts;
     int code = check_shown(said, t, err);
     if (code != ERR_OK)
         return code;
-    if (facts[FACT_STEM_POOL].key && facts[FACT_STEM_POOL].value == STEM_POOL_CEIL)
+    bool legacy = facts[FACT_STEM_POOL].key && facts[FACT_STEM_POOL].value == STEM_POOL_CEIL;
+    bool hidden = (legacy && t->stem_pool != STEM_POOL_CEIL) ||
+                  (is_named(&facts[FACT_ANTIALIAS]) && facts[FACT_ANTIALIAS].value);
+    if (legacy)
         template_make_legacy(t);
     t->antialias = (enum antialias)facts[FACT_ANTIALIAS].value;
     if (facts[FACT_HARD_SIGMOID].key)
         t->hard_sigmoid = facts[FACT_HARD_SIGMOID].value != 0;
     if (facts[FACT_STRIDE_FIRST].key)
         t->stride_first = facts[FACT_STRIDE_FIRST].value != 0;
-    return ERR_OK;
+    return hidden ? check_name(said, t, err) : ERR_OK;
 }

@@ -137,7 +137,7 @@ def row_54_a_tensor_twice_missing_wrong_or_unknown():
         return data[:start] + data[stop:]
 
     def add(header, data):
-        header["layer1.0.se.fc1.weight"] = {"dtype": "F32", "shape": [4],
+        header["layer1.0.conv4.weight"] = {"dtype": "F32", "shape": [4],
                                             "data_offsets": [len(data), len(data) + 16]}
         return data + bytes(16)
     twice = b'{"fc.bias":{"dtype":"F32","shape":[10],"data_offsets":[0,40]},'
@@ -147,7 +147,7 @@ def row_54_a_tensor_twice_missing_wrong_or_unknown():
         "swapped-shape": (retyped(CONV, shape=shape[::-1]), [CONV]),
         "wrong-type": (retyped(CONV, dtype="I32"), [CONV]),
         "unknown-type": retyped(CONV, dtype="F33"), "type-number": retyped(CONV, dtype=32),
-        "unknown-tensor": (changed(add), ["layer1.0.se.fc1.weight"]),
+        "unknown-tensor": (changed(add), ["layer1.0.conv4.weight"]),
     })
 
 
