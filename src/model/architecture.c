@@ -180,6 +180,19 @@ static int check_value(const struct setting *setting, const json_t *value, struc
     return code;
 }
 
+/* What an argument says overrides the name, but not the same argument elsewhere. */
+static int say_argument(struct architecture *out, const struct choice *choice, int value,
+                        struct error *err)
+{
+    const struct said *before = &out->facts[choice->fact];
+    if (before->key == choice->key && before->value != value)
+        return error_set(err, ERR_MODEL_INVALID,
+                         "%s is one thing here and another elsewhere; leave the wrong one out",
+                         choice->key);
+    say(out, choice->fact, choice->key, value);
+    return ERR_OK;
+}
+
 static int take_choice(struct architecture *out, const struct choice *choice, const json_t *value,
                        struct error *err)
 {
@@ -191,7 +204,7 @@ static int take_choice(struct architecture *out, const struct choice *choice, co
     for (int i = 0; text && !known && i < WORDS && choice->words[i].text; i++) {
         known = strcmp(text, choice->words[i].text) == 0;
         if (known)
-            say(out, choice->fact, choice->key, choice->words[i].value);
+            code = say_argument(out, choice, choice->words[i].value, err);
     }
     if (code == ERR_OK && !known)
         code = not_served(choice->key, text, choice->words[1].text, err);
@@ -243,6 +256,8 @@ static int take_argument(struct architecture *out, const char *key, json_t *valu
     const struct choice *choice = choice_of(key);
     if (is_among(key, free_arguments, FREE_ARGUMENTS))
         return ERR_OK;
+    if (choice && choice->fact == FACT_ANTIALIAS && json_is_null(value)) /* as in timm */
+        return say_argument(out, choice, ANTIALIAS_NONE, err);
     if (choice)
         return take_choice(out, choice, value, err);
     if (strcmp(key, "block_args") == 0)
@@ -301,12 +316,17 @@ static bool has_projection(const struct template *t)
     return any;
 }
 
+static bool is_named(const struct said *said)
+{
+    return said->key && strcmp(said->key, "architecture") == 0;
+}
+
 /* Compares what the file says with what the tensors show, in words by value. */
 static int agree(const struct architecture *said, enum architecture_fact fact, int shown,
                  const char *const *words, struct error *err)
 {
     const struct said *s = &said->facts[fact];
-    bool named = s->key && strcmp(s->key, "architecture") == 0;
+    bool named = is_named(s);
     if (!s->key || s->value == shown)
         return ERR_OK;
     return error_set(err, ERR_MODEL_INVALID,
@@ -342,18 +362,36 @@ static int check_shown(const struct architecture *said, const struct template *t
     return code == ERR_OK ? agree(said, FACT_ATTENTION, (int)t->attention, attentions, err) : code;
 }
 
+/* Where a name alone says what tensors do not show, it has to be that of the tensors. */
+static int check_name(const struct architecture *said, const struct template *t, struct error *err)
+{
+    char name[TEMPLATE_NAME_MAX];
+    template_name(t, name);
+    name[strcspn(name, ".")] = '\0';
+    if (strcmp(name, said->name) == 0)
+        return ERR_OK;
+    return error_set(
+        err, ERR_MODEL_INVALID,
+        "architecture %s is not that of the tensors, which would be %s; make it that of these "
+        "weights",
+        said->name, name);
+}
+
 int architecture_apply(const struct architecture *said, struct template *t, struct error *err)
 {
     const struct said *facts = said->facts;
     int code = check_shown(said, t, err);
     if (code != ERR_OK)
         return code;
-    if (facts[FACT_STEM_POOL].key && facts[FACT_STEM_POOL].value == STEM_POOL_CEIL)
+    bool legacy = facts[FACT_STEM_POOL].key && facts[FACT_STEM_POOL].value == STEM_POOL_CEIL;
+    bool hidden = (legacy && t->stem_pool != STEM_POOL_CEIL) ||
+                  (is_named(&facts[FACT_ANTIALIAS]) && facts[FACT_ANTIALIAS].value);
+    if (legacy)
         template_make_legacy(t);
     t->antialias = (enum antialias)facts[FACT_ANTIALIAS].value;
     if (facts[FACT_HARD_SIGMOID].key)
         t->hard_sigmoid = facts[FACT_HARD_SIGMOID].value != 0;
     if (facts[FACT_STRIDE_FIRST].key)
         t->stride_first = facts[FACT_STRIDE_FIRST].value != 0;
-    return ERR_OK;
+    return hidden ? check_name(said, t, err) : ERR_OK;
 }

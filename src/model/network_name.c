@@ -101,7 +101,7 @@ bool network_name_parse(const char *text, struct network_name *out)
     enum { GLUON = 5, AUTHORS };
     int author = take_word(&text, authors, AUTHORS);
     *out = (struct network_name){.legacy = take(&text, "legacy_")};
-    if (!take_family(&text, out))
+    if (!take_family(&text, out) || (out->legacy && out->attention != ATTENTION_SE))
         return false;
     if (out->family != FAMILY_TEST)
         take_form(&text, out);

@@ -1,4 +1,4 @@
-/* Names of networks, as timm has them, in parts: [legacy_][se|ese|eca] resnet, resnext,
+/* Names of networks, as timm has them, in parts: [legacy_se|se|ese|eca] resnet, resnext,
  * wide_resnet, senet, then [aa|blur|rs|light] depth [c|d|s|t] [_32x4d | _2] [_pruned] [.tag]. A tag
  * only says how weights were trained; before there were tags, a prefix named the author (tv_, ssl_,
  * swsl_, ig_, gluon_). */

@@ -56,7 +56,7 @@ void template_make_legacy(struct template *t)
     const struct stage *first = &t->stages[0];
     t->stem_pool = STEM_POOL_CEIL;
     t->stride_first = first->block == BLOCK_BOTTLENECK && first->cardinality == 1;
-    t->relu_first = first->block == BLOCK_BASIC;
+    t->relu_first = true;
 }
 
 /* The variant of a design, without its stages. */
@@ -439,10 +439,14 @@ static size_t max_layers(const struct template *t)
 /* Combinations that timm computes in another order, or that nobody has. */
 static int check_variant(const struct template *t, struct error *err)
 {
+    bool legacy = t->stem_pool == STEM_POOL_CEIL;
+    if (legacy && t->attention != ATTENTION_SE)
+        return error_set(err, ERR_MODEL_UNSUPPORTED,
+                         "a legacy SENet without SE attention is not served");
     const char *beside = t->stem_pool == STEM_POOL_CONV ? "a convolution instead of the stem's pool"
-                         : t->stem_pool == STEM_POOL_CEIL ? "the stem's pool without padding"
-                         : t->stride_first                ? "stride on the first 1x1"
-                                                          : NULL;
+                         : legacy                       ? "the stem's pool without padding"
+                         : t->stride_first              ? "stride on the first 1x1"
+                                                        : NULL;
     if (t->antialias == ANTIALIAS_NONE || !beside)
         return ERR_OK;
     return error_set(err, ERR_MODEL_UNSUPPORTED, "anti-aliasing beside %s is not served", beside);

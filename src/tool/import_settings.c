@@ -193,7 +193,9 @@ static int choose_architecture(struct settings *s, struct error *err)
         return compare_architecture(s, given, err);
     template_name(s->template, architecture);
     s->out->variant = s->template;
-    printf("assumed: architecture %s, by the tensors (--architecture)\n", architecture);
+    printf("assumed: architecture %s, by the tensors; no anti-aliasing, which they do not show "
+           "(--architecture)\n",
+           architecture);
     return ERR_OK;
 }
 

@@ -33,13 +33,28 @@ struct info {
     struct network_summary kernels;
 };
 
-static void describe_conv(struct row *row, int kernel, int channels, int cardinality)
+/* Channels of a convolution, from the least to the most of its stage's blocks. */
+struct range {
+    int least, most;
+};
+
+static void widen(struct range *range, int channels)
 {
-    char *out = row->block[row->depth++];
-    size_t size = sizeof row->block[0];
-    int used = snprintf(out, size, "%dx%d, %d", kernel, kernel, channels);
+    if (range->least == 0 || channels < range->least)
+        range->least = channels;
+    if (channels > range->most)
+        range->most = channels;
+}
+
+static void describe_conv(struct row *row, int kernel, struct range channels, int cardinality)
+{
+    char *out = row->block[row->depth++], most[16] = "", paths[16] = "";
+    if (channels.most > channels.least)
+        snprintf(most, sizeof most, "-%d", channels.most);
     if (cardinality > 1)
-        snprintf(out + used, size - (size_t)used, ", C=%d", cardinality);
+        snprintf(paths, sizeof paths, ", C=%d", cardinality);
+    snprintf(out, sizeof row->block[0], "%dx%d, %d%s%s", kernel, kernel, channels.least, most,
+             paths);
 }
 
 static void describe_attention(const struct template *t, const struct stage *s, struct row *row)
@@ -94,15 +109,20 @@ static void describe_stage(const struct template *t, int i, struct row *row)
 {
     const struct stage *s = &t->stages[i];
     bool bottleneck = s->block == BLOCK_BOTTLENECK;
+    struct range reduced = {0}, width = {0};
+    for (int block = 0; block < s->blocks; block++) {
+        widen(&reduced, s->widths[block].reduced);
+        widen(&width, s->widths[block].width);
+    }
     snprintf(row->name, sizeof row->name, "conv%d", i + 2);
     if (i > 0)
         describe_halving(t, s, row);
     else if (t->stem != STEM_CIFAR)
         describe_pool(t, row);
     if (bottleneck)
-        describe_conv(row, 1, s->widths[0].reduced, 1);
-    describe_conv(row, 3, s->widths[0].width, s->cardinality);
-    describe_conv(row, bottleneck ? 1 : 3, s->out, 1);
+        describe_conv(row, 1, reduced, 1);
+    describe_conv(row, 3, width, s->cardinality);
+    describe_conv(row, bottleneck ? 1 : 3, (struct range){s->out, s->out}, 1);
     describe_attention(t, s, row);
     row->blocks = s->blocks;
 }

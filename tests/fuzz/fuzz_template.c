@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "model/template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -16,8 +17,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t count;
     if (text && template_from_name(text, &t, &err) == ERR_OK) {
         template_name(&t, name);
-        if (template_layers(&t, &layers, &count, &err) == ERR_OK)
+        if (template_layers(&t, &layers, &count, &err) == ERR_OK) {
+            CHECK(layers_are_sound(layers, count));
             free(layers);
+        }
     }
     free(text);
     return 0;

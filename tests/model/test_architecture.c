@@ -148,12 +148,40 @@ START_TEST(arguments_override_the_name)
                             &t, NULL),
                      ERR_OK);
     ck_assert_int_eq(t.antialias, ANTIALIAS_NONE);
+    ck_assert_int_eq(reread(&plain,
+                            "{\"architecture\":\"resnetaa50\",\"model_args\":{\"aa_layer\":null}}",
+                            &t, NULL),
+                     ERR_OK);
+    ck_assert_int_eq(t.antialias, ANTIALIAS_NONE);
     ck_assert_int_eq(
         reread(&avg,
                "{\"architecture\":\"resnet50\",\"model_args\":{\"avg_down\":true,\"stem_type\":"
                "\"deep\",\"aa_layer\":null}}",
                &t, NULL),
         ERR_OK);
+}
+END_TEST
+
+/* Wherever it stands: at the root, in block_args or in model_args. */
+START_TEST(an_argument_has_one_value)
+{
+    static const char *const configs[] = {
+        "{\"aa_layer\":\"avg\",\"model_args\":{\"aa_layer\":\"blur\"}}",
+        "{\"aa_layer\":\"avg\",\"model_args\":{\"aa_layer\":null}}",
+        "{\"downsample_in_bottleneck\":true,\"model_args\":{\"downsample_in_bottleneck\":false}}",
+        "{\"gate_layer\":\"sigmoid\",\"block_args\":{\"gate_layer\":\"hard_sigmoid\"}}",
+    };
+    const struct template plain = named("resnet50");
+    struct template t;
+    struct error err;
+    for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++) {
+        ck_assert_msg(reread(&plain, configs[i], &t, &err) == ERR_MODEL_INVALID, "%s", configs[i]);
+        ck_assert_ptr_nonnull(strstr(err.message, "leave the wrong one out"));
+    }
+    ck_assert_int_eq(reread(&plain,
+                            "{\"aa_layer\":\"avg\",\"model_args\":{\"aa_layer\":\"avgpool\"}}", &t,
+                            &err),
+                     ERR_OK);
 }
 END_TEST
 
@@ -186,6 +214,26 @@ START_TEST(what_the_tensors_contradict_is_refused)
 }
 END_TEST
 
+/* What only a name says is not taken from the name of another network. */
+START_TEST(a_name_of_other_tensors_is_not_believed)
+{
+    struct template t = named("resnet26");
+    struct error err;
+    check_contradiction("resnext50_32x4d", "{\"architecture\":\"resnetaa50\"}",
+                        "architecture resnetaa50 is not", "resnextaa50_32x4d");
+    check_contradiction("resnet26", "{\"architecture\":\"resnetblur50\"}", "resnetblur50 is not",
+                        "resnetblur26");
+    check_contradiction("seresnet26", "{\"architecture\":\"legacy_seresnet50\"}",
+                        "legacy_seresnet50 is not", "legacy_seresnet26");
+    t.stages[0].widths[0].width = t.stages[0].widths[1].width = 48;
+    ck_assert_int_eq(reread(&t, "{\"architecture\":\"resnetaa26.mine\"}", &t, &err), ERR_OK);
+    ck_assert_int_eq(
+        reread(&t, "{\"architecture\":\"resnetaa50\",\"model_args\":{\"aa_layer\":\"avg\"}}", &t,
+               &err),
+        ERR_OK);
+}
+END_TEST
+
 START_TEST(other_values_of_arguments_are_refused_by_name)
 {
     static const char *const wrong[] = {"\"aa_layer\":\"blurpc\"",
@@ -212,4 +260,5 @@ END_TEST
 
 TEST_MAIN("model/architecture", 20, networks_of_timm_have_its_sizes_and_names,
           what_tensors_do_not_show_is_taken_from_the_config, arguments_override_the_name,
-          what_the_tensors_contradict_is_refused, other_values_of_arguments_are_refused_by_name)
+          an_argument_has_one_value, what_the_tensors_contradict_is_refused,
+          a_name_of_other_tensors_is_not_believed, other_values_of_arguments_are_refused_by_name)

@@ -462,6 +462,22 @@ START_TEST(a_legacy_basic_block_scales_behind_its_relu)
 }
 END_TEST
 
+/* Behind a ReLU, a convolution over channels could not be multiplied into anything. */
+START_TEST(legacy_senets_have_se)
+{
+    struct template t;
+    struct error err;
+    struct layer *layers;
+    size_t count;
+    ck_assert_int_eq(template_from_name("legacy_ecaresnet18", &t, &err), ERR_MODEL_UNSUPPORTED);
+    ck_assert_int_eq(template_from_name("legacy_resnet18", &t, &err), ERR_MODEL_UNSUPPORTED);
+    ck_assert_int_eq(template_from_name("ecaresnet18", &t, &err), ERR_OK);
+    template_make_legacy(&t);
+    ck_assert_int_eq(template_layers(&t, &layers, &count, &err), ERR_MODEL_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.message, "without SE attention"));
+}
+END_TEST
+
 /* Pools of the stem; strides and kernels where they differ from the plain network's. */
 START_TEST(stems_and_strides_are_those_of_the_variant)
 {
@@ -574,4 +590,5 @@ TEST_MAIN("model/template", 10, named_templates_have_the_published_sizes, a_temp
           resnext50_runs_as_the_paper_says, basic_blocks_run_as_the_paper_says,
           what_cannot_be_computed_is_refused, a_block_with_attention_and_pools_runs_in_this_order,
           attention_to_a_3x3_has_nine_means, a_legacy_basic_block_scales_behind_its_relu,
-          stems_and_strides_are_those_of_the_variant, maps_that_do_not_meet_are_refused)
+          legacy_senets_have_se, stems_and_strides_are_those_of_the_variant,
+          maps_that_do_not_meet_are_refused)
