@@ -377,6 +377,11 @@ static int check_name(const struct architecture *said, const struct template *t,
         said->name, name);
 }
 
+bool architecture_says_antialias(const struct architecture *said)
+{
+    return said->facts[FACT_ANTIALIAS].key != NULL;
+}
+
 int architecture_apply(const struct architecture *said, struct template *t, struct error *err)
 {
     const struct said *facts = said->facts;

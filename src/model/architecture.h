@@ -35,6 +35,9 @@ struct architecture {
 int architecture_read(struct architecture *out, const json_t *root, const json_t *picture,
                       struct error *err);
 
+/* Whether the file says whether the network filters before it strides, which no tensor shows. */
+bool architecture_says_antialias(const struct architecture *said);
+
 /* Completes a template that was read from tensors with what these do not show. ERR_MODEL_INVALID if
  * what they show is not what the file says. */
 int architecture_apply(const struct architecture *said, struct template *t, struct error *err);

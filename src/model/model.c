@@ -131,6 +131,8 @@ static int read_template(struct loader *l, struct error *err)
     code = architecture_apply(&l->config.architecture, t, err);
     if (code != ERR_OK)
         return error_prefix(err, code, "%s/config.json", l->path);
+    l->model->variant_is_assumed = tensors->naming == NAMING_TORCHVISION &&
+                                   !architecture_says_antialias(&l->config.architecture);
     code = template_layers(t, &l->layers, &l->layer_count, err);
     if (code == ERR_OK)
         code = checkpoint_check(tensors, l->layers, l->layer_count, err);

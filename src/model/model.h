@@ -22,6 +22,7 @@ struct model {
     int classes;   /* see model_load on a single output */
     char **labels; /* [classes] UTF-8, never NULL */
     enum label_source label_source;
+    bool variant_is_assumed; /* nothing says whether the network filters before it strides */
     struct network *network;
     int64_t parameters;                   /* as PyTorch counts them */
     int64_t multiply_adds;                /* of one image */

@@ -106,6 +106,7 @@ static int load_entry(struct model_set *models, const struct conf_model *configu
     const struct log_field fields[] = {
         {.key = "model", .text = configured->name},
         {.key = "template", .text = m->template_name},
+        {.key = "variant", .text = m->variant_is_assumed ? "assumed" : "known"},
         {.key = "precision", .text = entry->info.precision},
         {.key = "kernels", .text = kernels},
         {.key = "activation", .text = entry->info.activation},

@@ -240,10 +240,10 @@ static void print_json(const struct info *info)
 {
     const struct model *model = info->model;
     output_json_line(json_pack(
-        "{s:s, s:I, s:I, s:i, s:s, s:s?, s:i, s:s, s:o, s:s?, s:o, s:o}", "template",
-        info->template_name, "parameters", (json_int_t)info->parameters, "multiply_adds",
-        (json_int_t)info->multiply_adds, "classes", info->classes, "activation",
-        activation_name(info->activation), "labels",
+        "{s:s, s:b, s:I, s:I, s:i, s:s, s:s?, s:i, s:s, s:o, s:s?, s:o, s:o}", "template",
+        info->template_name, "variant_assumed", model && model->variant_is_assumed, "parameters",
+        (json_int_t)info->parameters, "multiply_adds", (json_int_t)info->multiply_adds, "classes",
+        info->classes, "activation", activation_name(info->activation), "labels",
         model ? label_source_name(model->label_source) : NULL, "input_size",
         info->template.input_size, "precision", precision_name(info->precision), "kernels",
         output_json_kernels(&info->kernels), "sha256", model ? model->sha256 : NULL, "preprocess",
@@ -334,7 +334,10 @@ static void print_labels(const struct model *model)
 static void print_text(const struct info *info)
 {
     char kernels[NETWORK_SUMMARY_TEXT];
-    printf("template   %s\n", info->template_name);
+    printf("template   %s%s\n", info->template_name,
+           info->model && info->model->variant_is_assumed
+               ? " (config.json names no architecture; taken for one without anti-aliasing)"
+               : "");
     printf("input      %dx%d\n", info->template.input_size, info->template.input_size);
     printf("classes    %d", info->classes);
     if (info->model)

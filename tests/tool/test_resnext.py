@@ -274,6 +274,19 @@ def test_info_of_a_model(_):
     assert out["sha256"] in good("info", CIFAR)
 
 
+def test_a_variant_that_is_assumed_is_said(scratch):
+    folder = os.path.join(scratch, "unnamed")
+    shutil.copytree(CIFAR, folder)
+    with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
+        config = json.load(file)
+    config.pop("architecture")
+    with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as file:
+        json.dump(config, file)
+    assert "taken for one without anti-aliasing" in good("info", folder)
+    assert "taken for" not in good("info", CIFAR)
+    assert [json.loads(good("info", "--json", m))["variant_assumed"] for m in (folder, CIFAR)] == [True, False]
+
+
 def test_info_of_nothing(scratch):
     assert "resnext50_32x4d" in bad(1, "info", "resnext51")
     bad(1, "info", os.path.join(scratch, "absent"))
