@@ -13,7 +13,7 @@ struct row {
     char name[16];
     int output;      /* edge of its output map */
     char before[64]; /* layers before the blocks; "" if there are none */
-    char block[MAX_DEPTH][32];
+    char block[MAX_DEPTH][64];
     int depth, blocks; /* convolutions and attention of a block; number of blocks */
     int64_t parameters, multiply_adds;
 };
