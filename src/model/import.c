@@ -311,19 +311,6 @@ const struct tensor_table *import_tensors(const struct import *import)
     return &import->table;
 }
 
-void import_ends(const struct import *import, const char **first, const char **last)
-{
-    size_t low = SIZE_MAX, high = 0;
-    *first = *last = "";
-    for (size_t i = 0; i < import->table.count; i++) {
-        const struct tensor_info *t = &import->table.tensors[i];
-        if (t->begin <= low)
-            *first = t->stored, low = t->begin;
-        if (t->begin >= high)
-            *last = t->stored, high = t->begin;
-    }
-}
-
 const char *import_taken(const struct import *import)
 {
     return import->parts[import->taken].name;

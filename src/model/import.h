@@ -22,9 +22,6 @@ void import_close(struct import *import);
  * needs. */
 const struct tensor_table *import_tensors(const struct import *import);
 
-/* The names in the file of its first and last tensor; "" if there are none. */
-void import_ends(const struct import *import, const char **first, const char **last);
-
 /* The name of the state dict that was chosen, and of others (NULL at the end); "" is the root. */
 const char *import_taken(const struct import *import);
 const char *import_other(const struct import *import, size_t i);

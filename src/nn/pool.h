@@ -23,10 +23,9 @@ void pool_blur(enum precision precision, const struct conv_shape *shape, const v
                int row_begin, int row_end);
 
 /* x [images][in_h][in_w][c] -> y [images][c]: the mean over the map. Computes strips [begin, end)
- * of images * sums_strips(in_c). In int8 a byte of y is mean
- * * scale[c] + offset[c], where the mean is that of the bytes of x. In other precisions scale and
- * offset are NULL.
- */
+ * of images * sums_strips(in_c); a strip is some channels of an image. In int8 a byte of y is
+ * mean * scale[c] + offset[c], where the mean is that of the bytes of x. In other precisions scale
+ * and offset are NULL. */
 void pool_average(enum precision precision, const struct conv_shape *shape, const void *x, void *y,
                   const float *scale, const float *offset, int begin, int end);
 

@@ -79,24 +79,18 @@ static void print_taken(const struct import *import)
     puts(import_other(import, 0) ? " (--key)" : "");
 }
 
-/* Reads the network from the shapes. If the tensors are those of another one, their names tell. */
-static int find_template(struct run *r, struct error *err)
-{
-    const char *first, *last;
-    int code = checkpoint_template(import_tensors(r->import), &r->template, err);
-    import_ends(r->import, &first, &last);
-    r->template.input_size = 224;
-    return error_prefix(err, code, "%s, with tensors %s to %s", r->tool->operands[0], first, last);
-}
-
-/* Checks that the network has all its tensors and no others. */
+/* Reads the network from the shapes, and checks that it has all tensors and no others. */
 static int check_tensors(struct run *r, struct error *err)
 {
     struct layer *layers;
     size_t count;
-    int code = template_layers(&r->template, &layers, &count, err);
+    const struct tensor_table *tensors = import_tensors(r->import);
+    int code = checkpoint_template(tensors, &r->template, err);
+    r->template.input_size = 224;
+    if (code == ERR_OK)
+        code = template_layers(&r->template, &layers, &count, err);
     if (code == ERR_OK) {
-        code = checkpoint_check(import_tensors(r->import), layers, count, err);
+        code = checkpoint_check(tensors, layers, count, err);
         free(layers);
     }
     return error_prefix(err, code, "%s", r->tool->operands[0]);
@@ -234,8 +228,6 @@ static int import_file(struct run *r, struct error *err)
     int code = check_out(r, err);
     if (code == ERR_OK)
         code = import_open(&r->import, r->tool->operands[0], options.key, err);
-    if (code == ERR_OK)
-        code = find_template(r, err);
     if (code == ERR_OK)
         code = check_tensors(r, err);
     if (code != ERR_OK)
