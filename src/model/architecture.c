@@ -187,8 +187,7 @@ static int say_argument(struct architecture *out, const struct choice *choice, i
     const struct said *before = &out->facts[choice->fact];
     if (before->key == choice->key && before->value != value)
         return error_set(err, ERR_MODEL_INVALID,
-                         "%s is one thing here and another elsewhere; leave the wrong one out",
-                         choice->key);
+                         "%s has two values in config.json; leave the wrong one out", choice->key);
     say(out, choice->fact, choice->key, value);
     return ERR_OK;
 }
@@ -330,10 +329,8 @@ static int agree(const struct architecture *said, enum architecture_fact fact, i
     if (!s->key || s->value == shown)
         return ERR_OK;
     return error_set(err, ERR_MODEL_INVALID,
-                     "%s%s%s says %s, but the tensors show %s; make it that of these weights, or "
-                     "leave it out",
-                     s->key, named ? " " : "", named ? said->name : "", words[s->value],
-                     words[shown]);
+                     "%s%s%s says %s, but the tensors show %s; correct it, or leave it out", s->key,
+                     named ? " " : "", named ? said->name : "", words[s->value], words[shown]);
 }
 
 /* A max pool does not show whether it is padded. */
@@ -372,8 +369,7 @@ static int check_name(const struct architecture *said, const struct template *t,
         return ERR_OK;
     return error_set(
         err, ERR_MODEL_INVALID,
-        "architecture %s is not that of the tensors, which would be %s; make it that of these "
-        "weights",
+        "architecture %s is not that of the tensors, which would be %s; correct the name",
         said->name, name);
 }
 

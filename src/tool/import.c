@@ -103,6 +103,8 @@ static int parse_json_labels(const char *bytes, size_t length, struct model_conf
     static const char *const keys[] = {"label_names", "labels", "id2label", "label2id"};
     char *text;
     json_t *root = NULL;
+    if (memchr(bytes, '\0', length))
+        return error_set(err, ERR_MODEL_INVALID, "it contains a NUL");
     int size = asprintf(&text, "{\"label_names\":%.*s}", (int)length, bytes);
     if (size < 0)
         return error_set(err, ERR_NO_MEMORY, "no memory for labels");
@@ -164,8 +166,13 @@ static int make_folder(struct run *r, struct error *err)
     mode_t mask = umask(0);
     umask(mask);
     snprintf(r->folder, sizeof r->folder, "%.*s.XXXXXX", FILE_PATH_MAX - 32, r->out);
-    if (!mkdtemp(r->folder) || chmod(r->folder, 0777 & ~mask) != 0)
-        return error_set(err, ERR_IO, "cannot make %s: %s", r->out, strerror(errno));
+    bool made = mkdtemp(r->folder) != NULL;
+    if (!made || chmod(r->folder, 0777 & ~mask) != 0) {
+        int code = error_set(err, ERR_IO, "cannot make %s: %s", r->out, strerror(errno));
+        if (made)
+            rmdir(r->folder);
+        return code;
+    }
     int code = file_path(r->weights, r->folder, "model.safetensors", err);
     return code == ERR_OK ? file_path(r->text, r->folder, "config.json", err) : code;
 }

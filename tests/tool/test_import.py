@@ -363,6 +363,9 @@ def test_labels_in_all_forms(scratch):
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         bad(scratch, new(tiny()), "not one list or map of names", "--labels", path)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(json.dumps(names) + "\0{")
+    bad(scratch, new(tiny()), "contains a NUL", "--labels", path)
 
 
 def test_wrong_usage(scratch):
