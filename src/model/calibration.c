@@ -13,8 +13,7 @@
 
 const char *calibration_layer_name(const struct layer *layers, size_t count, size_t i)
 {
-    bool has_entry = layer_has_kernel(&layers[i]) || layers[i].kind == LAYER_GLOBAL_POOL;
-    return has_entry && i + 1 < count ? layer_label(&layers[i]) : NULL;
+    return layer_has_kernel(&layers[i]) && i + 1 < count ? layer_label(&layers[i]) : NULL;
 }
 
 int calibration_create(struct calibration *out, const struct layer *layers, size_t count,
@@ -128,6 +127,10 @@ static int take_layer(const struct calibration_layer *out, const json_t *json,
     return code != ERR_OK ? code : take_numbers(&mean_rule, json, out->mean, channels, err);
 }
 
+/* Files written before the classifier's features were float32 have their scales, which are not
+ * needed. */
+static const char former_entry[] = "avg_pool";
+
 static int take_layers(struct calibration *out, const json_t *json, const struct layer *layers,
                        size_t count, struct error *err)
 {
@@ -143,6 +146,7 @@ static int take_layers(struct calibration *out, const json_t *json, const struct
         if (code != ERR_OK)
             return error_prefix(err, code, "layer %s", name);
     }
+    named += json_object_get(json, former_entry) != NULL;
     if (json_object_size(json) != named)
         return error_set(err, ERR_MODEL_INVALID, "%zu layers, but the network has %zu",
                          json_object_size(json), named);

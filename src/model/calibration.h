@@ -3,13 +3,14 @@
  *
  *   {"version": 1, "weights_sha256": "...", "mean": [R,G,B], "std": [R,G,B],
  *    "method": "mse", "images": 900,
- *    "layers": {"conv1": {"scale": S, "zero": Z, "mean": M}, ..., "avg_pool": {...}}}
+ *    "layers": {"conv1": {"scale": S, "zero": Z, "mean": M}, ...}}
  *
- * with one entry for the output of each convolution and of the head's pool. S, Z and M, and the
+ * with one entry for the output of each convolution. S, Z and M, and the
  * pixels' mean and std, are one number for all channels or a list with one number per channel;
- * struct quantization of nn/quantize.h says what they mean. There is no entry for other pools,
- * whose output has the scales of their input; for the network's input, which has the scales of the
- * pixels; or for attention and the logits, which are float32. */
+ * struct quantization of nn/quantize.h says what they mean. There is no entry for pools over
+ * windows, whose output has the scales of their input; for the network's input, which has the
+ * scales of the pixels; or for attention, the classifier's features and the logits, which are
+ * float32. An entry "avg_pool", which earlier versions wrote, is ignored. */
 #ifndef RESNEXT_MODEL_CALIBRATION_H
 #define RESNEXT_MODEL_CALIBRATION_H
 

@@ -7,26 +7,14 @@
 
 #include "base/check.h"
 
-enum {
-    BINS = 512,       /* of a channel's range: two for each of a byte's steps */
-    CANDIDATES = 100, /* clipped ranges that are tried: 1 to 100 % of the full range */
-    STEPS = 255,      /* of a byte */
-};
-static const double percentile_left_out = 1e-4;
-
-/* The scale of a channel is a geometric mean, with this weight, of its own and of the layer's
- * widest. Scales of their own (1) lose least in the activations, but make the next layer's weights
- * uneven, and clip a channel that is seldom active. A value in between measured best. */
-static const double evenness = 0.5;
-static const double narrowest = 1.0 / 64; /* of the widest channel's range */
+static const double steps = 255; /* of a byte */
 
 /* What was seen of a layer's output. */
 struct seen {
     pthread_mutex_t lock;
     size_t channels;
     float *low, *high; /* [channels]; 0 always belongs to the range */
-    uint64_t *counts;  /* in the second round; [channels][BINS + 1]: bin b is centred on low + b *
-                          (high - low) / BINS */
+    uint32_t *counts;  /* in the second round; as in struct range_counts */
 };
 
 struct observer {
@@ -34,8 +22,6 @@ struct observer {
     size_t count;
     struct seen *layers; /* [count]; channels is 0 for a layer without an entry */
 };
-
-const char *const range_method_names[] = {RANGE_METHOD_NAMES(NAME_TEXT) NULL};
 
 /* The layers of a network are contiguous. */
 static const struct layer *layers_of(const struct observer *o)
@@ -90,7 +76,7 @@ int observer_second_round(struct observer *o, struct error *err)
         struct seen *s = &o->layers[i];
         if (s->channels == 0)
             continue;
-        s->counts = calloc(s->channels, (BINS + 1) * sizeof *s->counts);
+        s->counts = calloc(s->channels, RANGE_COUNTS * sizeof *s->counts);
         if (!s->counts)
             return error_set(err, ERR_NO_MEMORY, "no memory for histograms");
     }
@@ -106,21 +92,23 @@ static void widen(struct seen *s, const float *values, size_t count)
         }
 }
 
-static void count_values(struct seen *s, const float *values, size_t count)
+/* A count that is full stays so. */
+static void count_values(struct seen *s, const float *values, size_t count, size_t fold)
 {
     for (size_t c = 0; c < s->channels; c++) {
         float span = s->high[c] - s->low[c], low = s->low[c];
-        float per_bin = span > 0 ? BINS / span : 0;
-        uint64_t *counts = s->counts + c * (BINS + 1);
+        float per_bin = span > 0 ? RANGE_BINS / span : 0;
+        uint32_t *counts = s->counts + c * RANGE_COUNTS + fold * (RANGE_BINS + 1);
         for (size_t i = c; i < count; i += s->channels) {
             float bin = (values[i] - low) * per_bin + 0.5F;
-            counts[bin < BINS ? bin > 0 ? (size_t)bin : 0 : BINS]++;
+            uint32_t *at = &counts[bin < RANGE_BINS ? bin > 0 ? (size_t)bin : 0 : RANGE_BINS];
+            *at += *at < UINT32_MAX;
         }
     }
 }
 
 /* Observes the output of layer i. */
-static void observe(struct observer *o, const struct workspace *workspace, size_t i)
+static void observe(struct observer *o, const struct workspace *workspace, size_t i, size_t fold)
 {
     struct seen *s = &o->layers[i];
     if (s->channels == 0)
@@ -129,121 +117,52 @@ static void observe(struct observer *o, const struct workspace *workspace, size_
     size_t count = network_value_size(o->network, (int)i + 1);
     pthread_mutex_lock(&s->lock);
     if (s->counts)
-        count_values(s, values, count);
+        count_values(s, values, count, fold);
     else
         widen(s, values, count);
     pthread_mutex_unlock(&s->lock);
 }
 
+/* Any half of the pictures, but for the same picture always the same. */
+static size_t fold_of(const struct observer *o, const struct workspace *workspace)
+{
+    const uint32_t *bits = workspace_value(o->network, workspace, 0);
+    uint32_t hash = 0;
+    for (size_t i = 0; i < network_value_size(o->network, 0); i++)
+        hash = (hash ^ bits[i]) * 0x9e3779b1;
+    return hash >> 31;
+}
+
 const float *observer_forward(struct observer *o, struct workspace *workspace)
 {
+    size_t fold = fold_of(o, workspace); /* its memory is reused */
     for (size_t i = 0; i < o->count; i++) {
         network_run_layer(o->network, workspace, i, 1);
-        observe(o, workspace, i);
+        observe(o, workspace, i, fold);
     }
     return workspace_value(o->network, workspace, (int)o->count);
 }
 
-/* A channel's histogram; `width` of a bin. */
-struct histogram {
-    const uint64_t *counts;
-    double low, width;
-};
-
-static struct histogram histogram_of(const struct seen *s, size_t c)
-{
-    return (struct histogram){s->counts + c * (BINS + 1), s->low[c],
-                              ((double)s->high[c] - s->low[c]) / BINS};
-}
-
-static double value_of(const struct histogram *h, int bin)
-{
-    return h->low + bin * h->width;
-}
-
-static double mean_of(const struct histogram *h)
-{
-    double sum = 0, count = 0;
-    for (int b = 0; b <= BINS; b++) {
-        sum += (double)h->counts[b] * value_of(h, b);
-        count += (double)h->counts[b];
-    }
-    return count > 0 ? sum / count : 0;
-}
-
-/* Sum of squared errors if values are clipped to `part` of the range; stops when it reaches `max`.
- * Rounding errors are uniform over a step, values outside are off by the clipped amount, and 0 is
- * exact. */
-static double error_of(const struct histogram *h, double part, double max)
-{
-    double low = h->low * part, high = value_of(h, BINS) * part;
-    double step = (high - low) / STEPS, sum = 0;
-    for (int b = BINS; b >= 0 && sum < max; b--) {
-        double x = value_of(h, b), over = x > high ? x - high : low - x;
-        double error = over > 0 ? over * over : fabs(x) < h->width / 2 ? 0 : step * step / 12;
-        sum += (double)h->counts[b] * error;
-    }
-    return sum;
-}
-
-static double part_of_least_error(const struct histogram *h)
-{
-    double best = 1, min = error_of(h, 1, INFINITY);
-    for (int i = CANDIDATES - 1; i > 0; i--) {
-        double part = (double)i / CANDIDATES, error = error_of(h, part, min);
-        if (error < min) {
-            min = error;
-            best = part;
-        }
-    }
-    return best;
-}
-
-/* The smallest part of the range outside which lie at most percentile_left_out of the values. */
-static double part_of_max(const struct histogram *h)
-{
-    double count = 0, outside = 0;
-    for (int b = 0; b <= BINS; b++)
-        count += (double)h->counts[b];
-    for (int i = CANDIDATES - 1; i > 0; i--) {
-        double part = (double)i / CANDIDATES;
-        outside = 0;
-        for (int b = 0; b <= BINS; b++) {
-            double x = value_of(h, b);
-            if (x < h->low * part || x > value_of(h, BINS) * part)
-                outside += (double)h->counts[b];
-        }
-        if (outside > percentile_left_out * count)
-            return (double)(i + 1) / CANDIDATES;
-    }
-    return 1.0 / CANDIDATES;
-}
-
-static double choose_part(const struct histogram *h, enum range_method method)
-{
-    if (h->width <= 0 || method == RANGE_MINMAX)
-        return 1;
-    return method == RANGE_MSE ? part_of_least_error(h) : part_of_max(h);
-}
-
 static void choose_layer(const struct seen *s, const struct layer *layer, enum range_method method,
-                         const struct calibration_layer *out)
+                         double *spans, const struct calibration_layer *out)
 {
-    double widest = 0;
+    const struct range_counts counts = {s->channels, s->low, s->high, s->counts};
+    ranges_choose(&counts, method, spans);
     for (size_t c = 0; c < s->channels; c++) {
-        struct histogram h = histogram_of(s, c);
-        double span = choose_part(&h, method) * h.width * BINS;
-        widest = fmax(widest, span);
-        out->scale[c] = (float)span;
-        out->mean[c] = (float)mean_of(&h);
+        double full = (double)s->high[c] - (double)s->low[c];
+        double below = full > 0 ? -(double)s->low[c] / full : 0;
+        out->scale[c] = (float)(spans[c] > 0 ? spans[c] / steps : 1);
+        out->zero[c] = layer->relu ? 0 : (float)rint(below * steps);
+        out->mean[c] = (float)ranges_mean(&counts, c);
     }
-    for (size_t c = 0; c < s->channels; c++) {
-        double span = fmax(out->scale[c], widest * narrowest);
-        span = widest > 0 ? pow(span, evenness) * pow(widest, 1 - evenness) : STEPS;
-        out->scale[c] = (float)(span / STEPS);
-        double below = s->low[c] < 0 ? -s->low[c] / ((double)s->high[c] - s->low[c]) : 0;
-        out->zero[c] = layer->relu ? 0 : (float)rint(below * STEPS);
-    }
+}
+
+static size_t max_channels(const struct observer *o)
+{
+    size_t max = 1;
+    for (size_t i = 0; i < o->count; i++)
+        max = o->layers[i].channels > max ? o->layers[i].channels : max;
+    return max;
 }
 
 int observer_choose(const struct observer *o, enum range_method method, struct calibration *out,
@@ -252,6 +171,9 @@ int observer_choose(const struct observer *o, enum range_method method, struct c
     int code = calibration_create(out, layers_of(o), o->count, err);
     if (code != ERR_OK)
         return code;
+    double *spans = calloc(max_channels(o), sizeof *spans);
+    if (!spans)
+        code = error_set(err, ERR_NO_MEMORY, "no memory to choose ranges");
     strcpy(out->method, range_method_names[method]);
     for (size_t i = 0; code == ERR_OK && i < o->count; i++) {
         const struct layer *layer = network_layer(o->network, i);
@@ -259,12 +181,13 @@ int observer_choose(const struct observer *o, enum range_method method, struct c
         if (o->layers[i].channels == 0)
             continue;
         CHECK(o->layers[i].counts);
-        choose_layer(&o->layers[i], layer, method, chosen);
+        choose_layer(&o->layers[i], layer, method, spans, chosen);
         if (!calibration_layer_is_sane(chosen, layer))
             code = error_set(err, ERR_MODEL_UNSUPPORTED,
                              "what layer %s puts out is too large or too small for int8",
                              calibration_layer_name(layers_of(o), o->count, i));
     }
+    free(spans);
     if (code != ERR_OK)
         calibration_destroy(out);
     return code;

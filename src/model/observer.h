@@ -10,17 +10,8 @@
 #define RESNEXT_MODEL_OBSERVER_H
 
 #include "model/calibration.h"
+#include "model/ranges.h"
 #include "nn/network.h"
-
-#define RANGE_METHOD_NAMES(NAME)                                                                   \
-    NAME(RANGE_MINMAX, "minmax")                                                                   \
-    NAME(RANGE_PERCENTILE, "percentile")                                                           \
-    NAME(RANGE_MSE, "mse")
-
-/* How a channel's range is chosen: all values, all but the outermost 0.01 % of them, or the range
- * with the smallest mean square of rounding and clipping errors. */
-enum range_method { RANGE_METHOD_NAMES(NAME_VALUE) RANGE_METHOD_COUNT };
-extern const char *const range_method_names[];
 
 struct observer;
 

@@ -10,7 +10,7 @@ bool layer_has_kernel(const struct layer *layer)
     return layer->kind == LAYER_CONV || layer->kind == LAYER_LINEAR;
 }
 
-bool layer_is_float32(const struct layer *layer)
+bool layer_is_attention(const struct layer *layer)
 {
     return layer->kind == LAYER_SQUEEZE || layer->kind == LAYER_EXCITE;
 }
@@ -18,7 +18,11 @@ bool layer_is_float32(const struct layer *layer)
 enum precision layer_value_precision(const struct layer *layers, size_t count, size_t v,
                                      enum precision precision)
 {
-    return v == count || (v > 0 && layer_is_float32(&layers[v - 1])) ? PRECISION_F32 : precision;
+    if (v == 0)
+        return precision;
+    const struct layer *made_by = &layers[v - 1];
+    bool features = precision == PRECISION_INT8 && made_by->kind == LAYER_GLOBAL_POOL;
+    return v == count || layer_is_attention(made_by) || features ? PRECISION_F32 : precision;
 }
 
 /* Whether the last of `out` windows begins inside the map. */
@@ -85,7 +89,13 @@ static bool has_shape(const struct layer *layers, int v, int h, int w, int c)
 
 static bool is_attention(const struct layer *layers, int v)
 {
-    return v > 0 && layer_is_float32(&layers[v - 1]);
+    return v > 0 && layer_is_attention(&layers[v - 1]);
+}
+
+/* The features of the head are not negative: nn/classifier.h. */
+static bool is_relu(const struct layer *layers, int v)
+{
+    return v > 0 && layers[v - 1].relu;
 }
 
 static bool inputs_are_sound(const struct layer *layers, int i)
@@ -94,7 +104,8 @@ static bool inputs_are_sound(const struct layer *layers, int i)
     const struct conv_shape *s = &l->shape;
     bool adds = l->residual != LAYER_NO_VALUE, excites = l->kind == LAYER_EXCITE;
     if (l->input < 0 || l->input > i || !has_shape(layers, l->input, s->in_h, s->in_w, s->in_c) ||
-        is_attention(layers, l->input) != excites)
+        is_attention(layers, l->input) != excites ||
+        (l->kind == LAYER_GLOBAL_POOL && !is_relu(layers, l->input)))
         return false;
     if (adds && (l->kind != LAYER_CONV || l->residual < 0 || l->residual > i ||
                  !has_shape(layers, l->residual, s->out_h, s->out_w, s->out_c) ||

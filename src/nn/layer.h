@@ -55,11 +55,11 @@ bool layer_has_weights(const struct layer *layer);
 /* Whether one of kernel.h's kernels runs it: a convolution or the classifier. */
 bool layer_has_kernel(const struct layer *layer);
 
-/* Whether its output is float32 in every precision: attention. */
-bool layer_is_float32(const struct layer *layer);
+/* Whether it computes a gate. Its output is float32 in every precision. */
+bool layer_is_attention(const struct layer *layer);
 
-/* The precision of value v of `count` layers that run in `precision`: float32 for attention and the
- * last value, the logits. */
+/* The precision of value v of `count` layers that run in `precision`: float32 for attention, the
+ * last value, which is the logits, and in int8 the features that the classifier reads. */
 enum precision layer_value_precision(const struct layer *layers, size_t count, size_t v,
                                      enum precision precision);
 

@@ -9,13 +9,13 @@
 #include "base/check.h"
 #include "base/size.h"
 #include "nn/attention.h"
+#include "nn/classifier.h"
 #include "nn/plan.h"
 #include "nn/pool.h"
 #include "nn/sums.h"
 
 /* A layer with its kernel (NULL for pooling and attention) and its place in the packed weights. Of
- * the head's pool in int8, `packed` is scale and offset of pool_average, [2][channels]; of a
- * LAYER_EXCITE, the bias, then the weights. */
+ * a LAYER_EXCITE, `packed` is the bias, then the weights. */
 struct step {
     const struct conv_kernel *kernel;
     size_t packed_size;
@@ -49,17 +49,31 @@ static enum precision excite_precision(const struct network *n)
     return n->precision == PRECISION_F32 ? PRECISION_F32 : PRECISION_BF16;
 }
 
+/* Whether layer i runs as nn/classifier.h says. */
+static bool is_int8_classifier(const struct network *n, size_t i)
+{
+    return n->precision == PRECISION_INT8 && n->layers[i].kind == LAYER_LINEAR;
+}
+
 static size_t packed_size(const struct network *n, size_t i)
 {
     const struct layer *layer = &n->layers[i];
-    if (n->steps[i].kernel)
-        return n->steps[i].kernel->method->packed_size(n->steps[i].kernel, &layer->shape);
-    size_t channels = (size_t)layer->shape.out_c;
-    if (layer->kind == LAYER_EXCITE)
-        return channels * sizeof(float) +
-               conv_weight_count(&layer->shape) * precision_size(excite_precision(n));
-    bool scales = n->precision == PRECISION_INT8 && layer->kind == LAYER_GLOBAL_POOL;
-    return scales ? 2 * channels * sizeof(float) : 0;
+    const struct conv_kernel *kernel = n->steps[i].kernel;
+    if (is_int8_classifier(n, i))
+        return classifier_packed_size(kernel, &layer->shape);
+    if (kernel)
+        return kernel->method->packed_size(kernel, &layer->shape);
+    return layer->kind == LAYER_EXCITE
+               ? (size_t)layer->shape.out_c * sizeof(float) +
+                     conv_weight_count(&layer->shape) * precision_size(excite_precision(n))
+               : 0;
+}
+
+static size_t scratch_size(const struct network *n, size_t i)
+{
+    const struct conv_kernel *kernel = n->steps[i].kernel;
+    return is_int8_classifier(n, i) ? classifier_scratch_size(kernel, &n->layers[i].shape)
+                                    : kernel->method->scratch_size(kernel, &n->layers[i].shape);
 }
 
 /* Chooses the kernels; `*weight_size` is what all packed weights need. */
@@ -72,7 +86,7 @@ static int choose_kernels(struct network *n, struct kernel_isas isas, size_t *we
         struct step *step = &n->steps[i];
         if (layer_has_kernel(&n->layers[i])) {
             step->kernel = kernel_conv(isas, n->precision, shape);
-            size_t scratch = step->kernel->method->scratch_size(step->kernel, shape);
+            size_t scratch = scratch_size(n, i);
             n->scratch_size = scratch > n->scratch_size ? scratch : n->scratch_size;
         }
         step->packed_size = packed_size(n, i);
@@ -93,16 +107,21 @@ static enum precision precision_of(const struct network *n, size_t v)
     return layer_value_precision(n->layers, n->count, v, n->precision);
 }
 
-/* The head's pool changes the scale: y = mean * scale + offset. */
-static void scale_average(const struct network *n, size_t i)
+/* The quantization of an int8 value. The features of a classifier are float32, but its weights are
+ * quantised as if a step of theirs were 1. */
+static struct quantization copied(const struct network *n, const struct quantization *values,
+                                  size_t v, float *to)
 {
-    const struct quantization *x = &n->values[n->layers[i].input], *y = &n->values[i + 1];
-    size_t channels = channels_of(n, i + 1);
-    float *scale = n->steps[i].packed, *offset = scale + channels;
+    bool features = v > 0 && n->layers[v - 1].kind == LAYER_GLOBAL_POOL;
+    const struct quantization *from = &values[features ? (size_t)n->layers[v - 1].input : v];
+    size_t channels = channels_of(n, v);
     for (size_t c = 0; c < channels; c++) {
-        scale[c] = x->scale[c] / y->scale[c];
-        offset[c] = y->zero[c] - x->zero[c] * scale[c];
+        to[c] = features ? 1 : from->scale[c];
+        to[channels + c] = features ? 0 : from->zero[c];
     }
+    if (from->mean)
+        memcpy(to + 2 * channels, from->mean, channels * sizeof *to);
+    return (struct quantization){to, to + channels, from->mean ? to + 2 * channels : NULL};
 }
 
 static int copy_scales(struct network *n, const struct quantization *values, struct error *err)
@@ -115,16 +134,10 @@ static int copy_scales(struct network *n, const struct quantization *values, str
     if (!n->values || !to)
         return error_set(err, ERR_NO_MEMORY, "no memory for the scales of activations");
     for (size_t v = 0; v < n->count; v++) {
-        if (precision_of(n, v) != PRECISION_INT8)
+        if (v > 0 && layer_is_attention(&n->layers[v - 1]))
             continue;
-        size_t channels = channels_of(n, v);
-        const float *mean = values[v].mean;
-        n->values[v] = (struct quantization){to, to + channels, mean ? to + 2 * channels : NULL};
-        memcpy(to, values[v].scale, channels * sizeof *to);
-        memcpy(to + channels, values[v].zero, channels * sizeof *to);
-        if (mean)
-            memcpy(to + 2 * channels, mean, channels * sizeof *to);
-        to += 3 * channels;
+        n->values[v] = copied(n, values, v, to);
+        to += 3 * channels_of(n, v);
     }
     return ERR_OK;
 }
@@ -157,13 +170,7 @@ static int fill(struct network *n, const struct network_options *options, struct
     if (code != ERR_OK)
         return code;
     reserve_weights(n);
-    if (n->precision != PRECISION_INT8)
-        return ERR_OK;
-    code = copy_scales(n, options->values, err);
-    for (size_t i = 0; code == ERR_OK && i < n->count; i++)
-        if (n->layers[i].kind == LAYER_GLOBAL_POOL)
-            scale_average(n, i);
-    return code;
+    return n->precision == PRECISION_INT8 ? copy_scales(n, options->values, err) : ERR_OK;
 }
 
 int network_create(struct network **out, const struct layer *layers, size_t count,
@@ -261,7 +268,8 @@ int network_set_weights(struct network *n, size_t i, const float *weights, const
         if (code != ERR_OK)
             return code;
     }
-    n->steps[i].kernel->method->pack(n->steps[i].kernel, &layer->shape, &w, n->steps[i].packed);
+    (is_int8_classifier(n, i) ? classifier_pack : n->steps[i].kernel->method->pack)(
+        n->steps[i].kernel, &layer->shape, &w, n->steps[i].packed);
     if (n->precision == PRECISION_INT8)
         quantize_destroy(&w);
     if (n->classifier.base && i == n->count - 1)
@@ -416,6 +424,8 @@ int network_tile_count(const struct network *n, size_t i, int images)
 {
     CHECK(i < n->count && images > 0);
     const struct layer *layer = &n->layers[i];
+    if (is_int8_classifier(n, i))
+        return images;
     if (n->steps[i].kernel)
         return n->steps[i].kernel->method->tile_count(n->steps[i].kernel, &layer->shape, images);
     if (layer->kind == LAYER_EXCITE)
@@ -446,6 +456,19 @@ static void run_convolution(const struct network *n, struct workspace *w, struct
     n->steps[i].kernel->method->run(n->steps[i].kernel, &call);
 }
 
+/* A tile is an image. */
+static void run_classifier(const struct network *n, struct workspace *w, struct workspace *mine,
+                           size_t i, int begin, int end)
+{
+    const struct layer *layer = &n->layers[i];
+    const struct conv_shape *s = &layer->shape;
+    const float *x = (const float *)(const void *)value(n, w, layer->input);
+    float *y = (float *)(void *)value(n, w, (int)i + 1);
+    for (int image = begin; image < end; image++)
+        classifier_run(n->steps[i].kernel, s, n->steps[i].packed, x + image * s->in_c,
+                       y + image * s->out_c, mine->scratch);
+}
+
 static void run_excite(const struct network *n, struct workspace *w, size_t i, int images,
                        int begin, int end)
 {
@@ -473,13 +496,18 @@ void network_run_tiles(const struct network *n, struct workspace *w, struct work
     CHECK(i < n->count && images > 0 && images <= w->max_images);
     const struct layer *layer = &n->layers[i];
     const struct conv_shape *shape = &layer->shape;
-    const float *numbers = n->steps[i].packed;
+    const struct quantization *q = n->values ? &n->values[layer->input] : NULL;
     const void *x = value(n, w, layer->input);
     void *y = value(n, w, (int)i + 1);
     switch (layer->kind) {
     case LAYER_CONV:
-    case LAYER_LINEAR:
         run_convolution(n, w, mine, i, images, begin, end);
+        break;
+    case LAYER_LINEAR:
+        if (is_int8_classifier(n, i))
+            run_classifier(n, w, mine, i, begin, end);
+        else
+            run_convolution(n, w, mine, i, images, begin, end);
         break;
     case LAYER_MAX_POOL:
         pool_max(n->precision, shape, x, y, begin, end);
@@ -491,12 +519,10 @@ void network_run_tiles(const struct network *n, struct workspace *w, struct work
         pool_blur(n->precision, shape, x, y, begin, end);
         break;
     case LAYER_GLOBAL_POOL:
-        pool_average(n->precision, shape, x, y, numbers, numbers ? numbers + shape->out_c : NULL,
-                     begin, end);
+        pool_average(n->precision, shape, x, q, y, begin, end);
         break;
     case LAYER_SQUEEZE:
-        attention_squeeze(n->precision, shape, x, n->values ? &n->values[layer->input] : NULL, y,
-                          begin, end);
+        attention_squeeze(n->precision, shape, x, q, y, begin, end);
         break;
     case LAYER_EXCITE:
         run_excite(n, w, i, images, begin, end);

@@ -18,9 +18,9 @@ struct network;
 struct network_options {
     enum precision precision;
     struct kernel_isas isas;
-    /* For int8, [count + 1]: the quantization of the input and of each layer's output. The last
-     * element is not used, as logits are float32, and so are those of attention. The output of a
-     * pool over windows has the quantization of its input. The elements are copied. */
+    /* For int8, [count + 1]: the quantization of the input and of each layer's output. Those of
+     * attention, of the head's pool and of the logits are not used, as these are float32. The
+     * output of a pool over windows has the quantization of its input. The elements are copied. */
     const struct quantization *values;
 };
 

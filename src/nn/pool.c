@@ -354,40 +354,37 @@ void pool_blur(enum precision precision, const struct conv_shape *s, const void 
     weigh_rows(blur_axis, precision, s, x, y, row_begin, row_end);
 }
 
-static uint8_t clip(float value)
-{
-    return (uint8_t)lrintf(value < 0 ? 0 : value > 255 ? 255 : value);
-}
-
 /* Channels [at, at + count) of one image. */
 static void average_strip(enum precision precision, const struct conv_shape *s, const void *x,
-                          void *y, const float *scale, const float *offset, size_t at, size_t count)
+                          const struct quantization *q, void *y, size_t at, size_t count)
 {
     size_t channels = (size_t)s->in_c, pixels = (size_t)s->in_h * (size_t)s->in_w;
     double sums[SUMS_CHANNELS] = {0};
     sums_add(precision, (const unsigned char *)x + at * precision_size(precision), channels, pixels,
              count, sums);
     for (size_t c = 0; c < count; c++) {
-        float mean = (float)(sums[c] / (double)pixels);
-        if (precision == PRECISION_F32)
-            ((float *)y)[at + c] = mean;
-        else if (precision == PRECISION_BF16)
-            ((uint16_t *)y)[at + c] = bf16_from_f32(mean);
+        double mean = sums[c] / (double)pixels;
+        if (precision == PRECISION_BF16)
+            ((uint16_t *)y)[at + c] = bf16_from_f32((float)mean);
+        else if (precision == PRECISION_F32)
+            ((float *)y)[at + c] = (float)mean;
         else
-            ((uint8_t *)y)[at + c] = clip(mean * scale[at + c] + offset[at + c]);
+            ((float *)y)[at + c] =
+                (float)((mean - (double)q->zero[at + c]) * (double)q->scale[at + c]);
     }
 }
 
-void pool_average(enum precision precision, const struct conv_shape *s, const void *x, void *y,
-                  const float *scale, const float *offset, int begin, int end)
+void pool_average(enum precision precision, const struct conv_shape *s, const void *x,
+                  const struct quantization *q, void *y, int begin, int end)
 {
-    size_t channels = (size_t)s->in_c, size = precision_size(precision);
-    size_t image_bytes = (size_t)s->in_h * (size_t)s->in_w * channels * size;
+    size_t channels = (size_t)s->in_c, pixels = (size_t)s->in_h * (size_t)s->in_w;
+    size_t image_bytes = pixels * channels * precision_size(precision);
+    size_t mean_bytes = channels * (precision == PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float));
     size_t strips = (size_t)sums_strips(s->in_c);
     for (size_t i = (size_t)begin; i < (size_t)end; i++) {
         size_t image = i / strips, at = i % strips * SUMS_CHANNELS;
-        average_strip(precision, s, (const unsigned char *)x + image * image_bytes,
-                      (unsigned char *)y + image * channels * size, scale, offset, at,
+        average_strip(precision, s, (const unsigned char *)x + image * image_bytes, q,
+                      (unsigned char *)y + image * mean_bytes, at,
                       channels - at < SUMS_CHANNELS ? channels - at : SUMS_CHANNELS);
     }
 }

@@ -3,6 +3,7 @@
 #define RESNEXT_NN_POOL_H
 
 #include "nn/layer.h"
+#include "nn/quantize.h"
 
 /* x [images][in_h][in_w][c] -> y [images][out_h][out_w][c]: the largest value of each window;
  * positions outside the map do not count. shape->in_c == shape->out_c. Computes rows
@@ -23,10 +24,9 @@ void pool_blur(enum precision precision, const struct conv_shape *shape, const v
                int row_begin, int row_end);
 
 /* x [images][in_h][in_w][c] -> y [images][c]: the mean over the map. Computes strips [begin, end)
- * of images * sums_strips(in_c); a strip is some channels of an image. In int8 a byte of y is
- * mean * scale[c] + offset[c], where the mean is that of the bytes of x. In other precisions scale
- * and offset are NULL. */
-void pool_average(enum precision precision, const struct conv_shape *shape, const void *x, void *y,
-                  const float *scale, const float *offset, int begin, int end);
+ * of images * sums_strips(in_c); a strip is some channels of an image. In int8, y is float32, and
+ * `q` says what the bytes of x mean; in other precisions q is NULL. */
+void pool_average(enum precision precision, const struct conv_shape *shape, const void *x,
+                  const struct quantization *q, void *y, int begin, int end);
 
 #endif

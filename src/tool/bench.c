@@ -59,7 +59,7 @@ static const char *kernel_name(const struct network *network, size_t i)
     const struct conv_kernel *kernel = network_kernel(network, i);
     if (kernel)
         return kernel->name;
-    return layer_is_float32(network_layer(network, i)) ? "attention" : "pool";
+    return layer_is_attention(network_layer(network, i)) ? "attention" : "pool";
 }
 
 static json_t *layer_json(const struct bench *b, size_t i)

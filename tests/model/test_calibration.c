@@ -44,7 +44,7 @@ static void check_numbers(const struct calibration *c)
     ck_assert_ptr_null(c->layers[1].scale);
     ck_assert(c->layers[2].scale[0] == 0.5F && c->layers[2].scale[2] == 0.5F);
     ck_assert(c->layers[2].zero[1] == 128 && c->layers[2].mean[2] == 0);
-    ck_assert(c->layers[3].scale[2] == 1e-3F && c->layers[3].mean[2] == 2);
+    ck_assert_ptr_null(c->layers[3].scale); /* what an earlier version wrote is ignored */
     ck_assert_ptr_null(c->layers[4].scale);
 }
 

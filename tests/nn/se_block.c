@@ -111,7 +111,7 @@ static void make_scales(const struct layer *layers, struct quantization values[S
     values[0] = (struct quantization){scale[0], zero[0], NULL};
     for (int i = 0; i + 1 < SE_LAYERS; i++) {
         bool positive = layers[i].relu;
-        values[i + 1] = layer_is_float32(&layers[i]) ? (struct quantization){NULL, NULL, NULL}
+        values[i + 1] = layer_is_attention(&layers[i]) ? (struct quantization){NULL, NULL, NULL}
                         : layer_has_kernel(&layers[i]) || layers[i].kind == LAYER_GLOBAL_POOL
                             ? (struct quantization){scale[positive], zero[positive], NULL}
                             : values[layers[i].input];
@@ -291,7 +291,7 @@ void se_expected(int kernel, const float input[SE_INPUT], double logits[SE_CLASS
     for (int i = 0; i < SE_INPUT; i++)
         values[0][i] = input[i];
     for (int i = 0; i < SE_LAYERS; i++) {
-        if (!layer_is_float32(&layers[i]))
+        if (!layer_is_attention(&layers[i]))
             run_plain(&layers[i], &parameters[i], values[layers[i].input], values[i + 1]);
         if (layers[i].gate)
             scale_channels(values[i + 1], values[layers[i].residual]);

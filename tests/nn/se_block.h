@@ -10,6 +10,7 @@ enum {
     SE_INPUT = 19 * 19 * 3,
     SE_SQUEEZED = 5, /* the value of the squeeze; the gate is behind the two excitations */
     SE_GATE = 7,
+    SE_FEATURES = 11,
     SE_SHORTCUT = 9,
     SE_CLASSES = 5,
 };

@@ -47,14 +47,16 @@ START_TEST(attention_counts_its_tensors)
 }
 END_TEST
 
-START_TEST(attention_and_logits_are_float32)
+START_TEST(attention_features_and_logits_are_float32)
 {
     struct layer layers[SE_LAYERS];
     se_layers(1, layers);
     for (size_t v = 0; v <= SE_LAYERS; v++) {
         bool is_f32 = (v >= SE_SQUEEZED && v <= SE_GATE) || v == SE_LAYERS;
+        ck_assert_int_eq(layer_value_precision(layers, SE_LAYERS, v, PRECISION_BF16),
+                         is_f32 ? PRECISION_F32 : PRECISION_BF16);
         ck_assert_int_eq(layer_value_precision(layers, SE_LAYERS, v, PRECISION_INT8),
-                         is_f32 ? PRECISION_F32 : PRECISION_INT8);
+                         is_f32 || v == SE_FEATURES ? PRECISION_F32 : PRECISION_INT8);
     }
 }
 END_TEST
@@ -101,6 +103,7 @@ START_TEST(nonsense_is_no_network)
     CHECK_UNSOUND(l[CONV3].residual, SE_GATE);
     CHECK_UNSOUND(l[CONV3].residual, CONV3 + 1);
     CHECK_UNSOUND(l[GLOBAL].shape.out_h, 3);
+    CHECK_UNSOUND(l[CONV3].relu, false);
 }
 END_TEST
 
@@ -117,5 +120,6 @@ START_TEST(every_layer_is_called_something)
 END_TEST
 
 TEST_MAIN("nn/layer", 10, a_convolution_counts_its_batch_norm, a_classifier_counts_its_bias,
-          pooling_counts_nothing, attention_counts_its_tensors, attention_and_logits_are_float32,
-          nonsense_is_no_network, every_layer_is_called_something)
+          pooling_counts_nothing, attention_counts_its_tensors,
+          attention_features_and_logits_are_float32, nonsense_is_no_network,
+          every_layer_is_called_something)
