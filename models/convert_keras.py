@@ -332,7 +332,7 @@ def convert(package, plan=Plan()):
         groups = description['weightsManifest']
         require(len(groups) == 1, 'its tensors are not in one group')
         tensors = read_tensors(files, groups[0])
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise Refused(f'{MODEL}model.json is malformed: {error!r}') from None
     return convert_tensors(tensors, plan), make_config(plan)
 
