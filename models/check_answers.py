@@ -16,12 +16,13 @@ TOLERANCE = {'f32': 1e-3, 'int8': 1.0}  # of the score
 
 
 def classify(tool, model, photos, precision):
-    """The first prediction for each photo."""
+    """{photo: its first prediction}."""
     done = subprocess.run([tool, 'classify', model, *photos, '--json', '--precision', precision],
                           stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit('check_answers.py: resnext classify failed')
-    return [json.loads(line)['predictions'][0] for line in done.stdout.splitlines()]
+    answers = map(json.loads, done.stdout.splitlines())
+    return {answer['file']: answer['predictions'][0] for answer in answers}
 
 
 def is_right(found, wanted, tolerance):
@@ -44,11 +45,13 @@ def main():
     model, path, tool = sys.argv[1:]
     with open(path, encoding='utf-8') as file:
         answers = json.load(file)
-    photos = [os.path.join(os.path.dirname(path), name) for name in answers]
-    right = [compare(precision, name, found, answers[name])
-             for precision in TOLERANCE
-             for name, found in zip(answers, classify(tool, model, photos, precision))]
-    return 0 if all(right) and len(right) == len(TOLERANCE) * len(answers) else 1
+    photos = {os.path.join(os.path.dirname(path), name): wanted for name, wanted in answers.items()}
+    right = bool(photos)
+    for precision in TOLERANCE:
+        found = classify(tool, model, photos, precision)
+        for photo, wanted in photos.items():
+            right &= compare(precision, os.path.basename(photo), found[photo], wanted)
+    return 0 if right else 1
 
 
 if __name__ == '__main__':
