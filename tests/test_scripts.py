@@ -35,7 +35,8 @@ def check(tap, what, text, *wanted):
 def main():
     tap = Tap()
     with tempfile.TemporaryDirectory() as nothing:
-        for words in (["models/train.py", "--out", nothing, nothing], ["tests/reference/measure_fast.py", "a", "b"]):
+        for words in (["models/train.py", "--out", nothing, nothing], ["models/convert_keras.py", "a", "b"],
+                      ["tests/reference/make_photo_answers.py"], ["tests/reference/measure_fast.py", "a", "b"]):
             check(tap, f"{words[0]} without modules", said(*words, flags=["-S"]), "No module named", "apt-get install")
         measure = ["tests/reference/measure_fast.py", "model", nothing]
         if MODULES:

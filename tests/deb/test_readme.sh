@@ -29,6 +29,12 @@ END
     (cd "$files" && find . -type f) | sed "s|^\.\(.*\)|# https://$host\1 is $files\1|"
 }
 
+# What this machine trusts beside Debian's authorities, for example those of a proxy.
+trust_local() { # ROOT
+    mkdir -p "$1/usr/local/share/ca-certificates"
+    find /usr/local/share/ca-certificates -name '*.crt' -exec cp {} "$1/usr/local/share/ca-certificates" \;
+}
+
 trust_instead() { # ROOT
     mkdir -p "$1/usr/local/share/ca-certificates"
     cp "$folder/cert.pem" "$1/usr/local/share/ca-certificates/instead.crt" && echo "$address $host" >> "$1/etc/hosts"
@@ -38,7 +44,7 @@ begin debootstrap ${host:+openssl}
 [ -z "$host" ] || serve_instead
 for release in $releases; do
     root=$folder/$release-readme results=$folder/$release-results
-    make_root "$release" "$root" sudo && copy_source "$root" && { [ -z "$host" ] || trust_instead "$root"; } &&
+    make_root "$release" "$root" sudo && copy_source "$root" && trust_local "$root" && { [ -z "$host" ] || trust_instead "$root"; } &&
         echo 'APT::Get::Assume-Yes "true";' > "$root/etc/apt/apt.conf.d/assume-yes" &&
         { inside "$root" 'sh tests/deb/run_blocks.sh README.md clients/README.md' > "$results" 2>> "$log"; :; }
     grep -qs '^1\.\.[1-9]' "$results"

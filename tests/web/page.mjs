@@ -254,11 +254,12 @@ const tasks = {
     return page;
   },
 
-  async drawings(task) {
+  async large(task) {
     const page = await open(task, { viewport: { width: 1080, height: 800 } });
+    if (task.model) await page.selectOption("#model", task.model);
     await give(page, ...task.files);
     await settled(page, 2);
-    assert.deepEqual(await page.locator(".card h2").allTextContents(), ["airplane", "automobile"]);
+    assert.deepEqual(await page.locator(".card h2").allTextContents(), task.labels);
     for (const i of task.maps ? [0, 1] : []) {
       await showMap(page, i);
     }
@@ -266,7 +267,7 @@ const tasks = {
     await noSideways(page);
     await page.mouse.move(0, 0);
     await page.evaluate(() => scrollTo(0, 0));
-    await shoot(page, "drawings", false);
+    await shoot(page, task.shot, false);
     return page;
   },
 

@@ -15,6 +15,7 @@ from harness import SLOW, Skip, case
 
 PLAYWRIGHT = os.environ.get("PLAYWRIGHT_FOLDER", os.path.join(harness.BUILD, "tests/web"))
 CHROMIUM = shutil.which("chromium")
+NETWORK = os.path.join(harness.TOP, "models/resnet50-imagenet")
 PICTURES = os.path.join(harness.DATA, "pictures")
 BROWSER = None
 
@@ -56,6 +57,10 @@ def drawings(*names):
     for name in names:
         getattr(draw_pictures, name)(640, 480).save(harness.path(name + ".jpg"), quality=92)
     return [harness.path(name + ".jpg") for name in names]
+
+
+def photos(*names):
+    return [os.path.join(harness.DATA, "photos", name + ".jpg") for name in names]
 
 
 def has_maps(daemon):
@@ -140,8 +145,18 @@ def the_servers_own_map_is_shown(daemon):
 
 @case()
 def large_pictures_are_shown(daemon):
-    """Its screenshot, drawings.png, is the one in README."""
-    browse(daemon, "drawings", files=drawings("airliner", "saloon"), maps=has_maps(daemon))
+    browse(daemon, "large", files=drawings("airliner", "saloon"), labels=["airplane", "automobile"],
+           maps=has_maps(daemon), shot="drawings")
+
+
+@case(own=None, seconds=60)
+def photos_are_shown():
+    """Its screenshot, photos.png, is the one in README."""
+    if not os.path.isdir(NETWORK):
+        raise Skip("there is no models/resnet50-imagenet; ./bootstrap imagenet makes it")
+    with harness.Daemon(["--model", NETWORK]) as daemon:
+        browse(daemon, "large", files=photos("coffee", "cat"), labels=["espresso", "Egyptian cat"],
+               model=os.path.basename(NETWORK), maps=has_maps(daemon), shot="photos")
 
 
 @case()
