@@ -29,11 +29,35 @@ struct import {
 /* How far a dict is searched for state dicts, or for tensors. */
 enum { SEARCHED_KEYS = 256, SEARCHED_ITEMS = 1024 };
 
+/* The entries of a mapping that are left, up to a maximum. */
+struct entries {
+    const struct pickle_item *item;
+    size_t left;
+    const struct pickle_value *key, *value;
+};
+
+static struct entries entries_of(const struct pickle_value *value, size_t max)
+{
+    return (struct entries){.item = pickle_is_mapping(value) ? value->first : NULL, .left = max};
+}
+
+/* False if there is no further entry. */
+static bool next_entry(struct entries *e)
+{
+    if (!e->item || !e->item->next || e->left == 0)
+        return false;
+    e->key = e->item->value;
+    e->value = e->item->next->value;
+    e->item = e->item->next->next;
+    e->left--;
+    return true;
+}
+
 static bool has_tensors(const struct pickle_value *value)
 {
-    const struct pickle_item *item = pickle_is_mapping(value) ? value->first : NULL;
-    for (size_t n = 0; item && item->next && n < SEARCHED_ITEMS; n++, item = item->next->next)
-        if (item->value->kind == PICKLE_TEXT && torch_is_tensor(item->next->value))
+    struct entries e = entries_of(value, SEARCHED_ITEMS);
+    while (next_entry(&e))
+        if (e.key->kind == PICKLE_TEXT && torch_is_tensor(e.value))
             return true;
     return false;
 }
@@ -59,19 +83,19 @@ static void find_part(struct import *import, const struct pickle_value *key,
         add_part(import, key, NULL, value);
         return;
     }
-    const struct pickle_item *item = pickle_is_mapping(value) ? value->first : NULL;
-    for (size_t n = 0; item && item->next && n < SEARCHED_KEYS; n++, item = item->next->next)
+    struct entries e = entries_of(value, SEARCHED_KEYS);
+    while (next_entry(&e))
         for (size_t i = 0; i < sizeof inner / sizeof inner[0]; i++)
-            if (pickle_is_text(item->value, inner[i]) && has_tensors(item->next->value))
-                add_part(import, key, inner[i], item->next->value);
+            if (pickle_is_text(e.key, inner[i]) && has_tensors(e.value))
+                add_part(import, key, inner[i], e.value);
 }
 
 static void find_parts(struct import *import, const struct pickle_value *root)
 {
-    const struct pickle_item *item = pickle_is_mapping(root) ? root->first : NULL;
-    for (size_t n = 0; item && item->next && n < SEARCHED_KEYS; n++, item = item->next->next)
-        if (item->value->kind == PICKLE_TEXT)
-            find_part(import, item->value, item->next->value);
+    struct entries e = entries_of(root, SEARCHED_KEYS);
+    while (next_entry(&e))
+        if (e.key->kind == PICKLE_TEXT)
+            find_part(import, e.key, e.value);
     if (import->part_count == 0 && has_tensors(root))
         import->parts[import->part_count++].mapping = root;
 }

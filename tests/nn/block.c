@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "tests/nn/input.h"
 #include "tests/random.h"
 
 enum { CLASSIFIER = BLOCK_LAYERS - 1, MAX_WEIGHTS = 1 << 14, MAX_BIASES = 64 };
@@ -111,17 +112,7 @@ void block_scales(const struct layer *layers, struct quantization values[BLOCK_L
 
 void block_fill(enum precision precision, void *input, int images)
 {
-    uint64_t seed = 11;
-    for (int i = 0; i < images * BLOCK_INPUT; i++) {
-        float value;
-        random_floats(&seed, &value, 1);
-        if (precision == PRECISION_F32)
-            ((float *)input)[i] = value;
-        else if (precision == PRECISION_BF16)
-            ((uint16_t *)input)[i] = bf16_from_f32(value);
-        else
-            ((uint8_t *)input)[i] = (uint8_t)lrintf(value * 255 / 8 + 128);
-    }
+    input_fill(precision, input, images * BLOCK_INPUT);
 }
 
 static void set_weights(struct network *network, size_t layer, float scale, uint64_t *seed)

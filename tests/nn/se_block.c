@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "tests/nn/input.h"
 #include "tests/random.h"
 
 enum {
@@ -179,17 +180,7 @@ struct network *se_network(const char *isa, enum precision precision, int kernel
 
 void se_fill(enum precision precision, void *input, int images)
 {
-    uint64_t seed = 11;
-    for (int i = 0; i < images * SE_INPUT; i++) {
-        float value;
-        random_floats(&seed, &value, 1);
-        if (precision == PRECISION_F32)
-            ((float *)input)[i] = value;
-        else if (precision == PRECISION_BF16)
-            ((uint16_t *)input)[i] = bf16_from_f32(value);
-        else
-            ((uint8_t *)input)[i] = (uint8_t)lrintf(value * 255 / 8 + 128);
-    }
+    input_fill(precision, input, images * SE_INPUT);
 }
 
 /* x at a pixel, 0 outside. */
