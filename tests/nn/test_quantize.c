@@ -67,8 +67,8 @@ START_TEST(weights_are_within_half_a_step)
 {
     struct given g;
     make(&g);
-    ck_assert_int_eq(quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, NULL, &g.out, NULL),
-                     ERR_OK);
+    ck_assert_int_eq(
+        quantize_layer(&layer, g.weights, g.bias, NULL, &g.x, &g.y, NULL, &g.out, NULL), ERR_OK);
     for (int o = 0; o < OUT; o++) {
         double step = (double)g.out.multiplier[o] * g.y_scale[o];
         int max = 0;
@@ -94,7 +94,7 @@ static void check_bytes(const struct layer *of, float gate)
     struct given g;
     uint64_t state = 11;
     make(&g);
-    int code = quantize_layer(of, g.weights, g.bias, &g.x, &g.y, &g.residual, &g.out, NULL);
+    int code = quantize_layer(of, g.weights, g.bias, NULL, &g.x, &g.y, &g.residual, &g.out, NULL);
     ck_assert_int_eq(code, ERR_OK);
     ck_assert((g.out.gated_offset != NULL) == (of->gate != 0));
     for (int o = 0; o < OUT; o++) {
@@ -141,8 +141,8 @@ START_TEST(logits_are_numbers)
 {
     struct given g;
     make(&g);
-    ck_assert_int_eq(quantize_layer(&layer, g.weights, g.bias, &g.x, NULL, NULL, &g.out, NULL),
-                     ERR_OK);
+    ck_assert_int_eq(
+        quantize_layer(&layer, g.weights, g.bias, NULL, &g.x, NULL, NULL, &g.out, NULL), ERR_OK);
     for (int o = 0; o < OUT; o++) { /* all inputs 0: what is left is the bias */
         double sum = 0;
         for (int i = 0; i < EACH; i++)
@@ -162,7 +162,7 @@ START_TEST(the_mean_gives_back_what_rounding_takes)
     double off[2] = {0, 0};
     for (int with = 0; with < 2; with++) {
         g.x.mean = with ? g.x_mean : NULL;
-        int code = quantize_layer(&layer, g.weights, g.bias, &g.x, NULL, NULL, &g.out, NULL);
+        int code = quantize_layer(&layer, g.weights, g.bias, NULL, &g.x, NULL, NULL, &g.out, NULL);
         ck_assert_int_eq(code, ERR_OK);
         for (int o = 0; o < OUT; o++) {
             double exact = g.bias[o], sum = g.out.offset[o];
@@ -187,8 +187,8 @@ START_TEST(nothing_but_zeros_is_fine)
     make(&g);
     for (int i = 0; i < WEIGHTS; i++)
         g.weights[i] = i % 2 ? 0 : FLT_MIN / 1024;
-    ck_assert_int_eq(quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, NULL, &g.out, NULL),
-                     ERR_OK);
+    ck_assert_int_eq(
+        quantize_layer(&layer, g.weights, g.bias, NULL, &g.x, &g.y, NULL, &g.out, NULL), ERR_OK);
     for (int i = 0; i < WEIGHTS; i++)
         ck_assert_int_eq(g.out.quantized[i], 0);
     quantize_destroy(&g.out);
@@ -205,7 +205,7 @@ START_TEST(what_float32_cannot_hold_is_refused)
         g.x_scale[0] = kind == 0 ? 1e12F : g.x_scale[0];
         g.bias[3] = kind == 1 ? FLT_MAX : g.bias[3];
         g.y_scale[1] = kind == 2 ? FLT_TRUE_MIN : g.y_scale[1];
-        int code = quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, NULL, &g.out, &err);
+        int code = quantize_layer(&layer, g.weights, g.bias, NULL, &g.x, &g.y, NULL, &g.out, &err);
         ck_assert_msg(code == ERR_MODEL_UNSUPPORTED, "kind %d: %d", kind, code);
         ck_assert_ptr_nonnull(strstr(err.message, "some.conv"));
     }
@@ -230,10 +230,11 @@ START_TEST(sums_that_int32_cannot_hold_are_refused)
         weights[i] = i % 2 ? -0.5F : 0.5F;
         ones[i] = 1;
     }
-    ck_assert_int_eq(quantize_layer(&wide, weights, &bias, &x, NULL, NULL, &out, NULL), ERR_OK);
+    ck_assert_int_eq(quantize_layer(&wide, weights, &bias, NULL, &x, NULL, NULL, &out, NULL),
+                     ERR_OK);
     quantize_destroy(&out);
     wide.shape.in_c = CHANNELS;
-    int code = quantize_layer(&wide, weights, &bias, &x, NULL, NULL, &out, &err);
+    int code = quantize_layer(&wide, weights, &bias, NULL, &x, NULL, NULL, &out, &err);
     ck_assert_int_eq(code, ERR_MODEL_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(err.message, "wide"));
 }
@@ -271,7 +272,7 @@ START_TEST(quads_of_1x1_kernels_fit_16_bits)
         weights[CHANNELS + c] = c == CHANNELS - 1 ? -1 : 0;
     }
     const struct quantization x = {scale, zero, NULL};
-    ck_assert_int_eq(quantize_layer(&l, weights, bias, &x, NULL, NULL, &out, NULL), ERR_OK);
+    ck_assert_int_eq(quantize_layer(&l, weights, bias, NULL, &x, NULL, NULL, &out, NULL), ERR_OK);
     for (int o = 0; o < OUTPUTS; o++) {
         const int8_t *q = out.quantized + o * CHANNELS;
         int quad = largest_quad(q, CHANNELS);
