@@ -12,8 +12,7 @@
 #include "nn/rounding.h"
 
 enum {
-    PASS_BYTES = 1 << 30, /* of second moments, unless a single group needs more */
-    PIXELS = 64,          /* of a layer's output that are observed in a picture */
+    PIXELS = 64, /* of a layer's output that are observed in a picture */
     LARGEST_BYTE = 255,
 };
 
@@ -37,7 +36,7 @@ struct rounder {
     struct model_weights *weights;
     struct pixel_scales pixels;
     struct quantization *values; /* of the network */
-    size_t threads;
+    size_t bytes, threads;
     double **rows;      /* [threads][PIXELS * the largest number of inputs] */
     struct part *parts; /* of this pass */
     size_t count;
@@ -70,12 +69,11 @@ static size_t square_bytes(const struct part *part)
     return part->count * part->inputs * part->inputs * sizeof(double);
 }
 
-/* Lists the parts of the pass from `from` on in `parts` [layers], or only counts them if that is
- * NULL. Returns where the next pass begins. */
-static struct place plan(const struct network *network, struct place from, struct part *parts,
-                         size_t *count)
+/* Lists the parts of the pass from `from` on, of `left` bytes, in `parts` [layers], or only counts
+ * them if that is NULL. Returns where the next pass begins. */
+static struct place plan(const struct network *network, size_t left, struct place from,
+                         struct part *parts, size_t *count)
 {
-    size_t left = PASS_BYTES;
     *count = 0;
     while (from.layer < network_layer_count(network)) {
         struct part part = cut(network, from, left, *count == 0);
@@ -94,12 +92,12 @@ static struct place plan(const struct network *network, struct place from, struc
     return from;
 }
 
-size_t rounder_passes(const struct network *network)
+size_t rounder_passes(const struct network *network, size_t bytes)
 {
     struct place at = {0};
     size_t passes = 0, count;
     while (at.layer < network_layer_count(network)) {
-        at = plan(network, at, NULL, &count);
+        at = plan(network, bytes, at, NULL, &count);
         passes += count > 0;
     }
     return passes;
@@ -134,7 +132,7 @@ static int fill(struct rounder *r, const struct model *model, struct error *err)
 }
 
 int rounder_create(struct rounder **out, const struct model *model, struct calibration *calibration,
-                   size_t threads, struct error *err)
+                   size_t bytes, size_t threads, struct error *err)
 {
     CHECK(model->precision == PRECISION_F32);
     int code = blas_check_memory((int)threads + 1, err);
@@ -143,6 +141,7 @@ int rounder_create(struct rounder **out, const struct model *model, struct calib
         return code != ERR_OK ? code : error_set(err, ERR_NO_MEMORY, "no memory to round weights");
     r->network = model->network;
     r->calibration = calibration;
+    r->bytes = bytes;
     r->threads = threads;
     code = fill(r, model, err);
     if (code == ERR_OK)
@@ -194,7 +193,7 @@ int rounder_begin(struct rounder *r, struct error *err)
 {
     size_t bytes = 0, count = 0;
     CHECK(r->count == 0);
-    r->next = plan(r->network, r->next, r->parts, &count);
+    r->next = plan(r->network, r->bytes, r->next, r->parts, &count);
     bool complete = true;
     for (; r->count < count; r->count++) {
         bytes += square_bytes(&r->parts[r->count]);
@@ -341,7 +340,7 @@ static int choose_group(struct rounder *r, struct part *part, size_t group, cons
             return error_set(err, ERR_MODEL_UNSUPPORTED,
                              "layer %s: weights and scales are too large or too small for int8",
                              layer->name);
-    return rounding_choose(covariance(part, group), part->inputs, part->rows, exact, outputs,
+    return rounding_choose(covariance(part, group), part->inputs, exact, outputs,
                            r->calibration->layers[part->layer].rounding, first * part->inputs, err);
 }
 

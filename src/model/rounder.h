@@ -19,15 +19,16 @@
 struct rounder;
 
 /* `model` is float32; it and `calibration`, which has scales and is bound, must outlive the
- * rounder. Opens the model's folder to read its weights again. The errors of model_load,
- * ERR_MODEL_INVALID if the folder has changed, ERR_NO_MEMORY, also for what the threads need.
- * `*out` belongs to the caller. */
+ * rounder. A pass takes `bytes` for second moments, or what one group needs if that is more. Opens
+ * the model's folder to read its weights again. The errors of model_load, ERR_MODEL_INVALID if the
+ * folder has changed, ERR_NO_MEMORY, also for what the threads need. `*out` belongs to the caller.
+ */
 int rounder_create(struct rounder **out, const struct model *model, struct calibration *calibration,
-                   size_t threads, struct error *err);
+                   size_t bytes, size_t threads, struct error *err);
 void rounder_destroy(struct rounder *rounder);
 
-/* How many passes a network takes. */
-size_t rounder_passes(const struct network *network);
+/* How many passes of so many bytes a network takes. */
+size_t rounder_passes(const struct network *network, size_t bytes);
 
 /* Starts the next pass. ERR_NO_MEMORY. */
 int rounder_begin(struct rounder *rounder, struct error *err);

@@ -135,11 +135,9 @@ static void round_block(const struct problem *p, size_t begin, size_t end, const
 
 static void solve(struct problem *p, const double *exact, uint8_t *rounding, size_t first)
 {
-    bool decomposed;
     mirror(p->covariance, p->inputs);
     sort(p);
-    decomposed = decompose(p);
-    if (!decomposed) /* to the nearest */
+    if (!decompose(p)) /* each to the nearest */
         for (size_t i = 0; i < p->inputs * p->inputs; i++)
             p->covariance[i] = 0;
     for (size_t end = p->inputs; end > 0;) {
@@ -149,10 +147,9 @@ static void solve(struct problem *p, const double *exact, uint8_t *rounding, siz
     }
 }
 
-int rounding_choose(double *covariance, size_t inputs, size_t rows, const double *exact,
-                    size_t outputs, uint8_t *rounding, size_t first, struct error *err)
+int rounding_choose(double *covariance, size_t inputs, const double *exact, size_t outputs,
+                    uint8_t *rounding, size_t first, struct error *err)
 {
-    (void)rows;
     struct problem p = {
         .inputs = inputs,
         .outputs = outputs,

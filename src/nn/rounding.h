@@ -13,12 +13,12 @@
  * theorem 4). Weights are rounded one after the other, those of the strongest inputs first, and
  * each makes up for the errors of those before it.
  *
- * `covariance`, [inputs][inputs], has its upper triangle, measured on `rows` inputs; it is
- * overwritten. `exact`, [outputs][inputs], are the weights in steps, as quantize_exactly has them.
- * Sets bits of `rounding`, which are 0 before, from number `first` on, as quantize_layer reads
- * them. One thread. ERR_NO_MEMORY. */
-int rounding_choose(double *covariance, size_t inputs, size_t rows, const double *exact,
-                    size_t outputs, uint8_t *rounding, size_t first, struct error *err);
+ * `covariance`, [inputs][inputs], has its upper triangle; it is overwritten. `exact`,
+ * [outputs][inputs], are the weights in steps, as quantize_exactly has them. Sets bits of
+ * `rounding`, which are 0 before, from number `first` on, as quantize_layer reads them. One thread.
+ * ERR_NO_MEMORY. */
+int rounding_choose(double *covariance, size_t inputs, const double *exact, size_t outputs,
+                    uint8_t *rounding, size_t first, struct error *err);
 
 /* The most bytes that rounding_choose allocates. */
 size_t rounding_bytes(size_t inputs, size_t outputs);

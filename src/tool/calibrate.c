@@ -14,6 +14,7 @@
 #include "tool/output.h"
 
 enum { DEFAULT_IMAGES = 1000, FEW_IMAGES = 64 };
+enum { PASS_BYTES = 1 << 30 }; /* of a pass that prepares the rounding of weights */
 
 enum rounding { ROUNDING_NEAREST, ROUNDING_LEAST_SQUARES };
 static const char *const rounding_names[] = {"nearest", "least-squares", NULL};
@@ -190,9 +191,9 @@ static int round_picture(void *context, int thread, struct session *session, flo
 static int round_weights(struct calibrate *c, struct error *err)
 {
     const struct model *model = c->tool->model;
-    int code =
-        rounder_create(&c->rounder, model, &c->calibration, (size_t)c->tool->engine.threads, err);
-    for (size_t i = 0; code == ERR_OK && i < rounder_passes(model->network); i++) {
+    int code = rounder_create(&c->rounder, model, &c->calibration, PASS_BYTES,
+                              (size_t)c->tool->engine.threads, err);
+    for (size_t i = 0; code == ERR_OK && i < rounder_passes(model->network, PASS_BYTES); i++) {
         code = rounder_begin(c->rounder, err);
         if (code == ERR_OK)
             code = look_again(c, round_picture, err);
@@ -206,8 +207,9 @@ static int round_weights(struct calibrate *c, struct error *err)
 /* How many times each picture to calibrate on is run. */
 static size_t count_passes(const struct calibrate *c)
 {
-    return 2 +
-           (c->rounding == ROUNDING_LEAST_SQUARES ? rounder_passes(c->tool->model->network) : 0);
+    return 2 + (c->rounding == ROUNDING_LEAST_SQUARES
+                    ? rounder_passes(c->tool->model->network, PASS_BYTES)
+                    : 0);
 }
 
 /* Compares int8 with the new scales to float32, on the pictures held out. */

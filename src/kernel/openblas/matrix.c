@@ -38,15 +38,15 @@ bool matrix_cholesky(size_t n, double *a)
 {
     for (size_t at = 0; at < n; at += BLOCK) {
         size_t size = n - at < BLOCK ? n - at : BLOCK, rest = n - at - size;
-        double *block = a + at * n + at, *right = block + size, *below = right + size * n;
+        double *block = a + at * n + at, *right = block + size;
         if (!decompose_block(n, size, block))
             return false;
         if (rest == 0)
-            continue;
+            break;
         cblas_dtrsm(CblasRowMajor, CblasLeft, CblasUpper, CblasTrans, CblasNonUnit, (blasint)size,
                     (blasint)rest, 1, block, (blasint)n, right, (blasint)n);
         cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, (blasint)rest, (blasint)size, -1, right,
-                    (blasint)n, 1, below, (blasint)n);
+                    (blasint)n, 1, right + size * n, (blasint)n);
     }
     return true;
 }
