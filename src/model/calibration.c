@@ -3,17 +3,43 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
+#include <nettle/base64.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/size.h"
 #include "model/strict_json.h"
+
+/* The most bytes of a file without roundings. */
+enum { NUMBERS_MAX = 64 << 20 };
 
 const char *calibration_layer_name(const struct layer *layers, size_t count, size_t i)
 {
     return layer_has_kernel(&layers[i]) && i + 1 < count ? layer_label(&layers[i]) : NULL;
+}
+
+/* The name of a layer's entry, which has numbers, a rounding or both; NULL if it has none. */
+static const char *entry_name(const struct layer *layers, size_t count, size_t i)
+{
+    return layer_has_kernel(&layers[i]) ? layer_label(&layers[i])
+                                        : calibration_layer_name(layers, count, i);
+}
+
+size_t calibration_rounding_bytes(const struct layer *layer)
+{
+    return size_ceil_div(conv_weight_count(&layer->shape), 8);
+}
+
+size_t calibration_file_max(const struct layer *layers, size_t count)
+{
+    size_t max = NUMBERS_MAX;
+    for (size_t i = 0; i < count; i++)
+        if (layer_has_kernel(&layers[i]))
+            max += BASE64_ENCODE_RAW_LENGTH(calibration_rounding_bytes(&layers[i]));
+    return max;
 }
 
 int calibration_create(struct calibration *out, const struct layer *layers, size_t count,
@@ -23,6 +49,7 @@ int calibration_create(struct calibration *out, const struct layer *layers, size
     for (size_t i = 0; i < count; i++) /* at most 2^17 channels in each of some 10^3 layers */
         floats += 3 * (size_t)layers[i].shape.out_c;
     *out = (struct calibration){.layers = calloc(count, sizeof *out->layers),
+                                .count = count,
                                 .numbers = calloc(floats, sizeof *out->numbers)};
     if (!out->layers || !out->numbers) {
         calibration_destroy(out);
@@ -32,7 +59,7 @@ int calibration_create(struct calibration *out, const struct layer *layers, size
     for (size_t i = 0; i < count; i++) {
         size_t channels = (size_t)layers[i].shape.out_c;
         if (calibration_layer_name(layers, count, i))
-            out->layers[i] = (struct calibration_layer){at, at + channels, at + 2 * channels};
+            out->layers[i] = (struct calibration_layer){at, at + channels, at + 2 * channels, NULL};
         at += 3 * channels;
     }
     return ERR_OK;
@@ -40,6 +67,8 @@ int calibration_create(struct calibration *out, const struct layer *layers, size
 
 void calibration_destroy(struct calibration *calibration)
 {
+    for (size_t i = 0; calibration->layers && i < calibration->count; i++)
+        free(calibration->layers[i].rounding);
     free(calibration->layers);
     free(calibration->numbers);
     *calibration = (struct calibration){0};
@@ -51,6 +80,23 @@ void calibration_bind(struct calibration *calibration, const char *sha256, const
     memcpy(calibration->sha256, sha256, sizeof calibration->sha256);
     memcpy(calibration->mean, mean, sizeof calibration->mean);
     memcpy(calibration->std, std, sizeof calibration->std);
+}
+
+void calibration_values(const struct calibration *calibration, const struct layer *layers,
+                        struct pixel_scales *pixels, struct quantization *values)
+{
+    for (int c = 0; c < 3; c++) { /* a byte stands for (byte / 255 - mean) / std */
+        pixels->scale[c] = 1 / (255 * calibration->std[c]);
+        pixels->zero[c] = 255 * calibration->mean[c];
+    }
+    values[0] = (struct quantization){pixels->scale, pixels->zero, NULL};
+    /* A max pool also gets the mean of its input: that is below the pool's, but corrects more than
+     * no mean would. */
+    for (size_t i = 0; i < calibration->count; i++) {
+        const struct calibration_layer *layer = &calibration->layers[i];
+        values[i + 1] = layer->scale ? (struct quantization){layer->scale, layer->zero, layer->mean}
+                                     : values[layers[i].input];
+    }
 }
 
 /* The limits of a number: wider than any network needs, and far from where products overflow. */
@@ -113,40 +159,97 @@ static int take_numbers(const struct rule *rule, const json_t *layer, float *out
     return code;
 }
 
-static int take_layer(const struct calibration_layer *out, const json_t *json,
-                      const struct layer *layer, struct error *err)
+static int take_scales(const struct calibration_layer *out, const json_t *json,
+                       const struct layer *layer, struct error *err)
 {
     size_t channels = (size_t)layer->shape.out_c;
-    if (!json)
-        return error_set(err, ERR_MODEL_INVALID, "it is missing");
-    if (!json_is_object(json) || json_object_size(json) > 3)
-        return error_set(err, ERR_MODEL_INVALID, "not an object of scale, zero and mean");
     int code = take_numbers(&scale_rule, json, out->scale, channels, err);
     if (code == ERR_OK)
         code = take_numbers(zero_rule_of(layer), json, out->zero, channels, err);
     return code != ERR_OK ? code : take_numbers(&mean_rule, json, out->mean, channels, err);
 }
 
-/* Files written before the classifier's features were float32 have their scales, which are not
- * needed. */
-static const char former_entry[] = "avg_pool";
+/* Decodes base64 to exactly `size` bytes. False if it stands for others. */
+static bool decode(const char *text, size_t length, uint8_t *out, size_t size)
+{
+    struct base64_decode_ctx context;
+    size_t decoded = 0;
+    base64_decode_init(&context);
+    return base64_decode_update(&context, &decoded, out, length, text) && decoded == size &&
+           base64_decode_final(&context);
+}
+
+static int take_rounding(struct calibration_layer *out, const json_t *json,
+                         const struct layer *layer, struct error *err)
+{
+    size_t count = conv_weight_count(&layer->shape), size = calibration_rounding_bytes(layer);
+    size_t length = json_string_length(json);
+    if (!json_is_string(json) || length != BASE64_ENCODE_RAW_LENGTH(size))
+        return error_set(err, ERR_MODEL_INVALID,
+                         "rounding: not the base64 of %zu bytes, a bit for each of %zu weights",
+                         size, count);
+    out->rounding = malloc(BASE64_DECODE_LENGTH(length));
+    if (!out->rounding)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the rounding of weights");
+    if (!decode(json_string_value(json), length, out->rounding, size))
+        return error_set(err, ERR_MODEL_INVALID, "rounding: not the base64 of %zu bytes", size);
+    if (count % 8 && out->rounding[size - 1] >> count % 8)
+        return error_set(err, ERR_MODEL_INVALID, "rounding: bits after those of %zu weights",
+                         count);
+    return ERR_OK;
+}
+
+/* `version` is of the file, which has numbers if the layer has, and may have a rounding if the
+ * layer has a kernel. */
+static int take_layer(struct calibration_layer *out, const json_t *json, const struct layer *layer,
+                      int version, struct error *err)
+{
+    const json_t *rounding = json_object_get(json, "rounding");
+    size_t known = (out->scale ? 3U : 0U) + (rounding ? 1U : 0U);
+    if (!json && !out->scale)
+        return ERR_OK;
+    if (!json)
+        return error_set(err, ERR_MODEL_INVALID, "it is missing");
+    if (!json_is_object(json) || json_object_size(json) > known || known == 0)
+        return error_set(err, ERR_MODEL_INVALID, "not an object of %s",
+                         out->scale ? "scale, zero and mean" : "a rounding");
+    if (rounding && (version < 2 || !layer_has_kernel(layer)))
+        return error_set(err, ERR_MODEL_INVALID, "rounding: %s has none",
+                         version < 2 ? "version 1" : "a layer without weights");
+    int code = out->scale ? take_scales(out, json, layer, err) : ERR_OK;
+    return code == ERR_OK && rounding ? take_rounding(out, rounding, layer, err) : code;
+}
+
+/* Whether the file may name a layer: all that have an entry, but in version 1 those with numbers
+ * only. */
+static const char *name_in_file(const struct layer *layers, size_t count, size_t i, int version)
+{
+    return version < 2 ? calibration_layer_name(layers, count, i) : entry_name(layers, count, i);
+}
+
+/* Version 1 has scales of the classifier's features, which were bytes. */
+static size_t former_entries(const json_t *json, int version)
+{
+    return version < 2 && json_object_get(json, "avg_pool");
+}
 
 static int take_layers(struct calibration *out, const json_t *json, const struct layer *layers,
-                       size_t count, struct error *err)
+                       size_t count, int version, struct error *err)
 {
     size_t named = 0;
     if (!json_is_object(json))
         return error_set(err, ERR_MODEL_INVALID, "layers is not an object");
     for (size_t i = 0; i < count; i++) {
-        const char *name = calibration_layer_name(layers, count, i);
+        const char *name = name_in_file(layers, count, i, version);
         if (!name)
             continue;
-        named++;
-        int code = take_layer(&out->layers[i], json_object_get(json, name), &layers[i], err);
+        const json_t *entry = json_object_get(json, name);
+        named += entry || out->layers[i].scale;
+        int code = take_layer(&out->layers[i], entry, &layers[i], version, err);
         if (code != ERR_OK)
             return error_prefix(err, code, "layer %s", name);
     }
-    named += json_object_get(json, former_entry) != NULL;
+    named += former_entries(json, version);
     if (json_object_size(json) != named)
         return error_set(err, ERR_MODEL_INVALID, "%zu layers, but the network has %zu",
                          json_object_size(json), named);
@@ -168,7 +271,8 @@ static bool is_method(const char *text)
     return length > 0 && length < CALIBRATION_METHOD_MAX;
 }
 
-static int take_head(struct calibration *out, const json_t *root, struct error *err)
+static int take_head(struct calibration *out, const json_t *root, int *version_read,
+                     struct error *err)
 {
     const json_t *version = json_object_get(root, "version");
     const char *sha256 = json_string_value(json_object_get(root, "weights_sha256"));
@@ -176,8 +280,8 @@ static int take_head(struct calibration *out, const json_t *root, struct error *
     const json_t *images = json_object_get(root, "images");
     if (!json_is_integer(version))
         return error_set(err, ERR_MODEL_INVALID, "version is missing");
-    if (json_integer_value(version) != CALIBRATION_VERSION)
-        return error_set(err, ERR_MODEL_UNSUPPORTED, "version is %lld; version %d is read",
+    if (json_integer_value(version) < 1 || json_integer_value(version) > CALIBRATION_VERSION)
+        return error_set(err, ERR_MODEL_UNSUPPORTED, "version is %lld; versions 1 to %d are read",
                          (long long)json_integer_value(version), CALIBRATION_VERSION);
     if (!is_sha256(sha256))
         return error_set(err, ERR_MODEL_INVALID,
@@ -193,6 +297,7 @@ static int take_head(struct calibration *out, const json_t *root, struct error *
     strcpy(out->sha256, sha256);
     strcpy(out->method, method);
     out->images = (int)json_integer_value(images);
+    *version_read = (int)json_integer_value(version);
     int code = take_numbers(&pixel_mean_rule, root, out->mean, 3, err);
     return code == ERR_OK ? take_numbers(&pixel_std_rule, root, out->std, 3, err) : code;
 }
@@ -206,9 +311,10 @@ int calibration_parse(struct calibration *out, const struct layer *layers, size_
         return code;
     code = calibration_create(out, layers, count, err);
     if (code == ERR_OK) {
-        code = take_head(out, root, err);
+        int version = 0;
+        code = take_head(out, root, &version, err);
         if (code == ERR_OK)
-            code = take_layers(out, json_object_get(root, "layers"), layers, count, err);
+            code = take_layers(out, json_object_get(root, "layers"), layers, count, version, err);
         if (code != ERR_OK)
             calibration_destroy(out);
     }
@@ -233,22 +339,43 @@ static void put_numbers(FILE *file, const char *key, const float *numbers, size_
     fputs(listed > 1 ? "]" : "", file);
 }
 
+static void put_scales(FILE *file, const struct calibration_layer *layer, size_t channels)
+{
+    put_numbers(file, "scale", layer->scale, channels, DIGITS);
+    fputs(",\n    ", file);
+    put_numbers(file, "zero", layer->zero, channels, DIGITS);
+    fputs(",\n    ", file);
+    put_numbers(file, "mean", layer->mean, channels, DIGITS);
+}
+
+static void put_rounding(FILE *file, const uint8_t *bits, size_t size)
+{
+    enum { BLOCK = 3 << 10 }; /* of whole groups of three bytes, which become four characters */
+    char text[BASE64_ENCODE_RAW_LENGTH(BLOCK)];
+    fputs("\"rounding\": \"", file);
+    for (size_t at = 0; at < size; at += BLOCK) {
+        size_t length = size - at < BLOCK ? size - at : BLOCK;
+        base64_encode_raw(text, length, bits + at);
+        fwrite(text, 1, BASE64_ENCODE_RAW_LENGTH(length), file);
+    }
+    fputc('"', file);
+}
+
 static void put_layers(FILE *file, const struct calibration *calibration,
                        const struct layer *layers, size_t count)
 {
     const char *separator = "\n";
     for (size_t i = 0; i < count; i++) {
-        const char *name = calibration_layer_name(layers, count, i);
         const struct calibration_layer *layer = &calibration->layers[i];
-        size_t channels = (size_t)layers[i].shape.out_c;
-        if (!name)
+        if (!layer->scale && !layer->rounding)
             continue;
-        fprintf(file, "%s  \"%s\": {", separator, name);
-        put_numbers(file, "scale", layer->scale, channels, DIGITS);
-        fputs(",\n    ", file);
-        put_numbers(file, "zero", layer->zero, channels, DIGITS);
-        fputs(",\n    ", file);
-        put_numbers(file, "mean", layer->mean, channels, DIGITS);
+        fprintf(file, "%s  \"%s\": {", separator, entry_name(layers, count, i));
+        if (layer->scale)
+            put_scales(file, layer, (size_t)layers[i].shape.out_c);
+        if (layer->scale && layer->rounding)
+            fputs(",\n    ", file);
+        if (layer->rounding)
+            put_rounding(file, layer->rounding, calibration_rounding_bytes(&layers[i]));
         fputs("}", file);
         separator = ",\n";
     }

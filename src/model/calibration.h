@@ -1,35 +1,43 @@
 /* calibration.json: what int8 needs beside the float weights. `resnext calibrate` measures it on
  * pictures like those that the network will see. man/resnext.1 describes the format:
  *
- *   {"version": 1, "weights_sha256": "...", "mean": [R,G,B], "std": [R,G,B],
+ *   {"version": 2, "weights_sha256": "...", "mean": [R,G,B], "std": [R,G,B],
  *    "method": "mse", "images": 900,
- *    "layers": {"conv1": {"scale": S, "zero": Z, "mean": M}, ...}}
+ *    "layers": {"conv1": {"scale": S, "zero": Z, "mean": M, "rounding": R}, ...,
+ *               "fc": {"rounding": R}}}
  *
- * with one entry for the output of each convolution. S, Z and M, and the
- * pixels' mean and std, are one number for all channels or a list with one number per channel;
- * struct quantization of nn/quantize.h says what they mean. There is no entry for pools over
- * windows, whose output has the scales of their input; for the network's input, which has the
- * scales of the pixels; or for attention, the classifier's features and the logits, which are
- * float32. An entry "avg_pool", which earlier versions wrote, is ignored. */
+ * S, Z and M are of the output of each convolution. They, and the pixels' mean and std, are one
+ * number for all channels or a list with one number per channel; struct quantization of
+ * nn/quantize.h says what they mean. Pools over windows have none, since their output has the
+ * scales of their input; neither has the network's input, which has the scales of the pixels, nor
+ * have attention, the classifier's features and the logits, which are float32.
+ *
+ * R is of a layer's weights: the bits of quantize_layer's `rounding` in base64. It may be left out,
+ * and then weights are rounded to the nearest. Version 1, which is read as well, has no R, but may
+ * have numbers of "avg_pool", which are ignored. */
 #ifndef RESNEXT_MODEL_CALIBRATION_H
 #define RESNEXT_MODEL_CALIBRATION_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "model/safetensors.h"
 #include "nn/layer.h"
+#include "nn/quantize.h"
 
 enum {
-    CALIBRATION_VERSION = 1,
-    CALIBRATION_FILE_MAX = 64 << 20,
+    CALIBRATION_VERSION = 2,
     CALIBRATION_METHOD_MAX = 32,
     CALIBRATION_IMAGES_MAX = 1000000000,
 };
 
-/* The numbers of a layer's output, [channels] each; NULL for a layer without an entry. */
+/* The numbers of a layer's output, [channels] each; NULL for a layer that has none. The bits of its
+ * weights' rounding; NULL: to the nearest. */
 struct calibration_layer {
     float *scale, *zero, *mean;
+    uint8_t *rounding; /* malloc */
 };
 
 struct calibration {
@@ -38,10 +46,11 @@ struct calibration {
     char method[CALIBRATION_METHOD_MAX];  /* how ranges were chosen: printable ASCII, 1 or more */
     int images;                           /* how many it was measured on */
     struct calibration_layer *layers;     /* [count] of the network */
-    float *numbers;                       /* behind `layers` */
+    size_t count;
+    float *numbers; /* behind `layers` */
 };
 
-/* The name of a layer's entry; NULL if it has none. */
+/* The name of the entry with the numbers of a layer's output; NULL if there are none. */
 const char *calibration_layer_name(const struct layer *layers, size_t count, size_t i);
 
 /* Allocates the numbers of these layers, all 0. After ERR_OK the caller destroys `*out`.
@@ -53,14 +62,32 @@ void calibration_destroy(struct calibration *calibration);
 /* Whether a file may have these numbers for a layer. */
 bool calibration_layer_is_sane(const struct calibration_layer *numbers, const struct layer *layer);
 
+/* The bytes of the rounding of a layer, which has a kernel. */
+size_t calibration_rounding_bytes(const struct layer *layer);
+
+/* What the pixels' bytes stand for. */
+struct pixel_scales {
+    float scale[3], zero[3];
+};
+
+/* Lists the quantization of each value as struct network_options has it, [count + 1]: of pixels
+ * with a calibration's mean and std, in `pixels`, and of the layers. It refers to both, which the
+ * caller keeps. */
+void calibration_values(const struct calibration *calibration, const struct layer *layers,
+                        struct pixel_scales *pixels, struct quantization *values);
+
 /* Sets the weights and the pixels that a calibration was measured with. */
 void calibration_bind(struct calibration *calibration, const char *sha256, const float mean[3],
                       const float std[3]);
 
+/* The most bytes that a file for these layers may have. */
+size_t calibration_file_max(const struct layer *layers, size_t count);
+
 /* Parses the bytes of a file for a network with these layers. It must have the entries of these
- * layers and no others, and its numbers must be finite, in range, and one or as many as there are
- * channels. After ERR_OK the caller destroys `*out`. ERR_MODEL_INVALID (the message names the
- * layer), ERR_MODEL_UNSUPPORTED (another version), ERR_NO_MEMORY. */
+ * layers and no others, its numbers must be finite, in range, and one or as many as there are
+ * channels, and a rounding must have as many bits as there are weights. After ERR_OK the caller
+ * destroys `*out`. ERR_MODEL_INVALID (the message names the layer), ERR_MODEL_UNSUPPORTED (another
+ * version), ERR_NO_MEMORY. */
 int calibration_parse(struct calibration *out, const struct layer *layers, size_t count,
                       const char *bytes, size_t length, struct error *err);
 

@@ -25,8 +25,9 @@ struct loader {
     size_t layer_count;
     struct calibration own;                /* the folder's */
     const struct calibration *calibration; /* for int8: that, or the options' */
-    float pixel_scale[3], pixel_zero[3];
+    struct pixel_scales pixels;
     struct quantization *values; /* for int8, as network_options has them */
+    const uint8_t **roundings;   /* the same */
 };
 
 #define WHAT_IT_IS                                                                                 \
@@ -333,7 +334,8 @@ static int read_calibration(struct loader *l, struct error *err)
             "precision",
             path);
     if (code == ERR_OK)
-        code = file_read_all(path, CALIBRATION_FILE_MAX, &bytes, &length, err);
+        code = file_read_all(path, calibration_file_max(l->layers, l->layer_count), &bytes, &length,
+                             err);
     if (code != ERR_OK)
         return code;
     code = calibration_parse(&l->own, l->layers, l->layer_count, bytes, length, err);
@@ -361,24 +363,6 @@ static int check_calibration(const struct loader *l, struct error *err)
     return ERR_OK;
 }
 
-/* A pixel's byte stands for (byte / 255 - mean) / std. A max pool has the scales of its input, and
- * its mean: that is below the pool's, but corrects more than no mean would. */
-static void list_scales(struct loader *l)
-{
-    const struct preprocess_spec *p = &l->model->preprocess;
-    for (int c = 0; c < 3; c++) {
-        l->pixel_scale[c] = 1 / (255 * p->std[c]);
-        l->pixel_zero[c] = 255 * p->mean[c];
-    }
-    l->values[0] = (struct quantization){l->pixel_scale, l->pixel_zero, NULL};
-    for (size_t i = 0; i + 1 < l->layer_count; i++) {
-        const struct calibration_layer *layer = &l->calibration->layers[i];
-        l->values[i + 1] = layer->scale
-                               ? (struct quantization){layer->scale, layer->zero, layer->mean}
-                               : l->values[l->layers[i].input];
-    }
-}
-
 static int take_calibration(struct loader *l, struct error *err)
 {
     const struct calibration *given = l->options->calibration;
@@ -386,10 +370,13 @@ static int take_calibration(struct loader *l, struct error *err)
     if (code != ERR_OK)
         return code;
     l->calibration = given ? given : &l->own;
-    l->values = calloc(l->layer_count, sizeof *l->values);
-    if (!l->values)
+    l->values = calloc(l->layer_count + 1, sizeof *l->values);
+    l->roundings = calloc(l->layer_count, sizeof *l->roundings);
+    if (!l->values || !l->roundings)
         return error_set(err, ERR_NO_MEMORY, "no memory for the scales of activations");
-    list_scales(l);
+    calibration_values(l->calibration, l->layers, &l->pixels, l->values);
+    for (size_t i = 0; i < l->layer_count; i++)
+        l->roundings[i] = l->calibration->layers[i].rounding;
     return ERR_OK;
 }
 
@@ -399,6 +386,7 @@ static int create_network(struct loader *l, struct error *err)
         .precision = l->model->precision,
         .isas = l->options->isas,
         .values = l->values,
+        .roundings = l->roundings,
     };
     int code = network_create(&l->model->network, l->layers, l->layer_count, &options, err);
     return code == ERR_OK ? read_weights(l, err) : code;
@@ -418,17 +406,23 @@ static int load(struct loader *l, bool with_weights, struct error *err)
     return code == ERR_OK && is_int8 ? check_calibration(l, err) : code;
 }
 
+static void close_loader(struct loader *l)
+{
+    free(l->values);
+    free(l->roundings);
+    calibration_destroy(&l->own);
+    free(l->layers);
+    safetensors_close(l->file);
+    model_config_destroy(&l->config);
+}
+
 int model_load(struct model **out, const char *path, const struct model_options *options,
                struct error *err)
 {
     struct loader l = {.path = path, .options = options, .model = calloc(1, sizeof *l.model)};
     int code = l.model ? load(&l, out != NULL, err)
                        : error_set(err, ERR_NO_MEMORY, "no memory for a model");
-    free(l.values);
-    calibration_destroy(&l.own);
-    free(l.layers);
-    safetensors_close(l.file);
-    model_config_destroy(&l.config);
+    close_loader(&l);
     if (code == ERR_OK && out)
         *out = l.model;
     else
@@ -451,4 +445,78 @@ void model_destroy(struct model *model)
     network_destroy(model->network);
     free(model->path);
     free(model);
+}
+
+struct model_weights {
+    const struct model *model;
+    struct model_options options;
+    struct loader loader;
+    struct space space;
+};
+
+/* Whether the folder still has what was loaded. */
+static int check_same(struct model_weights *w, struct error *err)
+{
+    const struct loader *l = &w->loader;
+    const struct network *network = w->model->network;
+    bool same = l->layer_count == network_layer_count(network);
+    for (size_t i = 0; same && i < l->layer_count; i++)
+        same = memcmp(&l->layers[i].shape, &network_layer(network, i)->shape,
+                      sizeof l->layers[i].shape) == 0;
+    int code = safetensors_sha256(l->file, l->model->sha256, err);
+    if (code != ERR_OK || (same && strcmp(l->model->sha256, w->model->sha256) == 0))
+        return code;
+    return error_set(err, ERR_MODEL_INVALID, "%s changed after it was loaded; try again",
+                     w->model->path);
+}
+
+static int open_weights(struct model_weights *w, struct error *err)
+{
+    struct loader *l = &w->loader;
+    l->model = calloc(1, sizeof *l->model);
+    int code =
+        l->model ? describe_model(l, err) : error_set(err, ERR_NO_MEMORY, "no memory for a model");
+    if (code == ERR_OK)
+        code = check_same(w, err);
+    if (code != ERR_OK)
+        return code;
+    w->space = space_for(l);
+    code = check_space(l, &w->space, err);
+    if (code != ERR_OK)
+        return code;
+    w->space.floats = calloc(space_floats(&w->space), sizeof *w->space.floats);
+    return w->space.floats ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory to read weights");
+}
+
+int model_weights_open(struct model_weights **out, const struct model *model, struct error *err)
+{
+    struct model_weights *w = calloc(1, sizeof *w);
+    if (!w)
+        return error_set(err, ERR_NO_MEMORY, "no memory to read weights");
+    w->model = model;
+    w->loader = (struct loader){.path = model->path, .options = &w->options};
+    int code = open_weights(w, err);
+    if (code == ERR_OK)
+        *out = w;
+    else
+        model_weights_close(w);
+    return code;
+}
+
+int model_weights_read(struct model_weights *w, size_t i, const float **out, struct error *err)
+{
+    float *weights = w->space.floats, *bias = weights + w->space.weights,
+          *norm = bias + w->space.channels;
+    *out = weights;
+    return read_layer(&w->loader, &w->loader.layers[i], weights, bias, norm, err);
+}
+
+void model_weights_close(struct model_weights *w)
+{
+    if (!w)
+        return;
+    close_loader(&w->loader);
+    model_destroy(w->loader.model);
+    free(w->space.floats);
+    free(w);
 }

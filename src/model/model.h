@@ -53,6 +53,18 @@ void model_destroy(struct model *model);
  * model_load with the same options. */
 int model_check(const char *path, const struct model_options *options, struct error *err);
 
+/* Reads the weights of a loaded model once more. Opens its folder; ERR_MODEL_INVALID if that has
+ * changed, or the errors of model_load. `model` must outlive `*out`, which belongs to the caller.
+ * One thread. */
+struct model_weights;
+int model_weights_open(struct model_weights **out, const struct model *model, struct error *err);
+void model_weights_close(struct model_weights *weights);
+
+/* Reads those of layer i, a convolution or the classifier, as network_set_weights had them. They
+ * are valid until the next call. The errors of reading the file. */
+int model_weights_read(struct model_weights *weights, size_t i, const float **out,
+                       struct error *err);
+
 /* How many numbers one picture of the network's input has: size * size * 3. */
 size_t model_input_numbers(const struct model *model);
 

@@ -28,7 +28,8 @@ struct network {
     struct step *steps;
     size_t count;
     enum precision precision;
-    struct quantization *values; /* NULL, or as in network_options, in `scales` */
+    struct quantization *values;     /* NULL, or as in network_options, in `scales` */
+    const uint8_t *const *roundings; /* as in network_options */
     float *scales;
     struct plan plan;
     struct arena weights;
@@ -170,6 +171,7 @@ static int fill(struct network *n, const struct network_options *options, struct
     if (code != ERR_OK)
         return code;
     reserve_weights(n);
+    n->roundings = options->roundings;
     return n->precision == PRECISION_INT8 ? copy_scales(n, options->values, err) : ERR_OK;
 }
 
@@ -263,7 +265,8 @@ int network_set_weights(struct network *n, size_t i, const float *weights, const
     if (n->precision == PRECISION_INT8) {
         const struct quantization *residual =
             layer->residual == LAYER_NO_VALUE ? NULL : &n->values[layer->residual];
-        int code = quantize_layer(layer, weights, bias, &n->values[layer->input],
+        const uint8_t *rounding = n->roundings ? n->roundings[i] : NULL;
+        int code = quantize_layer(layer, weights, bias, rounding, &n->values[layer->input],
                                   i + 1 < n->count ? &n->values[i + 1] : NULL, residual, &w, err);
         if (code != ERR_OK)
             return code;

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "nn/layer.h"
@@ -22,6 +23,10 @@ struct network_options {
      * attention, of the head's pool and of the logits are not used, as these are float32. The
      * output of a pool over windows has the quantization of its input. The elements are copied. */
     const struct quantization *values;
+    /* For int8, [count]: the rounding of each layer's weights, as quantize_layer has it (NULL: to
+     * the nearest); NULL if no layer has one. The caller keeps it until the last
+     * network_set_weights. */
+    const uint8_t *const *roundings;
 };
 
 /* Copies the layers, chooses the kernels, and reserves memory for the packed weights.

@@ -48,36 +48,67 @@ static double nearest(double number)
     return number + large - large;
 }
 
+double quantize_floor(double exact)
+{
+    double rounded = nearest(exact);
+    return rounded > exact ? rounded - 1 : rounded;
+}
+
+double quantize_clamp(double rounded)
+{
+    return rounded > LARGEST ? LARGEST : rounded < -LARGEST ? -LARGEST : rounded;
+}
+
+/* The rounding of an output channel: bit `first` is that of its first weight. */
+struct bits {
+    const uint8_t *bytes; /* NULL: to the nearest */
+    size_t first;
+};
+
+static inline double round_weight(double exact, const struct bits *bits, size_t i)
+{
+    if (!bits->bytes)
+        return nearest(exact);
+    size_t at = bits->first + i;
+    return quantize_clamp(quantize_floor(exact) + (bits->bytes[at / 8] >> at % 8 & 1));
+}
+
 /* Sums over the weights of an output channel: weight * zero, rounding error * mean, and |weight|.
  */
 struct sums {
     double zeros, errors, size;
 };
 
-static inline void quantize_weight(double exact, double zero, double mean, int8_t *out,
+/* Weight `i`, which reads channel `c`, in steps. */
+static inline double exact_weight(const float *weights, const struct inputs *x, size_t i, size_t c,
+                                  double steps)
+{
+    return weights[i] * (x->scale[c] * steps);
+}
+
+static inline void quantize_weight(const float *weights, const struct inputs *x, size_t i, size_t c,
+                                   double steps, const struct bits *bits, int8_t *out,
                                    struct sums *sums)
 {
-    double rounded = nearest(exact);
-    *out = (int8_t)rounded;
-    sums->zeros += rounded * zero;
-    sums->errors += (rounded - exact) * mean;
+    double exact = exact_weight(weights, x, i, c, steps), rounded = round_weight(exact, bits, i);
+    out[i] = (int8_t)rounded;
+    sums->zeros += rounded * x->zero[c];
+    sums->errors += (rounded - exact) * x->mean[c];
     sums->size += fabs(rounded);
 }
 
 /* The weights of a 1x1 kernel, which are most of a network's. Each lane has its own sums, because
  * dependent additions would wait for each other. */
 static struct sums quantize_pointwise(const float *weights, const struct inputs *x, size_t channels,
-                                      double steps, int8_t *out)
+                                      double steps, const struct bits *bits, int8_t *out)
 {
     struct sums lanes[LANES] = {{0}};
     size_t c = 0;
     for (; c + LANES <= channels; c += LANES)
         for (size_t l = 0; l < LANES; l++)
-            quantize_weight(weights[c + l] * (x->scale[c + l] * steps), x->zero[c + l],
-                            x->mean[c + l], &out[c + l], &lanes[l]);
+            quantize_weight(weights, x, c + l, c + l, steps, bits, out, &lanes[l]);
     for (; c < channels; c++)
-        quantize_weight(weights[c] * (x->scale[c] * steps), x->zero[c], x->mean[c], &out[c],
-                        &lanes[0]);
+        quantize_weight(weights, x, c, c, steps, bits, out, &lanes[0]);
     for (size_t l = 1; l < LANES; l++) {
         lanes[0].zeros += lanes[l].zeros;
         lanes[0].errors += lanes[l].errors;
@@ -87,13 +118,12 @@ static struct sums quantize_pointwise(const float *weights, const struct inputs 
 }
 
 static struct sums quantize_taps(const float *weights, const struct inputs *x, size_t channels,
-                                 size_t taps, double steps, int8_t *out)
+                                 size_t taps, double steps, const struct bits *bits, int8_t *out)
 {
     struct sums sums = {0};
     for (size_t c = 0, i = 0; c < channels; c++)
         for (size_t k = 0; k < taps; k++, i++)
-            quantize_weight(weights[i] * (x->scale[c] * steps), x->zero[c], x->mean[c], &out[i],
-                            &sums);
+            quantize_weight(weights, x, i, c, steps, bits, out, &sums);
     return sums;
 }
 
@@ -120,9 +150,10 @@ static inline double octet_quad(const double weights[OCTET])
            2;
 }
 
-/* The size of a step with which the quads of a 1x1 kernel fit. Rounding adds at most half a step to
- * each weight. */
-static double pointwise_step(const float *weights, const struct inputs *x, size_t channels)
+/* The size of a step with which the quads of a 1x1 kernel fit, if rounding adds at most `added`
+ * steps to a quad. */
+static double pointwise_step(const float *weights, const struct inputs *x, size_t channels,
+                             int added)
 {
     double max = 0, octet[OCTET];
     size_t c = 0;
@@ -133,7 +164,17 @@ static double pointwise_step(const float *weights, const struct inputs *x, size_
     }
     for (size_t i = 0; i < OCTET; i++)
         octet[i] = c + i < channels ? (double)weights[c + i] * x->scale[c + i] : 0;
-    return larger(max, octet_quad(octet)) / (CONV_QUAD_LIMIT - QUAD / 2);
+    return larger(max, octet_quad(octet)) / (CONV_QUAD_LIMIT - added);
+}
+
+/* The size of a step of an output channel's weights, which are [channels][taps]; not finite if
+ * there is none. A rounding that is `given` may add a whole step to each weight. */
+static float channel_step(const float *weights, const struct inputs *x, size_t channels,
+                          size_t taps, bool given)
+{
+    float step = (float)(taps == 1 ? pointwise_step(weights, x, channels, given ? QUAD : QUAD / 2)
+                                   : taps_step(weights, x, channels, taps));
+    return step < FLT_MIN ? 1 : step; /* nothing but zeros, or as good as */
 }
 
 /* The weights of one output channel, [channels][taps], with the scales of these input channels
@@ -141,24 +182,21 @@ static double pointwise_step(const float *weights, const struct inputs *x, size_
  * none, or if a sum of products might not fit into 32 bits; `*shift` becomes what the input's zeros
  * and the rounding add to the sum. */
 static float quantize_channel(const float *weights, const struct inputs *x, size_t channels,
-                              size_t taps, int8_t *out, double *shift)
+                              size_t taps, const struct bits *bits, int8_t *out, double *shift)
 {
-    float step = (float)(taps == 1 ? pointwise_step(weights, x, channels)
-                                   : taps_step(weights, x, channels, taps));
+    float step = channel_step(weights, x, channels, taps, bits->bytes != NULL);
     if (!isfinite(step))
         return step;
-    if (step < FLT_MIN)
-        step = 1; /* nothing but zeros, or as good as */
     double steps = 1 / (double)step;
-    struct sums sums = taps == 1 ? quantize_pointwise(weights, x, channels, steps, out)
-                                 : quantize_taps(weights, x, channels, taps, steps, out);
+    struct sums sums = taps == 1 ? quantize_pointwise(weights, x, channels, steps, bits, out)
+                                 : quantize_taps(weights, x, channels, taps, steps, bits, out);
     *shift = (sums.zeros + sums.errors) * (double)step;
     return sums.size * LARGEST_BYTE <= INT32_MAX ? step : INFINITY;
 }
 
 /* False if a factor is not finite. */
 static bool fill(const struct layer *layer, const float *weights, const float *bias,
-                 const struct inputs *x, const struct quantization *y,
+                 const uint8_t *rounding, const struct inputs *x, const struct quantization *y,
                  const struct quantization *residual, const struct arrays *out)
 {
     const struct conv_shape *s = &layer->shape;
@@ -167,8 +205,9 @@ static bool fill(const struct layer *layer, const float *weights, const float *b
     for (size_t o = 0; o < (size_t)s->out_c; o++) {
         size_t first = o / group_out * channels;
         const struct inputs inputs = {x->scale + first, x->zero + first, x->mean + first};
+        const struct bits bits = {rounding, o * each};
         double shift = 0, y_scale = y ? y->scale[o] : 1, y_zero = y ? y->zero[o] : 0;
-        float step = quantize_channel(weights + o * each, &inputs, channels, taps,
+        float step = quantize_channel(weights + o * each, &inputs, channels, taps, &bits,
                                       out->quantized + o * each, &shift);
         out->multiplier[o] = (float)(step / y_scale);
         out->residual_multiplier[o] = residual ? (float)(residual->scale[o] / y_scale) : 0;
@@ -195,9 +234,27 @@ static double *means_in_steps(const struct quantization *x, size_t channels)
     return means;
 }
 
+bool quantize_exactly(const struct layer *layer, const float *weights, const struct quantization *x,
+                      size_t o, double *out)
+{
+    const struct conv_shape *s = &layer->shape;
+    size_t channels = (size_t)(s->in_c / s->groups), taps = (size_t)(s->kernel * s->kernel);
+    const struct inputs inputs = {x->scale + o / (size_t)(s->out_c / s->groups) * channels, NULL,
+                                  NULL};
+    const float *own = weights + o * channels * taps;
+    float step = channel_step(own, &inputs, channels, taps, true);
+    if (!isfinite(step))
+        return false;
+    double steps = 1 / (double)step;
+    for (size_t i = 0; i < channels * taps; i++)
+        out[i] = exact_weight(own, &inputs, i, i / taps, steps);
+    return true;
+}
+
 int quantize_layer(const struct layer *layer, const float *weights, const float *bias,
-                   const struct quantization *x, const struct quantization *y,
-                   const struct quantization *residual, struct conv_weights *out, struct error *err)
+                   const uint8_t *rounding, const struct quantization *x,
+                   const struct quantization *y, const struct quantization *residual,
+                   struct conv_weights *out, struct error *err)
 {
     const struct conv_shape *s = &layer->shape;
     size_t channels = (size_t)s->out_c, in_channels = (size_t)s->in_c, count = conv_weight_count(s);
@@ -210,7 +267,7 @@ int quantize_layer(const struct layer *layer, const float *weights, const float 
     }
     const struct arrays a = arrays_of(block, channels, count);
     const struct inputs inputs = {x->scale, x->zero, means};
-    bool filled = fill(layer, weights, bias, &inputs, y, residual, &a);
+    bool filled = fill(layer, weights, bias, rounding, &inputs, y, residual, &a);
     free(means);
     *out = (struct conv_weights){
         .quantized = a.quantized,

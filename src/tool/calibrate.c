@@ -8,20 +8,27 @@
 #include <unistd.h>
 
 #include "model/observer.h"
+#include "model/rounder.h"
 #include "tool/agreement.h"
 #include "tool/args.h"
 #include "tool/output.h"
 
 enum { DEFAULT_IMAGES = 1000, FEW_IMAGES = 64 };
+enum { PASS_BYTES = 1 << 30 }; /* of a pass that prepares the rounding of weights */
+
+enum rounding { ROUNDING_NEAREST, ROUNDING_LEAST_SQUARES };
+static const char *const rounding_names[] = {"nearest", "least-squares", NULL};
 
 struct calibrate {
     const char *pictures, *out, *holdout;
     enum range_method method;
+    enum rounding rounding;
     int64_t images;
     double held_out; /* `holdout` as a number */
     struct tool *tool;
     struct file_list used, kept; /* for calibration and held out; paths belong to tool->files */
     struct observer *observer;
+    struct rounder *rounder;
     struct calibration calibration;
     struct agreement agreement;
 };
@@ -117,6 +124,24 @@ static bool take_first(void *context, const struct engine_result *result)
     return true;
 }
 
+/* Shows the pictures that could be read to `compute` once more. All must be readable again. */
+static int look_again(struct calibrate *c, engine_compute *compute, struct error *err)
+{
+    size_t failed = c->tool->failed;
+    c->tool->engine.compute = compute;
+    c->tool->prints_failures = true; /* the one error below covers them */
+    int code = tool_run_files(c->tool, &c->used, NULL, NULL, err);
+    c->tool->prints_failures = false;
+    if (code == ERR_OK && c->tool->failed != failed)
+        code =
+            error_set(err, ERR_IO,
+                      "%s: of %d pictures that were read once, %d could be read a second time; try "
+                      "again when nothing changes there and there is memory",
+                      c->pictures, c->calibration.images,
+                      c->calibration.images - (int)(c->tool->failed - failed));
+    return code;
+}
+
 static int observe(struct calibrate *c, struct error *err)
 {
     c->tool->engine.compute = observe_picture;
@@ -129,19 +154,7 @@ static int observe(struct calibrate *c, struct error *err)
     c->used.count = (size_t)c->calibration.images;
     if (code == ERR_OK)
         code = observer_second_round(c->observer, err);
-    size_t failed = c->tool->failed;
-    c->tool->prints_failures = true; /* the one error below covers them */
-    if (code == ERR_OK)
-        code = tool_run_files(c->tool, &c->used, NULL, NULL, err);
-    c->tool->prints_failures = false;
-    if (code == ERR_OK && c->tool->failed != failed)
-        code =
-            error_set(err, ERR_IO,
-                      "%s: of %d pictures that were read once, %d could be read a second time; try "
-                      "again when nothing changes there and there is memory",
-                      c->pictures, c->calibration.images,
-                      c->calibration.images - (int)(c->tool->failed - failed));
-    return code;
+    return code == ERR_OK ? look_again(c, observe_picture, err) : code;
 }
 
 static int choose(struct calibrate *c, struct error *err)
@@ -152,6 +165,51 @@ static int choose(struct calibrate *c, struct error *err)
     calibration_bind(&c->calibration, c->tool->model->sha256, c->tool->model->preprocess.mean,
                      c->tool->model->preprocess.std);
     return code;
+}
+
+/* FNV-1a. */
+static uint64_t hash(const uint8_t *bytes, size_t count)
+{
+    uint64_t hash = 0xcbf29ce484222325;
+    for (size_t i = 0; i < count; i++)
+        hash = (hash ^ bytes[i]) * 0x100000001b3;
+    return hash;
+}
+
+static int round_picture(void *context, int thread, struct session *session, float *result,
+                         struct error *err)
+{
+    const struct calibrate *c = context;
+    (void)result;
+    (void)err;
+    rounder_forward(c->rounder, (size_t)thread, session->workspace,
+                    hash(session->rgb, model_input_numbers(c->tool->model)));
+    return ERR_OK;
+}
+
+/* Rounds the weights by least squares. */
+static int round_weights(struct calibrate *c, struct error *err)
+{
+    const struct model *model = c->tool->model;
+    int code = rounder_create(&c->rounder, model, &c->calibration, PASS_BYTES,
+                              (size_t)c->tool->engine.threads, err);
+    for (size_t i = 0; code == ERR_OK && i < rounder_passes(model->network, PASS_BYTES); i++) {
+        code = rounder_begin(c->rounder, err);
+        if (code == ERR_OK)
+            code = look_again(c, round_picture, err);
+        if (code == ERR_OK)
+            code = rounder_choose(c->rounder, err);
+    }
+    rounder_destroy(c->rounder);
+    return code;
+}
+
+/* How many times each picture to calibrate on is run. */
+static size_t count_passes(const struct calibrate *c)
+{
+    return 2 + (c->rounding == ROUNDING_LEAST_SQUARES
+                    ? rounder_passes(c->tool->model->network, PASS_BYTES)
+                    : 0);
 }
 
 /* Compares int8 with the new scales to float32, on the pictures held out. */
@@ -173,11 +231,13 @@ static int measure(struct calibrate *c, const char *folder, struct error *err)
     const struct network *network = c->tool->model->network;
     advise(c);
     int code = observer_create(&c->observer, network, err);
-    progress_start(&c->tool->progress, 2 * c->used.count + c->kept.count);
+    progress_start(&c->tool->progress, count_passes(c) * c->used.count + c->kept.count);
     if (code == ERR_OK)
         code = observe(c, err);
     if (code == ERR_OK)
         code = choose(c, err);
+    if (code == ERR_OK && c->rounding == ROUNDING_LEAST_SQUARES)
+        code = round_weights(c, err);
     if (code == ERR_OK && c->kept.count > 0)
         code = compare(c, folder, err);
     if (code == ERR_OK)
@@ -211,15 +271,15 @@ static void print_json(const struct calibrate *c)
 {
     const struct agreement *a = &c->agreement;
     bool any = a->images > 0;
-    output_json_line(json_pack("{s:o, s:s, s:i, s:I, s:I, s:o, s:o, s:o, s:o}", "file",
-                               output_json_text(c->out), "method", c->calibration.method, "images",
-                               c->calibration.images, "held_out", (json_int_t)a->images, "failed",
-                               (json_int_t)c->tool->failed,
-                               has_sigmoids(c) ? "decision_agreement" : "top1_agreement",
-                               any ? json_real(a->decisions) : json_null(), "cosine",
-                               any ? json_real(a->cosine) : json_null(), "least_cosine",
-                               any ? json_real(a->min_cosine) : json_null(), "layers",
-                               any ? layers_json(c) : json_null()));
+    output_json_line(json_pack(
+        "{s:o, s:s, s:s, s:i, s:I, s:I, s:o, s:o, s:o, s:o}", "file", output_json_text(c->out),
+        "method", c->calibration.method, "rounding", rounding_names[c->rounding], "images",
+        c->calibration.images, "held_out", (json_int_t)a->images, "failed",
+        (json_int_t)c->tool->failed, has_sigmoids(c) ? "decision_agreement" : "top1_agreement",
+        any ? json_real(a->decisions) : json_null(), "cosine",
+        any ? json_real(a->cosine) : json_null(), "least_cosine",
+        any ? json_real(a->min_cosine) : json_null(), "layers",
+        any ? layers_json(c) : json_null()));
 }
 
 static void print_text(const struct calibrate *c)
@@ -235,14 +295,16 @@ static void print_text(const struct calibrate *c)
                has_sigmoids(c) ? "the same classes at 0.5 or more" : "the same top class",
                100 * a->decisions, a->cosine, a->min_cosine);
     }
-    printf("calibrated  on %d pictures, method %s\nwritten     ", c->calibration.images,
-           c->calibration.method);
+    printf("calibrated  on %d pictures, method %s, rounding %s\nwritten     ",
+           c->calibration.images, c->calibration.method, rounding_names[c->rounding]);
     tool_plain(stdout, c->out);
     putchar('\n');
 }
 
-static struct calibrate calibrate = {
-    .method = RANGE_MSE, .holdout = "0.5", .images = DEFAULT_IMAGES};
+static struct calibrate calibrate = {.method = RANGE_MSE,
+                                     .rounding = ROUNDING_LEAST_SQUARES,
+                                     .holdout = "0.5",
+                                     .images = DEFAULT_IMAGES};
 
 /* Parses --holdout: 0 <= fraction < 1. */
 static int check(struct tool *tool, struct error *err)
@@ -310,6 +372,8 @@ const struct command command_calibrate = {
     .options = OPTIONS(
         CHOICE("method", calibrate.method, range_method_names, "METHOD",
                "how ranges are chosen: all values, all but 0.01 %, or least mean square error"),
+        CHOICE("rounding", calibrate.rounding, rounding_names, "HOW",
+               "how weights are rounded: each to the nearest, or together by least squares"),
         INTEGER("images", 'n', calibrate.images, 1, 1000000,
                 "how many pictures to use of those found, evenly spread"),
         TEXT("holdout", 0, calibrate.holdout, "FRACTION",

@@ -5,12 +5,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#define KERNELS(in, out, side) {.in_c = (in), .out_c = (out), .kernel = (side), .groups = 1}
+
 static const struct layer layers[] = {
-    {.kind = LAYER_CONV, .name = "conv1", .shape = {.out_c = 2}, .relu = true},
+    {.kind = LAYER_CONV, .name = "conv1", .shape = KERNELS(3, 2, 1), .relu = true},
     {.kind = LAYER_MAX_POOL, .shape = {.out_c = 2}},
-    {.kind = LAYER_CONV, .name = "layer1.0.conv1", .shape = {.out_c = 3}},
+    {.kind = LAYER_CONV, .name = "layer1.0.conv1", .shape = KERNELS(2, 3, 2)},
     {.kind = LAYER_GLOBAL_POOL, .shape = {.out_c = 3}},
-    {.kind = LAYER_LINEAR, .name = "fc", .shape = {.out_c = 5}},
+    {.kind = LAYER_LINEAR, .name = "fc", .shape = KERNELS(3, 5, 1)},
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

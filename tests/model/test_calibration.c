@@ -19,18 +19,45 @@
 #define POOL  "\"avg_pool\": {\"scale\": 1e-3, \"zero\": 0, \"mean\": [0, 1, 2]}"
 #define WHOLE HEAD ", \"layers\": {" CONV ", " LAST ", " POOL "}}"
 
+/* Version 2. The roundings are of 6, 24 and 15 weights. */
+#define HEAD_2                                                                                     \
+    "{\"version\": 2, \"weights_sha256\": \"" SHA "\", " OF_PIXELS "\"method\": \"mse\", "         \
+    "\"images\": 9"
+#define ROUNDED(of, bits) "\"" of "\": {\"rounding\": \"" bits "\""
+#define CONV_2            ROUNDED("conv1", "Kw==") ", \"scale\": [0.1, 0.25], \"zero\": 0, \"mean\": [1, -2]}"
+#define LAST_2                                                                                     \
+    ROUNDED("layer1.0.conv1", "Af+A") ", \"scale\": 0.5, \"zero\": [1, 128, 255], \"mean\": 0}"
+#define FC_2    ROUNDED("fc", "VUA=") "}"
+#define WHOLE_2 HEAD_2 ", \"layers\": {" CONV_2 ", " LAST_2 ", " POOL ", " FC_2 "}}"
+
+#define KERNELS(in, out, side)                                                                     \
+    {                                                                                              \
+        .in_c = (in), .out_c = (out), .kernel = (side), .groups = 1                                \
+    }
+
 enum { LAYERS = 5 };
 static const struct layer layers[LAYERS] = {
-    {.kind = LAYER_CONV, .name = "conv1", .shape = {.out_c = 2}, .relu = true},
+    {.kind = LAYER_CONV, .name = "conv1", .shape = KERNELS(3, 2, 1), .relu = true},
     {.kind = LAYER_MAX_POOL, .shape = {.out_c = 2}},
-    {.kind = LAYER_CONV, .name = "layer1.0.conv1", .shape = {.out_c = 3}},
+    {.kind = LAYER_CONV, .name = "layer1.0.conv1", .shape = KERNELS(2, 3, 2)},
     {.kind = LAYER_GLOBAL_POOL, .shape = {.out_c = 3}},
-    {.kind = LAYER_LINEAR, .name = "fc", .shape = {.out_c = 5}},
+    {.kind = LAYER_LINEAR, .name = "fc", .shape = KERNELS(3, 5, 1)},
 };
 
 static int parse(const char *text, struct calibration *out, struct error *err)
 {
     return calibration_parse(out, layers, LAYERS, text, strlen(text), err);
+}
+
+static const uint8_t conv_bits[] = {0x2b}, last_bits[] = {1, 255, 128}, fc_bits[] = {0x55, 0x40};
+
+static void check_roundings(const struct calibration *c)
+{
+    ck_assert_mem_eq(c->layers[0].rounding, conv_bits, sizeof conv_bits);
+    ck_assert_ptr_null(c->layers[1].rounding);
+    ck_assert_mem_eq(c->layers[2].rounding, last_bits, sizeof last_bits);
+    ck_assert_ptr_null(c->layers[3].rounding);
+    ck_assert_mem_eq(c->layers[4].rounding, fc_bits, sizeof fc_bits);
 }
 
 static void check_numbers(const struct calibration *c)
@@ -58,6 +85,43 @@ START_TEST(a_whole_file_is_read)
 }
 END_TEST
 
+START_TEST(roundings_are_read)
+{
+    struct calibration c;
+    struct error err;
+    ck_assert_msg(parse(WHOLE_2, &c, &err) == ERR_OK, "%s", err.message);
+    check_numbers(&c);
+    check_roundings(&c);
+    calibration_destroy(&c);
+}
+END_TEST
+
+/* Each layer may have one or not. */
+START_TEST(version_2_needs_no_rounding)
+{
+    struct calibration c;
+    struct error err;
+    ck_assert_msg(parse(HEAD_2 ", \"layers\": {" CONV ", " LAST_2 ", " POOL "}}", &c, &err) ==
+                      ERR_OK,
+                  "%s", err.message);
+    check_numbers(&c);
+    ck_assert_ptr_null(c.layers[0].rounding);
+    ck_assert_mem_eq(c.layers[2].rounding, last_bits, sizeof last_bits);
+    ck_assert_ptr_null(c.layers[4].rounding);
+    calibration_destroy(&c);
+}
+END_TEST
+
+START_TEST(a_file_may_be_as_long_as_its_network_needs)
+{
+    struct layer large = layers[0];
+    ck_assert_uint_eq(calibration_file_max(layers, LAYERS), (64 << 20) + 3 * 4);
+    large.shape.in_c = 1 << 15;
+    large.shape.out_c = 1 << 15;
+    ck_assert_uint_eq(calibration_file_max(&large, 1), (64 << 20) + ((1 << 27) + 2) / 3 * 4);
+}
+END_TEST
+
 START_TEST(what_is_written_is_read)
 {
     char folder[FOLDER_PATH];
@@ -65,7 +129,7 @@ START_TEST(what_is_written_is_read)
     char text[4096];
     folder_make(folder);
     const char *path = folder_file(folder, "calibration.json");
-    ck_assert_int_eq(parse(WHOLE, &c, NULL), ERR_OK);
+    ck_assert_int_eq(parse(WHOLE_2, &c, NULL), ERR_OK);
     for (int twice = 0; twice < 2; twice++) /* the second takes the first one's place */
         ck_assert_int_eq(calibration_write(&c, layers, LAYERS, path, NULL), ERR_OK);
     calibration_destroy(&c);
@@ -75,6 +139,7 @@ START_TEST(what_is_written_is_read)
     fclose(f);
     ck_assert_int_eq(calibration_parse(&c, layers, LAYERS, text, length, NULL), ERR_OK);
     check_numbers(&c);
+    check_roundings(&c);
     calibration_destroy(&c);
     folder_remove(folder);
 }
@@ -92,11 +157,16 @@ START_TEST(a_folder_that_is_not_there_is_an_error)
 END_TEST
 
 /* `from` of a whole file replaced by `to`. */
-static const struct {
+struct damage {
     const char *from, *to, *says;
     int code;
-} bad[] = {
-    {"\"version\": 1", "\"version\": 2", "version is 2", ERR_MODEL_UNSUPPORTED},
+};
+
+static const struct damage bad[] = {
+    {"\"version\": 1", "\"version\": 3", "version is 3", ERR_MODEL_UNSUPPORTED},
+    {"\"version\": 1", "\"version\": 0", "version is 0", ERR_MODEL_UNSUPPORTED},
+    {"\"mean\": [1, -2]", "\"mean\": 1, \"rounding\": \"Kw==\"",
+     "layer conv1: rounding: version 1 has none", ERR_MODEL_INVALID},
     {"\"version\": 1, ", "", "version is missing", ERR_MODEL_INVALID},
     {SHA, "ABCD", "weights_sha256", ERR_MODEL_INVALID},
     {"\"mse\"", "\"\"", "method", ERR_MODEL_INVALID},
@@ -134,20 +204,62 @@ static const struct {
     {"}}}", "}}} x", "not valid JSON", ERR_MODEL_INVALID},
 };
 
-START_TEST(a_damaged_file_is_refused)
+static const struct damage bad_rounding[] = {
+    {"\"version\": 2", "\"version\": 1", "conv1: rounding: version 1 has none", ERR_MODEL_INVALID},
+    {"\"Kw==\"", "7", "conv1: rounding: not the base64 of 1 bytes", ERR_MODEL_INVALID},
+    {"\"Kw==\"", "null", "conv1: rounding", ERR_MODEL_INVALID},
+    {"\"Kw==\"", "[\"Kw==\"]", "conv1: rounding", ERR_MODEL_INVALID},
+    {"Kw==", "", "a bit for each of 6 weights", ERR_MODEL_INVALID},
+    {"Kw==", "Kw=", "conv1: rounding", ERR_MODEL_INVALID},
+    {"Kw==", "Kw", "conv1: rounding", ERR_MODEL_INVALID},
+    {"Kw==", "KwA=", "conv1: rounding", ERR_MODEL_INVALID},
+    {"Kw==", "KwAA", "conv1: rounding", ERR_MODEL_INVALID},
+    {"Kw==", "K w=", "conv1: rounding", ERR_MODEL_INVALID},
+    {"Kw==", "K\\n==", "conv1: rounding", ERR_MODEL_INVALID},
+    {"Kw==", "K\\u00e9w", "conv1: rounding", ERR_MODEL_INVALID},
+    {"Kw==", "K-==", "conv1: rounding", ERR_MODEL_INVALID},
+    {"Kw==", "====", "conv1: rounding", ERR_MODEL_INVALID},
+    {"Kw==", "Kw==Kw==", "conv1: rounding", ERR_MODEL_INVALID},
+    {"Kw==", "QA==", "rounding: bits after those of 6 weights", ERR_MODEL_INVALID},
+    {"Kw==", "gA==", "rounding: bits after those of 6 weights", ERR_MODEL_INVALID},
+    {"VUA=", "VYA=", "fc: rounding: bits after those of 15 weights", ERR_MODEL_INVALID},
+    {"Af+A", "Af+", "layer1.0.conv1: rounding", ERR_MODEL_INVALID},
+    {"Af+A", "Af+=", "layer1.0.conv1: rounding", ERR_MODEL_INVALID},
+    {"\"mean\": [0, 1, 2]", "\"mean\": 0, \"rounding\": \"AA==\"",
+     "avg_pool: rounding: a layer without weights has none", ERR_MODEL_INVALID},
+    {FC_2, "\"fc\": {}", "fc: not an object of a rounding", ERR_MODEL_INVALID},
+    {FC_2, "\"fc\": 1", "fc: not an object of a rounding", ERR_MODEL_INVALID},
+    {FC_2, "\"fc\": {\"scale\": 1, \"zero\": 0, \"mean\": 0}", "fc: not an object",
+     ERR_MODEL_INVALID},
+    {FC_2, ROUNDED("fc", "VUA=") ", \"scale\": 1}", "fc: not an object", ERR_MODEL_INVALID},
+    {FC_2, ROUNDED("other", "VUA=") "}", "4 layers, but the network has 3", ERR_MODEL_INVALID},
+};
+
+static void check_damage(const char *whole, const struct damage *damage, size_t count)
 {
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    for (size_t i = 0; i < count; i++) {
         char text[2048];
         struct calibration c;
         struct error err = {0};
-        const char *at = strstr(WHOLE, bad[i].from);
+        const char *at = strstr(whole, damage[i].from);
         ck_assert_ptr_nonnull(at);
-        snprintf(text, sizeof text, "%.*s%s%s", (int)(at - WHOLE), WHOLE, bad[i].to,
-                 at + strlen(bad[i].from));
+        snprintf(text, sizeof text, "%.*s%s%s", (int)(at - whole), whole, damage[i].to,
+                 at + strlen(damage[i].from));
         int code = parse(text, &c, &err);
-        ck_assert_msg(code == bad[i].code, "case %zu: %d, %s", i, code, err.message);
-        ck_assert_msg(strstr(err.message, bad[i].says), "case %zu: %s", i, err.message);
+        ck_assert_msg(code == damage[i].code, "case %zu: %d, %s", i, code, err.message);
+        ck_assert_msg(strstr(err.message, damage[i].says), "case %zu: %s", i, err.message);
     }
+}
+
+START_TEST(a_damaged_file_is_refused)
+{
+    check_damage(WHOLE, bad, sizeof bad / sizeof bad[0]);
+}
+END_TEST
+
+START_TEST(a_damaged_rounding_is_refused)
+{
+    check_damage(WHOLE_2, bad_rounding, sizeof bad_rounding / sizeof bad_rounding[0]);
 }
 END_TEST
 
@@ -391,7 +503,8 @@ START_TEST(pictures_and_tensors_are_the_same_input)
 END_TEST
 
 TEST_MAIN("model/calibration", 60, a_whole_file_is_read, what_is_written_is_read,
-          a_folder_that_is_not_there_is_an_error, a_damaged_file_is_refused,
-          int8_and_bf16_stay_near_float32, int8_is_the_same_on_every_rung,
-          a_calibration_changes_nothing_unasked, int8_needs_a_calibration_of_its_own,
-          pictures_and_tensors_are_the_same_input)
+          roundings_are_read, version_2_needs_no_rounding,
+          a_file_may_be_as_long_as_its_network_needs, a_folder_that_is_not_there_is_an_error,
+          a_damaged_file_is_refused, a_damaged_rounding_is_refused, int8_and_bf16_stay_near_float32,
+          int8_is_the_same_on_every_rung, a_calibration_changes_nothing_unasked,
+          int8_needs_a_calibration_of_its_own, pictures_and_tensors_are_the_same_input)

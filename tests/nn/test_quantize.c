@@ -67,8 +67,8 @@ START_TEST(weights_are_within_half_a_step)
 {
     struct given g;
     make(&g);
-    ck_assert_int_eq(quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, NULL, &g.out, NULL),
-                     ERR_OK);
+    ck_assert_int_eq(
+        quantize_layer(&layer, g.weights, g.bias, NULL, &g.x, &g.y, NULL, &g.out, NULL), ERR_OK);
     for (int o = 0; o < OUT; o++) {
         double step = (double)g.out.multiplier[o] * g.y_scale[o];
         int max = 0;
@@ -94,7 +94,7 @@ static void check_bytes(const struct layer *of, float gate)
     struct given g;
     uint64_t state = 11;
     make(&g);
-    int code = quantize_layer(of, g.weights, g.bias, &g.x, &g.y, &g.residual, &g.out, NULL);
+    int code = quantize_layer(of, g.weights, g.bias, NULL, &g.x, &g.y, &g.residual, &g.out, NULL);
     ck_assert_int_eq(code, ERR_OK);
     ck_assert((g.out.gated_offset != NULL) == (of->gate != 0));
     for (int o = 0; o < OUT; o++) {
@@ -141,8 +141,8 @@ START_TEST(logits_are_numbers)
 {
     struct given g;
     make(&g);
-    ck_assert_int_eq(quantize_layer(&layer, g.weights, g.bias, &g.x, NULL, NULL, &g.out, NULL),
-                     ERR_OK);
+    ck_assert_int_eq(
+        quantize_layer(&layer, g.weights, g.bias, NULL, &g.x, NULL, NULL, &g.out, NULL), ERR_OK);
     for (int o = 0; o < OUT; o++) { /* all inputs 0: what is left is the bias */
         double sum = 0;
         for (int i = 0; i < EACH; i++)
@@ -162,7 +162,7 @@ START_TEST(the_mean_gives_back_what_rounding_takes)
     double off[2] = {0, 0};
     for (int with = 0; with < 2; with++) {
         g.x.mean = with ? g.x_mean : NULL;
-        int code = quantize_layer(&layer, g.weights, g.bias, &g.x, NULL, NULL, &g.out, NULL);
+        int code = quantize_layer(&layer, g.weights, g.bias, NULL, &g.x, NULL, NULL, &g.out, NULL);
         ck_assert_int_eq(code, ERR_OK);
         for (int o = 0; o < OUT; o++) {
             double exact = g.bias[o], sum = g.out.offset[o];
@@ -187,8 +187,8 @@ START_TEST(nothing_but_zeros_is_fine)
     make(&g);
     for (int i = 0; i < WEIGHTS; i++)
         g.weights[i] = i % 2 ? 0 : FLT_MIN / 1024;
-    ck_assert_int_eq(quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, NULL, &g.out, NULL),
-                     ERR_OK);
+    ck_assert_int_eq(
+        quantize_layer(&layer, g.weights, g.bias, NULL, &g.x, &g.y, NULL, &g.out, NULL), ERR_OK);
     for (int i = 0; i < WEIGHTS; i++)
         ck_assert_int_eq(g.out.quantized[i], 0);
     quantize_destroy(&g.out);
@@ -205,7 +205,7 @@ START_TEST(what_float32_cannot_hold_is_refused)
         g.x_scale[0] = kind == 0 ? 1e12F : g.x_scale[0];
         g.bias[3] = kind == 1 ? FLT_MAX : g.bias[3];
         g.y_scale[1] = kind == 2 ? FLT_TRUE_MIN : g.y_scale[1];
-        int code = quantize_layer(&layer, g.weights, g.bias, &g.x, &g.y, NULL, &g.out, &err);
+        int code = quantize_layer(&layer, g.weights, g.bias, NULL, &g.x, &g.y, NULL, &g.out, &err);
         ck_assert_msg(code == ERR_MODEL_UNSUPPORTED, "kind %d: %d", kind, code);
         ck_assert_ptr_nonnull(strstr(err.message, "some.conv"));
     }
@@ -230,10 +230,11 @@ START_TEST(sums_that_int32_cannot_hold_are_refused)
         weights[i] = i % 2 ? -0.5F : 0.5F;
         ones[i] = 1;
     }
-    ck_assert_int_eq(quantize_layer(&wide, weights, &bias, &x, NULL, NULL, &out, NULL), ERR_OK);
+    ck_assert_int_eq(quantize_layer(&wide, weights, &bias, NULL, &x, NULL, NULL, &out, NULL),
+                     ERR_OK);
     quantize_destroy(&out);
     wide.shape.in_c = CHANNELS;
-    int code = quantize_layer(&wide, weights, &bias, &x, NULL, NULL, &out, &err);
+    int code = quantize_layer(&wide, weights, &bias, NULL, &x, NULL, NULL, &out, &err);
     ck_assert_int_eq(code, ERR_MODEL_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(err.message, "wide"));
 }
@@ -271,7 +272,7 @@ START_TEST(quads_of_1x1_kernels_fit_16_bits)
         weights[CHANNELS + c] = c == CHANNELS - 1 ? -1 : 0;
     }
     const struct quantization x = {scale, zero, NULL};
-    ck_assert_int_eq(quantize_layer(&l, weights, bias, &x, NULL, NULL, &out, NULL), ERR_OK);
+    ck_assert_int_eq(quantize_layer(&l, weights, bias, NULL, &x, NULL, NULL, &out, NULL), ERR_OK);
     for (int o = 0; o < OUTPUTS; o++) {
         const int8_t *q = out.quantized + o * CHANNELS;
         int quad = largest_quad(q, CHANNELS);
@@ -287,8 +288,104 @@ START_TEST(quads_of_1x1_kernels_fit_16_bits)
 }
 END_TEST
 
+static int bit(const uint8_t *bits, int i)
+{
+    return bits[i / 8] >> i % 8 & 1;
+}
+
+START_TEST(weights_are_rounded_as_told)
+{
+    struct given g;
+    uint8_t bits[WEIGHTS / 8 + 1];
+    double exact[EACH];
+    uint64_t state = 5;
+    make(&g);
+    for (size_t i = 0; i < sizeof bits; i++)
+        bits[i] = (uint8_t)(random_next(&state) >> 56);
+    ck_assert_int_eq(
+        quantize_layer(&layer, g.weights, g.bias, bits, &g.x, &g.y, NULL, &g.out, NULL), ERR_OK);
+    for (int o = 0; o < OUT; o++) {
+        double step = (double)g.out.multiplier[o] * g.y_scale[o], shift = 0;
+        ck_assert(quantize_exactly(&layer, g.weights, &g.x, (size_t)o, exact));
+        for (int i = 0; i < EACH; i++) {
+            int at = o * EACH + i, c = input_of(o, i), told = (int)floor(exact[i]) + bit(bits, at);
+            ck_assert_double_eq_tol(exact[i] * step, (double)g.weights[at] * g.x_scale[c],
+                                    1e-5 * step * 127);
+            ck_assert_int_eq(g.out.quantized[at], told > 127 ? 127 : told < -127 ? -127 : told);
+            shift += g.out.quantized[at] * (double)g.x_zero[c] * step;
+        }
+        ck_assert_double_eq_tol(g.out.offset[o], (g.bias[o] - shift) / g.y_scale[o] + g.y_zero[o],
+                                1e-3);
+    }
+    quantize_destroy(&g.out);
+}
+END_TEST
+
+/* Whatever bits a file has. */
+START_TEST(any_rounding_of_1x1_kernels_fits_16_bits)
+{
+    enum { CHANNELS = 21, OUTPUTS = 64, BYTES = CHANNELS * OUTPUTS / 8 };
+    float weights[CHANNELS * OUTPUTS], scale[CHANNELS], zero[CHANNELS] = {0}, bias[OUTPUTS] = {0};
+    struct layer l = {.kind = LAYER_CONV,
+                      .name = "l",
+                      .shape = {1, 1, CHANNELS, 1, 1, OUTPUTS, 1, 1, 0, 1},
+                      .residual = LAYER_NO_VALUE};
+    const struct quantization x = {scale, zero, NULL};
+    uint64_t state = 3;
+    random_floats(&state, weights, CHANNELS * OUTPUTS);
+    for (int c = 0; c < CHANNELS; c++) {
+        scale[c] = 1;
+        weights[c] = 1;             /* 31 steps each, whole: a bit adds all of one */
+        weights[CHANNELS + c] = -1; /* the floor may be further away than half a step */
+        weights[2 * CHANNELS + c] = 0;
+    }
+    for (int all = 0; all < 2; all++) {
+        uint8_t bits[BYTES];
+        struct conv_weights out;
+        int largest = 0;
+        memset(bits, all ? 255 : 0, sizeof bits);
+        ck_assert_int_eq(quantize_layer(&l, weights, bias, bits, &x, NULL, NULL, &out, NULL),
+                         ERR_OK);
+        for (int o = 0; o < OUTPUTS; o++) {
+            int quad = largest_quad(out.quantized + o * CHANNELS, CHANNELS);
+            ck_assert_int_le(quad, CONV_QUAD_LIMIT);
+            largest = quad > largest ? quad : largest;
+        }
+        ck_assert_int_ge(largest, CONV_QUAD_LIMIT - 3);
+        quantize_destroy(&out);
+    }
+}
+END_TEST
+
+/* The largest weights are 127 steps, or a little more: the step is rounded to a float. */
+START_TEST(a_rounding_cannot_leave_a_byte)
+{
+    enum { KERNELS = 50 };
+    float weights[KERNELS * TAPS], scale = 0.37F, zero = 0, bias[KERNELS] = {0};
+    struct layer l = layer;
+    uint8_t bits[KERNELS * TAPS / 8 + 1];
+    const struct quantization x = {&scale, &zero, NULL};
+    l.shape.in_c = l.shape.groups = 1;
+    l.shape.out_c = KERNELS;
+    for (int i = 0; i < KERNELS * TAPS; i++)
+        weights[i] = (i % 2 ? -0.1F : 0.1F) * (float)(i / TAPS + 3);
+    for (int all = 0; all < 2; all++) {
+        struct conv_weights out;
+        memset(bits, all ? 255 : 0, sizeof bits);
+        ck_assert_int_eq(quantize_layer(&l, weights, bias, bits, &x, NULL, NULL, &out, NULL),
+                         ERR_OK);
+        for (int i = 0; i < KERNELS * TAPS; i++)
+            ck_assert_int_ge(abs(out.quantized[i]), 126);
+        for (int i = 0; i < KERNELS * TAPS; i++)
+            ck_assert_int_eq(out.quantized[i] > 0, i % 2 == 0);
+        quantize_destroy(&out);
+    }
+}
+END_TEST
+
 TEST_MAIN("nn/quantize", 10, weights_are_within_half_a_step, a_byte_stands_for_the_sum,
           a_byte_stands_for_the_gated_sum, logits_are_numbers,
           the_mean_gives_back_what_rounding_takes, nothing_but_zeros_is_fine,
           what_float32_cannot_hold_is_refused, quads_of_1x1_kernels_fit_16_bits,
-          sums_that_int32_cannot_hold_are_refused)
+          sums_that_int32_cannot_hold_are_refused, weights_are_rounded_as_told,
+          any_rounding_of_1x1_kernels_fits_16_bits, a_rounding_cannot_leave_a_byte)

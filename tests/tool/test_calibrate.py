@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """`resnext calibrate`: the file that it writes, and how well int8 and bf16 agree with float32."""
+import base64
 import filecmp
 import json
 import os
@@ -11,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import test_resnext as tool  # noqa: E402
 
 SHARED = os.path.join(tool.SOURCE, "..", "shared")
-FIELDS = ["file", "method", "images", "held_out", "failed", "top1_agreement", "cosine",
+FIELDS = ["file", "method", "rounding", "images", "held_out", "failed", "top1_agreement", "cosine",
           "least_cosine", "layers"]
 
 
@@ -38,6 +39,7 @@ def test_json_has_exactly_its_fields(scratch):
     out = calibrate(folder, tool.PICTURES)
     count = len([n for n in os.listdir(tool.PICTURES) if n.endswith(".jpg")])
     assert list(out) == FIELDS
+    assert out["rounding"] == "least-squares"
     assert (out["images"], out["held_out"], out["failed"]) == (count - count // 2, count // 2, 0)
     assert out["file"] == os.path.join(folder, "calibration.json")
     assert [list(layer) for layer in out["layers"]] == [["name", "snr_db"]] * len(out["layers"])
@@ -51,7 +53,7 @@ def test_the_file_is_of_these_weights(scratch):
     written = calibrated(folder)
     info = json.loads(tool.good("info", "--json", "--precision", "int8", folder))
     assert info["precision"] == "int8"
-    assert (written["version"], written["method"]) == (1, "minmax")
+    assert (written["version"], written["method"]) == (2, "minmax")
     assert written["weights_sha256"] == info["sha256"]
     shutil.copyfile(os.path.join(folder, "calibration.json"), os.path.join(scratch, "c.json"))
     other = os.path.join(scratch, "other")
@@ -96,6 +98,62 @@ def test_methods_differ(scratch):
         assert (out["method"], out["held_out"], out["cosine"]) == (method, 0, None), out
         seen.append(calibrated(folder)["layers"])
     assert seen[0] != seen[1] != seen[2] != seen[0]
+
+
+def test_rounding_by_least_squares_takes_noise_away(scratch):
+    archive = os.path.join(SHARED, "data", "cifar10_dev.tar")
+    if not os.path.exists(archive):
+        raise tool.Skip("no " + archive)
+    subprocess.run(["tar", "-xf", archive, "-C", scratch], check=True)
+    folder, ratios = copy(scratch), {}
+    for rounding in ("nearest", "least-squares"):
+        out = calibrate(folder, os.path.join(scratch, "cifar10_dev"), "--rounding", rounding, "-n", "200")
+        ratios[rounding] = [layer["snr_db"] for layer in out["layers"]]
+    gains = [b - a for a, b in zip(*ratios.values())]
+    assert sum(gains) / len(gains) > 0.5 and min(gains) > 0, gains
+
+
+def test_roundings_are_all_that_least_squares_adds(scratch):
+    folder, written = copy(scratch), {}
+    for rounding in ("nearest", "least-squares"):
+        assert calibrate(folder, tool.PICTURES, "--rounding", rounding)["rounding"] == rounding
+        written[rounding] = calibrated(folder)
+    layers = {name: dict(layer) for name, layer in written["least-squares"]["layers"].items()}
+    bits = {name: layer.pop("rounding") for name, layer in layers.items() if "rounding" in layer}
+    assert layers.pop("fc") == {} and set(layers) - set(bits) == {"avg_pool"}, sorted(bits)
+    assert layers == written["nearest"]["layers"]
+    weights = 32 * 3 * 9  # of conv1
+    assert len(base64.b64decode(bits["conv1"], validate=True)) == weights // 8
+    tool.good("verify", "--precision", "int8", folder)
+
+
+def test_version_1_gives_the_answers_of_the_nearest(scratch):
+    folder = copy(scratch)
+    path = os.path.join(folder, "calibration.json")
+    answers = []
+    calibrate(folder, tool.PICTURES, "--rounding", "nearest")
+    written = calibrated(folder)
+    for version in (2, 1):
+        tool.write(path, json.dumps({**written, "version": version}).encode())
+        answers.append(tool.good("classify", "--json", "--logits", "--precision", "int8", folder,
+                                 *tool.pictures()[:3]))
+    assert answers[0] == answers[1]
+    calibrate(folder, tool.PICTURES)
+    written = calibrated(folder)
+    tool.write(path, json.dumps({**written, "version": 1}).encode())
+    says = tool.bad(1, "verify", "--precision", "int8", folder)
+    assert "conv1: rounding: version 1 has none" in says and "resnext calibrate" in says, says
+
+
+def test_every_rung_gives_the_same_rounded_int8(scratch):
+    folder, answers = copy(scratch), {}
+    calibrate(folder, tool.PICTURES)
+    for isa in ("ref", "generic", "avx2", "avx_vnni", "avx512_vnni", "auto"):
+        done = tool.run("classify", "--json", "--logits", "--precision", "int8", "--isa", isa,
+                        folder, *tool.pictures()[:2])
+        if done.returncode != 2:  # this machine has it
+            answers[isa] = done.stdout
+    assert len(answers) >= 3 and all(a == answers["ref"] for a in answers.values()), answers
 
 
 def test_every_rung_gives_the_same_int8(scratch):

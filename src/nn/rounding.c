@@ -1,0 +1,170 @@
+#include "nn/rounding.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "kernel/openblas/matrix.h"
+#include "nn/quantize.h"
+
+enum { BLOCK = 64 };
+
+/* Of the mean variance; is added to each. Without it, what a few pictures happen to have in common
+ * would count, and a channel without variance could not be divided by. */
+static const double damping = 1e-2, damping_max = 1;
+
+struct problem {
+    size_t inputs, outputs;
+    size_t *order;      /* [inputs]: number i in the order of solution is this input */
+    double *variances;  /* [inputs], in that order */
+    double *covariance; /* [inputs][inputs], in that order; then the unit upper triangle */
+    double *errors;     /* [inputs][outputs]: weight less its rounded value */
+    double *carried;    /* [BLOCK][outputs] */
+};
+
+size_t rounding_bytes(size_t inputs, size_t outputs)
+{
+    return inputs * (sizeof(size_t) + sizeof(double)) + (inputs + BLOCK) * outputs * sizeof(double);
+}
+
+static void mirror(double *a, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = i + 1; j < n; j++)
+            a[j * n + i] = a[i * n + j];
+}
+
+static void exchange(double *a, double *b, size_t count, size_t step)
+{
+    for (size_t i = 0; i < count * step; i += step) {
+        double kept = a[i];
+        a[i] = b[i];
+        b[i] = kept;
+    }
+}
+
+/* Sorts the inputs by their variance, the smallest first. */
+static void sort(struct problem *p)
+{
+    size_t n = p->inputs;
+    double *a = p->covariance;
+    for (size_t i = 0; i < n; i++)
+        p->order[i] = i;
+    for (size_t i = 0; i < n; i++) {
+        size_t least = i, kept = p->order[i];
+        for (size_t j = i + 1; j < n; j++)
+            least = a[j * n + j] < a[least * n + least] ? j : least;
+        if (least == i)
+            continue;
+        exchange(a + i * n, a + least * n, n, 1);
+        exchange(a + i, a + least, n, n);
+        p->order[i] = p->order[least];
+        p->order[least] = kept;
+    }
+}
+
+/* Sets the upper triangle to that of the covariance, which the lower has, with `part` of the mean
+ * variance added to each. */
+static void regularize(struct problem *p, double part)
+{
+    size_t n = p->inputs;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += p->variances[i];
+    for (size_t i = 0; i < n; i++) {
+        double *row = p->covariance + i * n;
+        row[i] = p->variances[i] + part * sum / (double)n + FLT_MIN;
+        for (size_t j = i + 1; j < n; j++)
+            row[j] = p->covariance[j * n + i];
+    }
+}
+
+/* Decomposes the covariance and divides each row by its diagonal element. False: that cannot be. */
+static bool decompose(struct problem *p)
+{
+    size_t n = p->inputs;
+    bool done = false;
+    for (size_t i = 0; i < n; i++)
+        p->variances[i] = p->covariance[i * n + i];
+    for (double part = damping; !done && part <= damping_max; part *= 10) {
+        regularize(p, part);
+        done = matrix_cholesky(n, p->covariance);
+    }
+    for (size_t i = 0; done && i < n; i++) {
+        double *row = p->covariance + i * n;
+        for (size_t j = i + 1; j < n; j++)
+            row[j] /= row[i];
+    }
+    return done;
+}
+
+/* Rounds the weights of input number i to floor or next integer, whichever is nearer to the weight
+ * plus `carried`, [outputs]. */
+static void round_input(const struct problem *p, size_t i, const double *exact,
+                        const double *carried, uint8_t *rounding, size_t first)
+{
+    double *errors = p->errors + i * p->outputs;
+    for (size_t o = 0; o < p->outputs; o++) {
+        size_t at = o * p->inputs + p->order[i];
+        double weight = exact[at], floor = quantize_floor(weight);
+        double low = quantize_clamp(floor), high = quantize_clamp(floor + 1);
+        double rounded = fmin(fmax(rint(weight + carried[o]), low), high);
+        size_t bit = first + at;
+        errors[o] = weight - rounded;
+        if (rounded > floor)
+            rounding[bit / 8] |= (uint8_t)(1 << bit % 8);
+    }
+}
+
+/* Rounds the weights of inputs [begin, end); those behind are done. */
+static void round_block(const struct problem *p, size_t begin, size_t end, const double *exact,
+                        uint8_t *rounding, size_t first)
+{
+    size_t n = p->inputs, m = p->outputs;
+    matrix_multiply(end - begin, m, n - end, p->covariance + begin * n + end, n,
+                    p->errors + end * m, p->carried);
+    for (size_t i = end; i-- > begin;) {
+        double *carried = p->carried + (i - begin) * m;
+        for (size_t j = i + 1; j < end; j++)
+            for (size_t o = 0; o < m; o++)
+                carried[o] += p->covariance[i * n + j] * p->errors[j * m + o];
+        round_input(p, i, exact, carried, rounding, first);
+    }
+}
+
+static void solve(struct problem *p, const double *exact, uint8_t *rounding, size_t first)
+{
+    mirror(p->covariance, p->inputs);
+    sort(p);
+    if (!decompose(p)) /* each to the nearest */
+        for (size_t i = 0; i < p->inputs * p->inputs; i++)
+            p->covariance[i] = 0;
+    for (size_t end = p->inputs; end > 0;) {
+        size_t begin = end > BLOCK ? end - BLOCK : 0;
+        round_block(p, begin, end, exact, rounding, first);
+        end = begin;
+    }
+}
+
+int rounding_choose(double *covariance, size_t inputs, const double *exact, size_t outputs,
+                    uint8_t *rounding, size_t first, struct error *err)
+{
+    struct problem p = {
+        .inputs = inputs,
+        .outputs = outputs,
+        .order = calloc(inputs, sizeof *p.order),
+        .variances = calloc(inputs, sizeof *p.variances),
+        .covariance = covariance,
+        .errors = calloc(inputs, outputs * sizeof *p.errors),
+        .carried = calloc(BLOCK, outputs * sizeof *p.carried),
+    };
+    bool complete = p.order && p.variances && p.errors && p.carried;
+    if (complete)
+        solve(&p, exact, rounding, first);
+    free(p.order);
+    free(p.variances);
+    free(p.errors);
+    free(p.carried);
+    return complete ? ERR_OK : error_set(err, ERR_NO_MEMORY, "no memory to round weights");
+}
