@@ -40,7 +40,7 @@ static bool matches(const struct route *route, const char *path)
     const char *pattern = route->path;
     while (*pattern) {
         if (*pattern == '*') {
-            size_t segment = strcspn(path, "/");
+            size_t segment = strcspn(path, "/:");
             if (segment == 0)
                 return false;
             path += segment;

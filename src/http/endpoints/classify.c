@@ -2,7 +2,6 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "http/answer_json.h"
@@ -191,14 +190,12 @@ int classify_prepare(struct exchange *x, struct error *err)
     return code == ERR_OK ? work_make(x, REQUEST_CLASSIFY, top_k, &codec, err) : code;
 }
 
-static int choose_predicted(struct exchange *x, struct error *err)
+/* Chooses the model that the path /v1/models/NAME[:predict] names. */
+static int choose_named(struct exchange *x, struct error *err)
 {
     char name[sizeof x->path] = "";
-    int end = 0;
     _Static_assert(sizeof name == 256, "the width below is one less");
-    sscanf(x->path, "/v1/models/%255[^/:]:predict%n", name, &end);
-    if (end == 0 || x->path[end] != '\0')
-        return error_set(err, ERR_NOT_FOUND, "of a model POST knows only /v1/models/NAME:predict");
+    sscanf(x->path, "/v1/models/%255[^:]", name);
     return work_choose_model(x, name, err);
 }
 
@@ -206,7 +203,7 @@ int predict_prepare(struct exchange *x, struct error *err)
 {
     int code = query_read(x, NULL, 0, err);
     if (code == ERR_OK)
-        code = choose_predicted(x, err);
+        code = choose_named(x, err);
     if (code == ERR_OK)
         code = work_make(x, REQUEST_CLASSIFY, (int)x->conf->top_k, &codec, err);
     return code;
@@ -215,7 +212,7 @@ int predict_prepare(struct exchange *x, struct error *err)
 enum MHD_Result predictor_answer(struct exchange *x)
 {
     struct error err;
-    int code = work_choose_model(x, x->path + strlen("/v1/models/"), &err);
+    int code = choose_named(x, &err);
     if (code == ERR_OK)
         code = server_ready(x->context->server, &err);
     if (code != ERR_OK)
