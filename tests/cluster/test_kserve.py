@@ -86,7 +86,8 @@ def model_of(name):
     return getattr(kserve, name, None) or getattr(kubernetes.client, name, None)
 
 def check(value, kind, where):
-    listed, mapped = re.fullmatch(r"list\\[(.*)\\]", kind), re.fullmatch(r"dict\\((\\w+), (.*)\\)", kind)
+    listed = re.fullmatch(r"[Ll]ist\\[(.*)\\]", kind)
+    mapped = re.fullmatch(r"[Dd]ict[(\\[](\\w+), (.*)[)\\]]", kind)
     if listed or mapped:
         assert isinstance(value, list if listed else dict), f"{where}: {value!r} is no {kind}"
         for key, item in enumerate(value) if listed else value.items():
