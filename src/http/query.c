@@ -55,3 +55,10 @@ int query_count(const char *text)
     int64_t number = number_parse(text, strlen(text));
     return number <= QUERY_COUNT_MAX ? (int)number : -1;
 }
+
+int query_refuse_top_k(struct error *err)
+{
+    return error_set(err, ERR_PARAMETER,
+                     "top_k, the maximum number of classes, must be a whole number from 1 to %d",
+                     QUERY_COUNT_MAX);
+}

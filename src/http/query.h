@@ -21,4 +21,7 @@ enum { QUERY_COUNT_MAX = 1000000 };
 /* A decimal number, digits only; -1 if it is not one or is above QUERY_COUNT_MAX. */
 int query_count(const char *text);
 
+/* ERR_PARAMETER, says what top_k is. */
+int query_refuse_top_k(struct error *err);
+
 #endif

@@ -40,7 +40,7 @@ static bool matches(const struct route *route, const char *path)
     const char *pattern = route->path;
     while (*pattern) {
         if (*pattern == '*') {
-            size_t segment = strcspn(path, "/");
+            size_t segment = strcspn(path, "/:");
             if (segment == 0)
                 return false;
             path += segment;
@@ -190,17 +190,18 @@ static bool must_wait(struct exchange *x, bool accepted)
     return ns > 0;
 }
 
-/* Errors at the paths of the Open Inference Protocol have its form. */
-static bool is_of_oip(const char *path)
+/* Errors at the paths of KServe's two protocols, v1 and Open Inference, have their form. */
+static bool is_of_kserve(const char *path)
 {
-    return strcmp(path, "/v2") == 0 || strncmp(path, "/v2/", 4) == 0;
+    return strcmp(path, "/v2") == 0 || strncmp(path, "/v2/", 4) == 0 ||
+           strncmp(path, "/v1/", 4) == 0;
 }
 
 static enum MHD_Result handle_headers(struct exchange *x, const char *method, const char *version)
 {
     struct error refusal;
     exchange_identify(x, method);
-    x->plain_errors = is_of_oip(x->path);
+    x->plain_errors = is_of_kserve(x->path);
     if (x->pause_begin_ns > 0)
         x->paused_ns = clock_monotonic_ns() - x->pause_begin_ns;
     int code = check_headers(x, method, version, &refusal);

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "http/json_pictures.h"
 #include "http/reply.h"
 
 int work_choose_model(struct exchange *x, const char *name, struct error *err)
@@ -95,18 +96,34 @@ const char *work_model_name(const struct request *request)
     return generation_model(request->generation, request->model)->name;
 }
 
-/* The request for a body. Its parts, if it has some, are in `work`. */
-static int make_request(struct exchange *x, enum request_kind kind, int top_k,
-                        const struct work *work, struct error *err)
+/* No more than there are. */
+static int bound_top_k(const struct model_info *model, int top_k)
 {
-    size_t count = work->parts ? work->part_count : 1;
-    int code = take_body(x, kind, top_k, count, err);
+    return top_k < model->classes ? top_k : model->classes;
+}
+
+/* The request for a body. Its parts, if it is multipart, are in `work`. */
+static int make_request(struct exchange *x, enum request_kind kind, const struct work *work,
+                        struct error *err)
+{
+    size_t count = work->parts ? work->part_count : work->json_length > 0 ? 0 : 1;
+    int code = take_body(x, kind, bound_top_k(x->model, work->top_k), count, err);
     for (size_t i = 0; code == ERR_OK && i < count; i++) {
         struct request_part *part = &x->request->parts[i];
         part->jpeg = work->parts ? (const uint8_t *)work->parts[i].data.bytes : x->request->upload;
         part->length = work->parts ? work->parts[i].data.length : x->upload.length;
     }
     return code;
+}
+
+static int read_type(const struct exchange *x, struct work *work, struct error *err)
+{
+    const char *type = exchange_header(x, "Content-Type");
+    if (type && multipart_is_multipart(type))
+        return read_multipart(x, type, work, err);
+    if (json_pictures_is_json(type, x->upload.bytes, x->upload.length))
+        work->json_length = x->upload.length;
+    return ERR_OK;
 }
 
 int work_make(struct exchange *x, enum request_kind kind, int top_k,
@@ -119,11 +136,11 @@ int work_make(struct exchange *x, enum request_kind kind, int top_k,
     if (!work)
         return error_set(err, ERR_NO_MEMORY, "no memory for the request; try again later");
     memcpy(work->id, x->id, sizeof work->id);
-    const char *type = exchange_header(x, "Content-Type");
-    if (type && multipart_is_multipart(type))
-        code = read_multipart(x, type, work, err);
+    work->max_pictures = (size_t)x->conf->max_parts;
+    work->top_k = top_k;
+    code = read_type(x, work, err);
     if (code == ERR_OK)
-        code = make_request(x, kind, top_k, work, err);
+        code = make_request(x, kind, work, err);
     if (code != ERR_OK) {
         free_work(work);
         return code;
@@ -133,15 +150,58 @@ int work_make(struct exchange *x, enum request_kind kind, int top_k,
     return ERR_OK;
 }
 
+static int check_one(const struct work *work, const struct json_pictures *p, struct error *err)
+{
+    if (!work->is_one || (!p->is_list && p->top_k == 0))
+        return ERR_OK;
+    return error_set(err, ERR_BAD_REQUEST,
+                     "this endpoint takes one picture a request, as {\"image\":{\"b64\":\"...\"}} "
+                     "without instances and parameters");
+}
+
+static int set_parts(struct request *r, struct work *work, const struct json_pictures *p,
+                     struct error *err)
+{
+    const struct model_info *model = generation_model(r->generation, r->model);
+    int code = check_one(work, p, err);
+    if (code == ERR_OK)
+        code = request_set_parts(r, p->count,
+                                 bound_top_k(model, p->top_k > 0 ? p->top_k : work->top_k), err);
+    for (size_t i = 0; code == ERR_OK && i < p->count; i++) {
+        r->parts[i].jpeg = (const uint8_t *)p->slices[i].bytes;
+        r->parts[i].length = p->slices[i].length;
+    }
+    work->is_list = p->is_list;
+    return code;
+}
+
+int work_decode(struct request *r, struct error *err)
+{
+    struct work *work = r->codec_state;
+    struct json_pictures p;
+    if (work->json_length == 0)
+        return ERR_OK;
+    int code =
+        json_pictures_read((char *)r->upload, work->json_length, work->max_pictures, &p, err);
+    if (code != ERR_OK)
+        return code;
+    code = set_parts(r, work, &p, err);
+    free(p.slices);
+    return code;
+}
+
 int work_make_one(struct exchange *x, enum request_kind kind, const struct request_codec *codec,
                   struct error *err)
 {
     int code = work_make(x, kind, 1, codec, err);
-    if (code == ERR_OK && x->request->part_count > 1)
+    if (code != ERR_OK)
+        return code;
+    ((struct work *)x->request->codec_state)->is_one = true;
+    if (x->request->part_count > 1)
         return error_set(err, ERR_MULTIPART,
                          "there are %zu files; this endpoint takes one picture a request",
                          x->request->part_count);
-    return code;
+    return ERR_OK;
 }
 
 int work_make_coded(struct exchange *x, const struct request_codec *codec, struct error *err)
@@ -164,6 +224,12 @@ enum MHD_Result work_answer(struct exchange *x)
     return MHD_YES;
 }
 
+/* The body is a JPEG or multipart. */
+static bool is_picture(const struct request *r)
+{
+    return r->kind != REQUEST_INFER && ((struct work *)r->codec_state)->json_length == 0;
+}
+
 /* curl -d says that a file is a form, and drops some of its bytes. */
 static bool is_failed_form(const struct exchange *x)
 {
@@ -171,8 +237,7 @@ static bool is_failed_form(const struct exchange *x)
     const struct request *r = x->request;
     const char *type = exchange_header(x, "Content-Type");
     bool is_failed = r->failure.code == ERR_NOT_JPEG || r->failure.code == ERR_IMAGE_UNDECODABLE;
-    return is_failed && r->kind != REQUEST_INFER && type &&
-           strncasecmp(type, form, sizeof form - 1) == 0 &&
+    return is_failed && is_picture(r) && type && strncasecmp(type, form, sizeof form - 1) == 0 &&
            !strstr(r->failure.message, "--data-binary");
 }
 

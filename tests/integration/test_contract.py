@@ -81,10 +81,12 @@ def classify_answers_as_described(daemon):
     document = contract(daemon)
     data, _ = reference()
     good, bad = ("a", "a.jpg", None, data), ("b", "b.jpg", None, b"no picture")
-    form = [wire.form_type()]
+    form, text = [wire.form_type()], base64.b64encode(data).decode()
+    instances = json.dumps({"instances": [{"b64": text}, text]}).encode()
+    image = json.dumps({"image": "data:image/jpeg;base64," + text}).encode()
     wanted = {200: [(data, [], ""), (data, [], "?top_k=10"), (wire.multipart([good, good]), form, ""),
-                    (wire.multipart([good, bad]), form, "")],
-              400: [(b"", [], ""), (data, [], "?top_k=0"), (b"x", form, "")],
+                    (wire.multipart([good, bad]), form, ""), (instances, [], ""), (image, [], "?top_k=2")],
+              400: [(b"", [], ""), (b"{}", [], ""), (data, [], "?top_k=0"), (b"x", form, "")],
               404: [(data, [], "?model=none")],
               415: [(b"no picture", [], ""), (data, [("Content-Encoding", "gzip")], "")],
               417: [(data, [("Expect", "x")], "")],
@@ -121,6 +123,23 @@ def embed_and_explain_answer_as_described(daemon):
             answer = daemon.ask("POST", path, body=body)
             assert answer.status == status, answer
             check_answer(document, path, "post", answer)
+
+
+@case()
+def the_v1_protocol_answers_as_described(daemon):
+    document = contract(daemon)
+    base = "/v1/models/{name}"
+    for name, status in ((harness.MODEL_NAME, 200), ("none", 404)):
+        answer = daemon.get(base.replace("{name}", name))
+        assert answer.status == status, answer
+        check_answer(document, base, "get", answer)
+    text = base64.b64encode(reference()[0]).decode()
+    for request, status in (({"instances": [{"b64": text}] * 2}, 200), ({"instances": []}, 400),
+                            ({"instances": [{"b64": "AAAA"}]}, 415), ({"instances": [text[:400]]}, 422)):
+        answer = daemon.ask("POST", base.replace("{name}", harness.MODEL_NAME) + ":predict", [],
+                            json.dumps(request).encode())
+        assert answer.status == status, answer
+        check_answer(document, base + ":predict", "post", answer)
 
 
 @case()

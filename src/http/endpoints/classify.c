@@ -1,8 +1,11 @@
-/* POST /classify. */
+/* POST /classify, and the same at the paths of KServe's v1 protocol. */
+#include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "http/answer_json.h"
+#include "http/reply.h"
 #include "http/work.h"
 
 static int read_parameters(struct exchange *x, int *top_k, struct error *err)
@@ -11,15 +14,8 @@ static int read_parameters(struct exchange *x, int *top_k, struct error *err)
     int code = work_read_query(x, q, sizeof q / sizeof q[0], err);
     if (code != ERR_OK)
         return code;
-    int classes = x->model->classes;
-    int wanted = q[1].value ? query_count(q[1].value) : (int)x->conf->top_k;
-    if (wanted < 1)
-        return error_set(
-            err, ERR_PARAMETER,
-            "top_k, the maximum number of classes, must be a whole number from 1 to %d",
-            QUERY_COUNT_MAX);
-    *top_k = wanted < classes ? wanted : classes;
-    return ERR_OK;
+    *top_k = q[1].value ? query_count(q[1].value) : (int)x->conf->top_k;
+    return *top_k < 1 ? query_refuse_top_k(err) : ERR_OK;
 }
 
 /* Milliseconds with three decimals. */
@@ -52,6 +48,18 @@ static void put_predictions(struct answer *a, const struct request_part *part, i
         answer_text(a, "}");
     }
     answer_printf(a, "],\"image\":{\"width\":%d,\"height\":%d}", part->width, part->height);
+}
+
+/* Instances: a list in their order, as their clients expect. */
+static void put_instances(struct answer *a, const struct request *r)
+{
+    answer_text(a, "\"predictions\":[");
+    for (size_t i = 0; i < r->part_count; i++) {
+        answer_text(a, i > 0 ? ",{" : "{");
+        put_predictions(a, &r->parts[i], r->top_k);
+        answer_text(a, "}");
+    }
+    answer_text(a, "]");
 }
 
 static void put_result(struct answer *a, const struct multipart_part *sent,
@@ -117,13 +125,46 @@ static void put_failure(struct answer *a, const struct request *r, enum error_co
     answer_text(a, "}");
 }
 
-/* One picture: its predictions stand at the top. */
+/* The clients of instances know no failure but that of the whole request. */
+static int check_instances(const struct request *r, struct error *err)
+{
+    for (size_t i = 0; i < r->part_count; i++) {
+        const struct error *e = &r->parts[i].error;
+        if (e->code != ERR_OK)
+            return error_set(err, e->code, "instance %zu: %s", i, e->message);
+    }
+    return ERR_OK;
+}
+
+static int check_parts(const struct request *r, struct error *err)
+{
+    const struct work *work = r->codec_state;
+    const struct error *first = &r->parts[0].error;
+    if (work->is_list)
+        return check_instances(r, err);
+    return r->part_count == 1 && first->code != ERR_OK
+               ? error_set(err, first->code, "%s", first->message)
+               : ERR_OK;
+}
+
+static void put_pictures(struct answer *a, const struct request *r)
+{
+    const struct work *work = r->codec_state;
+    if (work->is_list)
+        put_instances(a, r);
+    else if (r->part_count == 1)
+        put_predictions(a, &r->parts[0], r->top_k);
+    else
+        put_results(a, r);
+}
+
+/* One picture that is not in a list: its predictions stand at the top. */
 static int encode(struct request *r, struct error *err)
 {
     struct answer *a = &r->answer;
-    const struct error *first = &r->parts[0].error;
-    if (r->part_count == 1 && first->code != ERR_OK)
-        return error_set(err, first->code, "%s", first->message);
+    int code = check_parts(r, err);
+    if (code != ERR_OK)
+        return code;
     enum error_code failure = shared_failure(r);
     if (failure != ERR_OK) {
         put_failure(a, r, failure);
@@ -132,21 +173,49 @@ static int encode(struct request *r, struct error *err)
     answer_text(a, "{\"model\":");
     answer_json_text(a, work_model_name(r));
     put_id(a, r);
-    if (r->part_count == 1)
-        put_predictions(a, &r->parts[0], r->top_k);
-    else
-        put_results(a, r);
+    put_pictures(a, r);
     answer_text(a, ",");
     put_timing(a, r);
     answer_text(a, "}");
     return ERR_OK;
 }
 
-static const struct request_codec codec = {.encode = encode, .release = work_release};
+static const struct request_codec codec = {
+    .decode = work_decode, .encode = encode, .release = work_release};
 
 int classify_prepare(struct exchange *x, struct error *err)
 {
     int top_k = 0;
     int code = read_parameters(x, &top_k, err);
     return code == ERR_OK ? work_make(x, REQUEST_CLASSIFY, top_k, &codec, err) : code;
+}
+
+/* Chooses the model that the path /v1/models/NAME[:predict] names. */
+static int choose_named(struct exchange *x, struct error *err)
+{
+    char name[sizeof x->path] = "";
+    _Static_assert(sizeof name == 256, "the width below is one less");
+    sscanf(x->path, "/v1/models/%255[^:]", name);
+    return work_choose_model(x, name, err);
+}
+
+int predict_prepare(struct exchange *x, struct error *err)
+{
+    int code = query_read(x, NULL, 0, err);
+    if (code == ERR_OK)
+        code = choose_named(x, err);
+    if (code == ERR_OK)
+        code = work_make(x, REQUEST_CLASSIFY, (int)x->conf->top_k, &codec, err);
+    return code;
+}
+
+enum MHD_Result predictor_answer(struct exchange *x)
+{
+    struct error err;
+    int code = choose_named(x, &err);
+    if (code == ERR_OK)
+        code = server_ready(x->context->server, &err);
+    if (code != ERR_OK)
+        return reply_error(x, &err);
+    return reply_json(x, 200, json_pack("{s:s, s:b}", "name", x->model->name, "ready", 1));
 }

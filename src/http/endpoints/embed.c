@@ -27,9 +27,9 @@ static int encode_json(struct request *r, struct error *err)
 }
 
 static const struct request_codec raw_codec = {
-    .all_or_none = true, .encode = encode_raw, .release = work_release};
+    .all_or_none = true, .decode = work_decode, .encode = encode_raw, .release = work_release};
 static const struct request_codec json_codec = {
-    .all_or_none = true, .encode = encode_json, .release = work_release};
+    .all_or_none = true, .decode = work_decode, .encode = encode_json, .release = work_release};
 
 static const struct request_codec *choose_codec(const struct exchange *x)
 {

@@ -30,7 +30,7 @@ static int encode(struct request *r, struct error *err)
 }
 
 static const struct request_codec codec = {
-    .all_or_none = true, .encode = encode, .release = work_release};
+    .all_or_none = true, .decode = work_decode, .encode = encode, .release = work_release};
 
 /* A copy for the worker, which may outlive this exchange's connection. */
 static int copy_class(struct request *r, const char *name, struct error *err)

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/json_text.h"
+
 /* A walk along the text, which copies all but the data arrays. */
 struct cut {
     char *at, *end;
     int depth;
     uint32_t objects; /* bit d: the bracket at depth d + 1 is an object's */
-    char *out;        /* [TENSOR_JSON_ENVELOPE_MAX] */
+    char *out;        /* [JSON_TEXT_MAX] */
     size_t out_length;
     struct tensor_json_data *data;
     size_t count;
@@ -23,23 +25,11 @@ static int cut_failed(struct cut *c, const char *what)
 
 static int copy(struct cut *c, const char *bytes, size_t length)
 {
-    if (length > TENSOR_JSON_ENVELOPE_MAX - c->out_length)
+    if (length > JSON_TEXT_MAX - c->out_length)
         return cut_failed(c, "is longer than 65536 bytes without its data");
     memcpy(c->out + c->out_length, bytes, length);
     c->out_length += length;
     return ERR_OK;
-}
-
-/* Behind the string that starts at `at`; NULL if it does not end. */
-static char *string_end(char *at, char *end)
-{
-    for (at++; at < end; at++) {
-        if (*at == '"')
-            return at + 1;
-        if (*at == '\\' && ++at == end)
-            return NULL;
-    }
-    return NULL;
 }
 
 /* Behind the array that starts at `at`; NULL if it does not end or is too deep. */
@@ -48,7 +38,7 @@ static char *array_end(char *at, char *end, int depth)
     int open = 0;
     while (at < end) {
         if (*at == '"') {
-            at = string_end(at, end);
+            at = json_text_string_end(at, end);
             if (!at)
                 return NULL;
             continue;
@@ -57,7 +47,7 @@ static char *array_end(char *at, char *end, int depth)
         at++;
         if (open == 0)
             return at;
-        if (depth + open > TENSOR_JSON_DEPTH)
+        if (depth + open > JSON_TEXT_DEPTH)
             return NULL;
     }
     return NULL;
@@ -71,7 +61,7 @@ static bool is_in_tensor(const struct cut *c)
 
 static int cut_data(struct cut *c)
 {
-    c->at = tensor_json_skip_space(c->at, c->end);
+    c->at = json_text_skip_space(c->at, c->end);
     if (c->end - c->at >= 4 && memcmp(c->at, "null", 4) == 0)
         return ERR_OK; /* left where it is */
     if (c->at == c->end || *c->at != '[')
@@ -89,12 +79,12 @@ static int cut_data(struct cut *c)
 
 static int take_string(struct cut *c)
 {
-    char *begin = c->at, *end = string_end(c->at, c->end);
+    char *begin = c->at, *end = json_text_string_end(c->at, c->end);
     if (!end)
         return cut_failed(c, "has a string that does not end");
     c->at = end;
     int code = copy(c, begin, (size_t)(end - begin));
-    char *next = tensor_json_skip_space(end, c->end);
+    char *next = json_text_skip_space(end, c->end);
     bool is_key = next < c->end && *next == ':';
     if (code != ERR_OK || !is_key || !is_in_tensor(c))
         return code;
@@ -111,7 +101,7 @@ static int take_bracket(struct cut *c)
 {
     char bracket = *c->at++;
     if (bracket == '{' || bracket == '[') {
-        if (c->depth == TENSOR_JSON_DEPTH)
+        if (c->depth == JSON_TEXT_DEPTH)
             return cut_failed(c, "is nested deeper than 16 levels");
         uint32_t bit = UINT32_C(1) << c->depth++;
         c->objects = bracket == '{' ? c->objects | bit : c->objects & ~bit;
@@ -130,8 +120,8 @@ static int cut_all(struct cut *c)
             code = take_string(c);
         } else if (here == '{' || here == '[' || here == '}' || here == ']') {
             code = take_bracket(c);
-        } else if (tensor_json_is_space(here)) {
-            c->at = tensor_json_skip_space(c->at, c->end);
+        } else if (json_text_is_space(here)) {
+            c->at = json_text_skip_space(c->at, c->end);
             code = copy(c, " ", 1);
         } else {
             code = copy(c, c->at++, 1);
@@ -140,31 +130,17 @@ static int cut_all(struct cut *c)
     return code;
 }
 
-static int parse(const char *bytes, size_t length, json_t **root, struct error *err)
-{
-    json_error_t why;
-    *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &why);
-    if (!*root && json_error_code(&why) == json_error_out_of_memory)
-        return error_set(err, ERR_NO_MEMORY, "no memory for JSON; try again later");
-    if (!*root)
-        return error_set(err, ERR_BAD_REQUEST, "the request is not valid JSON: %s", why.text);
-    if (json_is_object(*root))
-        return ERR_OK;
-    json_decref(*root);
-    return error_set(err, ERR_BAD_REQUEST, "the request is not a JSON object");
-}
-
 int tensor_json_read(char *bytes, size_t length, json_t **root,
                      struct tensor_json_data data[TENSOR_JSON_DATA_MAX], size_t *count,
                      struct error *err)
 {
     struct cut c = {.at = bytes, .end = bytes + length, .data = data, .err = err};
-    c.out = malloc(TENSOR_JSON_ENVELOPE_MAX);
+    c.out = malloc(JSON_TEXT_MAX);
     if (!c.out)
         return error_set(err, ERR_NO_MEMORY, "no memory for JSON; try again later");
     int code = cut_all(&c);
     if (code == ERR_OK)
-        code = parse(c.out, c.out_length, root, err);
+        code = json_text_parse(c.out, c.out_length, root, err);
     free(c.out);
     *count = c.count;
     return code;

@@ -5,16 +5,11 @@
 #define RESNEXT_HTTP_OIP_TENSOR_JSON_H
 
 #include <jansson.h>
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
 
-enum {
-    TENSOR_JSON_ENVELOPE_MAX = 65536, /* bytes, without data */
-    TENSOR_JSON_DEPTH = 16,           /* of brackets */
-    TENSOR_JSON_DATA_MAX = 4,         /* data arrays */
-};
+enum { TENSOR_JSON_DATA_MAX = 4 }; /* data arrays */
 
 /* An array as it stands, brackets included. */
 struct tensor_json_data {
@@ -29,28 +24,5 @@ struct tensor_json_data {
 int tensor_json_read(char *bytes, size_t length, json_t **root,
                      struct tensor_json_data data[TENSOR_JSON_DATA_MAX], size_t *count,
                      struct error *err);
-
-/* These are inline since they are called for each number. */
-static inline bool tensor_json_is_space(char c)
-{
-    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
-
-/* The first character at or after `at` that is not white space, or `end`. */
-static inline char *tensor_json_skip_space(char *at, const char *end)
-{
-    while (at < end && tensor_json_is_space(*at))
-        at++;
-    return at;
-}
-
-/* Moves *at past white space and the character `c`; false if something else follows. */
-static inline bool tensor_json_take(char **at, const char *end, char c)
-{
-    *at = tensor_json_skip_space(*at, end);
-    bool is_there = *at < end && **at == c;
-    *at += is_there;
-    return is_there;
-}
 
 #endif

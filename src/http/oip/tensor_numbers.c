@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/json_text.h"
+
 /* The parts of a JSON number. */
 struct number {
     uint64_t digits; /* the first 19 */
@@ -116,7 +118,7 @@ static size_t read_float(const char *at, const char *end, float *out)
 
 static bool take(struct tensor_numbers *t, char c)
 {
-    return tensor_json_take(&t->at, t->end, c);
+    return json_text_take(&t->at, t->end, c);
 }
 
 /* Begins element `i` of a dimension. */
@@ -127,7 +129,7 @@ static bool begin(struct tensor_numbers *t, size_t i)
 
 static bool take_number(struct tensor_numbers *t, float *out)
 {
-    t->at = tensor_json_skip_space(t->at, t->end);
+    t->at = json_text_skip_space(t->at, t->end);
     size_t length = read_float(t->at, t->end, out);
     t->at += length;
     return length > 0;
@@ -154,7 +156,7 @@ int tensor_numbers_open(struct tensor_numbers *t, const struct tensor_json_data 
         .at = data->bytes, .end = data->bytes + data->length, .size = size, .images = images};
     if (!take(t, '['))
         return error_set(err, ERR_BAD_REQUEST, "data is not an array");
-    t->at = tensor_json_skip_space(t->at, t->end);
+    t->at = json_text_skip_space(t->at, t->end);
     t->nested = t->at < t->end && *t->at == '[';
     return ERR_OK;
 }

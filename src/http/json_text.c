@@ -1,0 +1,26 @@
+#include "http/json_text.h"
+
+int json_text_parse(const char *bytes, size_t length, json_t **root, struct error *err)
+{
+    json_error_t why;
+    *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &why);
+    if (!*root && json_error_code(&why) == json_error_out_of_memory)
+        return error_set(err, ERR_NO_MEMORY, "no memory for JSON; try again later");
+    if (!*root)
+        return error_set(err, ERR_BAD_REQUEST, "the request is not valid JSON: %s", why.text);
+    if (json_is_object(*root))
+        return ERR_OK;
+    json_decref(*root);
+    return error_set(err, ERR_BAD_REQUEST, "the request is not a JSON object");
+}
+
+char *json_text_string_end(char *at, char *end)
+{
+    for (at++; at < end; at++) {
+        if (*at == '"')
+            return at + 1;
+        if (*at == '\\' && ++at == end)
+            return NULL;
+    }
+    return NULL;
+}

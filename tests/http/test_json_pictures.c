@@ -1,0 +1,113 @@
+#include "http/json_pictures.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/suite.h"
+
+enum { MAX = 2 };
+
+static struct json_pictures pictures;
+static struct error err;
+
+static int read(const char *text)
+{
+    static char body[1024];
+    size_t length = strlen(text);
+    free(pictures.slices);
+    pictures.slices = NULL;
+    ck_assert_uint_lt(length, sizeof body);
+    memcpy(body, text, length);
+    return json_pictures_read(body, length, MAX, &pictures, &err);
+}
+
+static void check_picture(size_t i, const char *wanted)
+{
+    ck_assert_uint_lt(i, pictures.count);
+    ck_assert_uint_eq(pictures.slices[i].length, strlen(wanted));
+    ck_assert_mem_eq(pictures.slices[i].bytes, wanted, strlen(wanted));
+}
+
+START_TEST(pictures_are_found_in_every_form)
+{
+    static const char *const forms[] = {
+        "{\"image\":\"YWJj\"}",
+        "{\"image\":{\"b64\":\"YWJj\"}}",
+        " {\"image\" : \"data:image/jpeg;base64,YWJj\" } ",
+        "{\"image\":\"data:image\\/jpeg;base64,YW\\nJ\\u006a\",\"parameters\":null}",
+        "{\"instances\":[\"YWJj\"]}",
+        "{\"instances\":[{\"b64\":\"YWJj\"}]}",
+        "{\"signature_name\":\"serving_default\",\"instances\":[{\"image_bytes\":{\"b64\":\"YWJj\"}"
+        "}]}",
+        "{\"instances\":[{\"data\":\"data:;base64,YWJj\"}]}",
+    };
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        ck_assert_msg(read(forms[i]) == ERR_OK, "%s: %s", forms[i], err.message);
+        ck_assert_uint_eq(pictures.count, 1);
+        ck_assert_int_eq(pictures.top_k, 0);
+        ck_assert_int_eq(pictures.is_list, strstr(forms[i], "instances") != NULL);
+        check_picture(0, "abc");
+    }
+}
+END_TEST
+
+START_TEST(pictures_keep_their_order)
+{
+    ck_assert_int_eq(
+        read("{\"parameters\":{\"top_k\":7},\"instances\":[{\"image\":\"YQ==\"},\"YmM\"]}"),
+        ERR_OK);
+    ck_assert_uint_eq(pictures.count, 2);
+    ck_assert_int_eq(pictures.top_k, 7);
+    check_picture(0, "a");
+    check_picture(1, "bc");
+}
+END_TEST
+
+START_TEST(no_client_can_name_a_string_by_its_index)
+{
+    ck_assert_int_eq(read("{\"signature_name\":\"serving_default\",\"image\":0}"), ERR_BAD_REQUEST);
+    ck_assert_int_eq(read("{\"0\":\"YWJj\",\"image\":\"0\"}"), ERR_BAD_REQUEST);
+    ck_assert_int_eq(read("{\"image\":\"1111\",\"parameters\":{}}"), ERR_OK);
+    check_picture(0, "\xd7\x5d\x75");
+}
+END_TEST
+
+START_TEST(what_is_wrong_has_its_code)
+{
+    static const struct {
+        const char *text;
+        int code;
+    } wrong[] = {
+        {"{\"instances\":[\"\",\"\",\"\"]}", ERR_TOO_MANY_PARTS},
+        {"{\"instances\":[0,0,0]}", ERR_TOO_MANY_PARTS},
+        {"{\"image\":\"\",\"parameters\":{\"top_k\":0}}", ERR_PARAMETER},
+        {"{\"image\":\"\",\"parameters\":{\"topK\":1}}", ERR_PARAMETER},
+        {"{\"image\":\"\",\"image\":\"\"}", ERR_BAD_REQUEST},
+        {"{\"image\":\"\",\"instances\":[\"\"]}", ERR_BAD_REQUEST},
+        {"{\"image\":\"\",\"signature_name\":\"predict\"}", ERR_BAD_REQUEST},
+        {"{\"image\":\"data:image/jpeg,YWJj\"}", ERR_BAD_REQUEST},
+        {"{\"image\":\"YWJj", ERR_BAD_REQUEST},
+        {"[\"YWJj\"]", ERR_BAD_REQUEST},
+        {"", ERR_BAD_REQUEST},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        ck_assert_msg(read(wrong[i].text) == wrong[i].code, "%s", wrong[i].text);
+        ck_assert_ptr_null(pictures.slices);
+    }
+}
+END_TEST
+
+START_TEST(json_is_known_by_its_type_or_its_brace)
+{
+    ck_assert(json_pictures_is_json(NULL, "\r\n {", 4));
+    ck_assert(json_pictures_is_json("image/jpeg", "{", 1));
+    ck_assert(json_pictures_is_json("Application/Json;x", "[]", 2));
+    ck_assert(!json_pictures_is_json("application/json", "\xff\xd8\xff{", 4));
+    ck_assert(!json_pictures_is_json("application/jsonp", "[", 1));
+    ck_assert(!json_pictures_is_json(NULL, "  ", 2));
+}
+END_TEST
+
+TEST_MAIN("http/json_pictures", 10, pictures_are_found_in_every_form, pictures_keep_their_order,
+          no_client_can_name_a_string_by_its_index, what_is_wrong_has_its_code,
+          json_is_known_by_its_type_or_its_brace)
