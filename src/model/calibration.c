@@ -22,10 +22,9 @@ const char *calibration_layer_name(const struct layer *layers, size_t count, siz
 }
 
 /* The name of a layer's entry, which has numbers, a rounding or both; NULL if it has none. */
-static const char *entry_name(const struct layer *layers, size_t count, size_t i)
+static const char *entry_name(const struct layer *layer)
 {
-    return layer_has_kernel(&layers[i]) ? layer_label(&layers[i])
-                                        : calibration_layer_name(layers, count, i);
+    return layer_has_kernel(layer) ? layer_label(layer) : NULL;
 }
 
 size_t calibration_rounding_bytes(const struct layer *layer)
@@ -213,9 +212,8 @@ static int take_layer(struct calibration_layer *out, const json_t *json, const s
     if (!json_is_object(json) || json_object_size(json) > known || known == 0)
         return error_set(err, ERR_MODEL_INVALID, "not an object of %s",
                          out->scale ? "scale, zero and mean" : "a rounding");
-    if (rounding && (version < 2 || !layer_has_kernel(layer)))
-        return error_set(err, ERR_MODEL_INVALID, "rounding: %s has none",
-                         version < 2 ? "version 1" : "a layer without weights");
+    if (rounding && version < 2)
+        return error_set(err, ERR_MODEL_INVALID, "rounding: version 1 has none");
     int code = out->scale ? take_scales(out, json, layer, err) : ERR_OK;
     return code == ERR_OK && rounding ? take_rounding(out, rounding, layer, err) : code;
 }
@@ -224,7 +222,7 @@ static int take_layer(struct calibration_layer *out, const json_t *json, const s
  * only. */
 static const char *name_in_file(const struct layer *layers, size_t count, size_t i, int version)
 {
-    return version < 2 ? calibration_layer_name(layers, count, i) : entry_name(layers, count, i);
+    return version < 2 ? calibration_layer_name(layers, count, i) : entry_name(&layers[i]);
 }
 
 /* Version 1 has scales of the classifier's features, which were bytes. */
@@ -369,7 +367,7 @@ static void put_layers(FILE *file, const struct calibration *calibration,
         const struct calibration_layer *layer = &calibration->layers[i];
         if (!layer->scale && !layer->rounding)
             continue;
-        fprintf(file, "%s  \"%s\": {", separator, entry_name(layers, count, i));
+        fprintf(file, "%s  \"%s\": {", separator, entry_name(&layers[i]));
         if (layer->scale)
             put_scales(file, layer, (size_t)layers[i].shape.out_c);
         if (layer->scale && layer->rounding)
