@@ -47,19 +47,28 @@ static void take_token(struct walk *w, char c)
     }
 }
 
+/* Takes the rest of a string, which may be long, from bytes[i] on. Returns where its last byte is.
+ */
+static size_t take_string(struct walk *w, const char *bytes, size_t i, size_t length)
+{
+    size_t begin = i;
+    while (i < length && bytes[i] != '"')
+        i += bytes[i] == '\\' ? 2 : 1;
+    w->in_string = false;
+    w->tree += i - begin + 1;
+    return i;
+}
+
 /* Refuses a text whose tree would be too deep or too large, before the tree is made. */
 static int check_cost(const char *bytes, size_t length, struct error *err)
 {
     struct walk w = {0};
     const size_t max = TREE_BYTES + TREE_TIMES * length;
     for (size_t i = 0; i < length && w.tree <= max && w.depth <= STRICT_JSON_DEPTH; i++) {
-        if (!w.in_string) {
+        if (w.in_string)
+            i = take_string(&w, bytes, i, length);
+        else
             take_token(&w, bytes[i]);
-            continue;
-        }
-        w.tree++;
-        w.in_string = bytes[i] != '"';
-        i += bytes[i] == '\\';
     }
     if (w.depth > STRICT_JSON_DEPTH)
         return error_set(err, ERR_MODEL_INVALID, "JSON nested deeper than %d levels",

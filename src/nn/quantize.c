@@ -48,15 +48,17 @@ static double nearest(double number)
     return number + large - large;
 }
 
-double quantize_floor(double exact)
+/* Without branches, which could not be foreseen. */
+int quantize_floor(double exact)
 {
-    double rounded = nearest(exact);
-    return rounded > exact ? rounded - 1 : rounded;
+    int toward_zero = (int)exact;
+    return toward_zero - (exact < toward_zero);
 }
 
-double quantize_clamp(double rounded)
+int quantize_clamp(int rounded)
 {
-    return rounded > LARGEST ? LARGEST : rounded < -LARGEST ? -LARGEST : rounded;
+    rounded = rounded > LARGEST ? LARGEST : rounded;
+    return rounded < -LARGEST ? -LARGEST : rounded;
 }
 
 /* The rounding of an output channel: bit `first` is that of its first weight. */

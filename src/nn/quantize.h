@@ -38,8 +38,8 @@ bool quantize_exactly(const struct layer *layer, const float *weights, const str
                       size_t o, double *out);
 
 /* The floor of a weight in steps, and the clamp to what an int8 weight may be. */
-double quantize_floor(double exact);
-double quantize_clamp(double rounded);
+int quantize_floor(double exact);
+int quantize_clamp(int rounded);
 
 /* The largest size of a number that the bytes of these channels can stand for. */
 double quantize_reach(const struct quantization *q, size_t channels);

@@ -107,8 +107,8 @@ static void round_input(const struct problem *p, size_t i, const double *exact,
     double *errors = p->errors + i * p->outputs;
     for (size_t o = 0; o < p->outputs; o++) {
         size_t at = o * p->inputs + p->order[i];
-        double weight = exact[at], floor = quantize_floor(weight);
-        double low = quantize_clamp(floor), high = quantize_clamp(floor + 1);
+        int floor = quantize_floor(exact[at]);
+        double low = quantize_clamp(floor), high = quantize_clamp(floor + 1), weight = exact[at];
         double rounded = fmin(fmax(rint(weight + carried[o]), low), high);
         size_t bit = first + at;
         errors[o] = weight - rounded;
