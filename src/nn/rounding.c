@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernel/openblas/matrix.h"
 #include "nn/quantize.h"
@@ -28,16 +29,19 @@ size_t rounding_bytes(size_t inputs, size_t outputs)
     return inputs * (sizeof(size_t) + sizeof(double)) + (inputs + BLOCK) * outputs * sizeof(double);
 }
 
+/* Copies the upper triangle of a[n][n] to the lower, in blocks that fit a cache. */
 static void mirror(double *a, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = i + 1; j < n; j++)
-            a[j * n + i] = a[i * n + j];
+    for (size_t top = 0; top < n; top += BLOCK)
+        for (size_t left = top; left < n; left += BLOCK)
+            for (size_t i = top; i < n && i < top + BLOCK; i++)
+                for (size_t j = left > i ? left : i + 1; j < n && j < left + BLOCK; j++)
+                    a[j * n + i] = a[i * n + j];
 }
 
-static void exchange(double *a, double *b, size_t count, size_t step)
+static void exchange(double *a, double *b, size_t count)
 {
-    for (size_t i = 0; i < count * step; i += step) {
+    for (size_t i = 0; i < count; i++) {
         double kept = a[i];
         a[i] = b[i];
         b[i] = kept;
@@ -47,37 +51,56 @@ static void exchange(double *a, double *b, size_t count, size_t step)
 /* Sorts the inputs by their variance, the smallest first. */
 static void sort(struct problem *p)
 {
-    size_t n = p->inputs;
-    double *a = p->covariance;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < p->inputs; i++) {
         p->order[i] = i;
-    for (size_t i = 0; i < n; i++) {
+        p->variances[i] = p->covariance[i * p->inputs + i];
+    }
+    for (size_t i = 0; i < p->inputs; i++) {
         size_t least = i, kept = p->order[i];
-        for (size_t j = i + 1; j < n; j++)
-            least = a[j * n + j] < a[least * n + least] ? j : least;
-        if (least == i)
-            continue;
-        exchange(a + i * n, a + least * n, n, 1);
-        exchange(a + i, a + least, n, n);
+        for (size_t j = i + 1; j < p->inputs; j++)
+            least = p->variances[j] < p->variances[least] ? j : least;
+        exchange(&p->variances[i], &p->variances[least], 1);
         p->order[i] = p->order[least];
         p->order[least] = kept;
     }
 }
 
-/* Sets the upper triangle to that of the covariance, which the lower has, with `part` of the mean
- * variance added to each. */
+/* Puts the covariance into the order: row by row its columns, with the errors' memory as space, and
+ * then the rows. */
+static void reorder(struct problem *p)
+{
+    size_t n = p->inputs;
+    for (double *row = p->covariance; row < p->covariance + n * n; row += n) {
+        memcpy(p->errors, row, n * sizeof *row);
+        for (size_t i = 0; i < n; i++)
+            row[i] = p->errors[p->order[i]];
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t from = p->order[i];
+        while (from < i) /* moved when that place was filled */
+            from = p->order[from];
+        if (from != i)
+            exchange(p->covariance + i * n, p->covariance + from * n, n);
+    }
+}
+
+/* Sets the upper triangle to the lower's. */
+static void restore(double *a, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = i + 1; j < n; j++)
+            a[i * n + j] = a[j * n + i];
+}
+
+/* Sets the diagonal to the variances, with `part` of their mean added to each. */
 static void regularize(struct problem *p, double part)
 {
     size_t n = p->inputs;
     double sum = 0;
     for (size_t i = 0; i < n; i++)
         sum += p->variances[i];
-    for (size_t i = 0; i < n; i++) {
-        double *row = p->covariance + i * n;
-        row[i] = p->variances[i] + part * sum / (double)n + FLT_MIN;
-        for (size_t j = i + 1; j < n; j++)
-            row[j] = p->covariance[j * n + i];
-    }
+    for (size_t i = 0; i < n; i++)
+        p->covariance[i * n + i] = p->variances[i] + part * sum / (double)n + FLT_MIN;
 }
 
 /* Decomposes the covariance and divides each row by its diagonal element. False: that cannot be. */
@@ -85,11 +108,11 @@ static bool decompose(struct problem *p)
 {
     size_t n = p->inputs;
     bool done = false;
-    for (size_t i = 0; i < n; i++)
-        p->variances[i] = p->covariance[i * n + i];
     for (double part = damping; !done && part <= damping_max; part *= 10) {
         regularize(p, part);
         done = matrix_cholesky(n, p->covariance);
+        if (!done)
+            restore(p->covariance, n);
     }
     for (size_t i = 0; done && i < n; i++) {
         double *row = p->covariance + i * n;
@@ -137,6 +160,7 @@ static void solve(struct problem *p, const double *exact, uint8_t *rounding, siz
 {
     mirror(p->covariance, p->inputs);
     sort(p);
+    reorder(p);
     if (!decompose(p)) /* each to the nearest */
         for (size_t i = 0; i < p->inputs * p->inputs; i++)
             p->covariance[i] = 0;
