@@ -202,5 +202,15 @@ def kserves_v1_paths_are_served(daemon):
         assert answer.status == status and list(json.loads(answer.body)) == ["error"], answer
 
 
+@case(own=True)
+def row_95_json_takes_no_more_memory_than_its_body(daemon):
+    assert send(daemon, {"image": text_of()}).status == 200
+    body = {"image": "A" * (12 << 20)}
+    daemon.reset_peak()
+    before = daemon.peak()
+    refused(send(daemon, body), 415, "not_jpeg", "JPEG")
+    assert daemon.peak() - before < 20 << 20, (before, daemon.peak())
+
+
 if __name__ == "__main__":
     harness.main()
