@@ -16,15 +16,9 @@
 /* The most bytes of a file without roundings. */
 enum { NUMBERS_MAX = 64 << 20 };
 
-const char *calibration_layer_name(const struct layer *layers, size_t count, size_t i)
+const char *calibration_layer_name(const struct layer *layer)
 {
-    return layer_has_kernel(&layers[i]) && i + 1 < count ? layer_label(&layers[i]) : NULL;
-}
-
-/* The name of a layer's entry, which has numbers, a rounding or both; NULL if it has none. */
-static const char *entry_name(const struct layer *layer)
-{
-    return layer_has_kernel(layer) ? layer_label(layer) : NULL;
+    return layer->kind == LAYER_CONV ? layer_label(layer) : NULL;
 }
 
 size_t calibration_rounding_bytes(const struct layer *layer)
@@ -36,7 +30,7 @@ size_t calibration_file_max(const struct layer *layers, size_t count)
 {
     size_t max = NUMBERS_MAX;
     for (size_t i = 0; i < count; i++)
-        if (layer_has_kernel(&layers[i]))
+        if (calibration_layer_name(&layers[i]))
             max += BASE64_ENCODE_RAW_LENGTH(calibration_rounding_bytes(&layers[i]));
     return max;
 }
@@ -57,7 +51,7 @@ int calibration_create(struct calibration *out, const struct layer *layers, size
     float *at = out->numbers;
     for (size_t i = 0; i < count; i++) {
         size_t channels = (size_t)layers[i].shape.out_c;
-        if (calibration_layer_name(layers, count, i))
+        if (calibration_layer_name(&layers[i]))
             out->layers[i] = (struct calibration_layer){at, at + channels, at + 2 * channels, NULL};
         at += 3 * channels;
     }
@@ -198,31 +192,20 @@ static int take_rounding(struct calibration_layer *out, const json_t *json,
     return ERR_OK;
 }
 
-/* `version` is of the file, which has numbers if the layer has, and may have a rounding if the
- * layer has a kernel. */
+/* `version` is of the file. */
 static int take_layer(struct calibration_layer *out, const json_t *json, const struct layer *layer,
                       int version, struct error *err)
 {
     const json_t *rounding = json_object_get(json, "rounding");
-    size_t known = (out->scale ? 3U : 0U) + (rounding ? 1U : 0U);
-    if (!json && !out->scale)
-        return ERR_OK;
     if (!json)
         return error_set(err, ERR_MODEL_INVALID, "it is missing");
-    if (!json_is_object(json) || json_object_size(json) > known || known == 0)
-        return error_set(err, ERR_MODEL_INVALID, "not an object of %s",
-                         out->scale ? "scale, zero and mean" : "a rounding");
+    if (!json_is_object(json) || json_object_size(json) > (rounding ? 4 : 3))
+        return error_set(err, ERR_MODEL_INVALID, "not an object of scale, zero and mean%s",
+                         rounding ? ", and rounding" : "");
     if (rounding && version < 2)
         return error_set(err, ERR_MODEL_INVALID, "rounding: version 1 has none");
-    int code = out->scale ? take_scales(out, json, layer, err) : ERR_OK;
+    int code = take_scales(out, json, layer, err);
     return code == ERR_OK && rounding ? take_rounding(out, rounding, layer, err) : code;
-}
-
-/* Whether the file may name a layer: all that have an entry, but in version 1 those with numbers
- * only. */
-static const char *name_in_file(const struct layer *layers, size_t count, size_t i, int version)
-{
-    return version < 2 ? calibration_layer_name(layers, count, i) : entry_name(&layers[i]);
 }
 
 /* Version 1 has scales of the classifier's features, which were bytes. */
@@ -238,12 +221,12 @@ static int take_layers(struct calibration *out, const json_t *json, const struct
     if (!json_is_object(json))
         return error_set(err, ERR_MODEL_INVALID, "layers is not an object");
     for (size_t i = 0; i < count; i++) {
-        const char *name = name_in_file(layers, count, i, version);
+        const char *name = calibration_layer_name(&layers[i]);
         if (!name)
             continue;
-        const json_t *entry = json_object_get(json, name);
-        named += entry || out->layers[i].scale;
-        int code = take_layer(&out->layers[i], entry, &layers[i], version, err);
+        named++;
+        int code =
+            take_layer(&out->layers[i], json_object_get(json, name), &layers[i], version, err);
         if (code != ERR_OK)
             return error_prefix(err, code, "layer %s", name);
     }
@@ -350,7 +333,7 @@ static void put_rounding(FILE *file, const uint8_t *bits, size_t size)
 {
     enum { BLOCK = 3 << 10 }; /* of whole groups of three bytes, which become four characters */
     char text[BASE64_ENCODE_RAW_LENGTH(BLOCK)];
-    fputs("\"rounding\": \"", file);
+    fputs(",\n    \"rounding\": \"", file);
     for (size_t at = 0; at < size; at += BLOCK) {
         size_t length = size - at < BLOCK ? size - at : BLOCK;
         base64_encode_raw(text, length, bits + at);
@@ -365,13 +348,10 @@ static void put_layers(FILE *file, const struct calibration *calibration,
     const char *separator = "\n";
     for (size_t i = 0; i < count; i++) {
         const struct calibration_layer *layer = &calibration->layers[i];
-        if (!layer->scale && !layer->rounding)
+        if (!layer->scale)
             continue;
-        fprintf(file, "%s  \"%s\": {", separator, entry_name(&layers[i]));
-        if (layer->scale)
-            put_scales(file, layer, (size_t)layers[i].shape.out_c);
-        if (layer->scale && layer->rounding)
-            fputs(",\n    ", file);
+        fprintf(file, "%s  \"%s\": {", separator, layer_label(&layers[i]));
+        put_scales(file, layer, (size_t)layers[i].shape.out_c);
         if (layer->rounding)
             put_rounding(file, layer->rounding, calibration_rounding_bytes(&layers[i]));
         fputs("}", file);

@@ -3,14 +3,13 @@
  *
  *   {"version": 2, "weights_sha256": "...", "mean": [R,G,B], "std": [R,G,B],
  *    "method": "mse", "images": 900,
- *    "layers": {"conv1": {"scale": S, "zero": Z, "mean": M, "rounding": R}, ...,
- *               "fc": {"rounding": R}}}
+ *    "layers": {"conv1": {"scale": S, "zero": Z, "mean": M, "rounding": R}, ...}}
  *
- * S, Z and M are of the output of each convolution. They, and the pixels' mean and std, are one
- * number for all channels or a list with one number per channel; struct quantization of
- * nn/quantize.h says what they mean. Pools over windows have none, since their output has the
- * scales of their input; neither has the network's input, which has the scales of the pixels, nor
- * have attention, the classifier's features and the logits, which are float32.
+ * There is an entry for each convolution. S, Z and M are of its output. They, and the pixels' mean
+ * and std, are one number for all channels or a list with one number per channel; struct
+ * quantization of nn/quantize.h says what they mean. Pools over windows have none, since their
+ * output has the scales of their input; neither has the network's input, which has the scales of
+ * the pixels, nor have attention, the classifier's features and the logits, which are float32.
  *
  * R is of a layer's weights: the bits of quantize_layer's `rounding` in base64. It may be left out,
  * and then weights are rounded to the nearest. Version 1, which is read as well, has no R, but may
@@ -50,8 +49,8 @@ struct calibration {
     float *numbers; /* behind `layers` */
 };
 
-/* The name of the entry with the numbers of a layer's output; NULL if there are none. */
-const char *calibration_layer_name(const struct layer *layers, size_t count, size_t i);
+/* The name of a layer's entry; NULL if it has none. */
+const char *calibration_layer_name(const struct layer *layer);
 
 /* Allocates the numbers of these layers, all 0. After ERR_OK the caller destroys `*out`.
  * ERR_NO_MEMORY. */

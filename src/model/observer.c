@@ -42,7 +42,7 @@ int observer_create(struct observer **out, const struct network *network, struct
     for (size_t i = 0; i < o->count; i++) {
         struct seen *s = &o->layers[i];
         pthread_mutex_init(&s->lock, NULL);
-        if (!calibration_layer_name(layers_of(o), o->count, i))
+        if (!calibration_layer_name(network_layer(o->network, i)))
             continue;
         s->channels = (size_t)network_layer(network, i)->shape.out_c;
         s->low = calloc(2 * s->channels, sizeof *s->low);
@@ -185,7 +185,7 @@ int observer_choose(const struct observer *o, enum range_method method, struct c
         if (!calibration_layer_is_sane(chosen, layer))
             code = error_set(err, ERR_MODEL_UNSUPPORTED,
                              "what layer %s puts out is too large or too small for int8",
-                             calibration_layer_name(layers_of(o), o->count, i));
+                             calibration_layer_name(network_layer(o->network, i)));
     }
     free(spans);
     if (code != ERR_OK)

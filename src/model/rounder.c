@@ -14,7 +14,6 @@
 enum {
     PIXELS = 64, /* of a layer's output that are observed in a picture */
     LARGEST_BYTE = 255,
-    FEATURE_MAX = 65535,
 };
 
 /* The groups of a layer, or some of them, that a pass observes. */
@@ -37,7 +36,6 @@ struct rounder {
     struct model_weights *weights;
     struct pixel_scales pixels;
     struct quantization *values; /* of the network */
-    float *ones;                 /* [most channels]: the scales of the classifier's features */
     size_t bytes, threads;
     double **rows;      /* [threads][PIXELS * the largest number of inputs] */
     struct part *parts; /* of this pass */
@@ -55,7 +53,7 @@ static size_t inputs_of(const struct conv_shape *s)
 static struct part cut(const struct network *network, struct place from, size_t bytes, size_t least)
 {
     const struct layer *layer = network_layer(network, from.layer);
-    if (!layer_has_kernel(layer))
+    if (!calibration_layer_name(layer))
         return (struct part){.layer = from.layer};
     size_t inputs = inputs_of(&layer->shape), left = (size_t)layer->shape.groups - from.group;
     size_t fit = bytes / (inputs * inputs * sizeof(double));
@@ -105,21 +103,11 @@ size_t rounder_passes(const struct network *network, size_t bytes)
     return passes;
 }
 
-static size_t most_channels(const struct network *network)
-{
-    size_t max = 1;
-    for (size_t i = 0; i < network_layer_count(network); i++) {
-        size_t channels = (size_t)network_layer(network, i)->shape.in_c;
-        max = channels > max ? channels : max;
-    }
-    return max;
-}
-
 static size_t most_inputs(const struct network *network)
 {
     size_t max = 1;
     for (size_t i = 0; i < network_layer_count(network); i++)
-        if (layer_has_kernel(network_layer(network, i))) {
+        if (calibration_layer_name(network_layer(network, i))) {
             size_t inputs = inputs_of(&network_layer(network, i)->shape);
             max = inputs > max ? inputs : max;
         }
@@ -128,14 +116,11 @@ static size_t most_inputs(const struct network *network)
 
 static int fill(struct rounder *r, const struct model *model, struct error *err)
 {
-    size_t inputs = most_inputs(r->network), channels = most_channels(r->network);
+    size_t inputs = most_inputs(r->network);
     r->values = calloc(network_layer_count(r->network) + 1, sizeof *r->values);
     r->parts = calloc(network_layer_count(r->network), sizeof *r->parts);
     r->rows = calloc(r->threads, sizeof *r->rows);
-    r->ones = calloc(channels, sizeof *r->ones);
-    bool complete = r->values && r->parts && r->rows && r->ones;
-    for (size_t c = 0; complete && c < channels; c++)
-        r->ones[c] = 1;
+    bool complete = r->values && r->parts && r->rows;
     for (size_t t = 0; complete && t < r->threads; t++) {
         r->rows[t] = calloc(inputs, PIXELS * sizeof **r->rows);
         complete = r->rows[t] != NULL;
@@ -187,7 +172,6 @@ void rounder_destroy(struct rounder *r)
     free(r->rows);
     free(r->parts);
     free(r->values);
-    free(r->ones);
     model_weights_close(r->weights);
     free(r);
 }
@@ -262,20 +246,6 @@ static void take_tap(const struct tap *tap, double *row, size_t step)
                                    : rint((double)zero[c]);
 }
 
-/* Writes the classifier's features as whole numbers: its input as the bytes of the map that they
- * are the means of, in parts of 256 of a step. */
-static void take_features(const struct rounder *r, const struct layer *layer, const float *x,
-                          double *row)
-{
-    const struct quantization *map = &r->values[layer->input];
-    size_t channels = (size_t)layer->shape.in_c;
-    double step = 0;
-    for (size_t c = 0; c < channels; c++)
-        step = fmax(step, (double)map->scale[c] / (LARGEST_BYTE + 1));
-    for (size_t c = 0; c < channels; c++)
-        row[c] = fmin(rint((double)x[c] / step), FEATURE_MAX);
-}
-
 /* Writes what group `group` reads for output pixel `pixel`, in the order of its weights. */
 static void take_row(const struct rounder *r, const struct layer *layer, const float *x,
                      size_t group, size_t pixel, double *row)
@@ -326,10 +296,7 @@ static void observe(struct rounder *r, struct part *part, const struct workspace
                                  seed + part->layer, pixels);
     for (size_t g = 0; g < part->count; g++) {
         for (size_t i = 0; i < count; i++)
-            if (layer->kind == LAYER_LINEAR)
-                take_features(r, layer, x, rows + i * part->inputs);
-            else
-                take_row(r, layer, x, part->first + g, pixels[i], rows + i * part->inputs);
+            take_row(r, layer, x, part->first + g, pixels[i], rows + i * part->inputs);
         pthread_mutex_lock(&part->lock);
         add_rows(part, g, rows, count);
         part->rows += g == 0 ? count : 0;
@@ -367,10 +334,9 @@ static int choose_group(struct rounder *r, struct part *part, size_t group, cons
     const struct layer *layer = network_layer(r->network, part->layer);
     size_t outputs = (size_t)(layer->shape.out_c / layer->shape.groups);
     size_t first = (part->first + group) * outputs;
-    const struct quantization ones = {r->ones, NULL, NULL};
-    const struct quantization *x = layer->kind == LAYER_LINEAR ? &ones : &r->values[layer->input];
     for (size_t o = 0; o < outputs; o++)
-        if (!quantize_exactly(layer, weights, x, first + o, exact + o * part->inputs))
+        if (!quantize_exactly(layer, weights, &r->values[layer->input], first + o,
+                              exact + o * part->inputs))
             return error_set(err, ERR_MODEL_UNSUPPORTED,
                              "layer %s: weights and scales are too large or too small for int8",
                              layer->name);

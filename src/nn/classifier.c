@@ -2,11 +2,24 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
+#include "nn/quantize.h"
 
-enum { HALVES = 2, STEPS = 65535, BYTE_BITS = 8 };
+/* The upper and the lower half of a feature are two images; those of a weight, two channels. Four
+ * lower halves of weights stay within CONV_QUAD_LIMIT. */
+enum { HALVES = 2, FEATURE_MAX = 65535, BYTE_BITS = 8, LOWER_STEPS = 64 };
+_Static_assert(4 * (LOWER_STEPS / 2) <= CONV_QUAD_LIMIT, "lower halves fit");
+
+/* What the kernel computes. */
+static struct conv_shape halves_of(const struct conv_shape *s)
+{
+    struct conv_shape halves = *s;
+    halves.out_c *= HALVES;
+    return halves;
+}
 
 /* The bias comes first, then what the kernel packed. */
 static size_t bias_size(const struct conv_shape *s)
@@ -22,65 +35,136 @@ static size_t bytes_size(const struct conv_shape *s)
 
 static size_t sums_size(const struct conv_shape *s)
 {
-    return arena_rounded(HALVES * (size_t)s->out_c * sizeof(float));
+    return arena_rounded(HALVES * HALVES * (size_t)s->out_c * sizeof(float));
 }
 
 size_t classifier_packed_size(const struct conv_kernel *kernel, const struct conv_shape *s)
 {
-    return bias_size(s) + kernel->method->packed_size(kernel, s);
+    const struct conv_shape halves = halves_of(s);
+    return bias_size(s) + kernel->method->packed_size(kernel, &halves);
 }
 
 size_t classifier_scratch_size(const struct conv_kernel *kernel, const struct conv_shape *s)
 {
-    return bytes_size(s) + sums_size(s) + kernel->method->scratch_size(kernel, s);
+    const struct conv_shape halves = halves_of(s);
+    return bytes_size(s) + sums_size(s) + kernel->method->scratch_size(kernel, &halves);
 }
 
-void classifier_pack(const struct conv_kernel *kernel, const struct conv_shape *s,
-                     const struct conv_weights *weights, void *packed)
+/* What a layer's shape needs to be packed; multipliers, offsets and padding are one block. */
+struct halves {
+    int8_t *quantized;                 /* [HALVES][out_c][in_c] */
+    float *multiplier, *offset, *ones; /* [HALVES][out_c] each; [in_c] */
+    uint8_t *padding;                  /* [in_c] */
+};
+
+static bool allocate(struct halves *h, const struct conv_shape *s)
 {
-    struct conv_weights without_bias = *weights;
-    float *bias = packed;
-    /* What the kernel adds must not be added twice. */
-    memset(bias, 0, (size_t)s->out_c * sizeof *bias);
-    without_bias.offset = bias;
-    kernel->method->pack(kernel, s, &without_bias, (unsigned char *)packed + bias_size(s));
-    memcpy(bias, weights->offset, (size_t)s->out_c * sizeof *bias);
+    size_t outputs = (size_t)s->out_c, inputs = (size_t)s->in_c;
+    h->quantized = malloc(HALVES * conv_weight_count(s));
+    h->multiplier = calloc(2 * HALVES * outputs + inputs, sizeof *h->multiplier);
+    h->padding = calloc(inputs, 1);
+    if (!h->quantized || !h->multiplier || !h->padding)
+        return false;
+    h->offset = h->multiplier + HALVES * outputs;
+    h->ones = h->offset + HALVES * outputs;
+    for (size_t c = 0; c < inputs; c++)
+        h->ones[c] = 1;
+    return true;
+}
+
+static void destroy(struct halves *h)
+{
+    free(h->quantized);
+    free(h->multiplier);
+    free(h->padding);
+}
+
+/* `upper` has the weights rounded to whole steps; the lower halves are what is left. */
+static void split_weights(const struct conv_shape *s, const float *weights,
+                          const struct conv_weights *upper, struct halves *h)
+{
+    size_t count = conv_weight_count(s), outputs = (size_t)s->out_c, inputs = (size_t)s->in_c;
+    memcpy(h->quantized, upper->quantized, count);
+    for (size_t o = 0; o < outputs; o++) {
+        double step = (double)upper->multiplier[o];
+        for (size_t i = o * inputs; i < (o + 1) * inputs; i++)
+            h->quantized[count + i] =
+                (int8_t)rint(((double)weights[i] / step - upper->quantized[i]) * LOWER_STEPS);
+        h->multiplier[o] = upper->multiplier[o];
+        h->multiplier[outputs + o] = upper->multiplier[o] / LOWER_STEPS;
+    }
+}
+
+static void pack_halves(const struct conv_kernel *kernel, const struct conv_shape *s,
+                        const struct halves *h, void *packed)
+{
+    const struct conv_shape shape = halves_of(s);
+    const struct conv_weights weights = {.quantized = h->quantized,
+                                         .multiplier = h->multiplier,
+                                         .offset = h->offset,
+                                         .padding = h->padding};
+    kernel->method->pack(kernel, &shape, &weights, (unsigned char *)packed + bias_size(s));
+}
+
+int classifier_pack(const struct conv_kernel *kernel, const struct layer *layer,
+                    const float *weights, const float *bias, void *packed, struct error *err)
+{
+    const struct conv_shape *s = &layer->shape;
+    struct conv_weights upper;
+    struct halves h = {0};
+    if (!allocate(&h, s)) {
+        destroy(&h);
+        return error_set(err, ERR_NO_MEMORY, "no memory to quantise layer %s", layer->name);
+    }
+    const struct quantization features = {h.ones, h.offset, NULL};
+    int code = quantize_layer(layer, weights, bias, NULL, &features, NULL, NULL, &upper, err);
+    if (code == ERR_OK) {
+        split_weights(s, weights, &upper, &h);
+        pack_halves(kernel, s, &h, packed);
+        memcpy(packed, bias, (size_t)s->out_c * sizeof *bias);
+        quantize_destroy(&upper);
+    }
+    destroy(&h);
+    return code;
 }
 
 /* Returns the size of a step. */
-static float split(const float *x, size_t count, uint8_t *upper, uint8_t *lower)
+static float split_features(const float *x, size_t count, uint8_t *upper, uint8_t *lower)
 {
     float max = 0;
     for (size_t i = 0; i < count; i++)
         max = x[i] > max ? x[i] : max;
-    float steps = max < FLT_MIN ? 0 : STEPS / max;
+    float steps = max < FLT_MIN ? 0 : FEATURE_MAX / max;
     for (size_t i = 0; i < count; i++) {
-        unsigned int step = (unsigned int)lrintf(fminf(x[i] * steps, STEPS));
+        unsigned int step = (unsigned int)lrintf(fminf(x[i] * steps, FEATURE_MAX));
         upper[i] = (uint8_t)(step >> BYTE_BITS);
         lower[i] = (uint8_t)step;
     }
-    return max / STEPS;
+    return max / FEATURE_MAX;
 }
 
 void classifier_run(const struct conv_kernel *kernel, const struct conv_shape *s,
                     const void *packed, const float *x, float *y, void *scratch)
 {
+    const struct conv_shape shape = halves_of(s);
     unsigned char *at = scratch;
-    uint8_t *halves = at;
     float *sums = (float *)(void *)(at + bytes_size(s));
     const float *bias = packed;
     size_t classes = (size_t)s->out_c;
-    float step = split(x, (size_t)s->in_c, halves, halves + s->in_c);
+    float step = split_features(x, (size_t)s->in_c, at, at + s->in_c);
     kernel->method->run(kernel, &(struct conv_call){
-                                    .shape = s,
+                                    .shape = &shape,
                                     .packed = (const unsigned char *)packed + bias_size(s),
-                                    .x = halves,
+                                    .x = at,
                                     .y = sums,
                                     .y_float = true,
                                     .images = HALVES,
-                                    .tile_end = kernel->method->tile_count(kernel, s, HALVES),
+                                    .tile_end = kernel->method->tile_count(kernel, &shape, HALVES),
                                     .scratch = at + bytes_size(s) + sums_size(s),
                                 });
+    const float *lower = sums + HALVES * classes; /* of features; both halves of weights */
     for (size_t c = 0; c < classes; c++)
-        y[c] = fmaf(fmaf(sums[c], 1 << BYTE_BITS, sums[classes + c]), step, bias[c]);
+        y[c] =
+            fmaf(fmaf(sums[c] + sums[classes + c], 1 << BYTE_BITS, lower[c] + lower[classes + c]),
+                 step, bias[c]);
 }

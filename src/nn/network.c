@@ -108,23 +108,6 @@ static enum precision precision_of(const struct network *n, size_t v)
     return layer_value_precision(n->layers, n->count, v, n->precision);
 }
 
-/* The quantization of an int8 value. The features of a classifier are float32, but its weights are
- * quantised as if a step of theirs were 1. */
-static struct quantization copied(const struct network *n, const struct quantization *values,
-                                  size_t v, float *to)
-{
-    bool features = v > 0 && n->layers[v - 1].kind == LAYER_GLOBAL_POOL;
-    const struct quantization *from = &values[features ? (size_t)n->layers[v - 1].input : v];
-    size_t channels = channels_of(n, v);
-    for (size_t c = 0; c < channels; c++) {
-        to[c] = features ? 1 : from->scale[c];
-        to[channels + c] = features ? 0 : from->zero[c];
-    }
-    if (from->mean)
-        memcpy(to + 2 * channels, from->mean, channels * sizeof *to);
-    return (struct quantization){to, to + channels, from->mean ? to + 2 * channels : NULL};
-}
-
 static int copy_scales(struct network *n, const struct quantization *values, struct error *err)
 {
     size_t floats = 0;
@@ -135,10 +118,16 @@ static int copy_scales(struct network *n, const struct quantization *values, str
     if (!n->values || !to)
         return error_set(err, ERR_NO_MEMORY, "no memory for the scales of activations");
     for (size_t v = 0; v < n->count; v++) {
-        if (v > 0 && layer_is_attention(&n->layers[v - 1]))
+        if (precision_of(n, v) != PRECISION_INT8)
             continue;
-        n->values[v] = copied(n, values, v, to);
-        to += 3 * channels_of(n, v);
+        size_t channels = channels_of(n, v);
+        const float *mean = values[v].mean;
+        n->values[v] = (struct quantization){to, to + channels, mean ? to + 2 * channels : NULL};
+        memcpy(to, values[v].scale, channels * sizeof *to);
+        memcpy(to + channels, values[v].zero, channels * sizeof *to);
+        if (mean)
+            memcpy(to + 2 * channels, mean, channels * sizeof *to);
+        to += 3 * channels;
     }
     return ERR_OK;
 }
@@ -252,6 +241,29 @@ static void pack_excite(struct network *n, size_t i, const float *weights, const
             ((uint16_t *)(void *)to)[w] = bf16_from_f32(weights[w]);
 }
 
+static void pack(struct network *n, size_t i, const struct conv_weights *weights)
+{
+    const struct conv_kernel *kernel = n->steps[i].kernel;
+    kernel->method->pack(kernel, &n->layers[i].shape, weights, n->steps[i].packed);
+}
+
+static int pack_int8(struct network *n, size_t i, const float *weights, const float *bias,
+                     struct error *err)
+{
+    const struct layer *layer = &n->layers[i];
+    const struct quantization *residual =
+        layer->residual == LAYER_NO_VALUE ? NULL : &n->values[layer->residual];
+    struct conv_weights quantized;
+    int code = quantize_layer(layer, weights, bias, n->roundings ? n->roundings[i] : NULL,
+                              &n->values[layer->input], i + 1 < n->count ? &n->values[i + 1] : NULL,
+                              residual, &quantized, err);
+    if (code != ERR_OK)
+        return code;
+    pack(n, i, &quantized);
+    quantize_destroy(&quantized);
+    return ERR_OK;
+}
+
 int network_set_weights(struct network *n, size_t i, const float *weights, const float *bias,
                         struct error *err)
 {
@@ -261,22 +273,13 @@ int network_set_weights(struct network *n, size_t i, const float *weights, const
         pack_excite(n, i, weights, bias);
         return n->precision == PRECISION_INT8 ? check_reach(n, i, weights, bias, err) : ERR_OK;
     }
-    struct conv_weights w = {.weights = weights, .bias = bias};
-    if (n->precision == PRECISION_INT8) {
-        const struct quantization *residual =
-            layer->residual == LAYER_NO_VALUE ? NULL : &n->values[layer->residual];
-        const uint8_t *rounding = n->roundings ? n->roundings[i] : NULL;
-        int code = quantize_layer(layer, weights, bias, rounding, &n->values[layer->input],
-                                  i + 1 < n->count ? &n->values[i + 1] : NULL, residual, &w, err);
-        if (code != ERR_OK)
-            return code;
-    }
-    (is_int8_classifier(n, i) ? classifier_pack : n->steps[i].kernel->method->pack)(
-        n->steps[i].kernel, &layer->shape, &w, n->steps[i].packed);
-    if (n->precision == PRECISION_INT8)
-        quantize_destroy(&w);
     if (n->classifier.base && i == n->count - 1)
         memcpy(n->classifier.base, weights, n->classifier.size);
+    if (is_int8_classifier(n, i))
+        return classifier_pack(n->steps[i].kernel, layer, weights, bias, n->steps[i].packed, err);
+    if (n->precision == PRECISION_INT8)
+        return pack_int8(n, i, weights, bias, err);
+    pack(n, i, &(struct conv_weights){.weights = weights, .bias = bias});
     return ERR_OK;
 }
 

@@ -19,7 +19,7 @@
 #define POOL  "\"avg_pool\": {\"scale\": 1e-3, \"zero\": 0, \"mean\": [0, 1, 2]}"
 #define WHOLE HEAD ", \"layers\": {" CONV ", " LAST ", " POOL "}}"
 
-/* Version 2. The roundings are of 6, 24 and 15 weights. */
+/* Version 2. The roundings are of 6 and 24 weights. */
 #define HEAD_2                                                                                     \
     "{\"version\": 2, \"weights_sha256\": \"" SHA "\", " OF_PIXELS "\"method\": \"mse\", "         \
     "\"images\": 9"
@@ -27,8 +27,7 @@
 #define CONV_2            ROUNDED("conv1", "Kw==") ", \"scale\": [0.1, 0.25], \"zero\": 0, \"mean\": [1, -2]}"
 #define LAST_2                                                                                     \
     ROUNDED("layer1.0.conv1", "Af+A") ", \"scale\": 0.5, \"zero\": [1, 128, 255], \"mean\": 0}"
-#define FC_2    ROUNDED("fc", "VUA=") "}"
-#define WHOLE_2 HEAD_2 ", \"layers\": {" CONV_2 ", " LAST_2 ", " FC_2 "}}"
+#define WHOLE_2 HEAD_2 ", \"layers\": {" CONV_2 ", " LAST_2 "}}"
 
 #define KERNELS(in, out, side)                                                                     \
     {                                                                                              \
@@ -49,7 +48,7 @@ static int parse(const char *text, struct calibration *out, struct error *err)
     return calibration_parse(out, layers, LAYERS, text, strlen(text), err);
 }
 
-static const uint8_t conv_bits[] = {0x2b}, last_bits[] = {1, 255, 128}, fc_bits[] = {0x55, 0x40};
+static const uint8_t conv_bits[] = {0x2b}, last_bits[] = {1, 255, 128};
 
 static void check_roundings(const struct calibration *c)
 {
@@ -57,7 +56,7 @@ static void check_roundings(const struct calibration *c)
     ck_assert_ptr_null(c->layers[1].rounding);
     ck_assert_mem_eq(c->layers[2].rounding, last_bits, sizeof last_bits);
     ck_assert_ptr_null(c->layers[3].rounding);
-    ck_assert_mem_eq(c->layers[4].rounding, fc_bits, sizeof fc_bits);
+    ck_assert_ptr_null(c->layers[4].rounding);
 }
 
 static void check_numbers(const struct calibration *c)
@@ -114,7 +113,7 @@ END_TEST
 START_TEST(a_file_may_be_as_long_as_its_network_needs)
 {
     struct layer large = layers[0];
-    ck_assert_uint_eq(calibration_file_max(layers, LAYERS), (64 << 20) + 3 * 4);
+    ck_assert_uint_eq(calibration_file_max(layers, LAYERS), (64 << 20) + 4 + 4);
     large.shape.in_c = 1 << 15;
     large.shape.out_c = 1 << 15;
     ck_assert_uint_eq(calibration_file_max(&large, 1), (64 << 20) + ((1 << 27) + 2) / 3 * 4);
@@ -221,16 +220,16 @@ static const struct damage bad_rounding[] = {
     {"Kw==", "Kw==Kw==", "conv1: rounding", ERR_MODEL_INVALID},
     {"Kw==", "QA==", "rounding: bits after those of 6 weights", ERR_MODEL_INVALID},
     {"Kw==", "gA==", "rounding: bits after those of 6 weights", ERR_MODEL_INVALID},
-    {"VUA=", "VYA=", "fc: rounding: bits after those of 15 weights", ERR_MODEL_INVALID},
     {"Af+A", "Af+", "layer1.0.conv1: rounding", ERR_MODEL_INVALID},
     {"Af+A", "Af+=", "layer1.0.conv1: rounding", ERR_MODEL_INVALID},
-    {FC_2, FC_2 ", " POOL, "4 layers, but the network has 3", ERR_MODEL_INVALID},
-    {FC_2, "\"fc\": {}", "fc: not an object of a rounding", ERR_MODEL_INVALID},
-    {FC_2, "\"fc\": 1", "fc: not an object of a rounding", ERR_MODEL_INVALID},
-    {FC_2, "\"fc\": {\"scale\": 1, \"zero\": 0, \"mean\": 0}", "fc: not an object",
+    {LAST_2, LAST_2 ", " POOL, "3 layers, but the network has 2", ERR_MODEL_INVALID},
+    {LAST_2, LAST_2 ", " ROUNDED("fc", "VUA=") "}", "3 layers, but the network has 2",
      ERR_MODEL_INVALID},
-    {FC_2, ROUNDED("fc", "VUA=") ", \"scale\": 1}", "fc: not an object", ERR_MODEL_INVALID},
-    {FC_2, ROUNDED("other", "VUA=") "}", "3 layers, but the network has 2", ERR_MODEL_INVALID},
+    {LAST_2, ROUNDED("layer1.0.conv1", "Af+A") "}", "layer1.0.conv1: scale is missing",
+     ERR_MODEL_INVALID},
+    {LAST_2, "\"layer1.0.conv1\": 1", "layer1.0.conv1: not an object", ERR_MODEL_INVALID},
+    {"\"scale\": 0.5", "\"scale\": 0.5, \"more\": 1", "not an object of scale, zero and mean, and",
+     ERR_MODEL_INVALID},
 };
 
 static void check_damage(const char *whole, const struct damage *damage, size_t count)

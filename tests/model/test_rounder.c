@@ -114,7 +114,7 @@ START_TEST(passes_and_their_order_change_nothing)
         take_bits(&g, bits[way]);
     }
     for (size_t i = 0; i < layers; i++) {
-        ck_assert((bits[0][i] != NULL) == layer_has_kernel(layer_of(&g, i)));
+        ck_assert((bits[0][i] != NULL) == (layer_of(&g, i)->kind == LAYER_CONV));
         if (!bits[0][i])
             continue;
         size_t size = calibration_rounding_bytes(layer_of(&g, i));
@@ -150,18 +150,6 @@ static double byte_at(const struct given *g, const struct layer *layer, const fl
     return fmin(fmax(byte, 0), 255);
 }
 
-/* Element `at` of the classifier's features, in parts of 256 of the map's largest step. */
-static double feature_at(const struct given *g, const struct layer *layer, const float *x, int at)
-{
-    struct pixel_scales pixels;
-    struct quantization values[64];
-    float step = 0;
-    calibration_values(&g->calibration, layer_of(g, 0), &pixels, values);
-    for (int c = 0; c < layer->shape.in_c; c++)
-        step = fmaxf(step, values[layer->input].scale[c]);
-    return rint((double)x[at] / ((double)step / 256));
-}
-
 /* The inputs of a group for all outputs of all images, [IMAGES * PIXELS][n]. */
 static size_t list_inputs(struct given *g, size_t i, int group, double *rows)
 {
@@ -177,12 +165,9 @@ static size_t list_inputs(struct given *g, size_t i, int group, double *rows)
         for (int pixel = 0; pixel < s->out_h * s->out_w; pixel++)
             for (int c = 0; c < channels; c++)
                 for (int tap = 0; tap < k * k; tap++)
-                    rows[at++] =
-                        layer->kind == LAYER_LINEAR
-                            ? feature_at(g, layer, x, c)
-                            : byte_at(g, layer, x, pixel / s->out_w * s->stride - s->pad + tap / k,
-                                      pixel % s->out_w * s->stride - s->pad + tap % k,
-                                      group * channels + c);
+                    rows[at++] = byte_at(
+                        g, layer, x, pixel / s->out_w * s->stride - s->pad + tap / k,
+                        pixel % s->out_w * s->stride - s->pad + tap % k, group * channels + c);
     }
     return (size_t)(IMAGES * s->out_h * s->out_w);
 }
@@ -215,18 +200,16 @@ static size_t differences(struct given *g, size_t i)
     struct model_weights *file;
     struct pixel_scales pixels;
     struct quantization values[64];
-    static const float ones[MOST] = {[0 ... MOST - 1] = 1};
     ck_assert(n <= MOST && outputs <= 32);
     ck_assert_int_eq(model_weights_open(&file, g->model, NULL), ERR_OK);
     ck_assert_int_eq(model_weights_read(file, i, &weights, NULL), ERR_OK);
     calibration_values(&g->calibration, layer_of(g, 0), &pixels, values);
-    const struct quantization features = {ones, NULL, NULL};
-    const struct quantization *x = layer->kind == LAYER_LINEAR ? &features : &values[layer->input];
     for (int group = 0; group < s->groups; group++) {
         size_t first = (size_t)group * outputs;
         plain_covariance(rows, list_inputs(g, i, group, rows), n, c);
         for (size_t o = 0; o < outputs; o++)
-            ck_assert(quantize_exactly(layer, weights, x, first + o, exact + o * n));
+            ck_assert(
+                quantize_exactly(layer, weights, &values[layer->input], first + o, exact + o * n));
         ck_assert_int_eq(rounding_choose(c, n, exact, outputs, bits, first * n, NULL), ERR_OK);
     }
     for (size_t b = 0; b < conv_weight_count(s); b++)
@@ -244,7 +227,7 @@ START_TEST(bits_are_those_of_plain_loops)
     round_all(&g, plenty, false);
     for (size_t i = 0; i < network_layer_count(g.model->network); i++) {
         const struct layer *layer = layer_of(&g, i);
-        if (!layer_has_kernel(layer))
+        if (layer->kind != LAYER_CONV)
             continue; /* maps are so small that all of their pixels are observed */
         size_t wrong = differences(&g, i), all = conv_weight_count(&layer->shape);
         ck_assert_msg(wrong * 500 <= all, "%s: %zu of %zu bits", layer->name, wrong, all);
