@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "kernel/isa/generic.h"
 #include "nn/quantize.h"
 
 /* The upper and the lower half of a feature are two images; those of a weight, two channels. Four
@@ -128,17 +129,45 @@ int classifier_pack(const struct conv_kernel *kernel, const struct layer *layer,
     return code;
 }
 
+/* Returns the largest. */
+static float max_of(const float *x, size_t count)
+{
+    vecf lanes = {0};
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        lanes = vec_max(vecf_load(x + i), lanes);
+    float max = 0;
+    for (size_t l = 0; l < LANES; l++)
+        max = lanes[l] > max ? lanes[l] : max;
+    for (; i < count; i++)
+        max = x[i] > max ? x[i] : max;
+    return max;
+}
+
+/* The lowest bits of a float32 with the exponent of 2^23 are an integer. */
+static vec step_of(vecf x, float steps)
+{
+    const vecf most = (vecf){0} + FEATURE_MAX;
+    vecf number = x * steps;
+    return (vec)(vec_select(number > most, most, number) + 0x1p23F);
+}
+
 /* Returns the size of a step. */
 static float split_features(const float *x, size_t count, uint8_t *upper, uint8_t *lower)
 {
-    float max = 0;
-    for (size_t i = 0; i < count; i++)
-        max = x[i] > max ? x[i] : max;
-    float steps = max < FLT_MIN ? 0 : FEATURE_MAX / max;
-    for (size_t i = 0; i < count; i++) {
-        unsigned int step = (unsigned int)lrintf(fminf(x[i] * steps, FEATURE_MAX));
-        upper[i] = (uint8_t)(step >> BYTE_BITS);
-        lower[i] = (uint8_t)step;
+    float max = max_of(x, count), steps = max < FLT_MIN ? 0 : FEATURE_MAX / max;
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        vec step = step_of(vecf_load(x + i), steps);
+        vec_bytes halves[HALVES] = {__builtin_convertvector(step >> BYTE_BITS & 255, vec_bytes),
+                                    __builtin_convertvector(step & 255, vec_bytes)};
+        memcpy(upper + i, &halves[0], LANES);
+        memcpy(lower + i, &halves[1], LANES);
+    }
+    for (; i < count; i++) {
+        vec step = step_of((vecf){x[i]}, steps);
+        upper[i] = (uint8_t)(step[0] >> BYTE_BITS);
+        lower[i] = (uint8_t)step[0];
     }
     return max / FEATURE_MAX;
 }
@@ -164,7 +193,7 @@ void classifier_run(const struct conv_kernel *kernel, const struct conv_shape *s
                                 });
     const float *lower = sums + HALVES * classes; /* of features; both halves of weights */
     for (size_t c = 0; c < classes; c++)
-        y[c] =
-            fmaf(fmaf(sums[c] + sums[classes + c], 1 << BYTE_BITS, lower[c] + lower[classes + c]),
-                 step, bias[c]);
+        y[c] = ((sums[c] + sums[classes + c]) * (1 << BYTE_BITS) + lower[c] + lower[classes + c]) *
+                   step +
+               bias[c];
 }

@@ -105,12 +105,14 @@ INLINE void max_bf16(const struct window *w, size_t pixel, size_t count, int16_t
         y[i] = turn_negative(max[i]);
 }
 
-INLINE void max_int8(const struct window *w, size_t pixel, size_t count, uint8_t *y)
+/* Vectors stay in registers if `rows`, `columns` and `count` are constants. */
+INLINE void max_int8(const struct window *w, int rows, int columns, size_t pixel, size_t count,
+                     uint8_t *y)
 {
     uint8_t max[STRIP_BYTES];
     memcpy(max, w->first, count);
-    for (int r = 0; r < w->rows; r++)
-        for (int c = 0; c < w->columns; c++) {
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < columns; c++) {
             const uint8_t *x = w->first + (size_t)r * w->row + (size_t)c * pixel;
             for (size_t i = 0; i < count; i++)
                 max[i] = x[i] > max[i] ? x[i] : max[i];
@@ -135,10 +137,10 @@ static void max_window(enum precision precision, struct window w, size_t channel
             max_bf16(&w, pixel, STRIP_BYTES / 2, (int16_t *)(void *)y);
         else if (precision == PRECISION_BF16)
             max_bf16(&w, pixel, count, (int16_t *)(void *)y);
-        else if (whole)
-            max_int8(&w, pixel, STRIP_BYTES, y);
+        else if (whole && w.rows == 3 && w.columns == 3)
+            max_int8(&w, 3, 3, pixel, STRIP_BYTES, y);
         else
-            max_int8(&w, pixel, count, y);
+            max_int8(&w, w.rows, w.columns, pixel, count, y);
         w.first += count * size;
         y += count * size;
     }
