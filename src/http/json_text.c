@@ -11,6 +11,7 @@ int json_text_parse(const char *bytes, size_t length, json_t **root, struct erro
     if (json_is_object(*root))
         return ERR_OK;
     json_decref(*root);
+    *root = NULL;
     return error_set(err, ERR_BAD_REQUEST, "the request is not a JSON object");
 }
 

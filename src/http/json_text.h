@@ -14,8 +14,8 @@ enum {
     JSON_TEXT_DEPTH = 16,  /* of brackets */
 };
 
-/* Reads a JSON object. `*root` belongs to the caller (json_decref). ERR_BAD_REQUEST: not JSON, no
- * object, a duplicate key; ERR_NO_MEMORY. */
+/* Reads a JSON object. `*root` belongs to the caller (json_decref); it is NULL after an error.
+ * ERR_BAD_REQUEST: not JSON, no object, a duplicate key; ERR_NO_MEMORY. */
 int json_text_parse(const char *bytes, size_t length, json_t **root, struct error *err);
 
 /* Behind the string whose opening quote is at `at`; NULL if it does not end. */
