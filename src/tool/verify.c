@@ -23,8 +23,7 @@ static int report(const struct model *model, double load_ms, struct error *err)
     printf("tensors    all present, of the right shape and finite: %s, %s parameters\n",
            model->template_name, parameters);
     printf("sha256     %s\n", model->sha256);
-    printf("loading    %.0f ms, %zu bytes of packed weights\n", load_ms,
-           network_weight_bytes(model->network));
+    printf("loading    %.0f ms, %zu bytes of packed weights\n", load_ms, model_weight_bytes(model));
     char kernels[NETWORK_SUMMARY_TEXT];
     struct network_summary summary = network_kernels(model->network);
     network_summary_text(&summary, kernels);
