@@ -347,7 +347,8 @@ static void print_text(const struct info *info)
     printf("\nscores     %s\n", activation_name(info->activation));
     printf("precision  %s\n", precision_name(info->precision));
     cascade_text(&info->cascade, cascade);
-    printf("cascade    %s\n", cascade);
+    if (info->cascade.margin > 0)
+        printf("cascade    %s\n", cascade);
     network_summary_text(&info->kernels, kernels);
     printf("kernels    %s\n", kernels);
     if (info->model)
