@@ -82,12 +82,13 @@ static int check_pictures(const struct calibrate *c, struct error *err)
 
 static int check_promise(const struct calibrate *c, struct error *err)
 {
-    if (c->promised == 0 || c->kept.count >= CASCADE_IMAGES_MIN)
+    size_t needed = c->promised > 0 ? cascade_images_needed(c->promised) : 0;
+    if (c->kept.count >= needed)
         return ERR_OK;
     return error_set(err, ERR_PARAMETER,
-                     "--agreement %s: a promise needs %d or more pictures held out, but with "
+                     "--agreement %s needs %zu or more pictures held out, but of %zu with "
                      "--holdout %s there are %zu; take more pictures or a larger --holdout",
-                     c->promise, CASCADE_IMAGES_MIN, c->holdout, c->kept.count);
+                     c->promise, needed, c->used.count + c->kept.count, c->holdout, c->kept.count);
 }
 
 static int check_out(const struct calibrate *c, struct error *err)

@@ -129,14 +129,20 @@ static int choose(const struct picture *pictures, size_t images, double agreemen
     return ERR_OK;
 }
 
+size_t cascade_images_needed(double agreement)
+{
+    return (size_t)fmax(100, ceil(0.25 / (1 - agreement) - 1e-6));
+}
+
 int cascade_choose(const struct model *model, const float *logits, size_t images, double agreement,
                    struct cascade *out, struct error *err)
 {
-    if (images < CASCADE_IMAGES_MIN)
+    size_t needed = cascade_images_needed(agreement);
+    if (images < needed)
         return error_set(err, ERR_PARAMETER,
-                         "an agreement cannot be promised by %zu pictures held out, but by %d or "
-                         "more; take more pictures or a larger --holdout",
-                         images, CASCADE_IMAGES_MIN);
+                         "a promise of %.9g %% needs %zu or more pictures held out, but there are "
+                         "%zu; take more pictures or a larger --holdout",
+                         100 * agreement, needed, images);
     size_t classes = (size_t)model->classes, rivals = classes - 1 < RIVALS ? classes - 1 : RIVALS;
     struct sample s = {.images = images,
                        .comparisons = model->activation == ACTIVATION_SOFTMAX ? rivals : classes};

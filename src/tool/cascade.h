@@ -4,7 +4,9 @@
 
 #include "model/model.h"
 
-enum { CASCADE_IMAGES_MIN = 100 };
+/* How many pictures must have been held out to promise such an agreement, a fraction: 100, and so
+ * many that it lets a quarter of one differ. */
+size_t cascade_images_needed(double agreement);
 
 /* `logits` are those of `images` pictures that nothing was chosen by, [images][2][classes]: of
  * float32, then of int8. `agreement` is a fraction. Chooses the smallest margin with which, at a
@@ -15,7 +17,7 @@ enum { CASCADE_IMAGES_MIN = 100 };
  * the noises of all pictures, as they are and with the other sign, that would do so. It is a
  * smoother measure than the count of those turned, which are few.
  *
- * ERR_PARAMETER: there are fewer than CASCADE_IMAGES_MIN, or all would have to be computed again;
+ * ERR_PARAMETER: there are fewer than needed, or all would have to be computed again;
  * ERR_NO_MEMORY. */
 int cascade_choose(const struct model *model, const float *logits, size_t images, double agreement,
                    struct cascade *out, struct error *err);

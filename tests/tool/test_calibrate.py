@@ -237,11 +237,11 @@ def test_promises_that_cannot_be_made_are_refused(scratch):
     for value in ("100", "50", "0", "-1", "x", "", "nan", "99.5%", "inf"):
         says = tool.bad(2, "calibrate", folder, pictures, "--agreement", value)
         assert "not a percentage above 50 and below 100" in says, says
-    for words, count in ((["-n", "198"], 99), (["-n", "500", "--holdout", "0.1"], 50), (["--holdout", "0"], 0)):
-        says = tool.bad(1, "calibrate", folder, pictures, "--agreement", "99", *words)
+    for promise, words, needed, count in (("99", ["-n", "198"], 100, 99), ("60", ["--holdout", "0.05"], 100, 50),
+                                          ("99.9", ["-n", "498"], 250, 249), ("99.99", [], 2500, 500)):
+        says = tool.bad(1, "calibrate", folder, pictures, "--agreement", promise, *words)
+        assert f"--agreement {promise} needs {needed} or more pictures held out, but of " in says, says
         assert f"there are {count}; take more pictures or a larger --holdout" in says, says
-    says = tool.bad(1, "calibrate", folder, pictures, "-n", "200", "--agreement", "99.99999")
-    assert "would take float32 for all of the 100 pictures" in says, says
     assert calibrated(folder) == before
 
 

@@ -168,9 +168,12 @@ START_TEST(what_cannot_be_promised_is_refused)
     struct cascade c;
     struct error err;
     float *logits = draw(5, PICTURES, 100);
-    int code = cascade_choose(&softmax, logits, CASCADE_IMAGES_MIN - 1, 0.99, &c, &err);
-    ck_assert_int_eq(code, ERR_PARAMETER);
-    ck_assert_ptr_nonnull(strstr(err.message, "99 pictures held out, but by 100 or more"));
+    ck_assert_int_eq(cascade_choose(&softmax, logits, 99, 0.99, &c, &err), ERR_PARAMETER);
+    ck_assert_ptr_nonnull(strstr(err.message, "99 % needs 100 or more pictures held out, but"));
+    ck_assert_int_eq(cascade_choose(&softmax, logits, 249, 0.999, &c, &err), ERR_PARAMETER);
+    ck_assert_ptr_nonnull(strstr(err.message, "99.9 % needs 250 or more pictures"));
+    ck_assert_uint_eq(cascade_images_needed(0.5), 100);
+    ck_assert_uint_eq(cascade_images_needed(0.9999), 2500);
     ck_assert_int_eq(cascade_choose(&softmax, logits, PICTURES, 0.999, &c, &err), ERR_PARAMETER);
     ck_assert_ptr_nonnull(strstr(err.message, "would take float32 for all of the 500"));
     free(logits);
