@@ -16,17 +16,18 @@ enum {
  */
 static const double confidence = 1.645, allowance = 1.5;
 
+struct picture {
+    double margin, risk;
+    bool differs; /* the decisions of int8 and float32 */
+};
+
 /* A decision is a set of comparisons: of the best class with its rivals, or of each logit with 0.
  */
 struct sample {
     size_t images, comparisons; /* of each picture */
     float *gaps;                /* [images][comparisons]: 0 or more, by how much int8 decides */
     float *noises;              /* the same, less the gap in float32 */
-};
-
-struct picture {
-    double margin, risk;
-    bool differs; /* the decisions of int8 and float32 */
+    struct picture *pictures;   /* [images] */
 };
 
 static void compare_rivals(const struct sample *s, const struct model *model, const float *exact,
@@ -71,21 +72,20 @@ static double risk_of(const struct sample *s, size_t image)
     return (double)turned / (2 * (double)count);
 }
 
-static void fill(struct sample *s, struct picture *pictures, const struct model *model,
-                 const float *logits)
+static void fill(struct sample *s, const struct model *model, const float *logits)
 {
     size_t classes = (size_t)model->classes;
     for (size_t i = 0; i < s->images; i++) {
         const float *exact = logits + 2 * i * classes, *other = exact + classes;
-        pictures[i].margin = (double)model_margin(model, other);
-        pictures[i].differs = !agreement_of(model, exact, other);
+        s->pictures[i].margin = (double)model_margin(model, other);
+        s->pictures[i].differs = !agreement_of(model, exact, other);
         if (model->activation == ACTIVATION_SOFTMAX)
             compare_rivals(s, model, exact, other, i * s->comparisons);
         else
             compare_with_zero(s, exact, other, i * s->comparisons);
     }
     for (size_t i = 0; i < s->images; i++)
-        pictures[i].risk = risk_of(s, i);
+        s->pictures[i].risk = risk_of(s, i);
 }
 
 static int by_margin(const void *a, const void *b)
@@ -134,6 +134,33 @@ size_t cascade_images_needed(double agreement)
     return (size_t)fmax(100, ceil(0.25 / (1 - agreement) - 1e-6));
 }
 
+static size_t comparisons_of(const struct model *model)
+{
+    size_t classes = (size_t)model->classes;
+    if (model->activation == ACTIVATION_SIGMOID)
+        return classes;
+    return classes - 1 < RIVALS ? classes - 1 : RIVALS;
+}
+
+static int create(struct sample *s, const struct model *model, size_t images, struct error *err)
+{
+    size_t comparisons = comparisons_of(model);
+    *s = (struct sample){.images = images, .comparisons = comparisons};
+    s->gaps = calloc(images, (comparisons + 1) * sizeof *s->gaps);
+    s->noises = calloc(images, (comparisons + 1) * sizeof *s->noises);
+    s->pictures = calloc(images, sizeof *s->pictures);
+    return s->gaps && s->noises && s->pictures
+               ? ERR_OK
+               : error_set(err, ERR_NO_MEMORY, "no memory to choose a margin");
+}
+
+static void destroy(struct sample *s)
+{
+    free(s->gaps);
+    free(s->noises);
+    free(s->pictures);
+}
+
 int cascade_choose(const struct model *model, const float *logits, size_t images, double agreement,
                    struct cascade *out, struct error *err)
 {
@@ -143,22 +170,13 @@ int cascade_choose(const struct model *model, const float *logits, size_t images
                          "a promise of %.9g %% needs %zu or more pictures held out, but there are "
                          "%zu; take more pictures or a larger --holdout",
                          100 * agreement, needed, images);
-    size_t classes = (size_t)model->classes, rivals = classes - 1 < RIVALS ? classes - 1 : RIVALS;
-    struct sample s = {.images = images,
-                       .comparisons = model->activation == ACTIVATION_SOFTMAX ? rivals : classes};
-    s.gaps = calloc(images, (s.comparisons + 1) * sizeof *s.gaps);
-    s.noises = calloc(images, (s.comparisons + 1) * sizeof *s.noises);
-    struct picture *pictures = calloc(images, sizeof *pictures);
-    int code = ERR_OK;
-    if (s.gaps && s.noises && pictures) {
-        fill(&s, pictures, model, logits);
-        qsort(pictures, images, sizeof *pictures, by_margin);
-        code = choose(pictures, images, agreement, out, err);
-    } else {
-        code = error_set(err, ERR_NO_MEMORY, "no memory to choose a margin");
+    struct sample s;
+    int code = create(&s, model, images, err);
+    if (code == ERR_OK) {
+        fill(&s, model, logits);
+        qsort(s.pictures, images, sizeof *s.pictures, by_margin);
+        code = choose(s.pictures, images, agreement, out, err);
     }
-    free(pictures);
-    free(s.noises);
-    free(s.gaps);
+    destroy(&s);
     return code;
 }

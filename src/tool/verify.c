@@ -12,6 +12,8 @@ static int check_gray_picture(const struct model *model, struct error *err)
     int code = sessions_create(&session, &model, 1, 1, err);
     if (code == ERR_OK)
         code = model_check_logits(model, session_warm_up(session), err);
+    if (code == ERR_OK && model->exact)
+        code = model_check_logits(model, network_result(model->exact, session->exact), err);
     sessions_destroy(session, 1);
     return code;
 }
