@@ -105,6 +105,10 @@ static const struct rule mean_rule = {"mean", -1e14, 1e14, false};
 /* Of pixels, as config.json may have them. */
 static const struct rule pixel_mean_rule = {"mean", 0, 1, false};
 static const struct rule pixel_std_rule = {"std", 1e-3, 1e3, false};
+/* Of a cascade. */
+static const struct rule margin_rule = {"margin", 1e-30, 1e30, false};
+static const struct rule agreement_rule = {"agreement", 0.5, 1, false};
+static const struct rule fraction_rule = {"fraction", 0, 1, false};
 
 static bool keeps(const struct rule *rule, double value)
 {
@@ -125,13 +129,13 @@ bool calibration_layer_is_sane(const struct calibration_layer *numbers, const st
     return true;
 }
 
-static int take_number(const struct rule *rule, const json_t *json, float *out, struct error *err)
+static int take_number(const struct rule *rule, const json_t *json, double *out, struct error *err)
 {
     double value = json_number_value(json);
     if (!json_is_number(json) || !keeps(rule, value))
         return error_set(err, ERR_MODEL_INVALID, "%s: not a %s of %g to %g", rule->key,
                          rule->whole ? "whole number" : "number", rule->min, rule->max);
-    *out = (float)value;
+    *out = value;
     return ERR_OK;
 }
 
@@ -147,8 +151,11 @@ static int take_numbers(const struct rule *rule, const json_t *layer, float *out
         return error_set(err, ERR_MODEL_INVALID, "%s: %zu numbers for %zu channels", rule->key,
                          json_array_size(json), channels);
     int code = ERR_OK;
-    for (size_t c = 0; code == ERR_OK && c < channels; c++)
-        code = take_number(rule, list ? json_array_get(json, c) : json, &out[c], err);
+    for (size_t c = 0; code == ERR_OK && c < channels; c++) {
+        double value = 0;
+        code = take_number(rule, list ? json_array_get(json, c) : json, &value, err);
+        out[c] = (float)value;
+    }
     return code;
 }
 
@@ -252,6 +259,28 @@ static bool is_method(const char *text)
     return length > 0 && length < CALIBRATION_METHOD_MAX;
 }
 
+static int take_cascade(struct cascade *out, const json_t *json, struct error *err)
+{
+    if (!json)
+        return ERR_OK;
+    if (!json_is_object(json) || json_object_size(json) != 3)
+        return error_set(err, ERR_MODEL_INVALID,
+                         "cascade: not an object of margin, agreement and fraction");
+    int code = take_number(&margin_rule, json_object_get(json, "margin"), &out->margin, err);
+    if (code == ERR_OK)
+        code =
+            take_number(&agreement_rule, json_object_get(json, "agreement"), &out->agreement, err);
+    if (code == ERR_OK)
+        code = take_number(&fraction_rule, json_object_get(json, "fraction"), &out->fraction, err);
+    return error_prefix(err, code, "cascade");
+}
+
+/* Whether a head has no keys but those of its version. */
+static bool has_known_keys(const json_t *root, int version)
+{
+    return json_object_size(root) <= 7U + (version > 1 && json_object_get(root, "cascade"));
+}
+
 static int take_head(struct calibration *out, const json_t *root, int *version_read,
                      struct error *err)
 {
@@ -273,14 +302,17 @@ static int take_head(struct calibration *out, const json_t *root, int *version_r
         json_integer_value(images) > CALIBRATION_IMAGES_MAX)
         return error_set(err, ERR_MODEL_INVALID, "images is not a whole number of 1 to %d",
                          CALIBRATION_IMAGES_MAX);
-    if (json_object_size(root) > 7)
+    *version_read = (int)json_integer_value(version);
+    if (!has_known_keys(root, *version_read))
         return error_set(err, ERR_MODEL_INVALID, "there is an unknown key");
     strcpy(out->sha256, sha256);
     strcpy(out->method, method);
     out->images = (int)json_integer_value(images);
-    *version_read = (int)json_integer_value(version);
     int code = take_numbers(&pixel_mean_rule, root, out->mean, 3, err);
-    return code == ERR_OK ? take_numbers(&pixel_std_rule, root, out->std, 3, err) : code;
+    if (code == ERR_OK)
+        code = take_numbers(&pixel_std_rule, root, out->std, 3, err);
+    return code == ERR_OK ? take_cascade(&out->cascade, json_object_get(root, "cascade"), err)
+                          : code;
 }
 
 int calibration_parse(struct calibration *out, const struct layer *layers, size_t count,
@@ -329,6 +361,12 @@ static void put_scales(FILE *file, const struct calibration_layer *layer, size_t
     put_numbers(file, "mean", layer->mean, channels, DIGITS);
 }
 
+static void put_cascade(FILE *file, const struct cascade *cascade)
+{
+    fprintf(file, " \"cascade\": {\"margin\": %.*g, \"agreement\": %.*g, \"fraction\": %.*g},\n",
+            DIGITS_EXACT, cascade->margin, DIGITS, cascade->agreement, DIGITS, cascade->fraction);
+}
+
 static void put_rounding(FILE *file, const uint8_t *bits, size_t size)
 {
     enum { BLOCK = 3 << 10 }; /* of whole groups of three bytes, which become four characters */
@@ -369,8 +407,11 @@ static int write_aside(const struct calibration *calibration, const struct layer
     put_numbers(file, "mean", calibration->mean, 3, DIGITS_EXACT);
     fputs(", ", file);
     put_numbers(file, "std", calibration->std, 3, DIGITS_EXACT);
-    fprintf(file, ",\n \"method\": \"%s\", \"images\": %d, \"layers\": {", calibration->method,
+    fprintf(file, ",\n \"method\": \"%s\", \"images\": %d,\n", calibration->method,
             calibration->images);
+    if (calibration->cascade.margin > 0)
+        put_cascade(file, &calibration->cascade);
+    fputs(" \"layers\": {", file);
     put_layers(file, calibration, layers, count);
     fputs("\n}}\n", file);
     bool written = !ferror(file) && fflush(file) == 0 && fsync(fileno(file)) == 0;

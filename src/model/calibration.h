@@ -3,6 +3,7 @@
  *
  *   {"version": 2, "weights_sha256": "...", "mean": [R,G,B], "std": [R,G,B],
  *    "method": "mse", "images": 900,
+ *    "cascade": {"margin": L, "agreement": 0.995, "fraction": 0.041},
  *    "layers": {"conv1": {"scale": S, "zero": Z, "mean": M, "rounding": R}, ...}}
  *
  * There is an entry for each convolution. S, Z and M are of its output. They, and the pixels' mean
@@ -12,8 +13,9 @@
  * the pixels, nor have attention, the classifier's features and the logits, which are float32.
  *
  * R is of a layer's weights: the bits of quantize_layer's `rounding` in base64. It may be left out,
- * and then weights are rounded to the nearest. Version 1, which is read as well, has no R, but may
- * have numbers of "avg_pool", which are ignored. */
+ * and then weights are rounded to the nearest. "cascade", which may be left out too, is a struct
+ * cascade. Version 1, which is read as well, has neither, but may have numbers of "avg_pool", which
+ * are ignored. */
 #ifndef RESNEXT_MODEL_CALIBRATION_H
 #define RESNEXT_MODEL_CALIBRATION_H
 
@@ -22,6 +24,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "model/cascade.h"
 #include "model/safetensors.h"
 #include "nn/layer.h"
 #include "nn/quantize.h"
@@ -44,7 +47,8 @@ struct calibration {
     float mean[3], std[3];                /* of the pixels it was measured with */
     char method[CALIBRATION_METHOD_MAX];  /* how ranges were chosen: printable ASCII, 1 or more */
     int images;                           /* how many it was measured on */
-    struct calibration_layer *layers;     /* [count] of the network */
+    struct cascade cascade;
+    struct calibration_layer *layers; /* [count] of the network */
     size_t count;
     float *numbers; /* behind `layers` */
 };

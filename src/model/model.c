@@ -288,6 +288,15 @@ static size_t attention_to(const struct loader *l, size_t i)
     return 0;
 }
 
+static int set_weights(const struct loader *l, size_t i, const float *weights, const float *bias,
+                       struct error *err)
+{
+    int code = network_set_weights(l->model->network, i, weights, bias, err);
+    return code == ERR_OK && l->model->exact
+               ? network_set_weights(l->model->exact, i, weights, bias, err)
+               : code;
+}
+
 /* Reads layer i and the attention to it. */
 static int read_with_attention(const struct loader *l, size_t i, const struct space *space,
                                struct error *err)
@@ -298,12 +307,11 @@ static int read_with_attention(const struct loader *l, size_t i, const struct sp
     size_t e = attention_to(l, i);
     int code = read_layer(l, &l->layers[i], weights, bias, norm, err);
     if (code == ERR_OK)
-        code = network_set_weights(l->model->network, i, weights, bias, err);
+        code = set_weights(l, i, weights, bias, err);
     if (code == ERR_OK && e)
         code = checkpoint_read_excite(l->file, &l->layers[e], &l->layers[i], weights, bias, own,
                                       composed, beside, err);
-    return code == ERR_OK && e ? network_set_weights(l->model->network, e, composed, beside, err)
-                               : code;
+    return code == ERR_OK && e ? set_weights(l, e, composed, beside, err) : code;
 }
 
 static int read_weights(struct loader *l, struct error *err)
@@ -370,6 +378,7 @@ static int take_calibration(struct loader *l, struct error *err)
     if (code != ERR_OK)
         return code;
     l->calibration = given ? given : &l->own;
+    l->model->cascade = l->calibration->cascade;
     l->values = calloc(l->layer_count + 1, sizeof *l->values);
     l->roundings = calloc(l->layer_count, sizeof *l->roundings);
     if (!l->values || !l->roundings)
@@ -380,7 +389,13 @@ static int take_calibration(struct loader *l, struct error *err)
     return ERR_OK;
 }
 
-static int create_network(struct loader *l, struct error *err)
+static int create_exact(struct loader *l, struct error *err)
+{
+    const struct network_options options = {.precision = PRECISION_F32, .isas = l->options->isas};
+    return network_create(&l->model->exact, l->layers, l->layer_count, &options, err);
+}
+
+static int create_networks(struct loader *l, struct error *err)
 {
     struct network_options options = {
         .precision = l->model->precision,
@@ -389,6 +404,8 @@ static int create_network(struct loader *l, struct error *err)
         .roundings = l->roundings,
     };
     int code = network_create(&l->model->network, l->layers, l->layer_count, &options, err);
+    if (code == ERR_OK && l->model->cascade.margin > 0)
+        code = create_exact(l, err);
     return code == ERR_OK ? read_weights(l, err) : code;
 }
 
@@ -400,7 +417,7 @@ static int load(struct loader *l, bool with_weights, struct error *err)
     if (code == ERR_OK && is_int8)
         code = take_calibration(l, err);
     if (code == ERR_OK && with_weights)
-        code = create_network(l, err);
+        code = create_networks(l, err);
     if (code == ERR_OK && (with_weights || is_int8))
         code = safetensors_sha256(l->file, l->model->sha256, err);
     return code == ERR_OK && is_int8 ? check_calibration(l, err) : code;
@@ -443,8 +460,21 @@ void model_destroy(struct model *model)
         free(model->labels[i]);
     free(model->labels);
     network_destroy(model->network);
+    network_destroy(model->exact);
     free(model->path);
     free(model);
+}
+
+int model_check_memory(const struct model *model, int threads, struct error *err)
+{
+    int code = network_check_memory(model->network, threads, err);
+    return code == ERR_OK && model->exact ? network_check_memory(model->exact, threads, err) : code;
+}
+
+size_t model_weight_bytes(const struct model *model)
+{
+    return network_weight_bytes(model->network) +
+           (model->exact ? network_weight_bytes(model->exact) : 0);
 }
 
 struct model_weights {

@@ -24,6 +24,10 @@ struct model {
     enum label_source label_source;
     bool variant_is_assumed; /* nothing says whether the network filters before it strides */
     struct network *network;
+    /* In float32, for the pictures that `network` decides by less than cascade.margin; NULL: none.
+     */
+    struct network *exact;
+    struct cascade cascade;
     int64_t parameters;                   /* as PyTorch counts them */
     int64_t multiply_adds;                /* of one image */
     enum precision precision;             /* of its kernels */
@@ -39,6 +43,7 @@ struct model_options {
 
 /* Loads PATH/model.safetensors and PATH/config.json: checks every tensor, folds batch norm, packs
  * weights. int8 also needs PATH/calibration.json, which must have been measured with these weights.
+ * If that has a cascade, the float32 network is loaded as well.
  *
  * A network with one output z is a detector: with one label, its class has the score sigmoid(z).
  * With two labels it has two classes with the logits -z and z, as if the classifier had a second
@@ -76,7 +81,14 @@ void model_put_image(const struct model *model, struct workspace *workspace, int
 int model_put_tensor(const struct model *model, struct workspace *workspace, int image,
                      const float *numbers, struct error *err);
 
-/* Compares the network's convolutions on this machine with plain loops in double, a few output
+/* ERR_NO_MEMORY unless the libraries of its kernels have enough memory for `threads` more threads;
+ * see network_check_memory. */
+int model_check_memory(const struct model *model, int threads, struct error *err);
+
+/* Bytes of packed weights. */
+size_t model_weight_bytes(const struct model *model);
+
+/* Compares the networks' convolutions on this machine with plain loops in double, a few output
  * pixels for each shape of a layer. int8 must be exact. ERR_INTERNAL; the message names the first
  * layer that is wrong. */
 int model_self_test(const struct model *model, struct error *err);
@@ -97,6 +109,10 @@ int model_find_class(const struct model *model, const char *text, int *class_id,
 
 /* ERR_NOT_FINITE unless all logits, [classes], are finite. The functions below need finite ones. */
 int model_check_logits(const struct model *model, const float *logits, struct error *err);
+
+/* How much logits would have to change for another decision: the difference between the two
+ * largest; with sigmoids, the smallest size of one, as classes of 0 or more are decided for. */
+float model_margin(const struct model *model, const float *logits);
 
 /* The scores of all classes, [classes]. */
 void model_scores(const struct model *model, const float *logits, float *scores);

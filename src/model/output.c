@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,26 @@
 int model_check_logits(const struct model *model, const float *logits, struct error *err)
 {
     return finite_check(logits, (size_t)model->classes, "logits", err);
+}
+
+static float difference_of_largest(const float *logits, int classes)
+{
+    float first = -INFINITY, second = -INFINITY;
+    for (int i = 0; i < classes; i++) {
+        second = fmaxf(second, fminf(first, logits[i]));
+        first = fmaxf(first, logits[i]);
+    }
+    return first - second;
+}
+
+float model_margin(const struct model *model, const float *logits)
+{
+    float least = INFINITY;
+    if (model->activation == ACTIVATION_SOFTMAX)
+        return difference_of_largest(logits, model->classes);
+    for (int i = 0; i < model->classes; i++)
+        least = fminf(least, fabsf(logits[i]));
+    return least;
 }
 
 void model_scores(const struct model *model, const float *logits, float *scores)

@@ -319,9 +319,8 @@ static size_t largest_trial(const struct network *network)
     return max;
 }
 
-int model_self_test(const struct model *model, struct error *err)
+static int test_network(const struct network *network, struct error *err)
 {
-    const struct network *network = model->network;
     float pattern[PATTERN];
     struct arena arena;
     int code = network_check_memory(network, 1, err);
@@ -342,4 +341,10 @@ int model_self_test(const struct model *model, struct error *err)
     }
     arena_destroy(&arena);
     return code;
+}
+
+int model_self_test(const struct model *model, struct error *err)
+{
+    int code = test_network(model->network, err);
+    return code == ERR_OK && model->exact ? test_network(model->exact, err) : code;
 }

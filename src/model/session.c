@@ -19,18 +19,23 @@ static void find_largest(const struct model *const *models, size_t count, size_t
     }
 }
 
+/* Adds the bytes of a workspace; a network of NULL has none. */
+static bool add_workspace(const struct network *network, size_t *bytes)
+{
+    size_t more = 0;
+    return !network ||
+           (network_workspace_bytes(network, 1, &more) && size_add(*bytes, more, bytes));
+}
+
 bool sessions_bytes(const struct model *const *models, size_t count, size_t *bytes)
 {
     const struct session *s = NULL;
     size_t numbers, classes;
     find_largest(models, count, &numbers, &classes);
     *bytes = numbers * (sizeof *s->rgb + sizeof *s->tensor) + classes * sizeof *s->predictions;
-    for (size_t i = 0; i < count; i++) {
-        size_t more;
-        if (!network_workspace_bytes(models[i]->network, 1, &more) ||
-            !size_add(*bytes, more, bytes))
+    for (size_t i = 0; i < count; i++)
+        if (!add_workspace(models[i]->network, bytes) || !add_workspace(models[i]->exact, bytes))
             return false;
-    }
     return true;
 }
 
@@ -58,8 +63,10 @@ int sessions_create(struct session **out, const struct model *const *models, siz
         struct session *s = &sessions[i];
         *s = sessions[0];
         s->model = models[i];
-        s->workspace = NULL;
+        s->workspace = s->exact = NULL;
         code = workspace_create(&s->workspace, s->model->network, max_images, err);
+        if (code == ERR_OK && s->model->exact)
+            code = workspace_create(&s->exact, s->model->exact, 1, err);
     }
     if (code == ERR_OK)
         *out = sessions;
@@ -72,8 +79,10 @@ void sessions_destroy(struct session *sessions, size_t count)
 {
     if (!sessions)
         return;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         workspace_destroy(sessions[i].workspace);
+        workspace_destroy(sessions[i].exact);
+    }
     preprocessor_destroy(sessions->preprocessor);
     free(sessions->rgb);
     free(sessions->tensor);
@@ -90,31 +99,85 @@ int session_decode(struct session *s, const struct preprocess_options *options, 
 
 void session_put_rgb(struct session *s, int image)
 {
+    s->has_tensor = false;
     model_put_image(s->model, s->workspace, image, s->rgb);
 }
 
 int session_put_tensor(struct session *s, struct error *err)
 {
+    s->has_tensor = true;
     return model_put_tensor(s->model, s->workspace, 0, s->tensor, err);
+}
+
+static const float *forward(const struct session *s, const struct network *network, int images,
+                            struct shared_pass *pass, const struct pass_terms *terms)
+{
+    struct workspace *workspace = session_workspace(s, network);
+    return pass ? network_forward_helped(network, workspace, images, pass, terms)
+                : network_forward(network, workspace, images);
+}
+
+/* Puts the picture again, into the float32 network. */
+static void put_exact(const struct session *s)
+{
+    size_t count = model_input_numbers(s->model);
+    float *to = workspace_input(s->exact);
+    if (s->has_tensor)
+        memcpy(to, s->tensor, count * sizeof *to);
+    else
+        preprocess_normalize(&s->model->preprocess, s->rgb, count / 3, to);
+}
+
+/* Logits that are not finite may pass for either: whoever reads them finds out. */
+static bool is_sure(const struct model *model, const float *logits)
+{
+    return (double)model_margin(model, logits) >= model->cascade.margin;
 }
 
 const float *session_forward(struct session *s, int images, struct shared_pass *pass,
                              const struct pass_terms *terms)
 {
-    return pass ? network_forward_helped(s->model->network, s->workspace, images, pass, terms)
-                : network_forward(s->model->network, s->workspace, images);
+    const struct model *model = s->model;
+    s->recomputed = false;
+    const float *logits = forward(s, model->network, images, pass, terms);
+    if (!logits || !model->exact || images > 1 || is_sure(model, logits))
+        return logits;
+    put_exact(s);
+    s->recomputed = true;
+    return forward(s, model->exact, 1, pass, terms);
+}
+
+struct workspace *session_workspace(const struct session *s, const struct network *network)
+{
+    return network == s->model->exact ? s->exact : s->workspace;
+}
+
+/* The network that the results are of, which computed last. */
+static const struct network *answering(const struct session *s)
+{
+    return s->recomputed ? s->model->exact : s->model->network;
+}
+
+const float *session_logits(const struct session *s)
+{
+    return network_result(answering(s), session_workspace(s, answering(s)));
 }
 
 const float *session_warm_up(struct session *s)
 {
     memset(s->rgb, 128, model_input_numbers(s->model));
     session_put_rgb(s, 0);
-    return session_forward(s, 1, NULL, NULL);
+    s->recomputed = false;
+    if (s->exact) {
+        put_exact(s);
+        forward(s, s->model->exact, 1, NULL, NULL);
+    }
+    return forward(s, s->model->network, 1, NULL, NULL);
 }
 
 int session_classify(struct session *s, int k, struct error *err)
 {
-    const float *logits = network_result(s->model->network, s->workspace);
+    const float *logits = session_logits(s);
     int code = model_check_logits(s->model, logits, err);
     if (code == ERR_OK)
         model_top_k(s->model, logits, k, s->predictions);
@@ -134,7 +197,7 @@ int session_find_class(struct session *s, const char *name, bool is_id, struct p
                  : model_find_class(s->model, name, &out->class_id, err);
     if (code != ERR_OK)
         return code;
-    const float *logits = network_result(s->model->network, s->workspace);
+    const float *logits = session_logits(s);
     const struct score_scale scale = score_scale(s->model->activation, logits, s->model->classes);
     out->score = score_of(&scale, logits[out->class_id]);
     return ERR_OK;
@@ -142,8 +205,8 @@ int session_find_class(struct session *s, const char *name, bool is_id, struct p
 
 int session_embed(const struct session *s, bool normalized, float *out, struct error *err)
 {
-    const struct network *network = s->model->network;
-    int code = explain_embedding(network, s->workspace, 0, out, err);
+    const struct network *network = answering(s);
+    int code = explain_embedding(network, session_workspace(s, network), 0, out, err);
     if (code == ERR_OK && normalized)
         explain_normalize(out, (size_t)explain_shape(network).channels);
     return code;
@@ -151,7 +214,8 @@ int session_embed(const struct session *s, bool normalized, float *out, struct e
 
 int session_map(const struct session *s, int class_id, float *map, struct error *err)
 {
-    return explain_class(s->model->network, s->workspace, 0, class_id, map, err);
+    const struct network *network = answering(s);
+    return explain_class(network, session_workspace(s, network), 0, class_id, map, err);
 }
 
 int session_draw(const struct session *s, const struct preprocess_options *options,

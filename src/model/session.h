@@ -18,6 +18,9 @@
 struct session {
     const struct model *model;
     struct workspace *workspace;
+    struct workspace *exact; /* of model->exact; NULL without one */
+    bool has_tensor;         /* it is `tensor` that was put, not `rgb` */
+    bool recomputed;         /* the last pass went on in float32: its results are of model->exact */
     /* All sessions of a thread share the following. */
     struct preprocessor *preprocessor;
     uint8_t *rgb;                   /* [size][size][3] */
@@ -46,16 +49,25 @@ void session_put_rgb(struct session *session, int image);
 int session_put_tensor(struct session *session, struct error *err);
 
 /* Runs the network on the pictures that were put: with network_forward_helped and its `terms`, or
- * without helpers if `pass` is NULL. Returns the logits, [images][classes], which stay valid until
- * the next pass; NULL if terms->go_on returned false. */
+ * without helpers if `pass` is NULL. With a cascade, a single picture that it decides by less than
+ * the margin is then run in float32, from what session->rgb or session->tensor still holds; helpers
+ * need session_workspace. Returns the logits, [images][classes], which stay valid until the next
+ * pass; NULL if terms->go_on returned false. */
 const float *session_forward(struct session *session, int images, struct shared_pass *pass,
                              const struct pass_terms *terms);
 
-/* Runs a gray picture, so that the first real one finds warm pages and caches. Returns the logits.
- */
+/* The session's workspace for one of its model's networks. */
+struct workspace *session_workspace(const struct session *session, const struct network *network);
+
+/* Runs a gray picture through each network, so that the first real one finds warm pages and caches.
+ * Returns the logits of model->network. */
 const float *session_warm_up(struct session *session);
 
-/* The functions below work on one image after its pass. Each may return ERR_NOT_FINITE. */
+/* The functions below work on one image after its pass. Each that returns a code may return
+ * ERR_NOT_FINITE. */
+
+/* The logits, [classes]. */
+const float *session_logits(const struct session *session);
 
 /* Sets session->predictions[0..k), as model_top_k does. */
 int session_classify(struct session *session, int k, struct error *err);

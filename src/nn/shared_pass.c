@@ -196,6 +196,11 @@ void shared_pass_leave(struct shared_pass *shared)
     atomic_fetch_sub(&shared->helpers, 1);
 }
 
+const struct network *shared_pass_network(const struct shared_pass *shared)
+{
+    return atomic_load(&shared->network);
+}
+
 void shared_pass_work(struct shared_pass *shared, struct workspace *mine, bool (*stop)(void *),
                       void *context)
 {

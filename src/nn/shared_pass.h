@@ -37,6 +37,9 @@ const float *network_forward_helped(const struct network *network, struct worksp
 const void *shared_pass_join(struct shared_pass *shared);
 void shared_pass_leave(struct shared_pass *shared);
 
+/* The network of the pass that the thread has joined. */
+const struct network *shared_pass_network(const struct shared_pass *shared);
+
 /* Computes runs of tiles until the pass ends, or until `stop`, which is called before each run,
  * returns true. `mine` is the thread's own workspace for the same network. To be called only
  * between shared_pass_join and shared_pass_leave. */

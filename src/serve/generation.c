@@ -90,6 +90,7 @@ static int load_entry(struct model_set *models, const struct conf_model *configu
         .template_name = m->template_name,
         .precision = precision_name(m->precision),
         .kernels = network_kernels(m->network),
+        .cascade = m->cascade,
         .sha256 = m->sha256,
         .activation = activation_name(m->activation),
         .label_source = label_source_name(m->label_source),
@@ -101,14 +102,16 @@ static int load_entry(struct model_set *models, const struct conf_model *configu
         .multiply_adds = m->multiply_adds,
         .is_default = configured->is_default,
     };
-    char kernels[NETWORK_SUMMARY_TEXT];
+    char kernels[NETWORK_SUMMARY_TEXT], cascade[CASCADE_TEXT];
     network_summary_text(&entry->info.kernels, kernels);
+    cascade_text(&m->cascade, cascade);
     const struct log_field fields[] = {
         {.key = "model", .text = configured->name},
         {.key = "template", .text = m->template_name},
         {.key = "variant", .text = m->variant_is_assumed ? "assumed" : "known"},
         {.key = "precision", .text = entry->info.precision},
         {.key = "kernels", .text = kernels},
+        {.key = "cascade", .text = cascade},
         {.key = "activation", .text = entry->info.activation},
         {.key = "labels", .text = entry->info.label_source},
         {.key = "path", .text = m->path},
@@ -236,7 +239,7 @@ int generation_check_memory(const struct generation *generation, int more, struc
 {
     int code = ERR_OK;
     for (size_t i = 0; code == ERR_OK && i < generation->models.count; i++)
-        code = network_check_memory(generation->models.models[i]->network, more, err);
+        code = model_check_memory(generation->models.models[i], more, err);
     return code;
 }
 

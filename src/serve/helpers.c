@@ -86,7 +86,8 @@ void helpers_work(struct helpers *helpers, int worker, void (*report_alive)(void
             continue;
         struct session *mine = generation_session(pass->generation, worker, pass->model);
         if (mine)
-            shared_pass_work(shared, mine->workspace, must_leave, &visit);
+            shared_pass_work(shared, session_workspace(mine, shared_pass_network(shared)),
+                             must_leave, &visit);
         shared_pass_leave(shared);
     }
 }

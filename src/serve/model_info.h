@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/cascade.h"
 #include "nn/summary.h"
 
 struct model_info {
@@ -17,6 +18,7 @@ struct model_info {
     int64_t parameters, multiply_adds;
     bool squashes, is_default;
     struct network_summary kernels;
+    struct cascade cascade;
     size_t metric; /* its index in the metrics' dimension MODEL */
 };
 

@@ -61,8 +61,7 @@ static int infer(struct session *s, struct request *r, struct request_part *part
         code = request_reserve_values(r, part, 2 * classes, err);
     if (code != ERR_OK)
         return code;
-    memcpy(part->values, network_result(s->model->network, s->workspace),
-           classes * sizeof *part->values);
+    memcpy(part->values, session_logits(s), classes * sizeof *part->values);
     model_scores(s->model, part->values, part->values + classes);
     return ERR_OK;
 }

@@ -117,6 +117,8 @@ static void observe_part(struct worker *w, const struct job *job, const struct r
     metrics_observe(metrics, HISTOGRAM_stage_duration, STAGE_PREPROCESS, part->preprocess_ns);
     metrics_observe(metrics, HISTOGRAM_stage_duration, STAGE_INFERENCE, part->inference_ns);
     metrics_add(metrics, COUNTER_images, job->entry->info.metric, 0, 0, 1);
+    if (job->session->recomputed)
+        metrics_add(metrics, COUNTER_recomputed, job->entry->info.metric, 0, 0, 1);
 }
 
 /* It is the model that is to blame, or numbers that a client made up as its input. */

@@ -108,8 +108,7 @@ static void destroy(struct comparison *c, size_t threads)
     free(c->energies);
 }
 
-/* Whether both logits make the same decision. */
-static bool agree(const struct model *model, const float *a, const float *b)
+bool agreement_of(const struct model *model, const float *a, const float *b)
 {
     struct prediction best, other;
     if (model->activation == ACTIVATION_SOFTMAX) {
@@ -152,7 +151,7 @@ static int compare_logits(const struct comparison *c, struct agreement *out, str
     for (size_t n = 0; n < c->images; n++) {
         const float *a = c->logits + 2 * n * c->classes, *b = a + c->classes;
         double angle = cosine(a, b, mean, c->classes);
-        out->decisions += agree(c->exact, a, b);
+        out->decisions += agreement_of(c->exact, a, b);
         out->cosine += angle;
         out->min_cosine = fmin(out->min_cosine, angle);
     }
@@ -162,7 +161,7 @@ static int compare_logits(const struct comparison *c, struct agreement *out, str
     return ERR_OK;
 }
 
-static int summarise(const struct comparison *c, struct agreement *out, struct error *err)
+static int summarise(struct comparison *c, struct agreement *out, struct error *err)
 {
     *out = (struct agreement){.decibels = calloc(c->layers, sizeof *out->decibels)};
     if (!out->decibels)
@@ -171,6 +170,8 @@ static int summarise(const struct comparison *c, struct agreement *out, struct e
         out->decibels[i] =
             10 * log10((c->energies[2 * i] + 1e-30) / (c->energies[2 * i + 1] + 1e-30));
     int code = c->images ? compare_logits(c, out, err) : ERR_OK;
+    out->logits = c->logits;
+    c->logits = NULL;
     if (code != ERR_OK)
         agreement_destroy(out);
     return code;
@@ -199,5 +200,6 @@ int agreement_measure(struct tool *tool, const struct model *other, const struct
 void agreement_destroy(struct agreement *agreement)
 {
     free(agreement->decibels);
+    free(agreement->logits);
     *agreement = (struct agreement){0};
 }

@@ -11,6 +11,7 @@ struct agreement {
     double cosine;     /* mean cosine of both logits, less float32's mean over all images */
     double min_cosine; /* the smallest of these cosines */
     double *decibels;  /* [layers] signal-to-noise ratio of a layer's output */
+    float *logits;     /* [images][2][classes]: of float32, then of the other */
 };
 
 /* Runs tool->model, which is float32, and `other` over the files. Replaces `compute` in
@@ -18,6 +19,9 @@ struct agreement {
  * ERR_NO_MEMORY, ERR_THREAD. */
 int agreement_measure(struct tool *tool, const struct model *other, const struct file_list *files,
                       struct agreement *out, struct error *err);
+/* Whether both logits make the same decision. */
+bool agreement_of(const struct model *model, const float *a, const float *b);
+
 void agreement_destroy(struct agreement *agreement);
 
 #endif

@@ -7,17 +7,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "model/observer.h"
 #include "model/rounder.h"
 #include "tool/agreement.h"
 #include "tool/args.h"
+#include "tool/cascade.h"
 #include "tool/output.h"
 
 enum { DEFAULT_IMAGES = 1000, FEW_IMAGES = 64 };
+enum { TIMED_PICTURES = 4 };
 enum { PASS_BYTES = 1 << 30 }; /* of a pass that prepares the rounding of weights */
 
 enum rounding { ROUNDING_NEAREST, ROUNDING_LEAST_SQUARES };
 static const char *const rounding_names[] = {"nearest", "least-squares", NULL};
+
+/* What the cascade costs. */
+struct price {
+    double int8_ms, f32_ms; /* of a picture, on one thread */
+    size_t weight_bytes;    /* of the float32 network */
+};
 
 struct calibrate {
     const char *pictures, *out, *holdout;
@@ -25,12 +34,15 @@ struct calibrate {
     enum rounding rounding;
     int64_t images;
     double held_out; /* `holdout` as a number */
+    const char *promise;
+    double promised; /* `promise` as a fraction; 0: none */
     struct tool *tool;
     struct file_list used, kept; /* for calibration and held out; paths belong to tool->files */
     struct observer *observer;
     struct rounder *rounder;
     struct calibration calibration;
     struct agreement agreement;
+    struct price price;
 };
 
 /* Takes at most `images` of the files found, evenly spread. Of these it holds out the fraction
@@ -66,6 +78,17 @@ static int check_pictures(const struct calibrate *c, struct error *err)
     if (found->count == 1 && found->entries[0].problem)
         return error_set(err, ERR_PARAMETER, "%s: %s", c->pictures, found->entries[0].problem);
     return ERR_OK;
+}
+
+static int check_promise(const struct calibrate *c, struct error *err)
+{
+    size_t needed = c->promised > 0 ? cascade_images_needed(c->promised) : 0;
+    if (c->kept.count >= needed)
+        return ERR_OK;
+    return error_set(err, ERR_PARAMETER,
+                     "--agreement %s needs %zu or more pictures held out, but of %zu with "
+                     "--holdout %s there are %zu; take more pictures or a larger --holdout",
+                     c->promise, needed, c->used.count + c->kept.count, c->holdout, c->kept.count);
 }
 
 static int check_out(const struct calibrate *c, struct error *err)
@@ -212,6 +235,34 @@ static size_t count_passes(const struct calibrate *c)
                     : 0);
 }
 
+/* Sets `*ms` to the least time of a few pictures. */
+static int time_picture(const struct model *model, double *ms, struct error *err)
+{
+    struct session *session = NULL;
+    int code = sessions_create(&session, &model, 1, 1, err);
+    *ms = INFINITY;
+    for (int i = 0; code == ERR_OK && i < TIMED_PICTURES; i++) {
+        int64_t start = clock_monotonic_ns();
+        session_warm_up(session);
+        *ms = fmin(*ms, clock_ns_to_ms(clock_monotonic_ns() - start));
+    }
+    sessions_destroy(session, 1);
+    return code;
+}
+
+/* Chooses the cascade that holds the promise. */
+static int keep_promise(struct calibrate *c, const struct model *quantized, struct error *err)
+{
+    const struct model *exact = c->tool->model;
+    int code = cascade_choose(exact, c->agreement.logits, c->agreement.images, c->promised,
+                              &c->calibration.cascade, err);
+    if (code != ERR_OK)
+        return error_prefix(err, code, "--agreement %s", c->promise);
+    c->price.weight_bytes = network_weight_bytes(exact->network);
+    code = time_picture(quantized, &c->price.int8_ms, err);
+    return code == ERR_OK ? time_picture(exact, &c->price.f32_ms, err) : code;
+}
+
 /* Compares int8 with the new scales to float32, on the pictures held out. */
 static int compare(struct calibrate *c, const char *folder, struct error *err)
 {
@@ -222,6 +273,8 @@ static int compare(struct calibrate *c, const char *folder, struct error *err)
     if (code != ERR_OK)
         return code;
     code = agreement_measure(c->tool, quantized, &c->kept, &c->agreement, err);
+    if (code == ERR_OK && c->promised > 0)
+        code = keep_promise(c, quantized, err);
     model_destroy(quantized);
     return code;
 }
@@ -267,19 +320,52 @@ static bool has_sigmoids(const struct calibrate *c)
     return c->tool->model->activation == ACTIVATION_SIGMOID;
 }
 
+/* The time of a picture with the cascade, in those of int8 alone. */
+static double price_of(const struct calibrate *c)
+{
+    return 1 + c->calibration.cascade.fraction * c->price.f32_ms / c->price.int8_ms;
+}
+
+static json_t *price_json(const struct calibrate *c)
+{
+    if (c->calibration.cascade.margin == 0)
+        return json_null();
+    return json_pack("{s:f, s:f, s:f, s:I}", "factor", price_of(c), "int8_ms", c->price.int8_ms,
+                     "f32_ms", c->price.f32_ms, "weight_bytes", (json_int_t)c->price.weight_bytes);
+}
+
+static void print_promise(const struct calibrate *c)
+{
+    const struct cascade *cascade = &c->calibration.cascade;
+    printf("agreement   %.6g %%: ", 100 * c->promised);
+    if (cascade->margin == 0) {
+        printf("int8 alone keeps it\n");
+        return;
+    }
+    printf("pictures that int8 decides by less than %.3g are computed again in float32, %.1f %% of "
+           "those held out\n",
+           cascade->margin, 100 * cascade->fraction);
+    printf("price       %.2f times the time of int8 (%.1f + %.3f x %.1f ms), and %.0f MB for the "
+           "float32 weights\n",
+           price_of(c), c->price.int8_ms, cascade->fraction, c->price.f32_ms,
+           (double)c->price.weight_bytes / 1e6);
+}
+
 static void print_json(const struct calibrate *c)
 {
     const struct agreement *a = &c->agreement;
     bool any = a->images > 0;
-    output_json_line(json_pack(
-        "{s:o, s:s, s:s, s:i, s:I, s:I, s:o, s:o, s:o, s:o}", "file", output_json_text(c->out),
-        "method", c->calibration.method, "rounding", rounding_names[c->rounding], "images",
-        c->calibration.images, "held_out", (json_int_t)a->images, "failed",
-        (json_int_t)c->tool->failed, has_sigmoids(c) ? "decision_agreement" : "top1_agreement",
-        any ? json_real(a->decisions) : json_null(), "cosine",
-        any ? json_real(a->cosine) : json_null(), "least_cosine",
-        any ? json_real(a->min_cosine) : json_null(), "layers",
-        any ? layers_json(c) : json_null()));
+    output_json_line(json_pack("{s:o, s:s, s:s, s:i, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
+                               "file", output_json_text(c->out), "method", c->calibration.method,
+                               "rounding", rounding_names[c->rounding], "images",
+                               c->calibration.images, "held_out", (json_int_t)a->images, "failed",
+                               (json_int_t)c->tool->failed,
+                               has_sigmoids(c) ? "decision_agreement" : "top1_agreement",
+                               any ? json_real(a->decisions) : json_null(), "cosine",
+                               any ? json_real(a->cosine) : json_null(), "least_cosine",
+                               any ? json_real(a->min_cosine) : json_null(), "cascade",
+                               output_json_cascade(&c->calibration.cascade), "price", price_json(c),
+                               "layers", any ? layers_json(c) : json_null()));
 }
 
 static void print_text(const struct calibrate *c)
@@ -295,6 +381,8 @@ static void print_text(const struct calibrate *c)
                has_sigmoids(c) ? "the same classes at 0.5 or more" : "the same top class",
                100 * a->decisions, a->cosine, a->min_cosine);
     }
+    if (c->promised > 0)
+        print_promise(c);
     printf("calibrated  on %d pictures, method %s, rounding %s\nwritten     ",
            c->calibration.images, c->calibration.method, rounding_names[c->rounding]);
     tool_plain(stdout, c->out);
@@ -306,17 +394,29 @@ static struct calibrate calibrate = {.method = RANGE_MSE,
                                      .holdout = "0.5",
                                      .images = DEFAULT_IMAGES};
 
-/* Parses --holdout: 0 <= fraction < 1. */
+/* The number that a text is; NaN if it is none. */
+static double number_of(const char *text)
+{
+    char *end;
+    double number = strtod(text, &end);
+    return end != text && *end == '\0' ? number : NAN;
+}
+
 static int check(struct tool *tool, struct error *err)
 {
     (void)tool;
-    char *end;
     struct calibrate *c = &calibrate;
-    c->held_out = strtod(c->holdout, &end);
-    if (end != c->holdout && *end == '\0' && c->held_out >= 0 && c->held_out < 1)
-        return ERR_OK;
-    return error_set(err, ERR_PARAMETER, "--holdout %s: not a fraction of 0 to below 1",
-                     c->holdout);
+    c->held_out = number_of(c->holdout);
+    c->promised = c->promise ? number_of(c->promise) / 100 : 0;
+    if (!(c->held_out >= 0 && c->held_out < 1))
+        return error_set(err, ERR_PARAMETER, "--holdout %s: not a fraction of 0 to below 1",
+                         c->holdout);
+    if (c->promise && !(c->promised > 0.5 && c->promised < 1))
+        return error_set(err, ERR_PARAMETER,
+                         "--agreement %s: not a percentage above 50 and below 100; only float32 "
+                         "itself always agrees with float32",
+                         c->promise);
+    return ERR_OK;
 }
 
 /* Opens and checks everything before the network runs. */
@@ -331,6 +431,8 @@ static int prepare(struct calibrate *c, const char *folder, struct error *err)
         code = split(c, err);
     if (code == ERR_OK)
         code = model_load(&c->tool->model, folder, &exact, err);
+    if (code == ERR_OK)
+        code = check_promise(c, err);
     if (code == ERR_OK)
         code = check_out(c, err);
     return code == ERR_OK ? check_report(c, c->kept.count, err) : code;
@@ -378,6 +480,9 @@ const struct command command_calibrate = {
                 "how many pictures to use of those found, evenly spread"),
         TEXT("holdout", 0, calibrate.holdout, "FRACTION",
              "fraction of these held out for the report"),
+        TEXT("agreement", 0, calibrate.promise, "PERCENT",
+             "how often int8 shall decide as float32 does: pictures that it decides by too little "
+             "are then computed again in float32"),
         TEXT("out", 'o', calibrate.out, "FILE", "what to write (default MODEL/calibration.json)")),
     .check = check,
     .run = run,

@@ -85,6 +85,7 @@ static void *worker_main(void *arg)
         slot->result = (struct engine_result){.file = &engine->files->entries[i]};
         if (compute(w, slot->result.file, slot->logits, &slot->result.error) == ERR_OK)
             slot->result.logits = slot->logits;
+        slot->result.recomputed = slot->result.logits && w->session->recomputed;
         pthread_mutex_lock(&engine->lock);
         slot->ready = true;
         pthread_cond_signal(&engine->has_result);
@@ -169,7 +170,7 @@ int engine_run(const struct model *model, const struct file_list *files,
     int code = workers ? create_slots(&engine, count, err)
                        : error_set(err, ERR_NO_MEMORY, "no memory for %zu threads", count);
     if (code == ERR_OK)
-        code = network_check_memory(model->network, (int)count, err);
+        code = model_check_memory(model, (int)count, err);
     if (code == ERR_OK)
         code = start_workers(&engine, workers, count, &started, err);
     if (code == ERR_OK)

@@ -30,6 +30,7 @@ struct engine_options {
 struct engine_result {
     const struct file_entry *file;
     const float *logits;
+    bool recomputed; /* by a cascade, in float32 */
     struct error error;
 };
 

@@ -27,6 +27,7 @@ struct eval {
     struct confusion *confusions; /* one per picture, merged at the end */
     size_t confusion_count;
     size_t images, top1, top5;
+    size_t recomputed; /* of images, by the model's cascade */
     int64_t elapsed_ns;
 };
 
@@ -57,6 +58,7 @@ static bool take(void *context, const struct engine_result *result)
             count_prediction(e, result->logits, class_id);
     }
     e->images += result->logits != NULL;
+    e->recomputed += result->recomputed;
     return true;
 }
 
@@ -112,8 +114,9 @@ static json_t *confusion_json(const struct eval *e)
 
 static void print_json(const struct eval *e)
 {
-    output_json_line(json_pack("{s:I, s:I, s:f, s:f, s:f, s:o}", "images", (json_int_t)e->images,
-                               "failed", (json_int_t)e->tool->failed, "top1",
+    output_json_line(json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:o}", "images",
+                               (json_int_t)e->images, "failed", (json_int_t)e->tool->failed,
+                               "recomputed", (json_int_t)e->recomputed, "top1",
                                fraction(e->top1, e->images), "top5", fraction(e->top5, e->images),
                                "images_per_s", images_per_s(e), "confusion", confusion_json(e)));
 }
@@ -132,8 +135,9 @@ static void print_precision_json(const struct eval *e)
             array, json_pack("{s:I, s:I, s:o}", "class_id", (json_int_t)i, "positives",
                              (json_int_t)m->precisions[i].positives, "average_precision",
                              real_or_null(m->precisions[i].average)));
-    output_json_line(json_pack("{s:I, s:I, s:o, s:I, s:f, s:o}", "images", (json_int_t)e->images,
-                               "failed", (json_int_t)e->tool->failed, "mean_average_precision",
+    output_json_line(json_pack("{s:I, s:I, s:I, s:o, s:I, s:f, s:o}", "images",
+                               (json_int_t)e->images, "failed", (json_int_t)e->tool->failed,
+                               "recomputed", (json_int_t)e->recomputed, "mean_average_precision",
                                real_or_null(m->mean), "classes_measured", (json_int_t)m->measured,
                                "images_per_s", images_per_s(e), "classes", array));
 }
@@ -181,9 +185,17 @@ static void print_worst(const struct eval *e)
     }
 }
 
-static void print_text(const struct eval *e)
+static void print_images(const struct eval *e)
 {
     printf("images   %zu, %zu failed\n", e->images, e->tool->failed);
+    if (e->model->exact)
+        printf("cascade  %zu computed again in float32 (%.1f%%)\n", e->recomputed,
+               100 * fraction(e->recomputed, e->images));
+}
+
+static void print_text(const struct eval *e)
+{
+    print_images(e);
     printf("top-1    %.2f%% (%zu)\n", 100 * fraction(e->top1, e->images), e->top1);
     printf("top-5    %.2f%% (%zu)\n", 100 * fraction(e->top5, e->images), e->top5);
     printf("speed    %.1f images/s\n", images_per_s(e));
@@ -197,7 +209,7 @@ static void print_text(const struct eval *e)
 static void print_precision_text(const struct eval *e)
 {
     const struct multi_label *m = &e->multi_label;
-    printf("images   %zu, %zu failed\n", e->images, e->tool->failed);
+    print_images(e);
     if (m->measured > 0)
         printf("mAP      %.2f%% (of %zu classes, %zu have pictures)\n", 100 * m->mean, m->classes,
                m->measured);

@@ -31,6 +31,7 @@ struct info {
     size_t row_count;
     int64_t parameters, multiply_adds;
     struct network_summary kernels;
+    struct cascade cascade;
 };
 
 /* Channels of a convolution, from the least to the most of its stage's blocks. */
@@ -240,13 +241,14 @@ static void print_json(const struct info *info)
 {
     const struct model *model = info->model;
     output_json_line(json_pack(
-        "{s:s, s:b, s:I, s:I, s:i, s:s, s:s?, s:i, s:s, s:o, s:s?, s:o, s:o}", "template",
+        "{s:s, s:b, s:I, s:I, s:i, s:s, s:s?, s:i, s:s, s:o, s:o, s:s?, s:o, s:o}", "template",
         info->template_name, "variant_assumed", model && model->variant_is_assumed, "parameters",
         (json_int_t)info->parameters, "multiply_adds", (json_int_t)info->multiply_adds, "classes",
         info->classes, "activation", activation_name(info->activation), "labels",
         model ? label_source_name(model->label_source) : NULL, "input_size",
-        info->template.input_size, "precision", precision_name(info->precision), "kernels",
-        output_json_kernels(&info->kernels), "sha256", model ? model->sha256 : NULL, "preprocess",
+        info->template.input_size, "precision", precision_name(info->precision), "cascade",
+        output_json_cascade(&info->cascade), "kernels", output_json_kernels(&info->kernels),
+        "sha256", model ? model->sha256 : NULL, "preprocess",
         model ? preprocess_json(&model->preprocess) : json_null(), "stages", rows_json(info)));
 }
 
@@ -333,7 +335,7 @@ static void print_labels(const struct model *model)
 
 static void print_text(const struct info *info)
 {
-    char kernels[NETWORK_SUMMARY_TEXT];
+    char kernels[NETWORK_SUMMARY_TEXT], cascade[CASCADE_TEXT];
     printf("template   %s%s\n", info->template_name,
            info->model && info->model->variant_is_assumed
                ? " (config.json names no architecture; taken for one without anti-aliasing)"
@@ -344,6 +346,9 @@ static void print_text(const struct info *info)
         print_labels(info->model);
     printf("\nscores     %s\n", activation_name(info->activation));
     printf("precision  %s\n", precision_name(info->precision));
+    cascade_text(&info->cascade, cascade);
+    if (info->cascade.margin > 0)
+        printf("cascade    %s\n", cascade);
     network_summary_text(&info->kernels, kernels);
     printf("kernels    %s\n", kernels);
     if (info->model)
@@ -355,6 +360,7 @@ static void describe_model(struct info *info, const struct model *model)
 {
     info->model = model;
     info->precision = model->precision;
+    info->cascade = model->cascade;
     info->activation = model->activation;
     info->classes = model->classes;
     info->template = model->template;

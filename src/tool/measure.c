@@ -86,7 +86,10 @@ static void forward(struct worker *w)
     if (!o->layers) {
         int share = (o->threads - 1) / o->workers; /* of the helpers, rounded up */
         const struct pass_terms terms = {.context = w, .expected = share};
-        session_forward(w->session, o->batch, w->pass, &terms);
+        if (w->pass)
+            network_forward_helped(network, w->session->workspace, o->batch, w->pass, &terms);
+        else
+            network_forward(network, w->session->workspace, o->batch);
         return;
     }
     int64_t before = clock_monotonic_ns();

@@ -12,6 +12,8 @@ static int check_gray_picture(const struct model *model, struct error *err)
     int code = sessions_create(&session, &model, 1, 1, err);
     if (code == ERR_OK)
         code = model_check_logits(model, session_warm_up(session), err);
+    if (code == ERR_OK && model->exact)
+        code = model_check_logits(model, network_result(model->exact, session->exact), err);
     sessions_destroy(session, 1);
     return code;
 }
@@ -23,8 +25,7 @@ static int report(const struct model *model, double load_ms, struct error *err)
     printf("tensors    all present, of the right shape and finite: %s, %s parameters\n",
            model->template_name, parameters);
     printf("sha256     %s\n", model->sha256);
-    printf("loading    %.0f ms, %zu bytes of packed weights\n", load_ms,
-           network_weight_bytes(model->network));
+    printf("loading    %.0f ms, %zu bytes of packed weights\n", load_ms, model_weight_bytes(model));
     char kernels[NETWORK_SUMMARY_TEXT];
     struct network_summary summary = network_kernels(model->network);
     network_summary_text(&summary, kernels);

@@ -29,6 +29,10 @@
     ROUNDED("layer1.0.conv1", "Af+A") ", \"scale\": 0.5, \"zero\": [1, 128, 255], \"mean\": 0}"
 #define WHOLE_2 HEAD_2 ", \"layers\": {" CONV_2 ", " LAST_2 "}}"
 
+/* With a cascade. */
+#define CASCADE ", \"cascade\": {\"margin\": 0.61, \"agreement\": 0.995, \"fraction\": 0.041}"
+#define WHOLE_3 HEAD_2 CASCADE ", \"layers\": {" CONV_2 ", " LAST_2 "}}"
+
 #define KERNELS(in, out, side)                                                                     \
     {                                                                                              \
         .in_c = (in), .out_c = (out), .kernel = (side), .groups = 1                                \
@@ -95,6 +99,27 @@ START_TEST(roundings_are_read)
 }
 END_TEST
 
+static void check_cascade(const struct calibration *c)
+{
+    ck_assert(c->cascade.margin == 0.61);
+    ck_assert(c->cascade.agreement == 0.995);
+    ck_assert(c->cascade.fraction == 0.041);
+}
+
+START_TEST(a_cascade_is_read)
+{
+    struct calibration c;
+    struct error err;
+    ck_assert_msg(parse(WHOLE_3, &c, &err) == ERR_OK, "%s", err.message);
+    check_numbers(&c);
+    check_cascade(&c);
+    calibration_destroy(&c);
+    ck_assert_int_eq(parse(WHOLE_2, &c, NULL), ERR_OK);
+    ck_assert(c.cascade.margin == 0 && c.cascade.agreement == 0 && c.cascade.fraction == 0);
+    calibration_destroy(&c);
+}
+END_TEST
+
 /* Each layer may have one or not. */
 START_TEST(version_2_needs_no_rounding)
 {
@@ -120,26 +145,35 @@ START_TEST(a_file_may_be_as_long_as_its_network_needs)
 }
 END_TEST
 
-START_TEST(what_is_written_is_read)
+static void check_written(const char *whole, struct calibration *c)
 {
     char folder[FOLDER_PATH];
-    struct calibration c;
     char text[4096];
     folder_make(folder);
     const char *path = folder_file(folder, "calibration.json");
-    ck_assert_int_eq(parse(WHOLE_2, &c, NULL), ERR_OK);
+    ck_assert_int_eq(parse(whole, c, NULL), ERR_OK);
     for (int twice = 0; twice < 2; twice++) /* the second takes the first one's place */
-        ck_assert_int_eq(calibration_write(&c, layers, LAYERS, path, NULL), ERR_OK);
-    calibration_destroy(&c);
+        ck_assert_int_eq(calibration_write(c, layers, LAYERS, path, NULL), ERR_OK);
+    calibration_destroy(c);
     FILE *f = fopen(path, "rb");
     ck_assert_ptr_nonnull(f);
     size_t length = fread(text, 1, sizeof text, f);
     fclose(f);
-    ck_assert_int_eq(calibration_parse(&c, layers, LAYERS, text, length, NULL), ERR_OK);
-    check_numbers(&c);
-    check_roundings(&c);
-    calibration_destroy(&c);
+    ck_assert_int_eq(calibration_parse(c, layers, LAYERS, text, length, NULL), ERR_OK);
+    check_numbers(c);
     folder_remove(folder);
+}
+
+START_TEST(what_is_written_is_read)
+{
+    struct calibration c;
+    check_written(WHOLE_2, &c);
+    check_roundings(&c);
+    ck_assert(c.cascade.margin == 0);
+    calibration_destroy(&c);
+    check_written(WHOLE_3, &c);
+    check_cascade(&c);
+    calibration_destroy(&c);
 }
 END_TEST
 
@@ -232,6 +266,24 @@ static const struct damage bad_rounding[] = {
      ERR_MODEL_INVALID},
 };
 
+static const struct damage bad_cascade[] = {
+    {"\"version\": 2", "\"version\": 1", "unknown key", ERR_MODEL_INVALID},
+    {CASCADE, ", \"cascade\": null", "cascade: not an object", ERR_MODEL_INVALID},
+    {CASCADE, ", \"cascade\": 0.61", "cascade: not an object", ERR_MODEL_INVALID},
+    {CASCADE, ", \"cascade\": {\"margin\": 1}", "cascade: not an object", ERR_MODEL_INVALID},
+    {"0.041}", "0.041, \"more\": 1}", "cascade: not an object", ERR_MODEL_INVALID},
+    {"0.61", "0", "cascade: margin: not a number of 1e-30 to 1e+30", ERR_MODEL_INVALID},
+    {"0.61", "-0.61", "cascade: margin", ERR_MODEL_INVALID},
+    {"0.61", "1e31", "cascade: margin", ERR_MODEL_INVALID},
+    {"0.61", "\"0.61\"", "cascade: margin", ERR_MODEL_INVALID},
+    {"\"margin\"", "\"margins\"", "cascade: margin", ERR_MODEL_INVALID},
+    {"0.995", "0.4", "cascade: agreement: not a number of 0.5 to 1", ERR_MODEL_INVALID},
+    {"0.995", "99.5", "cascade: agreement", ERR_MODEL_INVALID},
+    {"0.041", "-0.1", "cascade: fraction: not a number of 0 to 1", ERR_MODEL_INVALID},
+    {"0.041", "4.1", "cascade: fraction", ERR_MODEL_INVALID},
+    {"0.041", "[0.041]", "cascade: fraction", ERR_MODEL_INVALID},
+};
+
 static void check_damage(const char *whole, const struct damage *damage, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -257,6 +309,12 @@ END_TEST
 START_TEST(a_damaged_rounding_is_refused)
 {
     check_damage(WHOLE_2, bad_rounding, sizeof bad_rounding / sizeof bad_rounding[0]);
+}
+END_TEST
+
+START_TEST(a_damaged_cascade_is_refused)
+{
+    check_damage(WHOLE_3, bad_cascade, sizeof bad_cascade / sizeof bad_cascade[0]);
 }
 END_TEST
 
@@ -502,6 +560,7 @@ END_TEST
 TEST_MAIN("model/calibration", 60, a_whole_file_is_read, what_is_written_is_read,
           roundings_are_read, version_2_needs_no_rounding,
           a_file_may_be_as_long_as_its_network_needs, a_folder_that_is_not_there_is_an_error,
-          a_damaged_file_is_refused, a_damaged_rounding_is_refused, int8_and_bf16_stay_near_float32,
+          a_damaged_file_is_refused, a_damaged_rounding_is_refused, a_cascade_is_read,
+          a_damaged_cascade_is_refused, int8_and_bf16_stay_near_float32,
           int8_is_the_same_on_every_rung, a_calibration_changes_nothing_unasked,
           int8_needs_a_calibration_of_its_own, pictures_and_tensors_are_the_same_input)

@@ -451,12 +451,12 @@ START_TEST(bf16_weights_load)
 END_TEST
 
 /* A kernel that gets the last value of each call wrong, while `spoil` says so, in place of the real
- * ones. */
+ * ones, unless `spares` says so. */
 const struct conv_kernel *__real_kernel_conv(struct kernel_isas isas, enum precision precision,
                                              const struct conv_shape *shape);
 const struct conv_kernel *__wrap_kernel_conv(struct kernel_isas isas, enum precision precision,
                                              const struct conv_shape *shape);
-static bool spoil;
+static bool spoil, spares;
 
 static const struct conv_kernel *real_kernel(const struct conv_shape *shape)
 {
@@ -482,6 +482,8 @@ const struct conv_kernel *__wrap_kernel_conv(struct kernel_isas isas, enum preci
     size_t i = 0;
     (void)isas;
     ck_assert_int_eq(precision, PRECISION_F32);
+    if (spares)
+        return real;
     while (copies[i].name && strcmp(copies[i].name, real->name) != 0)
         ck_assert_uint_lt(++i, sizeof copies / sizeof copies[0]);
     copies[i] = *real;
@@ -505,6 +507,29 @@ START_TEST(the_self_test_finds_a_wrong_kernel)
     ck_assert_ptr_nonnull(strstr(err.message, "layer conv1 is wrong on kernel f32_"));
     spoil = false;
     model_destroy(model);
+    folder_remove(folder);
+}
+END_TEST
+
+START_TEST(the_self_test_is_of_both_networks_of_a_cascade)
+{
+    struct model *right, *wrong;
+    const struct template t = folder_template();
+    folder_make(folder);
+    ck_assert_int_eq(model_init_folder(&t, 3, folder, NULL), ERR_OK);
+    ck_assert_int_eq(load(&wrong, NULL), ERR_OK);
+    spares = true;
+    ck_assert_int_eq(load(&right, NULL), ERR_OK);
+    spares = false;
+    spoil = true;
+    ck_assert_int_eq(model_self_test(right, NULL), ERR_OK);
+    right->exact = wrong->network;
+    ck_assert_int_eq(model_self_test(right, NULL), ERR_INTERNAL);
+    spoil = false;
+    ck_assert_int_eq(model_self_test(right, NULL), ERR_OK);
+    right->exact = NULL;
+    model_destroy(right);
+    model_destroy(wrong);
     folder_remove(folder);
 }
 END_TEST
@@ -533,6 +558,24 @@ START_TEST(top_k_is_softmax_in_order)
     model_scores(&model, logits, scores);
     for (int i = 0; i < 5; i++)
         ck_assert_float_eq(scores[p[i].class_id], p[i].score);
+}
+END_TEST
+
+START_TEST(a_margin_is_how_near_another_decision_is)
+{
+    const float logits[] = {1, 3, 2, 2.5F, -1}, tied[] = {2, 4, 4}, of_one[] = {-0.25F};
+    struct model model = {.activation = ACTIVATION_SOFTMAX, .classes = 5};
+    ck_assert(model_margin(&model, logits) == 0.5F);
+    model.classes = 2;
+    ck_assert(model_margin(&model, logits) == 2);
+    model.classes = 3;
+    ck_assert(model_margin(&model, tied) == 0);
+    model.classes = 1;
+    ck_assert(isinf(model_margin(&model, of_one)));
+    model.activation = ACTIVATION_SIGMOID;
+    ck_assert(model_margin(&model, of_one) == 0.25F);
+    model.classes = 5;
+    ck_assert(model_margin(&model, logits) == 1);
 }
 END_TEST
 
@@ -837,7 +880,8 @@ TEST_MAIN("model/model", 60, a_whole_model_is_loaded, a_missing_tensor_is_named,
           a_checkpoint_is_told_what_makes_a_model_of_it,
           the_weights_are_told_from_other_checkpoints, weights_in_several_files_are_refused,
           a_file_is_no_model, a_model_outlives_its_file, bf16_weights_load,
-          the_self_test_finds_a_wrong_kernel, an_absent_model_can_be_destroyed,
+          the_self_test_finds_a_wrong_kernel, the_self_test_is_of_both_networks_of_a_cascade,
+          a_margin_is_how_near_another_decision_is, an_absent_model_can_be_destroyed,
           top_k_is_softmax_in_order, scores_of_sigmoids_stand_alone, top_k_agrees_with_sorting,
           logits_that_are_no_numbers_are_an_error, the_largest_logits_give_scores,
           a_label_is_taken_before_an_id, where_labels_are_numbers_ids_are_not_taken,

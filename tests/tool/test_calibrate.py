@@ -4,6 +4,7 @@ import base64
 import filecmp
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import test_resnext as tool  # noqa: E402
 
 SHARED = os.path.join(tool.SOURCE, "..", "shared")
 FIELDS = ["file", "method", "rounding", "images", "held_out", "failed", "top1_agreement", "cosine",
-          "least_cosine", "layers"]
+          "least_cosine", "cascade", "price", "layers"]
 
 
 def copy(scratch, source=tool.CIFAR):
@@ -167,6 +168,81 @@ def test_every_rung_gives_the_same_int8(scratch):
     assert len(answers) >= 2 and all(a == answers["ref"] for a in answers.values()), answers
     for precision in ("f32", "bf16", "int8"):
         tool.good("verify", "--precision", precision, tool.CIFAR)
+
+
+def unpacked(scratch):
+    """A folder of 1000 pictures."""
+    archive = os.path.join(SHARED, "data", "cifar10_dev.tar")
+    if not os.path.exists(archive):
+        raise tool.Skip("no " + archive)
+    subprocess.run(["tar", "-xf", archive, "-C", scratch], check=True)
+    return os.path.join(scratch, "cifar10_dev")
+
+
+def agreement(folder, pictures):
+    exact, other = (best(folder, pictures, precision)[0] for precision in ("f32", "int8"))
+    return sum(a == b for a, b in zip(exact, other)) / len(exact)
+
+
+def test_a_promised_agreement_holds(scratch):
+    """Chosen by 400 pictures, it holds on all 1000."""
+    folder, pictures = copy(scratch), unpacked(scratch)
+    out = calibrate(folder, pictures, "-n", "800", "--agreement", "99.9")
+    cascade, price = out["cascade"], out["price"]
+    assert cascade == calibrated(folder)["cascade"], out
+    assert list(cascade) == ["margin", "agreement", "fraction"]
+    assert cascade["agreement"] == 0.999 and cascade["margin"] > 0 and 0 < cascade["fraction"] < 0.1, out
+    assert list(price) == ["factor", "int8_ms", "f32_ms", "weight_bytes"]
+    assert abs(price["factor"] - 1 - cascade["fraction"] * price["f32_ms"] / price["int8_ms"]) < 1e-6, price
+    assert price["weight_bytes"] >= 4 * 728490, price
+    assert agreement(folder, pictures) >= 0.999
+    evaluated = json.loads(tool.good("eval", "--json", "--precision", "int8", folder, pictures))
+    assert 0 < evaluated["recomputed"] / 1000 < 2 * cascade["fraction"], evaluated
+    assert json.loads(tool.good("eval", "--json", folder, pictures))["recomputed"] == 0
+    text = tool.good("eval", "--precision", "int8", folder, pictures)
+    assert f"cascade  {evaluated['recomputed']} computed again in float32 (" in text, text
+
+
+def test_a_cascade_is_told_of(scratch):
+    folder, pictures = copy(scratch), unpacked(scratch)
+    said = tool.good("calibrate", folder, pictures, "-n", "800", "--agreement", "99.9")
+    cascade = calibrated(folder)["cascade"]
+    per_cent = f"{100 * cascade['fraction']:.1f} %"
+    assert (f"agreement   99.9 %: pictures that int8 decides by less than {cascade['margin']:.3g} are computed "
+            f"again in float32, {per_cent} of those held out\n") in said, said
+    assert re.search(r"\nprice       \d\.\d\d times the time of int8 \(\d+\.\d \+ 0\.\d+ x \d+\.\d ms\), "
+                     r"and 3 MB for the float32 weights\n", said), said
+    assert json.loads(tool.good("info", "--json", "--precision", "int8", folder))["cascade"] == cascade
+    assert json.loads(tool.good("info", "--json", folder))["cascade"] is None
+    text = tool.good("info", "--precision", "int8", folder)
+    assert f"decided by less than {cascade['margin']:.3g}: again in float32 ({per_cent}" in text, text
+    assert "cascade" not in tool.good("info", folder)
+    words = ("bench", "--precision", "int8", "--iterations", "3", folder)
+    assert json.loads(tool.good(*words, "--json"))["cascade"] == cascade
+    assert f"cascade   not measured: with it {per_cent} of pictures" in tool.good(*words)
+    tool.good("verify", "--precision", "int8", folder)
+
+
+def test_a_promise_that_int8_keeps_needs_no_cascade(scratch):
+    folder, pictures = copy(scratch), unpacked(scratch)
+    out = calibrate(folder, pictures, "-n", "800", "--agreement", "90")
+    assert out["cascade"] is None and out["price"] is None and "cascade" not in calibrated(folder)
+    said = tool.good("calibrate", folder, pictures, "-n", "800", "--agreement", "90")
+    assert "agreement   90 %: int8 alone keeps it\n" in said, said
+
+
+def test_promises_that_cannot_be_made_are_refused(scratch):
+    folder, pictures = copy(scratch), unpacked(scratch)
+    before = calibrated(folder)
+    for value in ("100", "50", "0", "-1", "x", "", "nan", "99.5%", "inf"):
+        says = tool.bad(2, "calibrate", folder, pictures, "--agreement", value)
+        assert "not a percentage above 50 and below 100" in says, says
+    for promise, words, needed, count in (("99", ["-n", "198"], 100, 99), ("60", ["--holdout", "0.05"], 100, 50),
+                                          ("99.9", ["-n", "498"], 250, 249), ("99.99", [], 2500, 500)):
+        says = tool.bad(1, "calibrate", folder, pictures, "--agreement", promise, *words)
+        assert f"--agreement {promise} needs {needed} or more pictures held out, but of " in says, says
+        assert f"there are {count}; take more pictures or a larger --holdout" in says, says
+    assert calibrated(folder) == before
 
 
 def test_what_cannot_be_done_says_so(scratch):

@@ -148,6 +148,19 @@ def calls_that_fail_in_calibrate():
 
 
 @case(own=None, seconds=TIME)
+def calls_that_fail_in_a_cascade():
+    """Each picture is computed in both networks."""
+    with open(os.path.join(harness.MODEL, folders.CALIBRATION), encoding="utf-8") as file:
+        calibration = json.load(file)
+    calibration["version"] = 2
+    calibration["layers"].pop("avg_pool", None)
+    calibration["cascade"] = {"margin": 1e30, "agreement": 0.999, "fraction": 1}
+    folder = folders.make("cascade", calibration=calibration)
+    torture(lambda: ["classify", "--precision", "int8", folder, picture("mare.jpg"), "--json", "--threads", "1"])
+    torture(lambda: ["verify", "--precision", "int8", folder])
+
+
+@case(own=None, seconds=TIME)
 def calls_that_fail_in_explain():
     def make():
         return ["explain", harness.MODEL, picture("mare.jpg"), "--out",
