@@ -64,7 +64,8 @@ def test_http():
     code, printed, complaints = bench("--quick", "--parts", "http")
     assert code == 0, complaints
     found = {row[0]: row for row in rows(printed)}
-    against = found["default model, float32, photos over HTTP, 2 workers"]
+    against = next(row for name, row in found.items()
+                   if re.match(r"default model, float32, photos of \d+ x \d+ over HTTP, 2 workers", name))
     assert against[2] == "`resnext bench --images`" and float(against[4]) > 0, against
     requests = found["default model, int8, 32x32 JPEG over HTTP, 2 workers"]
     assert float(FIGURE.match(requests[1])[1]) > 1, requests
@@ -74,7 +75,8 @@ def test_http():
 
 def test_an_absent_peer_is_named():
     with tempfile.TemporaryDirectory() as empty:
-        for kind in (parties.OnnxRuntime, parties.OpenVino, parties.OneDnn, parties.Sharp):
+        for kind in (parties.OnnxRuntime, parties.OnnxRuntimePython, parties.OpenVino, parties.OneDnn,
+                     parties.Sharp):
             peer = kind(empty, install=False)
             assert peer.absent and not peer.version, (peer.name, peer.absent)
 
@@ -121,7 +123,7 @@ def test_sizes_of_pictures():
 
 def test_usage():
     code, _, complaints = bench("--parts", "nothing")
-    assert code == 2 and "inference, http, pictures, start" in complaints, complaints
+    assert code == 2 and "inference, fidelity, http, pictures, start" in complaints, complaints
 
 
 def main():
