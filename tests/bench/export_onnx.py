@@ -4,8 +4,9 @@
 usage: export_onnx.py FOLDER OUT.onnx [OUT-INT8.onnx]
 
 Batch norms are folded in double. OUT-INT8.onnx has quantize/dequantize pairs: weights per output
-channel, activations per tensor with the ranges of FOLDER/calibration.json; the classifier is in float32. Input "x" is [n, 3, size,
-size], normalised; output "y" is [n, classes]. Needs Debian's python3-onnx and python3-numpy.
+channel, activations per tensor with the ranges of FOLDER/calibration.json; the classifier is in float32.
+Input "x" is [n, 3, size, size], normalised; output "y" is [n, classes]. Needs Debian's python3-onnx and
+python3-numpy.
 """
 import json
 import os
@@ -41,7 +42,7 @@ class Folder:
         if os.path.exists(calibration):
             with open(calibration, encoding="utf-8") as file:
                 layers = json.load(file)["layers"]
-            self.ranges = {name: range_of(layer) for name, layer in layers.items()}
+            self.ranges = {name: range_of(layer) for name, layer in layers.items() if "scale" in layer}
 
     def folded(self, conv, norm):
         """Weights and bias of a convolution with its batch norm in it, float32."""

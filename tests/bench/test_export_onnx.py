@@ -13,7 +13,7 @@ import parties  # noqa: E402
 
 FOLDERS = ("models/resnext29-cifar10", "tests/data/tiny-imagenet-style",
            "tests/data/tiny-resnet18-style")
-MADE = ("blocks=1,1,1,1:C=1:d=8:stride=1x1:classes=10:size=64",)  # the stride on the first 1x1
+MADE = ("blocks=1,1:C=1:d=16:stride=1x1:classes=100:size=64",)  # the stride on the first 1x1
 PICTURE = os.path.join(parties.TOP, "tests/data/pictures/flowers_422.jpg")
 TOLERANCE = {"f32": 1e-4, "int8": 0.25}  # of the largest logit
 

@@ -126,7 +126,7 @@ def main(model, folder):
                      "and top_builddir=build before this command")
     paths = sorted(glob.glob(os.path.join(glob.escape(folder), "**/*.jpg"), recursive=True))
     if not paths:
-        sys.exit(f"measure_fast.py: there is no *.jpg below {folder}")
+        sys.exit(f"measure_fast.py: there is no *.jpg in {folder}")
     names = class_names(model)
     truths = {path: class_of(path, names) for path in paths}
     truths = {path: truth for path, truth in truths.items() if truth is not None}
