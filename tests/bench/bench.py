@@ -28,6 +28,7 @@ from table import Progress, Table, interleave
 
 DEFAULT_MODEL = os.path.join(TOP, "models/resnext29-cifar10")
 LEARNED_MODEL = os.path.join(TOP, "models/resnet50-imagenet")
+TEST_PICTURES = os.path.join(TOP, "tests/data/pictures")
 LARGE_TEMPLATE = "resnext50_32x4d"
 PARTS = ("inference", "fidelity", "http", "pictures", "start")
 PRECISIONS = ("f32", "int8", "bf16")
@@ -108,16 +109,15 @@ class Bench:
 
     def find_photos(self):
         """Those named; of a size that these lack, drawn ones."""
-        quick = os.path.join(TOP, "tests/data/pictures")
-        folders = [self.options.photos or quick] if self.options.photos or self.options.quick else []
-        found = pictures.Photos(folders, os.path.join(self.scratch, "found")) if folders else None
+        given = self.options.photos or (TEST_PICTURES if self.options.quick else None)
+        found = given and pictures.Photos([given], os.path.join(self.scratch, "found"))
         missing = [name for name in pictures.SIZES if not found or name not in found.groups]
         if self.options.quick or not missing:
             return found
         drawn = os.path.join(self.scratch, "drawn")
         run([PYTHON, "-B", parties.script("pictures.py"), drawn, *missing])
-        self.note(f"photos of {' and '.join(missing)} are drawn")
-        return pictures.Photos([*folders, drawn], os.path.join(self.scratch, "photos"))
+        self.note(f"photos of {' and '.join(missing)} pixels are drawn")
+        return pictures.Photos(list(filter(None, (given, drawn))), os.path.join(self.scratch, "photos"))
 
     def learned_model(self):
         if os.path.isdir(LEARNED_MODEL):
@@ -253,8 +253,8 @@ def measure_fidelity(bench):
 # --- over HTTP ---
 
 def over_http(bench, model, stack):
-    """Photos over HTTP against `resnext bench --images`, and int8 against float32. For long: wrk does not
-    count the requests that are under way when it ends. Float32 takes as long whatever the photo's size."""
+    """Photos over HTTP against `resnext bench --images`, and with those of the web int8 against float32.
+    For long: wrk does not count the requests that are under way when it ends."""
     subjects, seconds = {}, 2 * bench.options.load_seconds
     daemons = {precision: stack.enter_context(service.Daemon(model.folder, precision, WORKERS))
                for precision in ("f32", "int8")}
@@ -273,8 +273,9 @@ def over_http(bench, model, stack):
         over = figures.get(("HTTP", name, precision))
         bench.table.add(what, over, "images/s", "`resnext bench --images`",
                         figures.get(("bench --images", name, precision)))
-        if precision == "int8" and (name, "f32") in measured:
-            bench.table.add(what, over, "images/s", "the same in float32", figures.get(("HTTP", name, "f32")))
+        floats = figures.get(("HTTP", name, "f32"))
+        if precision == "int8" and floats:
+            bench.table.add(what, over, "images/s", "the same in float32", floats)
 
 
 def http_title(model, how, group):

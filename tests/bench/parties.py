@@ -157,7 +157,7 @@ class Pip(Peer):
             raise
 
     def probe(self):
-        return run([self.python(), "-c", f"import {self.module} as m; print(m.__version__)"]).split("-")[0]
+        return run([self.python(), "-c", f"import {self.module} as m; print(m.__version__)"]).strip().split("-")[0]
 
 
 class OnnxRuntimePython(Pip):
