@@ -50,12 +50,18 @@ def logits(program, model, precision, photos):
     return numpy.array([json.loads(line)["logits"] for line in lines])
 
 
-def pixels(program, model, size, paths, out):
+def pixels(program, recipe, paths, out):
     """Writes [n, size, size, 3] of bytes, as the network sees the photos."""
     import numpy
-    rows = [subprocess.run([program.tool, "preprocess", model, path], check=True,
-                           capture_output=True).stdout[-3 * size * size:] for path in paths]
-    numpy.save(out, numpy.frombuffer(b"".join(rows), numpy.uint8).reshape(-1, size, size, 3))
+    size = recipe.size
+    found = subprocess.run([program.image_cli, "pixels", str(size), str(recipe.short), recipe.filter, "center",
+                            "apply", "exact", "13", *paths], check=False, stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL).stdout
+    head = b"P6\n%d %d\n255\n" % (size, size)
+    if len(found) != len(paths) * (len(head) + 3 * size * size):
+        raise Failed("a photo cannot be decoded")
+    rows = numpy.frombuffer(found, numpy.uint8).reshape(len(paths), -1)[:, len(head):]
+    numpy.save(out, rows.reshape(-1, size, size, 3))
     return out
 
 
@@ -63,8 +69,7 @@ def theirs(runtime, program, model, parts, scratch):
     """Logits of ONNX Runtime's int8."""
     import numpy
     recipe = model.recipe
-    inputs = [pixels(program, model.folder, recipe.size, paths, os.path.join(scratch, f"{name}.npy"))
-              for name, paths in zip(("apart", "measured"), parts)]
+    inputs = [pixels(program, recipe, paths, os.path.join(scratch, f"{name}.npy")) for name, paths in zip(("apart", "measured"), parts)]
     out = os.path.join(scratch, "logits.npy")
     runtime.quantize_and_run(model.onnx, os.path.join(scratch, "int8.onnx"), *inputs,
                              *(",".join(map(str, numbers)) for numbers in (recipe.mean, recipe.std)), out)

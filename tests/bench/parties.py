@@ -62,6 +62,7 @@ class Program:
     def __init__(self, build):
         self.tool = os.path.join(build, "resnext")
         self.daemon = os.path.join(build, "resnextd")
+        self.image_cli = os.path.join(build, "tests/image/image_cli")
         self.time_decode = os.path.join(build, "tests/bench/time_decode")
 
     def bench(self, model, precision, *words):
