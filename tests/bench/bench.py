@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 
+import fidelity
 import parties
 import pictures
 import service
@@ -26,8 +27,10 @@ from parties import PYTHON, TOP, Failed, run, say
 from table import Progress, Table, interleave
 
 DEFAULT_MODEL = os.path.join(TOP, "models/resnext29-cifar10")
+LEARNED_MODEL = os.path.join(TOP, "models/resnet50-imagenet")
+TEST_PICTURES = os.path.join(TOP, "tests/data/pictures")
 LARGE_TEMPLATE = "resnext50_32x4d"
-PARTS = ("inference", "http", "pictures", "start")
+PARTS = ("inference", "fidelity", "http", "pictures", "start")
 PRECISIONS = ("f32", "int8", "bf16")
 LONG_NAME = {"f32": "float32", "int8": "int8", "bf16": "bf16"}
 WORKERS = 2
@@ -51,8 +54,8 @@ class Recipe:
 class Model:
     """A folder with calibration.json; `onnx` and `onnx_int8` once they are exported."""
 
-    def __init__(self, label, folder, batches):
-        self.label, self.folder, self.batches = label, folder, batches
+    def __init__(self, label, folder):
+        self.label, self.folder = label, folder
         self.recipe = Recipe(folder)
         self.onnx = self.onnx_int8 = None
 
@@ -74,20 +77,25 @@ class Bench:
     def __init__(self, options, scratch):
         self.options, self.scratch = options, scratch
         self.progress, self.table, self.notes = Progress(), Table(), []
+        self.fidelity = ""  # a table of its own
         self.program = parties.Program(service.harness.BUILD)
         self.bench_length = ["-n", "3"] if options.quick else ["--seconds", str(options.seconds)]
         self.peers = {}
         if not options.quick:
-            for kind in (parties.OnnxRuntime, parties.OpenVino, parties.OneDnn, parties.Sharp,
-                         parties.Pillow):
+            for kind in (parties.OnnxRuntime, parties.OnnxRuntimePython, parties.OpenVino,
+                         parties.OneDnn, parties.Sharp, parties.Pillow):
                 peer = kind(options.cache, not options.no_install)
                 self.peers[kind] = peer
                 if peer.absent:
                     self.note(f"{peer.name} is left out: {peer.absent}")
-        self.photos = pictures.Photos(self.picture_folder(), os.path.join(scratch, "photos"))
-        self.models = [Model("default model", DEFAULT_MODEL, (1,))]
+        self.photos = self.find_photos()
+        self.models = [Model("default model", DEFAULT_MODEL)]
+        self.learned = None
         if not options.quick:
             self.models.append(self.large_model())
+            self.learned = self.models[-1] if options.model else self.learned_model()
+            if self.learned and not options.model:
+                self.models.append(self.learned)
             self.export()
 
     def note(self, text):
@@ -99,14 +107,23 @@ class Bench:
         peer = self.peers.get(kind)
         return peer if peer and not peer.absent else None
 
-    def picture_folder(self):
-        if self.options.photos:
-            return self.options.photos
-        if self.options.quick:
-            return os.path.join(TOP, "tests/data/pictures")
-        folder = os.path.join(self.scratch, "drawn")
-        run([PYTHON, "-B", parties.script("pictures.py"), folder])
-        return folder
+    def find_photos(self):
+        """Those named; of a size that these lack, drawn ones."""
+        given = self.options.photos or (TEST_PICTURES if self.options.quick else None)
+        found = given and pictures.Photos([given], os.path.join(self.scratch, "found"))
+        missing = [name for name in pictures.SIZES if not found or name not in found.groups]
+        if self.options.quick or not missing:
+            return found
+        drawn = os.path.join(self.scratch, "drawn")
+        run([PYTHON, "-B", parties.script("pictures.py"), drawn, *missing])
+        self.note(f"photos of {' and '.join(missing)} pixels are drawn")
+        return pictures.Photos(list(filter(None, (given, drawn))), os.path.join(self.scratch, "photos"))
+
+    def learned_model(self):
+        if os.path.isdir(LEARNED_MODEL):
+            return Model(os.path.basename(LEARNED_MODEL), LEARNED_MODEL)
+        self.note(f"{LEARNED_MODEL} is left out: it is not there; see ./bootstrap imagenet")
+        return None
 
     def large_model(self):
         """The folder that was named, or random weights. A folder is copied: calibrating writes."""
@@ -119,9 +136,9 @@ class Bench:
         else:
             run([self.program.tool, "init", LARGE_TEMPLATE, folder])
         if not os.path.exists(os.path.join(folder, "calibration.json")):
-            run([self.program.tool, "calibrate", folder, self.photos.usual])
+            run([self.program.tool, "calibrate", folder, self.photos.web.folder, "--rounding", "nearest"])
         template = json.loads(run([self.program.tool, "info", "--json", folder]))["template"]
-        return Model(template, folder, (1, 4))
+        return Model(template, folder)
 
     def export(self):
         try:
@@ -136,34 +153,32 @@ class Bench:
 
 # --- the networks alone ---
 
-def inference_subjects(bench, model, threads, batch):
+def inference_subjects(bench, model, threads):
     """(party, precision) -> a function that gives milliseconds an image."""
     subjects, seconds = {}, bench.options.seconds
     layers = bench.peer(parties.OneDnn) and parties.onednn_layers(bench.program, model.folder)
     for precision in PRECISIONS:
         subjects["resnextd", precision] = lambda p=precision: bench.program.bench(
-            model.folder, p, "--threads", str(threads), "--batch", str(batch),
-            *bench.bench_length)["median_ms"]
+            model.folder, p, "--threads", str(threads), *bench.bench_length)["median_ms"]
         file = model.onnx_of(precision)
         runtime, openvino = bench.peer(parties.OnnxRuntime), bench.peer(parties.OpenVino)
         if runtime and file and precision != "bf16":
             subjects[runtime.name, precision] = lambda f=file: runtime.time(
-                f, model.recipe.size, threads, batch, seconds)["median_ms"]
+                f, model.recipe.size, threads, 1, seconds)["median_ms"]
         if openvino and file:
             hint = "bf16" if precision == "bf16" else "f32"
             subjects[openvino.name, precision] = lambda f=file, h=hint: openvino.time(
-                f, model.recipe.size, threads, batch, seconds, h)["median_ms"]
+                f, model.recipe.size, threads, 1, seconds, h)["median_ms"]
         if layers:
             kind = "s8" if precision == "int8" else precision
             subjects["oneDNN", precision] = lambda k=kind: bench.peer(parties.OneDnn).time(
-                layers, k, threads, batch, seconds)["median_ms"]
+                layers, k, threads, 1, seconds)["median_ms"]
     return subjects
 
 
-def add_inference_rows(bench, model, threads, batch):
-    shape = f"{threads} thread{'s'[:threads > 1]}, batch {batch}"
-    figures = bench.interleave(f"{model.label}, {shape}",
-                               inference_subjects(bench, model, threads, batch))
+def add_inference_rows(bench, model, threads):
+    shape = f"{threads} thread{'s'[:threads > 1]}, batch 1"
+    figures = bench.interleave(f"{model.label}, {shape}", inference_subjects(bench, model, threads))
     for precision in PRECISIONS:
         here = figures.get(("resnextd", precision))
         what = f"{model.label}, {LONG_NAME[precision]}, {shape}"
@@ -183,7 +198,8 @@ def check_export(bench, model):
     def evaluate(path):
         return runtime.time(model.onnx, model.recipe.size, 1, 1, 0, path)["logits"]
 
-    difference = logits_difference(bench.program, evaluate, model, bench.photos.small, bench.scratch)
+    difference = logits_difference(bench.program, evaluate, model, bench.photos.web.typical,
+                                   bench.scratch)
     if difference > 1e-3:
         raise Failed(f"{model.label}: the ONNX file gives other logits, off by {difference:.1e} of "
                      "the largest")
@@ -211,9 +227,8 @@ def logits_difference(program, evaluate, model, picture, scratch):
 def measure_inference(bench):
     for model in bench.models:
         check_export(bench, model)
-        for batch in model.batches:
-            for threads in (1, 2):
-                add_inference_rows(bench, model, threads, batch)
+        for threads in (1, 2):
+            add_inference_rows(bench, model, threads)
         figures = bench.interleave(f"{model.label}, {WORKERS} workers", {
             ("resnextd", precision): lambda p=precision: bench.program.bench(
                 model.folder, p, "--workers", str(WORKERS), *bench.bench_length)["images_per_s"]
@@ -223,27 +238,62 @@ def measure_inference(bench):
                             "images/s")
 
 
+# --- fidelity ---
+
+def measure_fidelity(bench):
+    if not bench.options.photos:
+        bench.note("fidelity is left out: it takes photos, --photos DIR")
+    elif bench.learned:
+        try:
+            bench.fidelity = fidelity.measure(bench, bench.learned, bench.scratch)
+        except Failed as reason:
+            bench.note(f"fidelity is left out: {reason}")
+
+
 # --- over HTTP ---
 
 def over_http(bench, model, stack):
-    """Photos over HTTP against `resnext bench --images`, and int8 against float32. For long: wrk does not
-    count the requests that are under way when it ends."""
-    subjects, seconds = {}, 3 * bench.options.load_seconds
-    for precision in ("f32", "int8"):
-        daemon = stack.enter_context(service.Daemon(model.folder, precision, WORKERS))
-        subjects["HTTP", precision] = lambda d=daemon: service.load(
-            d.url(), bench.photos.paths, CONNECTIONS, seconds)
-        subjects["bench --images", precision] = lambda p=precision: bench.program.bench(
-            model.folder, p, "--workers", str(WORKERS), "--images", bench.photos.usual,
-            "--seconds", str(seconds))["images_per_s"]
+    """Photos over HTTP against `resnext bench --images`, and with those of the web int8 against float32.
+    For long: wrk does not count the requests that are under way when it ends."""
+    subjects, seconds = {}, 2 * bench.options.load_seconds
+    daemons = {precision: stack.enter_context(service.Daemon(model.folder, precision, WORKERS))
+               for precision in ("f32", "int8")}
+    measured = [(name, precision) for name, group in bench.photos.groups.items()
+                for precision in ("f32", "int8") if precision == "int8" or group is bench.photos.web]
+    for name, precision in measured:
+        group = bench.photos.groups[name]
+        subjects["HTTP", name, precision] = lambda d=daemons[precision], g=group: service.load(
+            d.url(), g.paths, CONNECTIONS, seconds)
+        subjects["bench --images", name, precision] = lambda p=precision, g=group: bench.program.bench(
+            model.folder, p, "--workers", str(WORKERS), "--images", g.folder, "--seconds",
+            str(seconds))["images_per_s"]
     figures = bench.interleave(f"{model.label}, photos over HTTP", subjects)
-    for precision in ("f32", "int8"):
-        what = f"{model.label}, {LONG_NAME[precision]}, photos over HTTP, {WORKERS} workers"
-        bench.table.add(what, figures.get(("HTTP", precision)), "images/s", "`resnext bench --images`",
-                        figures.get(("bench --images", precision)))
-    bench.table.add(f"{model.label}, int8, photos over HTTP, {WORKERS} workers",
-                    figures.get(("HTTP", "int8")), "images/s", "the same in float32",
-                    figures.get(("HTTP", "f32")))
+    for name, precision in measured:
+        what = http_title(model, LONG_NAME[precision], bench.photos.groups[name])
+        over = figures.get(("HTTP", name, precision))
+        bench.table.add(what, over, "images/s", "`resnext bench --images`",
+                        figures.get(("bench --images", name, precision)))
+        floats = figures.get(("HTTP", name, "f32"))
+        if precision == "int8" and floats:
+            bench.table.add(what, over, "images/s", "the same in float32", floats)
+
+
+def http_title(model, how, group):
+    return f"{model.label}, {how}, photos of {group.title} over HTTP, {WORKERS} workers"
+
+
+def fast_over_http(bench, model, stack):
+    """What decode = fast gains with the largest photos."""
+    group, seconds = bench.photos.groups.get(pictures.LARGEST), 2 * bench.options.load_seconds
+    if not group:
+        return
+    subjects = {}
+    for mode in ("fast", "exact"):
+        daemon = stack.enter_context(service.Daemon(model.folder, "int8", WORKERS, "--decode", mode))
+        subjects["HTTP", mode] = lambda d=daemon: service.load(d.url(), group.paths, CONNECTIONS, seconds)
+    figures = bench.interleave(f"{model.label}, decode = fast over HTTP", subjects)
+    bench.table.add(http_title(model, "int8, decode = fast", group), figures.get(("HTTP", "fast")),
+                    "images/s", "decode = exact", figures.get(("HTTP", "exact")))
 
 
 def against_node(bench, model, stack):
@@ -288,8 +338,8 @@ def measure_http(bench):
     if not shutil.which("wrk"):
         bench.note("HTTP is left out: wrk is not installed")
         return
-    for measure, model in ((over_http, bench.models[-1]), (against_node, bench.models[0]),
-                           (outside_of_stages, bench.models[0])):
+    for measure, model in ((over_http, bench.models[-1]), (fast_over_http, bench.models[-1]),
+                           (against_node, bench.models[0]), (outside_of_stages, bench.models[0])):
         try:
             with contextlib.ExitStack() as stack:
                 measure(bench, model, stack)
@@ -300,28 +350,33 @@ def measure_http(bench):
 # --- pictures ---
 
 def measure_pictures(bench):
-    recipe, seconds = bench.models[-1].recipe, bench.options.seconds
+    recipe = bench.models[-1].recipe
+    add_decode_row(bench, recipe, bench.photos.web)
+    for group in bench.photos.groups.values():
+        if group is not bench.photos.web:
+            add_decode_modes(bench, recipe, group)
+
+
+def add_decode_row(bench, recipe, group):
+    """Against the decoder alone."""
     turns = []
-    small = bench.interleave("one photo", {("resnextd", "exact"): lambda: turns.append(
-        bench.program.decode(recipe, "exact", seconds, bench.photos.small))})
-    if small:
-        width, height, _ = pictures.size_of(bench.photos.small)
-        bench.table.add(f"decode and preprocess of a {width} x {height} photo",
-                        [t["ours_ms"] for t in turns], "ms", "libjpeg-turbo, decode alone",
-                        [t["bare_ms"] for t in turns])
-    if not bench.photos.large:
-        bench.note("there is no photo of 8 megapixels or more")
-        return
+    figures = bench.interleave("one photo", {("resnextd", "exact"): lambda: turns.append(
+        bench.program.decode(recipe, "exact", bench.options.seconds, group.typical))})
+    if figures:
+        bench.table.add(f"decode and preprocess of a {group.title} photo", [t["ours_ms"] for t in turns],
+                        "ms", "libjpeg-turbo, decode alone", [t["bare_ms"] for t in turns])
+
+
+def add_decode_modes(bench, recipe, group):
+    """Fast and exact, against Pillow."""
+    seconds, pillow = bench.options.seconds, bench.peer(parties.Pillow)
     subjects = {("resnextd", mode): lambda m=mode: bench.program.decode(
-        recipe, m, seconds, bench.photos.large)["ours_ms"] for mode in ("fast", "exact")}
-    pillow = bench.peer(parties.Pillow)
+        recipe, m, seconds, group.typical)["ours_ms"] for mode in ("fast", "exact")}
     if pillow:
-        subjects["Pillow", "exact"] = lambda: pillow.time(bench.photos.large, recipe,
-                                                          seconds)["median_ms"]
-    figures = bench.interleave("a large photo", subjects)
-    width, height, _ = pictures.size_of(bench.photos.large)
+        subjects["Pillow", "exact"] = lambda: pillow.time(group.typical, recipe, seconds)["median_ms"]
+    figures = bench.interleave(f"a {group.title} photo", subjects)
     for mode in ("fast", "exact"):
-        bench.table.add(f"decode = {mode}, and preprocess, of a {width} x {height} photo",
+        bench.table.add(f"decode = {mode}, and preprocess, of a {group.title} photo",
                         figures.get(("resnextd", mode)), "ms", "Pillow, exact decode and resize",
                         figures.get(("Pillow", "exact")))
 
@@ -349,7 +404,7 @@ def measure_start(bench):
 def start_once(bench, model, precision, memory):
     """Milliseconds until ready; appends what is resident after each worker had pictures."""
     with service.Daemon(model.folder, precision, WORKERS) as daemon:
-        for path in bench.photos.paths[:8]:
+        for path in bench.photos.web.paths[:8]:
             with open(path, "rb") as file:
                 answer = daemon.classify(file.read())
             if answer.status != 200:
@@ -388,7 +443,7 @@ def versions(bench):
 
 def report(bench):
     lines = "".join(f"- {line}\n" for line in circumstances(bench))
-    return f"{bench.table.markdown()}\n{lines}"
+    return "\n".join(filter(None, (bench.table.markdown(), bench.fidelity, lines)))
 
 
 def default_cache():
@@ -406,8 +461,13 @@ def parse(words):
     parser.add_argument("--no-install", action="store_true",
                         help="take only the peers that are in the scratch folder")
     parser.add_argument("--model", metavar="DIR",
-                        help=f"the large model (default: random weights of {LARGE_TEMPLATE})")
-    parser.add_argument("--photos", metavar="DIR", help="JPEGs to measure with (default: drawn ones)")
+                        help=f"the large model (default: random weights of {LARGE_TEMPLATE}, and "
+                        f"{os.path.basename(LEARNED_MODEL)})")
+    parser.add_argument("--photos", metavar="DIR",
+                        help="JPEGs to measure with, at any depth (default, and for sizes that it lacks: "
+                        "drawn ones)")
+    parser.add_argument("--calibration-photos", metavar="DIR",
+                        help="JPEGs to calibrate with for fidelity (default: every second of --photos)")
     parser.add_argument("--out", metavar="FILE", help="write the table here, too")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="(default %(default)s)")
     parser.add_argument("--seconds", type=int, default=1, metavar="N",
@@ -431,8 +491,8 @@ def main(words):
     options = parse(words)
     for name in PINNING_VARIABLES:
         os.environ.pop(name, None)
-    measures = {"inference": measure_inference, "http": measure_http, "pictures": measure_pictures,
-                "start": measure_start}
+    measures = {"inference": measure_inference, "fidelity": measure_fidelity, "http": measure_http,
+                "pictures": measure_pictures, "start": measure_start}
     with tempfile.TemporaryDirectory(prefix="resnextd-bench-") as scratch:
         service.harness.WORK = scratch
         bench = Bench(options, scratch)

@@ -4,8 +4,9 @@
 usage: export_onnx.py FOLDER OUT.onnx [OUT-INT8.onnx]
 
 Batch norms are folded in double. OUT-INT8.onnx has quantize/dequantize pairs: weights per output
-channel, activations per tensor with the ranges of FOLDER/calibration.json. Input "x" is [n, 3, size,
-size], normalised; output "y" is [n, classes]. Needs Debian's python3-onnx and python3-numpy.
+channel, activations per tensor with the ranges of FOLDER/calibration.json; the classifier is in float32.
+Input "x" is [n, 3, size, size], normalised; output "y" is [n, classes]. Needs Debian's python3-onnx and
+python3-numpy.
 """
 import json
 import os
@@ -32,6 +33,7 @@ class Folder:
         self.tensors = read_safetensors(os.path.join(path, "model.safetensors"))
         with open(os.path.join(path, "config.json"), encoding="utf-8") as file:
             config = json.load(file)
+        self.stride_first = config.get("downsample_in_bottleneck", False)
         config = config.get("pretrained_cfg", config)
         self.size = config["input_size"][1]
         self.mean, self.std = np.array(config["mean"]), np.array(config["std"])
@@ -40,7 +42,7 @@ class Folder:
         if os.path.exists(calibration):
             with open(calibration, encoding="utf-8") as file:
                 layers = json.load(file)["layers"]
-            self.ranges = {name: range_of(layer) for name, layer in layers.items()}
+            self.ranges = {name: range_of(layer) for name, layer in layers.items() if "scale" in layer}
 
     def folded(self, conv, norm):
         """Weights and bias of a convolution with its batch norm in it, float32."""
@@ -123,9 +125,7 @@ class FloatGraph:
         return self.ranged(y, *self.folder.ranges.get("conv1", (0, 0)))
 
     def classifier(self, x):
-        y = self.ranged(self.node("GlobalAveragePool", [x], "avg_pool"),
-                        *self.folder.ranges.get("avg_pool", (0, 0)))
-        y = self.node("Flatten", [y], "features")
+        y = self.node("Flatten", [self.node("GlobalAveragePool", [x], "avg_pool")], "features")
         inputs = [self.constant(name, self.folder.tensors[name]) for name in ("fc.weight", "fc.bias")]
         return self.node("Gemm", [y, *inputs], "y", transB=1)
 
@@ -169,7 +169,7 @@ def append_block(graph, name, x, channels):
     tensors = graph.folder.tensors
     convs = 3 if f"{name}.conv3.weight" in tensors else 2
     stride = 2 if name.endswith(".0") and not name.startswith("layer1.") else 1
-    strided = convs - 1  # the 3x3 of a bottleneck, the first of a basic block
+    strided = 1 if graph.folder.stride_first else convs - 1  # the 3x3, or the first of a basic block
     shortcut, y, inner = x, x, channels
     if f"{name}.downsample.0.weight" in tensors:
         shortcut, _ = graph.conv(f"{name}.downsample.0", f"{name}.downsample.1", x, channels, stride,

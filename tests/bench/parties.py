@@ -14,6 +14,8 @@ PYTHON = "/usr/bin/python3"
 INSTALL_SECONDS = 600
 NPM_PACKAGES = {"onnxruntime-node": "1.30.0", "sharp": "0.35.5"}
 OPENVINO = "2026.4.1"
+ONNX = "1.23.2"  # for ONNX Runtime's quantization
+QUANTIZE_SECONDS = 900
 
 
 class Failed(Exception):
@@ -60,6 +62,7 @@ class Program:
     def __init__(self, build):
         self.tool = os.path.join(build, "resnext")
         self.daemon = os.path.join(build, "resnextd")
+        self.image_cli = os.path.join(build, "tests/image/image_cli")
         self.time_decode = os.path.join(build, "tests/bench/time_decode")
 
     def bench(self, model, precision, *words):
@@ -135,27 +138,42 @@ class Sharp(Npm):
     package = "sharp"
 
 
-class OpenVino(Peer):
-    name = "OpenVINO"
+class Pip(Peer):
+    """Packages for Python, in a virtual environment in the scratch folder."""
+    module, folder, packages = "?", "?", ()
 
     def python(self):
-        return os.path.join(self.cache, "ov/bin/python")
+        return os.path.join(self.cache, self.folder, "bin/python")
 
     def install(self):
         if os.path.exists(self.python()):
             return
-        say("fetching openvino with pip")
-        folder = os.path.join(self.cache, "ov")
+        say(f"fetching {self.module} with pip")
+        folder = os.path.join(self.cache, self.folder)
         try:
             run([PYTHON, "-m", "venv", folder], INSTALL_SECONDS)
-            run([self.python(), "-m", "pip", "install", "-q", f"openvino=={OPENVINO}"],
-                INSTALL_SECONDS)
+            run([self.python(), "-m", "pip", "install", "-q", *self.packages], INSTALL_SECONDS)
         except Failed:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
     def probe(self):
-        return run([self.python(), "-c", "import openvino; print(openvino.__version__)"]).split("-")[0]
+        return run([self.python(), "-c", f"import {self.module} as m; print(m.__version__)"]).strip().split("-")[0]
+
+
+class OnnxRuntimePython(Pip):
+    """Has what the package for Node lacks: its quantization."""
+    name = "ONNX Runtime's quantization"
+    module, folder = "onnxruntime", "ort"
+    packages = (f"onnxruntime=={NPM_PACKAGES['onnxruntime-node']}", f"onnx=={ONNX}")
+
+    def quantize_and_run(self, *words):
+        run([self.python(), script("onnxruntime_int8.py"), *words], QUANTIZE_SECONDS)
+
+
+class OpenVino(Pip):
+    name = "OpenVINO"
+    module, folder, packages = "openvino", "ov", (f"openvino=={OPENVINO}",)
 
     def time(self, model, size, threads, batch, seconds, hint):
         return last_json(run([self.python(), script("time_openvino.py"), model,

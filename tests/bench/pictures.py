@@ -1,17 +1,19 @@
 #!/usr/bin/python3 -B
-"""The photos that are measured with: chosen from a folder, or drawn.
+"""The photos that are measured with: sorted by size from a folder, or drawn.
 
-usage: pictures.py FOLDER      draws some, with Debian's python3-pil and python3-numpy
+usage: pictures.py FOLDER [SIZE]...     draws some of each size ("500x375"; default all), with Debian's
+                                        python3-pil and python3-numpy
 """
 import os
-import random
+import statistics
 import sys
 
 START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-SMALL = (500, 375)
-LARGE = (4000, 3000)
-DRAWN = 24  # of the small
-MOST_PIXELS = 1000000  # of what goes through the network by the dozen
+# What people upload: from the web, from a chat or a shop, and as a phone takes them.
+SIZES = {"500x375": 12, "1600x1200": 6, "4000x3000": 3}  # and how many are drawn
+LARGEST = "4000x3000"
+MOST = 64  # photos of a size
+MOST_PIXELS = {"500x375": 1000000, "1600x1200": 7999999, "4000x3000": float("inf")}
 
 
 def size_of(path):
@@ -28,29 +30,52 @@ def size_of(path):
     return None
 
 
-class Photos:
-    """`usual`: a folder of those of ordinary size, with `paths`; `small`: one of 500 x 375 or the like;
-    `large`: one of 12 megapixels or the like, None if there is none."""
+def jpegs_below(folder):
+    """Their paths, in order."""
+    return sorted(os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names
+                  if name.lower().endswith((".jpg", ".jpeg")))
 
-    def __init__(self, source, scratch):
-        self.usual = os.path.join(scratch, "usual")
-        os.makedirs(self.usual)
-        self.paths, sizes = [], {}
-        for name in sorted(os.listdir(source)):
-            path = os.path.realpath(os.path.join(source, name))
-            size = size_of(path) if name.lower().endswith((".jpg", ".jpeg")) else None
-            if not size:
-                continue
-            if size[2]:
-                sizes[path] = size[0] * size[1]
-            if size[0] * size[1] <= MOST_PIXELS:
-                self.paths.append(os.path.join(self.usual, name))
-                os.symlink(path, self.paths[-1])
-        if not self.paths or not sizes:
-            raise OSError(f"{source}: no JPEG of usual size")
-        self.small = min(sizes, key=lambda path: abs(sizes[path] - SMALL[0] * SMALL[1]))
-        large = max(sizes, key=sizes.get)
-        self.large = large if sizes[large] >= 8e6 else None
+
+def evenly(items, most):
+    """At most so many of them, evenly spread."""
+    step = max(1, len(items) / most)
+    return [items[int(i * step)] for i in range(min(len(items), most))]
+
+
+class Group:
+    """Photos of about one size: a folder of links, their `paths`; `typical`, the ordinary one whose size
+    is the median, and `title`, "width x height" of that."""
+
+    def __init__(self, sizes, folder):
+        os.makedirs(folder)
+        self.folder, self.paths = folder, []
+        for i, path in enumerate(evenly(list(sizes), MOST)):
+            self.paths.append(os.path.join(folder, f"{i:03}.jpg"))
+            os.symlink(os.path.realpath(path), self.paths[-1])
+        areas = {path: size[0] * size[1] for path, size in sizes.items() if size[2]}
+        middle = statistics.median_low(areas.values())
+        self.typical = next(path for path, area in areas.items() if area == middle)
+        self.title = "{} x {}".format(*sizes[self.typical])
+
+
+class Photos:
+    """`groups`: a size of SIZES -> its photos; a size of which there is none is absent."""
+
+    def __init__(self, folders, scratch):
+        sizes = {path: size_of(path) for folder in folders for path in jpegs_below(folder)}
+        sizes = {path: size for path, size in sizes.items() if size}
+        self.groups = {}
+        for name in SIZES:
+            fits = {path: size for path, size in sizes.items() if group_of(size) == name}
+            if any(ordinary for _, _, ordinary in fits.values()):
+                self.groups[name] = Group(fits, os.path.join(scratch, name))
+        if not self.groups:
+            raise OSError(f"{' '.join(folders)}: there is no JPEG of a photo")
+        self.web = next(iter(self.groups.values()))
+
+
+def group_of(size):
+    return next(name for name, most in MOST_PIXELS.items() if size[0] * size[1] <= most)
 
 
 def draw(width, height, seed, path):
@@ -69,16 +94,14 @@ def draw(width, height, seed, path):
     image.save(path, quality=85)
 
 
-def draw_all(folder):
+def draw_all(folder, names):
     os.makedirs(folder, exist_ok=True)
-    rng = random.Random(1)
-    for i in range(DRAWN):
-        size = SMALL if i == 0 else (rng.randint(320, 500), rng.randint(320, 500))
-        draw(*size, i, os.path.join(folder, f"drawn_{i:02}.jpg"))
-    draw(*LARGE, DRAWN, os.path.join(folder, "drawn_large.jpg"))
+    for name in names:
+        for i in range(SIZES[name]):
+            draw(*map(int, name.split("x")), i, os.path.join(folder, f"drawn_{name}_{i:02}.jpg"))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2 or not set(sys.argv[2:]) <= set(SIZES):
         sys.exit(__doc__.strip())
-    draw_all(sys.argv[1])
+    draw_all(sys.argv[1], sys.argv[2:] or SIZES)

@@ -19,10 +19,10 @@ START_SECONDS = 60
 class Daemon(harness.Daemon):
     """resnextd with one model; `ready_ms` is the time from the fork to READY=1."""
 
-    def __init__(self, model, precision, workers):
+    def __init__(self, model, precision, workers, *options):
         start = time.monotonic()
         super().__init__(["--model", model, "--precision", precision, "--workers", str(workers),
-                          "--log-level", "error"], model=False, wait=False)
+                          "--log-level", "error", *options], model=False, wait=False)
         ready = self.notified(START_SECONDS)
         self.ready_ms = 1000 * (time.monotonic() - start)
         if not ready:

@@ -10,6 +10,7 @@ import traceback
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, HERE)
+import fidelity  # noqa: E402
 import parties  # noqa: E402
 import pictures  # noqa: E402
 import table  # noqa: E402
@@ -64,7 +65,8 @@ def test_http():
     code, printed, complaints = bench("--quick", "--parts", "http")
     assert code == 0, complaints
     found = {row[0]: row for row in rows(printed)}
-    against = found["default model, float32, photos over HTTP, 2 workers"]
+    against = next(row for name, row in found.items()
+                   if re.match(r"default model, float32, photos of \d+ x \d+ over HTTP, 2 workers", name))
     assert against[2] == "`resnext bench --images`" and float(against[4]) > 0, against
     requests = found["default model, int8, 32x32 JPEG over HTTP, 2 workers"]
     assert float(FIGURE.match(requests[1])[1]) > 1, requests
@@ -74,7 +76,8 @@ def test_http():
 
 def test_an_absent_peer_is_named():
     with tempfile.TemporaryDirectory() as empty:
-        for kind in (parties.OnnxRuntime, parties.OpenVino, parties.OneDnn, parties.Sharp):
+        for kind in (parties.OnnxRuntime, parties.OnnxRuntimePython, parties.OpenVino, parties.OneDnn,
+                     parties.Sharp):
             peer = kind(empty, install=False)
             assert peer.absent and not peer.version, (peer.name, peer.absent)
 
@@ -119,9 +122,60 @@ def test_sizes_of_pictures():
     assert pictures.size_of(SCRIPT) is None
 
 
+def test_photos_are_grouped_by_size():
+    assert [pictures.group_of((w, h)) for w, h in ((500, 375), (1000, 1000), (1600, 1200), (3000, 4000))] == [
+        "500x375", "500x375", "1600x1200", "4000x3000"]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = os.path.join(parties.TOP, "tests/data/pictures")
+        found = pictures.Photos([folder], os.path.join(scratch, "a"))
+        assert list(found.groups) == ["500x375"] and found.web is found.groups["500x375"]
+        assert all(pictures.size_of(path) for path in found.web.paths)
+        assert pictures.size_of(found.web.typical)[2]
+        assert found.web.title == "{} x {}".format(*pictures.size_of(found.web.typical))
+        empty = os.path.join(scratch, "empty")
+        os.mkdir(empty)
+        try:
+            pictures.Photos([empty], os.path.join(scratch, "b"))
+        except OSError as problem:
+            assert empty in str(problem)
+        else:
+            raise AssertionError("photos in an empty folder")
+
+
+def test_photos_to_calibrate_with_are_others():
+    assert pictures.evenly(list(range(10)), 4) == [0, 2, 5, 7] and pictures.evenly([1, 2], 4) == [1, 2]
+    with tempfile.TemporaryDirectory() as scratch:
+        for i in range(2 * fidelity.LEAST_PHOTOS):
+            os.makedirs(os.path.join(scratch, str(i)))
+            with open(os.path.join(scratch, str(i), "a.jpg"), "wb"):
+                pass
+        apart, measured = fidelity.split(scratch, None)
+        assert len(apart) == len(measured) == fidelity.LEAST_PHOTOS and not set(apart) & set(measured)
+        assert fidelity.split(scratch, scratch)[0] == pictures.jpegs_below(scratch)
+        shutil.rmtree(os.path.join(scratch, "0"))
+        try:
+            fidelity.split(scratch, None)
+        except parties.Failed as problem:
+            assert str(fidelity.LEAST_PHOTOS) in str(problem)
+        else:
+            raise AssertionError("too few photos")
+
+
+def test_fidelity():
+    try:
+        import numpy
+    except ImportError:
+        return "python3-numpy is not installed"
+    exact = numpy.array([[4.0, 0, -4], [1, 3, 2]])
+    assert fidelity.row("x", exact, 1.1 * exact + [[7], [-2]]) == "| x | 20.0 dB | 100.0 % |\n"
+    other = numpy.array([[4.0, 0, -4], [3, 1, 2]])
+    assert fidelity.row("x", exact, other).endswith(" | 50.0 % |\n")
+    return None
+
+
 def test_usage():
     code, _, complaints = bench("--parts", "nothing")
-    assert code == 2 and "inference, http, pictures, start" in complaints, complaints
+    assert code == 2 and "inference, fidelity, http, pictures, start" in complaints, complaints
 
 
 def main():

@@ -13,6 +13,7 @@ import parties  # noqa: E402
 
 FOLDERS = ("models/resnext29-cifar10", "tests/data/tiny-imagenet-style",
            "tests/data/tiny-resnet18-style")
+MADE = ("blocks=1,1:C=1:d=16:stride=1x1:classes=100:size=64",)  # the stride on the first 1x1
 PICTURE = os.path.join(parties.TOP, "tests/data/pictures/flowers_422.jpg")
 TOLERANCE = {"f32": 1e-4, "int8": 0.25}  # of the largest logit
 
@@ -30,9 +31,17 @@ def evaluators(runtime, file, size):
         yield runtime.name, lambda path: runtime.time(file, size, 1, 1, 0, path)["logits"]
 
 
+def make(program, template, scratch):
+    """A folder with random weights, calibrated."""
+    folder = os.path.join(scratch, "model")
+    parties.run([program.tool, "init", template, folder])
+    parties.run([program.tool, "calibrate", folder, os.path.dirname(PICTURE)])
+    return folder
+
+
 def compare(program, runtime, folder, scratch):
     """Float32 everywhere, and int8 where the folder has a calibration: problems, and figures."""
-    model = bench.Model("model", os.path.join(parties.TOP, folder), (1,))
+    model = bench.Model("model", folder)
     calibrated = os.path.exists(os.path.join(model.folder, "calibration.json"))
     kinds = ("f32", "int8") if calibrated else ("f32",)
     files = [os.path.join(scratch, kind + ".onnx") for kind in kinds]
@@ -54,12 +63,13 @@ def main():
     runtime = parties.OnnxRuntime(bench.default_cache(), install=False)
     program = parties.Program(bench.service.harness.BUILD)
     failed = 0
-    print(f"1..{len(FOLDERS)}")
-    for number, folder in enumerate(FOLDERS, 1):
+    print(f"1..{len(FOLDERS + MADE)}")
+    for number, name in enumerate(FOLDERS + MADE, 1):
         with tempfile.TemporaryDirectory() as scratch:
+            folder = make(program, name, scratch) if name in MADE else os.path.join(parties.TOP, name)
             problems, figures = compare(program, runtime, folder, scratch)
         failed += bool(problems)
-        print(f"{'not ok' if problems else 'ok'} {number} - {folder}: {figures}", flush=True)
+        print(f"{'not ok' if problems else 'ok'} {number} - {name}: {figures}", flush=True)
     return 1 if failed else 0
 
 
