@@ -79,7 +79,7 @@ def group_of(size):
 
 
 def draw(width, height, seed, path):
-    """Clouds of many sizes with grain: it compresses about as a photo does, to a quarter of a byte a pixel."""
+    """Clouds of many sizes with grain: it compresses as photos do, to a quarter of a byte a pixel."""
     import numpy
     from PIL import Image
     source = numpy.random.RandomState(seed)
