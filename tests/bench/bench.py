@@ -444,7 +444,8 @@ def versions(bench):
 
 def report(bench):
     lines = "".join(f"- {line}\n" for line in circumstances(bench))
-    return "\n".join(filter(None, (bench.table.markdown(), bench.fidelity, lines)))
+    table = bench.table.markdown() if bench.table.rows else ""
+    return "\n".join(filter(None, (table, bench.fidelity, lines)))
 
 
 def default_cache():
