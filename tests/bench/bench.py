@@ -35,6 +35,7 @@ PRECISIONS = ("f32", "int8", "bf16")
 LONG_NAME = {"f32": "float32", "int8": "int8", "bf16": "bf16"}
 WORKERS = 2
 CONNECTIONS = 8
+DRAW_SECONDS = 600
 PINNING_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
@@ -115,7 +116,7 @@ class Bench:
         if self.options.quick or not missing:
             return found
         drawn = os.path.join(self.scratch, "drawn")
-        run([PYTHON, "-B", parties.script("pictures.py"), drawn, *missing])
+        run([PYTHON, "-B", parties.script("pictures.py"), drawn, *missing], DRAW_SECONDS)
         self.note(f"photos of {' and '.join(missing)} pixels are drawn")
         return pictures.Photos(list(filter(None, (given, drawn))), os.path.join(self.scratch, "photos"))
 
@@ -443,7 +444,8 @@ def versions(bench):
 
 def report(bench):
     lines = "".join(f"- {line}\n" for line in circumstances(bench))
-    return "\n".join(filter(None, (bench.table.markdown(), bench.fidelity, lines)))
+    table = bench.table.markdown() if bench.table.rows else ""
+    return "\n".join(filter(None, (table, bench.fidelity, lines)))
 
 
 def default_cache():

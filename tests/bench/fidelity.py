@@ -54,8 +54,8 @@ def pixels(program, recipe, paths, out):
     """Writes [n, size, size, 3] of bytes, as the network sees the photos."""
     import numpy
     size = recipe.size
-    found = subprocess.run([program.image_cli, "pixels", str(size), str(recipe.short), recipe.filter, "center",
-                            "apply", "exact", "13", *paths], check=False, stdout=subprocess.PIPE,
+    words = map(str, ("pixels", size, recipe.short, recipe.filter, "center", "apply", "exact", "13", *paths))
+    found = subprocess.run([program.image_cli, *words], check=False, stdout=subprocess.PIPE,
                            stderr=subprocess.DEVNULL).stdout
     head = b"P6\n%d %d\n255\n" % (size, size)
     if len(found) != len(paths) * (len(head) + 3 * size * size):
@@ -69,7 +69,8 @@ def theirs(runtime, program, model, parts, scratch):
     """Logits of ONNX Runtime's int8."""
     import numpy
     recipe = model.recipe
-    inputs = [pixels(program, recipe, paths, os.path.join(scratch, f"{name}.npy")) for name, paths in zip(("apart", "measured"), parts)]
+    inputs = [pixels(program, recipe, paths, os.path.join(scratch, f"{name}.npy"))
+              for name, paths in zip(("apart", "measured"), parts)]
     out = os.path.join(scratch, "logits.npy")
     runtime.quantize_and_run(model.onnx, os.path.join(scratch, "int8.onnx"), *inputs,
                              *(",".join(map(str, numbers)) for numbers in (recipe.mean, recipe.std)), out)
