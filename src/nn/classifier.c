@@ -51,23 +51,25 @@ size_t classifier_scratch_size(const struct conv_kernel *kernel, const struct co
     return bytes_size(s) + sums_size(s) + kernel->method->scratch_size(kernel, &halves);
 }
 
-/* What a layer's shape needs to be packed; multipliers, offsets and padding are one block. */
+/* What a layer's shape needs to be packed; all floats are one block. */
 struct halves {
-    int8_t *quantized;                 /* [HALVES][out_c][in_c] */
-    float *multiplier, *offset, *ones; /* [HALVES][out_c] each; [in_c] */
-    uint8_t *padding;                  /* [in_c] */
+    int8_t *quantized;          /* [HALVES][out_c][in_c] */
+    float *multiplier, *offset; /* [HALVES][out_c] each; offsets are 0 */
+    float *ones, *zeros;        /* [in_c] each: scales and zeros of the features */
+    uint8_t *padding;           /* [in_c] */
 };
 
 static bool allocate(struct halves *h, const struct conv_shape *s)
 {
     size_t outputs = (size_t)s->out_c, inputs = (size_t)s->in_c;
     h->quantized = malloc(HALVES * conv_weight_count(s));
-    h->multiplier = calloc(2 * HALVES * outputs + inputs, sizeof *h->multiplier);
+    h->multiplier = calloc(2 * HALVES * outputs + 2 * inputs, sizeof *h->multiplier);
     h->padding = calloc(inputs, 1);
     if (!h->quantized || !h->multiplier || !h->padding)
         return false;
     h->offset = h->multiplier + HALVES * outputs;
     h->ones = h->offset + HALVES * outputs;
+    h->zeros = h->ones + inputs;
     for (size_t c = 0; c < inputs; c++)
         h->ones[c] = 1;
     return true;
@@ -117,7 +119,7 @@ int classifier_pack(const struct conv_kernel *kernel, const struct layer *layer,
         destroy(&h);
         return error_set(err, ERR_NO_MEMORY, "no memory to quantise layer %s", layer->name);
     }
-    const struct quantization features = {h.ones, h.offset, NULL};
+    const struct quantization features = {h.ones, h.zeros, NULL};
     int code = quantize_layer(layer, weights, bias, NULL, &features, NULL, NULL, &upper, err);
     if (code == ERR_OK) {
         split_weights(s, weights, &upper, &h);

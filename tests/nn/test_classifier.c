@@ -133,6 +133,23 @@ START_TEST(weights_without_bounds_are_refused)
 }
 END_TEST
 
+/* Each is finite, and their sum is not. There are more features than twice the classes. */
+START_TEST(weights_may_be_large)
+{
+    struct kernel_isas isas;
+    struct error err;
+    memset(weights, 0, sizeof weights);
+    for (int i = 0; i < 8; i++)
+        weights[FEATURES - 40 + 8 * (i / 2) + i % 2] = 1e38F;
+    ck_assert(kernel_isas_select("auto", &isas));
+    const struct conv_kernel *kernel = kernel_conv(isas, PRECISION_INT8, &layer.shape);
+    void *packed = space(classifier_packed_size(kernel, &layer.shape));
+    int code = classifier_pack(kernel, &layer, weights, bias, packed, &err);
+    ck_assert_msg(code == ERR_OK, "%s", err.message);
+    free(packed);
+}
+END_TEST
+
 TEST_MAIN("nn/classifier", 10, logits_are_those_of_the_numbers, every_isa_computes_the_same_bits,
           without_features_the_bias_is_left, lower_halves_do_not_saturate,
-          weights_without_bounds_are_refused)
+          weights_without_bounds_are_refused, weights_may_be_large)
