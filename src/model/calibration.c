@@ -16,6 +16,9 @@
 /* The most bytes of a file without roundings. */
 enum { NUMBERS_MAX = 64 << 20 };
 
+/* Significant digits in a file. Nine reproduce a float exactly. */
+enum { DIGITS = 6, DIGITS_EXACT = 9 };
+
 const char *calibration_layer_name(const struct layer *layer)
 {
     return layer->kind == LAYER_CONV ? layer_label(layer) : NULL;
@@ -118,6 +121,13 @@ static bool keeps(const struct rule *rule, double value)
 static const struct rule *zero_rule_of(const struct layer *layer)
 {
     return layer->relu ? &relu_zero_rule : &zero_rule;
+}
+
+float calibration_number(double number)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.*g", DIGITS, number);
+    return (float)strtod(text, NULL);
 }
 
 bool calibration_layer_is_sane(const struct calibration_layer *numbers, const struct layer *layer)
@@ -334,9 +344,6 @@ int calibration_parse(struct calibration *out, const struct layer *layers, size_
     json_decref(root);
     return code;
 }
-
-/* Significant digits. Nine reproduce a float exactly. */
-enum { DIGITS = 6, DIGITS_EXACT = 9 };
 
 /* Writes one number for all channels if they are equal, or else a list. */
 static void put_numbers(FILE *file, const char *key, const float *numbers, size_t channels,

@@ -62,6 +62,10 @@ int calibration_create(struct calibration *out, const struct layer *layers, size
                        struct error *err);
 void calibration_destroy(struct calibration *calibration);
 
+/* The number that a file has for a scale or a mean. What is measured and rounded with it is what a
+ * network computes that reads the file. */
+float calibration_number(double number);
+
 /* Whether a file may have these numbers for a layer. */
 bool calibration_layer_is_sane(const struct calibration_layer *numbers, const struct layer *layer);
 
@@ -94,8 +98,8 @@ size_t calibration_file_max(const struct layer *layers, size_t count);
 int calibration_parse(struct calibration *out, const struct layer *layers, size_t count,
                       const char *bytes, size_t length, struct error *err);
 
-/* Writes the whole file or nothing, and replaces a file that exists. Numbers of layers are rounded
- * to six digits, and a list of equal numbers becomes one number. ERR_IO, ERR_NO_MEMORY. */
+/* Writes the whole file or nothing, and replaces a file that exists. Numbers of layers become those
+ * of calibration_number, and a list of equal numbers becomes one number. ERR_IO, ERR_NO_MEMORY. */
 int calibration_write(const struct calibration *calibration, const struct layer *layers,
                       size_t count, const char *path, struct error *err);
 

@@ -151,9 +151,9 @@ static void choose_layer(const struct seen *s, const struct layer *layer, enum r
     for (size_t c = 0; c < s->channels; c++) {
         double full = (double)s->high[c] - (double)s->low[c];
         double below = full > 0 ? -(double)s->low[c] / full : 0;
-        out->scale[c] = (float)(spans[c] > 0 ? spans[c] / steps : 1);
+        out->scale[c] = calibration_number(spans[c] > 0 ? spans[c] / steps : 1);
         out->zero[c] = layer->relu ? 0 : (float)rint(below * steps);
-        out->mean[c] = (float)ranges_mean(&counts, c);
+        out->mean[c] = calibration_number(ranges_mean(&counts, c));
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "model/file.h"
 #include "model/init.h"
 #include "model/observer.h"
 #include "nn/rounding.h"
@@ -240,6 +241,36 @@ START_TEST(bits_are_those_of_plain_loops)
 }
 END_TEST
 
+/* The network that is measured and rounded is the one that the file makes. */
+START_TEST(a_file_changes_no_number)
+{
+    struct given g;
+    struct calibration read;
+    struct error err;
+    char *bytes;
+    size_t length;
+    make(&g, SIDE);
+    g.calibration.images = IMAGES;
+    const struct layer *layers = layer_of(&g, 0);
+    size_t count = network_layer_count(g.model->network);
+    const char *path = folder_file(folder, "calibration.json");
+    ck_assert_int_eq(calibration_write(&g.calibration, layers, count, path, NULL), ERR_OK);
+    ck_assert_int_eq(file_read_all(path, 1 << 20, &bytes, &length, NULL), ERR_OK);
+    ck_assert_msg(calibration_parse(&read, layers, count, bytes, length, &err) == ERR_OK, "%s",
+                  err.message);
+    for (size_t i = 0; i < count; i++) {
+        const struct calibration_layer *a = &g.calibration.layers[i], *b = &read.layers[i];
+        size_t size = (size_t)layers[i].shape.out_c * sizeof(float);
+        if (a->scale)
+            ck_assert(memcmp(a->scale, b->scale, size) == 0 &&
+                      memcmp(a->zero, b->zero, size) == 0 && memcmp(a->mean, b->mean, size) == 0);
+    }
+    free(bytes);
+    calibration_destroy(&read);
+    destroy(&g);
+}
+END_TEST
+
 START_TEST(a_folder_that_changed_is_refused)
 {
     struct given g;
@@ -258,4 +289,4 @@ START_TEST(a_folder_that_changed_is_refused)
 END_TEST
 
 TEST_MAIN("model/rounder", 60, passes_and_their_order_change_nothing, bits_are_those_of_plain_loops,
-          a_folder_that_changed_is_refused)
+          a_file_changes_no_number, a_folder_that_changed_is_refused)
