@@ -67,24 +67,9 @@ static int check_memory(const struct model_set *models, int workers, const char 
                                          workers, (each >> 20) + 1);
 }
 
-/* Memory comes before the self-test, which takes some of it, and time. */
-static int load_entry(struct model_set *models, const struct conf_model *configured,
-                      struct kernel_isas isas, int workers, struct error *err)
+static struct model_info info_of(const struct model *m, const struct conf_model *configured)
 {
-    struct model *m = NULL;
-    struct served_model *entry = &models->entries[models->count];
-    int64_t begin = clock_monotonic_ns();
-    const struct model_options options = options_of(configured, isas);
-    int code = model_load(&m, configured->path, &options, err);
-    models->models[models->count++] = m;
-    int64_t loaded = clock_monotonic_ns();
-    if (code == ERR_OK)
-        code = check_memory(models, workers, m->path, err);
-    if (code == ERR_OK)
-        code = model_self_test(m, err);
-    if (code != ERR_OK)
-        return error_prefix(err, code, "model %s", configured->name);
-    entry->info = (struct model_info){
+    return (struct model_info){
         .name = configured->name,
         .path = m->path,
         .template_name = m->template_name,
@@ -102,6 +87,26 @@ static int load_entry(struct model_set *models, const struct conf_model *configu
         .multiply_adds = m->multiply_adds,
         .is_default = configured->is_default,
     };
+}
+
+/* Memory comes before the self-test, which takes some of it, and time. */
+static int load_entry(struct model_set *models, const struct conf_model *configured,
+                      struct kernel_isas isas, int workers, struct error *err)
+{
+    struct model *m = NULL;
+    struct served_model *entry = &models->entries[models->count];
+    int64_t begin = clock_monotonic_ns();
+    const struct model_options options = options_of(configured, isas);
+    int code = model_load(&m, configured->path, &options, err);
+    models->models[models->count++] = m;
+    int64_t loaded = clock_monotonic_ns();
+    if (code == ERR_OK)
+        code = check_memory(models, workers, m->path, err);
+    if (code == ERR_OK)
+        code = model_self_test(m, err);
+    if (code != ERR_OK)
+        return error_prefix(err, code, "model %s", configured->name);
+    entry->info = info_of(m, configured);
     char kernels[NETWORK_SUMMARY_TEXT], cascade[CASCADE_TEXT];
     network_summary_text(&entry->info.kernels, kernels);
     cascade_text(&m->cascade, cascade);
