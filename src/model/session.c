@@ -109,12 +109,12 @@ int session_put_tensor(struct session *s, struct error *err)
     return model_put_tensor(s->model, s->workspace, 0, s->tensor, err);
 }
 
-static const float *forward(const struct session *s, const struct network *network, int images,
+static const float *forward(const struct session *s, const struct network *network,
                             struct shared_pass *pass, const struct pass_terms *terms)
 {
     struct workspace *workspace = session_workspace(s, network);
-    return pass ? network_forward_helped(network, workspace, images, pass, terms)
-                : network_forward(network, workspace, images);
+    return pass ? network_forward_helped(network, workspace, 1, pass, terms)
+                : network_forward(network, workspace, 1);
 }
 
 /* Puts the picture again, into the float32 network. */
@@ -134,17 +134,17 @@ static bool is_sure(const struct model *model, const float *logits)
     return (double)model_margin(model, logits) >= model->cascade.margin;
 }
 
-const float *session_forward(struct session *s, int images, struct shared_pass *pass,
+const float *session_forward(struct session *s, struct shared_pass *pass,
                              const struct pass_terms *terms)
 {
     const struct model *model = s->model;
     s->recomputed = false;
-    const float *logits = forward(s, model->network, images, pass, terms);
-    if (!logits || !model->exact || images > 1 || is_sure(model, logits))
+    const float *logits = forward(s, model->network, pass, terms);
+    if (!logits || !model->exact || is_sure(model, logits))
         return logits;
     put_exact(s);
     s->recomputed = true;
-    return forward(s, model->exact, 1, pass, terms);
+    return forward(s, model->exact, pass, terms);
 }
 
 struct workspace *session_workspace(const struct session *s, const struct network *network)
@@ -170,9 +170,9 @@ const float *session_warm_up(struct session *s)
     s->recomputed = false;
     if (s->exact) {
         put_exact(s);
-        forward(s, s->model->exact, 1, NULL, NULL);
+        forward(s, s->model->exact, NULL, NULL);
     }
-    return forward(s, s->model->network, 1, NULL, NULL);
+    return forward(s, s->model->network, NULL, NULL);
 }
 
 int session_classify(struct session *s, int k, struct error *err)

@@ -48,12 +48,12 @@ int session_decode(struct session *session, const struct preprocess_options *opt
 void session_put_rgb(struct session *session, int image);
 int session_put_tensor(struct session *session, struct error *err);
 
-/* Runs the network on the pictures that were put: with network_forward_helped and its `terms`, or
- * without helpers if `pass` is NULL. With a cascade, a single picture that it decides by less than
- * the margin is then run in float32, from what session->rgb or session->tensor still holds; helpers
- * need session_workspace. Returns the logits, [images][classes], which stay valid until the next
+/* Runs the network on the picture that was put as number 0: with network_forward_helped and its
+ * `terms`, or without helpers if `pass` is NULL. With a cascade, a picture that it decides by less
+ * than the margin is then run in float32, from what session->rgb or session->tensor still holds;
+ * helpers need session_workspace. Returns the logits, [classes], which stay valid until the next
  * pass; NULL if terms->go_on returned false. */
-const float *session_forward(struct session *session, int images, struct shared_pass *pass,
+const float *session_forward(struct session *session, struct shared_pass *pass,
                              const struct pass_terms *terms);
 
 /* The session's workspace for one of its model's networks. */

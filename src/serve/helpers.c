@@ -55,7 +55,7 @@ const float *helpers_infer(struct helpers *helpers, const struct generation *gen
         .go_on = go_on,
         .arg = arg,
     };
-    const float *logits = session_forward(generation_session(generation, worker, model), 1,
+    const float *logits = session_forward(generation_session(generation, worker, model),
                                           helpers->passes[worker], &terms);
     queue_dismiss_idle(helpers->queue);
     return logits;

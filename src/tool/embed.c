@@ -18,7 +18,7 @@ static int compute(void *context, int thread, struct session *session, float *re
 {
     (void)thread;
     const struct embed *e = context;
-    session_forward(session, 1, NULL, NULL);
+    session_forward(session, NULL, NULL);
     return session_embed(session, e->normalize, result, err);
 }
 

@@ -58,7 +58,7 @@ static int compute(struct worker *w, const struct file_entry *file, float *logit
     if (engine->options->compute)
         return engine->options->compute(engine->options->compute_context, w->number, session,
                                         logits, err);
-    memcpy(logits, session_forward(session, 1, NULL, NULL), engine->result_length * sizeof *logits);
+    memcpy(logits, session_forward(session, NULL, NULL), engine->result_length * sizeof *logits);
     return model_check_logits(session->model, logits, err);
 }
 

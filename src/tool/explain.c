@@ -17,7 +17,7 @@ static int make_map(struct explain *e, struct error *err)
 {
     const char *name = e->class_id_text ? e->class_id_text : e->class;
     session_put_rgb(e->session, 0);
-    session_forward(e->session, 1, NULL, NULL);
+    session_forward(e->session, NULL, NULL);
     int code = session_find_class(e->session, name, e->class_id_text != NULL, &e->found, err);
     if (code != ERR_OK)
         return code;

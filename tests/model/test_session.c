@@ -77,8 +77,7 @@ static void logits_alone(int model, uint64_t seed, float out[CLASSES_MAX])
     struct session *alone;
     ck_assert_int_eq(sessions_create(&alone, both() + model, 1, 1, NULL), ERR_OK);
     put_picture(alone, seed);
-    memcpy(out, session_forward(alone, 1, NULL, NULL),
-           (size_t)models[model]->classes * sizeof *out);
+    memcpy(out, session_forward(alone, NULL, NULL), (size_t)models[model]->classes * sizeof *out);
     sessions_destroy(alone, 1);
 }
 
@@ -91,7 +90,7 @@ START_TEST(sessions_of_a_thread_do_not_disturb_each_other)
         put_picture(&sessions[i], (uint64_t)i + 1);
     for (int i = MODELS; i-- > 0;) {
         float wanted[CLASSES_MAX];
-        const float *logits = session_forward(&sessions[i], 1, NULL, NULL);
+        const float *logits = session_forward(&sessions[i], NULL, NULL);
         logits_alone(i, (uint64_t)i + 1, wanted);
         ck_assert_mem_eq(logits, wanted, (size_t)models[i]->classes * sizeof *wanted);
     }
@@ -126,7 +125,7 @@ START_TEST(normalised_pixels_are_the_same_picture)
     memset(s->rgb, 0, 16 * 16 * 3);
     session_put_rgb(s, 0);
     ck_assert_int_eq(session_put_tensor(s, NULL), ERR_OK);
-    ck_assert_mem_eq(session_forward(s, 1, NULL, NULL), wanted, 5 * sizeof *wanted);
+    ck_assert_mem_eq(session_forward(s, NULL, NULL), wanted, 5 * sizeof *wanted);
     sessions_destroy(s, 1);
     free_models();
 }
@@ -140,7 +139,7 @@ START_TEST(a_class_is_found_with_its_score)
     load_models();
     ck_assert_int_eq(sessions_create(&s, both(), 1, 1, NULL), ERR_OK);
     put_picture(s, 4);
-    model_scores(models[0], session_forward(s, 1, NULL, NULL), scores);
+    model_scores(models[0], session_forward(s, NULL, NULL), scores);
     ck_assert_int_eq(session_classify(s, 5, NULL), ERR_OK);
     for (int i = 0; i < 5; i++) {
         ck_assert(s->predictions[i].score == scores[s->predictions[i].class_id]);
@@ -170,7 +169,7 @@ START_TEST(results_that_are_not_finite_are_told_of)
     for (size_t i = 0; i < 16 * 16 * 3; i++)
         s->tensor[i] = NAN;
     ck_assert_int_eq(session_put_tensor(s, NULL), ERR_OK);
-    session_forward(s, 1, NULL, NULL);
+    session_forward(s, NULL, NULL);
     ck_assert_int_eq(session_classify(s, 1, NULL), ERR_NOT_FINITE);
     ck_assert_int_eq(session_find_class(s, "class 3", false, &class, NULL), ERR_NOT_FINITE);
     ck_assert_int_eq(session_embed(s, true, out, NULL), ERR_NOT_FINITE);
@@ -238,10 +237,10 @@ static void free_cascade(void)
     model_destroy(cascaded);
 }
 
-static struct session *session_of(const struct model *model, int images)
+static struct session *session_of(const struct model *model)
 {
     struct session *s;
-    ck_assert_int_eq(sessions_create(&s, &model, 1, images, NULL), ERR_OK);
+    ck_assert_int_eq(sessions_create(&s, &model, 1, 1, NULL), ERR_OK);
     return s;
 }
 
@@ -278,7 +277,7 @@ static void run_picture(struct session *s, bool as_numbers, struct results *out)
         put_numbers(s);
     else
         put_picture(s, 5);
-    const float *logits = session_forward(s, 1, NULL, NULL);
+    const float *logits = session_forward(s, NULL, NULL);
     ck_assert_ptr_eq(logits, session_logits(s));
     read_results(s, out);
 }
@@ -286,7 +285,7 @@ static void run_picture(struct session *s, bool as_numbers, struct results *out)
 /* The cascade's results are those of `other`. */
 static void check_same(const struct model *other, bool as_numbers)
 {
-    struct session *s = session_of(cascaded, 1), *t = session_of(other, 1);
+    struct session *s = session_of(cascaded), *t = session_of(other);
     struct results got, wanted;
     run_picture(t, as_numbers, &wanted);
     for (int twice = 0; twice < 2; twice++) {
@@ -320,34 +319,17 @@ END_TEST
 START_TEST(the_margin_is_the_smallest_that_is_sure)
 {
     load_cascade(1);
-    struct session *s = session_of(quantized, 1), *t = session_of(cascaded, 1);
+    struct session *s = session_of(quantized), *t = session_of(cascaded);
     put_picture(s, 5);
-    double margin = (double)model_margin(quantized, session_forward(s, 1, NULL, NULL));
+    double margin = (double)model_margin(quantized, session_forward(s, NULL, NULL));
     ck_assert_double_gt(margin, 0);
     for (int above = 0; above < 2; above++) {
         cascaded->cascade.margin = above ? nextafter(margin, INFINITY) : margin;
         put_picture(t, 5);
-        session_forward(t, 1, NULL, NULL);
+        session_forward(t, NULL, NULL);
         ck_assert(t->recomputed == (above == 1));
     }
     session_warm_up(t);
-    ck_assert(!t->recomputed);
-    sessions_destroy(s, 1);
-    sessions_destroy(t, 1);
-    free_cascade();
-}
-END_TEST
-
-START_TEST(a_batch_is_not_computed_again)
-{
-    float wanted[5];
-    load_cascade(1e30);
-    struct session *s = session_of(quantized, 1), *t = session_of(cascaded, 2);
-    put_picture(s, 5);
-    memcpy(wanted, session_forward(s, 1, NULL, NULL), sizeof wanted);
-    put_picture(t, 5);
-    session_put_rgb(t, 1);
-    ck_assert_mem_eq(session_forward(t, 2, NULL, NULL) + 5, wanted, sizeof wanted);
     ck_assert(!t->recomputed);
     sessions_destroy(s, 1);
     sessions_destroy(t, 1);
@@ -384,7 +366,7 @@ static const float *forward_patiently(struct session *s, struct shared_pass *pas
 {
     const struct pass_terms terms = {.context = s, .go_on = goes_on, .arg = patience};
     put_picture(s, 5);
-    return session_forward(s, 1, pass, &terms);
+    return session_forward(s, pass, &terms);
 }
 
 START_TEST(either_pass_can_be_given_up)
@@ -393,7 +375,7 @@ START_TEST(either_pass_can_be_given_up)
     struct patience first = {.left = 1 << 20}, both = first;
     load_cascade(1e30);
     ck_assert_int_eq(shared_pass_create(&pass, NULL), ERR_OK);
-    struct session *s = session_of(quantized, 1), *t = session_of(cascaded, 1);
+    struct session *s = session_of(quantized), *t = session_of(cascaded);
     ck_assert_ptr_nonnull(forward_patiently(s, pass, &first));
     ck_assert_ptr_nonnull(forward_patiently(t, pass, &both));
     ck_assert_int_gt(both.asked, first.asked + 1);
@@ -441,15 +423,15 @@ START_TEST(both_passes_can_be_helped)
 {
     struct results wanted, got;
     load_cascade(1e30);
-    struct session *s = session_of(cascaded, 1), *t = session_of(exact, 1);
-    struct helper h = {.mine = session_of(cascaded, 1)};
+    struct session *s = session_of(cascaded), *t = session_of(exact);
+    struct helper h = {.mine = session_of(cascaded)};
     ck_assert_int_eq(shared_pass_create(&h.pass, NULL), ERR_OK);
     run_picture(t, false, &wanted);
     pthread_create(&h.thread, NULL, help, &h);
     while (atomic_load(&h.helped[0]) == 0 || atomic_load(&h.helped[1]) == 0) {
         const struct pass_terms terms = {.context = s, .expected = 1};
         put_picture(s, 5);
-        ck_assert_ptr_nonnull(session_forward(s, 1, h.pass, &terms));
+        ck_assert_ptr_nonnull(session_forward(s, h.pass, &terms));
         read_results(s, &got);
         ck_assert_mem_eq(&got, &wanted, sizeof got);
     }
@@ -467,5 +449,5 @@ TEST_MAIN("model/session", 60, sessions_of_a_thread_do_not_disturb_each_other,
           what_is_shared_is_counted_once, normalised_pixels_are_the_same_picture,
           a_class_is_found_with_its_score, results_that_are_not_finite_are_told_of,
           what_is_unsure_is_computed_in_float32, what_is_sure_stays_in_int8,
-          the_margin_is_the_smallest_that_is_sure, a_batch_is_not_computed_again,
-          a_cascade_has_two_workspaces, either_pass_can_be_given_up, both_passes_can_be_helped)
+          the_margin_is_the_smallest_that_is_sure, a_cascade_has_two_workspaces,
+          either_pass_can_be_given_up, both_passes_can_be_helped)
