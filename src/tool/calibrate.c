@@ -187,6 +187,8 @@ static int choose(struct calibrate *c, struct error *err)
     c->calibration.images = images;
     calibration_bind(&c->calibration, c->tool->model->sha256, c->tool->model->preprocess.mean,
                      c->tool->model->preprocess.std);
+    observer_destroy(c->observer); /* its histograms are large */
+    c->observer = NULL;
     return code;
 }
 
