@@ -4,6 +4,7 @@ import base64
 import json
 
 import harness
+import wire
 from harness import case, check_error, check_scores, predictions, reference
 
 NAME = harness.MODEL_NAME
@@ -197,9 +198,13 @@ def kserves_v1_paths_are_served(daemon):
                                  ("POST", "/v1/models/:predict", 404), ("POST", f"{PREDICT}?top_k=2", 400)):
         answer = daemon.ask(method, path, body=json.dumps({"instances": [text]}).encode() if method == "POST" else None)
         assert answer.status == status and isinstance(json.loads(answer.body)["error"], str), (path, answer)
-    for body, status in (({"instances": [text_of(b"x")]}, 415), ({"instances": []}, 400)):
+    for body, status in (({"instances": [text_of(b"x")]}, 415), ({"instances": []}, 400), ({"image": text}, 400),
+                         (reference()[0], 400)):
         answer = send(daemon, body, path=PREDICT)
         assert answer.status == status and list(json.loads(answer.body)) == ["error"], answer
+    bad = ("a", "a.jpg", None, b"no picture")
+    answer = send(daemon, wire.multipart([bad, bad]), [wire.form_type()], PREDICT)
+    assert answer.status == 400 and isinstance(json.loads(answer.body)["error"], str), answer
 
 
 @case(own=True)
