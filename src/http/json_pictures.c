@@ -161,7 +161,7 @@ static int add_picture(struct reader *r, const json_t *value)
 
 static int add_instance(struct reader *r, const json_t *value)
 {
-    static const char *const names[] = {"b64", "image_bytes", "image", "data", "content", NULL};
+    static const char *const names[] = {"image_bytes", "image", "data", "content", NULL};
     if (json_is_object(value) && !json_object_get(value, "b64")) {
         value = only_member(r, value, names);
         if (!value)
