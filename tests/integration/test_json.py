@@ -132,7 +132,8 @@ def row_95_json_of_another_form_is_refused_and_the_forms_are_told(daemon):
                  {"image": {"b64": p}}, {"image": {"data": text}}, {"image": p, "instances": [p]},
                  {"instances": [[p]]}, {"instances": [0]}, {"instances": [None]}, {"instances": [{}]},
                  {"instances": [{"b64": text, "key": text[:4]}]}, {"instances": [{"b64": {"b64": text}}]},
-                 {"instances": [{"picture": p}]}, {"instances": [{"image": {"image": p}}]}, {"inputs": [p]},
+                 {"instances": [{"b64": text, "key": "a"}] * 16}, {"instances": [{"picture": p}]},
+                 {"instances": [{"image": {"image": p}}]}, {"inputs": [p]},
                  {"instances": [p], "seed": 1}, {"instances": [[[0.5, 0.5]]]}):
         error = check_error(send(daemon, body), 400, "bad_request")
         assert '{"instances":[{"b64":"..."}, ...]}' in error["message"], (body if len(str(body)) < 99 else "", error)
