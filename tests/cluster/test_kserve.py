@@ -55,7 +55,8 @@ def ports_and_probes_lead_to_what_listens():
     for probe in ("readinessProbe", "livenessProbe"):
         assert container[probe]["httpGet"] == {"path": "/livez", "port": port["containerPort"]}, probe
         assert container[probe]["failureThreshold"] >= 2, "one lost packet is no failure"
-    assert '"/livez"' in routes
+    assert container["startupProbe"]["httpGet"] == {"path": "/readyz", "port": port["containerPort"]}
+    assert '"/livez"' in routes and '"/readyz"' in routes
 
 
 @case(own=None)

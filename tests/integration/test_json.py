@@ -4,6 +4,7 @@ import base64
 import json
 
 import harness
+import wire
 from harness import case, check_error, check_scores, predictions, reference
 
 NAME = harness.MODEL_NAME
@@ -131,7 +132,8 @@ def row_95_json_of_another_form_is_refused_and_the_forms_are_told(daemon):
                  {"image": {"b64": p}}, {"image": {"data": text}}, {"image": p, "instances": [p]},
                  {"instances": [[p]]}, {"instances": [0]}, {"instances": [None]}, {"instances": [{}]},
                  {"instances": [{"b64": text, "key": text[:4]}]}, {"instances": [{"b64": {"b64": text}}]},
-                 {"instances": [{"picture": p}]}, {"instances": [{"image": {"image": p}}]}, {"inputs": [p]},
+                 {"instances": [{"b64": text, "key": "a"}] * 16}, {"instances": [{"picture": p}]},
+                 {"instances": [{"image": {"image": p}}]}, {"inputs": [p]},
                  {"instances": [p], "seed": 1}, {"instances": [[[0.5, 0.5]]]}):
         error = check_error(send(daemon, body), 400, "bad_request")
         assert '{"instances":[{"b64":"..."}, ...]}' in error["message"], (body if len(str(body)) < 99 else "", error)
@@ -197,9 +199,13 @@ def kserves_v1_paths_are_served(daemon):
                                  ("POST", "/v1/models/:predict", 404), ("POST", f"{PREDICT}?top_k=2", 400)):
         answer = daemon.ask(method, path, body=json.dumps({"instances": [text]}).encode() if method == "POST" else None)
         assert answer.status == status and isinstance(json.loads(answer.body)["error"], str), (path, answer)
-    for body, status in (({"instances": [text_of(b"x")]}, 415), ({"instances": []}, 400)):
+    for body, status in (({"instances": [text_of(b"x")]}, 415), ({"instances": []}, 400), ({"image": text}, 400),
+                         (reference()[0], 400)):
         answer = send(daemon, body, path=PREDICT)
         assert answer.status == status and list(json.loads(answer.body)) == ["error"], answer
+    bad = ("a", "a.jpg", None, b"no picture")
+    answer = send(daemon, wire.multipart([bad, bad]), [wire.form_type()], PREDICT)
+    assert answer.status == 400 and isinstance(json.loads(answer.body)["error"], str), answer
 
 
 @case(own=True)

@@ -38,6 +38,8 @@ def main():
                'right answers in float32 and int8')
         code, text = run(folder, class_id=6, label='frog')
         tap.ok(code == 1 and text.count('WRONG, PyTorch says frog') == 2, 'another class is wrong in both')
+        code, text = run(folder, label='colt')
+        tap.ok(code == 1 and text.count('WRONG, PyTorch says colt') == 2, 'so is another label of the class')
         code, text = run(folder, score=0.9935)
         tap.ok(code == 1 and text.count('WRONG') == 1, 'another score is wrong in float32')
         tap.ok(run(folder, photo='absent.jpg')[0] == 1, 'a photo that is not there is a failure')

@@ -93,7 +93,7 @@ def class_of(path, names):
 def find_different(model, paths):
     """Those that get other pixels; prints how far these are apart."""
     spec = compare_pixels.model_spec(model)
-    apart = {path: np.abs(np.frombuffer(a, np.uint8).astype(int) - np.frombuffer(b, np.uint8)) for path, a, b
+    apart = {path: np.abs(np.frombuffer(a, np.uint8).astype(np.int16) - np.frombuffer(b, np.uint8)) for path, a, b
              in zip(paths, compare_pixels.ours(paths, spec), compare_pixels.ours(paths, spec, "fast"))}
     apart = {path: pixels for path, pixels in apart.items() if pixels.any()}
     print(f"{len(apart)} of {len(paths)} pictures get other pixels", end="")

@@ -199,13 +199,28 @@ static int choose_named(struct exchange *x, struct error *err)
     return work_choose_model(x, name, err);
 }
 
+/* Other bodies have answers, and failures of single pictures, of another form. */
+static int decode_instances(struct request *r, struct error *err)
+{
+    int code = work_decode(r, err);
+    const struct work *work = r->codec_state;
+    return code != ERR_OK || work->is_list
+               ? code
+               : error_set(err, ERR_BAD_REQUEST,
+                           "this path takes {\"instances\":[{\"b64\":\"...\"}, ...]} only; "
+                           "/classify takes other bodies");
+}
+
+static const struct request_codec instances_codec = {
+    .decode = decode_instances, .encode = encode, .release = work_release};
+
 int predict_prepare(struct exchange *x, struct error *err)
 {
     int code = query_read(x, NULL, 0, err);
     if (code == ERR_OK)
         code = choose_named(x, err);
     if (code == ERR_OK)
-        code = work_make(x, REQUEST_CLASSIFY, (int)x->conf->top_k, &codec, err);
+        code = work_make(x, REQUEST_CLASSIFY, (int)x->conf->top_k, &instances_codec, err);
     return code;
 }
 
