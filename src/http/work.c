@@ -171,7 +171,7 @@ static int set_parts(struct request *r, struct work *work, const struct json_pic
         r->parts[i].jpeg = (const uint8_t *)p->slices[i].bytes;
         r->parts[i].length = p->slices[i].length;
     }
-    work->is_list = p->is_list;
+    work->is_list = r->stops_at_failure = p->is_list;
     return code;
 }
 

@@ -37,7 +37,8 @@ const float *network_forward_helped(const struct network *network, struct worksp
 const void *shared_pass_join(struct shared_pass *shared);
 void shared_pass_leave(struct shared_pass *shared);
 
-/* The network of the pass that the thread has joined. */
+/* The network of the pass that the thread has joined; NULL if it has ended meanwhile, and then
+ * `mine` of shared_pass_work is not used. */
 const struct network *shared_pass_network(const struct shared_pass *shared);
 
 /* Computes runs of tiles until the pass ends, or until `stop`, which is called before each run,

@@ -97,6 +97,7 @@ struct request {
     bool class_is_id;   /* REQUEST_EXPLAIN: class_name is an id, not a label */
     const struct request_codec *codec; /* NULL: the parts exist, and the waiter reads the results */
     void *codec_state;
+    bool stops_at_failure; /* after a part that fails, the others are not computed */
     struct bodies *bodies; /* for upload, results and answer */
     struct request_part *parts;
     size_t part_count;

@@ -171,6 +171,8 @@ static void run_parts(struct worker *w, const struct job *job)
         if (given_up)
             break;
         begin = end;
+        if (r->stops_at_failure && error->code != ERR_OK)
+            break;
         if (r->codec && r->codec->all_or_none && error->code != ERR_OK) {
             r->failure = *error;
             if (r->part_count > 1)

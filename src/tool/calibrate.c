@@ -156,12 +156,11 @@ static int look_again(struct calibrate *c, engine_compute *compute, struct error
     int code = tool_run_files(c->tool, &c->used, NULL, NULL, err);
     c->tool->prints_failures = false;
     if (code == ERR_OK && c->tool->failed != failed)
-        code =
-            error_set(err, ERR_IO,
-                      "%s: of %d pictures that were read once, %d could be read a second time; try "
-                      "again when nothing changes there and there is memory",
-                      c->pictures, c->calibration.images,
-                      c->calibration.images - (int)(c->tool->failed - failed));
+        code = error_set(err, ERR_IO,
+                         "%s: of %d pictures that were read before, %d could be read again; try "
+                         "again when nothing changes there and there is memory",
+                         c->pictures, c->calibration.images,
+                         c->calibration.images - (int)(c->tool->failed - failed));
     return code;
 }
 
