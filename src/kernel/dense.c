@@ -412,8 +412,9 @@ static void run_pixels(const struct dense_kernel *kernel, const struct inputs *i
         .epilogue = {.factor_stride = factors.stride,
                      .residual = call->residual,
                      .y = call->y,
-                     .relu = call->relu,
-                     .y_float = call->y_float},
+                     .output = call->output,
+                     .residual_words = call->residual_words,
+                     .relu = call->relu},
     };
     find_inputs(in, first, kernel->blocks[function].pixels, &block);
     for (size_t panel = begin; panel < end && panel < l->panels; panel++) {

@@ -291,8 +291,9 @@ static void run_tile(const struct grouped_kernel *kernel, const struct conv_call
         .epilogue = {.factor_stride = l->channels,
                      .residual = call->residual,
                      .y = call->y,
-                     .relu = call->relu,
-                     .y_float = call->y_float},
+                     .output = call->output,
+                     .residual_words = call->residual_words,
+                     .relu = call->relu},
     };
     /* All vectors of a row in turn, so that whole cache lines are written, if their weights fit. */
     for (size_t row = 0; row < rows; row += step)

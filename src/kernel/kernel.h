@@ -37,6 +37,7 @@
 enum {
     KERNEL_OVERREAD = 64,
     CONV_QUAD_LIMIT = 128,
+    CONV_WORD_MAX = 2043,
 };
 _Static_assert(CONV_QUAD_LIMIT * 255 <= INT16_MAX, "products of a quad fit 16 bits");
 
@@ -69,20 +70,25 @@ struct conv_weights {
     const uint8_t *padding;                                 /* [in_c] */
 };
 
+/* What y consists of: elements of the precision; float32, which in int8 is sum * multiplier +
+ * offset; or, in int8, words, unsigned numbers of 16 bits, which are requantized as bytes are but
+ * clipped to 0..CONV_WORD_MAX. With float32 and words there is no gate and no residual. */
+enum conv_output { CONV_OUTPUT_ELEMENT, CONV_OUTPUT_FLOAT, CONV_OUTPUT_WORD };
+
 /* One call: y[tiles] = act((conv(x, w) + bias) * gate + residual). `gate` (or NULL) is float32,
  * [images][out_c]; only a shape with one group has it. `residual` (or NULL) has y's layout and
- * elements and may be y itself. With `y_float`, y is float32 whatever the precision is (there is
- * no gate and no residual then, and in int8 an output is acc * multiplier + offset). `scratch` has
- * scratch_size bytes, is aligned, and is private to the calling thread. */
+ * elements and may be y itself, or, with `residual_words`, in int8, consists of words. `scratch`
+ * has scratch_size bytes, is aligned, and is private to the calling thread. */
 struct conv_call {
     const struct conv_shape *shape;
     const void *packed;
     const void *x;
     const float *gate;
     const void *residual;
+    bool residual_words;
     void *y;
-    bool relu; /* in int8, a zero point of 0 has this effect, unless y_float */
-    bool y_float;
+    enum conv_output output;
+    bool relu; /* of elements and words in int8, a zero point of 0 has this effect */
     int images;
     int tile_begin, tile_end;
     void *scratch;
@@ -104,6 +110,14 @@ struct conv_method {
     int (*check_memory)(int threads, struct error *err);
     const char *(*library)(void);
 };
+
+/* Bytes of an output. */
+static inline size_t conv_output_size(enum precision precision, enum conv_output output)
+{
+    return output == CONV_OUTPUT_FLOAT  ? sizeof(float)
+           : output == CONV_OUTPUT_WORD ? sizeof(uint16_t)
+                                        : precision_size(precision);
+}
 
 /* One convolution kernel. */
 struct conv_kernel {

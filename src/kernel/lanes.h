@@ -53,7 +53,8 @@ struct lanes_epilogue {
     size_t factor_stride;
     const void *residual;
     void *y;
-    bool relu, y_float;
+    enum conv_output output;
+    bool residual_words, relu;
 };
 
 /* The dwords that hold `elements`, rounded up. */

@@ -32,15 +32,25 @@ static inline struct requantization requantization_gated(struct requantization f
     };
 }
 
+/* To the nearest integer, ties to even, clipped to 0..max. */
+static inline long requantize_clipped(float t, float max)
+{
+    return lrintf(t < 0 ? 0 : t > max ? max : t);
+}
+
 /* The byte that stands for a sum of products: with one rounding a step,
  *   t = sum * multiplier + offset;  t = residual * residual_multiplier + t;  round t to the nearest
  * integer, ties to even, and clip it to 0..255. Every int8 kernel gives exactly this. */
-static inline uint8_t requantize(int32_t sum, struct requantization f, uint8_t residual)
+static inline uint8_t requantize(int32_t sum, struct requantization f, int residual)
 {
     float t = fmaf((float)sum, f.multiplier, f.offset);
-    t = fmaf((float)residual, f.residual_multiplier, t);
-    t = t < 0 ? 0 : t > 255 ? 255 : t;
-    return (uint8_t)lrintf(t);
+    return (uint8_t)requantize_clipped(fmaf((float)residual, f.residual_multiplier, t), 255);
+}
+
+/* The word. */
+static inline uint16_t requantize_word(int32_t sum, struct requantization f)
+{
+    return (uint16_t)requantize_clipped(fmaf((float)sum, f.multiplier, f.offset), CONV_WORD_MAX);
 }
 
 #endif

@@ -81,24 +81,34 @@ static float gate_at(const struct conv_call *call, int channel, size_t at)
     return call->gate ? call->gate[image * (size_t)s->out_c + (size_t)channel] : 1;
 }
 
+static float residual_at(const struct conv_kernel *self, const struct conv_call *call, size_t at)
+{
+    if (!call->residual)
+        return 0;
+    return call->residual_words ? ((const uint16_t *)call->residual)[at]
+                                : element(self->precision, call->residual, at);
+}
+
 static void put(const struct conv_kernel *self, const struct conv_call *call, int channel,
                 size_t at, double sum)
 {
     const float *factors = (const float *)call->packed + channel;
     float gate = gate_at(call, channel, at);
-    float residual = call->residual ? element(self->precision, call->residual, at) : 0;
+    float residual = residual_at(self, call, at);
     float value = ((float)sum + factors[0]) * gate + residual;
     if (self->precision == PRECISION_INT8) {
         struct requantization f = lanes_requantization(factors, (size_t)call->shape->out_c);
         f = call->gate ? requantization_gated(f, gate) : f;
         value = fmaf((float)sum, f.multiplier, f.offset);
-        if (!call->y_float) {
-            ((uint8_t *)call->y)[at] = requantize((int32_t)sum, f, (uint8_t)residual);
+        if (call->output == CONV_OUTPUT_ELEMENT)
+            ((uint8_t *)call->y)[at] = requantize((int32_t)sum, f, (int)residual);
+        if (call->output == CONV_OUTPUT_WORD)
+            ((uint16_t *)call->y)[at] = requantize_word((int32_t)sum, f);
+        if (call->output != CONV_OUTPUT_FLOAT)
             return;
-        }
     }
     value = call->relu && value < 0 ? 0 : value;
-    if (call->y_float || self->precision == PRECISION_F32)
+    if (call->output == CONV_OUTPUT_FLOAT || self->precision == PRECISION_F32)
         ((float *)call->y)[at] = value;
     else
         ((uint16_t *)call->y)[at] = bf16_from_f32(value);

@@ -23,7 +23,7 @@ struct trial {
     const struct layer *layer;
     const struct conv_kernel *kernel;
     struct conv_shape shape; /* the layer's, with fewer rows */
-    bool y_float;
+    enum conv_output output;
     struct conv_weights weights;
     float *gate;            /* NULL if it has none */
     void *x, *residual, *y; /* in elements of the precision */
@@ -33,9 +33,9 @@ struct trial {
 static struct trial trial_of(const struct network *network, size_t i)
 {
     struct trial t = {.layer = network_layer(network, i), .kernel = network_kernel(network, i)};
-    t.y_float = i + 1 == network_layer_count(network);
+    t.output = network_kernel_output(network, i);
     int max = strcmp(t.kernel->isa, "ref") == 0 ? REF_STRIP : STRIP;
-    t.shape = t.layer->shape;
+    t.shape = *network_kernel_shape(network, i);
     if (t.shape.out_h > max) {
         t.shape.out_h = max;
         t.shape.in_h = (max - 1) * t.shape.stride + t.shape.kernel - 2 * t.shape.pad;
@@ -217,8 +217,10 @@ static bool adds(const struct trial *t)
 static bool byte_is_right(const struct trial *t, int32_t sum, size_t at, int c)
 {
     struct requantization f = requantization_of(&t->weights, (size_t)c);
-    if (t->y_float)
+    if (t->output == CONV_OUTPUT_FLOAT)
         return ((const float *)t->y)[at] == fmaf((float)sum, f.multiplier, f.offset);
+    if (t->output == CONV_OUTPUT_WORD)
+        return ((const uint16_t *)t->y)[at] == requantize_word(sum, f);
     uint8_t residual = adds(t) ? ((const uint8_t *)t->residual)[at] : 0;
     f = t->gate ? requantization_gated(f, t->gate[c]) : f;
     return ((const uint8_t *)t->y)[at] == requantize(sum, f, residual);
@@ -243,8 +245,9 @@ static bool is_right(const struct trial *t, int row, int column, int channel)
     }
     if (t->layer->relu && right < 0)
         right = 0;
-    double y = number_at(t->y_float ? PRECISION_F32 : precision, t->y, at);
-    double rounding = precision == PRECISION_BF16 && !t->y_float ? bf16_rounding * fabs(right) : 0;
+    bool floats = t->output == CONV_OUTPUT_FLOAT;
+    double y = number_at(floats ? PRECISION_F32 : precision, t->y, at);
+    double rounding = precision == PRECISION_BF16 && !floats ? bf16_rounding * fabs(right) : 0;
     return fabs(y - right) <= tolerance * size + rounding;
 }
 
@@ -277,8 +280,8 @@ static bool trial_passes(const struct trial *t)
                                .gate = t->gate,
                                .residual = adds(t) ? t->residual : NULL,
                                .y = t->y,
+                               .output = t->output,
                                .relu = t->layer->relu,
-                               .y_float = t->y_float,
                                .images = 1,
                                .tile_end = t->kernel->method->tile_count(t->kernel, s, 1),
                                .scratch = t->scratch,
@@ -289,21 +292,26 @@ static bool trial_passes(const struct trial *t)
     return true;
 }
 
-static bool same_work(const struct layer *a, const struct layer *b)
+static bool same_work(const struct network *network, size_t i, size_t k)
 {
-    return layer_has_kernel(a) && a->relu == b->relu &&
+    const struct layer *a = network_layer(network, i), *b = network_layer(network, k);
+    return layer_has_kernel(b) && a->relu == b->relu &&
            (a->residual == LAYER_NO_VALUE) == (b->residual == LAYER_NO_VALUE) &&
-           (a->gate == 0) == (b->gate == 0) && memcmp(&a->shape, &b->shape, sizeof a->shape) == 0;
+           (a->gate == 0) == (b->gate == 0) &&
+           network_kernel_output(network, i) == network_kernel_output(network, k) &&
+           memcmp(network_kernel_shape(network, i), network_kernel_shape(network, k),
+                  sizeof a->shape) == 0;
 }
 
 /* Whether no earlier layer does the same work as layer i. */
 static bool is_new(const struct network *network, size_t i)
 {
-    const struct layer *layer = network_layer(network, i);
+    if (!layer_has_kernel(network_layer(network, i)))
+        return false;
     for (size_t k = 0; k < i; k++)
-        if (same_work(network_layer(network, k), layer))
+        if (same_work(network, i, k))
             return false;
-    return layer_has_kernel(layer);
+    return true;
 }
 
 static size_t largest_trial(const struct network *network)

@@ -188,7 +188,7 @@ void classifier_run(const struct conv_kernel *kernel, const struct conv_shape *s
                                     .packed = (const unsigned char *)packed + bias_size(s),
                                     .x = at,
                                     .y = sums,
-                                    .y_float = true,
+                                    .output = CONV_OUTPUT_FLOAT,
                                     .images = HALVES,
                                     .tile_end = kernel->method->tile_count(kernel, &shape, HALVES),
                                     .scratch = at + bytes_size(s) + sums_size(s),

@@ -10,6 +10,7 @@
 #include "base/size.h"
 #include "nn/attention.h"
 #include "nn/classifier.h"
+#include "nn/fine.h"
 #include "nn/plan.h"
 #include "nn/pool.h"
 #include "nn/sums.h"
@@ -18,6 +19,9 @@
  * a LAYER_EXCITE, `packed` is the bias, then the weights. */
 struct step {
     const struct conv_kernel *kernel;
+    struct conv_shape shape; /* that the kernel computes */
+    enum conv_output output; /* that it gives */
+    enum fine_form form;     /* of the layer's output */
     size_t packed_size;
     void *packed;
     double reach; /* of a LAYER_EXCITE in int8: no output is larger */
@@ -44,6 +48,30 @@ struct workspace {
     int max_images;
 };
 
+static enum fine_form form_of(const struct network *n, size_t v)
+{
+    return v ? n->steps[v - 1].form : FINE_NONE;
+}
+
+/* The channels of value v. */
+static size_t channels_of(const struct network *n, size_t v)
+{
+    return (size_t)(v ? n->layers[v - 1].shape.out_c : n->layers[0].shape.in_c);
+}
+
+/* Of value v as kernels see it. */
+static size_t kernel_channels(const struct network *n, size_t v)
+{
+    return fine_channels(form_of(n, v), channels_of(n, v));
+}
+
+static enum conv_output output_of(const struct network *n, size_t i)
+{
+    return i + 1 == n->count                 ? CONV_OUTPUT_FLOAT
+           : form_of(n, i + 1) == FINE_WORDS ? CONV_OUTPUT_WORD
+                                             : CONV_OUTPUT_ELEMENT;
+}
+
 /* The weights of a LAYER_EXCITE. */
 static enum precision excite_precision(const struct network *n)
 {
@@ -63,7 +91,7 @@ static size_t packed_size(const struct network *n, size_t i)
     if (is_int8_classifier(n, i))
         return classifier_packed_size(kernel, &layer->shape);
     if (kernel)
-        return kernel->method->packed_size(kernel, &layer->shape);
+        return kernel->method->packed_size(kernel, &n->steps[i].shape);
     return layer->kind == LAYER_EXCITE
                ? (size_t)layer->shape.out_c * sizeof(float) +
                      conv_weight_count(&layer->shape) * precision_size(excite_precision(n))
@@ -72,9 +100,10 @@ static size_t packed_size(const struct network *n, size_t i)
 
 static size_t scratch_size(const struct network *n, size_t i)
 {
-    const struct conv_kernel *kernel = n->steps[i].kernel;
-    return is_int8_classifier(n, i) ? classifier_scratch_size(kernel, &n->layers[i].shape)
-                                    : kernel->method->scratch_size(kernel, &n->layers[i].shape);
+    const struct step *step = &n->steps[i];
+    return is_int8_classifier(n, i)
+               ? classifier_scratch_size(step->kernel, &step->shape)
+               : step->kernel->method->scratch_size(step->kernel, &step->shape);
 }
 
 /* Chooses the kernels; `*weight_size` is what all packed weights need. */
@@ -82,11 +111,15 @@ static int choose_kernels(struct network *n, struct kernel_isas isas, size_t *we
                           struct error *err)
 {
     *weight_size = 0;
+    for (size_t i = 0; i < n->count && n->precision == PRECISION_INT8; i++)
+        n->steps[i].form = fine_form_of(n->layers, n->count, i + 1);
     for (size_t i = 0; i < n->count; i++) {
-        const struct conv_shape *shape = &n->layers[i].shape;
         struct step *step = &n->steps[i];
         if (layer_has_kernel(&n->layers[i])) {
-            step->kernel = kernel_conv(isas, n->precision, shape);
+            step->shape = n->layers[i].shape;
+            step->shape.in_c = (int)kernel_channels(n, (size_t)n->layers[i].input);
+            step->output = output_of(n, i);
+            step->kernel = kernel_conv(isas, n->precision, &step->shape);
             size_t scratch = scratch_size(n, i);
             n->scratch_size = scratch > n->scratch_size ? scratch : n->scratch_size;
         }
@@ -95,12 +128,6 @@ static int choose_kernels(struct network *n, struct kernel_isas isas, size_t *we
             return error_set(err, ERR_MODEL_UNSUPPORTED, "the weights are too large");
     }
     return ERR_OK;
-}
-
-/* The channels of value v. */
-static size_t channels_of(const struct network *n, size_t v)
-{
-    return (size_t)(v ? n->layers[v - 1].shape.out_c : n->layers[0].shape.in_c);
 }
 
 static enum precision precision_of(const struct network *n, size_t v)
@@ -112,7 +139,7 @@ static int copy_scales(struct network *n, const struct quantization *values, str
 {
     size_t floats = 0;
     for (size_t v = 0; v < n->count; v++)
-        floats += 3 * channels_of(n, v);
+        floats += 3 * kernel_channels(n, v);
     n->values = calloc(n->count, sizeof *n->values);
     float *to = n->scales = calloc(floats, sizeof *n->scales);
     if (!n->values || !to)
@@ -120,13 +147,10 @@ static int copy_scales(struct network *n, const struct quantization *values, str
     for (size_t v = 0; v < n->count; v++) {
         if (precision_of(n, v) != PRECISION_INT8)
             continue;
-        size_t channels = channels_of(n, v);
-        const float *mean = values[v].mean;
-        n->values[v] = (struct quantization){to, to + channels, mean ? to + 2 * channels : NULL};
-        memcpy(to, values[v].scale, channels * sizeof *to);
-        memcpy(to + channels, values[v].zero, channels * sizeof *to);
-        if (mean)
-            memcpy(to + 2 * channels, mean, channels * sizeof *to);
+        size_t channels = kernel_channels(n, v);
+        struct fine_scales own = {to, to + channels, values[v].mean ? to + 2 * channels : NULL};
+        n->values[v] = (struct quantization){own.scale, own.zero, own.mean};
+        fine_rescale(form_of(n, v), &values[v], channels_of(n, v), own);
         to += 3 * channels;
     }
     return ERR_OK;
@@ -244,7 +268,7 @@ static void pack_excite(struct network *n, size_t i, const float *weights, const
 static void pack(struct network *n, size_t i, const struct conv_weights *weights)
 {
     const struct conv_kernel *kernel = n->steps[i].kernel;
-    kernel->method->pack(kernel, &n->layers[i].shape, weights, n->steps[i].packed);
+    kernel->method->pack(kernel, &n->steps[i].shape, weights, n->steps[i].packed);
 }
 
 static int pack_int8(struct network *n, size_t i, const float *weights, const float *bias,
@@ -254,9 +278,10 @@ static int pack_int8(struct network *n, size_t i, const float *weights, const fl
     const struct quantization *residual =
         layer->residual == LAYER_NO_VALUE ? NULL : &n->values[layer->residual];
     struct conv_weights quantized;
-    int code = quantize_layer(layer, weights, bias, n->roundings ? n->roundings[i] : NULL,
-                              &n->values[layer->input], i + 1 < n->count ? &n->values[i + 1] : NULL,
-                              residual, &quantized, err);
+    bool planes = form_of(n, (size_t)layer->input) == FINE_PLANES;
+    int code = (planes ? fine_quantize : quantize_layer)(
+        layer, weights, bias, n->roundings ? n->roundings[i] : NULL, &n->values[layer->input],
+        i + 1 < n->count ? &n->values[i + 1] : NULL, residual, &quantized, err);
     if (code != ERR_OK)
         return code;
     pack(n, i, &quantized);
@@ -314,7 +339,7 @@ struct network_summary network_kernels(const struct network *n)
     struct network_summary summary = {0};
     for (size_t i = 0; i < n->count; i++)
         if (n->steps[i].kernel)
-            network_summary_add(&summary, n->steps[i].kernel, &n->layers[i].shape);
+            network_summary_add(&summary, n->steps[i].kernel, &n->steps[i].shape);
     return summary;
 }
 
@@ -337,6 +362,18 @@ const struct conv_kernel *network_kernel(const struct network *n, size_t i)
 {
     CHECK(i < n->count);
     return n->steps[i].kernel;
+}
+
+const struct conv_shape *network_kernel_shape(const struct network *n, size_t i)
+{
+    CHECK(i < n->count && n->steps[i].kernel);
+    return &n->steps[i].shape;
+}
+
+enum conv_output network_kernel_output(const struct network *n, size_t i)
+{
+    CHECK(i < n->count && n->steps[i].kernel);
+    return n->steps[i].output;
 }
 
 static size_t scratch_bytes(const struct network *n)
@@ -418,11 +455,8 @@ void network_read_value(const struct network *n, const struct workspace *w, int 
         for (size_t i = 0; i < count; i++)
             out[i] = f32_from_bf16(((const uint16_t *)from)[first + i]);
     } else {
-        const struct quantization *q = &n->values[v];
-        const uint8_t *bytes = (const uint8_t *)from + first;
-        size_t channels = channels_of(n, (size_t)v);
-        for (size_t i = 0, c = first % channels; i < count; i++, c = c + 1 < channels ? c + 1 : 0)
-            out[i] = q->scale[c] * ((float)bytes[i] - q->zero[c]);
+        fine_read(form_of(n, (size_t)v), &n->values[v], channels_of(n, (size_t)v), from, first,
+                  count, out);
     }
 }
 
@@ -433,7 +467,8 @@ int network_tile_count(const struct network *n, size_t i, int images)
     if (is_int8_classifier(n, i))
         return images;
     if (n->steps[i].kernel)
-        return n->steps[i].kernel->method->tile_count(n->steps[i].kernel, &layer->shape, images);
+        return n->steps[i].kernel->method->tile_count(n->steps[i].kernel, &n->steps[i].shape,
+                                                      images);
     if (layer->kind == LAYER_EXCITE)
         return attention_excite_tiles(&layer->shape);
     bool sums = layer->kind == LAYER_SQUEEZE || layer->kind == LAYER_GLOBAL_POOL;
@@ -446,14 +481,15 @@ static void run_convolution(const struct network *n, struct workspace *w, struct
     const struct layer *layer = &n->layers[i];
     bool adds = layer->residual != LAYER_NO_VALUE;
     struct conv_call call = {
-        .shape = &layer->shape,
+        .shape = &n->steps[i].shape,
         .packed = n->steps[i].packed,
         .x = value(n, w, layer->input),
         .gate = layer->gate ? (const float *)(const void *)value(n, w, layer->gate) : NULL,
         .residual = adds ? value(n, w, layer->residual) : NULL,
+        .residual_words = adds && form_of(n, (size_t)layer->residual) == FINE_WORDS,
         .y = value(n, w, (int)i + 1),
+        .output = n->steps[i].output,
         .relu = layer->relu,
-        .y_float = i + 1 == n->count,
         .images = images,
         .tile_begin = begin,
         .tile_end = end,
@@ -516,7 +552,10 @@ void network_run_tiles(const struct network *n, struct workspace *w, struct work
             run_convolution(n, w, mine, i, images, begin, end);
         break;
     case LAYER_MAX_POOL:
-        pool_max(n->precision, shape, x, y, begin, end);
+        if (form_of(n, i + 1) == FINE_PLANES)
+            fine_pool(shape, x, y, begin, end);
+        else
+            pool_max(n->precision, shape, x, y, begin, end);
         break;
     case LAYER_AVG_POOL:
         pool_mean(n->precision, shape, x, y, begin, end);

@@ -52,6 +52,11 @@ size_t network_weight_bytes(const struct network *network);
 /* The kernel that runs layer i; NULL for pooling and attention. */
 const struct conv_kernel *network_kernel(const struct network *network, size_t i);
 
+/* What it computes: the layer's shape, with twice as many input channels if these are FINE_PLANES
+ * of nn/fine.h; and what it gives. */
+const struct conv_shape *network_kernel_shape(const struct network *network, size_t i);
+enum conv_output network_kernel_output(const struct network *network, size_t i);
+
 /* The names of the kernels of all layers. */
 struct network_summary network_kernels(const struct network *network);
 
@@ -74,8 +79,8 @@ bool network_workspace_bytes(const struct network *network, int max_images, size
 void *workspace_input(struct workspace *workspace);
 
 /* Value `v` of the last forward pass (numbered as in layer.h), [images][height][width][channels] in
- * elements of layer_value_precision. It is valid until a later layer reuses its memory. The input
- * and output of the head's pool, and the logits, stay until the next pass. */
+ * elements of layer_value_precision, or of nn/fine.h. It is valid until a later layer reuses its
+ * memory. The input and output of the head's pool, and the logits, stay until the next pass. */
 const void *workspace_value(const struct network *network, const struct workspace *workspace,
                             int v);
 

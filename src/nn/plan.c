@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/size.h"
+#include "nn/fine.h"
 
 enum { ALIGNMENT = 64, MAX_BYTES = 1 << 30 };
 
@@ -26,6 +27,15 @@ static void keep_features(const struct layer *layers, size_t count, struct value
             values[layers[i].input].last_read = values[i + 1].last_read = (int)count;
 }
 
+/* Bytes of an element of value v. */
+static size_t element_size(const struct layer *layers, size_t count, size_t v,
+                           enum precision precision)
+{
+    precision = layer_value_precision(layers, count, v, precision);
+    return precision == PRECISION_INT8 ? fine_size(fine_form_of(layers, count, v))
+                                       : precision_size(precision);
+}
+
 static int describe(const struct layer *layers, size_t count, enum precision precision,
                     struct value *values, struct error *err)
 {
@@ -43,7 +53,7 @@ static int describe(const struct layer *layers, size_t count, enum precision pre
     values[count].last_read = (int)count;
     keep_features(layers, count, values);
     for (size_t i = 0; i <= count; i++) {
-        size_t element = precision_size(layer_value_precision(layers, count, i, precision));
+        size_t element = element_size(layers, count, i, precision);
         if (!size_mul(values[i].size, element, &values[i].size) || values[i].size > MAX_BYTES)
             return error_set(err, ERR_MODEL_UNSUPPORTED, "layer %s: its output is too large",
                              i ? layer_label(&layers[i - 1]) : "input");

@@ -14,9 +14,9 @@ struct plan {
     size_t total;       /* bytes for one image */
 };
 
-/* Elements are those of layer_value_precision. An output may reuse the memory of its
- * layer's residual if no later layer reads that. The input and output of the head's pool live to
- * the end. ERR_NO_MEMORY; ERR_MODEL_UNSUPPORTED if a size does not fit. */
+/* Elements are those of layer_value_precision, or of nn/fine.h. An output may reuse the memory of
+ * its layer's residual if no later layer reads that. The input and output of the head's pool live
+ * to the end. ERR_NO_MEMORY; ERR_MODEL_UNSUPPORTED if a size does not fit. */
 int plan_create(struct plan *plan, const struct layer *layers, size_t count,
                 enum precision precision, struct error *err);
 void plan_destroy(struct plan *plan);

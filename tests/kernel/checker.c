@@ -10,11 +10,13 @@
 #include "tests/random.h"
 
 /* A variant of a call. */
-enum residual_place { RESIDUAL_APART, RESIDUAL_IN_PLACE, RESIDUAL_NONE };
+enum residual_place { RESIDUAL_APART, RESIDUAL_IN_PLACE, RESIDUAL_NONE, RESIDUAL_WORDS };
 enum order { ORDER_AT_ONCE, ORDER_SHUFFLED, ORDER_BACKWARDS_BY_THREE, ORDER_COUNT };
 struct variant {
     enum residual_place place;
-    bool relu, y_float, gated;
+    bool relu;
+    enum conv_output output;
+    bool gated;
 };
 
 static bool wrong(struct check *c, const char *what, size_t at)
@@ -27,6 +29,15 @@ static bool wrong(struct check *c, const char *what, size_t at)
     return false;
 }
 
+static const void *residual_of(const struct conv_data *d, struct variant v, const void *y)
+{
+    const void *places[] = {[RESIDUAL_APART] = d->residual.data,
+                            [RESIDUAL_IN_PLACE] = y,
+                            [RESIDUAL_WORDS] = d->words.data,
+                            [RESIDUAL_NONE] = NULL};
+    return places[v.place];
+}
+
 /* Computes tiles [begin, end) with new scratch, full of NaN. The bytes behind it are NaN in every
  * other run, which shows reads, and another value in the rest, which shows a NaN written there. */
 static bool run_tiles(struct check *c, struct variant v, unsigned char *y, int begin, int end)
@@ -35,23 +46,21 @@ static bool run_tiles(struct check *c, struct variant v, unsigned char *y, int b
     struct guarded scratch = guarded_create(c->kernel->method->scratch_size(c->kernel, &d->shape),
                                             KERNEL_OVERREAD, c->runs++ % 2 ? 0xff : 0x5a);
     memset(scratch.data, 0xff, scratch.size);
-    c->kernel->method->run(c->kernel,
-                           &(struct conv_call){
-                               .shape = &d->shape,
-                               .packed = c->packed.data,
-                               .x = d->x.data,
-                               .gate = v.gated ? (const void *)d->gate.data : NULL,
-                               .residual = v.place == RESIDUAL_NONE       ? NULL
-                                           : v.place == RESIDUAL_IN_PLACE ? y
-                                                                          : d->residual.data,
-                               .y = y,
-                               .relu = v.relu,
-                               .y_float = v.y_float,
-                               .images = d->images,
-                               .tile_begin = begin,
-                               .tile_end = end,
-                               .scratch = scratch.data,
-                           });
+    c->kernel->method->run(c->kernel, &(struct conv_call){
+                                          .shape = &d->shape,
+                                          .packed = c->packed.data,
+                                          .x = d->x.data,
+                                          .gate = v.gated ? (const void *)d->gate.data : NULL,
+                                          .residual = residual_of(d, v, y),
+                                          .residual_words = v.place == RESIDUAL_WORDS,
+                                          .y = y,
+                                          .output = v.output,
+                                          .relu = v.relu,
+                                          .images = d->images,
+                                          .tile_begin = begin,
+                                          .tile_end = end,
+                                          .scratch = scratch.data,
+                                      });
     bool intact = guarded_intact(&scratch);
     guarded_destroy(&scratch);
     return intact || wrong(c, "writes outside its scratch", (size_t)begin);
@@ -103,11 +112,15 @@ static bool is_right_int8(const struct conv_data *d, struct variant v, size_t at
 {
     struct requantization f = requantization_of(&d->weights, at % (size_t)d->shape.out_c);
     int32_t sum = (int32_t)d->sum[at];
-    if (v.y_float) {
+    if (v.output == CONV_OUTPUT_WORD)
+        return ((const uint16_t *)y)[at] == requantize_word(sum, f);
+    if (v.output == CONV_OUTPUT_FLOAT) {
         float want = fmaf((float)sum, f.multiplier, f.offset);
         return ((const float *)y)[at] == (v.relu && want < 0 ? 0 : want);
     }
-    uint8_t residual = v.place == RESIDUAL_NONE ? 0 : d->residual.data[at];
+    int residual = v.place == RESIDUAL_NONE    ? 0
+                   : v.place == RESIDUAL_WORDS ? ((const uint16_t *)(void *)d->words.data)[at]
+                                               : d->residual.data[at];
     f = v.gated ? requantization_gated(f, gate_at(d, v, at)) : f;
     return ((const uint8_t *)y)[at] == requantize(sum, f, residual);
 }
@@ -122,10 +135,11 @@ static bool is_right(const struct conv_data *d, struct variant v, size_t at, con
     double gate = (double)gate_at(d, v, at), want = (d->sum[at] + bias) * gate + residual;
     double max = 1e-5 * ((d->magnitude[at] + fabs(bias)) * gate + fabs(residual));
     want = v.relu && want < 0 ? 0 : want;
-    double is = v.y_float ? (double)((const float *)y)[at] : conv_element(d->precision, y, at);
+    bool floats = v.output == CONV_OUTPUT_FLOAT;
+    double is = floats ? (double)((const float *)y)[at] : conv_element(d->precision, y, at);
     if (isnan(want))
         return isnan(is);
-    if (d->precision == PRECISION_BF16 && !v.y_float)
+    if (d->precision == PRECISION_BF16 && !floats)
         max += half_bf16_ulp(fabs(want) + max);
     return fabs(is - want) <= max;
 }
@@ -133,7 +147,7 @@ static bool is_right(const struct conv_data *d, struct variant v, size_t at, con
 static bool check_variant(struct check *c, struct variant v, enum order order)
 {
     const struct conv_data *d = c->data;
-    size_t size = v.y_float ? sizeof(float) : precision_size(d->precision);
+    size_t size = conv_output_size(d->precision, v.output);
     struct guarded y = guarded_create(d->out * size, 0, 0x5a);
     if (v.place == RESIDUAL_IN_PLACE)
         memcpy(y.data, d->residual.data, d->out * size);
@@ -152,7 +166,7 @@ static bool check_variant(struct check *c, struct variant v, enum order order)
 static bool check_ownership(struct check *c)
 {
     const struct conv_data *d = c->data;
-    const struct variant plain = {RESIDUAL_NONE, true, false, false};
+    const struct variant plain = {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, false};
     size_t size = precision_size(d->precision);
     int count = c->kernel->method->tile_count(c->kernel, &d->shape, d->images);
     struct guarded a = guarded_create(d->out * size, 0, 0x5a);
@@ -181,10 +195,16 @@ static bool check_ownership(struct check *c)
 bool check_kernel(struct check *c, size_t turn)
 {
     static const struct variant variants[] = {
-        {RESIDUAL_APART, false, false, false},  {RESIDUAL_IN_PLACE, true, false, false},
-        {RESIDUAL_NONE, true, false, false},    {RESIDUAL_NONE, false, true, false},
-        {RESIDUAL_NONE, true, true, false},     {RESIDUAL_APART, false, false, true},
-        {RESIDUAL_IN_PLACE, true, false, true}, {RESIDUAL_NONE, true, false, true},
+        {RESIDUAL_APART, false, CONV_OUTPUT_ELEMENT, false},
+        {RESIDUAL_IN_PLACE, true, CONV_OUTPUT_ELEMENT, false},
+        {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, false},
+        {RESIDUAL_NONE, false, CONV_OUTPUT_FLOAT, false},
+        {RESIDUAL_NONE, true, CONV_OUTPUT_FLOAT, false},
+        {RESIDUAL_NONE, true, CONV_OUTPUT_WORD, false},
+        {RESIDUAL_WORDS, true, CONV_OUTPUT_ELEMENT, false},
+        {RESIDUAL_APART, false, CONV_OUTPUT_ELEMENT, true},
+        {RESIDUAL_IN_PLACE, true, CONV_OUTPUT_ELEMENT, true},
+        {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, true},
     };
     enum { ALL = sizeof variants / sizeof variants[0], GATED = 3 };
     const struct conv_shape *s = &c->data->shape;
@@ -200,8 +220,13 @@ bool check_kernel(struct check *c, size_t turn)
     c->kernel->method->pack(c->kernel, s, &c->data->weights, c->packed.data);
     bool fine = guarded_intact(&c->packed) || wrong(c, "packs outside", 0);
     size_t all = s->groups == 1 ? ALL : ALL - GATED, count = c->brief ? 2 : all;
-    for (size_t i = turn * count; fine && i < (turn + 1) * count; i++)
-        fine = check_variant(c, variants[i % all], i % ORDER_COUNT);
+    for (size_t i = turn * count; fine && i < (turn + 1) * count; i++) {
+        struct variant v = variants[i % all];
+        if (c->kernel->precision != PRECISION_INT8 &&
+            (v.output == CONV_OUTPUT_WORD || v.place == RESIDUAL_WORDS))
+            continue;
+        fine = check_variant(c, v, i % ORDER_COUNT);
+    }
     fine = fine && run_tiles(c, variants[0], NULL, 0, 0); /* no tile: nothing */
     fine = fine && (c->brief || check_ownership(c));
     guarded_destroy(&c->packed);

@@ -63,7 +63,7 @@ static void run_off_by_one(const struct conv_kernel *self, const struct conv_cal
     const struct conv_kernel *sound = self->impl;
     sound->method->run(sound, call);
     uint8_t *y = call->y;
-    if (!call->y_float &&
+    if (call->output == CONV_OUTPUT_ELEMENT &&
         call->tile_end == sound->method->tile_count(sound, call->shape, call->images))
         y[last_output(call)] ^= 1;
 }
@@ -117,7 +117,8 @@ static void run_beyond_y(const struct conv_kernel *self, const struct conv_call 
     const struct conv_kernel *sound = self->impl;
     sound->method->run(sound, call);
     if (call->tile_end > call->tile_begin)
-        ((uint8_t *)call->y)[(last_output(call) + 1) * (call->y_float ? 4 : 1)] = 0;
+        ((uint8_t *)
+             call->y)[(last_output(call) + 1) * conv_output_size(PRECISION_INT8, call->output)] = 0;
 }
 
 static void run_with_old_scratch(const struct conv_kernel *self, const struct conv_call *call)
@@ -125,7 +126,7 @@ static void run_with_old_scratch(const struct conv_kernel *self, const struct co
     const struct conv_kernel *sound = self->impl;
     uint8_t before = *(uint8_t *)call->scratch;
     sound->method->run(sound, call);
-    if (!call->y_float && call->tile_end > call->tile_begin && before == 0xff)
+    if (call->output == CONV_OUTPUT_ELEMENT && call->tile_end > call->tile_begin && before == 0xff)
         ((uint8_t *)call->y)[last_output(call)] ^= 0x10;
 }
 

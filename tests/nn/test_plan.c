@@ -4,12 +4,19 @@
 #include "tests/nn/se_block.h"
 #include "tests/suite.h"
 
+/* The stem, its pool and the projection shortcut: nn/fine.h. */
+static bool is_fine(size_t v)
+{
+    return v == 1 || v == 2 || v == 5;
+}
+
 /* Bytes of a value: elements of the precision, logits in float32. */
 static size_t size_of(const struct layer *layers, size_t v, enum precision precision)
 {
     const struct conv_shape *s = &layers[v ? v - 1 : 0].shape;
     int count = v ? s->out_h * s->out_w * s->out_c : s->in_h * s->in_w * s->in_c;
-    return (size_t)count * (v == BLOCK_LAYERS ? sizeof(float) : precision_size(precision));
+    size_t element = precision == PRECISION_INT8 && is_fine(v) ? 2 : precision_size(precision);
+    return (size_t)count * (v == BLOCK_LAYERS ? sizeof(float) : element);
 }
 
 static size_t last_read(const struct layer *layers, size_t v)
@@ -77,7 +84,7 @@ START_TEST(a_smaller_element_needs_less)
     make_plan(&bf16, layers, PRECISION_BF16);
     make_plan(&int8, layers, PRECISION_INT8);
     ck_assert_uint_le(bf16.total, f32.total / 2 + 64 * BLOCK_LAYERS);
-    ck_assert_uint_le(int8.total, f32.total / 4 + 64 * BLOCK_LAYERS);
+    ck_assert_uint_le(int8.total, bf16.total);
     plan_destroy(&f32);
     plan_destroy(&bf16);
     plan_destroy(&int8);
@@ -90,7 +97,8 @@ START_TEST(a_sum_takes_the_place_of_its_dead_residual)
     for (enum precision precision = 0; precision < PRECISION_COUNT; precision++) {
         struct plan plan;
         make_plan(&plan, layers, precision);
-        ck_assert_uint_eq(plan.offset[6], plan.offset[5]);
+        if (size_of(layers, 6, precision) == size_of(layers, 5, precision))
+            ck_assert_uint_eq(plan.offset[6], plan.offset[5]);
         ck_assert_uint_eq(plan.offset[9], plan.offset[6]);
         plan_destroy(&plan);
     }

@@ -39,14 +39,23 @@ LANES_INLINE vecf vec_from_bytes(const uint8_t from[LANES])
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
 }
 
-/* What is too small for an int32 becomes the smallest one, which is packed as 0. */
+/* To 0..max. What is too small for an int32 becomes the smallest one, which is packed as 0. */
+LANES_INLINE __m128i vec_to_whole(vecf v, float max)
+{
+    __m256i whole = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_set1_ps(max), v));
+    return _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+}
+
 LANES_INLINE vec_bytes vec_to_bytes(vecf v)
 {
-    __m256i whole = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_set1_ps(255), v));
-    __m128i words =
-        _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    __m128i words = vec_to_whole(v, 255);
     uint64_t bytes = (uint64_t)_mm_cvtsi128_si64(_mm_packus_epi16(words, words));
     return (vec_bytes)bytes;
+}
+
+LANES_INLINE vec_halves vec_to_words(vecf v)
+{
+    return (vec_halves)vec_to_whole(v, CONV_WORD_MAX);
 }
 
 LANES_INLINE vec_halves vec_to_halves(vecf v)

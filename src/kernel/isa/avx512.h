@@ -39,10 +39,17 @@ LANES_INLINE vecf vec_from_bytes(const uint8_t from[LANES])
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
 }
 
-/* What is too large for an int32 becomes 0x80000000, which as unsigned is clipped to 255. */
+/* What is too large for an int32 becomes 0x80000000, which as unsigned is clipped. */
 LANES_INLINE vec_bytes vec_to_bytes(vecf v)
 {
     return (vec_bytes)_mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(vec_relu(v)));
+}
+
+LANES_INLINE vec_halves vec_to_words(vecf v)
+{
+    const __m512i max = _mm512_set1_epi32(CONV_WORD_MAX);
+    return (vec_halves)_mm512_cvtepi32_epi16(
+        _mm512_min_epu32(_mm512_cvtps_epi32(vec_relu(v)), max));
 }
 
 LANES_INLINE vec_halves vec_to_halves(vecf v)

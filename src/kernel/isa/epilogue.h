@@ -18,20 +18,25 @@ LANES_INLINE void vec_epilogue(enum precision precision, const struct lanes_epil
     else
         v = (vecf)sum + vecf_load(factors);
     if (f->residual && bytes)
-        v = vec_fma(vec_get(precision, f->residual, at), vecf_load(factors + 2 * f->factor_stride),
-                    v);
+        v = vec_fma(f->residual_words ? vec_get_words(f->residual, at)
+                                      : vec_get(precision, f->residual, at),
+                    vecf_load(factors + 2 * f->factor_stride), v);
     else if (f->residual)
         v += vec_get(precision, f->residual, at);
-    if (f->relu && (!bytes || f->y_float))
+    if (f->relu && (!bytes || f->output == CONV_OUTPUT_FLOAT))
         v = vec_relu(v);
-    vec_put(f->y_float ? PRECISION_F32 : precision, f->y, at, v);
+    if (bytes && f->output == CONV_OUTPUT_WORD)
+        vec_put_words(f->y, at, v);
+    else
+        vec_put(f->output == CONV_OUTPUT_FLOAT ? PRECISION_F32 : precision, f->y, at, v);
 }
 
 /* The same for the first `count` lanes only, up to all of them. */
 LANES_INLINE void vec_epilogue_few(enum precision precision, const struct lanes_epilogue *f,
                                    size_t at, int count, vec sum)
 {
-    size_t size = precision_size(precision), out = f->y_float ? sizeof(float) : size;
+    size_t size = f->residual_words ? sizeof(uint16_t) : precision_size(precision),
+           out = conv_output_size(precision, f->output);
     size_t elements = (size_t)(count < 0 ? 0 : count < LANES ? count : LANES);
     unsigned char residual[LANES_BYTES] = {0}, y[LANES_BYTES];
     struct lanes_epilogue whole = *f;
@@ -83,12 +88,14 @@ static __attribute__((noinline)) void LEAF_NAME(vec_epilogue_edge)(enum precisio
 
 /* `f` with properties known to the compiler: so vec_epilogue() has no branches. */
 LANES_INLINE struct lanes_epilogue vec_known(const struct lanes_epilogue *f, bool residual,
-                                             bool relu)
+                                             bool residual_words, enum conv_output output)
 {
     struct lanes_epilogue known = *f;
     if (residual != (known.residual != NULL))
         __builtin_unreachable();
-    known.relu = relu;
+    known.relu = true;
+    known.residual_words = residual_words;
+    known.output = output;
     return known;
 }
 
@@ -103,10 +110,14 @@ LANES_INLINE void vec_epilogue_all(enum precision precision, const struct lanes_
         for (int i = 0; i < s.pixels * s.vectors; i++)
             copy[i] = sums[i];
         LEAF_NAME(vec_epilogue_edge)(precision, *f, s, copy);
+    } else if (precision == PRECISION_INT8 && f->output == CONV_OUTPUT_WORD) {
+        vec_epilogue_full(precision, vec_known(f, false, false, CONV_OUTPUT_WORD), s, sums);
+    } else if (precision == PRECISION_INT8 && f->residual && f->residual_words && f->relu) {
+        vec_epilogue_full(precision, vec_known(f, true, true, CONV_OUTPUT_ELEMENT), s, sums);
     } else if (f->residual && f->relu) {
-        vec_epilogue_full(precision, vec_known(f, true, true), s, sums);
-    } else if (!f->residual && f->relu) {
-        vec_epilogue_full(precision, vec_known(f, false, true), s, sums);
+        vec_epilogue_full(precision, vec_known(f, true, false, CONV_OUTPUT_ELEMENT), s, sums);
+    } else if (!f->residual && f->relu && f->output == CONV_OUTPUT_ELEMENT) {
+        vec_epilogue_full(precision, vec_known(f, false, false, CONV_OUTPUT_ELEMENT), s, sums);
     } else {
         vec_epilogue_full(precision, *f, s, sums);
     }

@@ -63,13 +63,22 @@ LANES_INLINE vecf vec_from_bytes(const uint8_t from[LANES])
     return (vecf){from[0], from[1], from[2], from[3]};
 }
 
-/* The lowest bits of a float32 with the exponent of 2^23 are an integer. */
+/* To 0..max. The lowest bits of a float32 with the exponent of 2^23 are an integer. */
+LANES_INLINE vec vec_to_whole(vecf v, float max)
+{
+    const vecf most = (vecf){0} + max;
+    vecf clipped = vec_relu(vec_select(v > most, most, v));
+    return (vec)(clipped + 0x1.8p23F) & UINT16_MAX;
+}
+
 LANES_INLINE vec_bytes vec_to_bytes(vecf v)
 {
-    const vecf max = (vecf){0} + 255;
-    vecf clipped = vec_relu(vec_select(v > max, max, v));
-    vec whole = (vec)(clipped + 0x1.8p23F) & 255;
-    return __builtin_convertvector(whole, vec_bytes);
+    return __builtin_convertvector(vec_to_whole(v, 255), vec_bytes);
+}
+
+LANES_INLINE vec_halves vec_to_words(vecf v)
+{
+    return __builtin_convertvector(vec_to_whole(v, CONV_WORD_MAX), vec_halves);
 }
 
 LANES_INLINE vec_halves vec_to_halves(vecf v)

@@ -6,6 +6,7 @@
  *   vec_relu(v)        max(0, v); a NaN stays one
  *   vec_from_bytes(p)  LANES bytes
  *   vec_to_bytes(v)    the nearest integers, ties to even, clipped to 0..255
+ *   vec_to_words(v)    the same, clipped to 0..CONV_WORD_MAX
  *   vec_to_halves(v)   bfloat16, ties to even: vec_round_halves(), or an instruction
  *   vec_repeat(x, n)   the n dwords at x repeated; n is 1, 2, 4 or 8, and LANES at most
  *   vec_permute(v, o)  dword o[i] of v in lane i
@@ -52,6 +53,7 @@ LANES_INLINE vecf vec_relu(vecf v);
 LANES_INLINE vecf vec_from_bytes(const uint8_t from[LANES]);
 LANES_INLINE vec_bytes vec_to_bytes(vecf v);
 LANES_INLINE vec_halves vec_to_halves(vecf v);
+LANES_INLINE vec_halves vec_to_words(vecf v);
 
 /* LANES elements from number `at` on. */
 LANES_INLINE vecf vec_get(enum precision precision, const void *from, size_t at)
@@ -76,6 +78,20 @@ LANES_INLINE void vec_put(enum precision precision, void *to, size_t at, vecf v)
     } else {
         *(vecf_anywhere *)((float *)to + at) = v;
     }
+}
+
+/* LANES words of int8 from number `at` on. */
+LANES_INLINE vecf vec_get_words(const void *from, size_t at)
+{
+    vec_halves words;
+    memcpy(&words, (const uint16_t *)from + at, sizeof words);
+    return __builtin_convertvector(__builtin_convertvector(words, vec), vecf);
+}
+
+LANES_INLINE void vec_put_words(void *to, size_t at, vecf v)
+{
+    vec_halves words = vec_to_words(v);
+    memcpy((uint16_t *)to + at, &words, sizeof words);
 }
 
 #endif
