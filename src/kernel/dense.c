@@ -16,6 +16,7 @@ struct layout {
     size_t window_columns;    /* input columns under a whole block */
     size_t copied_pixel;      /* bytes between packed pixels of a 1x1 kernel */
     size_t panel_bytes, factor_bytes;
+    size_t shortcut_dwords; /* inputs of an output pixel of the shortcut */
     size_t panels, group_panels, group_channels;
     size_t pixels, tile_pixels; /* of all images; of a tile (the last tile has the rest) */
     size_t groups, group_tiles;
@@ -50,12 +51,13 @@ static struct layout layout_of(const struct dense_kernel *k, const struct conv_s
     l.panel_bytes = lines * l.line_dwords * k->panel * 4;
     l.panels = size_ceil_div((size_t)s->out_c, k->panel);
     l.factor_bytes = lanes_factor_kinds(k->format.precision) * l.panels * k->panel * sizeof(float);
-    l.groups = size_ceil_div(l.panels, at_least_1(k->cached / l.panel_bytes));
+    l.shortcut_dwords = lanes_dwords(&k->format, (size_t)s->shortcut_c);
+    size_t dwords = lines * l.line_dwords + l.shortcut_dwords;
+    l.groups = size_ceil_div(l.panels, at_least_1(k->cached / (dwords * k->panel * 4)));
     l.group_panels = size_ceil_div(l.panels, l.groups);
     l.group_channels = l.group_panels * k->panel;
     l.pixels = (size_t)images * map_of(s);
-    size_t block_steps =
-        block * (k->panel / k->format.lanes) * lines * l.line_dwords * l.group_panels;
+    size_t block_steps = block * (k->panel / k->format.lanes) * dwords * l.group_panels;
     l.tile_pixels = at_least_1(TILE_STEPS / block_steps) * block;
     l.group_tiles = size_ceil_div(l.pixels, l.tile_pixels);
     if (l.group_tiles > 1 && l.pixels - (l.group_tiles - 1) * l.tile_pixels < k->min)
@@ -73,6 +75,10 @@ static size_t dense_packed_size(const struct conv_kernel *self, const struct con
 {
     const struct dense_kernel *k = self->impl;
     struct layout l = layout_of(k, s, 1);
+    if (s->shortcut_c) {
+        const struct conv_shape shortcut = conv_shortcut(s);
+        return conv_packed_shortcut(self, s) + dense_packed_size(self, &shortcut);
+    }
     return l.panels * l.panel_bytes + l.factor_bytes + l.pixel;
 }
 
@@ -173,12 +179,36 @@ static size_t inputs_size(const struct dense_kernel *k, const struct conv_shape 
     return size_round_up(bytes, CACHE_LINE);
 }
 
-/* Scratch: inputs, and factors with a gate, [kind][channels of a group]. */
+/* Bytes of scratch for factors with a gate, [kind][channels of a group]. */
+static size_t gated_size(const struct layout *l)
+{
+    return size_round_up(LANES_GATED_KINDS * l->group_channels * sizeof(float), CACHE_LINE);
+}
+
+/* Bytes of scratch for what the shortcut gives to a block, [pixels][channels of a panel]. */
+static size_t sums_size(const struct dense_kernel *k)
+{
+    return k->blocks[0].pixels * k->panel * sizeof(float);
+}
+
+/* Bytes of scratch for a shape's own inputs and gated factors. */
+static size_t own_size(const struct dense_kernel *k, const struct conv_shape *s,
+                       const struct layout *l)
+{
+    return inputs_size(k, s, l) + gated_size(l);
+}
+
+/* Scratch: a shape's own; the shortcut's sums and inputs. */
 static size_t dense_scratch_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
     const struct dense_kernel *k = self->impl;
     struct layout l = layout_of(k, s, 1);
-    return inputs_size(k, s, &l) + LANES_GATED_KINDS * l.group_channels * sizeof(float);
+    size_t own = own_size(k, s, &l);
+    if (!s->shortcut_c)
+        return own;
+    const struct conv_shape shortcut = conv_shortcut(s);
+    l = layout_of(k, &shortcut, 1);
+    return own + sums_size(k) + inputs_size(k, &shortcut, &l);
 }
 
 /* Where inputs come from, and the pixels that are packed in scratch for the whole call, if any. */
@@ -394,29 +424,91 @@ static struct factors gated_factors(const struct dense_kernel *k, const struct i
     return (struct factors){gated->factors, channels};
 }
 
+/* The shortcut of a call, as a call of its own; `inputs.call` is NULL without one. */
+struct shortcut {
+    struct conv_shape shape;
+    struct conv_call call;
+    struct layout layout;
+    struct inputs inputs;
+    float *sums; /* scratch */
+};
+
+/* Tiles are those of the call; only inputs are laid out as the shortcut's own. */
+static void find_shortcut(const struct conv_kernel *self, const struct conv_call *call,
+                          const struct layout *l, unsigned char *scratch, struct shortcut *out)
+{
+    const struct dense_kernel *kernel = self->impl;
+    out->inputs.call = NULL;
+    if (!call->shape->shortcut_c)
+        return;
+    out->shape = conv_shortcut(call->shape);
+    out->layout = layout_of(kernel, &out->shape, call->images);
+    out->layout.tile_pixels = l->tile_pixels;
+    out->layout.group_tiles = l->group_tiles;
+    out->sums = (float *)(void *)scratch;
+    out->call = *call;
+    out->call.shape = &out->shape;
+    out->call.x = call->shortcut_x;
+    out->call.packed =
+        (const unsigned char *)call->packed + conv_packed_shortcut(self, call->shape);
+    out->call.scratch = scratch + sums_size(kernel);
+    out->inputs = (struct inputs){&out->call, &out->layout, kernel->format.copy, NULL, 0, 0};
+}
+
+/* The shortcut's blocks for the panels of a group: sums are float32. */
+static struct dense_block shortcut_block(const struct dense_kernel *kernel,
+                                         const struct shortcut *shortcut, size_t first,
+                                         size_t pixels)
+{
+    struct dense_block block = {
+        .out_c = kernel->panel,
+        .epilogue = {.factor_stride = shortcut->layout.panels * kernel->panel,
+                     .y = shortcut->sums,
+                     .output = CONV_OUTPUT_FLOAT},
+    };
+    find_inputs(&shortcut->inputs, first, pixels, &block);
+    return block;
+}
+
+static void run_shortcut(const struct dense_kernel *kernel, const struct shortcut *shortcut,
+                         struct dense_block *block, int channels, size_t panel, int function)
+{
+    const struct layout *l = &shortcut->layout;
+    const unsigned char *packed = shortcut->call.packed;
+    block->weights = block->next = packed + panel * l->panel_bytes;
+    block->epilogue.factors =
+        (const float *)(const void *)(packed + l->panels * l->panel_bytes) + panel * kernel->panel;
+    block->channels = channels;
+    kernel->blocks[function].run(block);
+}
+
 /* A block of pixels of a tile, for all panels of the group. */
-static void run_pixels(const struct dense_kernel *kernel, const struct inputs *in, size_t group,
-                       size_t first, int function, struct gated *gated)
+static void run_pixels(const struct dense_kernel *kernel, const struct inputs *in,
+                       const struct shortcut *shortcut, size_t group, size_t first, int function,
+                       struct gated *gated)
 {
     const struct conv_call *call = in->call;
     const struct layout *l = in->layout;
     const unsigned char *weights = call->packed;
     size_t begin = group * l->group_panels, end = begin + l->group_panels, width = kernel->panel;
-    size_t next = next_offset(kernel, l, first);
+    size_t next = next_offset(kernel, l, first), pixels = kernel->blocks[function].pixels;
     const struct factors factors =
         call->gate ? gated_factors(kernel, in, group, first / map_of(call->shape), gated)
                    : packed_factors(kernel, in, group);
-    struct dense_block block = {
-        .out_c = (size_t)call->shape->out_c,
-        .gated = call->gate != NULL,
-        .epilogue = {.factor_stride = factors.stride,
-                     .residual = call->residual,
-                     .y = call->y,
-                     .output = call->output,
-                     .residual_words = call->residual_words,
-                     .relu = call->relu},
-    };
-    find_inputs(in, first, kernel->blocks[function].pixels, &block);
+    bool adds = shortcut->inputs.call != NULL;
+    struct dense_block second, block = {
+                                   .out_c = (size_t)call->shape->out_c,
+                                   .gated = call->gate != NULL,
+                                   .epilogue = {.factor_stride = factors.stride,
+                                                .residual = call->residual,
+                                                .shortcut = adds ? shortcut->sums : NULL,
+                                                .y = call->y,
+                                                .output = call->output,
+                                                .relu = call->relu},
+                               };
+    find_inputs(in, first, pixels, &block);
+    if (adds)
+        second = shortcut_block(kernel, shortcut, first, pixels);
     for (size_t panel = begin; panel < end && panel < l->panels; panel++) {
         size_t channel = panel * width, left = block.out_c - channel;
         block.weights = weights + panel * l->panel_bytes;
@@ -424,6 +516,8 @@ static void run_pixels(const struct dense_kernel *kernel, const struct inputs *i
         block.epilogue.factors = factors.first + (panel - begin) * width;
         block.at = first * block.out_c + channel;
         block.channels = (int)(left < width ? left : width);
+        if (adds)
+            run_shortcut(kernel, shortcut, &second, block.channels, panel, function);
         kernel->blocks[function].run(&block);
     }
 }
@@ -452,6 +546,15 @@ static int choose_block(const struct dense_kernel *kernel, size_t left)
     return f;
 }
 
+/* Packs the inputs of a call, if they can be packed once for all panels. */
+static void prepare(const struct dense_kernel *kernel, struct inputs *in)
+{
+    const struct conv_call *call = in->call;
+    if (call->shape->kernel == 1 && !is_in_place(call->shape, in->layout) &&
+        call->tile_begin < call->tile_end)
+        copy_whole_call(kernel, in);
+}
+
 static void dense_run_tiles(const struct conv_kernel *self, const struct conv_call *call)
 {
     const struct dense_kernel *kernel = self->impl;
@@ -463,16 +566,20 @@ static void dense_run_tiles(const struct conv_kernel *self, const struct conv_ca
         .copy = kernel->format.copy,
         .padding = (const unsigned char *)call->packed + l.panels * l.panel_bytes + l.factor_bytes,
     };
-    unsigned char *behind_inputs = (unsigned char *)call->scratch + inputs_size(kernel, s, &l);
-    struct gated gated = {(float *)(void *)behind_inputs, SIZE_MAX, SIZE_MAX};
-    if (s->kernel == 1 && !is_in_place(s, &l) && call->tile_begin < call->tile_end)
-        copy_whole_call(kernel, &in);
+    unsigned char *scratch = call->scratch;
+    struct gated gated = {(float *)(void *)(scratch + inputs_size(kernel, s, &l)), SIZE_MAX,
+                          SIZE_MAX};
+    struct shortcut shortcut;
+    find_shortcut(self, call, &l, scratch + own_size(kernel, s, &l), &shortcut);
+    prepare(kernel, &in);
+    if (shortcut.inputs.call)
+        prepare(kernel, &shortcut.inputs);
     for (int t = call->tile_begin; t < call->tile_end; t++) {
         size_t at = (size_t)t % l.group_tiles * l.tile_pixels;
         size_t end = tile_end(&l, (size_t)t % l.group_tiles);
         for (int f; at < end; at += kernel->blocks[f].pixels) {
             f = choose_block(kernel, block_limit(call, at, end - at));
-            run_pixels(kernel, &in, (size_t)t / l.group_tiles, at, f, &gated);
+            run_pixels(kernel, &in, &shortcut, (size_t)t / l.group_tiles, at, f, &gated);
         }
     }
 }

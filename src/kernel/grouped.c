@@ -292,7 +292,6 @@ static void run_tile(const struct grouped_kernel *kernel, const struct conv_call
                      .residual = call->residual,
                      .y = call->y,
                      .output = call->output,
-                     .residual_words = call->residual_words,
                      .relu = call->relu},
     };
     /* All vectors of a row in turn, so that whole cache lines are written, if their weights fit. */

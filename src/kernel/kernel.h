@@ -42,12 +42,19 @@ enum {
 _Static_assert(CONV_QUAD_LIMIT * 255 <= INT16_MAX, "products of a quad fit 16 bits");
 
 /* A convolution with a square kernel. in_c and out_c count all groups; both are multiples of
- * `groups`. */
+ * `groups`. A 1x1 convolution with one group and `shortcut_c` > 0 has a shortcut: a 1x1 convolution
+ * of another map, [shortcut_h][shortcut_w][shortcut_c], with the stride shortcut_stride, whose
+ * outputs, in float32, are its residual. */
 struct conv_shape {
     int in_h, in_w, in_c;
     int out_h, out_w, out_c;
     int kernel, stride, pad, groups;
+    int shortcut_h, shortcut_w, shortcut_c, shortcut_stride;
 };
+
+/* The shape without its shortcut, and that of the shortcut alone. */
+struct conv_shape conv_own(const struct conv_shape *shape);
+struct conv_shape conv_shortcut(const struct conv_shape *shape);
 
 /* The number of weights: out_c * (in_c / groups) * kernel * kernel. */
 size_t conv_weight_count(const struct conv_shape *shape);
@@ -77,7 +84,7 @@ enum conv_output { CONV_OUTPUT_ELEMENT, CONV_OUTPUT_FLOAT, CONV_OUTPUT_WORD };
 
 /* One call: y[tiles] = act((conv(x, w) + bias) * gate + residual). `gate` (or NULL) is float32,
  * [images][out_c]; only a shape with one group has it. `residual` (or NULL) has y's layout and
- * elements and may be y itself, or, with `residual_words`, in int8, consists of words. `scratch`
+ * elements and may be y itself. With a shortcut, which reads `shortcut_x`, it is NULL. `scratch`
  * has scratch_size bytes, is aligned, and is private to the calling thread. */
 struct conv_call {
     const struct conv_shape *shape;
@@ -85,7 +92,7 @@ struct conv_call {
     const void *x;
     const float *gate;
     const void *residual;
-    bool residual_words;
+    const void *shortcut_x;
     void *y;
     enum conv_output output;
     bool relu; /* of elements and words in int8, a zero point of 0 has this effect */
@@ -98,6 +105,8 @@ struct conv_call {
 struct conv_kernel;
 struct conv_method {
     size_t (*packed_size)(const struct conv_kernel *self, const struct conv_shape *shape);
+    /* A shape with a shortcut is packed in two calls: its own weights at `packed`, with conv_own(),
+     * and the shortcut's conv_packed_shortcut() bytes behind, with conv_shortcut(). */
     void (*pack)(const struct conv_kernel *self, const struct conv_shape *shape,
                  const struct conv_weights *weights, void *packed);
     int (*tile_count)(const struct conv_kernel *self, const struct conv_shape *shape, int images);
@@ -128,6 +137,9 @@ struct conv_kernel {
     const struct conv_method *method;
     const void *impl; /* the method's parameters for this kernel, or NULL */
 };
+
+/* Where the shortcut of a shape is packed, in bytes from its own weights on. */
+size_t conv_packed_shortcut(const struct conv_kernel *kernel, const struct conv_shape *shape);
 
 /* The instruction sets in use: those up to `top` that this machine has. */
 struct kernel_isas {

@@ -52,9 +52,10 @@ struct lanes_epilogue {
     const float *factors;
     size_t factor_stride;
     const void *residual;
+    const float *shortcut; /* another residual, [pixels][channels] of the block, or NULL */
     void *y;
     enum conv_output output;
-    bool residual_words, relu;
+    bool relu;
 };
 
 /* The dwords that hold `elements`, rounded up. */

@@ -40,11 +40,12 @@ static inline long requantize_clipped(float t, float max)
 
 /* The byte that stands for a sum of products: with one rounding a step,
  *   t = sum * multiplier + offset;  t = residual * residual_multiplier + t;  round t to the nearest
- * integer, ties to even, and clip it to 0..255. Every int8 kernel gives exactly this. */
-static inline uint8_t requantize(int32_t sum, struct requantization f, int residual)
+ * integer, ties to even, and clip it to 0..255. Every int8 kernel gives exactly this. `residual` is
+ * a byte, or what the shortcut gives: its sum * multiplier + offset. */
+static inline uint8_t requantize(int32_t sum, struct requantization f, float residual)
 {
     float t = fmaf((float)sum, f.multiplier, f.offset);
-    return (uint8_t)requantize_clipped(fmaf((float)residual, f.residual_multiplier, t), 255);
+    return (uint8_t)requantize_clipped(fmaf(residual, f.residual_multiplier, t), 255);
 }
 
 /* The word. */

@@ -15,6 +15,10 @@ static size_t patch_size(const struct conv_shape *s)
 
 static size_t ref_packed_size(const struct conv_kernel *self, const struct conv_shape *s)
 {
+    if (s->shortcut_c) {
+        const struct conv_shape shortcut = conv_shortcut(s);
+        return conv_packed_shortcut(self, s) + ref_packed_size(self, &shortcut);
+    }
     return (FACTORS * (size_t)s->out_c + conv_weight_count(s)) * sizeof(float) +
            (size_t)s->in_c * precision_size(self->precision);
 }
@@ -81,12 +85,31 @@ static float gate_at(const struct conv_call *call, int channel, size_t at)
     return call->gate ? call->gate[image * (size_t)s->out_c + (size_t)channel] : 1;
 }
 
-static float residual_at(const struct conv_kernel *self, const struct conv_call *call, size_t at)
+/* Output `at` of the shortcut. */
+static float shortcut_at(const struct conv_kernel *self, const struct conv_call *call, int channel,
+                         size_t at)
 {
-    if (!call->residual)
-        return 0;
-    return call->residual_words ? ((const uint16_t *)call->residual)[at]
-                                : element(self->precision, call->residual, at);
+    const struct conv_shape s = conv_shortcut(call->shape);
+    const struct conv_call of = {.shape = &s,
+                                 .packed = (const unsigned char *)call->packed +
+                                           conv_packed_shortcut(self, call->shape)};
+    size_t pixel = at / (size_t)s.out_c, width = (size_t)s.out_w, height = (size_t)s.out_h;
+    size_t image =
+        (size_t)s.in_h * (size_t)s.in_w * (size_t)s.in_c * precision_size(self->precision);
+    double sum = sum_at(self, &of, channel,
+                        (const unsigned char *)call->shortcut_x + pixel / width / height * image,
+                        (int)(pixel / width % height) * s.stride, (int)(pixel % width) * s.stride);
+    const float *factors = (const float *)of.packed + channel;
+    return self->precision == PRECISION_INT8 ? fmaf((float)sum, factors[0], factors[s.out_c])
+                                             : (float)sum + factors[0];
+}
+
+static float residual_at(const struct conv_kernel *self, const struct conv_call *call, int channel,
+                         size_t at)
+{
+    if (call->shape->shortcut_c)
+        return shortcut_at(self, call, channel, at);
+    return call->residual ? element(self->precision, call->residual, at) : 0;
 }
 
 static void put(const struct conv_kernel *self, const struct conv_call *call, int channel,
@@ -94,14 +117,14 @@ static void put(const struct conv_kernel *self, const struct conv_call *call, in
 {
     const float *factors = (const float *)call->packed + channel;
     float gate = gate_at(call, channel, at);
-    float residual = residual_at(self, call, at);
+    float residual = residual_at(self, call, channel, at);
     float value = ((float)sum + factors[0]) * gate + residual;
     if (self->precision == PRECISION_INT8) {
         struct requantization f = lanes_requantization(factors, (size_t)call->shape->out_c);
         f = call->gate ? requantization_gated(f, gate) : f;
         value = fmaf((float)sum, f.multiplier, f.offset);
         if (call->output == CONV_OUTPUT_ELEMENT)
-            ((uint8_t *)call->y)[at] = requantize((int32_t)sum, f, (int)residual);
+            ((uint8_t *)call->y)[at] = requantize((int32_t)sum, f, residual);
         if (call->output == CONV_OUTPUT_WORD)
             ((uint16_t *)call->y)[at] = requantize_word((int32_t)sum, f);
         if (call->output != CONV_OUTPUT_FLOAT)

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/cpu.h"
+#include "base/size.h"
 #include "kernel/kernel.h"
 
 #define KERNEL(symbol) extern const struct conv_kernel symbol;
@@ -55,6 +56,36 @@ bool kernel_isas_select(const char *name, struct kernel_isas *isas)
 static bool isas_have(struct kernel_isas isas, const struct conv_kernel *kernel)
 {
     return isas.mask >> names_find(isa_names, kernel->isa) & 1;
+}
+
+enum { PACKED_ALIGNMENT = 64 };
+
+struct conv_shape conv_own(const struct conv_shape *s)
+{
+    struct conv_shape own = *s;
+    own.shortcut_h = own.shortcut_w = own.shortcut_c = own.shortcut_stride = 0;
+    return own;
+}
+
+struct conv_shape conv_shortcut(const struct conv_shape *s)
+{
+    return (struct conv_shape){
+        .in_h = s->shortcut_h,
+        .in_w = s->shortcut_w,
+        .in_c = s->shortcut_c,
+        .out_h = s->out_h,
+        .out_w = s->out_w,
+        .out_c = s->out_c,
+        .kernel = 1,
+        .stride = s->shortcut_stride,
+        .groups = 1,
+    };
+}
+
+size_t conv_packed_shortcut(const struct conv_kernel *kernel, const struct conv_shape *s)
+{
+    const struct conv_shape own = conv_own(s);
+    return size_round_up(kernel->method->packed_size(kernel, &own), PACKED_ALIGNMENT);
 }
 
 size_t conv_weight_count(const struct conv_shape *s)

@@ -35,7 +35,7 @@ static struct trial trial_of(const struct network *network, size_t i)
     struct trial t = {.layer = network_layer(network, i), .kernel = network_kernel(network, i)};
     t.output = network_kernel_output(network, i);
     int max = strcmp(t.kernel->isa, "ref") == 0 ? REF_STRIP : STRIP;
-    t.shape = *network_kernel_shape(network, i);
+    t.shape = conv_own(network_kernel_shape(network, i));
     if (t.shape.out_h > max) {
         t.shape.out_h = max;
         t.shape.in_h = (max - 1) * t.shape.stride + t.shape.kernel - 2 * t.shape.pad;

@@ -24,24 +24,20 @@ static bool reads_planes(const struct layer *l)
     return l->kind == LAYER_CONV && l->shape.kernel == 1 && l->shape.groups == 1;
 }
 
-/* How many layers read value v, as input or as residual; `*last` is the last of them. */
-static int count_readers(const struct layer *layers, size_t count, size_t v, size_t *last)
+/* Whether layer i reads value v, and no other does. */
+static bool is_read_by(const struct layer *layers, size_t count, int v, size_t i)
 {
-    int readers = 0;
-    for (size_t i = v; i < count; i++)
-        for (int residual = 0; residual < 2; residual++)
-            if ((residual ? layers[i].residual : layers[i].input) == (int)v) {
-                readers++;
-                *last = i;
-            }
-    return readers;
+    for (size_t k = (size_t)v; k < count; k++)
+        if (layers[k].residual == v || (layers[k].input == v) != (k == i))
+            return false;
+    return true;
 }
 
 static bool is_fine_pool(const struct layer *layers, size_t count, size_t i)
 {
-    size_t stem = (size_t)layers[i].input, last;
+    int stem = layers[i].input;
     if (layers[i].kind != LAYER_MAX_POOL || stem == 0 || !gives_words(&layers[stem - 1]) ||
-        count_readers(layers, count, stem, &last) != 1)
+        !is_read_by(layers, count, stem, i))
         return false;
     for (size_t k = i + 1; k < count; k++)
         if (layers[k].residual == (int)i + 1 ||
@@ -56,11 +52,7 @@ enum fine_form fine_form_of(const struct layer *layers, size_t count, size_t v)
         return FINE_NONE;
     if (is_fine_pool(layers, count, v - 1))
         return FINE_PLANES;
-    size_t reader;
-    if (!gives_words(&layers[v - 1]) || count_readers(layers, count, v, &reader) != 1)
-        return FINE_NONE;
-    bool is_fine = layers[reader].residual == (int)v || is_fine_pool(layers, count, reader);
-    return is_fine ? FINE_WORDS : FINE_NONE;
+    return layers[v].input == (int)v && is_fine_pool(layers, count, v) ? FINE_WORDS : FINE_NONE;
 }
 
 size_t fine_size(enum fine_form form)

@@ -1,9 +1,9 @@
-/* Values of an int8 network that are finer than bytes, where rounding to bytes costs most: there
- * arises two thirds of the noise that activations bring to a ResNet-50's logits. They have 11 bits,
- * in parts of a byte's step.
+/* Values of an int8 network that are finer than bytes, where rounding to bytes costs most: all that
+ * a network sees goes through what its stem gives to the first stage, and there arises half of the
+ * noise that activations bring to a ResNet-50's logits. They have 11 bits, in parts of a byte's
+ * step.
  *
- *   FINE_WORDS   what only a max pool reads, as a stem's output, or only a convolution as its
- *                residual, as a projection shortcut's: words of kernel.h
+ *   FINE_WORDS   what only a max pool reads, as a stem's output: words of kernel.h
  *   FINE_PLANES  what such a pool gives if only 1x1 convolutions read it: bytes,
  *                [images][height][width][2][channels], whole steps and parts. A kernel reads them
  *                as twice as many channels; the weights of the second half are those of the first,

@@ -13,6 +13,7 @@
 #include "nn/fine.h"
 #include "nn/plan.h"
 #include "nn/pool.h"
+#include "nn/shortcut.h"
 #include "nn/sums.h"
 
 /* A layer with its kernel (NULL for pooling and attention) and its place in the packed weights. Of
@@ -22,6 +23,8 @@ struct step {
     struct conv_shape shape; /* that the kernel computes */
     enum conv_output output; /* that it gives */
     enum fine_form form;     /* of the layer's output */
+    size_t shortcut;  /* a layer that the kernel computes too; the number of layers if none */
+    bool is_shortcut; /* of a later layer, which computes it */
     size_t packed_size;
     void *packed;
     double reach; /* of a LAYER_EXCITE in int8: no output is larger */
@@ -65,6 +68,21 @@ static size_t kernel_channels(const struct network *n, size_t v)
     return fine_channels(form_of(n, v), channels_of(n, v));
 }
 
+/* A shortcut's weights lie behind those of the layer that computes it. */
+static void join_shortcut(struct network *n, size_t i)
+{
+    struct step *step = &n->steps[i];
+    if (step->shortcut == n->count)
+        return;
+    struct step *shortcut = &n->steps[step->shortcut];
+    shortcut->is_shortcut = true;
+    shortcut->output = CONV_OUTPUT_FLOAT;
+    step->shape.shortcut_h = shortcut->shape.in_h;
+    step->shape.shortcut_w = shortcut->shape.in_w;
+    step->shape.shortcut_c = shortcut->shape.in_c;
+    step->shape.shortcut_stride = shortcut->shape.stride;
+}
+
 static enum conv_output output_of(const struct network *n, size_t i)
 {
     return i + 1 == n->count                 ? CONV_OUTPUT_FLOAT
@@ -88,6 +106,8 @@ static size_t packed_size(const struct network *n, size_t i)
 {
     const struct layer *layer = &n->layers[i];
     const struct conv_kernel *kernel = n->steps[i].kernel;
+    if (n->steps[i].is_shortcut)
+        return 0;
     if (is_int8_classifier(n, i))
         return classifier_packed_size(kernel, &layer->shape);
     if (kernel)
@@ -106,23 +126,45 @@ static size_t scratch_size(const struct network *n, size_t i)
                : step->kernel->method->scratch_size(step->kernel, &step->shape);
 }
 
+/* What kernels compute. */
+static void find_shapes(struct network *n)
+{
+    bool int8 = n->precision == PRECISION_INT8;
+    for (size_t i = 0; i < n->count; i++) {
+        n->steps[i].form = int8 ? fine_form_of(n->layers, n->count, i + 1) : FINE_NONE;
+        n->steps[i].shortcut = int8 ? shortcut_of(n->layers, n->count, i) : n->count;
+    }
+    for (size_t i = 0; i < n->count; i++) {
+        struct step *step = &n->steps[i];
+        step->shape = n->layers[i].shape;
+        step->shape.in_c = (int)kernel_channels(n, (size_t)n->layers[i].input);
+        step->output = output_of(n, i);
+        join_shortcut(n, i);
+    }
+}
+
+static void choose_kernel(struct network *n, size_t i, struct kernel_isas isas)
+{
+    struct step *step = &n->steps[i];
+    if (!layer_has_kernel(&n->layers[i]))
+        return;
+    step->kernel = kernel_conv(isas, n->precision, &step->shape);
+    size_t scratch = scratch_size(n, i);
+    n->scratch_size = scratch > n->scratch_size ? scratch : n->scratch_size;
+    if (step->shortcut < n->count)
+        n->steps[step->shortcut].kernel = step->kernel;
+}
+
 /* Chooses the kernels; `*weight_size` is what all packed weights need. */
 static int choose_kernels(struct network *n, struct kernel_isas isas, size_t *weight_size,
                           struct error *err)
 {
     *weight_size = 0;
-    for (size_t i = 0; i < n->count && n->precision == PRECISION_INT8; i++)
-        n->steps[i].form = fine_form_of(n->layers, n->count, i + 1);
+    find_shapes(n);
+    for (size_t i = 0; i < n->count; i++)
+        choose_kernel(n, i, isas);
     for (size_t i = 0; i < n->count; i++) {
         struct step *step = &n->steps[i];
-        if (layer_has_kernel(&n->layers[i])) {
-            step->shape = n->layers[i].shape;
-            step->shape.in_c = (int)kernel_channels(n, (size_t)n->layers[i].input);
-            step->output = output_of(n, i);
-            step->kernel = kernel_conv(isas, n->precision, &step->shape);
-            size_t scratch = scratch_size(n, i);
-            n->scratch_size = scratch > n->scratch_size ? scratch : n->scratch_size;
-        }
         step->packed_size = packed_size(n, i);
         if (!size_add(*weight_size, arena_rounded(step->packed_size), weight_size))
             return error_set(err, ERR_MODEL_UNSUPPORTED, "the weights are too large");
@@ -151,6 +193,10 @@ static int copy_scales(struct network *n, const struct quantization *values, str
         struct fine_scales own = {to, to + channels, values[v].mean ? to + 2 * channels : NULL};
         n->values[v] = (struct quantization){own.scale, own.zero, own.mean};
         fine_rescale(form_of(n, v), &values[v], channels_of(n, v), own);
+        for (size_t c = 0; c < channels && v > 0 && n->steps[v - 1].is_shortcut; c++) {
+            own.scale[c] = 1; /* a number stands for itself */
+            own.zero[c] = 0;
+        }
         to += 3 * channels;
     }
     return ERR_OK;
@@ -169,6 +215,12 @@ static void reserve_weights(struct network *n)
     for (size_t i = 0; i < n->count; i++)
         if (n->steps[i].packed_size)
             n->steps[i].packed = arena_take(&n->weights, n->steps[i].packed_size);
+    for (size_t i = 0; i < n->count; i++) {
+        const struct step *step = &n->steps[i];
+        if (step->shortcut < n->count)
+            n->steps[step->shortcut].packed =
+                (unsigned char *)step->packed + conv_packed_shortcut(step->kernel, &step->shape);
+    }
 }
 
 static int fill(struct network *n, const struct network_options *options, struct error *err)
@@ -267,8 +319,9 @@ static void pack_excite(struct network *n, size_t i, const float *weights, const
 
 static void pack(struct network *n, size_t i, const struct conv_weights *weights)
 {
-    const struct conv_kernel *kernel = n->steps[i].kernel;
-    kernel->method->pack(kernel, &n->steps[i].shape, weights, n->steps[i].packed);
+    const struct step *step = &n->steps[i];
+    const struct conv_shape own = conv_own(&step->shape);
+    step->kernel->method->pack(step->kernel, &own, weights, step->packed);
 }
 
 static int pack_int8(struct network *n, size_t i, const float *weights, const float *bias,
@@ -279,9 +332,10 @@ static int pack_int8(struct network *n, size_t i, const float *weights, const fl
         layer->residual == LAYER_NO_VALUE ? NULL : &n->values[layer->residual];
     struct conv_weights quantized;
     bool planes = form_of(n, (size_t)layer->input) == FINE_PLANES;
+    bool gives_numbers = n->steps[i].output == CONV_OUTPUT_FLOAT;
     int code = (planes ? fine_quantize : quantize_layer)(
         layer, weights, bias, n->roundings ? n->roundings[i] : NULL, &n->values[layer->input],
-        i + 1 < n->count ? &n->values[i + 1] : NULL, residual, &quantized, err);
+        gives_numbers ? NULL : &n->values[i + 1], residual, &quantized, err);
     if (code != ERR_OK)
         return code;
     pack(n, i, &quantized);
@@ -370,6 +424,18 @@ const struct conv_shape *network_kernel_shape(const struct network *n, size_t i)
     return &n->steps[i].shape;
 }
 
+const struct layer *network_shortcut(const struct network *n, size_t i)
+{
+    CHECK(i < n->count);
+    return n->steps[i].shortcut < n->count ? &n->layers[n->steps[i].shortcut] : NULL;
+}
+
+bool network_has_value(const struct network *n, int v)
+{
+    CHECK(v >= 0 && (size_t)v <= n->count);
+    return v == 0 || !n->steps[v - 1].is_shortcut;
+}
+
 enum conv_output network_kernel_output(const struct network *n, size_t i)
 {
     CHECK(i < n->count && n->steps[i].kernel);
@@ -447,6 +513,7 @@ size_t network_value_size(const struct network *n, int v)
 void network_read_value(const struct network *n, const struct workspace *w, int v, size_t first,
                         size_t count, float *out)
 {
+    CHECK(network_has_value(n, v));
     const void *from = workspace_value(n, w, v);
     enum precision precision = precision_of(n, (size_t)v);
     if (precision == PRECISION_F32) {
@@ -464,6 +531,8 @@ int network_tile_count(const struct network *n, size_t i, int images)
 {
     CHECK(i < n->count && images > 0);
     const struct layer *layer = &n->layers[i];
+    if (n->steps[i].is_shortcut)
+        return 0;
     if (is_int8_classifier(n, i))
         return images;
     if (n->steps[i].kernel)
@@ -479,14 +548,15 @@ static void run_convolution(const struct network *n, struct workspace *w, struct
                             size_t i, int images, int begin, int end)
 {
     const struct layer *layer = &n->layers[i];
-    bool adds = layer->residual != LAYER_NO_VALUE;
+    bool joins = n->steps[i].shortcut < n->count,
+         adds = layer->residual != LAYER_NO_VALUE && !joins;
     struct conv_call call = {
         .shape = &n->steps[i].shape,
         .packed = n->steps[i].packed,
         .x = value(n, w, layer->input),
         .gate = layer->gate ? (const float *)(const void *)value(n, w, layer->gate) : NULL,
         .residual = adds ? value(n, w, layer->residual) : NULL,
-        .residual_words = adds && form_of(n, (size_t)layer->residual) == FINE_WORDS,
+        .shortcut_x = joins ? value(n, w, n->layers[n->steps[i].shortcut].input) : NULL,
         .y = value(n, w, (int)i + 1),
         .output = n->steps[i].output,
         .relu = layer->relu,

@@ -53,7 +53,7 @@ size_t network_weight_bytes(const struct network *network);
 const struct conv_kernel *network_kernel(const struct network *network, size_t i);
 
 /* What it computes: the layer's shape, with twice as many input channels if these are FINE_PLANES
- * of nn/fine.h; and what it gives. */
+ * of nn/fine.h, and with the shortcut of nn/shortcut.h; and what it gives. */
 const struct conv_shape *network_kernel_shape(const struct network *network, size_t i);
 enum conv_output network_kernel_output(const struct network *network, size_t i);
 
@@ -84,8 +84,14 @@ void *workspace_input(struct workspace *workspace);
 const void *workspace_value(const struct network *network, const struct workspace *workspace,
                             int v);
 
-/* Copies elements [first, first + count) of value `v` to `out`, as float32 in every precision. They
- * can be read as long as workspace_value is valid. */
+/* The layer that layer i computes too, as nn/shortcut.h says; NULL if none. */
+const struct layer *network_shortcut(const struct network *network, size_t i);
+
+/* Whether value `v` exists: those of shortcuts that another layer computes do not. */
+bool network_has_value(const struct network *network, int v);
+
+/* Copies elements [first, first + count) of value `v`, which exists, to `out`, as float32 in every
+ * precision. They can be read as long as workspace_value is valid. */
 void network_read_value(const struct network *network, const struct workspace *workspace, int v,
                         size_t first, size_t count, float *out);
 

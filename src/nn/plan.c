@@ -4,6 +4,7 @@
 
 #include "base/size.h"
 #include "nn/fine.h"
+#include "nn/shortcut.h"
 
 enum { ALIGNMENT = 64, MAX_BYTES = 1 << 30 };
 
@@ -25,6 +26,19 @@ static void keep_features(const struct layer *layers, size_t count, struct value
     for (size_t i = 0; i < count; i++)
         if (layers[i].kind == LAYER_GLOBAL_POOL)
             values[layers[i].input].last_read = values[i + 1].last_read = (int)count;
+}
+
+/* An int8 network computes a shortcut where it is added, and reads its input there. */
+static void join_shortcuts(const struct layer *layers, size_t count, struct value *values)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t shortcut = shortcut_of(layers, count, i);
+        if (shortcut == count)
+            continue;
+        struct value *input = &values[layers[shortcut].input];
+        input->last_read = input->last_read > (int)i ? input->last_read : (int)i;
+        values[shortcut + 1].size = 0;
+    }
 }
 
 /* Bytes of an element of value v. */
@@ -52,6 +66,8 @@ static int describe(const struct layer *layers, size_t count, enum precision pre
     }
     values[count].last_read = (int)count;
     keep_features(layers, count, values);
+    if (precision == PRECISION_INT8)
+        join_shortcuts(layers, count, values);
     for (size_t i = 0; i <= count; i++) {
         size_t element = element_size(layers, count, i, precision);
         if (!size_mul(values[i].size, element, &values[i].size) || values[i].size > MAX_BYTES)

@@ -196,7 +196,7 @@ static float quantize_channel(const float *weights, const struct inputs *x, size
     return sums.size * LARGEST_BYTE <= INT32_MAX ? step : INFINITY;
 }
 
-/* False if a factor is not finite. */
+/* False if a factor is not finite, or a convolution's sum times its multiplier might not be. */
 static bool fill(const struct layer *layer, const float *weights, const float *bias,
                  const uint8_t *rounding, const struct inputs *x, const struct quantization *y,
                  const struct quantization *residual, const struct arrays *out)
@@ -218,8 +218,9 @@ static bool fill(const struct layer *layer, const float *weights, const float *b
         double number = (bias[o] - shift) / y_scale;
         out->offset[o] = (float)(layer->gate ? number : number + y_zero);
         out->gated_offset[o] = (float)(layer->gate ? y_zero : 0);
-        if (!isfinite(out->multiplier[o] + out->residual_multiplier[o] + out->offset[o] +
-                      out->gated_offset[o]))
+        float max_sum = layer->kind == LAYER_CONV ? (float)INT32_MAX : 1;
+        float largest = fabsf(out->offset[o]) + out->multiplier[o] * max_sum;
+        if (!isfinite(largest + out->residual_multiplier[o] + out->gated_offset[o]))
             return false;
     }
     for (size_t c = 0; c < (size_t)s->in_c; c++)

@@ -49,7 +49,9 @@ static int compare(void *context, int thread, struct session *session, float *re
     for (size_t i = 0; i < c->layers; i++) {
         network_run_layer(c->exact->network, session->workspace, i, 1);
         network_run_layer(c->other->network, side->workspace, i, 1);
-        compare_value(c, side, session->workspace, (int)i + 1, &energies[2 * i]);
+        energies[2 * i] = energies[2 * i + 1] = 0;
+        if (network_has_value(c->other->network, (int)i + 1))
+            compare_value(c, side, session->workspace, (int)i + 1, &energies[2 * i]);
     }
     memcpy(result, side->exact, c->classes * sizeof *result);
     memcpy(result + c->classes, side->other, c->classes * sizeof *result);
@@ -168,7 +170,9 @@ static int summarise(struct comparison *c, struct agreement *out, struct error *
         return error_set(err, ERR_NO_MEMORY, "no memory for a report");
     for (size_t i = 0; i < c->layers; i++)
         out->decibels[i] =
-            10 * log10((c->energies[2 * i] + 1e-30) / (c->energies[2 * i + 1] + 1e-30));
+            network_has_value(c->other->network, (int)i + 1)
+                ? 10 * log10((c->energies[2 * i] + 1e-30) / (c->energies[2 * i + 1] + 1e-30))
+                : (double)NAN;
     int code = c->images ? compare_logits(c, out, err) : ERR_OK;
     out->logits = c->logits;
     c->logits = NULL;

@@ -10,7 +10,8 @@ struct agreement {
                         * same classes at a score of 0.5 or more */
     double cosine;     /* mean cosine of both logits, less float32's mean over all images */
     double min_cosine; /* the smallest of these cosines */
-    double *decibels;  /* [layers] signal-to-noise ratio of a layer's output */
+    double *decibels;  /* [layers] signal-to-noise ratio of a layer's output; NaN if the other
+                        * network does not have it */
     float *logits;     /* [images][2][classes]: of float32, then of the other */
 };
 

@@ -40,13 +40,25 @@ static double gflops(const struct bench *b)
     return 2e-9 * (double)b->model->multiply_adds * b->measure.images_per_s;
 }
 
+/* With those of a shortcut that the layer computes too. */
+static int64_t multiply_adds(const struct bench *b, size_t i)
+{
+    const struct layer *shortcut = network_shortcut(b->model->network, i);
+    return layer_multiply_adds(network_layer(b->model->network, i)) +
+           (shortcut ? layer_multiply_adds(shortcut) : 0);
+}
+
+/* Whether a layer takes time of its own. */
+static bool runs(const struct bench *b, size_t i)
+{
+    return network_has_value(b->model->network, (int)i + 1);
+}
+
 /* The rate of one worker in the layer. */
 static double layer_gflops(const struct bench *b, size_t i)
 {
-    const struct layer *layer = network_layer(b->model->network, i);
     double images = (double)b->measure.count * b->options.batch;
-    return 2 * (double)layer_multiply_adds(layer) * images /
-           (double)(b->measure.layers[i].total_ns + 1);
+    return 2 * (double)multiply_adds(b, i) * images / (double)(b->measure.layers[i].total_ns + 1);
 }
 
 static double layer_share_of_peak(const struct bench *b, size_t i)
@@ -71,7 +83,7 @@ static json_t *layer_json(const struct bench *b, size_t i)
                      "name", layer_label(layer), "kernel", kernel_name(b->model->network, i),
                      "input", s->in_h, s->in_w, s->in_c, "output", s->out_h, s->out_w, s->out_c,
                      "kernel_size", s->kernel, "stride", s->stride, "groups", s->groups,
-                     "multiply_adds", (json_int_t)layer_multiply_adds(layer), "min_ms",
+                     "multiply_adds", (json_int_t)multiply_adds(b, i), "min_ms",
                      per_image_ms(b, (double)time->min_ns), "mean_ms", mean_ms(b, time->total_ns),
                      "gflops", layer_gflops(b, i), "share_of_peak", layer_share_of_peak(b, i));
 }
@@ -80,7 +92,8 @@ static json_t *layers_json(const struct bench *b)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < network_layer_count(b->model->network); i++)
-        array = output_json_append(array, layer_json(b, i));
+        if (runs(b, i))
+            array = output_json_append(array, layer_json(b, i));
     return array;
 }
 
@@ -206,7 +219,8 @@ static void print_layers(const struct bench *b)
     printf("\n%-22s %-38s %-29s %9s %9s %7s %8s %7s\n", "layer", "input, kernel, channels",
            "kernel", "min ms", "mean ms", "of time", "GFLOP/s", "of peak");
     for (size_t i = 0; i < network_layer_count(b->model->network); i++)
-        print_layer(b, i);
+        if (runs(b, i))
+            print_layer(b, i);
     print_library(b->model->network);
 }
 

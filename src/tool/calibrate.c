@@ -311,8 +311,9 @@ static json_t *layers_json(const struct calibrate *c)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < network_layer_count(c->tool->model->network); i++)
-        array = output_json_append(array, json_pack("{s:s, s:f}", "name", label_of(c, i), "snr_db",
-                                                    c->agreement.decibels[i]));
+        if (!isnan(c->agreement.decibels[i]))
+            array = output_json_append(array, json_pack("{s:s, s:f}", "name", label_of(c, i),
+                                                        "snr_db", c->agreement.decibels[i]));
     return array;
 }
 
@@ -375,7 +376,8 @@ static void print_text(const struct calibrate *c)
     if (a->images > 0) {
         printf("%-24s %s\n", "layer", "signal to noise");
         for (size_t i = 0; i < network_layer_count(c->tool->model->network); i++)
-            printf("%-24s %8.1f dB\n", label_of(c, i), a->decibels[i]);
+            if (!isnan(a->decibels[i]))
+                printf("%-24s %8.1f dB\n", label_of(c, i), a->decibels[i]);
         printf("\nheld out    %zu pictures: %s as float32 in %.2f %%; cosine of "
                "logits %.4f, least %.4f\n",
                a->images,

@@ -10,7 +10,7 @@
 #include "tests/random.h"
 
 /* A variant of a call. */
-enum residual_place { RESIDUAL_APART, RESIDUAL_IN_PLACE, RESIDUAL_NONE, RESIDUAL_WORDS };
+enum residual_place { RESIDUAL_APART, RESIDUAL_IN_PLACE, RESIDUAL_NONE };
 enum order { ORDER_AT_ONCE, ORDER_SHUFFLED, ORDER_BACKWARDS_BY_THREE, ORDER_COUNT };
 struct variant {
     enum residual_place place;
@@ -29,38 +29,32 @@ static bool wrong(struct check *c, const char *what, size_t at)
     return false;
 }
 
-static const void *residual_of(const struct conv_data *d, struct variant v, const void *y)
-{
-    const void *places[] = {[RESIDUAL_APART] = d->residual.data,
-                            [RESIDUAL_IN_PLACE] = y,
-                            [RESIDUAL_WORDS] = d->words.data,
-                            [RESIDUAL_NONE] = NULL};
-    return places[v.place];
-}
-
 /* Computes tiles [begin, end) with new scratch, full of NaN. The bytes behind it are NaN in every
  * other run, which shows reads, and another value in the rest, which shows a NaN written there. */
 static bool run_tiles(struct check *c, struct variant v, unsigned char *y, int begin, int end)
 {
     const struct conv_data *d = c->data;
-    struct guarded scratch = guarded_create(c->kernel->method->scratch_size(c->kernel, &d->shape),
+    struct guarded scratch = guarded_create(c->kernel->method->scratch_size(c->kernel, &c->shape),
                                             KERNEL_OVERREAD, c->runs++ % 2 ? 0xff : 0x5a);
     memset(scratch.data, 0xff, scratch.size);
-    c->kernel->method->run(c->kernel, &(struct conv_call){
-                                          .shape = &d->shape,
-                                          .packed = c->packed.data,
-                                          .x = d->x.data,
-                                          .gate = v.gated ? (const void *)d->gate.data : NULL,
-                                          .residual = residual_of(d, v, y),
-                                          .residual_words = v.place == RESIDUAL_WORDS,
-                                          .y = y,
-                                          .output = v.output,
-                                          .relu = v.relu,
-                                          .images = d->images,
-                                          .tile_begin = begin,
-                                          .tile_end = end,
-                                          .scratch = scratch.data,
-                                      });
+    c->kernel->method->run(c->kernel,
+                           &(struct conv_call){
+                               .shape = &c->shape,
+                               .packed = c->packed.data,
+                               .x = d->x.data,
+                               .gate = v.gated ? (const void *)d->gate.data : NULL,
+                               .residual = v.place == RESIDUAL_NONE       ? NULL
+                                           : v.place == RESIDUAL_IN_PLACE ? y
+                                                                          : d->residual.data,
+                               .shortcut_x = c->shortcut ? c->shortcut->x.data : NULL,
+                               .y = y,
+                               .output = v.output,
+                               .relu = v.relu,
+                               .images = d->images,
+                               .tile_begin = begin,
+                               .tile_end = end,
+                               .scratch = scratch.data,
+                           });
     bool intact = guarded_intact(&scratch);
     guarded_destroy(&scratch);
     return intact || wrong(c, "writes outside its scratch", (size_t)begin);
@@ -78,7 +72,7 @@ static void shuffle(int *tiles, int count)
 
 static bool run_in_order(struct check *c, struct variant v, unsigned char *y, enum order order)
 {
-    int count = c->kernel->method->tile_count(c->kernel, &c->data->shape, c->data->images);
+    int count = c->kernel->method->tile_count(c->kernel, &c->shape, c->data->images);
     bool fine = true;
     if (order == ORDER_AT_ONCE)
         return run_tiles(c, v, y, 0, count);
@@ -108,8 +102,18 @@ static double half_bf16_ulp(double value)
     return value > 0 ? ldexp(1, ilogb(value) - 8) : 0;
 }
 
-static bool is_right_int8(const struct conv_data *d, struct variant v, size_t at, const void *y)
+static float residual_int8(const struct check *c, struct variant v, size_t at)
 {
+    if (!c->shortcut)
+        return v.place == RESIDUAL_NONE ? 0 : c->data->residual.data[at];
+    size_t channel = at % (size_t)c->shape.out_c;
+    const struct requantization f = requantization_of(&c->shortcut->weights, channel);
+    return fmaf((float)(int32_t)c->shortcut->sum[at], f.multiplier, f.offset);
+}
+
+static bool is_right_int8(const struct check *c, struct variant v, size_t at, const void *y)
+{
+    const struct conv_data *d = c->data;
     struct requantization f = requantization_of(&d->weights, at % (size_t)d->shape.out_c);
     int32_t sum = (int32_t)d->sum[at];
     if (v.output == CONV_OUTPUT_WORD)
@@ -118,22 +122,38 @@ static bool is_right_int8(const struct conv_data *d, struct variant v, size_t at
         float want = fmaf((float)sum, f.multiplier, f.offset);
         return ((const float *)y)[at] == (v.relu && want < 0 ? 0 : want);
     }
-    int residual = v.place == RESIDUAL_NONE    ? 0
-                   : v.place == RESIDUAL_WORDS ? ((const uint16_t *)(void *)d->words.data)[at]
-                                               : d->residual.data[at];
     f = v.gated ? requantization_gated(f, gate_at(d, v, at)) : f;
-    return ((const uint8_t *)y)[at] == requantize(sum, f, residual);
+    float residual = residual_int8(c, v, at);
+    bool infinite = isinf(residual) || isinf((float)sum * f.multiplier);
+    /* (quantize_layer refuses factors with which a shortcut would not be finite.) */
+    return (c->shortcut && infinite) ||
+           ((const uint8_t *)y)[at] == requantize(sum, f, residual);
 }
 
-static bool is_right(const struct conv_data *d, struct variant v, size_t at, const void *y)
+/* `*size` becomes the sum of the sizes of its terms. */
+static double residual_float(const struct check *c, struct variant v, size_t at, double *size)
 {
-    if (d->precision == PRECISION_INT8)
-        return is_right_int8(d, v, at, y);
-    double bias = (double)d->weights.bias[at % (size_t)d->shape.out_c];
+    const struct conv_data *d = c->data;
+    if (c->shortcut) {
+        double bias = (double)c->shortcut->weights.bias[at % (size_t)c->shape.out_c];
+        *size = c->shortcut->magnitude[at] + fabs(bias);
+        return c->shortcut->sum[at] + bias;
+    }
     double residual =
         v.place == RESIDUAL_NONE ? 0 : conv_element(d->precision, d->residual.data, at);
-    double gate = (double)gate_at(d, v, at), want = (d->sum[at] + bias) * gate + residual;
-    double max = 1e-5 * ((d->magnitude[at] + fabs(bias)) * gate + fabs(residual));
+    *size = fabs(residual);
+    return residual;
+}
+
+static bool is_right(const struct check *c, struct variant v, size_t at, const void *y)
+{
+    const struct conv_data *d = c->data;
+    if (d->precision == PRECISION_INT8)
+        return is_right_int8(c, v, at, y);
+    double bias = (double)d->weights.bias[at % (size_t)d->shape.out_c], size;
+    double gate = (double)gate_at(d, v, at), residual = residual_float(c, v, at, &size);
+    double want = (d->sum[at] + bias) * gate + residual;
+    double max = 1e-5 * ((d->magnitude[at] + fabs(bias)) * gate + size);
     want = v.relu && want < 0 ? 0 : want;
     bool floats = v.output == CONV_OUTPUT_FLOAT;
     double is = floats ? (double)((const float *)y)[at] : conv_element(d->precision, y, at);
@@ -155,7 +175,7 @@ static bool check_variant(struct check *c, struct variant v, enum order order)
     if (fine && !guarded_intact(&y))
         fine = wrong(c, "writes outside y", 0);
     for (size_t i = 0; fine && i < d->out; i++)
-        if (!is_right(d, v, i, y.data))
+        if (!is_right(c, v, i, y.data))
             fine = wrong(c, "a wrong number", i);
     guarded_destroy(&y);
     return fine;
@@ -168,7 +188,7 @@ static bool check_ownership(struct check *c)
     const struct conv_data *d = c->data;
     const struct variant plain = {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, false};
     size_t size = precision_size(d->precision);
-    int count = c->kernel->method->tile_count(c->kernel, &d->shape, d->images);
+    int count = c->kernel->method->tile_count(c->kernel, &c->shape, d->images);
     struct guarded a = guarded_create(d->out * size, 0, 0x5a);
     struct guarded b = guarded_create(d->out * size, 0, 0xa5);
     unsigned char *owners = calloc(d->out, 1);
@@ -201,13 +221,13 @@ bool check_kernel(struct check *c, size_t turn)
         {RESIDUAL_NONE, false, CONV_OUTPUT_FLOAT, false},
         {RESIDUAL_NONE, true, CONV_OUTPUT_FLOAT, false},
         {RESIDUAL_NONE, true, CONV_OUTPUT_WORD, false},
-        {RESIDUAL_WORDS, true, CONV_OUTPUT_ELEMENT, false},
         {RESIDUAL_APART, false, CONV_OUTPUT_ELEMENT, true},
         {RESIDUAL_IN_PLACE, true, CONV_OUTPUT_ELEMENT, true},
         {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, true},
     };
     enum { ALL = sizeof variants / sizeof variants[0], GATED = 3 };
     const struct conv_shape *s = &c->data->shape;
+    c->shape = *s;
     size_t packed = c->kernel->method->packed_size(c->kernel, s);
     struct conv_shape cut = *s;
     if (cut.out_h > 4) {
@@ -222,12 +242,42 @@ bool check_kernel(struct check *c, size_t turn)
     size_t all = s->groups == 1 ? ALL : ALL - GATED, count = c->brief ? 2 : all;
     for (size_t i = turn * count; fine && i < (turn + 1) * count; i++) {
         struct variant v = variants[i % all];
-        if (c->kernel->precision != PRECISION_INT8 &&
-            (v.output == CONV_OUTPUT_WORD || v.place == RESIDUAL_WORDS))
+        if (c->kernel->precision != PRECISION_INT8 && v.output == CONV_OUTPUT_WORD)
             continue;
         fine = check_variant(c, v, i % ORDER_COUNT);
     }
     fine = fine && run_tiles(c, variants[0], NULL, 0, 0); /* no tile: nothing */
+    fine = fine && (c->brief || check_ownership(c));
+    guarded_destroy(&c->packed);
+    return fine;
+}
+
+/* Packs both convolutions as one shape. */
+static bool pack_both(struct check *c)
+{
+    const struct conv_shape *own = &c->data->shape, *shortcut = &c->shortcut->shape;
+    c->shape = *own;
+    c->shape.shortcut_h = shortcut->in_h;
+    c->shape.shortcut_w = shortcut->in_w;
+    c->shape.shortcut_c = shortcut->in_c;
+    c->shape.shortcut_stride = shortcut->stride;
+    c->packed = guarded_create(c->kernel->method->packed_size(c->kernel, &c->shape), 0, 0xff);
+    c->kernel->method->pack(c->kernel, own, &c->data->weights, c->packed.data);
+    c->kernel->method->pack(c->kernel, shortcut, &c->shortcut->weights,
+                            c->packed.data + conv_packed_shortcut(c->kernel, &c->shape));
+    return guarded_intact(&c->packed) || wrong(c, "packs outside", 0);
+}
+
+bool check_shortcut(struct check *c)
+{
+    static const struct variant variants[] = {
+        {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, false},
+        {RESIDUAL_NONE, false, CONV_OUTPUT_ELEMENT, false},
+        {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, true},
+    };
+    bool fine = pack_both(c);
+    for (size_t i = 0; fine && i < sizeof variants / sizeof variants[0]; i++)
+        fine = check_variant(c, variants[i], i % ORDER_COUNT);
     fine = fine && (c->brief || check_ownership(c));
     guarded_destroy(&c->packed);
     return fine;
@@ -252,6 +302,40 @@ static bool is_brief(const struct conv_case *c)
     return step() > 1 || conv_is_large(c);
 }
 
+/* A convolution with as many outputs. */
+static struct conv_case shortcut_case(const struct conv_data *d, size_t i)
+{
+    static const int channels[] = {8, 20, 64, 3, 520};
+    const struct conv_shape *s = &d->shape;
+    int stride = 1 + (int)(i % 2), beyond = stride > 1 && i % 3;
+    return (struct conv_case){(s->out_h - 1) * stride + 1 + beyond,
+                              (s->out_w - 1) * stride + 1,
+                              channels[i % (sizeof channels / sizeof channels[0])],
+                              s->out_c,
+                              1,
+                              stride,
+                              1,
+                              d->images};
+}
+
+/* Each kernel with a shortcut. */
+static void check_shortcuts(const struct conv_kernel *const *kernels, size_t count,
+                            const struct conv_data *d, enum conv_numbers numbers, size_t i)
+{
+    const struct conv_case second = shortcut_case(d, i);
+    struct conv_data shortcut;
+    conv_data_create(&shortcut, &second, d->precision, numbers, 1000 + i);
+    struct conv_shape both = d->shape;
+    both.shortcut_c = second.in_c;
+    for (size_t k = 0; k < count; k++) {
+        struct check c = {.kernel = kernels[k], .data = d, .shortcut = &shortcut};
+        if (!kernels[k]->supports(&both))
+            continue;
+        ck_assert_msg(check_shortcut(&c), "with a shortcut: %s", c.why);
+    }
+    conv_data_destroy(&shortcut);
+}
+
 void check_kernels(const struct conv_kernel *const *kernels, size_t count,
                    enum conv_numbers numbers)
 {
@@ -270,6 +354,8 @@ void check_kernels(const struct conv_kernel *const *kernels, size_t count,
             ck_assert_msg(check_kernel(&c, i), "%s", c.why);
             reached[k]++;
         }
+        if (d.shape.kernel == 1 && d.shape.groups == 1)
+            check_shortcuts(kernels, count, &d, numbers, i);
         conv_data_destroy(&d);
     }
     for (size_t k = 0; k < count; k++) {

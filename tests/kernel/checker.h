@@ -10,14 +10,19 @@
 struct check {
     const struct conv_kernel *kernel;
     const struct conv_data *data;
+    const struct conv_data *shortcut; /* of the same outputs; only for check_shortcut() */
     bool brief; /* only two of the variants, chosen by `turn`; not which tile writes an output */
-    struct guarded packed; /* the checker's own, as is `runs` */
+    struct conv_shape shape; /* the checker's own, as are `packed` and `runs` */
+    struct guarded packed;
     unsigned runs;
     char why[256]; /* the first thing that is wrong */
 };
 
 /* True if nothing is wrong. Variants and the order of tiles vary with `turn`. */
 bool check_kernel(struct check *check, size_t turn);
+
+/* The same for the kernel's shape with a shortcut. */
+bool check_shortcut(struct check *check);
 
 /* Checks `count` kernels of one precision on all cases that they support, which must be one or
  * more. With CHECK_EVERY=n in the environment, for an emulator, only every n-th case counts, and no

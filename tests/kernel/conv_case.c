@@ -312,10 +312,6 @@ void conv_data_create(struct conv_data *d, const struct conv_case *c, enum preci
     d->residual = guarded_create(d->out * size, 0, 0xff);
     fill(precision, &seed, d->x.data, d->in);
     fill(precision, &seed, d->residual.data, d->out);
-    d->words = guarded_create(d->out * sizeof(uint16_t), 0, 0xff);
-    for (size_t i = 0; i < d->out; i++)
-        ((uint16_t *)(void *)d->words.data)[i] =
-            (uint16_t)(random_next(&seed) % (CONV_WORD_MAX + 1));
     if (precision == PRECISION_INT8)
         make_int8(d, numbers, &seed);
     else
@@ -335,7 +331,6 @@ void conv_data_destroy(struct conv_data *d)
 {
     guarded_destroy(&d->x);
     guarded_destroy(&d->residual);
-    guarded_destroy(&d->words);
     guarded_destroy(&d->gate);
     free((void *)d->weights.weights);
     free((void *)d->weights.bias);

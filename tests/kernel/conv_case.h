@@ -26,7 +26,6 @@ struct conv_data {
     int images;
     size_t in, out;                   /* elements of x and y */
     struct guarded x, residual, gate; /* gate: floats, [images][out_c] */
-    struct guarded words;             /* another residual, for int8 */
     struct conv_weights weights;
     double *sum, *magnitude; /* of the products, and of their absolute values; [out] */
 };

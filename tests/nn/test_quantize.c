@@ -199,12 +199,13 @@ START_TEST(what_float32_cannot_hold_is_refused)
 {
     struct given g;
     struct error err;
-    for (int kind = 0; kind < 3; kind++) {
+    for (int kind = 0; kind < 4; kind++) {
         make(&g);
         g.weights[5] = kind == 0 ? FLT_MAX : g.weights[5];
         g.x_scale[0] = kind == 0 ? 1e12F : g.x_scale[0];
         g.bias[3] = kind == 1 ? FLT_MAX : g.bias[3];
         g.y_scale[1] = kind == 2 ? FLT_TRUE_MIN : g.y_scale[1];
+        g.weights[7] = kind == 3 ? 1e34F : g.weights[7]; /* times a sum */
         int code = quantize_layer(&layer, g.weights, g.bias, NULL, &g.x, &g.y, NULL, &g.out, &err);
         ck_assert_msg(code == ERR_MODEL_UNSUPPORTED, "kind %d: %d", kind, code);
         ck_assert_ptr_nonnull(strstr(err.message, "some.conv"));

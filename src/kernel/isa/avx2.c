@@ -87,7 +87,7 @@ DENSE_SIZES(QUAD_FUNCTION, int8_pointwise)
 
 static bool quad_supports(const struct conv_shape *s)
 {
-    return s->groups == 1 && s->kernel == 1 && s->in_c % 8 == 0;
+    return s->groups == 1 && s->kernel == 1 && s->in_c % 8 == 0 && s->shortcut_c % 8 == 0;
 }
 
 static const struct dense_kernel int8_pointwise = {

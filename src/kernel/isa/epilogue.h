@@ -17,10 +17,13 @@ LANES_INLINE void vec_epilogue(enum precision precision, const struct lanes_epil
                     vecf_load(factors + f->factor_stride));
     else
         v = (vecf)sum + vecf_load(factors);
-    if (f->residual && bytes)
-        v = vec_fma(f->residual_words ? vec_get_words(f->residual, at)
-                                      : vec_get(precision, f->residual, at),
-                    vecf_load(factors + 2 * f->factor_stride), v);
+    if (f->shortcut && bytes)
+        v = vec_fma(vecf_load(f->shortcut), vecf_load(factors + 2 * f->factor_stride), v);
+    else if (f->shortcut)
+        v += vecf_load(f->shortcut);
+    else if (f->residual && bytes)
+        v = vec_fma(vec_get(precision, f->residual, at), vecf_load(factors + 2 * f->factor_stride),
+                    v);
     else if (f->residual)
         v += vec_get(precision, f->residual, at);
     if (f->relu && (!bytes || f->output == CONV_OUTPUT_FLOAT))
@@ -35,8 +38,7 @@ LANES_INLINE void vec_epilogue(enum precision precision, const struct lanes_epil
 LANES_INLINE void vec_epilogue_few(enum precision precision, const struct lanes_epilogue *f,
                                    size_t at, int count, vec sum)
 {
-    size_t size = f->residual_words ? sizeof(uint16_t) : precision_size(precision),
-           out = conv_output_size(precision, f->output);
+    size_t size = precision_size(precision), out = conv_output_size(precision, f->output);
     size_t elements = (size_t)(count < 0 ? 0 : count < LANES ? count : LANES);
     unsigned char residual[LANES_BYTES] = {0}, y[LANES_BYTES];
     struct lanes_epilogue whole = *f;
@@ -59,13 +61,14 @@ struct vec_sums {
 LANES_INLINE void vec_epilogue_full(enum precision precision, struct lanes_epilogue f,
                                     struct vec_sums s, const vec *sums)
 {
-    const float *factors = f.factors;
+    const float *factors = f.factors, *shortcut = f.shortcut;
 #pragma GCC unroll 14
     for (int m = 0; m < s.pixels; m++, s.at += s.out_c) {
         __asm__("" : "+r"(s.at)); /* or gcc computes all addresses first and spills them */
 #pragma GCC unroll 2
         for (int v = 0; v < s.vectors; v++) {
             f.factors = factors + v * LANES;
+            f.shortcut = shortcut ? shortcut + (m * s.vectors + v) * LANES : NULL;
             vec_epilogue(precision, &f, s.at + (size_t)v * LANES, sums[m * s.vectors + v]);
         }
     }
@@ -77,10 +80,11 @@ static __attribute__((noinline)) void LEAF_NAME(vec_epilogue_edge)(enum precisio
                                                                    struct vec_sums s,
                                                                    const vec *sums)
 {
-    const float *factors = f.factors;
+    const float *factors = f.factors, *shortcut = f.shortcut;
     for (int i = 0; i < s.pixels * s.vectors; i++) {
         int m = i / s.vectors, first = i % s.vectors * LANES;
         f.factors = factors + first;
+        f.shortcut = shortcut ? shortcut + i * LANES : NULL;
         vec_epilogue_few(precision, &f, s.at + (size_t)m * s.out_c + (size_t)first,
                          s.channels - first, sums[i]);
     }
@@ -88,13 +92,12 @@ static __attribute__((noinline)) void LEAF_NAME(vec_epilogue_edge)(enum precisio
 
 /* `f` with properties known to the compiler: so vec_epilogue() has no branches. */
 LANES_INLINE struct lanes_epilogue vec_known(const struct lanes_epilogue *f, bool residual,
-                                             bool residual_words, enum conv_output output)
+                                             bool shortcut, enum conv_output output)
 {
     struct lanes_epilogue known = *f;
-    if (residual != (known.residual != NULL))
+    if (residual != (known.residual != NULL) || shortcut != (known.shortcut != NULL))
         __builtin_unreachable();
     known.relu = true;
-    known.residual_words = residual_words;
     known.output = output;
     return known;
 }
@@ -112,14 +115,14 @@ LANES_INLINE void vec_epilogue_all(enum precision precision, const struct lanes_
         LEAF_NAME(vec_epilogue_edge)(precision, *f, s, copy);
     } else if (precision == PRECISION_INT8 && f->output == CONV_OUTPUT_WORD) {
         vec_epilogue_full(precision, vec_known(f, false, false, CONV_OUTPUT_WORD), s, sums);
-    } else if (precision == PRECISION_INT8 && f->residual && f->residual_words && f->relu) {
-        vec_epilogue_full(precision, vec_known(f, true, true, CONV_OUTPUT_ELEMENT), s, sums);
-    } else if (f->residual && f->relu) {
-        vec_epilogue_full(precision, vec_known(f, true, false, CONV_OUTPUT_ELEMENT), s, sums);
-    } else if (!f->residual && f->relu && f->output == CONV_OUTPUT_ELEMENT) {
-        vec_epilogue_full(precision, vec_known(f, false, false, CONV_OUTPUT_ELEMENT), s, sums);
-    } else {
+    } else if (f->output != CONV_OUTPUT_ELEMENT || !f->relu) {
         vec_epilogue_full(precision, *f, s, sums);
+    } else if (f->shortcut) {
+        vec_epilogue_full(precision, vec_known(f, false, true, CONV_OUTPUT_ELEMENT), s, sums);
+    } else if (f->residual) {
+        vec_epilogue_full(precision, vec_known(f, true, false, CONV_OUTPUT_ELEMENT), s, sums);
+    } else {
+        vec_epilogue_full(precision, vec_known(f, false, false, CONV_OUTPUT_ELEMENT), s, sums);
     }
 }
 

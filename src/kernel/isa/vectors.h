@@ -81,13 +81,6 @@ LANES_INLINE void vec_put(enum precision precision, void *to, size_t at, vecf v)
 }
 
 /* LANES words of int8 from number `at` on. */
-LANES_INLINE vecf vec_get_words(const void *from, size_t at)
-{
-    vec_halves words;
-    memcpy(&words, (const uint16_t *)from + at, sizeof words);
-    return __builtin_convertvector(__builtin_convertvector(words, vec), vecf);
-}
-
 LANES_INLINE void vec_put_words(void *to, size_t at, vecf v)
 {
     vec_halves words = vec_to_words(v);
