@@ -23,8 +23,7 @@ enum { STRINGS_A_PICTURE = 2 };
  * can make one up. */
 struct reader {
     char *at, *end;
-    char *out; /* [JSON_TEXT_MAX] */
-    size_t out_length;
+    struct json_text out;
     int depth;
     struct slice *strings; /* [string_max], as they stand, without the quotes */
     size_t string_count, string_max, picture_max;
@@ -46,15 +45,6 @@ static int too_many(const struct reader *r)
 
 /* --- the tree --- */
 
-static int copy(struct reader *r, const char *bytes, size_t length)
-{
-    if (length > JSON_TEXT_MAX - r->out_length)
-        return refuse(r, "is longer than 65536 bytes without its pictures");
-    memcpy(r->out + r->out_length, bytes, length);
-    r->out_length += length;
-    return ERR_OK;
-}
-
 static int take_string(struct reader *r)
 {
     char *begin = r->at, *end = json_text_string_end(r->at, r->end);
@@ -63,13 +53,13 @@ static int take_string(struct reader *r)
     r->at = end;
     char *next = json_text_skip_space(end, r->end);
     if (next < r->end && *next == ':')
-        return copy(r, begin, (size_t)(end - begin));
+        return json_text_append(&r->out, begin, (size_t)(end - begin), r->err);
     if (r->string_count == r->string_max)
         return too_many(r);
     char index[24];
     int n = snprintf(index, sizeof index, "\"%zu\"", r->string_count);
     r->strings[r->string_count++] = (struct slice){begin + 1, (size_t)(end - begin) - 2};
-    return copy(r, index, (size_t)n);
+    return json_text_append(&r->out, index, (size_t)n, r->err);
 }
 
 static int take_other(struct reader *r)
@@ -77,10 +67,10 @@ static int take_other(struct reader *r)
     char c = *r->at++;
     r->depth += (c == '{' || c == '[') - (c == '}' || c == ']');
     if (r->depth > JSON_TEXT_DEPTH)
-        return refuse(r, "is nested deeper than 16 levels");
+        return json_text_refuse_depth(r->err);
     if (json_text_is_space(c))
         r->at = json_text_skip_space(r->at, r->end);
-    return copy(r, &c, 1);
+    return json_text_append(&r->out, &c, 1, r->err);
 }
 
 static int read_tree(struct reader *r, json_t **root)
@@ -88,7 +78,7 @@ static int read_tree(struct reader *r, json_t **root)
     int code = ERR_OK;
     while (code == ERR_OK && r->at < r->end)
         code = *r->at == '"' ? take_string(r) : take_other(r);
-    return code == ERR_OK ? json_text_parse(r->out, r->out_length, root, r->err) : code;
+    return code == ERR_OK ? json_text_parse(&r->out, root, r->err) : code;
 }
 
 /* The string that a value of the tree stands for; NULL if it is none. */
@@ -249,7 +239,7 @@ static int read_members(struct reader *r, json_t *root)
 static int read_all(struct reader *r)
 {
     json_t *root = NULL;
-    if (!r->out || !r->strings || !r->pictures->slices)
+    if (!r->out.bytes || !r->strings || !r->pictures->slices)
         return error_set(r->err, ERR_NO_MEMORY, "no memory for the request; try again later");
     int code = read_tree(r, &root);
     if (code == ERR_OK)
@@ -266,9 +256,9 @@ int json_pictures_read(char *body, size_t length, size_t max, struct json_pictur
         .at = body, .end = body + length, .picture_max = max, .pictures = pictures, .err = err};
     r.string_max = STRINGS_A_PICTURE * max + 1; /* and signature_name */
     r.strings = calloc(r.string_max, sizeof *r.strings);
-    r.out = malloc(JSON_TEXT_MAX);
+    r.out = (struct json_text){.bytes = malloc(JSON_TEXT_MAX), .cut = "pictures"};
     int code = read_all(&r);
-    free(r.out);
+    free(r.out.bytes);
     free(r.strings);
     if (code != ERR_OK) {
         free(pictures->slices);

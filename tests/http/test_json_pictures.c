@@ -12,7 +12,7 @@ static struct error err;
 
 static int read(const char *text)
 {
-    static char body[1024];
+    static char body[1 << 17];
     size_t length = strlen(text);
     free(pictures.slices);
     pictures.slices = NULL;
@@ -97,6 +97,29 @@ START_TEST(what_is_wrong_has_its_code)
 }
 END_TEST
 
+static void check_told(const char *text, const char *told)
+{
+    ck_assert_int_eq(read(text), ERR_BAD_REQUEST);
+    ck_assert_msg(strstr(err.message, told), "%s: %s", told, err.message);
+}
+
+START_TEST(what_is_too_large_for_a_tree_is_refused)
+{
+    static char text[1 << 17];
+    memset(text, ' ', 100000);
+    memcpy(text, "{\"image\":\"YWJj\"}", 16);
+    ck_assert_int_eq(read(text), ERR_OK);
+    memset(text, 'k', 100000);
+    memcpy(text, "{\"", 2);
+    memcpy(text + 99000, "\":0}", 5);
+    check_told(text, "65536 bytes without its pictures");
+    memcpy(text, "{\"instances\":", 13);
+    memset(text + 13, '[', 16);
+    text[29] = '\0';
+    check_told(text, "16 levels");
+}
+END_TEST
+
 START_TEST(json_is_known_by_its_type_or_its_brace)
 {
     ck_assert(json_pictures_is_json(NULL, "\r\n {", 4));
@@ -110,4 +133,4 @@ END_TEST
 
 TEST_MAIN("http/json_pictures", 10, pictures_are_found_in_every_form, pictures_keep_their_order,
           no_client_can_name_a_string_by_its_index, what_is_wrong_has_its_code,
-          json_is_known_by_its_type_or_its_brace)
+          what_is_too_large_for_a_tree_is_refused, json_is_known_by_its_type_or_its_brace)
