@@ -267,6 +267,20 @@ int json_pictures_read(char *body, size_t length, size_t max, struct json_pictur
     return code;
 }
 
+size_t json_pictures_estimate(char *body, size_t length, size_t max)
+{
+    char *at = body, *end = body + length;
+    size_t count = 0;
+    while (count < max && (at = memchr(at, '"', (size_t)(end - at)))) {
+        char *quote = memchr(at + 1, '"', (size_t)(end - at - 1));
+        if (!quote)
+            break;
+        at = json_text_skip_space(quote + 1, end);
+        count += at == end || *at != ':';
+    }
+    return count;
+}
+
 static bool is_json_type(const char *type)
 {
     static const char json[] = "application/json";

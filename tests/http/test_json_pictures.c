@@ -120,6 +120,29 @@ START_TEST(what_is_too_large_for_a_tree_is_refused)
 }
 END_TEST
 
+static size_t estimate(const char *text)
+{
+    static char body[256];
+    size_t length = strlen(text);
+    ck_assert_uint_lt(length, sizeof body);
+    memcpy(body, text, length);
+    return json_pictures_estimate(body, length, 3);
+}
+
+START_TEST(pictures_are_estimated_before_they_are_read)
+{
+    ck_assert_uint_eq(estimate("{\"image\":\"YWJj\"}"), 1);
+    ck_assert_uint_eq(estimate("{\"instances\" : [{\"b64\"\n:\"YQ\"}, \"data:;base64,YQ\"]}"), 2);
+    ck_assert_uint_eq(estimate("{\"instances\":[{\"data\":{\"b64\":\"a\\/\"}}],\"parameters\":{}}"),
+                      1);
+    ck_assert_uint_eq(estimate("[\"\",\"\",\"\",\"\",\"\"]"), 3);
+    ck_assert_uint_eq(estimate("{\"image\":\"YWJj"), 0);
+    ck_assert_uint_eq(estimate("{\"image"), 0);
+    ck_assert_uint_eq(estimate("\"\""), 1);
+    ck_assert_uint_eq(estimate(""), 0);
+}
+END_TEST
+
 START_TEST(json_is_known_by_its_type_or_its_brace)
 {
     ck_assert(json_pictures_is_json(NULL, "\r\n {", 4));
@@ -132,5 +155,6 @@ START_TEST(json_is_known_by_its_type_or_its_brace)
 END_TEST
 
 TEST_MAIN("http/json_pictures", 10, pictures_are_found_in_every_form, pictures_keep_their_order,
-          no_client_can_name_a_string_by_its_index, what_is_wrong_has_its_code,
-          what_is_too_large_for_a_tree_is_refused, json_is_known_by_its_type_or_its_brace)
+          pictures_are_estimated_before_they_are_read, no_client_can_name_a_string_by_its_index,
+          what_is_wrong_has_its_code, what_is_too_large_for_a_tree_is_refused,
+          json_is_known_by_its_type_or_its_brace)
