@@ -33,7 +33,7 @@ struct reader {
 
 static int refuse(const struct reader *r, const char *what)
 {
-    return error_set(r->err, ERR_BAD_REQUEST, "the JSON %s" FORMS, what);
+    return error_set(r->err, ERR_BAD_REQUEST, "%s" FORMS, what);
 }
 
 static int too_many(const struct reader *r)
@@ -49,7 +49,7 @@ static int take_string(struct reader *r)
 {
     char *begin = r->at, *end = json_text_string_end(r->at, r->end);
     if (!end)
-        return refuse(r, "has a string that does not end; it may have been cut");
+        return refuse(r, "the JSON is cut off within a string");
     r->at = end;
     char *next = json_text_skip_space(end, r->end);
     if (next < r->end && *next == ':')
@@ -75,6 +75,9 @@ static int take_other(struct reader *r)
 
 static int read_tree(struct reader *r, json_t **root)
 {
+    char *first = json_text_skip_space(r->at, r->end);
+    if (first == r->end || *first != '{')
+        return refuse(r, "the JSON is not an object");
     int code = ERR_OK;
     while (code == ERR_OK && r->at < r->end)
         code = *r->at == '"' ? take_string(r) : take_other(r);
@@ -112,7 +115,7 @@ static int decode_string(const struct reader *r, const struct slice *string, str
     char *at = skip_data_url(begin, end);
     if (!at)
         return error_set(r->err, ERR_BAD_REQUEST,
-                         "a data: URL that is not data:image/jpeg;base64,...");
+                         "the data: URL is not in base64; send data:image/jpeg;base64,...");
     out->bytes = at;
     return base64_decode(&at, end, &out->length, r->err);
 }
@@ -124,13 +127,13 @@ static const json_t *only_member(const struct reader *r, const json_t *object,
     void *first = json_object_iter((json_t *)object);
     const char *key = first ? json_object_iter_key(first) : NULL;
     if (json_object_size(object) != 1) {
-        refuse(r, "has a picture in an object that has not exactly one member");
+        refuse(r, "the object that holds a picture does not have exactly one member");
         return NULL;
     }
     for (; *names; names++)
         if (strcmp(key, *names) == 0)
             return json_object_iter_value(first);
-    error_set(r->err, ERR_BAD_REQUEST, "a picture is in the unknown member \"%.40s\"" FORMS, key);
+    error_set(r->err, ERR_BAD_REQUEST, "no picture is expected in \"%.40s\"" FORMS, key);
     return NULL;
 }
 
@@ -145,7 +148,7 @@ static int add_picture(struct reader *r, const json_t *value)
     }
     const struct slice *string = string_of(r, value);
     if (!string)
-        return refuse(r, "has a picture that is not a string");
+        return refuse(r, "the picture is not a string");
     return decode_string(r, string, &p->slices[p->count++]);
 }
 
@@ -164,7 +167,7 @@ static int add_instances(struct reader *r, const json_t *list)
 {
     size_t count = json_array_size(list);
     if (count == 0)
-        return refuse(r, "has instances that are not a list of pictures");
+        return refuse(r, "instances is not a list of at least one picture");
     if (count > r->picture_max)
         return too_many(r);
     r->pictures->is_list = true;
@@ -183,7 +186,8 @@ static int read_parameters(const struct reader *r, json_t *parameters)
     const char *key;
     json_t *value;
     if (!json_is_null(parameters) && !json_is_object(parameters))
-        return error_set(r->err, ERR_PARAMETER, "parameters must be an object");
+        return error_set(r->err, ERR_PARAMETER,
+                         "parameters must be an object, such as {\"top_k\":5}");
     json_object_foreach(parameters, key, value)
     {
         json_int_t top_k = json_integer_value(value);
@@ -226,7 +230,7 @@ static int read_members(struct reader *r, json_t *root)
     const char *key;
     json_t *value;
     if (!json_object_get(root, "instances") == !json_object_get(root, "image"))
-        return refuse(r, "needs either instances or image");
+        return refuse(r, "the JSON needs either instances or image");
     json_object_foreach(root, key, value)
     {
         int code = read_member(r, key, value);

@@ -32,7 +32,7 @@ int json_text_parse(const struct json_text *text, json_t **root, struct error *e
         return ERR_OK;
     json_decref(*root);
     *root = NULL;
-    return error_set(err, ERR_BAD_REQUEST, "the request is not a JSON object");
+    return error_set(err, ERR_BAD_REQUEST, "the JSON is not an object, which begins with {");
 }
 
 char *json_text_string_end(char *at, char *end)

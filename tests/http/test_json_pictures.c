@@ -103,6 +103,21 @@ static void check_told(const char *text, const char *told)
     ck_assert_msg(strstr(err.message, told), "%s: %s", told, err.message);
 }
 
+START_TEST(what_is_wrong_is_told_with_its_place)
+{
+    check_told("{\"image\":[]}", "image: the picture is not a string");
+    check_told("{\"image\":{\"url\":\"\"}}", "image: no picture is expected in \"url\"");
+    check_told("{\"instances\":[\"YQ\",\"a:\"]}", "instance 1: the base64 contains a colon");
+    check_told("{\"instances\":[\"Y Q=\"]}", "instance 0: the base64 contains a space");
+    check_told("{\"instances\":[\"YQ==YQ==\"]}", "instance 0: the base64 continues after the =");
+    check_told("{\"image\":\"YWJja\"}", "image: the base64 has an impossible length");
+    check_told("{\"image\":\"data:image/jpeg,YQ\"}", "image: the data: URL is not in base64");
+    check_told(" [{\"b64\":\"YQ\"}]",
+               "not an object; send {\"instances\":[{\"b64\":\"...\"}, ...]}");
+    check_told("{\"image\":\"YQ", "cut off within a string");
+}
+END_TEST
+
 START_TEST(what_is_too_large_for_a_tree_is_refused)
 {
     static char text[1 << 17];
@@ -156,5 +171,5 @@ END_TEST
 
 TEST_MAIN("http/json_pictures", 10, pictures_are_found_in_every_form, pictures_keep_their_order,
           pictures_are_estimated_before_they_are_read, no_client_can_name_a_string_by_its_index,
-          what_is_wrong_has_its_code, what_is_too_large_for_a_tree_is_refused,
-          json_is_known_by_its_type_or_its_brace)
+          what_is_wrong_has_its_code, what_is_wrong_is_told_with_its_place,
+          what_is_too_large_for_a_tree_is_refused, json_is_known_by_its_type_or_its_brace)

@@ -19,7 +19,7 @@ struct cut {
 
 static int cut_failed(struct cut *c, const char *what)
 {
-    return error_set(c->err, ERR_BAD_REQUEST, "the JSON of the request %s", what);
+    return error_set(c->err, ERR_BAD_REQUEST, "the JSON %s", what);
 }
 
 /* Behind the array that starts at `at`; NULL if it does not end or is too deep. */
@@ -71,7 +71,7 @@ static int take_string(struct cut *c)
 {
     char *begin = c->at, *end = json_text_string_end(c->at, c->end);
     if (!end)
-        return cut_failed(c, "has a string that does not end");
+        return cut_failed(c, "is cut off within a string");
     c->at = end;
     int code = json_text_append(&c->out, begin, (size_t)(end - begin), c->err);
     char *next = json_text_skip_space(end, c->end);
