@@ -1,6 +1,8 @@
 #!/usr/bin/python3 -B
 """etc/kubernetes/kserve-runtime.yaml fits together, and fits the daemon; where the Python package kserve is installed
 (in $KSERVE_PYTHON's environment), also KServe's published schema, and its client fits the daemon."""
+import base64
+import json
 import os
 import re
 import subprocess
@@ -57,6 +59,17 @@ def ports_and_probes_lead_to_what_listens():
         assert container[probe]["failureThreshold"] >= 2, "one lost packet is no failure"
     assert container["startupProbe"]["httpGet"] == {"path": "/readyz", "port": port["containerPort"]}
     assert '"/livez"' in routes and '"/readyz"' in routes
+
+
+@case(own=None)
+def a_picture_of_8_mib_fits_in_json_and_such_bodies_in_the_memory():
+    env = {entry["name"]: entry["value"] for entry in container["env"]}
+    limits, body = container["resources"]["limits"], int(env["RESNEXTD_MAX_BODY_BYTES"])
+    picture = base64.b64encode(bytes(8 << 20)).decode()
+    assert len(json.dumps({"instances": [{"image_bytes": {"b64": picture}}]})) <= body
+    cpus, memory = int(limits["cpu"]), int(re.fullmatch(r"(\d+)Gi", limits["memory"])[1]) << 30
+    pictures = cpus * 6 * int(env["RESNEXTD_MAX_PIXELS"])
+    assert memory >= 9 * cpus * body + 2 * (100 << 20) + cpus * (11 << 20) + pictures
 
 
 @case(own=None)
