@@ -65,7 +65,7 @@ result() { # CODE NAME
     sed 's/^/# /' "$folder/log" "$folder/calls"
 }
 
-echo 1..17
+echo 1..19
 any_sum right
 gives 0 6
 ! imagenet && says 'could not be fetched; .*: ./bootstrap imagenet FILE$' && [ "$(calls curl)" -eq 1 ] && nothing_made
@@ -91,8 +91,9 @@ imagenet && [ "$(cd "$made" && echo *)" = 'README.md calibration.json config.jso
 result $? 'at last it is made, with card and labels'
 
 rm "$fetched"
-imagenet && [ "$(cat "$folder/calls")" = 'resnext verify' ] && ! says 'another calibration'
-result $? 'what is there is only verified'
+imagenet && [ "$(cat "$folder/calls")" = 'resnext verify' ] && ! says 'another calibration' && ! says 'not used' &&
+    imagenet my.tgz && says 'so my.tgz is not used; to make it again, remove it first$'
+result $? 'what is there is only verified, and that a file is not used is told'
 
 echo old > "$made/calibration.json"
 imagenet && says 'has another calibration; .*: cp models/imagenet/calibration.json models/resnet50-imagenet$' &&
@@ -142,3 +143,30 @@ echo 'top_k = 3;' > "$folder/top.conf"
 [ "$(serves --config mine.conf)" = 'the file' ] && [ "$(serves --config=mine.conf)" = 'the file' ] &&
     [ "$(serves --config top.conf)" = "models/resnet50-imagenet $small" ]
 result $? 'the models of --config count more, if it has any'
+served_wrongly() { # MODELS, and configurations on standard input
+    while read -r text; do
+        printf '%b' "$text" > "$folder/mine.conf"
+        [ "$(serves --config mine.conf)" = "$1" ] || printf '# %s\n' "$text"
+    done
+}
+wrong=$(served_wrongly 'the file' <<'END'
+models={mine={path="/a";};};
+top_k = 3; models : { mine = { path = "/a"; }; };
+models\n=\n{ mine = { path = "/a" } }
+/* a\n * b */models = { mine = { path = "/a"; }; }; // c
+api_keys = "/* \\"#"; models = { mine = { path = "/a*/"; }; };
+END
+)
+[ -z "$wrong" ] || ! echo "$wrong"
+result $? 'however the file writes them'
+wrong=$(served_wrongly "models/resnet50-imagenet $small" <<'END'
+# models = { mine = { path = "/a"; }; };
+top_k = 3; // models = {\n
+/* models =\n { mine } **/ top_k = 3;
+api_keys = "models = {";
+tls_key = "a\\\\"; tls_cert = "models = ";
+tls_key = "a\\"; models = ";
+END
+)
+[ -z "$wrong" ] || ! echo "$wrong"
+result $? 'a comment or a string names none'

@@ -63,14 +63,16 @@ static int sextet(int c)
 static int wrong_character(const struct decoder *d, int c)
 {
     if (c == ' ')
-        return wrong(d, "a blank, which base64 has not; a + may have become one in a form");
+        return wrong(d, "the base64 contains a space; if a form turned a + into it, send JSON "
+                        "instead of a form");
     if (c == ':')
-        return wrong(d, "a colon, which base64 has not; of a data: URL send what follows its "
-                        "comma");
+        return wrong(d, "the base64 contains a colon; send the JPEG itself instead of its "
+                        "address, and of a data: URL what follows the comma");
     if (c > ' ' && c < 0x7f)
-        return error_set(d->err, ERR_BAD_REQUEST, "the character %c, which base64 has not", c);
-    return wrong(d, "a character that base64 has not; between its letters only line breaks may "
-                    "stand, as \\n or \\r\\n");
+        return error_set(d->err, ERR_BAD_REQUEST,
+                         "the base64 contains the character %c; encode the JPEG again", c);
+    return wrong(d, "the base64 contains a character that is not in its alphabet; between its "
+                    "letters only the line breaks \\n and \\r\\n are allowed");
 }
 
 /* The first `count` - 1 bytes of `count` sextets. */
@@ -95,7 +97,8 @@ int base64_decode(char **at, char *end, size_t *length, struct error *err)
         if (value < 0 && c != '=')
             return wrong_character(d, c);
         if (padding > 0 && value >= 0)
-            return wrong(d, "it goes on behind the = that ends base64; send one string an image");
+            return wrong(
+                d, "the base64 continues after the = that ends it; send a string for each image");
         padding += c == '=' && padding < 4;
         if (value < 0)
             continue;
@@ -107,7 +110,8 @@ int base64_decode(char **at, char *end, size_t *length, struct error *err)
         }
     }
     if (count == 1 || padding > 2 || (padding > 0 && count + padding != 4))
-        return wrong(d, "base64 of a length that none has; it may have been cut");
+        return wrong(
+            d, "the base64 has an impossible length, so it may have been cut off; send all of it");
     to = put(to, bits, count);
     *length = (size_t)(to - *at);
     *at = d->at;

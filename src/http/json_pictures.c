@@ -23,8 +23,7 @@ enum { STRINGS_A_PICTURE = 2 };
  * can make one up. */
 struct reader {
     char *at, *end;
-    char *out; /* [JSON_TEXT_MAX] */
-    size_t out_length;
+    struct json_text out;
     int depth;
     struct slice *strings; /* [string_max], as they stand, without the quotes */
     size_t string_count, string_max, picture_max;
@@ -34,7 +33,7 @@ struct reader {
 
 static int refuse(const struct reader *r, const char *what)
 {
-    return error_set(r->err, ERR_BAD_REQUEST, "the JSON %s" FORMS, what);
+    return error_set(r->err, ERR_BAD_REQUEST, "%s" FORMS, what);
 }
 
 static int too_many(const struct reader *r)
@@ -46,30 +45,21 @@ static int too_many(const struct reader *r)
 
 /* --- the tree --- */
 
-static int copy(struct reader *r, const char *bytes, size_t length)
-{
-    if (length > JSON_TEXT_MAX - r->out_length)
-        return refuse(r, "is longer than 65536 bytes without its pictures");
-    memcpy(r->out + r->out_length, bytes, length);
-    r->out_length += length;
-    return ERR_OK;
-}
-
 static int take_string(struct reader *r)
 {
     char *begin = r->at, *end = json_text_string_end(r->at, r->end);
     if (!end)
-        return refuse(r, "has a string that does not end; it may have been cut");
+        return refuse(r, "the JSON is cut off within a string");
     r->at = end;
     char *next = json_text_skip_space(end, r->end);
     if (next < r->end && *next == ':')
-        return copy(r, begin, (size_t)(end - begin));
+        return json_text_append(&r->out, begin, (size_t)(end - begin), r->err);
     if (r->string_count == r->string_max)
         return too_many(r);
     char index[24];
     int n = snprintf(index, sizeof index, "\"%zu\"", r->string_count);
     r->strings[r->string_count++] = (struct slice){begin + 1, (size_t)(end - begin) - 2};
-    return copy(r, index, (size_t)n);
+    return json_text_append(&r->out, index, (size_t)n, r->err);
 }
 
 static int take_other(struct reader *r)
@@ -77,18 +67,21 @@ static int take_other(struct reader *r)
     char c = *r->at++;
     r->depth += (c == '{' || c == '[') - (c == '}' || c == ']');
     if (r->depth > JSON_TEXT_DEPTH)
-        return refuse(r, "is nested deeper than 16 levels");
+        return json_text_refuse_depth(r->err);
     if (json_text_is_space(c))
         r->at = json_text_skip_space(r->at, r->end);
-    return copy(r, &c, 1);
+    return json_text_append(&r->out, &c, 1, r->err);
 }
 
 static int read_tree(struct reader *r, json_t **root)
 {
+    char *first = json_text_skip_space(r->at, r->end);
+    if (first == r->end || *first != '{')
+        return refuse(r, "the JSON is not an object");
     int code = ERR_OK;
     while (code == ERR_OK && r->at < r->end)
         code = *r->at == '"' ? take_string(r) : take_other(r);
-    return code == ERR_OK ? json_text_parse(r->out, r->out_length, root, r->err) : code;
+    return code == ERR_OK ? json_text_parse(&r->out, root, r->err) : code;
 }
 
 /* The string that a value of the tree stands for; NULL if it is none. */
@@ -122,7 +115,7 @@ static int decode_string(const struct reader *r, const struct slice *string, str
     char *at = skip_data_url(begin, end);
     if (!at)
         return error_set(r->err, ERR_BAD_REQUEST,
-                         "a data: URL that is not data:image/jpeg;base64,...");
+                         "the data: URL is not in base64; send data:image/jpeg;base64,...");
     out->bytes = at;
     return base64_decode(&at, end, &out->length, r->err);
 }
@@ -134,13 +127,13 @@ static const json_t *only_member(const struct reader *r, const json_t *object,
     void *first = json_object_iter((json_t *)object);
     const char *key = first ? json_object_iter_key(first) : NULL;
     if (json_object_size(object) != 1) {
-        refuse(r, "has a picture in an object that has not exactly one member");
+        refuse(r, "the object that holds a picture does not have exactly one member");
         return NULL;
     }
     for (; *names; names++)
         if (strcmp(key, *names) == 0)
             return json_object_iter_value(first);
-    error_set(r->err, ERR_BAD_REQUEST, "a picture is in the unknown member \"%.40s\"" FORMS, key);
+    error_set(r->err, ERR_BAD_REQUEST, "no picture is expected in \"%.40s\"" FORMS, key);
     return NULL;
 }
 
@@ -155,7 +148,7 @@ static int add_picture(struct reader *r, const json_t *value)
     }
     const struct slice *string = string_of(r, value);
     if (!string)
-        return refuse(r, "has a picture that is not a string");
+        return refuse(r, "the picture is not a string");
     return decode_string(r, string, &p->slices[p->count++]);
 }
 
@@ -174,7 +167,7 @@ static int add_instances(struct reader *r, const json_t *list)
 {
     size_t count = json_array_size(list);
     if (count == 0)
-        return refuse(r, "has instances that are not a list of pictures");
+        return refuse(r, "instances is not a list of at least one picture");
     if (count > r->picture_max)
         return too_many(r);
     r->pictures->is_list = true;
@@ -193,7 +186,8 @@ static int read_parameters(const struct reader *r, json_t *parameters)
     const char *key;
     json_t *value;
     if (!json_is_null(parameters) && !json_is_object(parameters))
-        return error_set(r->err, ERR_PARAMETER, "parameters must be an object");
+        return error_set(r->err, ERR_PARAMETER,
+                         "parameters must be an object, such as {\"top_k\":5}");
     json_object_foreach(parameters, key, value)
     {
         json_int_t top_k = json_integer_value(value);
@@ -236,7 +230,7 @@ static int read_members(struct reader *r, json_t *root)
     const char *key;
     json_t *value;
     if (!json_object_get(root, "instances") == !json_object_get(root, "image"))
-        return refuse(r, "needs either instances or image");
+        return refuse(r, "the JSON needs either instances or image");
     json_object_foreach(root, key, value)
     {
         int code = read_member(r, key, value);
@@ -249,7 +243,7 @@ static int read_members(struct reader *r, json_t *root)
 static int read_all(struct reader *r)
 {
     json_t *root = NULL;
-    if (!r->out || !r->strings || !r->pictures->slices)
+    if (!r->out.bytes || !r->strings || !r->pictures->slices)
         return error_set(r->err, ERR_NO_MEMORY, "no memory for the request; try again later");
     int code = read_tree(r, &root);
     if (code == ERR_OK)
@@ -266,15 +260,29 @@ int json_pictures_read(char *body, size_t length, size_t max, struct json_pictur
         .at = body, .end = body + length, .picture_max = max, .pictures = pictures, .err = err};
     r.string_max = STRINGS_A_PICTURE * max + 1; /* and signature_name */
     r.strings = calloc(r.string_max, sizeof *r.strings);
-    r.out = malloc(JSON_TEXT_MAX);
+    r.out = (struct json_text){.bytes = malloc(JSON_TEXT_MAX), .cut = "pictures"};
     int code = read_all(&r);
-    free(r.out);
+    free(r.out.bytes);
     free(r.strings);
     if (code != ERR_OK) {
         free(pictures->slices);
         pictures->slices = NULL;
     }
     return code;
+}
+
+size_t json_pictures_estimate(char *body, size_t length, size_t max)
+{
+    char *at = body, *end = body + length;
+    size_t count = 0;
+    while (count < max && (at = memchr(at, '"', (size_t)(end - at)))) {
+        char *quote = memchr(at + 1, '"', (size_t)(end - at - 1));
+        if (!quote)
+            break;
+        at = json_text_skip_space(quote + 1, end);
+        count += at == end || *at != ':';
+    }
+    return count;
 }
 
 static bool is_json_type(const char *type)

@@ -28,6 +28,10 @@ struct json_pictures {
  * has the type application/json and does not begin as a JPEG. `content_type` may be NULL. */
 bool json_pictures_is_json(const char *content_type, const void *body, size_t length);
 
+/* How many pictures json_pictures_read finds at most: the strings that are no keys, `max` at most.
+ * As fast as memchr, for the threads that must not wait. */
+size_t json_pictures_estimate(char *body, size_t length, size_t max);
+
 /* Finds at most `max` pictures, decoded in place. Nothing is to be freed after an error.
  * ERR_BAD_REQUEST: not JSON, not of these forms, an unknown key, wrong base64; ERR_PARAMETER: top_k
  * is not a whole number from 1; ERR_TOO_MANY_PARTS; ERR_NO_MEMORY. */

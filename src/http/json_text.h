@@ -8,15 +8,27 @@
 
 #include "base/error.h"
 
-/* Of what is left for a tree when the large values are cut out. */
 enum {
-    JSON_TEXT_MAX = 65536, /* bytes */
-    JSON_TEXT_DEPTH = 16,  /* of brackets */
+    JSON_TEXT_MAX = 65536, /* bytes of what is left for a tree */
+    JSON_TEXT_DEPTH = 16,  /* of its brackets */
 };
+
+/* What is left for a tree while the large values are cut out. */
+struct json_text {
+    char *bytes; /* [JSON_TEXT_MAX], the caller's */
+    size_t length;
+    const char *cut; /* what the large values are, for messages */
+};
+
+/* Appends bytes that are not cut out. ERR_BAD_REQUEST if they do not fit. */
+int json_text_append(struct json_text *text, const char *bytes, size_t length, struct error *err);
+
+/* ERR_BAD_REQUEST for brackets deeper than JSON_TEXT_DEPTH. */
+int json_text_refuse_depth(struct error *err);
 
 /* Reads a JSON object. `*root` belongs to the caller (json_decref); it is NULL after an error.
  * ERR_BAD_REQUEST: not JSON, no object, a duplicate key; ERR_NO_MEMORY. */
-int json_text_parse(const char *bytes, size_t length, json_t **root, struct error *err);
+int json_text_parse(const struct json_text *text, json_t **root, struct error *err);
 
 /* Behind the string whose opening quote is at `at`; NULL if it does not end. */
 char *json_text_string_end(char *at, char *end);

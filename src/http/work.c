@@ -113,6 +113,9 @@ static int make_request(struct exchange *x, enum request_kind kind, const struct
         part->jpeg = work->parts ? (const uint8_t *)work->parts[i].data.bytes : x->request->upload;
         part->length = work->parts ? work->parts[i].data.length : x->upload.length;
     }
+    if (code == ERR_OK && work->json_length > 0)
+        x->request->expected_pictures = json_pictures_estimate(
+            (char *)x->request->upload, work->json_length, work->max_pictures);
     return code;
 }
 

@@ -101,6 +101,7 @@ struct request {
     struct bodies *bodies; /* for upload, results and answer */
     struct request_part *parts;
     size_t part_count;
+    size_t expected_pictures; /* that the codec will find, as far as is known; 0: one */
 
     int64_t expected_ns;  /* expected time in a worker, see admission.h */
     int64_t queued_ns;    /* when it was submitted; 0: not submitted, or refused */

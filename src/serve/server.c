@@ -303,9 +303,8 @@ static bool is_in_time(struct server *server, const struct request *r)
 void server_submit(struct server *server, struct request *request)
 {
     const struct served_model *entry = generation_entry(request->generation, request->model);
-    /* What a codec has not read yet has one picture at least. */
-    size_t pictures = request->part_count > 0 ? request->part_count : 1;
-    request->expected_ns = admission_expected_ns(entry, pictures);
+    size_t pictures = request->part_count > 0 ? request->part_count : request->expected_pictures;
+    request->expected_ns = admission_expected_ns(entry, pictures > 0 ? pictures : 1);
     request->queued_ns = clock_monotonic_ns();
     int code = is_in_time(server, request) ? queue_push(server->queue, request) : (int)ERR_NO_TIME;
     if (code == ERR_OK)

@@ -31,7 +31,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(body);
     memcpy(body, data, size);
     json_pictures_is_json("application/json", body, size);
+    size_t expected = json_pictures_estimate(body, size, MAX);
+    CHECK(expected <= MAX);
     if (json_pictures_read(body, size, MAX, &pictures, &err) == ERR_OK) {
+        CHECK(pictures.count <= expected);
         check(&pictures, body, size);
         free(pictures.slices);
     }

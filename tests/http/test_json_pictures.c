@@ -12,7 +12,7 @@ static struct error err;
 
 static int read(const char *text)
 {
-    static char body[1024];
+    static char body[1 << 17];
     size_t length = strlen(text);
     free(pictures.slices);
     pictures.slices = NULL;
@@ -97,6 +97,67 @@ START_TEST(what_is_wrong_has_its_code)
 }
 END_TEST
 
+static void check_told(const char *text, const char *told)
+{
+    ck_assert_int_eq(read(text), ERR_BAD_REQUEST);
+    ck_assert_msg(strstr(err.message, told), "%s: %s", told, err.message);
+}
+
+START_TEST(what_is_wrong_is_told_with_its_place)
+{
+    check_told("{\"image\":[]}", "image: the picture is not a string");
+    check_told("{\"image\":{\"url\":\"\"}}", "image: no picture is expected in \"url\"");
+    check_told("{\"instances\":[\"YQ\",\"a:\"]}", "instance 1: the base64 contains a colon");
+    check_told("{\"instances\":[\"Y Q=\"]}", "instance 0: the base64 contains a space");
+    check_told("{\"instances\":[\"YQ==YQ==\"]}", "instance 0: the base64 continues after the =");
+    check_told("{\"image\":\"YWJja\"}", "image: the base64 has an impossible length");
+    check_told("{\"image\":\"data:image/jpeg,YQ\"}", "image: the data: URL is not in base64");
+    check_told(" [{\"b64\":\"YQ\"}]",
+               "not an object; send {\"instances\":[{\"b64\":\"...\"}, ...]}");
+    check_told("{\"image\":\"YQ", "cut off within a string");
+}
+END_TEST
+
+START_TEST(what_is_too_large_for_a_tree_is_refused)
+{
+    static char text[1 << 17];
+    memset(text, ' ', 100000);
+    memcpy(text, "{\"image\":\"YWJj\"}", 16);
+    ck_assert_int_eq(read(text), ERR_OK);
+    memset(text, 'k', 100000);
+    memcpy(text, "{\"", 2);
+    memcpy(text + 99000, "\":0}", 5);
+    check_told(text, "65536 bytes without its pictures");
+    memcpy(text, "{\"instances\":", 13);
+    memset(text + 13, '[', 16);
+    text[29] = '\0';
+    check_told(text, "16 levels");
+}
+END_TEST
+
+static size_t estimate(const char *text)
+{
+    static char body[256];
+    size_t length = strlen(text);
+    ck_assert_uint_lt(length, sizeof body);
+    memcpy(body, text, length);
+    return json_pictures_estimate(body, length, 3);
+}
+
+START_TEST(pictures_are_estimated_before_they_are_read)
+{
+    ck_assert_uint_eq(estimate("{\"image\":\"YWJj\"}"), 1);
+    ck_assert_uint_eq(estimate("{\"instances\" : [{\"b64\"\n:\"YQ\"}, \"data:;base64,YQ\"]}"), 2);
+    ck_assert_uint_eq(estimate("{\"instances\":[{\"data\":{\"b64\":\"a\\/\"}}],\"parameters\":{}}"),
+                      1);
+    ck_assert_uint_eq(estimate("[\"\",\"\",\"\",\"\",\"\"]"), 3);
+    ck_assert_uint_eq(estimate("{\"image\":\"YWJj"), 0);
+    ck_assert_uint_eq(estimate("{\"image"), 0);
+    ck_assert_uint_eq(estimate("\"\""), 1);
+    ck_assert_uint_eq(estimate(""), 0);
+}
+END_TEST
+
 START_TEST(json_is_known_by_its_type_or_its_brace)
 {
     ck_assert(json_pictures_is_json(NULL, "\r\n {", 4));
@@ -109,5 +170,6 @@ START_TEST(json_is_known_by_its_type_or_its_brace)
 END_TEST
 
 TEST_MAIN("http/json_pictures", 10, pictures_are_found_in_every_form, pictures_keep_their_order,
-          no_client_can_name_a_string_by_its_index, what_is_wrong_has_its_code,
-          json_is_known_by_its_type_or_its_brace)
+          pictures_are_estimated_before_they_are_read, no_client_can_name_a_string_by_its_index,
+          what_is_wrong_has_its_code, what_is_wrong_is_told_with_its_place,
+          what_is_too_large_for_a_tree_is_refused, json_is_known_by_its_type_or_its_brace)

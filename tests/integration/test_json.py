@@ -103,7 +103,7 @@ def base64_is_taken_as_encoders_write_it(daemon):
     # As PHP writes it, and with other escapes.
     php = json.dumps({"image": "data:image/jpeg;base64," + text}).replace("/", "\\/").encode()
     check_scores(predictions(send(daemon, php)), reference()[1])
-    for wrong, told in ((text.replace("A", " "), "blank"), (text[:-3] + "!", "character !"), (text + "A", ""),
+    for wrong, told in ((text.replace("A", " "), "a space"), (text[:-3] + "!", "character !"), (text + "A", ""),
                         ("data:image/jpeg," + text, "data: URL"), ("data:" + text, "data: URL"),
                         ("https://example.com/a.jpg", "base64"), ("\u0000", "character"), ("\u00ff", "character")):
         refused(send(daemon, {"instances": [text, {"b64": wrong}]}), 400, "bad_request", told)
@@ -134,9 +134,10 @@ def row_95_json_of_another_form_is_refused_and_the_forms_are_told(daemon):
                  {"instances": [{"b64": text, "key": text[:4]}]}, {"instances": [{"b64": {"b64": text}}]},
                  {"instances": [{"b64": text, "key": "a"}] * 16}, {"instances": [{"picture": p}]},
                  {"instances": [{"image": {"image": p}}]}, {"inputs": [p]},
-                 {"instances": [p], "seed": 1}, {"instances": [[[0.5, 0.5]]]}):
+                 {"instances": [p], "seed": 1}, {"instances": [[[0.5, 0.5]]]}, [], [p], [text], text, 0, None):
         error = check_error(send(daemon, body), 400, "bad_request")
-        assert '{"instances":[{"b64":"..."}, ...]}' in error["message"], (body if len(str(body)) < 99 else "", error)
+        for form in ('{"instances":[{"b64":"..."}, ...]}', '{"image":{"b64":"..."}}', "data: URL"):
+            assert form in error["message"], (body if len(str(body)) < 99 else "", error)
     refused(send(daemon, {"instances": [p], "signature_name": "other"}), 400, "bad_request", "serving_default")
 
 

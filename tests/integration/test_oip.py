@@ -365,11 +365,11 @@ def base64_is_taken_in_the_forms_that_encoders_write(daemon):
         image["data"] = [form]
         assert answered(infer(daemon, {"inputs": [image]})) == want, form[:80]
     for data, told in (([list(picture[:9])], "is an array"), (list(picture[:9]), "is a number"),
-                       (["data:image/jpeg;base64," + text], "data: URL"), ([text.replace("A", " ")], "blank"),
-                       ([text[:8] + "*" + text[8:]], "character *"), ([text + text], "behind the =")
-                       if text.endswith("=") else (["QQ==QQ=="], "behind the ="), (["QUJDR"], "cut"), ([], "0 images"),
+                       (["data:image/jpeg;base64," + text], "data: URL"), ([text.replace("A", " ")], "a space"),
+                       ([text[:8] + "*" + text[8:]], "character *"), ([text + text], "after the =")
+                       if text.endswith("=") else (["QQ==QQ=="], "after the ="), (["QUJDR"], "cut"), ([], "0 images"),
                        ([text, text], "more than"), ([None], "is null"), ([{"b64": text}], "is an object"),
-                       ([True], "is not a string"), (["\u00ff\u00d8\u00ff"], "character that base64 has not")):
+                       ([True], "is not a string"), (["\u00ff\u00d8\u00ff"], "not in its alphabet")):
         image = image_input([picture])
         image["data"] = data
         message = check_refused(infer(daemon, {"inputs": [image]}), 400)

@@ -1,5 +1,6 @@
 #!/usr/bin/python3 -B
 """More work than there is time for: the full queue, clients that leave, deadlines, recovery."""
+import base64
 import concurrent.futures
 import json
 import statistics
@@ -200,6 +201,34 @@ def clients_that_left_make_room_in_the_queue(daemon):
         with waiting(daemon, 2) as queued:
             for connection in queued:
                 assert connection.read().status == 200
+
+
+@case([*ONE_WORKER], seconds=60)
+def each_instance_of_json_counts_in_the_expected_wait(daemon):
+    data = reference()[0]
+    text = base64.b64encode(data).decode()
+    instances = json.dumps({"instances": [{"b64": text}, text, {"image": {"b64": text}}]}).encode()
+
+    def expected_wait():
+        return daemon.metrics().sum("resnextd_expected_wait_seconds")
+
+    def wait_behind(running, connection, request, depth):
+        connection.send(request)
+        wait_until("it waits", lambda: not running.silent() or
+                   daemon.metrics().sum("resnextd_queue_depth") == depth)
+        return expected_wait()
+
+    def attempt():
+        for _ in range(40):  # so that it expects little of the slow one
+            assert daemon.classify(data).status == 200
+        with busy(daemon) as running, daemon.connect(60) as three, daemon.connect(60) as one:
+            wait_until("it is late", lambda: not running.silent() or expected_wait() == 0)
+            with_three = wait_behind(running, three, wire.request("POST", "/classify", body=instances), 1)
+            with_both = wait_behind(running, one, classify_request(), 2)
+            if not running.silent():
+                raise Slow("the worker was free before the others waited")
+            assert abs(with_three - 3 * (with_both - with_three)) < 0.01 * with_three, (with_three, with_both)
+    unless_slow(attempt)
 
 
 @case([*ONE_WORKER], seconds=60)

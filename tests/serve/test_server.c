@@ -239,6 +239,20 @@ static void note_release(struct request *r)
     note_call('r');
 }
 
+static struct request *new_coded_request(const struct request_codec *codec)
+{
+    struct request *r;
+    struct generation *generation = server_generation(server);
+    ck_assert_int_eq(request_create(&r, generation, 0, 1, 0, NULL, &err), ERR_OK);
+    generation_release(generation);
+    r->kind = REQUEST_INFER;
+    r->bodies = server_bodies(server);
+    r->codec = codec;
+    r->completion.deadline_ns = clock_monotonic_ns() + PATIENCE_NS;
+    r->completion.done = note_finished;
+    return r;
+}
+
 START_TEST(a_codec_reads_and_writes_in_the_worker)
 {
     static const struct request_codec good = {note_decode, note_read, note_encode, note_release,
@@ -256,18 +270,10 @@ START_TEST(a_codec_reads_and_writes_in_the_worker)
         {&bad, NULL, ERR_BAD_REQUEST, "dr", "no"},
     };
     for (int i = 0; i < 3; i++) {
-        struct request *r;
         start("--workers", "1");
         memset(calls, 0, sizeof calls);
-        struct generation *generation = server_generation(server);
-        ck_assert_int_eq(request_create(&r, generation, 0, 1, 0, NULL, &err), ERR_OK);
-        generation_release(generation);
-        r->kind = REQUEST_INFER;
-        r->bodies = server_bodies(server);
-        r->codec = cases[i].codec;
+        struct request *r = new_coded_request(cases[i].codec);
         r->codec_state = cases[i].state;
-        r->completion.deadline_ns = clock_monotonic_ns() + PATIENCE_NS;
-        r->completion.done = note_finished;
         server_submit(server, r);
         wait_finished(i + 1);
         ck_assert_int_eq(completion_outcome(&r->completion), ERR_OK);
@@ -327,6 +333,26 @@ START_TEST(damaged_pictures_do_not_make_others_seem_quick)
     int64_t expected_ns = classify(1, true).expected_ns;
     ck_assert_int_ge(expected_ns, took_ns);
     ck_assert_int_ge(classify(40, true).expected_ns, expected_ns);
+    stop();
+}
+END_TEST
+
+START_TEST(pictures_that_a_codec_will_find_are_expected)
+{
+    static const struct request_codec bad = {.decode = refuse_decode, .release = note_release};
+    int64_t expected_ns[2];
+    start("--workers", "1");
+    classify(1, false);
+    for (int i = 0; i < 2; i++) {
+        struct request *r = new_coded_request(&bad);
+        r->expected_pictures = i == 0 ? 0 : 40;
+        server_submit(server, r);
+        wait_finished(2 + i);
+        expected_ns[i] = r->expected_ns;
+        request_release(r);
+    }
+    ck_assert_int_gt(expected_ns[0], 0);
+    ck_assert_int_eq(expected_ns[1], 40 * expected_ns[0]);
     stop();
 }
 END_TEST
@@ -621,6 +647,7 @@ END_TEST
 
 TEST_MAIN("serve/server", 60, a_picture_is_classified, features_and_maps_can_be_asked_for,
           any_class_can_be_explained, a_codec_reads_and_writes_in_the_worker,
+          pictures_that_a_codec_will_find_are_expected,
           an_answer_that_nobody_waits_for_is_not_written_to_its_end,
           a_bad_part_does_not_harm_the_others, damaged_pictures_do_not_make_others_seem_quick,
           more_than_the_queue_holds_is_refused, cancelled_and_late_requests_cost_no_inference,

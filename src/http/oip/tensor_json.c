@@ -11,8 +11,7 @@ struct cut {
     char *at, *end;
     int depth;
     uint32_t objects; /* bit d: the bracket at depth d + 1 is an object's */
-    char *out;        /* [JSON_TEXT_MAX] */
-    size_t out_length;
+    struct json_text out;
     struct tensor_json_data *data;
     size_t count;
     struct error *err;
@@ -20,16 +19,7 @@ struct cut {
 
 static int cut_failed(struct cut *c, const char *what)
 {
-    return error_set(c->err, ERR_BAD_REQUEST, "the JSON of the request %s", what);
-}
-
-static int copy(struct cut *c, const char *bytes, size_t length)
-{
-    if (length > JSON_TEXT_MAX - c->out_length)
-        return cut_failed(c, "is longer than 65536 bytes without its data");
-    memcpy(c->out + c->out_length, bytes, length);
-    c->out_length += length;
-    return ERR_OK;
+    return error_set(c->err, ERR_BAD_REQUEST, "the JSON %s", what);
 }
 
 /* Behind the array that starts at `at`; NULL if it does not end or is too deep. */
@@ -74,16 +64,16 @@ static int cut_data(struct cut *c)
     char index = (char)('0' + c->count);
     c->data[c->count++] = (struct tensor_json_data){c->at, (size_t)(end - c->at)};
     c->at = end;
-    return copy(c, &index, 1);
+    return json_text_append(&c->out, &index, 1, c->err);
 }
 
 static int take_string(struct cut *c)
 {
     char *begin = c->at, *end = json_text_string_end(c->at, c->end);
     if (!end)
-        return cut_failed(c, "has a string that does not end");
+        return cut_failed(c, "is cut off within a string");
     c->at = end;
-    int code = copy(c, begin, (size_t)(end - begin));
+    int code = json_text_append(&c->out, begin, (size_t)(end - begin), c->err);
     char *next = json_text_skip_space(end, c->end);
     bool is_key = next < c->end && *next == ':';
     if (code != ERR_OK || !is_key || !is_in_tensor(c))
@@ -92,7 +82,7 @@ static int take_string(struct cut *c)
     if (memchr(begin, '\\', (size_t)(end - begin)))
         return cut_failed(c, "has an escape in a tensor's key; write it plainly");
     c->at = next + 1;
-    code = copy(c, ":", 1);
+    code = json_text_append(&c->out, ":", 1, c->err);
     bool is_data = end - begin == 6 && memcmp(begin, "\"data\"", 6) == 0;
     return code == ERR_OK && is_data ? cut_data(c) : code;
 }
@@ -102,13 +92,13 @@ static int take_bracket(struct cut *c)
     char bracket = *c->at++;
     if (bracket == '{' || bracket == '[') {
         if (c->depth == JSON_TEXT_DEPTH)
-            return cut_failed(c, "is nested deeper than 16 levels");
+            return json_text_refuse_depth(c->err);
         uint32_t bit = UINT32_C(1) << c->depth++;
         c->objects = bracket == '{' ? c->objects | bit : c->objects & ~bit;
     } else if (c->depth-- == 0) {
         return cut_failed(c, "closes a bracket that was not opened");
     }
-    return copy(c, &bracket, 1);
+    return json_text_append(&c->out, &bracket, 1, c->err);
 }
 
 static int cut_all(struct cut *c)
@@ -122,9 +112,9 @@ static int cut_all(struct cut *c)
             code = take_bracket(c);
         } else if (json_text_is_space(here)) {
             c->at = json_text_skip_space(c->at, c->end);
-            code = copy(c, " ", 1);
+            code = json_text_append(&c->out, " ", 1, c->err);
         } else {
-            code = copy(c, c->at++, 1);
+            code = json_text_append(&c->out, c->at++, 1, c->err);
         }
     }
     return code;
@@ -135,13 +125,13 @@ int tensor_json_read(char *bytes, size_t length, json_t **root,
                      struct error *err)
 {
     struct cut c = {.at = bytes, .end = bytes + length, .data = data, .err = err};
-    c.out = malloc(JSON_TEXT_MAX);
-    if (!c.out)
+    c.out = (struct json_text){.bytes = malloc(JSON_TEXT_MAX), .cut = "data"};
+    if (!c.out.bytes)
         return error_set(err, ERR_NO_MEMORY, "no memory for JSON; try again later");
     int code = cut_all(&c);
     if (code == ERR_OK)
-        code = json_text_parse(c.out, c.out_length, root, err);
-    free(c.out);
+        code = json_text_parse(&c.out, root, err);
+    free(c.out.bytes);
     *count = c.count;
     return code;
 }
