@@ -12,3 +12,11 @@ void cascade_text(const struct cascade *c, char text[CASCADE_TEXT])
     else
         snprintf(text, CASCADE_TEXT, "none");
 }
+
+json_t *cascade_json(const struct cascade *c)
+{
+    if (c->margin == 0)
+        return json_null();
+    return json_pack("{s:f, s:f, s:f}", "margin", c->margin, "agreement", c->agreement, "fraction",
+                     c->fraction);
+}

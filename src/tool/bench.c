@@ -121,7 +121,7 @@ static void print_json(const struct bench *b)
                                       mean_ms(b, b->measure.preprocess_ns), "inference_ms",
                                       mean_ms(b, b->measure.inference_ns)));
     if (b->model->exact)
-        line = joined(line, json_pack("{s:o}", "cascade", output_json_cascade(&b->model->cascade)));
+        line = joined(line, json_pack("{s:o}", "cascade", cascade_json(&b->model->cascade)));
     if (b->options.layers)
         line = joined(line, json_pack("{s:o}", "layers", layers_json(b)));
     output_json_line(line);

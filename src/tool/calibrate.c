@@ -365,7 +365,7 @@ static void print_json(const struct calibrate *c)
                                any ? json_real(a->decisions) : json_null(), "cosine",
                                any ? json_real(a->cosine) : json_null(), "least_cosine",
                                any ? json_real(a->min_cosine) : json_null(), "cascade",
-                               output_json_cascade(&c->calibration.cascade), "price", price_json(c),
+                               cascade_json(&c->calibration.cascade), "price", price_json(c),
                                "layers", any ? layers_json(c) : json_null()));
 }
 
