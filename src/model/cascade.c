@@ -7,7 +7,7 @@ void cascade_text(const struct cascade *c, char text[CASCADE_TEXT])
     if (c->margin > 0)
         snprintf(text, CASCADE_TEXT,
                  "decided by less than %.3g: again in float32 (%.1f %% of pictures), for an "
-                 "agreement of %.6g %%",
+                 "agreement of %.9g %%",
                  c->margin, 100 * c->fraction, 100 * c->agreement);
     else
         snprintf(text, CASCADE_TEXT, "none");

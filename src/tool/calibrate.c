@@ -35,7 +35,7 @@ struct calibrate {
     int64_t images;
     double held_out; /* `holdout` as a number */
     const char *promise;
-    double promised; /* `promise` as a fraction; 0: none */
+    double promised; /* `promise` as a fraction, of nine decimals; 0: none */
     struct tool *tool;
     struct file_list used, kept; /* for calibration and held out; paths belong to tool->files */
     struct observer *observer;
@@ -338,7 +338,7 @@ static json_t *price_json(const struct calibrate *c)
 static void print_promise(const struct calibrate *c)
 {
     const struct cascade *cascade = &c->calibration.cascade;
-    printf("agreement   %.6g %%: ", 100 * c->promised);
+    printf("agreement   %.9g %%: ", 100 * c->promised);
     if (cascade->margin == 0) {
         printf("int8 alone keeps it\n");
         return;
@@ -356,7 +356,7 @@ static void print_json(const struct calibrate *c)
 {
     const struct agreement *a = &c->agreement;
     bool any = a->images > 0;
-    output_json_line(json_pack("{s:o, s:s, s:s, s:i, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
+    output_json_line(json_pack("{s:o, s:s, s:s, s:i, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
                                "file", output_json_text(c->out), "method", c->calibration.method,
                                "rounding", rounding_names[c->rounding], "images",
                                c->calibration.images, "held_out", (json_int_t)a->images, "failed",
@@ -364,7 +364,8 @@ static void print_json(const struct calibrate *c)
                                has_sigmoids(c) ? "decision_agreement" : "top1_agreement",
                                any ? json_real(a->decisions) : json_null(), "cosine",
                                any ? json_real(a->cosine) : json_null(), "least_cosine",
-                               any ? json_real(a->min_cosine) : json_null(), "cascade",
+                               any ? json_real(a->min_cosine) : json_null(), "agreement",
+                               c->promised > 0 ? json_real(c->promised) : json_null(), "cascade",
                                cascade_json(&c->calibration.cascade), "price", price_json(c),
                                "layers", any ? layers_json(c) : json_null()));
 }
@@ -408,7 +409,7 @@ static int check(struct tool *tool, struct error *err)
     (void)tool;
     struct calibrate *c = &calibrate;
     c->held_out = number_of(c->holdout);
-    c->promised = c->promise ? number_of(c->promise) / 100 : 0;
+    c->promised = c->promise ? rint(number_of(c->promise) * 1e7) / 1e9 : 0;
     if (!(c->held_out >= 0 && c->held_out < 1))
         return error_set(err, ERR_PARAMETER, "--holdout %s: not a fraction of 0 to below 1",
                          c->holdout);

@@ -156,14 +156,21 @@ static int choose(const struct sample *s, double agreement, struct cascade *out,
     size_t unsure = count_unsure(s, (1 - agreement) * (double)s->images);
     if (unsure == s->images)
         return error_set(err, ERR_PARAMETER,
-                         "an agreement of %.6g %% would take float32 for all of the %zu pictures "
+                         "an agreement of %.9g %% would take float32 for all of the %zu pictures "
                          "held out; ask for less, or use float32",
                          100 * agreement, s->images);
     *out = (struct cascade){0};
-    if (unsure > 0)
-        *out = (struct cascade){s->pictures[unsure].margin, agreement,
-                                (double)unsure / (double)s->images};
-    return ERR_OK;
+    if (unsure == 0)
+        return ERR_OK;
+    *out =
+        (struct cascade){s->pictures[unsure].margin, agreement, (double)unsure / (double)s->images};
+    return calibration_cascade_is_sane(out)
+               ? ERR_OK
+               : error_set(
+                     err, ERR_MODEL_UNSUPPORTED,
+                     "it takes a margin of %g between logits, and a calibration can have none "
+                     "so small or so large; use float32",
+                     out->margin);
 }
 
 size_t cascade_images_needed(double agreement)

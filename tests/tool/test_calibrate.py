@@ -14,7 +14,7 @@ import test_resnext as tool  # noqa: E402
 
 SHARED = os.path.join(tool.SOURCE, "..", "shared")
 FIELDS = ["file", "method", "rounding", "images", "held_out", "failed", "top1_agreement", "cosine",
-          "least_cosine", "cascade", "price", "layers"]
+          "least_cosine", "agreement", "cascade", "price", "layers"]
 
 
 def copy(scratch, source=tool.CIFAR):
@@ -39,7 +39,7 @@ def test_json_has_exactly_its_fields(scratch):
     folder = copy(scratch)
     out = calibrate(folder, tool.PICTURES)
     count = len([n for n in os.listdir(tool.PICTURES) if n.endswith(".jpg")])
-    assert list(out) == FIELDS
+    assert list(out) == FIELDS and out["agreement"] is None
     assert out["rounding"] == "least-squares"
     assert (out["images"], out["held_out"], out["failed"]) == (count - count // 2, count // 2, 0)
     assert out["file"] == os.path.join(folder, "calibration.json")
@@ -179,6 +179,11 @@ def unpacked(scratch):
     return os.path.join(scratch, "cifar10_dev")
 
 
+def cascade_of(folder):
+    """Its file's, with the nine digits of numbers that are printed."""
+    return {key: float(f"{number:.9g}") for key, number in calibrated(folder)["cascade"].items()}
+
+
 def agreement(folder, pictures):
     exact, other = (best(folder, pictures, precision)[0] for precision in ("f32", "int8"))
     return sum(a == b for a, b in zip(exact, other)) / len(exact)
@@ -189,7 +194,9 @@ def test_a_promised_agreement_holds(scratch):
     folder, pictures = copy(scratch), unpacked(scratch)
     out = calibrate(folder, pictures, "-n", "800", "--agreement", "99.9")
     cascade, price = out["cascade"], out["price"]
-    assert cascade == calibrated(folder)["cascade"], out
+    assert cascade == cascade_of(folder), out
+    assert calibrated(folder)["cascade"]["agreement"] == out["agreement"] == 0.999, out
+    assert 0.9 < out["top1_agreement"] <= 1, out
     assert list(cascade) == ["margin", "agreement", "fraction"]
     assert cascade["agreement"] == 0.999 and cascade["margin"] > 0 and 0 < cascade["fraction"] < 0.1, out
     assert list(price) == ["factor", "int8_ms", "f32_ms", "weight_bytes"]
@@ -206,7 +213,7 @@ def test_a_promised_agreement_holds(scratch):
 def test_a_cascade_is_told_of(scratch):
     folder, pictures = copy(scratch), unpacked(scratch)
     said = tool.good("calibrate", folder, pictures, "-n", "800", "--agreement", "99.9")
-    cascade = calibrated(folder)["cascade"]
+    cascade = cascade_of(folder)
     per_cent = f"{100 * cascade['fraction']:.1f} %"
     assert (f"agreement   99.9 %: pictures that int8 decides by less than {cascade['margin']:.3g} are computed "
             f"again in float32, {per_cent} of those held out\n") in said, said
@@ -226,7 +233,8 @@ def test_a_cascade_is_told_of(scratch):
 def test_a_promise_that_int8_keeps_needs_no_cascade(scratch):
     folder, pictures = copy(scratch), unpacked(scratch)
     out = calibrate(folder, pictures, "-n", "800", "--agreement", "90")
-    assert out["cascade"] is None and out["price"] is None and "cascade" not in calibrated(folder)
+    assert out["agreement"] == 0.9 and out["cascade"] is None and out["price"] is None, out
+    assert "cascade" not in calibrated(folder)
     said = tool.good("calibrate", folder, pictures, "-n", "800", "--agreement", "90")
     assert "agreement   90 %: int8 alone keeps it\n" in said, said
 

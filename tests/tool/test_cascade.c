@@ -268,6 +268,20 @@ START_TEST(what_cannot_be_promised_is_refused)
 }
 END_TEST
 
+START_TEST(a_margin_that_no_calibration_may_have_is_refused)
+{
+    struct cascade c;
+    struct error err;
+    float *logits = draw(5, PICTURES, 0.08F);
+    for (size_t i = 0; i < (size_t)PICTURES * 2 * CLASSES; i++)
+        logits[i] *= 1e-35F;
+    ck_assert_int_eq(cascade_choose(&softmax, logits, PICTURES, 0.99, &c, &err),
+                     ERR_MODEL_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.message, "a margin of "));
+    free(logits);
+}
+END_TEST
+
 /* There is nothing to decide. */
 START_TEST(a_single_class_is_always_right)
 {
@@ -283,4 +297,5 @@ END_TEST
 TEST_MAIN("tool/cascade", 60, a_promise_holds_on_other_pictures, a_promise_holds_for_sigmoids,
           the_margin_is_that_of_plain_loops, what_agrees_anyway_needs_no_cascade,
           a_higher_promise_costs_more, equal_pictures_share_a_fate,
-          what_cannot_be_promised_is_refused, a_single_class_is_always_right)
+          what_cannot_be_promised_is_refused, a_margin_that_no_calibration_may_have_is_refused,
+          a_single_class_is_always_right)
