@@ -189,6 +189,13 @@ def agreement(folder, pictures):
     return sum(a == b for a, b in zip(exact, other)) / len(exact)
 
 
+def check_price(price, cascade):
+    assert list(price) == ["factor", "int8_ms", "f32_ms", "weight_bytes"]
+    assert abs(price["factor"] - 1 - cascade["fraction"] * price["f32_ms"] / price["int8_ms"]) < 1e-6, price
+    assert price["int8_ms"] > 0 and price["f32_ms"] > 0, price
+    assert price["weight_bytes"] >= 4 * 728490, price
+
+
 def test_a_promised_agreement_holds(scratch):
     """Chosen by 400 pictures, it holds on all 1000."""
     folder, pictures = copy(scratch), unpacked(scratch)
@@ -199,9 +206,7 @@ def test_a_promised_agreement_holds(scratch):
     assert 0.9 < out["top1_agreement"] <= 1, out
     assert list(cascade) == ["margin", "agreement", "fraction"]
     assert cascade["agreement"] == 0.999 and cascade["margin"] > 0 and 0 < cascade["fraction"] < 0.1, out
-    assert list(price) == ["factor", "int8_ms", "f32_ms", "weight_bytes"]
-    assert abs(price["factor"] - 1 - cascade["fraction"] * price["f32_ms"] / price["int8_ms"]) < 1e-6, price
-    assert price["weight_bytes"] >= 4 * 728490, price
+    check_price(price, cascade)
     assert agreement(folder, pictures) >= 0.999
     evaluated = json.loads(tool.good("eval", "--json", "--precision", "int8", folder, pictures))
     assert 0 < evaluated["recomputed"] / 1000 < 2 * cascade["fraction"], evaluated
@@ -225,8 +230,12 @@ def test_a_cascade_is_told_of(scratch):
     assert f"decided by less than {cascade['margin']:.3g}: again in float32 ({per_cent}" in text, text
     assert "cascade" not in tool.good("info", folder)
     words = ("bench", "--precision", "int8", "--iterations", "3", folder)
-    assert json.loads(tool.good(*words, "--json"))["cascade"] == cascade
-    assert f"cascade   not measured: with it {per_cent} of pictures" in tool.good(*words)
+    measured = json.loads(tool.good(*words, "--json"))
+    assert measured["cascade"] == cascade
+    check_price(measured["price"], cascade)
+    text = tool.good(*words)
+    assert f"\ncascade   not measured: all times are of int8 alone; {per_cent} of pictures would be " in text, text
+    assert re.search(r"\nprice     \d\.\d\d times the time of int8 \(\d+\.\d \+ 0\.\d+ x ", text), text
     tool.good("verify", "--precision", "int8", folder)
 
 
