@@ -44,8 +44,8 @@ def test_json_has_exactly_its_fields(scratch):
     assert (out["images"], out["held_out"], out["failed"]) == (count - count // 2, count // 2, 0)
     assert out["file"] == os.path.join(folder, "calibration.json")
     assert [list(layer) for layer in out["layers"]] == [["name", "snr_db"]] * len(out["layers"])
-    assert all(layer["snr_db"] > 10 for layer in out["layers"]), out
-    assert out["least_cosine"] <= out["cosine"] <= 1 and out["cosine"] > 0.9, out
+    assert all(layer["snr_db"] > 18 for layer in out["layers"]), out
+    assert out["least_cosine"] <= out["cosine"] <= 1 and out["cosine"] > 0.99, out
 
 
 def test_the_file_is_of_these_weights(scratch):
@@ -160,12 +160,12 @@ def test_every_rung_gives_the_same_rounded_int8(scratch):
 def test_every_rung_gives_the_same_int8(scratch):
     one = tool.picture("toad.jpg")
     answers = {}
-    for isa in ("ref", "avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "auto"):
+    for isa in ("ref", "generic", "avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "auto"):
         done = tool.run("classify", "--json", "--logits", "--precision", "int8", "--isa", isa,
                         tool.CIFAR, one)
         if done.returncode != 2:  # this machine has it
             answers[isa] = json.loads(done.stdout)["logits"]
-    assert len(answers) >= 2 and all(a == answers["ref"] for a in answers.values()), answers
+    assert len(answers) >= 3 and all(a == answers["ref"] for a in answers.values()), answers
     for precision in ("f32", "bf16", "int8"):
         tool.good("verify", "--precision", precision, tool.CIFAR)
 
@@ -205,7 +205,7 @@ def test_a_promised_agreement_holds(scratch):
     assert calibrated(folder)["cascade"]["agreement"] == out["agreement"] == 0.999, out
     assert 0.9 < out["top1_agreement"] <= 1, out
     assert list(cascade) == ["margin", "agreement", "fraction"]
-    assert cascade["agreement"] == 0.999 and cascade["margin"] > 0 and 0 < cascade["fraction"] < 0.1, out
+    assert cascade["agreement"] == 0.999 and cascade["margin"] > 0 and 0 < cascade["fraction"] < 0.05, out
     check_price(price, cascade)
     assert agreement(folder, pictures) >= 0.999
     evaluated = json.loads(tool.good("eval", "--json", "--precision", "int8", folder, pictures))
@@ -355,7 +355,7 @@ def test_accuracy_on_cifar(scratch):
     exact, exact_top1 = best(tool.CIFAR, pictures, "f32")
     done = tool.good("eval", "--json", "--precision", "f32", tool.CIFAR, pictures)
     assert json.loads(done)["top1"] == exact_top1
-    for precision, most, agreement in (("int8", 0.0021, 0.99), ("bf16", 0.0011, 0.995)):
+    for precision, most, agreement in (("int8", 0.0011, 0.995), ("bf16", 0.0011, 0.998)):
         other, top1 = best(tool.CIFAR, pictures, precision)
         same = [a == b for a, b in zip(exact, other)]
         assert abs(exact_top1 - top1) <= most, (precision, exact_top1, top1)
