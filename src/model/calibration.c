@@ -16,8 +16,8 @@
 /* The most bytes of a file without roundings. */
 enum { NUMBERS_MAX = 64 << 20 };
 
-/* Significant digits in a file. Nine reproduce a float exactly. */
-enum { DIGITS = 6, DIGITS_EXACT = 9 };
+/* Significant digits in a file. Nine reproduce a float exactly, 17 a double. */
+enum { DIGITS = 6, DIGITS_FLOAT = 9, DIGITS_DOUBLE = 17 };
 
 const char *calibration_layer_name(const struct layer *layer)
 {
@@ -137,6 +137,12 @@ bool calibration_layer_is_sane(const struct calibration_layer *numbers, const st
             !keeps(zero_rule_of(layer), numbers->zero[c]) || !keeps(&mean_rule, numbers->mean[c]))
             return false;
     return true;
+}
+
+bool calibration_cascade_is_sane(const struct cascade *cascade)
+{
+    return keeps(&margin_rule, cascade->margin) && keeps(&agreement_rule, cascade->agreement) &&
+           keeps(&fraction_rule, cascade->fraction);
 }
 
 static int take_number(const struct rule *rule, const json_t *json, double *out, struct error *err)
@@ -368,10 +374,27 @@ static void put_scales(FILE *file, const struct calibration_layer *layer, size_t
     put_numbers(file, "mean", layer->mean, channels, DIGITS);
 }
 
+/* With the fewest digits that are read as the same number. */
+static void put_double(FILE *file, const char *key, double number)
+{
+    char text[32];
+    for (int digits = DIGITS; digits <= DIGITS_DOUBLE; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, number);
+        if (strtod(text, NULL) == number)
+            break;
+    }
+    fprintf(file, "\"%s\": %s", key, text);
+}
+
 static void put_cascade(FILE *file, const struct cascade *cascade)
 {
-    fprintf(file, " \"cascade\": {\"margin\": %.*g, \"agreement\": %.*g, \"fraction\": %.*g},\n",
-            DIGITS_EXACT, cascade->margin, DIGITS, cascade->agreement, DIGITS, cascade->fraction);
+    fputs(" \"cascade\": {", file);
+    put_double(file, margin_rule.key, cascade->margin);
+    fputs(", ", file);
+    put_double(file, agreement_rule.key, cascade->agreement);
+    fputs(", ", file);
+    put_double(file, fraction_rule.key, cascade->fraction);
+    fputs("},\n", file);
 }
 
 static void put_rounding(FILE *file, const uint8_t *bits, size_t size)
@@ -411,9 +434,9 @@ static int write_aside(const struct calibration *calibration, const struct layer
 {
     fprintf(file, "{\"version\": %d, \"weights_sha256\": \"%s\",\n ", CALIBRATION_VERSION,
             calibration->sha256);
-    put_numbers(file, "mean", calibration->mean, 3, DIGITS_EXACT);
+    put_numbers(file, "mean", calibration->mean, 3, DIGITS_FLOAT);
     fputs(", ", file);
-    put_numbers(file, "std", calibration->std, 3, DIGITS_EXACT);
+    put_numbers(file, "std", calibration->std, 3, DIGITS_FLOAT);
     fprintf(file, ",\n \"method\": \"%s\", \"images\": %d,\n", calibration->method,
             calibration->images);
     if (calibration->cascade.margin > 0)

@@ -69,6 +69,9 @@ float calibration_number(double number);
 /* Whether a file may have these numbers for a layer. */
 bool calibration_layer_is_sane(const struct calibration_layer *numbers, const struct layer *layer);
 
+/* Whether a file may have this cascade. */
+bool calibration_cascade_is_sane(const struct cascade *cascade);
+
 /* The bytes of the rounding of a layer, which has a kernel. */
 size_t calibration_rounding_bytes(const struct layer *layer);
 
@@ -99,7 +102,8 @@ int calibration_parse(struct calibration *out, const struct layer *layers, size_
                       const char *bytes, size_t length, struct error *err);
 
 /* Writes the whole file or nothing, and replaces a file that exists. Numbers of layers become those
- * of calibration_number, and a list of equal numbers becomes one number. ERR_IO, ERR_NO_MEMORY. */
+ * of calibration_number, and a list of equal numbers becomes one number; a cascade stays as it is.
+ * ERR_IO, ERR_NO_MEMORY. */
 int calibration_write(const struct calibration *calibration, const struct layer *layers,
                       size_t count, const char *path, struct error *err);
 

@@ -126,10 +126,12 @@ static void observe(struct observer *o, const struct workspace *workspace, size_
 /* Any half of the pictures, but for the same picture always the same. */
 static size_t fold_of(const struct observer *o, const struct workspace *workspace)
 {
-    const uint32_t *bits = workspace_value(o->network, workspace, 0);
-    uint32_t hash = 0;
-    for (size_t i = 0; i < network_value_size(o->network, 0); i++)
-        hash = (hash ^ bits[i]) * 0x9e3779b1;
+    const float *pixels = workspace_value(o->network, workspace, 0);
+    uint32_t hash = 0, bits;
+    for (size_t i = 0; i < network_value_size(o->network, 0); i++) {
+        memcpy(&bits, &pixels[i], sizeof bits);
+        hash = (hash ^ bits) * 0x9e3779b1;
+    }
     return hash >> 31;
 }
 

@@ -6,6 +6,7 @@
 #include "tool/args.h"
 #include "tool/measure.h"
 #include "tool/output.h"
+#include "tool/price.h"
 #include "tool/random_model.h"
 #include "tool/statistics.h"
 
@@ -22,6 +23,7 @@ struct bench {
     int peak_threads;       /* threads, at most one per CPU */
     struct measure measure; /* with sorted samples */
     struct statistics batch_ns;
+    struct price price; /* of the model's cascade */
 };
 
 static double per_image_ms(const struct bench *b, double batch_ns)
@@ -134,10 +136,21 @@ static void print_json(const struct bench *b)
                                       mean_ms(b, b->measure.preprocess_ns), "inference_ms",
                                       mean_ms(b, b->measure.inference_ns)));
     if (b->model->exact)
-        line = joined(line, json_pack("{s:o}", "cascade", output_json_cascade(&b->model->cascade)));
+        line = joined(line, json_pack("{s:o, s:o}", "cascade", cascade_json(&b->model->cascade),
+                                      "price", price_json(&b->price, &b->model->cascade)));
     if (b->options.layers)
         line = joined(line, json_pack("{s:o}", "layers", layers_json(b)));
     output_json_line(line);
+}
+
+static void print_cascade(const struct bench *b)
+{
+    char price[PRICE_TEXT];
+    price_text(&b->price, &b->model->cascade, price);
+    printf("cascade   not measured: all times are of int8 alone; %.1f %% of pictures would be "
+           "computed "
+           "again in float32\nprice     %s\n",
+           100 * b->model->cascade.fraction, price);
 }
 
 static void print_circumstances(const struct bench *b)
@@ -160,8 +173,7 @@ static void print_circumstances(const struct bench *b)
            b->peak.isa);
     printf("kernels   %s\n", kernels);
     if (b->model->exact)
-        printf("cascade   not measured: with it %.1f %% of pictures take the time of float32 too\n",
-               100 * b->model->cascade.fraction);
+        print_cascade(b);
     if (b->images)
         printf("pictures  %zu, in memory; an image: decode %.3f ms, preprocess %.3f ms, inference "
                "%.3f ms\n",
@@ -276,6 +288,8 @@ static int measure(struct bench *b, struct error *err)
         code = measure_run(b->model, &b->options, &b->measure, err);
     if (code == ERR_OK)
         code = measure_peak(b->peak_threads, b->model->precision, &after, err);
+    if (code == ERR_OK && b->model->exact)
+        code = price_measure(b->model->network, b->model->exact, &b->price, err);
     if (code != ERR_OK)
         return code;
     if (after.gflops > b->peak.gflops)

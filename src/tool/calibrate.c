@@ -7,26 +7,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "model/observer.h"
 #include "model/rounder.h"
 #include "tool/agreement.h"
 #include "tool/args.h"
 #include "tool/cascade.h"
 #include "tool/output.h"
+#include "tool/price.h"
 
 enum { DEFAULT_IMAGES = 1000, FEW_IMAGES = 64 };
-enum { TIMED_PICTURES = 4 };
 enum { PASS_BYTES = 1 << 30 }; /* of a pass that prepares the rounding of weights */
 
 enum rounding { ROUNDING_NEAREST, ROUNDING_LEAST_SQUARES };
 static const char *const rounding_names[] = {"nearest", "least-squares", NULL};
-
-/* What the cascade costs. */
-struct price {
-    double int8_ms, f32_ms; /* of a picture, on one thread */
-    size_t weight_bytes;    /* of the float32 network */
-};
 
 struct calibrate {
     const char *pictures, *out, *holdout;
@@ -35,7 +28,7 @@ struct calibrate {
     int64_t images;
     double held_out; /* `holdout` as a number */
     const char *promise;
-    double promised; /* `promise` as a fraction; 0: none */
+    double promised; /* `promise` as a fraction, of nine decimals; 0: none */
     struct tool *tool;
     struct file_list used, kept; /* for calibration and held out; paths belong to tool->files */
     struct observer *observer;
@@ -236,32 +229,14 @@ static size_t count_passes(const struct calibrate *c)
                     : 0);
 }
 
-/* Sets `*ms` to the least time of a few pictures. */
-static int time_picture(const struct model *model, double *ms, struct error *err)
-{
-    struct session *session = NULL;
-    int code = sessions_create(&session, &model, 1, 1, err);
-    *ms = INFINITY;
-    for (int i = 0; code == ERR_OK && i < TIMED_PICTURES; i++) {
-        int64_t start = clock_monotonic_ns();
-        session_warm_up(session);
-        *ms = fmin(*ms, clock_ns_to_ms(clock_monotonic_ns() - start));
-    }
-    sessions_destroy(session, 1);
-    return code;
-}
-
 /* Chooses the cascade that holds the promise. */
 static int keep_promise(struct calibrate *c, const struct model *quantized, struct error *err)
 {
     const struct model *exact = c->tool->model;
     int code = cascade_choose(exact, c->agreement.logits, c->agreement.images, c->promised,
                               &c->calibration.cascade, err);
-    if (code != ERR_OK)
-        return error_prefix(err, code, "--agreement %s", c->promise);
-    c->price.weight_bytes = network_weight_bytes(exact->network);
-    code = time_picture(quantized, &c->price.int8_ms, err);
-    return code == ERR_OK ? time_picture(exact, &c->price.f32_ms, err) : code;
+    return code == ERR_OK ? price_measure(quantized->network, exact->network, &c->price, err)
+                          : error_prefix(err, code, "--agreement %s", c->promise);
 }
 
 /* Compares int8 with the new scales to float32, on the pictures held out. */
@@ -322,24 +297,11 @@ static bool has_sigmoids(const struct calibrate *c)
     return c->tool->model->activation == ACTIVATION_SIGMOID;
 }
 
-/* The time of a picture with the cascade, in those of int8 alone. */
-static double price_of(const struct calibrate *c)
-{
-    return 1 + c->calibration.cascade.fraction * c->price.f32_ms / c->price.int8_ms;
-}
-
-static json_t *price_json(const struct calibrate *c)
-{
-    if (c->calibration.cascade.margin == 0)
-        return json_null();
-    return json_pack("{s:f, s:f, s:f, s:I}", "factor", price_of(c), "int8_ms", c->price.int8_ms,
-                     "f32_ms", c->price.f32_ms, "weight_bytes", (json_int_t)c->price.weight_bytes);
-}
-
 static void print_promise(const struct calibrate *c)
 {
     const struct cascade *cascade = &c->calibration.cascade;
-    printf("agreement   %.6g %%: ", 100 * c->promised);
+    char price[PRICE_TEXT];
+    printf("agreement   %.9g %%: ", 100 * c->promised);
     if (cascade->margin == 0) {
         printf("int8 alone keeps it\n");
         return;
@@ -347,27 +309,27 @@ static void print_promise(const struct calibrate *c)
     printf("pictures that int8 decides by less than %.3g are computed again in float32, %.1f %% of "
            "those held out\n",
            cascade->margin, 100 * cascade->fraction);
-    printf("price       %.2f times the time of int8 (%.1f + %.3f x %.1f ms), and %.0f MB for the "
-           "float32 weights\n",
-           price_of(c), c->price.int8_ms, cascade->fraction, c->price.f32_ms,
-           (double)c->price.weight_bytes / 1e6);
+    price_text(&c->price, cascade, price);
+    printf("price       %s\n", price);
 }
 
 static void print_json(const struct calibrate *c)
 {
     const struct agreement *a = &c->agreement;
+    const struct cascade *cascade = &c->calibration.cascade;
     bool any = a->images > 0;
-    output_json_line(json_pack("{s:o, s:s, s:s, s:i, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
-                               "file", output_json_text(c->out), "method", c->calibration.method,
-                               "rounding", rounding_names[c->rounding], "images",
-                               c->calibration.images, "held_out", (json_int_t)a->images, "failed",
-                               (json_int_t)c->tool->failed,
-                               has_sigmoids(c) ? "decision_agreement" : "top1_agreement",
-                               any ? json_real(a->decisions) : json_null(), "cosine",
-                               any ? json_real(a->cosine) : json_null(), "least_cosine",
-                               any ? json_real(a->min_cosine) : json_null(), "cascade",
-                               output_json_cascade(&c->calibration.cascade), "price", price_json(c),
-                               "layers", any ? layers_json(c) : json_null()));
+    output_json_line(json_pack(
+        "{s:o, s:s, s:s, s:i, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "file",
+        output_json_text(c->out), "method", c->calibration.method, "rounding",
+        rounding_names[c->rounding], "images", c->calibration.images, "held_out",
+        (json_int_t)a->images, "failed", (json_int_t)c->tool->failed,
+        has_sigmoids(c) ? "decision_agreement" : "top1_agreement",
+        any ? json_real(a->decisions) : json_null(), "cosine",
+        any ? json_real(a->cosine) : json_null(), "least_cosine",
+        any ? json_real(a->min_cosine) : json_null(), "agreement",
+        c->promised > 0 ? json_real(c->promised) : json_null(), "cascade", cascade_json(cascade),
+        "price", cascade->margin > 0 ? price_json(&c->price, cascade) : json_null(), "layers",
+        any ? layers_json(c) : json_null()));
 }
 
 static void print_text(const struct calibrate *c)
@@ -410,7 +372,7 @@ static int check(struct tool *tool, struct error *err)
     (void)tool;
     struct calibrate *c = &calibrate;
     c->held_out = number_of(c->holdout);
-    c->promised = c->promise ? number_of(c->promise) / 100 : 0;
+    c->promised = c->promise ? rint(number_of(c->promise) * 1e7) / 1e9 : 0;
     if (!(c->held_out >= 0 && c->held_out < 1))
         return error_set(err, ERR_PARAMETER, "--holdout %s: not a fraction of 0 to below 1",
                          c->holdout);

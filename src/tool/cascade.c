@@ -3,12 +3,13 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tool/agreement.h"
 
 enum {
-    RIVALS = 5,        /* classes next to the best that may take its place */
-    NOISES_MAX = 1000, /* that each picture is tried with */
+    RIVALS = 5,       /* classes next to the best that may take its place */
+    TRIED_MAX = 1000, /* pictures whose noise every picture is tried with */
 };
 
 /* Standard deviations of a bound that holds with 95 %; and a factor on the risk, as close decisions
@@ -17,75 +18,101 @@ enum {
 static const double confidence = 1.645, allowance = 1.5;
 
 struct picture {
-    double margin, risk;
+    size_t image;
+    double margin;
     bool differs; /* the decisions of int8 and float32 */
+};
+
+/* What int8 adds to a comparison of one picture. */
+struct noise {
+    float size;
+    unsigned event; /* of `turned` */
 };
 
 /* A decision is a set of comparisons: of the best class with its rivals, or of each logit with 0.
  */
 struct sample {
-    size_t images, comparisons; /* of each picture */
-    float *gaps;                /* [images][comparisons]: 0 or more, by how much int8 decides */
-    float *noises;              /* the same, less the gap in float32 */
-    struct picture *pictures;   /* [images] */
+    const struct model *model;
+    const float *logits;
+    size_t images, comparisons, tried; /* pictures, comparisons of each, pictures tried */
+    float *gaps;          /* [comparisons] of one picture: 0 or more, by how much int8 decides */
+    float *added;         /* the same, less the gap in float32 */
+    struct noise *noises; /* [comparisons][tried], the largest first */
+    bool *turned;         /* [tried][2]: by a picture's noise, and with the other sign */
+    struct picture *pictures; /* [images] */
 };
 
-static void compare_rivals(const struct sample *s, const struct model *model, const float *exact,
-                           const float *other, size_t at)
+static void compare_rivals(const struct sample *s, const float *exact, const float *other)
 {
     struct prediction top[RIVALS + 1];
-    model_top_k(model, other, (int)s->comparisons + 1, top);
+    model_top_k(s->model, other, (int)s->comparisons + 1, top);
     int best = top[0].class_id;
     for (size_t i = 0; i < s->comparisons; i++) {
         int rival = top[i + 1].class_id;
-        s->gaps[at + i] = other[best] - other[rival];
-        s->noises[at + i] = s->gaps[at + i] - (exact[best] - exact[rival]);
+        s->gaps[i] = other[best] - other[rival];
+        s->added[i] = s->gaps[i] - (exact[best] - exact[rival]);
     }
 }
 
-static void compare_with_zero(const struct sample *s, const float *exact, const float *other,
-                              size_t at)
+static void compare_with_zero(const struct sample *s, const float *exact, const float *other)
 {
     for (size_t i = 0; i < s->comparisons; i++) {
-        s->gaps[at + i] = fabsf(other[i]);
-        s->noises[at + i] = (other[i] >= 0 ? 1 : -1) * (other[i] - exact[i]);
+        s->gaps[i] = fabsf(other[i]);
+        s->added[i] = (other[i] >= 0 ? 1 : -1) * (other[i] - exact[i]);
     }
 }
 
-static bool turns(const float *noise, float sign, const float *gaps, size_t comparisons)
+static const float *exact_of(const struct sample *s, size_t image)
 {
-    for (size_t i = 0; i < comparisons; i++)
-        if (sign * noise[i] > gaps[i])
-            return true;
-    return false;
+    return s->logits + 2 * image * (size_t)s->model->classes;
 }
 
+static const float *other_of(const struct sample *s, size_t image)
+{
+    return exact_of(s, image) + s->model->classes;
+}
+
+static void compare(const struct sample *s, size_t image)
+{
+    if (s->model->activation == ACTIVATION_SOFTMAX)
+        compare_rivals(s, exact_of(s, image), other_of(s, image));
+    else
+        compare_with_zero(s, exact_of(s, image), other_of(s, image));
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const struct noise *x = a, *y = b;
+    return (x->size < y->size) - (x->size > y->size);
+}
+
+/* A difference of infinite gaps is no number, and counts as 0. */
+static void collect_noises(const struct sample *s)
+{
+    for (size_t i = 0; i < s->tried; i++) {
+        compare(s, i * s->images / s->tried);
+        for (size_t c = 0; c < s->comparisons; c++)
+            s->noises[c * s->tried + i] =
+                (struct noise){fmaxf(fabsf(s->added[c]), 0), (unsigned)(2 * i + (s->added[c] < 0))};
+    }
+    for (size_t c = 0; c < s->comparisons; c++)
+        qsort(s->noises + c * s->tried, s->tried, sizeof *s->noises, by_size);
+}
+
+/* Looks at those noises only that turn a comparison, and one more of each. */
 static double risk_of(const struct sample *s, size_t image)
 {
-    size_t count = s->images < NOISES_MAX ? s->images : NOISES_MAX, turned = 0;
-    const float *gaps = s->gaps + image * s->comparisons;
-    for (size_t i = 0; i < count; i++) {
-        const float *noise = s->noises + i * s->images / count * s->comparisons;
-        turned += (size_t)turns(noise, 1, gaps, s->comparisons) +
-                  (size_t)turns(noise, -1, gaps, s->comparisons);
+    size_t turned = 0;
+    compare(s, image);
+    memset(s->turned, 0, 2 * s->tried * sizeof *s->turned);
+    for (size_t c = 0; c < s->comparisons; c++) {
+        const struct noise *noises = s->noises + c * s->tried;
+        for (size_t i = 0; i < s->tried && noises[i].size > s->gaps[c]; i++) {
+            turned += !s->turned[noises[i].event];
+            s->turned[noises[i].event] = true;
+        }
     }
-    return (double)turned / (2 * (double)count);
-}
-
-static void fill(struct sample *s, const struct model *model, const float *logits)
-{
-    size_t classes = (size_t)model->classes;
-    for (size_t i = 0; i < s->images; i++) {
-        const float *exact = logits + 2 * i * classes, *other = exact + classes;
-        s->pictures[i].margin = (double)model_margin(model, other);
-        s->pictures[i].differs = !agreement_of(model, exact, other);
-        if (model->activation == ACTIVATION_SOFTMAX)
-            compare_rivals(s, model, exact, other, i * s->comparisons);
-        else
-            compare_with_zero(s, exact, other, i * s->comparisons);
-    }
-    for (size_t i = 0; i < s->images; i++)
-        s->pictures[i].risk = risk_of(s, i);
+    return (double)turned / (2 * (double)s->tried);
 }
 
 static int by_margin(const void *a, const void *b)
@@ -94,39 +121,56 @@ static int by_margin(const void *a, const void *b)
     return (x->margin > y->margin) - (x->margin < y->margin);
 }
 
+static void sort_pictures(const struct sample *s)
+{
+    for (size_t i = 0; i < s->images; i++)
+        s->pictures[i] = (struct picture){i, (double)model_margin(s->model, other_of(s, i)),
+                                          !agreement_of(s->model, exact_of(s, i), other_of(s, i))};
+    qsort(s->pictures, s->images, sizeof *s->pictures, by_margin);
+}
+
 /* How many of the pictures, sorted by margin, must be computed again so that at most `allowed` of
  * the others differ: those counted, and those expected with their standard deviations. */
-static size_t count_unsure(const struct picture *pictures, size_t images, double allowed)
+static size_t count_unsure(const struct sample *s, double allowed)
 {
+    const struct picture *pictures = s->pictures;
     double differing = 0, expected = 0, variance = 0;
-    size_t unsure = images;
+    size_t unsure = s->images;
     for (; unsure > 0; unsure--) {
         const struct picture *p = &pictures[unsure - 1];
+        double risk = risk_of(s, p->image);
         differing += p->differs;
-        expected += p->risk;
-        variance += p->risk * p->risk;
+        expected += risk;
+        variance += risk * risk;
         if (fmax(differing, allowance * expected + confidence * sqrt(variance)) > allowed)
             break;
     }
-    while (unsure > 0 && unsure < images && pictures[unsure].margin <= pictures[unsure - 1].margin)
+    while (unsure > 0 && unsure < s->images &&
+           pictures[unsure].margin <= pictures[unsure - 1].margin)
         unsure++;
     return unsure;
 }
 
-static int choose(const struct picture *pictures, size_t images, double agreement,
-                  struct cascade *out, struct error *err)
+static int choose(const struct sample *s, double agreement, struct cascade *out, struct error *err)
 {
-    size_t unsure = count_unsure(pictures, images, (1 - agreement) * (double)images);
-    if (unsure == images)
+    size_t unsure = count_unsure(s, (1 - agreement) * (double)s->images);
+    if (unsure == s->images)
         return error_set(err, ERR_PARAMETER,
-                         "an agreement of %.6g %% would take float32 for all of the %zu pictures "
+                         "an agreement of %.9g %% would take float32 for all of the %zu pictures "
                          "held out; ask for less, or use float32",
-                         100 * agreement, images);
+                         100 * agreement, s->images);
     *out = (struct cascade){0};
-    if (unsure > 0)
-        *out =
-            (struct cascade){pictures[unsure].margin, agreement, (double)unsure / (double)images};
-    return ERR_OK;
+    if (unsure == 0)
+        return ERR_OK;
+    *out =
+        (struct cascade){s->pictures[unsure].margin, agreement, (double)unsure / (double)s->images};
+    return calibration_cascade_is_sane(out)
+               ? ERR_OK
+               : error_set(
+                     err, ERR_MODEL_UNSUPPORTED,
+                     "it takes a margin of %g between logits, and a calibration can have none "
+                     "so small or so large; use float32",
+                     out->margin);
 }
 
 size_t cascade_images_needed(double agreement)
@@ -142,14 +186,17 @@ static size_t comparisons_of(const struct model *model)
     return classes - 1 < RIVALS ? classes - 1 : RIVALS;
 }
 
-static int create(struct sample *s, const struct model *model, size_t images, struct error *err)
+static int create(struct sample *s, const struct model *model, const float *logits, size_t images,
+                  struct error *err)
 {
-    size_t comparisons = comparisons_of(model);
-    *s = (struct sample){.images = images, .comparisons = comparisons};
-    s->gaps = calloc(images, (comparisons + 1) * sizeof *s->gaps);
-    s->noises = calloc(images, (comparisons + 1) * sizeof *s->noises);
+    size_t comparisons = comparisons_of(model), tried = images < TRIED_MAX ? images : TRIED_MAX;
+    *s = (struct sample){model, logits, images, comparisons, tried, NULL, NULL, NULL, NULL, NULL};
+    s->gaps = calloc(2 * comparisons + 1, sizeof *s->gaps);
+    s->added = s->gaps ? s->gaps + comparisons : NULL;
+    s->noises = calloc(comparisons + 1, tried * sizeof *s->noises);
+    s->turned = calloc(tried, 2 * sizeof *s->turned);
     s->pictures = calloc(images, sizeof *s->pictures);
-    return s->gaps && s->noises && s->pictures
+    return s->gaps && s->noises && s->turned && s->pictures
                ? ERR_OK
                : error_set(err, ERR_NO_MEMORY, "no memory to choose a margin");
 }
@@ -158,6 +205,7 @@ static void destroy(struct sample *s)
 {
     free(s->gaps);
     free(s->noises);
+    free(s->turned);
     free(s->pictures);
 }
 
@@ -171,11 +219,11 @@ int cascade_choose(const struct model *model, const float *logits, size_t images
                          "%zu; take more pictures or a larger --holdout",
                          100 * agreement, needed, images);
     struct sample s;
-    int code = create(&s, model, images, err);
+    int code = create(&s, model, logits, images, err);
     if (code == ERR_OK) {
-        fill(&s, model, logits);
-        qsort(s.pictures, images, sizeof *s.pictures, by_margin);
-        code = choose(s.pictures, images, agreement, out, err);
+        collect_noises(&s);
+        sort_pictures(&s);
+        code = choose(&s, agreement, out, err);
     }
     destroy(&s);
     return code;

@@ -18,7 +18,7 @@ size_t cascade_images_needed(double agreement);
  * smoother measure than the count of those turned, which are few.
  *
  * ERR_PARAMETER: there are fewer than needed, or all would have to be computed again;
- * ERR_NO_MEMORY. */
+ * ERR_MODEL_UNSUPPORTED: no calibration may have this margin; ERR_NO_MEMORY. */
 int cascade_choose(const struct model *model, const float *logits, size_t images, double agreement,
                    struct cascade *out, struct error *err);
 

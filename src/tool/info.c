@@ -247,8 +247,8 @@ static void print_json(const struct info *info)
         info->classes, "activation", activation_name(info->activation), "labels",
         model ? label_source_name(model->label_source) : NULL, "input_size",
         info->template.input_size, "precision", precision_name(info->precision), "cascade",
-        output_json_cascade(&info->cascade), "kernels", output_json_kernels(&info->kernels),
-        "sha256", model ? model->sha256 : NULL, "preprocess",
+        cascade_json(&info->cascade), "kernels", output_json_kernels(&info->kernels), "sha256",
+        model ? model->sha256 : NULL, "preprocess",
         model ? preprocess_json(&model->preprocess) : json_null(), "stages", rows_json(info)));
 }
 

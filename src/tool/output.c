@@ -106,14 +106,6 @@ json_t *output_json_kernels(const struct network_summary *kernels)
                      *kernels->grouped ? kernels->grouped : NULL);
 }
 
-json_t *output_json_cascade(const struct cascade *c)
-{
-    if (c->margin == 0)
-        return json_null();
-    return json_pack("{s:f, s:f, s:f}", "margin", c->margin, "agreement", c->agreement, "fraction",
-                     c->fraction);
-}
-
 json_t *output_json_append(json_t *array, json_t *value)
 {
     if (json_array_append_new(array, value) == 0)

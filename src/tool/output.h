@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "model/cascade.h"
 #include "nn/layer.h"
 #include "nn/summary.h"
 #include "tool/tool.h"
@@ -35,9 +34,6 @@ void output_json_failure(const char *path, const struct error *err);
 
 /* {"dense","grouped"}. "grouped" is null if the network has no grouped convolutions. */
 json_t *output_json_kernels(const struct network_summary *kernels);
-
-/* {"margin","agreement","fraction"}; null if there is none. */
-json_t *output_json_cascade(const struct cascade *cascade);
 
 /* Appends `value`, which `array` then owns. Returns `array`; without memory releases both and
  * returns NULL. */

@@ -49,6 +49,7 @@ class Recipe:
         self.size = config["input_size"][1]
         self.short = config.get("resize_size") or int(self.size / config.get("crop_pct", 0.875))
         self.filter = config.get("interpolation", "bilinear")
+        self.crop_mode = config.get("crop_mode", "center")
         self.mean, self.std = config["mean"], config["std"]
 
 
@@ -247,7 +248,7 @@ def measure_fidelity(bench):
     elif bench.learned:
         try:
             bench.fidelity = fidelity.measure(bench, bench.learned, bench.scratch)
-        except Failed as reason:
+        except (Failed, ImportError) as reason:
             bench.note(f"fidelity is left out: {reason}")
 
 
@@ -474,14 +475,16 @@ def parse(words):
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="(default %(default)s)")
     parser.add_argument("--seconds", type=int, default=1, metavar="N",
                         help="of one measurement (default %(default)s)")
-    parser.add_argument("--parts", default=",".join(PARTS), metavar="LIST",
-                        help="some of " + ", ".join(PARTS) + " (default all)")
+    parser.add_argument("--parts", metavar="LIST", help="some of " + ", ".join(PARTS) + " (default all)")
     parser.add_argument("--quick", action="store_true",
                         help="only this program, its default model, and next to no repetition")
     options = parser.parse_args(words)
-    options.parts = options.parts.split(",")
+    possible = tuple(part for part in PARTS if part != "fidelity" or not options.quick)
+    options.parts = options.parts.split(",") if options.parts is not None else possible
     if not set(options.parts) <= set(PARTS):
         parser.error(f"--parts takes some of {', '.join(PARTS)}")
+    if not set(options.parts) <= set(possible):
+        parser.error("fidelity is of a learned network, and --quick takes the default model alone; leave one away")
     if options.rounds < 1 or options.seconds < 1:
         parser.error("--rounds and --seconds start at 1")
     options.rounds = 1 if options.quick else options.rounds

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import types
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, HERE)
 import fidelity  # noqa: E402
 import parties  # noqa: E402
 import pictures  # noqa: E402
+import service  # noqa: E402
 import table  # noqa: E402
 
 SCRIPT = os.path.join(HERE, "bench.py")
@@ -142,6 +144,15 @@ def test_photos_are_grouped_by_size():
             raise AssertionError("photos in an empty folder")
 
 
+def fails(says, function, *words):
+    try:
+        function(*words)
+    except parties.Failed as problem:
+        assert says in str(problem), problem
+    else:
+        raise AssertionError(f"no failure: {says}")
+
+
 def test_photos_to_calibrate_with_are_others():
     assert pictures.evenly(list(range(10)), 4) == [0, 2, 5, 7] and pictures.evenly([1, 2], 4) == [1, 2]
     with tempfile.TemporaryDirectory() as scratch:
@@ -151,14 +162,15 @@ def test_photos_to_calibrate_with_are_others():
                 pass
         apart, measured = fidelity.split(scratch, None)
         assert len(apart) == len(measured) == fidelity.LEAST_PHOTOS and not set(apart) & set(measured)
-        assert fidelity.split(scratch, scratch)[0] == pictures.jpegs_below(scratch)
+        fails(f"{2 * fidelity.LEAST_PHOTOS} photos of --calibration-photos", fidelity.split, scratch, scratch)
+        with tempfile.TemporaryDirectory() as others:
+            for i in range(fidelity.LEAST_PHOTOS):
+                shutil.copy(apart[0], os.path.join(others, f"{i}.jpg"))
+            assert fidelity.split(scratch, others) == (pictures.jpegs_below(others), pictures.jpegs_below(scratch))
+            os.symlink(apart[0], os.path.join(others, "a.jpg"))
+            fails("1 photos of --calibration-photos", fidelity.split, scratch, others)
         shutil.rmtree(os.path.join(scratch, "0"))
-        try:
-            fidelity.split(scratch, None)
-        except parties.Failed as problem:
-            assert str(fidelity.LEAST_PHOTOS) in str(problem)
-        else:
-            raise AssertionError("too few photos")
+        fails(str(fidelity.LEAST_PHOTOS), fidelity.split, scratch, None)
 
 
 def test_fidelity():
@@ -173,7 +185,31 @@ def test_fidelity():
     return None
 
 
+def test_pixels_for_the_peer():
+    try:
+        import numpy
+    except ImportError:
+        return "python3-numpy is not installed"
+    recipe = types.SimpleNamespace(size=32, short=32, filter="bilinear", crop_mode="center")
+    squashing = types.SimpleNamespace(**{**vars(recipe), "crop_mode": "squash"})
+    program = types.SimpleNamespace(image_cli=parties.Program(service.harness.BUILD).image_cli)
+    missing = types.SimpleNamespace(image_cli="/nonexistent/image_cli")
+    photo = os.path.join(parties.TOP, "tests/data/pictures/mare.jpg")
+    with tempfile.TemporaryDirectory() as scratch:
+        out = os.path.join(scratch, "pixels.npy")
+        fails("crop_mode squash", fidelity.pixels, program, squashing, [photo], out)
+        fails("/nonexistent/image_cli is not built", fidelity.pixels, missing, recipe, [photo], out)
+        if not os.access(program.image_cli, os.X_OK):
+            return "tests/image/image_cli is not built"
+        fails("a photo cannot be decoded", fidelity.pixels, program, recipe, [SCRIPT], out)
+        found = numpy.load(fidelity.pixels(program, recipe, [photo, photo], out))
+        assert found.shape == (2, 32, 32, 3) and found.std() > 10, found.shape
+    return None
+
+
 def test_usage():
+    code, _, complaints = bench("--quick", "--parts", "start,fidelity")
+    assert code == 2 and "fidelity is of a learned network" in complaints, complaints
     code, _, complaints = bench("--parts", "nothing")
     assert code == 2 and "inference, fidelity, http, pictures, start" in complaints, complaints
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 """Heads whose scores are sigmoids, results that are no numbers, and where the names of classes come from.
 Expected scores are made of the reference's logits."""
+import hashlib
 import json
 import math
 import os
@@ -219,6 +220,20 @@ def row_89_results_that_are_no_numbers_are_an_error():
         assert code == 1 and "not finite" in err, (code, out, err)
         code, out, err = harness.tool("explain", folder, os.path.join(harness.DATA, rows()[0]["picture"]), "--json")
         assert code == 1 and "not finite" in err, (code, out, err)
+
+
+@case(own=None, seconds=60)
+def both_networks_of_a_cascade_are_verified():
+    """int8 clips what overflows in float32."""
+    folder = folders.make("overflow", weights=filled(1e25, "layer3.2.bn2.weight", "layer3.2.bn3.weight"))
+    calibration = json.loads(folders.original(folders.CALIBRATION))
+    with open(os.path.join(folder, folders.WEIGHTS), "rb") as file:
+        calibration["weights_sha256"] = hashlib.sha256(file.read()).hexdigest()
+    calibration.pop("cascade", None)
+    for cascade in ({}, {"cascade": {"margin": 0.1, "agreement": 0.995, "fraction": 0.1}}):
+        folders.put(folder, folders.CALIBRATION, {**calibration, **cascade})
+        code, _, err = harness.tool("verify", "--precision", "int8", folder)
+        assert (code, "a gray picture" in err and "not finite" in err) == (bool(cascade), bool(cascade)), (code, err)
 
 
 @case(["--precision", "f32"])

@@ -145,13 +145,13 @@ START_TEST(a_file_may_be_as_long_as_its_network_needs)
 }
 END_TEST
 
-static void check_written(const char *whole, struct calibration *c)
+/* Writes it, and reads it again. */
+static void write_and_read(struct calibration *c)
 {
     char folder[FOLDER_PATH];
     char text[4096];
     folder_make(folder);
     const char *path = folder_file(folder, "calibration.json");
-    ck_assert_int_eq(parse(whole, c, NULL), ERR_OK);
     for (int twice = 0; twice < 2; twice++) /* the second takes the first one's place */
         ck_assert_int_eq(calibration_write(c, layers, LAYERS, path, NULL), ERR_OK);
     calibration_destroy(c);
@@ -160,8 +160,14 @@ static void check_written(const char *whole, struct calibration *c)
     size_t length = fread(text, 1, sizeof text, f);
     fclose(f);
     ck_assert_int_eq(calibration_parse(c, layers, LAYERS, text, length, NULL), ERR_OK);
-    check_numbers(c);
     folder_remove(folder);
+}
+
+static void check_written(const char *whole, struct calibration *c)
+{
+    ck_assert_int_eq(parse(whole, c, NULL), ERR_OK);
+    write_and_read(c);
+    check_numbers(c);
 }
 
 START_TEST(what_is_written_is_read)
@@ -174,6 +180,38 @@ START_TEST(what_is_written_is_read)
     check_written(WHOLE_3, &c);
     check_cascade(&c);
     calibration_destroy(&c);
+}
+END_TEST
+
+static const struct cascade cascades[] = {
+    {0.1F, 0.9999997, 1.0 / 3}, {0.61, 0.995, 0.041},        {1e-30, 0.5, 0}, {1e30, 1, 1},
+    {0x1p-40F, 2.0 / 3, 1},     {3, nextafter(1, 0), 1e-17},
+};
+
+START_TEST(a_cascade_is_read_as_it_was_written)
+{
+    struct calibration c;
+    ck_assert_int_eq(parse(WHOLE_2, &c, NULL), ERR_OK);
+    for (size_t i = 0; i < sizeof cascades / sizeof cascades[0]; i++) {
+        c.cascade = cascades[i];
+        ck_assert(calibration_cascade_is_sane(&c.cascade));
+        write_and_read(&c);
+        ck_assert_mem_eq(&c.cascade, &cascades[i], sizeof cascades[i]);
+    }
+    calibration_destroy(&c);
+}
+END_TEST
+
+/* That the reader refuses them, a_damaged_cascade_is_refused shows. */
+START_TEST(what_no_file_may_have_is_not_sane)
+{
+    static const struct cascade none[] = {
+        {0, 0.9, 0.1},        {9e-31, 0.9, 0.1}, {1.1e30, 0.9, 0.1},
+        {INFINITY, 0.9, 0.1}, {NAN, 0.9, 0.1},   {1, 0.49, 0.1},
+        {1, 1.1, 0.1},        {1, 0.9, -0.1},    {1, 0.9, 1.1},
+    };
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        ck_assert_msg(!calibration_cascade_is_sane(&none[i]), "case %zu", i);
 }
 END_TEST
 
@@ -561,6 +599,7 @@ TEST_MAIN("model/calibration", 60, a_whole_file_is_read, what_is_written_is_read
           roundings_are_read, version_2_needs_no_rounding,
           a_file_may_be_as_long_as_its_network_needs, a_folder_that_is_not_there_is_an_error,
           a_damaged_file_is_refused, a_damaged_rounding_is_refused, a_cascade_is_read,
+          a_cascade_is_read_as_it_was_written, what_no_file_may_have_is_not_sane,
           a_damaged_cascade_is_refused, int8_and_bf16_stay_near_float32,
           int8_is_the_same_on_every_rung, a_calibration_changes_nothing_unasked,
           int8_needs_a_calibration_of_its_own, pictures_and_tensors_are_the_same_input)

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/random.h"
 #include "tests/suite.h"
@@ -131,6 +132,93 @@ START_TEST(a_promise_holds_for_sigmoids)
 }
 END_TEST
 
+/* By how much int8 decides in comparison c of a picture, and what it adds to that: of the best
+ * class with the five that follow, or of a logit with 0. */
+static float gap_of(const struct model *model, const float *logits, int c, float *added)
+{
+    const float *exact = logits, *other = logits + CLASSES;
+    if (model->activation == ACTIVATION_SIGMOID) {
+        float sign = other[c] >= 0 ? 1 : -1;
+        *added = sign * other[c] - sign * exact[c];
+        return sign * other[c];
+    }
+    struct prediction top[CLASSES];
+    model_top_k(model, other, CLASSES, top);
+    int best = top[0].class_id, rival = top[c + 1].class_id;
+    *added = other[best] - other[rival] - (exact[best] - exact[rival]);
+    return other[best] - other[rival];
+}
+
+/* Whether the noise of one picture, with a sign, turns the decision of another. */
+static bool turns(const struct model *model, const float *noisy, float sign, const float *decided)
+{
+    int comparisons = model->activation == ACTIVATION_SIGMOID ? CLASSES : 5;
+    for (int c = 0; c < comparisons; c++) {
+        float added, ignored;
+        gap_of(model, noisy, c, &added);
+        if (sign * added > gap_of(model, decided, c, &ignored))
+            return true;
+    }
+    return false;
+}
+
+/* The risk of a picture, by the noise of at most 1000. */
+static double plain_risk(const struct model *model, const float *logits, size_t pictures, size_t at)
+{
+    size_t tried = pictures < 1000 ? pictures : 1000, turned = 0;
+    for (size_t i = 0; i < tried; i++)
+        for (int sign = -1; sign <= 1; sign += 2)
+            turned += turns(model, logits + 2 * CLASSES * (i * pictures / tried), (float)sign,
+                            logits + 2 * CLASSES * at);
+    return (double)turned / (2 * (double)tried);
+}
+
+/* How many may differ of the pictures with a margin of at least this much. */
+static double plain_bound(const struct model *model, const float *logits, const double *risks,
+                          size_t pictures, double margin)
+{
+    double differing = 0, expected = 0, squares = 0;
+    for (size_t i = 0; i < pictures; i++) {
+        const float *exact = logits + 2 * CLASSES * i, *other = exact + CLASSES;
+        if ((double)model_margin(model, other) < margin)
+            continue;
+        differing += !decides_alike(model, exact, other);
+        expected += risks[i];
+        squares += risks[i] * risks[i];
+    }
+    return fmax(differing, 1.5 * expected + 1.645 * sqrt(squares));
+}
+
+/* The margin is of a picture: with it the promise is kept, and with any lower one it is not. */
+static void check_choice(const struct model *model, size_t pictures, float noise, double agreement)
+{
+    double *risks = calloc(pictures, sizeof *risks), allowed = (1 - agreement) * (double)pictures;
+    float *logits = draw(7, pictures, noise);
+    struct cascade c;
+    ck_assert_ptr_nonnull(risks);
+    ck_assert_int_eq(cascade_choose(model, logits, pictures, agreement, &c, NULL), ERR_OK);
+    double below = 0;
+    for (size_t i = 0; i < pictures; i++) {
+        double margin = (double)model_margin(model, logits + CLASSES * (2 * i + 1));
+        below = margin < c.margin ? fmax(below, margin) : below;
+        risks[i] = plain_risk(model, logits, pictures, i);
+    }
+    ck_assert_double_gt(c.margin, 0);
+    ck_assert_double_le(plain_bound(model, logits, risks, pictures, c.margin), allowed);
+    ck_assert_double_gt(plain_bound(model, logits, risks, pictures, below), allowed);
+    free(risks);
+    free(logits);
+}
+
+START_TEST(the_margin_is_that_of_plain_loops)
+{
+    check_choice(&softmax, 200, 0.08F, 0.99);
+    check_choice(&softmax, 200, 1, 0.7);
+    check_choice(&sigmoid, 400, 0.05F, 0.99);
+    check_choice(&sigmoid, 1100, 0.5F, 0.6);
+}
+END_TEST
+
 START_TEST(what_agrees_anyway_needs_no_cascade)
 {
     struct cascade c = choose(&softmax, 3, PICTURES, 0, 0.999);
@@ -180,6 +268,20 @@ START_TEST(what_cannot_be_promised_is_refused)
 }
 END_TEST
 
+START_TEST(a_margin_that_no_calibration_may_have_is_refused)
+{
+    struct cascade c;
+    struct error err;
+    float *logits = draw(5, PICTURES, 0.08F);
+    for (size_t i = 0; i < (size_t)PICTURES * 2 * CLASSES; i++)
+        logits[i] *= 1e-35F;
+    ck_assert_int_eq(cascade_choose(&softmax, logits, PICTURES, 0.99, &c, &err),
+                     ERR_MODEL_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.message, "a margin of "));
+    free(logits);
+}
+END_TEST
+
 /* There is nothing to decide. */
 START_TEST(a_single_class_is_always_right)
 {
@@ -193,6 +295,7 @@ START_TEST(a_single_class_is_always_right)
 END_TEST
 
 TEST_MAIN("tool/cascade", 60, a_promise_holds_on_other_pictures, a_promise_holds_for_sigmoids,
-          what_agrees_anyway_needs_no_cascade, a_higher_promise_costs_more,
-          equal_pictures_share_a_fate, what_cannot_be_promised_is_refused,
+          the_margin_is_that_of_plain_loops, what_agrees_anyway_needs_no_cascade,
+          a_higher_promise_costs_more, equal_pictures_share_a_fate,
+          what_cannot_be_promised_is_refused, a_margin_that_no_calibration_may_have_is_refused,
           a_single_class_is_always_right)

@@ -2,14 +2,6 @@
 
 #include "http/reply.h"
 
-static json_t *describe_cascade(const struct cascade *c)
-{
-    if (c->margin == 0)
-        return json_null();
-    return json_pack("{s:f, s:f, s:f}", "margin", c->margin, "agreement", c->agreement, "fraction",
-                     c->fraction);
-}
-
 static json_t *describe(const struct model_info *m, const struct conf *conf)
 {
     const char *orientation = exif_orientation_names[conf->exif_orientation];
@@ -21,7 +13,7 @@ static json_t *describe(const struct model_info *m, const struct conf *conf)
                      "crop_mode", m->squashes ? "squash" : "center", "exif_orientation",
                      orientation, "parameters", (json_int_t)m->parameters, "multiply_adds",
                      (json_int_t)m->multiply_adds, "precision", m->precision, "cascade",
-                     describe_cascade(&m->cascade), "kernels", "dense", m->kernels.dense, "grouped",
+                     cascade_json(&m->cascade), "kernels", "dense", m->kernels.dense, "grouped",
                      *m->kernels.grouped ? m->kernels.grouped : NULL, "sha256", m->sha256);
 }
 
