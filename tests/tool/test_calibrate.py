@@ -355,7 +355,7 @@ def test_accuracy_on_cifar(scratch):
     exact, exact_top1 = best(tool.CIFAR, pictures, "f32")
     done = tool.good("eval", "--json", "--precision", "f32", tool.CIFAR, pictures)
     assert json.loads(done)["top1"] == exact_top1
-    for precision, most, agreement in (("int8", 0.0011, 0.995), ("bf16", 0.0011, 0.998)):
+    for precision, most, agreement in (("int8", 0.0031, 0.995), ("bf16", 0.0011, 0.998)):
         other, top1 = best(tool.CIFAR, pictures, precision)
         same = [a == b for a, b in zip(exact, other)]
         assert abs(exact_top1 - top1) <= most, (precision, exact_top1, top1)
