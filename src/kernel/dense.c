@@ -496,16 +496,17 @@ static void run_pixels(const struct dense_kernel *kernel, const struct inputs *i
         call->gate ? gated_factors(kernel, in, group, first / map_of(call->shape), gated)
                    : packed_factors(kernel, in, group);
     bool adds = shortcut->inputs.call != NULL;
-    struct dense_block second, block = {
-                                   .out_c = (size_t)call->shape->out_c,
-                                   .gated = call->gate != NULL,
-                                   .epilogue = {.factor_stride = factors.stride,
-                                                .residual = call->residual,
-                                                .shortcut = adds ? shortcut->sums : NULL,
-                                                .y = call->y,
-                                                .output = call->output,
-                                                .relu = call->relu},
-                               };
+    struct dense_block second;
+    struct dense_block block = {
+        .out_c = (size_t)call->shape->out_c,
+        .gated = call->gate != NULL,
+        .epilogue = {.factor_stride = factors.stride,
+                     .residual = call->residual,
+                     .shortcut = adds ? shortcut->sums : NULL,
+                     .y = call->y,
+                     .output = call->output,
+                     .relu = call->relu},
+    };
     find_inputs(in, first, pixels, &block);
     if (adds)
         second = shortcut_block(kernel, shortcut, first, pixels);

@@ -15,6 +15,10 @@
  * panels as fit half the L2 cache form a group, which serves a range of pixels before the next
  * group does. A tile is a group of panels for a range of pixels.
  *
+ * Shortcut. A block's shortcut runs first: its outputs, in float32, stay in scratch, that is in the
+ * L1 cache, and are the block's residual. Both share the blocks, panels and tiles; inputs of the
+ * shortcut have scratch of their own.
+ *
  * Gate. A block lies in one image, whose gate is multiplied into the factors of a group of panels
  * in scratch, before the group's first block. So int8 costs what it costs without a gate; floats
  * are multiplied by it once more, in registers. */

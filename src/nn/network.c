@@ -548,8 +548,8 @@ static void run_convolution(const struct network *n, struct workspace *w, struct
                             size_t i, int images, int begin, int end)
 {
     const struct layer *layer = &n->layers[i];
-    bool joins = n->steps[i].shortcut < n->count,
-         adds = layer->residual != LAYER_NO_VALUE && !joins;
+    bool joins = n->steps[i].shortcut < n->count;
+    bool adds = layer->residual != LAYER_NO_VALUE && !joins;
     struct conv_call call = {
         .shape = &n->steps[i].shape,
         .packed = n->steps[i].packed,
