@@ -6,15 +6,18 @@ enum {
     TILE_STEPS = 60 * 1000, /* vector multiply-adds of a tile: about 15 us */
     L1_SET_BYTES = 4096,    /* addresses this far apart share a set of the L1 cache */
     CACHE_LINE = 64,
-    COPY_BYTES = 1024 * 1024, /* of a packed map, at most */
+    COPY_BYTES = 1024 * 1024,  /* of the packed map of a 1x1 kernel, at most */
+    PADDED_BYTES = 256 * 1024, /* of the padded map of a larger kernel, at most: it stays in L2 */
 };
 
 /* A shape's sizes. */
 struct layout {
-    size_t pixel, wide_pixel; /* bytes of an input pixel, in x and in scratch */
-    size_t line_dwords;       /* inputs of an output pixel in one line of the kernel */
-    size_t window_columns;    /* input columns under a whole block */
-    size_t copied_pixel;      /* bytes between packed pixels of a 1x1 kernel */
+    size_t pixel, wide_pixel;  /* bytes of an input pixel, in x and in scratch */
+    size_t pitch;              /* bytes from one to the next in x */
+    size_t line_dwords;        /* inputs of an output pixel in one line of the kernel */
+    size_t window_columns;     /* input columns under a whole block */
+    size_t padded_h, padded_w; /* of an image, with its padding, as far as windows reach */
+    size_t copied_pixel;       /* bytes between packed pixels of a 1x1 kernel */
     size_t panel_bytes, factor_bytes;
     size_t shortcut_dwords; /* inputs of an output pixel of the shortcut */
     size_t panels, group_panels, group_channels;
@@ -45,8 +48,11 @@ static struct layout layout_of(const struct dense_kernel *k, const struct conv_s
     size_t block = k->blocks[0].pixels, lines = (size_t)s->kernel;
     l.pixel = (size_t)s->in_c * precision_size(k->format.precision);
     l.wide_pixel = (size_t)s->in_c * k->format.element;
+    l.pitch = l.pixel;
     l.line_dwords = lanes_dwords(&k->format, lines * (size_t)s->in_c);
     l.window_columns = (block - 1) * (size_t)s->stride + lines;
+    l.padded_h = (size_t)(s->out_h - 1) * (size_t)s->stride + lines;
+    l.padded_w = (size_t)(s->out_w - 1) * (size_t)s->stride + lines;
     l.copied_pixel = size_ceil_div(l.line_dwords, 64) * 256 + CACHE_LINE;
     l.panel_bytes = lines * l.line_dwords * k->panel * 4;
     l.panels = size_ceil_div((size_t)s->out_c, k->panel);
@@ -158,7 +164,7 @@ static int dense_tile_count(const struct conv_kernel *self, const struct conv_sh
 static bool is_in_place(const struct conv_shape *s, const struct layout *l)
 {
     return s->kernel == 1 && s->stride == 1 && s->pad == 0 && l->pixel == l->wide_pixel &&
-           l->pixel % 4 == 0 && (l->pixel % L1_SET_BYTES || l->pixels == 1);
+           l->pixel % 4 == 0 && (l->pitch % L1_SET_BYTES || l->pixels == 1);
 }
 
 /* Packed pixels of a 1x1 kernel that scratch has space for: those of an image, or of a block. */
@@ -169,12 +175,21 @@ static size_t copied_pixels(const struct dense_kernel *k, const struct conv_shap
     return map > block && map * l->copied_pixel <= COPY_BYTES ? map : block;
 }
 
+/* Rows of padded maps that scratch has space for: those of an image, or none. The last dword of a
+ * line must be full, unless elements are bytes: a pixel that may be NaN lies behind it. */
+static size_t padded_rows(const struct conv_shape *s, const struct layout *l)
+{
+    bool full = l->pixel == (size_t)s->in_c || (size_t)s->kernel * l->wide_pixel % 4 == 0;
+    return full && l->padded_h * l->padded_w * l->wide_pixel <= PADDED_BYTES ? l->padded_h : 0;
+}
+
 /* Bytes of scratch for inputs. */
 static size_t inputs_size(const struct dense_kernel *k, const struct conv_shape *s,
                           const struct layout *l)
 {
+    size_t window = (size_t)s->kernel * l->window_columns, padded = padded_rows(s, l) * l->padded_w;
     size_t bytes = s->kernel > 1
-                       ? (size_t)s->kernel * l->window_columns * l->wide_pixel + sizeof(lanes_dword)
+                       ? (window > padded ? window : padded) * l->wide_pixel + sizeof(lanes_dword)
                        : copied_pixels(k, s, l) * l->copied_pixel;
     return size_round_up(bytes, CACHE_LINE);
 }
@@ -211,20 +226,31 @@ static size_t dense_scratch_size(const struct conv_kernel *self, const struct co
     return own + sums_size(k) + inputs_size(k, &shortcut, &l);
 }
 
-/* Where inputs come from, and the pixels that are packed in scratch for the whole call, if any. */
+/* Where inputs come from. If those of the whole call are packed in scratch: the first output pixel
+ * that they are for; for a window, the first row of the padded maps. */
 struct inputs {
     const struct conv_call *call;
     const struct layout *layout;
     lanes_copy_function *copy;
     const unsigned char *padding;
-    size_t copied, copied_end;
+    bool copied;
+    size_t copied_first;
 };
 
 static const unsigned char *image_of(const struct inputs *in, size_t image)
 {
     const struct conv_shape *s = in->call->shape;
     return (const unsigned char *)in->call->x +
-           image * (size_t)s->in_h * (size_t)s->in_w * in->layout->pixel;
+           image * (size_t)s->in_h * (size_t)s->in_w * in->layout->pitch;
+}
+
+/* Line `y` of an image; NULL outside. */
+static const unsigned char *line_of(const struct inputs *in, const unsigned char *image, int y)
+{
+    const struct conv_shape *s = in->call->shape;
+    if (y < 0 || y >= s->in_h)
+        return NULL;
+    return image + (size_t)y * (size_t)s->in_w * in->layout->pitch;
 }
 
 /* `count` pixels of input line `line` (NULL: outside the image), from column `left` on, `stride`
@@ -232,16 +258,20 @@ static const unsigned char *image_of(const struct inputs *in, size_t image)
 static void copy_line(const struct inputs *in, const unsigned char *line, int left, int stride,
                       size_t count, unsigned char *to, size_t step)
 {
-    size_t pixel = in->layout->pixel;
+    size_t pixel = in->layout->pixel, pitch = in->layout->pitch;
     int width = in->call->shape->in_w;
-    for (; count > 0 && (!line || left < 0); count--, left += stride, to += step)
-        in->copy(to, 0, in->padding, 0, pixel, 1);
+    size_t before = !line ? count : left < 0 ? size_ceil_div((size_t)-left, (size_t)stride) : 0;
+    before = before < count ? before : count;
+    in->copy(to, step, in->padding, 0, pixel, before);
+    to += before * step;
+    count -= before;
+    left += (int)before * stride;
     size_t inside = left < width ? (size_t)((width - left - 1) / stride + 1) : 0;
     inside = inside < count ? inside : count;
-    if (inside && stride == 1 && step == in->layout->wide_pixel)
+    if (inside && stride == 1 && pitch == pixel && step == in->layout->wide_pixel)
         in->copy(to, 0, line + (size_t)left * pixel, 0, inside * pixel, 1);
     else if (inside)
-        in->copy(to, step, line + (size_t)left * pixel, (size_t)stride * pixel, pixel, inside);
+        in->copy(to, step, line + (size_t)left * pitch, (size_t)stride * pitch, pixel, inside);
     to += inside * step;
     in->copy(to, step, in->padding, 0, pixel, count - inside);
 }
@@ -260,10 +290,8 @@ static void dense_copy_pixels(const struct inputs *in, size_t first, size_t end)
         many = width - p % width < end - p ? width - p % width : end - p;
         int y = (int)(p / width % height) * s->stride - s->pad;
         int left = (int)(p % width) * s->stride - s->pad;
-        bool inside = y >= 0 && y < s->in_h;
-        const unsigned char *image = image_of(in, p / width / height);
-        copy_line(in, inside ? image + (size_t)y * (size_t)s->in_w * l->pixel : NULL, left,
-                  s->stride, many, to, l->copied_pixel);
+        copy_line(in, line_of(in, image_of(in, p / width / height), y), left, s->stride, many, to,
+                  l->copied_pixel);
     }
 }
 
@@ -285,8 +313,7 @@ static struct window window_of(const struct inputs *in, size_t first, size_t pix
     };
 }
 
-/* Whether it can be read in place. The last dword of a line must be full, unless elements are
- * bytes: a pixel that may be NaN lies behind it. */
+/* Whether it can be read in place: the last dword of a line is full, as in padded_rows(). */
 static bool is_window_in_place(const struct inputs *in, const struct window *w)
 {
     const struct conv_shape *s = in->call->shape;
@@ -294,15 +321,6 @@ static bool is_window_in_place(const struct inputs *in, const struct window *w)
     return w->top >= 0 && w->top + s->kernel <= s->in_h && w->left >= 0 &&
            w->left + w->columns <= s->in_w && l->pixel == l->wide_pixel &&
            (l->pixel == (size_t)s->in_c || (size_t)s->kernel * l->pixel % 4 == 0);
-}
-
-/* Line `y` of the image; NULL outside. */
-static const unsigned char *line_of(const struct inputs *in, const struct window *w, int y)
-{
-    const struct conv_shape *s = in->call->shape;
-    if (y < 0 || y >= s->in_h)
-        return NULL;
-    return w->image + (size_t)y * (size_t)s->in_w * in->layout->pixel;
 }
 
 static void copy_window(const struct inputs *in, const struct window *w)
@@ -313,8 +331,48 @@ static void copy_window(const struct inputs *in, const struct window *w)
          y++, to += l->window_columns * l->wide_pixel) {
         /* the padding of the last pixel's dword */
         memset(to + (size_t)w->columns * l->wide_pixel, 0, sizeof(lanes_dword));
-        copy_line(in, line_of(in, w, y), w->left, 1, (size_t)w->columns, to, l->wide_pixel);
+        copy_line(in, line_of(in, w->image, y), w->left, 1, (size_t)w->columns, to, l->wide_pixel);
     }
+}
+
+/* The row of the padded maps, one below the other, at which the windows of an output row begin. */
+static size_t padded_row(const struct inputs *in, size_t row)
+{
+    const struct conv_shape *s = in->call->shape;
+    size_t height = (size_t)s->out_h;
+    return row / height * in->layout->padded_h + row % height * (size_t)s->stride;
+}
+
+/* Packs the padded maps under output pixels [first, end), if scratch has space for them. */
+static void copy_padded(struct inputs *in, size_t first, size_t end)
+{
+    const struct conv_shape *s = in->call->shape;
+    const struct layout *l = in->layout;
+    size_t top = padded_row(in, first / (size_t)s->out_w);
+    size_t bottom = padded_row(in, (end - 1) / (size_t)s->out_w) + (size_t)s->kernel;
+    unsigned char *to = in->call->scratch;
+    in->copied = bottom - top <= padded_rows(s, l);
+    in->copied_first = top;
+    if (!in->copied)
+        return;
+    for (size_t row = top; row < bottom; row++, to += l->padded_w * l->wide_pixel) {
+        int y = (int)(row % l->padded_h) - s->pad;
+        copy_line(in, line_of(in, image_of(in, row / l->padded_h), y), -s->pad, 1, l->padded_w, to,
+                  l->wide_pixel);
+    }
+    memset(to, 0, sizeof(lanes_dword));
+}
+
+/* Of a window in the padded maps. */
+static void find_padded(const struct inputs *in, size_t first, struct dense_block *block)
+{
+    const struct conv_shape *s = in->call->shape;
+    const struct layout *l = in->layout;
+    size_t row = first / (size_t)s->out_w, column = first % (size_t)s->out_w * (size_t)s->stride;
+    size_t line = padded_row(in, row) - in->copied_first;
+    block->x += (line * l->padded_w + column) * l->wide_pixel;
+    block->row = (size_t)s->stride * l->wide_pixel;
+    block->line = l->padded_w * l->wide_pixel;
 }
 
 static void find_window(const struct inputs *in, size_t first, size_t pixels,
@@ -325,7 +383,7 @@ static void find_window(const struct inputs *in, size_t first, size_t pixels,
     const struct window w = window_of(in, first, pixels);
     block->row = (size_t)s->stride * l->wide_pixel;
     if (is_window_in_place(in, &w)) {
-        block->x = line_of(in, &w, w.top) + (size_t)w.left * l->pixel;
+        block->x = line_of(in, w.image, w.top) + (size_t)w.left * l->pixel;
         block->line = (size_t)s->in_w * l->pixel;
     } else {
         copy_window(in, &w);
@@ -345,18 +403,20 @@ static void find_inputs(const struct inputs *in, size_t first, size_t pixels,
     block->line = l->line_dwords * 4;
     block->row = l->copied_pixel;
     if (is_in_place(s, l)) {
-        block->x = (const unsigned char *)in->call->x + first * l->pixel;
-        block->row = l->pixel;
+        block->x = (const unsigned char *)in->call->x + first * l->pitch;
+        block->row = l->pitch;
+    } else if (s->kernel > 1 && in->copied) {
+        find_padded(in, first, block);
     } else if (s->kernel > 1) {
         find_window(in, first, pixels, block);
-    } else if (in->copied_end) {
-        block->x += (first - in->copied) * l->copied_pixel;
+    } else if (in->copied) {
+        block->x += (first - in->copied_first) * l->copied_pixel;
     } else {
         dense_copy_pixels(in, first, first + pixels);
     }
 }
 
-/* Packs the pixels of all tiles of the call, if scratch has space for them. */
+/* Packs the inputs of all tiles of the call, if scratch has space for them. */
 static void copy_whole_call(const struct dense_kernel *k, struct inputs *in)
 {
     const struct conv_call *call = in->call;
@@ -367,11 +427,13 @@ static void copy_whole_call(const struct dense_kernel *k, struct inputs *in)
         first = begin % l->group_tiles * l->tile_pixels;
         end = tile_end(l, last % l->group_tiles);
     }
-    if (end - first > copied_pixels(k, call->shape, l))
-        return;
-    dense_copy_pixels(in, first, end);
-    in->copied = first;
-    in->copied_end = end;
+    if (call->shape->kernel > 1)
+        copy_padded(in, first, end);
+    else if (end - first <= copied_pixels(k, call->shape, l)) {
+        dense_copy_pixels(in, first, end);
+        in->copied = true;
+        in->copied_first = first;
+    }
 }
 
 /* The distance from a block's weights to those of the next group that it prefetches. The first
@@ -443,6 +505,7 @@ static void find_shortcut(const struct conv_kernel *self, const struct conv_call
         return;
     out->shape = conv_shortcut(call->shape);
     out->layout = layout_of(kernel, &out->shape, call->images);
+    out->layout.pitch = call->shortcut_pitch * precision_size(kernel->format.precision);
     out->layout.tile_pixels = l->tile_pixels;
     out->layout.group_tiles = l->group_tiles;
     out->sums = (float *)(void *)scratch;
@@ -452,7 +515,7 @@ static void find_shortcut(const struct conv_kernel *self, const struct conv_call
     out->call.packed =
         (const unsigned char *)call->packed + conv_packed_shortcut(self, call->shape);
     out->call.scratch = scratch + sums_size(kernel);
-    out->inputs = (struct inputs){&out->call, &out->layout, kernel->format.copy, NULL, 0, 0};
+    out->inputs = (struct inputs){&out->call, &out->layout, kernel->format.copy, NULL, false, 0};
 }
 
 /* The shortcut's blocks for the panels of a group: sums are float32. */
@@ -460,12 +523,17 @@ static struct dense_block shortcut_block(const struct dense_kernel *kernel,
                                          const struct shortcut *shortcut, size_t first,
                                          size_t pixels)
 {
-    struct dense_block block = {
-        .out_c = kernel->panel,
-        .epilogue = {.factor_stride = shortcut->layout.panels * kernel->panel,
-                     .y = shortcut->sums,
-                     .output = CONV_OUTPUT_FLOAT},
-    };
+    struct dense_block block; /* set field by field, as in run_pixels() */
+    block.at = 0;
+    block.out_c = kernel->panel;
+    block.gated = false;
+    block.epilogue.factor_stride = shortcut->layout.panels * kernel->panel;
+    block.epilogue.residual = NULL;
+    block.epilogue.shortcut = NULL;
+    block.epilogue.y = shortcut->sums;
+    block.epilogue.output = CONV_OUTPUT_FLOAT;
+    block.epilogue.relu = false;
+    block.epilogue.bounded = false;
     find_inputs(&shortcut->inputs, first, pixels, &block);
     return block;
 }
@@ -497,16 +565,16 @@ static void run_pixels(const struct dense_kernel *kernel, const struct inputs *i
                    : packed_factors(kernel, in, group);
     bool adds = shortcut->inputs.call != NULL;
     struct dense_block second;
-    struct dense_block block = {
-        .out_c = (size_t)call->shape->out_c,
-        .gated = call->gate != NULL,
-        .epilogue = {.factor_stride = factors.stride,
-                     .residual = call->residual,
-                     .shortcut = adds ? shortcut->sums : NULL,
-                     .y = call->y,
-                     .output = call->output,
-                     .relu = call->relu},
-    };
+    struct dense_block block; /* set field by field: as a whole it would be cleared first */
+    block.out_c = (size_t)call->shape->out_c;
+    block.gated = call->gate != NULL;
+    block.epilogue.factor_stride = factors.stride;
+    block.epilogue.residual = call->residual;
+    block.epilogue.shortcut = adds ? shortcut->sums : NULL;
+    block.epilogue.y = call->y;
+    block.epilogue.output = call->output;
+    block.epilogue.relu = call->relu;
+    block.epilogue.bounded = call->bounded;
     find_inputs(in, first, pixels, &block);
     if (adds)
         second = shortcut_block(kernel, shortcut, first, pixels);
@@ -551,8 +619,7 @@ static int choose_block(const struct dense_kernel *kernel, size_t left)
 static void prepare(const struct dense_kernel *kernel, struct inputs *in)
 {
     const struct conv_call *call = in->call;
-    if (call->shape->kernel == 1 && !is_in_place(call->shape, in->layout) &&
-        call->tile_begin < call->tile_end)
+    if (!is_in_place(call->shape, in->layout) && call->tile_begin < call->tile_end)
         copy_whole_call(kernel, in);
 }
 

@@ -5,11 +5,12 @@
  * inputs: for each dword of inputs the panel's vectors of weights are loaded, and the dword of each
  * pixel is broadcast from memory.
  *
- * Inputs. The inputs of an output pixel are `kernel` lines of contiguous elements. They are read in
- * x for a 1x1 kernel of stride 1, and for a window that lies inside the image. Any other window is
- * copied into scratch, padded and widened. The pixels of a 1x1 kernel are packed one by one if the
- * stride is more than 1, if they are widened, or if their distance would map a whole block to one
- * set of the L1 cache. If scratch has space for the map, they are packed once for all panels.
+ * Inputs. The inputs of an output pixel are `kernel` lines of contiguous elements. For a larger
+ * kernel than 1x1 the padded and widened maps are packed into scratch, once for all panels, if it
+ * has space for one; otherwise a window that lies inside the image is read in x, and any other one
+ * is copied. The pixels of a 1x1 kernel are read in x, unless the stride is more than 1, they are
+ * widened, or their distance would map a whole block to one set of the L1 cache: then they are
+ * packed one by one, and once for all panels if scratch has space for the map.
  *
  * Weights are packed in panels, [panel][line][dword][channel], and read sequentially. As many
  * panels as fit half the L2 cache form a group, which serves a range of pixels before the next

@@ -292,7 +292,8 @@ static void run_tile(const struct grouped_kernel *kernel, const struct conv_call
                      .residual = call->residual,
                      .y = call->y,
                      .output = call->output,
-                     .relu = call->relu},
+                     .relu = call->relu,
+                     .bounded = call->bounded},
     };
     /* All vectors of a row in turn, so that whole cache lines are written, if their weights fit. */
     for (size_t row = 0; row < rows; row += step)

@@ -38,6 +38,7 @@ enum {
     KERNEL_OVERREAD = 64,
     CONV_QUAD_LIMIT = 128,
     CONV_WORD_MAX = 2043,
+    CONV_BOUND = 1 << 30,
 };
 _Static_assert(CONV_QUAD_LIMIT * 255 <= INT16_MAX, "products of a quad fit 16 bits");
 
@@ -84,8 +85,9 @@ enum conv_output { CONV_OUTPUT_ELEMENT, CONV_OUTPUT_FLOAT, CONV_OUTPUT_WORD };
 
 /* One call: y[tiles] = act((conv(x, w) + bias) * gate + residual). `gate` (or NULL) is float32,
  * [images][out_c]; only a shape with one group has it. `residual` (or NULL) has y's layout and
- * elements and may be y itself. With a shortcut, which reads `shortcut_x`, it is NULL. `scratch`
- * has scratch_size bytes, is aligned, and is private to the calling thread. */
+ * elements and may be y itself. With a shortcut it is NULL: that reads `shortcut_x`, whose pixels
+ * are `shortcut_pitch` elements apart. `scratch` has scratch_size bytes, is aligned, and is private
+ * to the calling thread. */
 struct conv_call {
     const struct conv_shape *shape;
     const void *packed;
@@ -93,9 +95,12 @@ struct conv_call {
     const float *gate;
     const void *residual;
     const void *shortcut_x;
+    size_t shortcut_pitch;
     void *y;
     enum conv_output output;
-    bool relu; /* of elements and words in int8, a zero point of 0 has this effect */
+    bool relu;    /* of elements and words in int8, a zero point of 0 has this effect */
+    bool bounded; /* int8: no output is larger than CONV_BOUND in size before it is rounded; this
+                     spares instructions */
     int images;
     int tile_begin, tile_end;
     void *scratch;

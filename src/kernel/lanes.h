@@ -55,7 +55,7 @@ struct lanes_epilogue {
     const float *shortcut; /* another residual, [pixels][channels] of the block, or NULL */
     void *y;
     enum conv_output output;
-    bool relu;
+    bool relu, bounded;
 };
 
 /* The dwords that hold `elements`, rounded up. */

@@ -55,9 +55,9 @@ static float element(enum precision precision, const void *from, size_t i)
 }
 
 /* The sum of products of output channel `channel` at one output pixel. In double, products are
- * exact, and so are the sums of int8. */
+ * exact, and so are the sums of int8. Input pixels are `pitch` elements apart. */
 static double sum_at(const struct conv_kernel *self, const struct conv_call *call, int channel,
-                     const unsigned char *image, int top, int left)
+                     const unsigned char *image, size_t pitch, int top, int left)
 {
     const struct conv_shape *s = call->shape;
     size_t size = precision_size(self->precision), channels = (size_t)(s->in_c / s->groups);
@@ -70,7 +70,7 @@ static double sum_at(const struct conv_kernel *self, const struct conv_call *cal
         for (int x = left; x < left + s->kernel; x++) {
             bool inside = y >= 0 && y < s->in_h && x >= 0 && x < s->in_w;
             size_t pixel = inside ? (size_t)y * (size_t)s->in_w + (size_t)x : 0;
-            const void *from = inside ? image + pixel * (size_t)s->in_c * size : padding;
+            const void *from = inside ? image + pixel * pitch * size : padding;
             for (size_t c = first; c < first + channels; c++)
                 sum += (double)element(self->precision, from, c) * *w++;
         }
@@ -94,11 +94,12 @@ static float shortcut_at(const struct conv_kernel *self, const struct conv_call 
                                  .packed = (const unsigned char *)call->packed +
                                            conv_packed_shortcut(self, call->shape)};
     size_t pixel = at / (size_t)s.out_c, width = (size_t)s.out_w, height = (size_t)s.out_h;
-    size_t image =
-        (size_t)s.in_h * (size_t)s.in_w * (size_t)s.in_c * precision_size(self->precision);
-    double sum = sum_at(self, &of, channel,
-                        (const unsigned char *)call->shortcut_x + pixel / width / height * image,
-                        (int)(pixel / width % height) * s.stride, (int)(pixel % width) * s.stride);
+    size_t pitch = call->shortcut_pitch;
+    size_t image = (size_t)s.in_h * (size_t)s.in_w * pitch * precision_size(self->precision);
+    double sum =
+        sum_at(self, &of, channel,
+               (const unsigned char *)call->shortcut_x + pixel / width / height * image, pitch,
+               (int)(pixel / width % height) * s.stride, (int)(pixel % width) * s.stride);
     const float *factors = (const float *)of.packed + channel;
     return self->precision == PRECISION_INT8 ? fmaf((float)sum, factors[0], factors[s.out_c])
                                              : (float)sum + factors[0];
@@ -150,8 +151,8 @@ static void ref_run_tiles(const struct conv_kernel *self, const struct conv_call
                     (const unsigned char *)call->x + (size_t)(row / s->out_h) * image_in;
                 size_t pixel = (size_t)row * (size_t)s->out_w + (size_t)ox;
                 put(self, call, c, pixel * (size_t)s->out_c + (size_t)c,
-                    sum_at(self, call, c, image, row % s->out_h * s->stride - s->pad,
-                           ox * s->stride - s->pad));
+                    sum_at(self, call, c, image, (size_t)s->in_c,
+                           row % s->out_h * s->stride - s->pad, ox * s->stride - s->pad));
             }
 }
 

@@ -282,6 +282,7 @@ static bool trial_passes(const struct trial *t)
                                .y = t->y,
                                .output = t->output,
                                .relu = t->layer->relu,
+                               .bounded = true, /* as take_bytes() chooses factors */
                                .images = 1,
                                .tile_end = t->kernel->method->tile_count(t->kernel, s, 1),
                                .scratch = t->scratch,

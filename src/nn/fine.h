@@ -5,9 +5,12 @@
  *
  *   FINE_WORDS   what only a max pool reads, as a stem's output: words of kernel.h
  *   FINE_PLANES  what such a pool gives if only 1x1 convolutions read it: bytes,
- *                [images][height][width][2][channels], whole steps and parts. A kernel reads them
- *                as twice as many channels; the weights of the second half are those of the first,
- *                divided by FINE_PARTS. */
+ *                [images][height][width][2][channels], whole steps, to the nearest, and parts. A
+ *                kernel reads them as twice as many channels; the weights of the second half are
+ *                those of the first, divided by FINE_PARTS. A shortcut of nn/shortcut.h reads the
+ *                whole steps alone: it has four times as many outputs as the other convolution, so
+ *                with parts it would cost four times as much for less than half of what they give.
+ */
 #ifndef RESNEXT_NN_FINE_H
 #define RESNEXT_NN_FINE_H
 

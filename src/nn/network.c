@@ -27,7 +27,7 @@ struct step {
     bool is_shortcut; /* of a later layer, which computes it */
     size_t packed_size;
     void *packed;
-    double reach; /* of a LAYER_EXCITE in int8: no output is larger */
+    double reach; /* in int8, of a convolution or a LAYER_EXCITE: no output is larger in size */
 };
 
 struct network {
@@ -68,6 +68,12 @@ static size_t kernel_channels(const struct network *n, size_t v)
     return fine_channels(form_of(n, v), channels_of(n, v));
 }
 
+/* Whether layer i reads the parts of fine planes as well as whole steps. */
+static bool reads_parts(const struct network *n, size_t i)
+{
+    return form_of(n, (size_t)n->layers[i].input) == FINE_PLANES && !n->steps[i].is_shortcut;
+}
+
 /* A shortcut's weights lie behind those of the layer that computes it. */
 static void join_shortcut(struct network *n, size_t i)
 {
@@ -75,7 +81,6 @@ static void join_shortcut(struct network *n, size_t i)
     if (step->shortcut == n->count)
         return;
     struct step *shortcut = &n->steps[step->shortcut];
-    shortcut->is_shortcut = true;
     shortcut->output = CONV_OUTPUT_FLOAT;
     step->shape.shortcut_h = shortcut->shape.in_h;
     step->shape.shortcut_w = shortcut->shape.in_w;
@@ -133,11 +138,14 @@ static void find_shapes(struct network *n)
     for (size_t i = 0; i < n->count; i++) {
         n->steps[i].form = int8 ? fine_form_of(n->layers, n->count, i + 1) : FINE_NONE;
         n->steps[i].shortcut = int8 ? shortcut_of(n->layers, n->count, i) : n->count;
+        if (n->steps[i].shortcut < n->count)
+            n->steps[n->steps[i].shortcut].is_shortcut = true;
     }
     for (size_t i = 0; i < n->count; i++) {
         struct step *step = &n->steps[i];
         step->shape = n->layers[i].shape;
-        step->shape.in_c = (int)kernel_channels(n, (size_t)n->layers[i].input);
+        if (reads_parts(n, i))
+            step->shape.in_c *= FINE_PLANE_COUNT;
         step->output = output_of(n, i);
         join_shortcut(n, i);
     }
@@ -324,6 +332,15 @@ static void pack(struct network *n, size_t i, const struct conv_weights *weights
     step->kernel->method->pack(step->kernel, &own, weights, step->packed);
 }
 
+/* Residuals are bytes, or what the shortcut gives. */
+static double reach_of_output(const struct network *n, size_t i, const struct conv_weights *weights)
+{
+    const struct step *step = &n->steps[i];
+    const struct conv_shape own = conv_own(&step->shape);
+    double residual = step->shortcut < n->count ? n->steps[step->shortcut].reach : UINT8_MAX;
+    return quantize_output_reach(&own, weights, residual);
+}
+
 static int pack_int8(struct network *n, size_t i, const float *weights, const float *bias,
                      struct error *err)
 {
@@ -331,14 +348,14 @@ static int pack_int8(struct network *n, size_t i, const float *weights, const fl
     const struct quantization *residual =
         layer->residual == LAYER_NO_VALUE ? NULL : &n->values[layer->residual];
     struct conv_weights quantized;
-    bool planes = form_of(n, (size_t)layer->input) == FINE_PLANES;
     bool gives_numbers = n->steps[i].output == CONV_OUTPUT_FLOAT;
-    int code = (planes ? fine_quantize : quantize_layer)(
+    int code = (reads_parts(n, i) ? fine_quantize : quantize_layer)(
         layer, weights, bias, n->roundings ? n->roundings[i] : NULL, &n->values[layer->input],
         gives_numbers ? NULL : &n->values[i + 1], residual, &quantized, err);
     if (code != ERR_OK)
         return code;
     pack(n, i, &quantized);
+    n->steps[i].reach = reach_of_output(n, i, &quantized);
     quantize_destroy(&quantized);
     return ERR_OK;
 }
@@ -550,16 +567,19 @@ static void run_convolution(const struct network *n, struct workspace *w, struct
     const struct layer *layer = &n->layers[i];
     bool joins = n->steps[i].shortcut < n->count;
     bool adds = layer->residual != LAYER_NO_VALUE && !joins;
+    int from = joins ? n->layers[n->steps[i].shortcut].input : 0;
     struct conv_call call = {
         .shape = &n->steps[i].shape,
         .packed = n->steps[i].packed,
         .x = value(n, w, layer->input),
         .gate = layer->gate ? (const float *)(const void *)value(n, w, layer->gate) : NULL,
         .residual = adds ? value(n, w, layer->residual) : NULL,
-        .shortcut_x = joins ? value(n, w, n->layers[n->steps[i].shortcut].input) : NULL,
+        .shortcut_x = joins ? value(n, w, from) : NULL,
+        .shortcut_pitch = joins ? kernel_channels(n, (size_t)from) : 0,
         .y = value(n, w, (int)i + 1),
         .output = n->steps[i].output,
         .relu = layer->relu,
+        .bounded = n->precision == PRECISION_INT8 && n->steps[i].reach <= CONV_BOUND,
         .images = images,
         .tile_begin = begin,
         .tile_end = end,

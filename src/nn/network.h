@@ -37,8 +37,8 @@ void network_destroy(struct network *network);
 
 /* Packs the weights of layer i: weights [out_c][in_c / groups][kernel][kernel] and bias [out_c],
  * batch norm folded in; of a LAYER_EXCITE [out_c][in_c], multiplied with those of its convolution.
- * The caller keeps the arrays. Each such layer must be set once before the first pass.
- * ERR_NO_MEMORY. */
+ * The caller keeps the arrays. Each such layer must be set once, in their order, before the first
+ * pass. ERR_NO_MEMORY. */
 int network_set_weights(struct network *network, size_t i, const float *weights, const float *bias,
                         struct error *err);
 

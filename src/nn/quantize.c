@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "kernel/quantize.h"
+
 enum { FACTORS = 4, LARGEST = 127, LARGEST_BYTE = 255, LANES = 4, QUAD = 4, OCTET = 8 };
 
 /* The input channels of one output channel: as in struct quantization, but for `mean`, which is in
@@ -293,6 +295,23 @@ void quantize_destroy(struct conv_weights *w)
 {
     free((void *)w->multiplier);
     *w = (struct conv_weights){0};
+}
+
+double quantize_output_reach(const struct conv_shape *s, const struct conv_weights *w,
+                             double residual)
+{
+    size_t outputs = (size_t)s->out_c, each = conv_weight_count(s) / outputs;
+    double max = 0;
+    for (size_t o = 0; o < outputs; o++) {
+        const struct requantization f = requantization_of(w, o);
+        int64_t size = 0;
+        for (size_t i = o * each; i < (o + 1) * each; i++)
+            size += abs(w->quantized[i]);
+        max = larger(max, fabs((double)f.multiplier) * LARGEST_BYTE * (double)size +
+                              fabs((double)f.offset) + fabs((double)f.gated_offset) +
+                              fabs((double)f.residual_multiplier) * residual);
+    }
+    return max;
 }
 
 double quantize_reach(const struct quantization *q, size_t channels)

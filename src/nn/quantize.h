@@ -41,6 +41,11 @@ bool quantize_exactly(const struct layer *layer, const float *weights, const str
 int quantize_floor(double exact);
 int quantize_clamp(int rounded);
 
+/* The largest size of an output of any bytes before it is rounded and clipped, if no residual is
+ * larger than `residual` in size and no gate than 1. */
+double quantize_output_reach(const struct conv_shape *shape, const struct conv_weights *weights,
+                             double residual);
+
 /* The largest size of a number that the bytes of these channels can stand for. */
 double quantize_reach(const struct quantization *q, size_t channels);
 

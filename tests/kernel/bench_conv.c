@@ -102,6 +102,7 @@ static void run_once(struct runner *r, const struct layer *layer, const struct n
                                .residual = layer->residual == LAYER_NO_VALUE ? NULL : n->residual,
                                .y = n->y,
                                .relu = layer->relu,
+                               .bounded = true,
                                .images = 1,
                                .tile_end = r->kernel->method->tile_count(r->kernel, s, 1),
                                .scratch = r->scratch,

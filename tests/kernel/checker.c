@@ -17,6 +17,7 @@ struct variant {
     bool relu;
     enum conv_output output;
     bool gated;
+    bool bounded;
 };
 
 static bool wrong(struct check *c, const char *what, size_t at)
@@ -46,10 +47,12 @@ static bool run_tiles(struct check *c, struct variant v, unsigned char *y, int b
                                .residual = v.place == RESIDUAL_NONE       ? NULL
                                            : v.place == RESIDUAL_IN_PLACE ? y
                                                                           : d->residual.data,
-                               .shortcut_x = c->shortcut ? c->shortcut->x.data : NULL,
+                               .shortcut_x = c->spread.data,
+                               .shortcut_pitch = c->pitch,
                                .y = y,
                                .output = v.output,
                                .relu = v.relu,
+                               .bounded = v.bounded,
                                .images = d->images,
                                .tile_begin = begin,
                                .tile_end = end,
@@ -111,6 +114,28 @@ static float residual_int8(const struct check *c, struct variant v, size_t at)
     return fmaf((float)(int32_t)c->shortcut->sum[at], f.multiplier, f.offset);
 }
 
+/* What is rounded and clipped. */
+static float number_int8(const struct check *c, struct variant v, size_t at)
+{
+    const struct conv_data *d = c->data;
+    struct requantization f = requantization_of(&d->weights, at % (size_t)d->shape.out_c);
+    f = v.gated ? requantization_gated(f, gate_at(d, v, at)) : f;
+    float number = fmaf((float)(int32_t)d->sum[at], f.multiplier, f.offset);
+    return v.output == CONV_OUTPUT_ELEMENT
+               ? fmaf(residual_int8(c, v, at), f.residual_multiplier, number)
+               : number;
+}
+
+static bool is_bounded(const struct check *c, struct variant v)
+{
+    if (c->data->precision != PRECISION_INT8 || v.output == CONV_OUTPUT_FLOAT)
+        return false;
+    for (size_t i = 0; i < c->data->out; i++)
+        if (!(fabsf(number_int8(c, v, i)) <= CONV_BOUND))
+            return false;
+    return true;
+}
+
 static bool is_right_int8(const struct check *c, struct variant v, size_t at, const void *y)
 {
     const struct conv_data *d = c->data;
@@ -126,8 +151,7 @@ static bool is_right_int8(const struct check *c, struct variant v, size_t at, co
     float residual = residual_int8(c, v, at);
     bool infinite = isinf(residual) || isinf((float)sum * f.multiplier);
     /* (quantize_layer refuses factors with which a shortcut would not be finite.) */
-    return (c->shortcut && infinite) ||
-           ((const uint8_t *)y)[at] == requantize(sum, f, residual);
+    return (c->shortcut && infinite) || ((const uint8_t *)y)[at] == requantize(sum, f, residual);
 }
 
 /* `*size` becomes the sum of the sizes of its terms. */
@@ -164,7 +188,7 @@ static bool is_right(const struct check *c, struct variant v, size_t at, const v
     return fabs(is - want) <= max;
 }
 
-static bool check_variant(struct check *c, struct variant v, enum order order)
+static bool check_outputs(struct check *c, struct variant v, enum order order)
 {
     const struct conv_data *d = c->data;
     size_t size = conv_output_size(d->precision, v.output);
@@ -181,12 +205,21 @@ static bool check_variant(struct check *c, struct variant v, enum order order)
     return fine;
 }
 
+/* Also as what is bounded, if it is. */
+static bool check_variant(struct check *c, struct variant v, enum order order)
+{
+    bool fine = check_outputs(c, v, order);
+    v.bounded = is_bounded(c, v);
+    c->bounded += v.bounded;
+    return fine && (!v.bounded || check_outputs(c, v, order));
+}
+
 /* One tile writes each output. A tile runs on two backgrounds: outputs that are then alike are
  * those that it writes. */
 static bool check_ownership(struct check *c)
 {
     const struct conv_data *d = c->data;
-    const struct variant plain = {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, false};
+    const struct variant plain = {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, false, false};
     size_t size = precision_size(d->precision);
     int count = c->kernel->method->tile_count(c->kernel, &c->shape, d->images);
     struct guarded a = guarded_create(d->out * size, 0, 0x5a);
@@ -215,15 +248,15 @@ static bool check_ownership(struct check *c)
 bool check_kernel(struct check *c, size_t turn)
 {
     static const struct variant variants[] = {
-        {RESIDUAL_APART, false, CONV_OUTPUT_ELEMENT, false},
-        {RESIDUAL_IN_PLACE, true, CONV_OUTPUT_ELEMENT, false},
-        {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, false},
-        {RESIDUAL_NONE, false, CONV_OUTPUT_FLOAT, false},
-        {RESIDUAL_NONE, true, CONV_OUTPUT_FLOAT, false},
-        {RESIDUAL_NONE, true, CONV_OUTPUT_WORD, false},
-        {RESIDUAL_APART, false, CONV_OUTPUT_ELEMENT, true},
-        {RESIDUAL_IN_PLACE, true, CONV_OUTPUT_ELEMENT, true},
-        {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, true},
+        {RESIDUAL_APART, false, CONV_OUTPUT_ELEMENT, false, false},
+        {RESIDUAL_IN_PLACE, true, CONV_OUTPUT_ELEMENT, false, false},
+        {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, false, false},
+        {RESIDUAL_NONE, false, CONV_OUTPUT_FLOAT, false, false},
+        {RESIDUAL_NONE, true, CONV_OUTPUT_FLOAT, false, false},
+        {RESIDUAL_NONE, true, CONV_OUTPUT_WORD, false, false},
+        {RESIDUAL_APART, false, CONV_OUTPUT_ELEMENT, true, false},
+        {RESIDUAL_IN_PLACE, true, CONV_OUTPUT_ELEMENT, true, false},
+        {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, true, false},
     };
     enum { ALL = sizeof variants / sizeof variants[0], GATED = 3 };
     const struct conv_shape *s = &c->data->shape;
@@ -252,6 +285,18 @@ bool check_kernel(struct check *c, size_t turn)
     return fine;
 }
 
+/* The pixels of the shortcut's input, c->pitch elements apart, with NaN between. */
+static struct guarded spread_input(const struct check *c)
+{
+    const struct conv_data *d = c->shortcut;
+    size_t size = precision_size(d->precision), pixel = (size_t)d->shape.in_c * size;
+    size_t count = d->x.size / pixel, step = c->pitch * size;
+    struct guarded spread = guarded_create(count * step, KERNEL_OVERREAD, 0xff);
+    for (size_t i = 0; i < count; i++)
+        memcpy(spread.data + i * step, d->x.data + i * pixel, pixel);
+    return spread;
+}
+
 /* Packs both convolutions as one shape. */
 static bool pack_both(struct check *c)
 {
@@ -268,18 +313,21 @@ static bool pack_both(struct check *c)
     return guarded_intact(&c->packed) || wrong(c, "packs outside", 0);
 }
 
-bool check_shortcut(struct check *c)
+bool check_shortcut(struct check *c, size_t turn)
 {
     static const struct variant variants[] = {
-        {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, false},
-        {RESIDUAL_NONE, false, CONV_OUTPUT_ELEMENT, false},
-        {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, true},
+        {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, false, false},
+        {RESIDUAL_NONE, false, CONV_OUTPUT_ELEMENT, false, false},
+        {RESIDUAL_NONE, true, CONV_OUTPUT_ELEMENT, true, false},
     };
+    c->pitch = (size_t)c->shortcut->shape.in_c * (1 + turn % 2);
+    c->spread = spread_input(c);
     bool fine = pack_both(c);
     for (size_t i = 0; fine && i < sizeof variants / sizeof variants[0]; i++)
         fine = check_variant(c, variants[i], i % ORDER_COUNT);
     fine = fine && (c->brief || check_ownership(c));
     guarded_destroy(&c->packed);
+    guarded_destroy(&c->spread);
     return fine;
 }
 
@@ -331,7 +379,7 @@ static void check_shortcuts(const struct conv_kernel *const *kernels, size_t cou
         struct check c = {.kernel = kernels[k], .data = d, .shortcut = &shortcut};
         if (!kernels[k]->supports(&both))
             continue;
-        ck_assert_msg(check_shortcut(&c), "with a shortcut: %s", c.why);
+        ck_assert_msg(check_shortcut(&c, i), "with a shortcut: %s", c.why);
     }
     conv_data_destroy(&shortcut);
 }
@@ -339,7 +387,7 @@ static void check_shortcuts(const struct conv_kernel *const *kernels, size_t cou
 void check_kernels(const struct conv_kernel *const *kernels, size_t count,
                    enum conv_numbers numbers)
 {
-    size_t cases, reached[64] = {0};
+    size_t cases, reached[64] = {0}, bounded = 0;
     const struct conv_case *all = conv_cases(&cases);
     ck_assert_uint_le(count, sizeof reached / sizeof reached[0]);
     for (size_t i = 0; i < cases && count > 0; i++) {
@@ -353,11 +401,13 @@ void check_kernels(const struct conv_kernel *const *kernels, size_t count,
                 continue;
             ck_assert_msg(check_kernel(&c, i), "%s", c.why);
             reached[k]++;
+            bounded += c.bounded;
         }
         if (d.shape.kernel == 1 && d.shape.groups == 1)
             check_shortcuts(kernels, count, &d, numbers, i);
         conv_data_destroy(&d);
     }
+    ck_assert(bounded > 0 || step() > 1 || count == 0 || kernels[0]->precision != PRECISION_INT8);
     for (size_t k = 0; k < count; k++) {
         printf("# %s: %zu shapes\n", kernels[k]->name, reached[k]);
         ck_assert_msg(reached[k] > 0, "no shape reached %s", kernels[k]->name);

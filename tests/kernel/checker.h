@@ -12,9 +12,11 @@ struct check {
     const struct conv_data *data;
     const struct conv_data *shortcut; /* of the same outputs; only for check_shortcut() */
     bool brief; /* only two of the variants, chosen by `turn`; not which tile writes an output */
-    struct conv_shape shape; /* the checker's own, as are `packed` and `runs` */
+    struct conv_shape shape; /* the checker's own, as is what follows */
     struct guarded packed;
-    unsigned runs;
+    unsigned runs, bounded; /* calls; variants that also ran as bounded */
+    struct guarded spread;  /* the shortcut's input, pixels `pitch` elements apart */
+    size_t pitch;
     char why[256]; /* the first thing that is wrong */
 };
 
@@ -22,7 +24,7 @@ struct check {
 bool check_kernel(struct check *check, size_t turn);
 
 /* The same for the kernel's shape with a shortcut. */
-bool check_shortcut(struct check *check);
+bool check_shortcut(struct check *check, size_t turn);
 
 /* Checks `count` kernels of one precision on all cases that they support, which must be one or
  * more. With CHECK_EVERY=n in the environment, for an emulator, only every n-th case counts, and no

@@ -112,6 +112,14 @@ static void run_with_one_gate(const struct conv_kernel *self, const struct conv_
     sound->method->run(sound, &one);
 }
 
+static void run_off_by_one_if_bounded(const struct conv_kernel *self, const struct conv_call *call)
+{
+    const struct conv_kernel *sound = self->impl;
+    sound->method->run(sound, call);
+    if (call->bounded && call->tile_end > call->tile_begin)
+        ((uint8_t *)call->y)[last_output(call)] ^= 1;
+}
+
 static void run_beyond_y(const struct conv_kernel *self, const struct conv_call *call)
 {
     const struct conv_kernel *sound = self->impl;
@@ -196,6 +204,7 @@ START_TEST(spoiled_kernels_are_found_out)
     ck_assert(passes(run, NULL));
     ck_assert(!passes(run, packed_by_height));
     ck_assert(!passes(run_off_by_one, NULL));
+    ck_assert(!passes(run_off_by_one_if_bounded, NULL));
     ck_assert(!passes(run_without_last_tile, NULL));
     ck_assert(!passes(run_all_tiles, NULL));
     ck_assert(!passes(run_without_gate, NULL));

@@ -384,9 +384,34 @@ START_TEST(a_rounding_cannot_leave_a_byte)
 }
 END_TEST
 
+START_TEST(no_output_is_beyond_its_reach)
+{
+    enum { INPUTS = 4, OUTPUTS = 2 };
+    const struct conv_shape shape = {1, 1, INPUTS, 1, 1, OUTPUTS, 1, 1, 0, 1};
+    const int8_t quantized[OUTPUTS * INPUTS] = {1, -2, 0, 5, -3, -4, 0, 0};
+    const float multiplier[] = {0.5F, 2}, offset[] = {-10, 3}, residual[] = {0.25F, 1.5F};
+    const float gated[] = {-7, 0};
+    struct conv_weights w = {.quantized = quantized,
+                             .multiplier = multiplier,
+                             .offset = offset,
+                             .residual_multiplier = residual};
+    ck_assert_double_eq(quantize_output_reach(&shape, &w, 255), 2 * 7 * 255 + 3 + 1.5 * 255);
+    ck_assert_double_eq(quantize_output_reach(&shape, &w, 0), 2 * 7 * 255 + 3);
+    ck_assert_double_eq(quantize_output_reach(&shape, &w, 1e6), 2 * 7 * 255 + 3 + 1.5e6);
+    w.residual_multiplier = NULL;
+    w.gated_offset = gated;
+    w.multiplier = residual; /* the second is 1.5 */
+    ck_assert_double_eq(quantize_output_reach(&shape, &w, 255), 1.5 * 7 * 255 + 3);
+    const float small[] = {2, 0};
+    w.multiplier = small;
+    ck_assert_double_eq(quantize_output_reach(&shape, &w, 255), 2 * 8 * 255 + 10 + 7);
+}
+END_TEST
+
 TEST_MAIN("nn/quantize", 10, weights_are_within_half_a_step, a_byte_stands_for_the_sum,
           a_byte_stands_for_the_gated_sum, logits_are_numbers,
           the_mean_gives_back_what_rounding_takes, nothing_but_zeros_is_fine,
           what_float32_cannot_hold_is_refused, quads_of_1x1_kernels_fit_16_bits,
           sums_that_int32_cannot_hold_are_refused, weights_are_rounded_as_told,
-          any_rounding_of_1x1_kernels_fits_16_bits, a_rounding_cannot_leave_a_byte)
+          any_rounding_of_1x1_kernels_fits_16_bits, a_rounding_cannot_leave_a_byte,
+          no_output_is_beyond_its_reach)

@@ -58,6 +58,25 @@ LANES_INLINE vec_halves vec_to_words(vecf v)
     return (vec_halves)vec_to_whole(v, CONV_WORD_MAX);
 }
 
+/* Packing clips at 0, and interleaves halves of vectors. */
+LANES_INLINE void vec_put_words_2(uint16_t *to, const vecf v[2])
+{
+    const __m256i max = _mm256_set1_epi16(CONV_WORD_MAX);
+    __m256i words = _mm256_packus_epi32(_mm256_cvtps_epi32(v[0]), _mm256_cvtps_epi32(v[1]));
+    words = _mm256_permute4x64_epi64(_mm256_min_epu16(words, max), _MM_SHUFFLE(3, 1, 2, 0));
+    _mm256_storeu_si256((__m256i *)(void *)to, words);
+}
+
+LANES_INLINE void vec_put_bytes_4(uint8_t *to, size_t step, const vecf v[4])
+{
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    __m256i low = _mm256_packs_epi32(_mm256_cvtps_epi32(v[0]), _mm256_cvtps_epi32(v[1]));
+    __m256i high = _mm256_packs_epi32(_mm256_cvtps_epi32(v[2]), _mm256_cvtps_epi32(v[3]));
+    __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), order);
+    _mm_storeu_si128((__m128i *)(void *)to, _mm256_castsi256_si128(bytes));
+    _mm_storeu_si128((__m128i *)(void *)(to + step), _mm256_extracti128_si256(bytes, 1));
+}
+
 LANES_INLINE vec_halves vec_to_halves(vecf v)
 {
     __m256i bits = (__m256i)vec_round_halves(v);

@@ -52,6 +52,25 @@ LANES_INLINE vec_halves vec_to_words(vecf v)
         _mm512_min_epu32(_mm512_cvtps_epi32(vec_relu(v)), max));
 }
 
+/* Packing clips at 0, and interleaves quarters of vectors. */
+LANES_INLINE void vec_put_words_2(uint16_t *to, const vecf v[2])
+{
+    const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    const __m512i max = _mm512_set1_epi16(CONV_WORD_MAX);
+    __m512i words = _mm512_packus_epi32(_mm512_cvtps_epi32(v[0]), _mm512_cvtps_epi32(v[1]));
+    _mm512_storeu_si512(to, _mm512_permutexvar_epi64(order, _mm512_min_epu16(words, max)));
+}
+
+LANES_INLINE void vec_put_bytes_4(uint8_t *to, size_t step, const vecf v[4])
+{
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m512i low = _mm512_packs_epi32(_mm512_cvtps_epi32(v[0]), _mm512_cvtps_epi32(v[1]));
+    __m512i high = _mm512_packs_epi32(_mm512_cvtps_epi32(v[2]), _mm512_cvtps_epi32(v[3]));
+    __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high));
+    _mm256_storeu_si256((__m256i *)(void *)to, _mm512_castsi512_si256(bytes));
+    _mm256_storeu_si256((__m256i *)(void *)(to + step), _mm512_extracti64x4_epi64(bytes, 1));
+}
+
 LANES_INLINE vec_halves vec_to_halves(vecf v)
 {
 #ifdef __AVX512BF16__

@@ -5,14 +5,17 @@
 #include "kernel/isa/avx512.h"
 #include "kernel/isa/dense.h"
 
-/* Prefetches the outputs' cache lines, which often hold the residual. */
-LANES_INLINE void dense_fetch_outputs(const struct dense_block *b, size_t element)
+/* Prefetches the outputs' cache lines, which often hold the residual; sums are in the cache. */
+LANES_INLINE void dense_fetch_outputs(const struct dense_block *b, enum precision precision)
 {
-    const unsigned char *y = (const unsigned char *)b->epilogue.y + b->at * element;
+    size_t size = conv_output_size(precision, b->epilogue.output), bytes = 2 * LANES * size;
+    const unsigned char *y = (const unsigned char *)b->epilogue.y + b->at * size;
+    if (precision == PRECISION_INT8 && b->epilogue.output == CONV_OUTPUT_FLOAT)
+        return;
 #pragma GCC unroll 14
-    for (int m = 0; m < DENSE_LARGE; m++, y += b->out_c * element) {
+    for (int m = 0; m < DENSE_LARGE; m++, y += b->out_c * size) {
         __builtin_prefetch(y, 1, 3);
-        if (element == 4)
+        if (bytes > LANES_BYTES)
             __builtin_prefetch(y + LANES_BYTES, 1, 3);
     }
 }
@@ -89,7 +92,7 @@ _Static_assert(DENSE_PIXELS(DENSE_COUNT, , ) == DENSE_LARGE, "DENSE_LARGE pixels
     static void LEAF_TILE(id, DENSE_LARGE, 2)(const struct dense_block *b)                         \
     {                                                                                              \
         dense_sums sums;                                                                           \
-        dense_fetch_outputs(b, precision_size(precision));                                         \
+        dense_fetch_outputs(b, precision);                                                         \
         DENSE_LARGE_BLOCK(b, op, sums);                                                            \
         dense_epilogue(b, DENSE_LARGE, precision, sums);                                           \
     }

@@ -49,9 +49,10 @@ LANES_INLINE void dense_pixels(const struct dense_block *b, int pixels, enum pre
     for (size_t line = 0; line < b->lines; line++, x += b->line - b->dwords * 4)
         for (size_t d = 0; d < b->dwords; d++, x += 4, w += 2 * LANES_BYTES) {
             vec w0 = *(const vec *)w, w1 = *(const vec *)(w + LANES_BYTES);
-            __builtin_prefetch(w + DENSE_AHEAD);
-            if (2 * LANES_BYTES > 64)
-                __builtin_prefetch(w + DENSE_AHEAD + LANES_BYTES);
+            if (pixels > 2)
+                __builtin_prefetch(w + 2 * DENSE_AHEAD);
+            if (pixels > 2 && 2 * LANES_BYTES > 64)
+                __builtin_prefetch(w + 2 * DENSE_AHEAD + LANES_BYTES);
 #pragma GCC unroll 14
             for (int m = 0; m < pixels; m++) {
                 vec v = vec_broadcast(x + (size_t)m * row);

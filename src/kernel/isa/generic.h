@@ -81,6 +81,22 @@ LANES_INLINE vec_halves vec_to_words(vecf v)
     return __builtin_convertvector(vec_to_whole(v, CONV_WORD_MAX), vec_halves);
 }
 
+LANES_INLINE void vec_put_words_2(uint16_t *to, const vecf v[2])
+{
+    for (size_t i = 0; i < 2; i++) {
+        vec_halves words = vec_to_words(v[i]);
+        memcpy(to + i * LANES, &words, sizeof words);
+    }
+}
+
+LANES_INLINE void vec_put_bytes_4(uint8_t *to, size_t step, const vecf v[4])
+{
+    for (size_t i = 0; i < 4; i++) {
+        vec_bytes bytes = vec_to_bytes(v[i]);
+        memcpy(to + i / 2 * step + i % 2 * LANES, &bytes, LANES);
+    }
+}
+
 LANES_INLINE vec_halves vec_to_halves(vecf v)
 {
     return __builtin_convertvector(vec_round_halves(v), vec_halves);

@@ -10,6 +10,10 @@
  *   vec_to_halves(v)   bfloat16, ties to even: vec_round_halves(), or an instruction
  *   vec_repeat(x, n)   the n dwords at x repeated; n is 1, 2, 4 or 8, and LANES at most
  *   vec_permute(v, o)  dword o[i] of v in lane i
+ * for numbers that are CONV_BOUND in size at most
+ *   vec_put_words_2(to, v)        vec_to_words of v[0] and v[1]
+ *   vec_put_bytes_4(to, step, v)  vec_to_bytes of v[0] and v[1], and `step` bytes behind these, of
+ *                                 v[2] and v[3]
  * and, for dense.h and grouped.h, lists of block sizes and a lanes_multiply_add for each
  * precision. */
 #ifndef RESNEXT_KERNEL_ISA_VECTORS_H
@@ -54,6 +58,8 @@ LANES_INLINE vecf vec_from_bytes(const uint8_t from[LANES]);
 LANES_INLINE vec_bytes vec_to_bytes(vecf v);
 LANES_INLINE vec_halves vec_to_halves(vecf v);
 LANES_INLINE vec_halves vec_to_words(vecf v);
+LANES_INLINE void vec_put_words_2(uint16_t *to, const vecf v[2]);
+LANES_INLINE void vec_put_bytes_4(uint8_t *to, size_t step, const vecf v[4]);
 
 /* LANES elements from number `at` on. */
 LANES_INLINE vecf vec_get(enum precision precision, const void *from, size_t at)
