@@ -304,7 +304,7 @@ double quantize_output_reach(const struct conv_shape *s, const struct conv_weigh
     double max = 0;
     for (size_t o = 0; o < outputs; o++) {
         const struct requantization f = requantization_of(w, o);
-        int64_t size = 0;
+        int size = 0; /* fits, as sums of products do */
         for (size_t i = o * each; i < (o + 1) * each; i++)
             size += abs(w->quantized[i]);
         max = larger(max, fabs((double)f.multiplier) * LARGEST_BYTE * (double)size +
